@@ -1,0 +1,2 @@
+//! The control side of Portico: everything that is not the packet path.
+pub mod config;

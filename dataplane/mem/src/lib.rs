@@ -1,0 +1,13 @@
+//! Packet buffers: one concrete [`Packet`] over whatever memory a port receives into.
+//!
+//! This crate and the DPDK port are the only places of the packet path with `unsafe` code. Everything it
+//! offers to the path is safe to call in any order.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod packet;
+mod prefetch;
+mod slab;
+
+pub use packet::{Packet, RawPacket, Source};
+pub use prefetch::prefetch;
+pub use slab::Slab;

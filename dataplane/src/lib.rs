@@ -1,0 +1,3 @@
+//! Portico's packet path.
+#![forbid(unsafe_code)]
+pub mod port;
