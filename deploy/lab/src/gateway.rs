@@ -1,0 +1,81 @@
+//! The gateway between inside and outside, whichever it is.
+
+use crate::appliance::Appliance;
+use crate::kernel_nat::KernelNat;
+use crate::namespace::Namespace;
+use crate::rules::Rules;
+use anyhow::Result;
+use std::path::Path;
+
+/// Which gateway a lab is built around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// The appliance.
+    Portico,
+    /// The kernel's NAT, to compare with.
+    Nftables,
+}
+
+/// The gateway in its namespace, with the devices `inside` and `outside`.
+pub struct Gateway {
+    // Fields drop in order: the program ends before its namespace goes.
+    engine: Engine,
+    namespace: Namespace,
+}
+
+enum Engine {
+    // Boxed for its size beside the other.
+    Portico(Box<Appliance>),
+    Nftables(KernelNat),
+}
+
+impl Gateway {
+    /// Starts `peer` in `namespace` with these rules.
+    pub fn start(peer: Peer, namespace: Namespace, directory: &Path, rules: &Rules) -> Result<Gateway> {
+        let engine = match peer {
+            Peer::Portico => Engine::Portico(Box::new(Appliance::start(&namespace, directory, rules)?)),
+            Peer::Nftables => Engine::Nftables(KernelNat::start(&namespace, directory, rules)?),
+        };
+        Ok(Gateway { engine, namespace })
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The appliance and its namespace.
+    ///
+    /// # Panics
+    /// When the gateway is the kernel's NAT: asking is a mistake of the test.
+    pub fn appliance(&mut self) -> (&mut Appliance, &Namespace) {
+        match &mut self.engine {
+            Engine::Portico(appliance) => (appliance, &self.namespace),
+            Engine::Nftables(_) => panic!("the gateway is the kernel's NAT, not the appliance"),
+        }
+    }
+
+    /// Forgets the dynamic translations.
+    pub fn clear_translations(&self) -> Result<()> {
+        match &self.engine {
+            Engine::Portico(appliance) => appliance.exec("clear ip nat translation *").map(drop),
+            Engine::Nftables(kernel) => kernel.clear_translations(&self.namespace),
+        }
+    }
+
+    /// The table of translations, in the gateway's own layout.
+    pub fn translations(&self) -> Result<String> {
+        match &self.engine {
+            Engine::Portico(appliance) => appliance.exec("show ip nat translations"),
+            Engine::Nftables(kernel) => kernel.translations(&self.namespace),
+        }
+    }
+
+    /// The gateway's last words, for a failing test.
+    pub fn last_words(&self) -> String {
+        match &self.engine {
+            Engine::Portico(appliance) => appliance.last_words(),
+            Engine::Nftables(_) => String::new(),
+        }
+    }
+}

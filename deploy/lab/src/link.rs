@@ -1,0 +1,57 @@
+//! Cables and switches: veth pairs between namespaces, and a Linux bridge in a namespace of its own.
+
+use crate::namespace::Namespace;
+use crate::scope::Scope;
+use anyhow::Result;
+
+/// One end of a cable: a device to be made in a namespace.
+#[derive(Clone, Copy)]
+pub struct End<'a> {
+    /// Where the device lives.
+    pub namespace: &'a Namespace,
+    /// Its name there, at most 15 characters.
+    pub device: &'a str,
+}
+
+/// Lays a veth pair between two namespaces and brings both ends up.
+pub fn connect(a: End, b: End) -> Result<()> {
+    a.namespace.ip(&format!(
+        "link add {} type veth peer name {} netns {}",
+        a.device,
+        b.device,
+        b.namespace.name()
+    ))?;
+    for end in [a, b] {
+        // A packet socket would otherwise see frames whose checksum the sender left to hardware that does not exist,
+        // and TCP segments far above the link's MTU.
+        let features = ["tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off"];
+        end.namespace.run(&[&["ethtool", "-K", end.device][..], &features[..]].concat())?;
+        end.namespace.ip(&format!("link set {} up", end.device))?;
+    }
+    Ok(())
+}
+
+/// A bridge in its own namespace.
+pub struct Switch {
+    namespace: Namespace,
+}
+
+const BRIDGE: &str = "bridge";
+
+impl Switch {
+    /// A switch without ports, named `role`.
+    pub fn new(scope: &Scope, role: &str) -> Result<Switch> {
+        let namespace = scope.namespace(role)?;
+        namespace
+            .ip(&format!("link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"))?;
+        namespace.ip(&format!("link set {BRIDGE} up"))?;
+        Ok(Switch { namespace })
+    }
+
+    /// Connects `end` to a new port of this name.
+    pub fn plug(&self, port: &str, end: End) -> Result<()> {
+        connect(end, End { namespace: &self.namespace, device: port })?;
+        self.namespace.ip(&format!("link set {port} master {BRIDGE}"))?;
+        Ok(())
+    }
+}

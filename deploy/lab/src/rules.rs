@@ -1,0 +1,125 @@
+//! What the gateway translates, as data that the appliance's configuration and the kernel's ruleset are rendered from.
+
+use crate::address::{
+    INSIDE_GATEWAY, OUTSIDE_GATEWAY, POOL_FIRST, POOL_LAST, STATIC_HOST, STATIC_PORT, inside_host,
+};
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// A transport protocol with ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        })
+    }
+}
+
+/// Where the inside hosts' global addresses come from, always with port overload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A pool, first and last address included; on the outside subnet the gateway answers ARP for it.
+    Pool(Ipv4Addr, Ipv4Addr),
+    /// The address of the outside interface.
+    Interface,
+}
+
+/// A static translation, local first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Static {
+    /// A whole address.
+    Address(Ipv4Addr, Ipv4Addr),
+    /// One port.
+    Port(Protocol, SocketAddrV4, SocketAddrV4),
+}
+
+/// The gateway's rules; `default()` is [`Rules::routed_pool`].
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Dynamic translation of the inside subnet.
+    pub source: Source,
+    /// The static translations.
+    pub statics: Vec<Static>,
+    /// The MTU of the inside interface where not 1500.
+    pub inside_mtu: Option<u16>,
+    /// The MTU of the outside interface where not 1500.
+    pub outside_mtu: Option<u16>,
+    /// Further lines of the appliance's configuration, which the kernel's NAT does not read.
+    pub lines: Vec<String>,
+}
+
+impl Rules {
+    /// A pool of 203.0.113.0/24 that the outside reaches by a route through the gateway; the second inside host is
+    /// 203.0.113.20, and port 8080 of 203.0.113.10 the web server of the first.
+    pub fn routed_pool() -> Rules {
+        let static_global = Ipv4Addr::new(203, 0, 113, 20);
+        let web_global = Ipv4Addr::new(203, 0, 113, 10);
+        Rules::new(Source::Pool(POOL_FIRST, POOL_LAST), Some(static_global), web_global)
+    }
+
+    /// A pool on the outside subnet, for which the gateway answers ARP.
+    pub fn connected_pool() -> Rules {
+        let host = |last| Ipv4Addr::new(198, 51, 100, last);
+        Rules::new(Source::Pool(host(100), host(103)), Some(host(120)), host(110))
+    }
+
+    /// Overload of the outside interface; the static port is the interface's too, and no host is reached one-to-one.
+    pub fn interface_overload() -> Rules {
+        Rules::new(Source::Interface, None, OUTSIDE_GATEWAY)
+    }
+
+    fn new(source: Source, static_global: Option<Ipv4Addr>, web_global: Ipv4Addr) -> Rules {
+        let web = Static::Port(
+            Protocol::Tcp,
+            SocketAddrV4::new(inside_host(0), 80),
+            SocketAddrV4::new(web_global, STATIC_PORT),
+        );
+        let mut statics = vec![web];
+        statics.extend(static_global.map(|global| Static::Address(inside_host(STATIC_HOST), global)));
+        Rules { source, statics, inside_mtu: None, outside_mtu: None, lines: Vec::new() }
+    }
+
+    /// The global address of the first one-to-one static.
+    pub fn static_global(&self) -> Option<Ipv4Addr> {
+        self.statics.iter().find_map(|rule| match rule {
+            Static::Address(_, global) => Some(*global),
+            Static::Port(..) => None,
+        })
+    }
+
+    /// The global endpoint of the first inside host's web server.
+    pub fn web_global(&self) -> Option<SocketAddrV4> {
+        self.statics.iter().find_map(|rule| match rule {
+            Static::Port(_, local, global) if local.port() == 80 => Some(*global),
+            _ => None,
+        })
+    }
+
+    /// Whether `address` is one that dynamic translation may choose.
+    pub fn is_source(&self, address: Ipv4Addr) -> bool {
+        match self.source {
+            Source::Pool(first, last) => (first..=last).contains(&address),
+            Source::Interface => address == OUTSIDE_GATEWAY,
+        }
+    }
+
+    /// The addresses of the two interfaces, inside first, with a prefix length of 24 each.
+    pub(crate) fn interfaces() -> [(&'static str, Ipv4Addr); 2] {
+        [("inside", INSIDE_GATEWAY), ("outside", OUTSIDE_GATEWAY)]
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules::routed_pool()
+    }
+}

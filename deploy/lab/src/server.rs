@@ -1,0 +1,116 @@
+//! Real servers: nginx, which also takes uploads, and named with a zone of its own.
+
+use crate::address::{CLIENT, FAR_SERVER, SERVER};
+use crate::namespace::{Namespace, host_run};
+use crate::process::Process;
+use anyhow::Result;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const READY_LIMIT: Duration = Duration::from_secs(20);
+
+/// An nginx on port 80. It serves its documents, stores what is PUT, and answers `/address` with the address and port
+/// it sees the client at.
+pub struct WebServer {
+    _process: Process,
+    documents: PathBuf,
+}
+
+/// A document of random bytes.
+pub struct Blob {
+    /// Its name on the server.
+    pub name: String,
+    /// Its SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+impl WebServer {
+    /// Starts nginx in `namespace`; its files lie in `directory/NAME`.
+    pub fn start(namespace: &Namespace, directory: &Path, name: &str) -> Result<WebServer> {
+        let home = directory.join(name);
+        let documents = home.join("documents");
+        fs::create_dir_all(&documents)?;
+        fs::write(documents.join("index.html"), format!("hello from {name}\n"))?;
+        let configuration = home.join("nginx.conf");
+        fs::write(&configuration, nginx_configuration(&home))?;
+        let argv =
+            ["nginx", "-e", "stderr", "-p", &home.to_string_lossy(), "-c", &configuration.to_string_lossy()];
+        let mut process = Process::spawn(namespace, directory, name, &argv)?;
+        process.wait_for_port(namespace, 80, READY_LIMIT)?;
+        Ok(WebServer { _process: process, documents })
+    }
+
+    /// Adds a document of `size_mib` random mebibytes.
+    pub fn add_blob(&self, name: &str, size_mib: u32) -> Result<Blob> {
+        let path = self.path(name);
+        let count = format!("count={size_mib}");
+        host_run(&["dd", "if=/dev/urandom", &format!("of={path}"), "bs=1M", &count, "status=none"])?;
+        Ok(Blob { name: name.to_owned(), sha256: self.sha256(name)? })
+    }
+
+    /// The SHA-256 of a document, in hexadecimal.
+    pub fn sha256(&self, name: &str) -> Result<String> {
+        Ok(host_run(&["sha256sum", &self.path(name)])?.chars().take(64).collect())
+    }
+
+    /// The path of a document, which any namespace sees.
+    pub fn path(&self, name: &str) -> String {
+        self.documents.join(name).to_string_lossy().into_owned()
+    }
+}
+
+fn nginx_configuration(home: &Path) -> String {
+    let home = home.display();
+    format!(
+        "user root;\nworker_processes 1;\ndaemon off;\npid {home}/nginx.pid;\nerror_log stderr;\n\
+         events {{ worker_connections 2048; }}\n\
+         http {{\n  access_log off;\n  default_type application/octet-stream;\n  client_max_body_size 0;\n  \
+         client_body_temp_path {home}/body;\n  proxy_temp_path {home}/proxy;\n  fastcgi_temp_path {home}/fastcgi;\n  \
+         uwsgi_temp_path {home}/uwsgi;\n  scgi_temp_path {home}/scgi;\n  sendfile on;\n  \
+         server {{\n    listen 80 backlog=1024;\n    root {home}/documents;\n    \
+         location / {{ dav_methods PUT; }}\n    \
+         location = /address {{ return 200 \"$remote_addr $remote_port\\n\"; }}\n  }}\n}}\n"
+    )
+}
+
+/// A named that is the authority for `lab.example`.
+pub struct NameServer {
+    _process: Process,
+}
+
+impl NameServer {
+    /// Starts named in `namespace`; its files lie in `directory/named`.
+    pub fn start(namespace: &Namespace, directory: &Path) -> Result<NameServer> {
+        let home = directory.join("named");
+        fs::create_dir_all(&home)?;
+        let configuration = home.join("named.conf");
+        fs::write(&configuration, named_configuration(&home))?;
+        fs::write(home.join("lab.example"), zone())?;
+        let argv = ["named", "-g", "-n", "1", "-c", &configuration.to_string_lossy()];
+        let mut process = Process::spawn(namespace, directory, "named", &argv)?;
+        process.wait_until(READY_LIMIT, "all zones loaded", |process| {
+            process.stderr().lines().any(|line| line.ends_with(" running"))
+        })?;
+        Ok(NameServer { _process: process })
+    }
+}
+
+fn named_configuration(home: &Path) -> String {
+    let home = home.display();
+    format!(
+        "options {{\n  directory \"{home}\";\n  pid-file \"{home}/named.pid\";\n  session-keyfile \"{home}/session.key\";\n  \
+         listen-on {{ any; }};\n  listen-on-v6 {{ none; }};\n  recursion no;\n  dnssec-validation no;\n  \
+         allow-query {{ any; }};\n}};\ncontrols {{ }};\n\
+         zone \"lab.example\" {{ type primary; file \"{home}/lab.example\"; }};\n"
+    )
+}
+
+/// `long` holds a record of 4,000 bytes, which does not fit a UDP answer and makes the resolver turn to TCP.
+fn zone() -> String {
+    let long: String = (0..20).map(|_| format!(" \"{}\"", "x".repeat(199))).collect();
+    format!(
+        "$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 300\n@ NS ns\nns A {SERVER}\nwww A {SERVER}\n\
+         client A {CLIENT}\nfar A {FAR_SERVER}\nlong TXT{long}\n"
+    )
+}

@@ -1,0 +1,168 @@
+//! The lab's network.
+//!
+//! ```text
+//!   host 0 .. host N-1                                      server (web, names)    client
+//!      |          |                                                 |                 |
+//!   [ inside switch ]---inside  gateway  outside---[ outside switch ]-----------------+
+//!     10.0.0.0/24      .1                  .1       198.51.100.0/24
+//!                                                           |
+//!                                                     router .254 ---(far link)--- far server
+//!                                                                  192.0.2.0/24
+//! ```
+//! The outside hosts route 203.0.113.0/24 through the gateway and have no route to the inside.
+
+use crate::address::{
+    CLIENT, FAR_ROUTER, FAR_SERVER, INSIDE_GATEWAY, OUTSIDE_GATEWAY, ROUTER, SERVER, inside_host,
+};
+use crate::gateway::{Gateway, Peer};
+use crate::link::{End, Switch, connect};
+use crate::namespace::Namespace;
+use crate::rules::Rules;
+use crate::scope::Scope;
+use crate::server::{NameServer, WebServer};
+use anyhow::Result;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+/// What to build.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The gateway.
+    pub peer: Peer,
+    /// What it translates.
+    pub rules: Rules,
+    /// The number of inside hosts, 2 to 200.
+    pub inside_host_count: usize,
+    /// The MTU of the link between the outside router and the far server.
+    pub far_mtu: u16,
+}
+
+impl Plan {
+    /// Five inside hosts, the routed pool and no narrow link.
+    pub fn new(peer: Peer) -> Plan {
+        Plan { peer, rules: Rules::default(), inside_host_count: 5, far_mtu: 1500 }
+    }
+}
+
+/// A host and its address.
+pub struct Host {
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Its only address.
+    pub address: Ipv4Addr,
+}
+
+/// A running lab; dropping it removes everything.
+pub struct Lab {
+    // Fields drop in order: programs first, then their namespaces, the scratch directory last.
+    /// The gateway.
+    pub gateway: Gateway,
+    /// The web server of the outside server.
+    pub web: WebServer,
+    /// The web server of the first inside host.
+    pub inside_web: WebServer,
+    /// The web server of the far server.
+    pub far_web: WebServer,
+    _names: NameServer,
+    /// The inside hosts.
+    pub hosts: Vec<Host>,
+    /// The outside server.
+    pub server: Host,
+    /// The outside client.
+    pub client: Host,
+    /// The server beyond the outside router.
+    pub far: Host,
+    _router: Namespace,
+    _switches: [Switch; 2],
+    /// What the gateway was started with.
+    pub rules: Rules,
+    scope: Scope,
+}
+
+impl Lab {
+    /// Builds the network and starts the servers, then the gateway.
+    pub fn build(plan: &Plan) -> Result<Lab> {
+        let scope = Scope::new()?;
+        let inside = Switch::new(&scope, "inside-switch")?;
+        let outside = Switch::new(&scope, "outside-switch")?;
+        let hosts = (0..plan.inside_host_count)
+            .map(|index| inside_namespace(&scope, &inside, index))
+            .collect::<Result<Vec<Host>>>()?;
+        let server = outside_host(&scope, &outside, "server", SERVER)?;
+        let client = outside_host(&scope, &outside, "client", CLIENT)?;
+        let router = outside_host(&scope, &outside, "router", ROUTER)?.namespace;
+        let far = far_host(&scope, &router, plan.far_mtu)?;
+
+        let gateway = scope.namespace("portico")?;
+        inside.plug("gateway", End { namespace: &gateway, device: "inside" })?;
+        outside.plug("gateway", End { namespace: &gateway, device: "outside" })?;
+
+        let directory = scope.directory();
+        let web = WebServer::start(&server.namespace, directory, "web")?;
+        let inside_web = WebServer::start(&hosts[0].namespace, directory, "inside-web")?;
+        let far_web = WebServer::start(&far.namespace, directory, "far-web")?;
+        let names = NameServer::start(&server.namespace, directory)?;
+        let gateway = Gateway::start(plan.peer, gateway, directory, &plan.rules)?;
+        Ok(Lab {
+            gateway,
+            web,
+            inside_web,
+            far_web,
+            _names: names,
+            hosts,
+            server,
+            client,
+            far,
+            _router: router,
+            _switches: [inside, outside],
+            rules: plan.rules.clone(),
+            scope,
+        })
+    }
+
+    /// The lab's scratch directory: configurations and logs.
+    pub fn directory(&self) -> &Path {
+        self.scope.directory()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the gateway's last words:\n{}", self.gateway.last_words());
+        }
+    }
+}
+
+fn inside_namespace(scope: &Scope, switch: &Switch, index: usize) -> Result<Host> {
+    let namespace = scope.namespace(&format!("host{index}"))?;
+    let address = inside_host(index);
+    switch.plug(&format!("host{index}"), End { namespace: &namespace, device: "eth0" })?;
+    namespace.ip(&format!("addr add {address}/24 dev eth0"))?;
+    namespace.ip(&format!("route add default via {INSIDE_GATEWAY}"))?;
+    Ok(Host { namespace, address })
+}
+
+fn outside_host(scope: &Scope, switch: &Switch, role: &str, address: Ipv4Addr) -> Result<Host> {
+    let namespace = scope.namespace(role)?;
+    switch.plug(role, End { namespace: &namespace, device: "eth0" })?;
+    namespace.ip(&format!("addr add {address}/24 dev eth0"))?;
+    namespace.ip(&format!("route add 203.0.113.0/24 via {OUTSIDE_GATEWAY}"))?;
+    if address != ROUTER {
+        namespace.ip(&format!("route add 192.0.2.0/24 via {ROUTER}"))?;
+    }
+    Ok(Host { namespace, address })
+}
+
+fn far_host(scope: &Scope, router: &Namespace, mtu: u16) -> Result<Host> {
+    let namespace = scope.namespace("far")?;
+    connect(End { namespace: &namespace, device: "eth0" }, End { namespace: router, device: "far" })?;
+    namespace.ip(&format!("addr add {FAR_SERVER}/24 dev eth0"))?;
+    namespace.ip(&format!("link set eth0 mtu {mtu}"))?;
+    // The far server announces the segment size of an ordinary link, so that who sends to it must discover the MTU.
+    namespace.ip(&format!("route add default via {FAR_ROUTER} advmss 1460"))?;
+    router.ip(&format!("addr add {FAR_ROUTER}/24 dev far"))?;
+    router.ip(&format!("link set far mtu {mtu}"))?;
+    router.run(&["sysctl", "-qw", "net.ipv4.ip_forward=1"])?;
+    Ok(Host { namespace, address: FAR_SERVER })
+}
