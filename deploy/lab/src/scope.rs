@@ -22,7 +22,7 @@ impl Scope {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         static SWEPT: Once = Once::new();
         ensure!(nix::unistd::geteuid().is_root(), "the lab makes network namespaces: run it as root");
-        SWEPT.call_once(|| sweep(|pid| !Path::new(&format!("/proc/{pid}")).exists()));
+        SWEPT.call_once(|| sweep(|pid| !is_running(pid)));
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("{PREFIX}{}-{number}-", std::process::id());
         let directory = scratch_root().join(prefix.trim_end_matches('-'));
@@ -70,6 +70,11 @@ fn sweep(is_stale: impl Fn(u32) -> bool) {
 /// The process id within `lab-PID-...`.
 fn owner(name: &str) -> Option<u32> {
     name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok()
+}
+
+/// A zombie has ended too; it is told by its command line, which is empty.
+fn is_running(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
 fn scratch_root() -> PathBuf {
