@@ -10,15 +10,16 @@ use nix::sys::signal::Signal;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 const READY_LIMIT: Duration = Duration::from_secs(20);
-const STOP_LIMIT: Duration = Duration::from_secs(10);
 const METRICS_URL: &str = "http://127.0.0.1:9464/metrics";
 const MEMORY_MIB: u32 = 256;
 
 /// A running Portico.
 pub struct Appliance {
+    namespace: Arc<Namespace>,
     program: PathBuf,
     configuration: PathBuf,
     socket: PathBuf,
@@ -30,8 +31,9 @@ pub struct Appliance {
 impl Appliance {
     /// Writes the configuration and starts the program in `namespace`, whose devices are `inside` and `outside`;
     /// returns once it forwards.
-    pub fn start(namespace: &Namespace, directory: &Path, rules: &Rules) -> Result<Appliance> {
+    pub fn start(namespace: Arc<Namespace>, directory: &Path, rules: &Rules) -> Result<Appliance> {
         let mut appliance = Appliance {
+            namespace,
             program: program()?,
             configuration: directory.join("portico.conf"),
             socket: directory.join("portico.sock"),
@@ -40,7 +42,7 @@ impl Appliance {
             process: None,
         };
         appliance.configure(rules)?;
-        appliance.run(namespace)?;
+        appliance.run()?;
         Ok(appliance)
     }
 
@@ -51,13 +53,13 @@ impl Appliance {
     }
 
     /// Starts the program again after [`Appliance::stop`] or [`Appliance::kill`].
-    pub fn run(&mut self, namespace: &Namespace) -> Result<()> {
+    pub fn run(&mut self) -> Result<()> {
         self.process = None;
         self.start_count += 1;
         let name = format!("portico-{}", self.start_count);
         let argv = [text(&self.program)?, "run", "--config", text(&self.configuration)?];
         let argv = [&argv[..], &["--socket", text(&self.socket)?]].concat();
-        let mut process = Process::spawn(namespace, &self.directory, &name, &argv)?;
+        let mut process = Process::spawn(&self.namespace, &self.directory, &name, &argv)?;
         process.wait_for_line("ready", READY_LIMIT)?;
         self.process = Some(process);
         Ok(())
@@ -69,8 +71,8 @@ impl Appliance {
     }
 
     /// The page Prometheus would scrape.
-    pub fn metrics(&self, namespace: &Namespace) -> Result<String> {
-        namespace.run(&["curl", "-sS", "--fail", "--max-time", "10", METRICS_URL])
+    pub fn metrics(&self) -> Result<String> {
+        self.namespace.run(&["curl", "-sS", "--fail", "--max-time", "10", METRICS_URL])
     }
 
     /// Makes it read its configuration again (SIGHUP).
@@ -78,9 +80,9 @@ impl Appliance {
         self.running()?.signal(Signal::SIGHUP)
     }
 
-    /// Ends it with SIGTERM.
-    pub fn stop(&mut self) -> Result<Stopped> {
-        self.process.take().context("the appliance does not run")?.stop(STOP_LIMIT)
+    /// Ends it with SIGTERM; an error when it runs on after `limit`.
+    pub fn stop(&mut self, limit: Duration) -> Result<Stopped> {
+        self.process.take().context("the appliance does not run")?.stop(limit)
     }
 
     /// Ends it with SIGKILL.

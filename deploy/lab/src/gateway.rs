@@ -6,6 +6,7 @@ use crate::namespace::Namespace;
 use crate::rules::Rules;
 use anyhow::Result;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Which gateway a lab is built around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum Peer {
 pub struct Gateway {
     // Fields drop in order: the program ends before its namespace goes.
     engine: Engine,
-    namespace: Namespace,
+    namespace: Arc<Namespace>,
 }
 
 enum Engine {
@@ -32,8 +33,11 @@ enum Engine {
 impl Gateway {
     /// Starts `peer` in `namespace` with these rules.
     pub fn start(peer: Peer, namespace: Namespace, directory: &Path, rules: &Rules) -> Result<Gateway> {
+        let namespace = Arc::new(namespace);
         let engine = match peer {
-            Peer::Portico => Engine::Portico(Box::new(Appliance::start(&namespace, directory, rules)?)),
+            Peer::Portico => {
+                Engine::Portico(Box::new(Appliance::start(Arc::clone(&namespace), directory, rules)?))
+            }
             Peer::Nftables => Engine::Nftables(KernelNat::start(&namespace, directory, rules)?),
         };
         Ok(Gateway { engine, namespace })
@@ -44,13 +48,21 @@ impl Gateway {
         &self.namespace
     }
 
-    /// The appliance and its namespace.
+    /// The appliance.
     ///
     /// # Panics
     /// When the gateway is the kernel's NAT: asking is a mistake of the test.
-    pub fn appliance(&mut self) -> (&mut Appliance, &Namespace) {
+    pub fn appliance(&self) -> &Appliance {
+        match &self.engine {
+            Engine::Portico(appliance) => appliance,
+            Engine::Nftables(_) => panic!("the gateway is the kernel's NAT, not the appliance"),
+        }
+    }
+
+    /// The appliance, to stop and start it; panics as [`Gateway::appliance`] does.
+    pub fn appliance_mut(&mut self) -> &mut Appliance {
         match &mut self.engine {
-            Engine::Portico(appliance) => (appliance, &self.namespace),
+            Engine::Portico(appliance) => appliance,
             Engine::Nftables(_) => panic!("the gateway is the kernel's NAT, not the appliance"),
         }
     }

@@ -18,11 +18,6 @@ impl KernelNat {
         for (device, address) in Rules::interfaces() {
             namespace.ip(&format!("addr add {address}/24 dev {device}"))?;
         }
-        for (device, mtu) in [("inside", rules.inside_mtu), ("outside", rules.outside_mtu)] {
-            if let Some(mtu) = mtu {
-                namespace.ip(&format!("link set {device} mtu {mtu}"))?;
-            }
-        }
         for global in global_addresses(rules) {
             // An address of the outside subnet is answered for; one that is routed here must not be routed back.
             let words = match same_subnet(global, OUTSIDE_GATEWAY) {
@@ -33,6 +28,13 @@ impl KernelNat {
             namespace.ip(&words)?;
         }
         namespace.ip(&format!("route add default via {ROUTER}"))?;
+        if let Some(mtu) = rules.inside_mtu {
+            narrow(namespace, "10.0.0.0/24 dev inside", mtu)?;
+        }
+        if let Some(mtu) = rules.outside_mtu {
+            narrow(namespace, "198.51.100.0/24 dev outside", mtu)?;
+            narrow(namespace, &format!("default via {ROUTER}"), mtu)?;
+        }
         namespace.run(&["sysctl", "-qw", "net.ipv4.ip_forward=1"])?;
         let file = directory.join("nftables.conf");
         fs::write(&file, ruleset(rules))?;
@@ -49,6 +51,11 @@ impl KernelNat {
     pub fn translations(&self, namespace: &Namespace) -> Result<String> {
         namespace.run(&["conntrack", "-L"])
     }
+}
+
+/// Limits what is sent along a route. A narrow device would also refuse to receive, which a real link does not.
+fn narrow(namespace: &Namespace, route: &str, mtu: u16) -> Result<()> {
+    namespace.ip(&format!("route change {route} mtu {mtu}")).map(drop)
 }
 
 fn global_addresses(rules: &Rules) -> Vec<Ipv4Addr> {

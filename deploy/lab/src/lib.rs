@@ -17,6 +17,7 @@ mod rules;
 mod scope;
 mod server;
 pub mod session;
+pub mod table;
 mod topology;
 
 pub use appliance::Appliance;

@@ -33,9 +33,14 @@ impl Namespace {
         host_run(&["ip", "netns", "add", &name])?;
         let namespace = Namespace { name };
         namespace.ip("link set lo up")?;
-        // No router solicitations and address probes among the traffic under test.
-        namespace.run(&["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"])?;
-        namespace.run(&["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"])?;
+        let settings = [
+            // No router solicitations and address probes among the traffic under test.
+            "net.ipv6.conf.all.disable_ipv6=1",
+            "net.ipv6.conf.default.disable_ipv6=1",
+            // Every probe of a traceroute is answered, not one a second.
+            "net.ipv4.icmp_ratelimit=0",
+        ];
+        namespace.run(&[&["sysctl", "-qw"], &settings[..]].concat())?;
         Ok(namespace)
     }
 

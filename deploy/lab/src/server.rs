@@ -21,6 +21,8 @@ pub struct WebServer {
 pub struct Blob {
     /// Its name on the server.
     pub name: String,
+    /// Its length.
+    pub size_mib: u32,
     /// Its SHA-256 in hexadecimal.
     pub sha256: String,
 }
@@ -46,7 +48,7 @@ impl WebServer {
         let path = self.path(name);
         let count = format!("count={size_mib}");
         host_run(&["dd", "if=/dev/urandom", &format!("of={path}"), "bs=1M", &count, "status=none"])?;
-        Ok(Blob { name: name.to_owned(), sha256: self.sha256(name)? })
+        Ok(Blob { name: name.to_owned(), size_mib, sha256: self.sha256(name)? })
     }
 
     /// The SHA-256 of a document, in hexadecimal.

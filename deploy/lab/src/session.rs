@@ -35,10 +35,18 @@ pub fn seen_as(from: &Namespace, server: SocketAddrV4) -> Result<SocketAddrV4> {
 
 /// Downloads a blob and compares its SHA-256; returns curl's speed in bytes a second.
 pub fn download(from: &Namespace, server: SocketAddrV4, blob: &Blob) -> Result<f64> {
-    let script = format!(
-        "set -e -o pipefail; curl -sS --fail -w '%{{stderr}}speed %{{speed_download}}' http://{server}/{} | sha256sum",
-        blob.name
-    );
+    download_with(from, server, blob, "")
+}
+
+/// As [`download`], slowed down to take about `duration_s`, for traffic that lasts while something happens.
+pub fn download_slowly(from: &Namespace, server: SocketAddrV4, blob: &Blob, duration_s: u32) -> Result<f64> {
+    download_with(from, server, blob, &format!("--limit-rate {}", (blob.size_mib << 20) / duration_s))
+}
+
+fn download_with(from: &Namespace, server: SocketAddrV4, blob: &Blob, options: &str) -> Result<f64> {
+    let url = format!("http://{server}/{}", blob.name);
+    let curl = format!("curl -sS --fail {options} -w '%{{stderr}}speed %{{speed_download}}' {url}");
+    let script = format!("set -e -o pipefail; {curl} | sha256sum");
     let outcome = from.outcome(TRANSFER_LIMIT, &["bash", "-c", &script])?;
     ensure!(outcome.code == 0, "download ended with {}: {}", outcome.code, outcome.stderr);
     let sha256: String = outcome.stdout.chars().take(64).collect();
@@ -80,16 +88,26 @@ pub fn fetch_in_parallel(
     path: &str,
     expected: &str,
 ) -> Vec<String> {
-    let fetch_one = |index: usize| {
-        let host = hosts[index % hosts.len()];
-        match fetch(host, server, path) {
-            Ok(body) if body == expected => None,
-            Ok(body) => Some(format!("client {index} got {} bytes, not {}", body.len(), expected.len())),
-            Err(error) => Some(format!("client {index}: {error:#}")),
-        }
+    in_parallel(hosts, count, |host| {
+        let body = fetch(host, server, path)?;
+        ensure!(body == expected, "got {} bytes, not {}", body.len(), expected.len());
+        Ok(())
+    })
+}
+
+/// Runs `client` `count` times at once, spread over `hosts`; returns the failures' messages.
+pub fn in_parallel(
+    hosts: &[&Namespace],
+    count: usize,
+    client: impl Fn(&Namespace) -> Result<()> + Sync,
+) -> Vec<String> {
+    let run = |index: usize| {
+        let result = client(hosts[index % hosts.len()]);
+        result.err().map(|error| format!("client {index}: {error:#}"))
     };
     thread::scope(|scope| {
-        let clients: Vec<_> = (0..count).map(|index| scope.spawn(move || fetch_one(index))).collect();
+        let run = &run;
+        let clients: Vec<_> = (0..count).map(|index| scope.spawn(move || run(index))).collect();
         let ended = clients.into_iter().map(|client| client.join());
         ended.filter_map(|result| result.unwrap_or_else(|_| Some("a client panicked".to_owned()))).collect()
     })
@@ -106,4 +124,53 @@ pub fn resolve(from: &Namespace, server: Ipv4Addr, name: &str, options: &[&str])
         bail!("no answer for {name}");
     }
     Ok(answer.trim().to_owned())
+}
+
+/// How traceroute sends its probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// UDP datagrams to high ports.
+    Udp,
+    /// ICMP echo requests.
+    Icmp,
+    /// TCP SYN to port 80.
+    Tcp,
+}
+
+/// The hops traceroute finds, the destination last; `*` for a hop that is silent.
+pub fn traceroute(from: &Namespace, to: Ipv4Addr, probe: Probe) -> Result<Vec<String>> {
+    let option = match probe {
+        Probe::Udp => "-U",
+        Probe::Icmp => "-I",
+        Probe::Tcp => "-T",
+    };
+    let port: &[&str] = if probe == Probe::Tcp { &["-p", "80"] } else { &[] };
+    let to = to.to_string();
+    let argv = [&["traceroute", "-n", "-q", "1", "-w", "2", "-m", "8", option][..], port, &[&to]].concat();
+    let text = from.run(&argv)?;
+    let hops = text.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1));
+    Ok(hops.map(str::to_owned).collect())
+}
+
+/// The hops mtr reports without loss, the destination last.
+pub fn mtr(from: &Namespace, to: Ipv4Addr) -> Result<Vec<String>> {
+    let text = from.run(&["mtr", "-n", "-r", "-c", "5", "-i", "0.2", &to.to_string()])?;
+    // "  1.|-- 10.0.0.1   0.0%   5   0.1 ..." after two lines of heading.
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| line.contains("|--"))
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    for row in &rows {
+        ensure!(row.get(2) == Some(&"0.0%"), "mtr lost probes:\n{text}");
+    }
+    Ok(rows.iter().filter_map(|row| row.get(1)).map(|hop| (*hop).to_owned()).collect())
+}
+
+/// The path MTU tracepath finds, in bytes.
+pub fn path_mtu(from: &Namespace, to: Ipv4Addr) -> Result<u32> {
+    let text = from.run(&["tracepath", "-n", "-m", "8", &to.to_string()])?;
+    let resume = text.lines().find_map(|line| line.trim().strip_prefix("Resume: pmtu "));
+    let mtu = resume.and_then(|rest| rest.split_whitespace().next());
+    mtu.with_context(|| format!("no path MTU in\n{text}"))?.parse().context("the path MTU is no number")
 }

@@ -85,14 +85,14 @@ fn demonstrate(options: &Options, interrupted: &Receiver<()>) -> Result<bool> {
         "  inside 10.0.0.0/24 | gateway 10.0.0.1, 198.51.100.1, pool 203.0.113.1-4 | outside 198.51.100.0/24"
     );
     let start = Instant::now();
-    let mut lab = Lab::build(&Plan::new(options.peer))?;
+    let lab = Lab::build(&Plan::new(options.peer))?;
     println!("  {} built and forwarding after {:.1} s\n", mark(true), start.elapsed().as_secs_f64());
 
     println!("Sessions");
     let failure_count = STEPS.iter().filter(|step| !show(step, &lab)).count();
     println!();
     let is_answered = match options.peer {
-        Peer::Portico => show_appliance(&mut lab),
+        Peer::Portico => show_appliance(&lab),
         Peer::Nftables => {
             println!("{}", lab.gateway.translations()?);
             true
@@ -103,7 +103,7 @@ fn demonstrate(options: &Options, interrupted: &Receiver<()>) -> Result<bool> {
         _ => println!("{failure_count} of {} sessions failed.", STEPS.len()),
     }
     if options.keep {
-        keep(&mut lab, options.peer, interrupted);
+        keep(&lab, options.peer, interrupted);
     }
     Ok(failure_count == 0 && is_answered)
 }
@@ -131,8 +131,8 @@ fn mark(is_ok: bool) -> &'static str {
 }
 
 /// Prints the appliance's tables and counters; whether it answered every time.
-fn show_appliance(lab: &mut Lab) -> bool {
-    let (appliance, namespace) = lab.gateway.appliance();
+fn show_appliance(lab: &Lab) -> bool {
+    let appliance = lab.gateway.appliance();
     let mut is_answered = true;
     for command in ["show ip nat translations", "show ip nat statistics", "show drops"] {
         match appliance.exec(command) {
@@ -143,7 +143,7 @@ fn show_appliance(lab: &mut Lab) -> bool {
             }
         }
     }
-    match appliance.metrics(namespace) {
+    match appliance.metrics() {
         Ok(page) => println!("curl http://127.0.0.1:9464/metrics\n{}\n", moved_samples(&page)),
         Err(error) => {
             is_answered = false;
@@ -163,15 +163,15 @@ fn moved_samples(page: &str) -> String {
 }
 
 /// Tells how to talk to the running lab, and waits for Ctrl-C.
-fn keep(lab: &mut Lab, peer: Peer, interrupted: &Receiver<()>) {
+fn keep(lab: &Lab, peer: Peer, interrupted: &Receiver<()>) {
     let enter = |name: &str, command: &str| println!("  ip netns exec {name} {command}");
     println!("\nThe lab stays. Talk to it from another terminal, as root:");
     enter(lab.hosts[0].namespace.name(), &format!("curl http://{SERVER}/address"));
     enter(lab.client.namespace.name(), "bash");
     enter(lab.server.namespace.name(), "tcpdump -ni eth0");
     if peer == Peer::Portico {
-        let (appliance, namespace) = lab.gateway.appliance();
-        enter(namespace.name(), "curl -s http://127.0.0.1:9464/metrics");
+        let appliance = lab.gateway.appliance();
+        enter(lab.gateway.namespace().name(), "curl -s http://127.0.0.1:9464/metrics");
         println!("  {} console --socket {}", appliance.program().display(), appliance.socket().display());
     }
     println!("Files and logs: {}", lab.directory().display());
