@@ -1,3 +1,26 @@
-//! Portico's packet path.
+//! Portico's packet path: one run-to-completion worker per core, sharing nothing.
+//!
+//! Start with [`path`]: it tells what happens to a packet.
 #![forbid(unsafe_code)]
+
+pub mod checksum;
+pub mod counters;
+pub mod drops;
+pub mod egress;
+pub mod fib;
+pub mod lookup;
+pub mod message;
+pub mod neighbour;
+pub mod parse;
+pub mod path;
+pub mod plan;
+pub mod policy;
 pub mod port;
+pub mod reply;
+pub mod rewrite;
+pub mod state;
+pub mod steer;
+pub mod tables;
+pub mod translate;
+pub mod tuple;
+pub mod worker;

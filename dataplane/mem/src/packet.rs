@@ -72,6 +72,18 @@ impl Packet {
         raw
     }
 
+    /// The kind of buffer this packet lives in; a port compares it with its own.
+    #[inline]
+    pub fn source(&self) -> &'static Source {
+        self.source
+    }
+
+    /// What the [`Source`] knows the buffer by. The packet keeps owning it.
+    #[inline]
+    pub fn handle(&self) -> NonNull<()> {
+        self.handle
+    }
+
     /// The frame.
     #[inline]
     pub fn bytes(&self) -> &[u8] {

@@ -5,8 +5,6 @@ use crossbeam::queue::ArrayQueue;
 
 use crate::packet::{Packet, RawPacket, Source};
 
-/// Bytes of one slab buffer: a full Ethernet frame with generous room at both ends.
-const BUFFER_BYTES: usize = 2304;
 /// Bytes kept free before a new frame.
 const HEADROOM: usize = 128;
 
@@ -24,7 +22,7 @@ type FreeList = ArrayQueue<Box<Slot>>;
 /// A buffer and, while a packet is made of it, the list it returns to.
 struct Slot {
     home: Option<Arc<FreeList>>,
-    bytes: [u8; BUFFER_BYTES],
+    bytes: Box<[u8]>,
 }
 
 static SOURCE: Source = Source { release: release_slot };
@@ -43,11 +41,12 @@ unsafe fn release_slot(handle: NonNull<()>) {
 }
 
 impl Slab {
-    /// A slab of `count` buffers.
-    pub fn new(count: usize) -> Slab {
+    /// A slab of `count` buffers for frames of at most `frame_bytes_max` bytes (below 65,400).
+    pub fn new(count: usize, frame_bytes_max: usize) -> Slab {
+        let bytes = (HEADROOM + frame_bytes_max).min(usize::from(u16::MAX));
         let free = ArrayQueue::new(count.max(1));
         for _ in 0..count {
-            let _ = free.push(Box::new(Slot { home: None, bytes: [0; BUFFER_BYTES] }));
+            let _ = free.push(Box::new(Slot { home: None, bytes: vec![0; bytes].into_boxed_slice() }));
         }
         Slab { free: Arc::new(free) }
     }
@@ -57,26 +56,20 @@ impl Slab {
         self.free.len()
     }
 
-    /// The longest frame a fresh buffer can hold, in bytes.
-    pub const fn frame_bytes_max() -> usize {
-        BUFFER_BYTES - HEADROOM
-    }
-
     /// An empty packet as if received on `port`, or nothing when every buffer is in use.
     pub fn allocate(&self, port: usize) -> Option<Packet> {
         let mut slot = self.free.pop()?;
         slot.home = Some(Arc::clone(&self.free));
-        let slot = NonNull::from(Box::leak(slot));
-        // SAFETY: the slot was just leaked, so it is live; only its place is computed, nothing is read.
-        let data = unsafe { &raw mut (*slot.as_ptr()).bytes }.cast::<u8>();
-        // SAFETY: HEADROOM lies inside the buffer.
-        let data = unsafe { NonNull::new_unchecked(data.add(HEADROOM)) };
+        let slot = Box::leak(slot);
+        let room = slot.bytes.len() - HEADROOM;
+        // SAFETY: every buffer is at least HEADROOM bytes long.
+        let data = unsafe { NonNull::from(&mut *slot.bytes).cast::<u8>().add(HEADROOM) };
         let raw = RawPacket {
             data,
-            handle: slot.cast(),
+            handle: NonNull::from(slot).cast(),
             len: 0,
             headroom: HEADROOM as u16,
-            tailroom: (BUFFER_BYTES - HEADROOM) as u16,
+            tailroom: room as u16,
             port: port as u16,
         };
         // SAFETY: the slot belongs to this packet alone until `release_slot`, and the room adds up to its size.
@@ -100,7 +93,7 @@ mod tests {
 
     #[test]
     fn buffers_come_back_and_run_out() {
-        let slab = Slab::new(2);
+        let slab = Slab::new(2, 1514);
         let first = slab.copy_of(b"first", 3).unwrap();
         let second = slab.copy_of(b"second", 4).unwrap();
         assert!(slab.allocate(0).is_none());
@@ -112,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_packet_outlives_its_slab() {
-        let slab = Slab::new(1);
+        let slab = Slab::new(1, 1514);
         let mut packet = slab.copy_of(b"abc", 0).unwrap();
         drop(slab);
         packet.bytes_mut()[0] = b'x';
@@ -121,7 +114,7 @@ mod tests {
 
     #[test]
     fn room_is_checked_at_both_ends() {
-        let slab = Slab::new(1);
+        let slab = Slab::new(1, 1514);
         let mut packet = slab.copy_of(b"abcdef", 0).unwrap();
         assert!(packet.shift_front(2));
         assert_eq!(packet.bytes(), b"cdef");

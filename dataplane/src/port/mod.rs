@@ -1,5 +1,8 @@
 //! Ports: where frames come from and go to. The path sees this trait and never what is behind it.
 
+pub mod memory;
+pub mod pcap;
+
 use arrayvec::ArrayVec;
 use mem::Packet;
 

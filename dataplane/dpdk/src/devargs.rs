@@ -1,0 +1,146 @@
+use std::ffi::CString;
+use std::fs;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+use crate::DpdkError;
+
+/// A device as configured, and what can be known of it without DPDK.
+pub(crate) struct Devargs {
+    /// As configured, for messages.
+    pub device: String,
+    /// The name DPDK knows it by: a PCI address with its domain, or a virtual device's name.
+    pub name: String,
+    /// Whether that name is a PCI address.
+    pub is_pci: bool,
+    /// The rest of the devargs, from the first comma on.
+    arguments: String,
+}
+
+impl Devargs {
+    pub fn parse(device: &str) -> Result<Devargs, DpdkError> {
+        let wrong = |reason| DpdkError::Devargs { device: device.to_owned(), reason };
+        if device.bytes().any(|byte| byte == 0 || byte.is_ascii_whitespace()) {
+            return Err(wrong("it contains a space or a zero byte"));
+        }
+        let (name, arguments) = device.split_at(device.find(',').unwrap_or(device.len()));
+        let (name, is_pci) = match pci_address(name) {
+            Some(address) => (address, true),
+            None => (name.to_owned(), false),
+        };
+        let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if !is_pci && (name.is_empty() || !name.bytes().all(valid)) {
+            return Err(wrong("it is neither a PCI address nor a name"));
+        }
+        Ok(Devargs { device: device.to_owned(), name, is_pci, arguments: arguments.to_owned() })
+    }
+
+    /// The devargs as DPDK wants them.
+    pub fn normalised(&self) -> String {
+        format!("{}{}", self.name, self.arguments)
+    }
+
+    /// The name and the devargs as C strings.
+    pub fn c_strings(&self) -> (CString, CString) {
+        let c_string = |text: &str| CString::new(text).expect("parse refuses zero bytes");
+        (c_string(&self.name), c_string(&self.normalised()))
+    }
+
+    /// Finds what would fail anyway, while the reason is still known.
+    pub fn check(&self) -> Result<(), DpdkError> {
+        if self.is_pci { self.check_pci() } else { self.check_interface() }
+    }
+
+    fn check_pci(&self) -> Result<(), DpdkError> {
+        let directory = Path::new("/sys/bus/pci/devices").join(&self.name);
+        if !directory.exists() {
+            return Err(DpdkError::DeviceNotFound { device: self.device.clone() });
+        }
+        let link = fs::read_link(directory.join("driver")).ok();
+        let driver =
+            link.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or("none");
+        // NVIDIA's drivers share the device with the kernel's.
+        let usable = ["vfio-pci", "uio_pci_generic", "igb_uio", "mlx4_core", "mlx5_core"];
+        if usable.contains(&driver) {
+            return Ok(());
+        }
+        let (device, address) = (self.device.clone(), self.name.clone());
+        Err(DpdkError::KernelDriver { device, address, driver: driver.to_owned() })
+    }
+
+    fn check_interface(&self) -> Result<(), DpdkError> {
+        if !self.is_af_packet() {
+            return Ok(());
+        }
+        let device = self.device.clone();
+        let Some(interface) = self.argument("iface") else {
+            return Err(DpdkError::Devargs { device, reason: "it needs iface=NAME" });
+        };
+        match nix::net::if_::if_nametoindex(interface) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(DpdkError::InterfaceNotFound { device, interface: interface.to_owned() }),
+        }
+    }
+
+    /// Whether a probe that failed did so for want of permission: then, which capability was missing.
+    pub fn missing_capability(&self) -> Option<&'static str> {
+        if !self.is_af_packet() {
+            return None;
+        }
+        let attempt = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None);
+        matches!(attempt, Err(Errno::EPERM | Errno::EACCES)).then_some("CAP_NET_RAW")
+    }
+
+    fn is_af_packet(&self) -> bool {
+        self.name.starts_with("net_af_packet") || self.name.starts_with("eth_af_packet")
+    }
+
+    fn argument(&self, key: &str) -> Option<&str> {
+        let pairs = self.arguments.split(',').filter_map(|pair| pair.split_once('='));
+        pairs.into_iter().find_map(|(name, value)| (name == key).then_some(value))
+    }
+}
+
+/// `text` as a PCI address with its domain, if it is an address with or without one.
+fn pci_address(text: &str) -> Option<String> {
+    let hex = |text: &str, digits: usize| {
+        (text.len() == digits).then(|| u32::from_str_radix(text, 16).ok()).flatten()
+    };
+    let (slot, function) = text.rsplit_once('.')?;
+    let mut parts = slot.rsplit(':');
+    let (device, bus, domain) = (parts.next()?, parts.next()?, parts.next().unwrap_or("0000"));
+    let valid = parts.next().is_none() && function.len() == 1 && function.parse::<u8>().is_ok_and(|n| n < 8);
+    let (domain, bus, device) = (hex(domain, 4)?, hex(bus, 2)?, hex(device, 2)?);
+    valid.then(|| format!("{domain:04x}:{bus:02x}:{device:02x}.{function}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pci_addresses_get_their_domain() {
+        for (text, name) in [("3b:00.0", "0000:3b:00.0"), ("0001:3B:1f.7,arg=1", "0001:3b:1f.7")] {
+            let device = Devargs::parse(text).unwrap();
+            assert!(device.is_pci && device.name == name, "{text} became {}", device.name);
+        }
+        assert_eq!(Devargs::parse("3b:00.0,a=1").unwrap().normalised(), "0000:3b:00.0,a=1");
+    }
+
+    #[test]
+    fn virtual_devices_keep_their_arguments() {
+        let device = Devargs::parse("net_af_packet0,iface=eth1,qpairs=2").unwrap();
+        assert_eq!((device.name.as_str(), device.is_pci), ("net_af_packet0", false));
+        assert_eq!((device.argument("iface"), device.argument("qpairs")), (Some("eth1"), Some("2")));
+        assert_eq!(device.normalised(), "net_af_packet0,iface=eth1,qpairs=2");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", ",iface=eth0", "net null0", "3b:00.9", "a:b:c:d.0", "net_null0\0"] {
+            assert!(matches!(Devargs::parse(text), Err(DpdkError::Devargs { .. })), "{text:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+use std::mem::forget;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use dataplane::port::{BURST, Burst, Port};
+use dpdk_sys::rte_mbuf;
+use mem::{Packet, prefetch};
+
+use crate::device::Opened;
+use crate::{Mempool, mbuf};
+
+/// One queue pair of a device. The device stays open until its last port is dropped.
+pub struct DpdkPort {
+    pub(crate) device: Arc<Opened>,
+    pub(crate) queue: u16,
+    pub(crate) index: u16,
+    pub(crate) mempool: Mempool,
+}
+
+impl Port for DpdkPort {
+    #[inline]
+    fn receive(&mut self, burst: &mut Burst) {
+        let mut mbufs = [ptr::null_mut(); BURST];
+        let room = burst.remaining_capacity() as u16;
+        // SAFETY: the device is started and this port is the queue's only user; the array has the room.
+        let count = unsafe { dpdk_sys::shim_receive(self.device.port, self.queue, mbufs.as_mut_ptr(), room) };
+        for &mbuf in &mbufs[..usize::from(count)] {
+            // SAFETY: drivers return live mbufs and give them up.
+            let mbuf = unsafe { NonNull::new_unchecked(mbuf) };
+            // SAFETY: as above.
+            if unsafe { mbuf::is_plain(mbuf) } {
+                // SAFETY: it is plain, live and ours.
+                let packet = unsafe { mbuf::into_packet(mbuf, self.index) };
+                prefetch(packet.bytes());
+                burst.push(packet);
+            } else if let Some(packet) = self.linearise(mbuf) {
+                burst.push(packet);
+            }
+        }
+    }
+
+    #[inline]
+    fn transmit(&mut self, burst: &mut Burst) {
+        let mut mbufs = [ptr::null_mut(); BURST];
+        let mut count = 0;
+        for packet in burst.iter_mut() {
+            if !mbuf::is_mbuf(packet) {
+                let Some(copy) = self.mempool.copy_of(packet) else { break };
+                *packet = copy;
+            }
+            mbufs[count] = mbuf::update(packet);
+            count += 1;
+        }
+        if count == 0 {
+            return;
+        }
+        // SAFETY: the device is started and this port is the queue's only user; the first `count` mbufs are
+        // live, and those sent are forgotten below.
+        let sent = unsafe {
+            dpdk_sys::shim_transmit(self.device.port, self.queue, mbufs.as_mut_ptr(), count as u16)
+        };
+        burst.drain(..usize::from(sent)).for_each(forget);
+    }
+
+    fn allocate(&mut self) -> Option<Packet> {
+        self.mempool.allocate(self.index)
+    }
+
+    fn is_up(&self) -> bool {
+        self.device.link_is_up()
+    }
+}
+
+impl DpdkPort {
+    /// Copies a frame in several segments, or one whose buffer is shared, into a buffer of its own. Such
+    /// frames are not asked for, but some virtual devices yield them.
+    #[cold]
+    fn linearise(&self, mbuf: NonNull<rte_mbuf>) -> Option<Packet> {
+        // SAFETY: the mbuf is live and ours, is read by the copy and then freed.
+        let copy = unsafe {
+            let copy = dpdk_sys::rte_pktmbuf_copy(mbuf.as_ptr(), self.mempool.as_ptr(), 0, u32::MAX);
+            dpdk_sys::shim_free(mbuf.as_ptr());
+            NonNull::new(copy)
+        };
+        // SAFETY: the copy is live and ours; whichever way it goes, it goes once.
+        let packet = copy.and_then(|copy| unsafe {
+            if mbuf::is_plain(copy) {
+                return Some(mbuf::into_packet(copy, self.index));
+            }
+            dpdk_sys::shim_free(copy.as_ptr());
+            None
+        });
+        if packet.is_none() {
+            self.device.count_unusable();
+        }
+        packet
+    }
+}
+
+impl Drop for DpdkPort {
+    fn drop(&mut self) {
+        self.device.release_queue(self.queue);
+    }
+}

@@ -1,0 +1,126 @@
+//! What a worker counts. It alone writes; other threads read at any time.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::drops::DropReason;
+use crate::policy::{INTERFACE_COUNT_MAX, InterfaceIndex};
+
+/// A number with one writer. Relaxed loads and stores: no read-modify-write instruction is needed.
+#[derive(Default, Debug)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Counts `n` more. Only the worker that owns the counter calls this.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    /// Sets a value that is measured rather than counted.
+    #[inline]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    /// The value now.
+    pub fn value(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Packets and bytes of one interface. Bytes are those of IPv4 packets and ARP, without Ethernet headers.
+#[derive(Default, Debug)]
+pub struct InterfaceCounters {
+    /// Packets received.
+    pub in_packets: Count,
+    /// Bytes received.
+    pub in_bytes: Count,
+    /// Packets sent.
+    pub out_packets: Count,
+    /// Bytes sent.
+    pub out_bytes: Count,
+}
+
+/// The fates of packets. Invariant between bursts: `received + taken_over + generated` =
+/// `sent + consumed + dropped + handed_over + held`.
+#[derive(Default, Debug)]
+pub struct FateCounters {
+    /// Frames taken from ports.
+    pub received: Count,
+    /// Packets another worker handed over.
+    pub taken_over: Count,
+    /// Packets Portico made itself: ICMP, ARP.
+    pub generated: Count,
+    /// Packets a device took.
+    pub sent: Count,
+    /// Packets that were for the box itself.
+    pub consumed: Count,
+    /// Packets dropped, whatever the reason.
+    pub dropped: Count,
+    /// Packets handed to another worker.
+    pub handed_over: Count,
+    /// Packets that wait for a next hop now.
+    pub held: Count,
+}
+
+/// What the NAT did.
+#[derive(Default, Debug)]
+pub struct NatCounters {
+    /// Packets that found a session.
+    pub hits: Count,
+    /// Packets between inside and outside that found none.
+    pub misses: Count,
+    /// Sessions made.
+    pub created: Count,
+    /// Sessions that ended by idle time.
+    pub expired: Count,
+    /// Sessions now.
+    pub sessions: Count,
+    /// Of those, sessions beneath a static rule.
+    pub sessions_static: Count,
+    /// The most sessions there ever were at once.
+    pub sessions_peak: Count,
+    /// Mappings now.
+    pub mappings: Count,
+}
+
+/// All counters of one worker.
+#[derive(Debug)]
+pub struct Counters {
+    /// Fates.
+    pub fates: FateCounters,
+    /// NAT.
+    pub nat: NatCounters,
+    drops: [Count; DropReason::ALL.len()],
+    interfaces: Box<[InterfaceCounters]>,
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters {
+            fates: FateCounters::default(),
+            nat: NatCounters::default(),
+            drops: std::array::from_fn(|_| Count::default()),
+            interfaces: (0..INTERFACE_COUNT_MAX).map(|_| InterfaceCounters::default()).collect(),
+        }
+    }
+}
+
+impl Counters {
+    /// Packets dropped for one reason.
+    pub fn drops(&self, reason: DropReason) -> &Count {
+        &self.drops[reason as usize]
+    }
+
+    /// Counts one packet dropped.
+    pub(crate) fn dropped(&self, reason: DropReason) {
+        self.drops(reason).add(1);
+        self.fates.dropped.add(1);
+    }
+
+    /// The counters of one interface.
+    #[inline]
+    pub fn interface(&self, index: InterfaceIndex) -> &InterfaceCounters {
+        &self.interfaces[usize::from(index) % INTERFACE_COUNT_MAX]
+    }
+}

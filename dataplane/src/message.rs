@@ -1,0 +1,103 @@
+//! What the control thread and a worker tell each other, between bursts.
+
+use std::sync::Arc;
+
+use crossbeam::channel::Sender;
+
+use crate::fib::{Fib, NextHop};
+use crate::neighbour::Neighbour;
+use crate::policy::{IdleClass, InterfaceIndex, Policy, RuleId};
+use crate::state::shard::RuleUse;
+use crate::tuple::{Endpoint, Protocol, Vrf};
+
+/// From the control thread to a worker.
+pub enum Message {
+    /// A new policy. The old one comes back as [`Event::Retired`].
+    Policy(Arc<Policy>),
+    /// New forwarding tables.
+    Fib(Arc<Fib>),
+    /// Neighbour number so-and-so is this, or gone.
+    Neighbour(u16, Option<Neighbour>),
+    /// A next hop does not answer: packets that wait for it are dropped.
+    Unresolved(NextHop),
+    /// Sends a frame of the control thread's own through an interface's port.
+    Transmit(InterfaceIndex, Vec<u8>),
+    /// Asks for at most `limit` sessions from a table position on.
+    Walk {
+        /// First position to look at.
+        start: u32,
+        /// The most rows to return.
+        limit: usize,
+        /// Where the answer goes.
+        reply: Sender<Walked>,
+    },
+    /// Asks how much rules and addresses are in use.
+    Usage(Sender<Usage>),
+    /// Ends every dynamic session; answers with their number when done.
+    Clear(Sender<u64>),
+}
+
+/// From a worker to the control thread.
+#[derive(Debug)]
+pub enum Event {
+    /// An ARP packet arrived: its 28 bytes from the hardware type on.
+    Arp(InterfaceIndex, [u8; ARP_LEN]),
+    /// A packet waits for this next hop.
+    Resolve(NextHop),
+    /// A policy that is no longer used, to be freed where time does not matter.
+    Retired(Arc<Policy>),
+    /// Forwarding tables no longer used.
+    RetiredFib(Arc<Fib>),
+}
+
+/// Bytes of an ARP packet for Ethernet and IPv4 (RFC 826).
+pub const ARP_LEN: usize = 28;
+
+/// A slice of the session table.
+#[derive(Debug, Default)]
+pub struct Walked {
+    /// The sessions.
+    pub rows: Vec<SessionRow>,
+    /// Where to go on; none at the table's end.
+    pub next: Option<u32>,
+}
+
+/// A session as `show ip nat translations` needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRow {
+    /// The IP protocol.
+    pub protocol: Protocol,
+    /// Inside local endpoint.
+    pub inside_local: Endpoint,
+    /// Inside global endpoint.
+    pub inside_global: Endpoint,
+    /// Outside local endpoint.
+    pub outside_local: Endpoint,
+    /// Outside global endpoint.
+    pub outside_global: Endpoint,
+    /// VRF of the inside.
+    pub vrf: Vrf,
+    /// The rule that made it.
+    pub rule: RuleId,
+    /// Beneath a static rule.
+    pub is_static: bool,
+    /// Its idle class.
+    pub class: IdleClass,
+    /// Milliseconds since it was made.
+    pub age_ms: u32,
+    /// Milliseconds since a packet refreshed it.
+    pub idle_ms: u32,
+    /// Milliseconds until it ends; none for never.
+    pub left_ms: Option<u32>,
+}
+
+/// How much a worker's NAT is in use.
+#[derive(Debug, Default)]
+pub struct Usage {
+    /// By rule.
+    pub rules: Vec<(RuleId, RuleUse)>,
+    /// Ports in use by global address.
+    pub ports: Vec<(std::net::Ipv4Addr, u32)>,
+    /// Subscribers with mappings.
+    pub subscriber_count: usize,
+}

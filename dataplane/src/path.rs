@@ -1,0 +1,146 @@
+//! THE PATH: what happens to a packet, from the port it arrives on to the port it leaves by.
+//!
+//! A burst of packets goes through the stages together: each stage is a loop over the burst, so that the
+//! memory one packet needs is on its way while the others are looked at.
+//!
+//! 1. **receive** takes up to 32 frames from one port.
+//! 2. **parse** finds the headers of each and refuses what is malformed.
+//! 3. **prepare** hashes each packet's tuple and asks for the index line its session would be in.
+//! 4. **probe** reads those lines and asks for the sessions they point to.
+//! 5. **decide** takes the packets one by one: steering, access lists, session or rule, route; it ends in a
+//!    plan, an answer of our own, or the reason why the packet is dropped. Nothing was written to it so far.
+//! 6. **carry out**: `rewrite` changes the packet as planned, `egress` frames it for its next hop.
+//! 7. **transmit** sends the queues of all ports; then the drops are counted.
+//!
+//! Every packet has one fate: sent, consumed by the box itself, dropped for one reason, handed over to the
+//! worker that owns it, or held until its next hop is known.
+
+use arrayvec::ArrayVec;
+use mem::Packet;
+
+use crate::drops::DropReason;
+use crate::lookup::{self, Probe};
+use crate::message::{ARP_LEN, Event};
+use crate::parse::{Head, Parsed, parse};
+use crate::plan::Plan;
+use crate::policy::InterfaceIndex;
+use crate::port::{BURST, Burst};
+use crate::reply;
+use crate::rewrite;
+use crate::steer;
+use crate::translate::{self, Decision, Refused};
+use crate::worker::Worker;
+
+/// One value for each packet of a burst.
+type PerPacket<T> = ArrayVec<T, BURST>;
+
+/// Takes one burst from a port through the path. Returns how many packets there were.
+pub fn burst(worker: &mut Worker, port: usize, now: u32) -> usize {
+    let mut packets = Burst::new();
+    worker.ports[port].receive(&mut packets);
+    worker.counters.fates.received.add(packets.len() as u64);
+    process(worker, packets, now)
+}
+
+/// Takes packets through all stages after receiving.
+pub fn process(worker: &mut Worker, mut packets: Burst, now: u32) -> usize {
+    let count = packets.len();
+    if count == 0 {
+        return 0;
+    }
+    let parsed: PerPacket<_> =
+        packets.iter_mut().map(|packet| parse(packet, &worker.tables.policy)).collect();
+    let probes: PerPacket<Probe> = parsed.iter().map(|parsed| prepare(worker, parsed)).collect();
+    for (_, hash) in probes.iter().flatten() {
+        worker.tables.shard.prefetch(*hash);
+    }
+    let mut drops: PerPacket<DropReason> = ArrayVec::new();
+    for ((packet, parsed), probe) in packets.into_iter().zip(parsed).zip(probes) {
+        let fate = match parsed {
+            Ok(Parsed::Ipv4(head)) => forward(worker, packet, &head, probe, now),
+            Ok(Parsed::Arp(interface, l3)) => consume_arp(worker, &packet, interface, usize::from(l3)),
+            Err(reason) => Err(reason),
+        };
+        drops.extend(fate.err());
+    }
+    worker.egress.flush(&mut worker.ports);
+    drops.into_iter().for_each(|reason| worker.counters.dropped(reason));
+    count
+}
+
+fn prepare(worker: &Worker, parsed: &Result<Parsed, DropReason>) -> Probe {
+    match parsed {
+        Ok(Parsed::Ipv4(head)) => lookup::prepare(&worker.tables.shard, &worker.tables.policy, head),
+        _ => None,
+    }
+}
+
+/// An IPv4 packet: decide, then carry out.
+fn forward(
+    worker: &mut Worker,
+    packet: Packet,
+    head: &Head,
+    probe: Probe,
+    now: u32,
+) -> Result<(), DropReason> {
+    let ingress = &worker.tables.policy.interfaces[usize::from(head.interface)];
+    let owner = steer::owner(head, ingress.domain, worker.count);
+    if owner != worker.index {
+        return worker.hand_over(packet, owner);
+    }
+    worker.count_arrival(head);
+    let found = lookup::find(&worker.tables.shard, probe);
+    worker.count_probe(probe.is_some(), found.is_some());
+    match translate::decide(&mut worker.tables, head, found, now) {
+        Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
+        Ok(Decision::Answer) => answer(worker, packet, head, now),
+        Err(refused) => refuse(worker, &packet, head, refused, now),
+    }
+}
+
+/// Changes the packet as planned and sends it on.
+fn carry_out(worker: &mut Worker, mut packet: Packet, plan: &Plan, now: u32) -> Result<(), DropReason> {
+    rewrite::apply(&mut packet, plan);
+    worker.send(packet, plan.l3, plan.next_hop(), plan.neighbour, now)
+}
+
+/// Answers an echo request to the box: the request is consumed, and its buffer becomes the reply.
+fn answer(worker: &mut Worker, mut packet: Packet, head: &Head, now: u32) -> Result<(), DropReason> {
+    worker.counters.fates.consumed.add(1);
+    reply::answer_echo(&mut packet, head);
+    worker.send_own(packet, head.l3, head.tuple.vrf, head.src, now);
+    Ok(())
+}
+
+/// Tells the sender why its packet is dropped, where that is due.
+fn refuse(
+    worker: &mut Worker,
+    packet: &Packet,
+    head: &Head,
+    refused: Refused,
+    now: u32,
+) -> Result<(), DropReason> {
+    let original = packet.bytes().get(usize::from(head.l3)..).unwrap_or_default();
+    if reply::may_notify(head) {
+        worker.notify(refused, head.interface, original, now);
+    }
+    Err(refused.reason)
+}
+
+/// Hands an ARP packet to the control thread, which owns the neighbours.
+fn consume_arp(
+    worker: &mut Worker,
+    packet: &Packet,
+    interface: InterfaceIndex,
+    l3: usize,
+) -> Result<(), DropReason> {
+    let arp: &[u8; ARP_LEN] =
+        packet.bytes().get(l3..).and_then(|arp| arp.first_chunk()).ok_or(DropReason::ArpMalformed)?;
+    // Ethernet addresses of six bytes for IPv4 addresses of four (RFC 826).
+    if arp[..6] != [0, 1, 8, 0, 6, 4] {
+        return Err(DropReason::ArpMalformed);
+    }
+    worker.tell(Event::Arp(interface, *arp))?;
+    worker.counters.fates.consumed.add(1);
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! The plan: what will be done to a packet, decided before any byte of it is touched.
+
+use std::net::Ipv4Addr;
+
+use crate::checksum::Delta;
+use crate::fib::NextHop;
+use crate::parse::{Head, Transport};
+use crate::policy::InterfaceIndex;
+use crate::state::session::{CachedHop, Direction, Session};
+use crate::tuple::Endpoint;
+
+/// Which header fields change besides the TTL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// None: the packet is routed.
+    None,
+    /// Addresses.
+    Addresses,
+    /// Addresses and TCP ports.
+    Tcp,
+    /// Addresses and UDP ports.
+    Udp,
+    /// Addresses and the ICMP identifier.
+    IcmpQuery,
+    /// Addresses, and the packet that the ICMP error quotes.
+    IcmpError,
+}
+
+/// What becomes of a packet that is forwarded. `rewrite` carries it out and cannot fail.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Which fields change.
+    pub edit: Edit,
+    /// Source it leaves with; the port (or identifier) only where the edit has one.
+    pub src: Endpoint,
+    /// Destination it leaves with.
+    pub dst: Endpoint,
+    /// Source of the quoted packet, for ICMP errors.
+    pub quoted_src: Endpoint,
+    /// Destination of the quoted packet, for ICMP errors.
+    pub quoted_dst: Endpoint,
+    /// What the change of addresses adds to the IPv4 header checksum.
+    pub ip_delta: Delta,
+    /// What the change adds to the transport checksum.
+    pub l4_delta: Delta,
+    /// Offset of the IPv4 header.
+    pub l3: u16,
+    /// Offset of the transport header.
+    pub l4: u16,
+    /// Offset of the quoted IPv4 header.
+    pub quoted_l3: u16,
+    /// Offset of the quoted transport header.
+    pub quoted_l4: u16,
+    /// Outgoing interface.
+    pub egress: InterfaceIndex,
+    /// The neighbour it goes to, or `CachedHop::UNKNOWN.neighbour`.
+    pub neighbour: u16,
+    /// The neighbour's address.
+    pub next_hop: Ipv4Addr,
+}
+
+const _: () = assert!(size_of::<Plan>() <= 64, "a plan is one cache line");
+
+impl Plan {
+    /// A packet that is routed as it is.
+    pub fn routed(head: &Head) -> Plan {
+        let (src, dst) = head.outer_endpoints();
+        Plan {
+            edit: Edit::None,
+            src,
+            dst,
+            quoted_src: head.tuple.dst,
+            quoted_dst: head.tuple.src,
+            ip_delta: Delta::default(),
+            l4_delta: Delta::default(),
+            l3: head.l3,
+            l4: head.l4,
+            quoted_l3: 0,
+            quoted_l4: 0,
+            egress: 0,
+            neighbour: CachedHop::UNKNOWN.neighbour,
+            next_hop: Ipv4Addr::UNSPECIFIED,
+        }
+    }
+
+    /// A packet of a session.
+    #[inline]
+    pub fn translated(head: &Head, session: &Session, direction: Direction) -> Plan {
+        let mut plan = Plan::routed(head);
+        if let Transport::IcmpError { l3, l4 } = head.transport {
+            (plan.quoted_l3, plan.quoted_l4) = (l3, l4);
+            plan.translate_error(head, session, direction);
+            return plan;
+        }
+        plan.edit = match head.transport {
+            Transport::Tcp => Edit::Tcp,
+            Transport::Udp => Edit::Udp,
+            Transport::IcmpQuery => Edit::IcmpQuery,
+            _ => Edit::Addresses,
+        };
+        (plan.src, plan.dst, plan.ip_delta, plan.l4_delta) = match direction {
+            Direction::Outbound => {
+                (session.inside_global, session.outside_global, session.ip_delta, session.l4_delta)
+            }
+            Direction::Inbound => (
+                session.outside_local,
+                session.inside_local,
+                session.ip_delta.reverse(),
+                session.l4_delta.reverse(),
+            ),
+        };
+        plan
+    }
+
+    /// An ICMP error about a session's packet (RFC 5508 REQ-4 and REQ-5). The error travels in `direction`,
+    /// and so the packet it quotes travelled the other way.
+    fn translate_error(&mut self, head: &Head, session: &Session, direction: Direction) {
+        self.edit = Edit::IcmpError;
+        match direction {
+            Direction::Inbound => {
+                (self.quoted_src, self.quoted_dst) = (session.inside_local, session.outside_local);
+                self.dst.addr = session.inside_local.addr;
+                if head.src == session.outside_global.addr {
+                    self.src.addr = session.outside_local.addr;
+                }
+            }
+            Direction::Outbound => {
+                (self.quoted_src, self.quoted_dst) = (session.outside_global, session.inside_global);
+                // Whichever inside router it comes from, the outside sees the NAT's own address.
+                self.src.addr = session.inside_global.addr;
+                if head.dst == session.outside_local.addr {
+                    self.dst.addr = session.outside_global.addr;
+                }
+            }
+        }
+        let change = |from: Ipv4Addr, to: Ipv4Addr| Delta::address(from.to_bits(), to.to_bits());
+        self.ip_delta = change(head.src, self.src.addr).and(change(head.dst, self.dst.addr));
+    }
+
+    /// Where the packet goes next.
+    pub fn next_hop(&self) -> NextHop {
+        NextHop { interface: self.egress, addr: self.next_hop }
+    }
+}

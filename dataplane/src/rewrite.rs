@@ -1,0 +1,132 @@
+//! Carrying out a plan: the only place that changes bytes of forwarded packets. It cannot fail.
+
+use mem::Packet;
+
+use crate::checksum::{Delta, checksum};
+use crate::plan::{Edit, Plan};
+use crate::tuple::{Endpoint, ICMP, TCP, UDP};
+
+/// Offsets within an IPv4 header (RFC 791 section 3.1).
+const TTL: usize = 8;
+const IPV4_CHECKSUM: usize = 10;
+const SRC: usize = 12;
+const DST: usize = 16;
+/// Offsets of checksums within transport headers.
+const TCP_CHECKSUM: usize = 16;
+const UDP_CHECKSUM: usize = 6;
+const ICMP_CHECKSUM: usize = 2;
+/// Offset of the identifier within an ICMP query (RFC 792).
+const ICMP_ID: usize = 4;
+
+/// Reads a word; a position outside the packet, which no plan names, reads as zero.
+#[inline]
+fn word(bytes: &[u8], at: usize) -> u16 {
+    bytes.get(at..at + 2).map_or(0, |w| u16::from_be_bytes([w[0], w[1]]))
+}
+
+#[inline]
+fn put_word(bytes: &mut [u8], at: usize, value: u16) {
+    if let Some(place) = bytes.get_mut(at..at + 2) {
+        place.copy_from_slice(&value.to_be_bytes());
+    }
+}
+
+#[inline]
+fn put_addr(bytes: &mut [u8], at: usize, end: Endpoint) {
+    if let Some(place) = bytes.get_mut(at..at + 4) {
+        place.copy_from_slice(&end.addr.octets());
+    }
+}
+
+#[inline]
+fn adjust(bytes: &mut [u8], at: usize, delta: Delta) {
+    put_word(bytes, at, delta.apply(word(bytes, at)));
+}
+
+/// Adjusts a UDP checksum: zero means none and stays (RFC 3022 section 4.1); a computed zero is sent as ones.
+#[inline]
+fn adjust_udp(bytes: &mut [u8], at: usize, delta: Delta) {
+    let old = word(bytes, at);
+    if old != 0 {
+        let new = delta.apply(old);
+        put_word(bytes, at, if new == 0 { 0xffff } else { new });
+    }
+}
+
+/// Changes a packet as planned.
+#[inline]
+pub fn apply(packet: &mut Packet, plan: &Plan) {
+    let bytes = packet.bytes_mut();
+    let (l3, l4) = (usize::from(plan.l3), usize::from(plan.l4));
+    let ttl_and_protocol = word(bytes, l3 + TTL);
+    let decremented = ttl_and_protocol.wrapping_sub(0x0100);
+    put_word(bytes, l3 + TTL, decremented);
+    let mut ip_delta = Delta::word(ttl_and_protocol, decremented);
+    if plan.edit != Edit::None {
+        put_addr(bytes, l3 + SRC, plan.src);
+        put_addr(bytes, l3 + DST, plan.dst);
+        ip_delta = ip_delta.and(plan.ip_delta);
+    }
+    adjust(bytes, l3 + IPV4_CHECKSUM, ip_delta);
+    match plan.edit {
+        Edit::None | Edit::Addresses => {}
+        Edit::Tcp => {
+            put_word(bytes, l4, plan.src.port);
+            put_word(bytes, l4 + 2, plan.dst.port);
+            adjust(bytes, l4 + TCP_CHECKSUM, plan.l4_delta);
+        }
+        Edit::Udp => {
+            put_word(bytes, l4, plan.src.port);
+            put_word(bytes, l4 + 2, plan.dst.port);
+            adjust_udp(bytes, l4 + UDP_CHECKSUM, plan.l4_delta);
+        }
+        Edit::IcmpQuery => {
+            put_word(bytes, l4 + ICMP_ID, plan.src.port);
+            adjust(bytes, l4 + ICMP_CHECKSUM, plan.l4_delta);
+        }
+        Edit::IcmpError => apply_to_quote(bytes, plan),
+    }
+}
+
+/// Restores the packet that an ICMP error quotes: addresses, ports, and the checksums as far as they are
+/// quoted (RFC 5508 REQ-4). What lies past the quoted headers is left alone (RFC 4884 extensions, padding).
+fn apply_to_quote(bytes: &mut [u8], plan: &Plan) {
+    let (l3, l4) = (usize::from(plan.quoted_l3), usize::from(plan.quoted_l4));
+    let end = bytes.len().min(l4 + TCP_CHECKSUM + 4);
+    let Some(before) = bytes.get(l3..end).map(checksum) else { return };
+
+    let addresses = Delta::address(long(bytes, l3 + SRC), plan.quoted_src.addr.to_bits())
+        .and(Delta::address(long(bytes, l3 + DST), plan.quoted_dst.addr.to_bits()));
+    put_addr(bytes, l3 + SRC, plan.quoted_src);
+    put_addr(bytes, l3 + DST, plan.quoted_dst);
+    adjust(bytes, l3 + IPV4_CHECKSUM, addresses);
+
+    let protocol = bytes.get(l3 + TTL + 1).copied().unwrap_or(0);
+    match protocol {
+        TCP | UDP => {
+            let ports = Delta::word(word(bytes, l4), plan.quoted_src.port)
+                .and(Delta::word(word(bytes, l4 + 2), plan.quoted_dst.port));
+            put_word(bytes, l4, plan.quoted_src.port);
+            put_word(bytes, l4 + 2, plan.quoted_dst.port);
+            if protocol == UDP {
+                adjust_udp(bytes, l4 + UDP_CHECKSUM, addresses.and(ports));
+            } else {
+                adjust(bytes, l4 + TCP_CHECKSUM, addresses.and(ports));
+            }
+        }
+        ICMP => {
+            let id = Delta::word(word(bytes, l4 + ICMP_ID), plan.quoted_src.port);
+            put_word(bytes, l4 + ICMP_ID, plan.quoted_src.port);
+            adjust(bytes, l4 + ICMP_CHECKSUM, id);
+        }
+        _ => {}
+    }
+
+    let after = bytes.get(l3..end).map_or(before, checksum);
+    adjust(bytes, usize::from(plan.l4) + ICMP_CHECKSUM, Delta::word(!before, !after));
+}
+
+#[inline]
+fn long(bytes: &[u8], at: usize) -> u32 {
+    u32::from(word(bytes, at)) << 16 | u32::from(word(bytes, at + 2))
+}

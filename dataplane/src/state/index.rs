@@ -1,0 +1,232 @@
+//! The hash index: from a key's hash to a record's number, one cache line at a time.
+//!
+//! A bucket is one cache line of ten entries, each a 16-bit tag and a 32-bit value. A key lives in one of two
+//! buckets: its first choice where there is room, else the other. Lookups compare tags and leave the final
+//! word to the caller, who holds the records. Removal empties the entry, so that there are no tombstones,
+//! and nothing is ever rehashed. When both buckets are full, one entry is moved to its other bucket; when
+//! that fails too the insertion is refused, which at the load the table is sized for does not happen.
+
+/// Entries of one bucket.
+const WIDTH: usize = 10;
+/// An entry that holds nothing. Values stay below it.
+const EMPTY: u32 = u32::MAX;
+
+#[derive(Clone)]
+#[repr(C, align(64))]
+struct Bucket {
+    values: [u32; WIDTH],
+    tags: [u16; WIDTH],
+}
+
+const _: () = assert!(size_of::<Bucket>() == 64, "a bucket is one cache line");
+
+/// A hash of a key, as the index uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hash(u64);
+
+/// Mixes keys with a secret, so that an outsider cannot aim at a bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct Hasher {
+    secret: [u64; 2],
+}
+
+impl Hasher {
+    /// A hasher with this secret.
+    pub fn new(secret: [u64; 2]) -> Hasher {
+        // A multiplication by an even number would lose bits.
+        Hasher { secret: [secret[0] | 1, secret[1] | 1] }
+    }
+
+    /// The hash of a key of two words.
+    #[inline]
+    pub fn hash(&self, key: [u64; 2]) -> Hash {
+        let fold = |a: u64, b: u64| {
+            let product = u128::from(a) * u128::from(b);
+            (product as u64) ^ (product >> 64) as u64
+        };
+        let first = fold(key[0] ^ self.secret[0], 0x9e37_79b9_7f4a_7c15 ^ self.secret[1]);
+        Hash(fold(first ^ key[1] ^ self.secret[1], 0xd1b5_4a32_d192_ed03 ^ self.secret[0]))
+    }
+}
+
+/// An index of fixed size.
+pub struct Index {
+    buckets: Box<[Bucket]>,
+    mask: usize,
+    len: usize,
+}
+
+impl Index {
+    /// An index for at least `capacity` entries, loaded to at most three quarters.
+    pub fn new(capacity: usize) -> Index {
+        let buckets = (capacity * 4 / 3).div_ceil(WIDTH).next_power_of_two().max(2);
+        let empty = Bucket { values: [EMPTY; WIDTH], tags: [0; WIDTH] };
+        Index { buckets: vec![empty; buckets].into_boxed_slice(), mask: buckets - 1, len: 0 }
+    }
+
+    /// Entries in use.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the index holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[inline]
+    fn first(&self, hash: Hash) -> usize {
+        (hash.0 >> 16) as usize & self.mask
+    }
+
+    #[inline]
+    fn tag(hash: Hash) -> u16 {
+        hash.0 as u16
+    }
+
+    /// The other bucket of an entry, from either of its buckets: the distance depends on the tag alone.
+    #[inline]
+    fn other(&self, bucket: usize, tag: u16) -> usize {
+        let distance = (u64::from(tag) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24;
+        bucket ^ ((distance as usize & self.mask) | 1)
+    }
+
+    /// Asks for the cache line of the key's first bucket.
+    #[inline]
+    pub fn prefetch(&self, hash: Hash) {
+        mem::prefetch(&self.buckets[self.first(hash)]);
+    }
+
+    /// The first value whose tag agrees, without asking whether the key does: the record to prefetch.
+    #[inline]
+    pub fn candidate(&self, hash: Hash) -> Option<u32> {
+        self.find(hash, |_| true)
+    }
+
+    /// The value stored under this hash for which `is_key` holds.
+    #[inline]
+    pub fn find(&self, hash: Hash, mut is_key: impl FnMut(u32) -> bool) -> Option<u32> {
+        let first = self.first(hash);
+        let (bucket, entry) = self.locate(hash, first, &mut is_key)?;
+        Some(self.buckets[bucket].values[entry])
+    }
+
+    #[inline]
+    fn locate(
+        &self,
+        hash: Hash,
+        first: usize,
+        is_key: &mut impl FnMut(u32) -> bool,
+    ) -> Option<(usize, usize)> {
+        let tag = Self::tag(hash);
+        for at in [first, self.other(first, tag)] {
+            let bucket = &self.buckets[at];
+            for entry in 0..WIDTH {
+                if bucket.tags[entry] == tag && bucket.values[entry] != EMPTY && is_key(bucket.values[entry])
+                {
+                    return Some((at, entry));
+                }
+            }
+        }
+        None
+    }
+
+    /// Stores a value, which must not be stored under this hash yet. Returns false when there is no room.
+    #[must_use]
+    pub fn insert(&mut self, hash: Hash, value: u32) -> bool {
+        let tag = Self::tag(hash);
+        let first = self.first(hash);
+        let other = self.other(first, tag);
+        let stored = self.place(first, tag, value)
+            || self.place(other, tag, value)
+            || (self.make_room(first) && self.place(first, tag, value));
+        self.len += usize::from(stored);
+        stored
+    }
+
+    fn place(&mut self, bucket: usize, tag: u16, value: u32) -> bool {
+        let bucket = &mut self.buckets[bucket];
+        match bucket.values.iter().position(|&stored| stored == EMPTY) {
+            Some(entry) => {
+                (bucket.values[entry], bucket.tags[entry]) = (value, tag);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Moves one entry of a full bucket to its other bucket.
+    fn make_room(&mut self, full: usize) -> bool {
+        for entry in 0..WIDTH {
+            let (value, tag) = (self.buckets[full].values[entry], self.buckets[full].tags[entry]);
+            if self.place(self.other(full, tag), tag, value) {
+                self.buckets[full].values[entry] = EMPTY;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Removes a value stored under this hash. Returns whether it was there.
+    pub fn remove(&mut self, hash: Hash, value: u32) -> bool {
+        let first = self.first(hash);
+        let Some((bucket, entry)) = self.locate(hash, first, &mut |stored| stored == value) else {
+            return false;
+        };
+        self.buckets[bucket].values[entry] = EMPTY;
+        self.len -= 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn agrees_with_a_map_under_churn() {
+        let hasher = Hasher::new([7, 11]);
+        let mut index = Index::new(1000);
+        let mut map: HashMap<u64, u32> = HashMap::new();
+        let mut random = 1u64;
+        for round in 0..200_000u32 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let key = (random >> 33) % 1500;
+            let hash = hasher.hash([key, 0]);
+            match map.remove(&key) {
+                Some(value) => assert!(index.remove(hash, value)),
+                None if map.len() < 1000 => {
+                    assert!(index.insert(hash, round));
+                    map.insert(key, round);
+                }
+                None => {}
+            }
+            assert_eq!(index.len(), map.len());
+            let probe = (random >> 13) % 1500;
+            let found = index.find(hasher.hash([probe, 0]), |value| map.get(&probe) == Some(&value));
+            assert_eq!(found, map.get(&probe).copied());
+        }
+    }
+
+    #[test]
+    fn fills_to_its_capacity_with_any_keys() {
+        for seed in 0..20 {
+            let hasher = Hasher::new([seed * 77 + 1, seed]);
+            let mut index = Index::new(30_000);
+            for key in 0..30_000u64 {
+                assert!(index.insert(hasher.hash([key << 16, key]), key as u32), "seed {seed} key {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_buckets_of_an_entry_lead_to_each_other() {
+        let index = Index::new(10_000);
+        for tag in 0..=u16::MAX {
+            let other = index.other(5, tag);
+            assert_ne!(other, 5);
+            assert_eq!(index.other(other, tag), 5);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Sessions: one flow between one inside and one outside endpoint.
+
+use crate::checksum::Delta;
+use crate::parse::tcp_flags;
+use crate::policy::{IdleClass, RuleId};
+use crate::tuple::{Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
+
+/// Which way a packet crosses the NAT, seen from the subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From inside to outside.
+    Outbound,
+    /// From outside to inside.
+    Inbound,
+}
+
+/// A cached next hop: a neighbour, valid while the forwarding table is the one it was found in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CachedHop {
+    /// Index into the neighbour table.
+    pub neighbour: u16,
+    /// The table's generation.
+    pub generation: u16,
+}
+
+impl CachedHop {
+    /// Not resolved yet.
+    pub const UNKNOWN: CachedHop = CachedHop { neighbour: u16::MAX, generation: 0 };
+}
+
+/// One flow. An established packet needs nothing but this cache line and the index's.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+pub struct Session {
+    /// The inside endpoint as it knows itself.
+    pub inside_local: Endpoint,
+    /// The inside endpoint as the outside sees it.
+    pub inside_global: Endpoint,
+    /// The outside endpoint as the inside sees it.
+    pub outside_local: Endpoint,
+    /// The outside endpoint as it knows itself.
+    pub outside_global: Endpoint,
+    /// When a packet last refreshed it, in milliseconds.
+    pub used_ms: u32,
+    /// When it was made.
+    pub created_ms: u32,
+    /// The dynamic mapping above it; `NONE` beneath a static rule.
+    pub mapping: u32,
+    /// Next hop of outbound packets.
+    pub hop_out: CachedHop,
+    /// Next hop of inbound packets.
+    pub hop_in: CachedHop,
+    /// What translation outbound adds to the IPv4 header checksum; inbound takes it back.
+    pub ip_delta: Delta,
+    /// What translation outbound adds to the transport checksum.
+    pub l4_delta: Delta,
+    /// VRF of the inside.
+    pub inside_vrf: Vrf,
+    /// VRF of the outside.
+    pub outside_vrf: Vrf,
+    /// The rule that made it.
+    pub rule: RuleId,
+    /// The IP protocol.
+    pub protocol: Protocol,
+    /// Which idle time applies.
+    pub class: IdleClass,
+    /// What was seen of a TCP connection.
+    pub tcp: TcpSeen,
+}
+
+const _: () = assert!(size_of::<Option<Session>>() == 64, "a session is one cache line");
+
+/// What was seen of a TCP connection: bits, so that any order of events is a state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpSeen(u8);
+
+impl TcpSeen {
+    const SYN_OUT: u8 = 1;
+    const SYN_IN: u8 = 2;
+    const FIN_OUT: u8 = 4;
+    const FIN_IN: u8 = 8;
+    const RST: u8 = 16;
+
+    /// Takes note of one segment.
+    pub fn note(&mut self, direction: Direction, flags: u8) {
+        let (syn, fin) = match direction {
+            Direction::Outbound => (Self::SYN_OUT, Self::FIN_OUT),
+            Direction::Inbound => (Self::SYN_IN, Self::FIN_IN),
+        };
+        if flags & tcp_flags::SYN != 0 {
+            // A new connection over the same endpoints forgets the old one's end.
+            let opposite = self.0 & (Self::SYN_OUT | Self::SYN_IN) & !syn;
+            let restarts = self.class() == IdleClass::TcpClosing && flags & tcp_flags::ACK == 0;
+            self.0 = if restarts { syn } else { self.0 | opposite | syn };
+        }
+        if flags & tcp_flags::FIN != 0 {
+            self.0 |= fin;
+        }
+        if flags & tcp_flags::RST != 0 {
+            self.0 |= Self::RST;
+        } else if flags & (tcp_flags::SYN | tcp_flags::FIN) == 0 {
+            // Data after a RST: the RST was not the peer's (RFC 7857 section 2.2).
+            self.0 &= !Self::RST;
+        }
+    }
+
+    /// The idle class of a connection in this state. One whose start was not seen counts as established.
+    pub fn class(self) -> IdleClass {
+        const SYNS: u8 = TcpSeen::SYN_OUT | TcpSeen::SYN_IN;
+        const FINS: u8 = TcpSeen::FIN_OUT | TcpSeen::FIN_IN;
+        if self.0 & TcpSeen::RST != 0 || self.0 & FINS == FINS {
+            IdleClass::TcpClosing
+        } else if matches!(self.0 & SYNS, TcpSeen::SYN_OUT | TcpSeen::SYN_IN) {
+            IdleClass::TcpSyn
+        } else {
+            IdleClass::TcpEstablished
+        }
+    }
+}
+
+impl Session {
+    /// The key that packets of one direction are found by.
+    #[inline]
+    pub fn key(&self, direction: Direction) -> SessionKey {
+        match direction {
+            Direction::Outbound => SessionKey::new(
+                direction,
+                self.protocol,
+                self.inside_vrf,
+                self.inside_local,
+                self.outside_local,
+            ),
+            Direction::Inbound => SessionKey::new(
+                direction,
+                self.protocol,
+                self.outside_vrf,
+                self.outside_global,
+                self.inside_global,
+            ),
+        }
+    }
+
+    /// Fills in the checksum deltas from the endpoints.
+    pub fn with_deltas(mut self) -> Session {
+        let change = |a: Endpoint, b: Endpoint| Delta::address(a.addr.to_bits(), b.addr.to_bits());
+        let (src, dst) = (self.inside_local, self.outside_local);
+        let (new_src, new_dst) = (self.inside_global, self.outside_global);
+        let addresses = change(src, new_src).and(change(dst, new_dst));
+        let ports = Delta::word(src.port, new_src.port);
+        self.ip_delta = addresses;
+        self.l4_delta = match self.protocol {
+            // One field, the identifier, and no pseudo header.
+            ICMP => ports,
+            _ => addresses.and(ports).and(Delta::word(dst.port, new_dst.port)),
+        };
+        self
+    }
+
+    /// The idle class a session of this protocol starts in.
+    pub fn class_of(protocol: Protocol, peer_port: u16) -> IdleClass {
+        match protocol {
+            TCP => IdleClass::TcpSyn,
+            UDP if peer_port == 53 => IdleClass::Dns,
+            UDP => IdleClass::Udp,
+            ICMP => IdleClass::Icmp,
+            _ => IdleClass::Other,
+        }
+    }
+}
+
+/// What a session is found by, in two words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionKey(pub [u64; 2]);
+
+impl SessionKey {
+    /// The key of packets from `src` to `dst`, arriving in `vrf`.
+    #[inline]
+    pub fn new(
+        direction: Direction,
+        protocol: Protocol,
+        vrf: Vrf,
+        src: Endpoint,
+        dst: Endpoint,
+    ) -> SessionKey {
+        let side = u64::from(direction == Direction::Inbound);
+        SessionKey([src.bits() | u64::from(protocol) << 48 | side << 56, dst.bits() | u64::from(vrf) << 48])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Direction::{Inbound, Outbound};
+    use tcp_flags::{ACK, FIN, RST, SYN};
+
+    #[test]
+    fn tcp_states_follow_the_segments() {
+        let rows: &[(&[(Direction, u8)], IdleClass)] = &[
+            (&[(Outbound, SYN)], IdleClass::TcpSyn),
+            (&[(Outbound, SYN), (Inbound, SYN | ACK)], IdleClass::TcpEstablished),
+            (&[(Outbound, SYN), (Inbound, SYN), (Outbound, ACK)], IdleClass::TcpEstablished),
+            (&[(Outbound, ACK)], IdleClass::TcpEstablished),
+            (&[(Outbound, SYN), (Inbound, SYN | ACK), (Outbound, FIN | ACK)], IdleClass::TcpEstablished),
+            (&[(Outbound, FIN | ACK), (Inbound, FIN | ACK)], IdleClass::TcpClosing),
+            (&[(Outbound, SYN), (Inbound, RST | ACK)], IdleClass::TcpClosing),
+            (&[(Outbound, ACK), (Inbound, RST), (Outbound, ACK)], IdleClass::TcpEstablished),
+            (&[(Outbound, FIN | ACK), (Inbound, FIN | ACK), (Outbound, SYN)], IdleClass::TcpSyn),
+        ];
+        for (segments, class) in rows {
+            let mut seen = TcpSeen::default();
+            segments.iter().for_each(|&(direction, flags)| seen.note(direction, flags));
+            assert_eq!(seen.class(), *class, "{segments:?}");
+        }
+    }
+}

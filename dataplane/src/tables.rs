@@ -1,0 +1,20 @@
+//! What a worker decides with: the control thread's view of the world and the worker's own memory.
+
+use std::sync::Arc;
+
+use crate::fib::Fib;
+use crate::neighbour::Neighbours;
+use crate::policy::Policy;
+use crate::state::shard::Shard;
+
+/// Policy, routes, neighbours, and the shard.
+pub struct Tables {
+    /// What the configuration says.
+    pub policy: Arc<Policy>,
+    /// Where destinations lie.
+    pub fib: Arc<Fib>,
+    /// Resolved next hops.
+    pub neighbours: Neighbours,
+    /// Sessions and mappings.
+    pub shard: Shard,
+}

@@ -1,0 +1,89 @@
+//! What a packet is looked up by.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// An IP protocol number (RFC 5237).
+pub type Protocol = u8;
+
+/// ICMP.
+pub const ICMP: Protocol = 1;
+/// TCP.
+pub const TCP: Protocol = 6;
+/// UDP.
+pub const UDP: Protocol = 17;
+
+/// A VRF by its index in the policy; 0 is the global table.
+pub type Vrf = u16;
+
+/// An address with a port. For ICMP queries the identifier stands in for the port; protocols without ports
+/// have port 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// The address.
+    pub addr: Ipv4Addr,
+    /// Port or ICMP query identifier.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// An endpoint of its parts.
+    pub const fn new(addr: Ipv4Addr, port: u16) -> Endpoint {
+        Endpoint { addr, port }
+    }
+
+    /// Both parts in one word, for hashing and comparing.
+    #[inline]
+    pub(crate) fn bits(self) -> u64 {
+        u64::from(self.addr.to_bits()) << 16 | u64::from(self.port)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.addr, self.port)
+    }
+}
+
+/// The flow a packet belongs to, in the direction it travels. For an ICMP error it is the quoted packet's,
+/// reversed: the flow the error would answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tuple {
+    /// Where it comes from.
+    pub src: Endpoint,
+    /// Where it goes to.
+    pub dst: Endpoint,
+    /// The IP protocol.
+    pub protocol: Protocol,
+    /// The VRF of the interface it arrived on.
+    pub vrf: Vrf,
+}
+
+impl Tuple {
+    /// The flow of the answers.
+    pub fn reverse(self) -> Tuple {
+        Tuple { src: self.dst, dst: self.src, ..self }
+    }
+}
+
+impl fmt::Display for Tuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = protocol_name(self.protocol);
+        write!(f, "{name} {} > {}", self.src, self.dst)?;
+        if self.vrf == 0 { Ok(()) } else { write!(f, " vrf {}", self.vrf) }
+    }
+}
+
+/// The protocol's name as the `show` commands print it; its number where it has none there.
+pub fn protocol_name(protocol: Protocol) -> std::borrow::Cow<'static, str> {
+    match protocol {
+        ICMP => "icmp".into(),
+        TCP => "tcp".into(),
+        UDP => "udp".into(),
+        47 => "gre".into(),
+        50 => "esp".into(),
+        51 => "ah".into(),
+        132 => "sctp".into(),
+        number => number.to_string().into(),
+    }
+}
