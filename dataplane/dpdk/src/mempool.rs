@@ -4,14 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, io};
 
 use dpdk_sys::{RTE_PKTMBUF_HEADROOM, rte_mempool};
-use mem::{Packet, Slab};
+use mem::Packet;
 
 use crate::mbuf;
 use crate::{DpdkError, Eal};
 
-/// Bytes of a buffer: head room and one frame, tags included, and never less than a slab packet has, so that
-/// every slab packet fits in an mbuf.
-const BUFFER_BYTES: usize = RTE_PKTMBUF_HEADROOM as usize + Slab::frame_bytes_max();
+/// Bytes of a buffer: head room, and a full frame with its tags and room to grow.
+const BUFFER_BYTES: usize = RTE_PKTMBUF_HEADROOM as usize + 2176;
 /// Bytes that a buffer takes with its mbuf, the mempool's own header and its place on the free list.
 const ELEMENT_BYTES: usize = BUFFER_BYTES + 256;
 /// The same without huge pages: no buffer may cross a page, so each takes a page of its own.

@@ -177,14 +177,14 @@ fn a_full_device_leaves_the_rest_in_order() {
 #[test]
 fn a_slab_packet_is_copied_and_goes_home() {
     let pool = mempool(256);
-    let slab = Slab::new(3);
+    let slab = Slab::new(3, 1514);
     let device = open("net_ring2", &pool);
     let mut port = device.queue(0, &pool, 0).unwrap();
-    let frames = [frame(1, 64), frame(2, Slab::frame_bytes_max()), frame(3, Slab::frame_bytes_max() + 128)];
+    let frames = [frame(1, 64), frame(2, 1514), frame(3, 1514 + 100)];
     let mut burst = Burst::new();
     for frame in &frames {
         let mut packet = slab.allocate(0).unwrap();
-        let excess = frame.len().saturating_sub(Slab::frame_bytes_max());
+        let excess = frame.len().saturating_sub(1514);
         assert!(packet.shift_front(-(excess as isize)) && packet.resize(frame.len()));
         packet.bytes_mut().copy_from_slice(frame);
         burst.push(packet);
@@ -206,7 +206,7 @@ fn a_slab_packet_is_copied_and_goes_home() {
 #[test]
 fn without_buffers_a_slab_packet_stays() {
     let pool = mempool(31);
-    let slab = Slab::new(1);
+    let slab = Slab::new(1, 1514);
     let device = open("net_ring3", &pool);
     let mut port = device.queue(0, &pool, 0).unwrap();
     let hoard: Vec<_> = std::iter::from_fn(|| port.allocate()).collect();
