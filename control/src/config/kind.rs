@@ -1,0 +1,244 @@
+//! The kinds of parameter a syntax line may hold, and the values read from them.
+
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+
+use super::interface_name::{InterfaceName, canonical_unit, long_type};
+use super::lex::Token;
+use super::model::MacAddress;
+use super::names::{self, Names};
+
+/// What may stand where a syntax line has `<name:kind>`.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    /// Any word.
+    Word,
+    /// A word that does not start with a digit: a name where a number would mean something else.
+    Name,
+    /// The rest of the line, spacing kept.
+    Text,
+    Address,
+    /// A contiguous mask, dotted or as `/24`; its value is the length.
+    Mask,
+    Wildcard,
+    /// A number in one of the ranges.
+    Integer(Vec<RangeInclusive<u32>>),
+    Named(&'static NamedNumber),
+    Interface,
+    /// The type alone, of an interface written as two words.
+    InterfaceType,
+    /// The number that follows it.
+    InterfaceUnit,
+    Mac,
+    Cores,
+}
+
+/// A number that may be given by name.
+#[derive(Debug)]
+pub(super) struct NamedNumber {
+    kind: &'static str,
+    range: Option<RangeInclusive<u32>>,
+    description: &'static str,
+    names: Names,
+}
+
+#[rustfmt::skip]
+static NAMED_NUMBERS: [NamedNumber; 6] = [
+    NamedNumber { kind: "tcp-port", range: Some(0..=65535), description: "a TCP port", names: names::TCP_PORTS },
+    NamedNumber { kind: "udp-port", range: Some(0..=65535), description: "a UDP port", names: names::UDP_PORTS },
+    NamedNumber { kind: "protocol", range: Some(0..=255), description: "a protocol", names: names::PROTOCOLS },
+    NamedNumber { kind: "dscp", range: Some(0..=63), description: "a code point", names: names::DSCP },
+    NamedNumber { kind: "severity", range: Some(0..=7), description: "a severity", names: names::SEVERITIES },
+    NamedNumber { kind: "icmp-message", range: None, description: "an ICMP message", names: names::ICMP_MESSAGES },
+];
+
+/// A value read from a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A keyword of the syntax; its name says all.
+    Keyword,
+    /// A name or free text, as written.
+    Text(String),
+    /// A number; for a mask its length in bits.
+    Integer(u32),
+    /// An IPv4 address or a wildcard mask.
+    Address(Ipv4Addr),
+    /// An interface's name.
+    Interface(InterfaceName),
+    /// An Ethernet address.
+    Mac(MacAddress),
+    /// Processor cores, in the order given.
+    Cores(Vec<u16>),
+}
+
+impl Kind {
+    /// The kind that a syntax line calls by this name: one below, or ranges of numbers such as `1-99,1300-1999`.
+    pub(super) fn named(kind: &'static str) -> Option<Kind> {
+        Some(match kind {
+            "word" => Kind::Word,
+            "name" => Kind::Name,
+            "text" => Kind::Text,
+            "address" => Kind::Address,
+            "mask" => Kind::Mask,
+            "wildcard" => Kind::Wildcard,
+            "interface" => Kind::Interface,
+            "mac" => Kind::Mac,
+            "cores" => Kind::Cores,
+            _ => match NAMED_NUMBERS.iter().find(|number| number.kind == kind) {
+                Some(number) => Kind::Named(number),
+                None => Kind::Integer(kind.split(',').map(range).collect::<Option<_>>()?),
+            },
+        })
+    }
+
+    /// Reads a word as a value of this kind; names of numbers are matched by the grammar, like keywords.
+    pub(super) fn read(&self, token: &Token<'_>) -> Option<Value> {
+        let text = token.text;
+        match self {
+            Kind::Text => Some(Value::Text(token.rest.to_string())),
+            _ if token.starts_comment() => None,
+            Kind::Word => Some(Value::Text(text.to_string())),
+            Kind::Name => Some(Value::Text(text.to_string()))
+                .filter(|_| !text.starts_with(|c: char| c.is_ascii_digit())),
+            Kind::Address | Kind::Wildcard => text.parse().ok().map(Value::Address),
+            Kind::Mask => mask_length(text).map(Value::Integer),
+            Kind::Integer(ranges) => number(text, ranges),
+            Kind::Named(named) => number(text, named.range.as_slice()),
+            Kind::Interface => text.parse().ok().map(Value::Interface),
+            Kind::InterfaceType => long_type(text).map(|long| Value::Text(long.to_string())),
+            Kind::InterfaceUnit => canonical_unit(text).map(Value::Text),
+            Kind::Mac => text.parse().ok().map(Value::Mac),
+            Kind::Cores => cores(text).map(Value::Cores),
+        }
+    }
+
+    /// The names that may stand for the number.
+    pub(super) fn names(&self) -> Names {
+        match self {
+            Kind::Named(named) => named.names,
+            _ => &[],
+        }
+    }
+
+    /// What `?` shows in place of a word.
+    pub(super) fn placeholder(&self) -> String {
+        match self {
+            Kind::Word | Kind::Name => "WORD".to_string(),
+            Kind::Text => "LINE".to_string(),
+            Kind::Address | Kind::Mask | Kind::Wildcard => "A.B.C.D".to_string(),
+            Kind::Integer(ranges) => placeholder(ranges),
+            Kind::Named(named) => placeholder(named.range.as_slice()),
+            Kind::Interface | Kind::InterfaceType => "IFACE".to_string(),
+            Kind::InterfaceUnit => "0/0/0".to_string(),
+            Kind::Mac => "H.H.H".to_string(),
+            Kind::Cores => "CORES".to_string(),
+        }
+    }
+
+    /// The kind in a sentence: "expected ...".
+    pub(super) fn description(&self) -> String {
+        match self {
+            Kind::Word => "a word".to_string(),
+            Kind::Name => "a name".to_string(),
+            Kind::Text => "text".to_string(),
+            Kind::Address => "an address".to_string(),
+            Kind::Mask => "a contiguous mask".to_string(),
+            Kind::Wildcard => "a wildcard mask".to_string(),
+            Kind::Integer(ranges) => placeholder(ranges),
+            Kind::Named(named) => named.description.to_string(),
+            Kind::Interface | Kind::InterfaceType => "an interface".to_string(),
+            Kind::InterfaceUnit => "an interface number".to_string(),
+            Kind::Mac => "a MAC address such as 0200.0000.0001".to_string(),
+            Kind::Cores => "cores such as 2-3 or 2,3".to_string(),
+        }
+    }
+}
+
+fn range(text: &str) -> Option<RangeInclusive<u32>> {
+    let (low, high) = text.split_once('-')?;
+    Some(low.parse().ok()?..=high.parse().ok()?)
+}
+
+fn placeholder(ranges: &[RangeInclusive<u32>]) -> String {
+    let ranges: Vec<String> =
+        ranges.iter().map(|range| format!("{}-{}", range.start(), range.end())).collect();
+    format!("<{}>", ranges.join(","))
+}
+
+fn number(text: &str, ranges: &[RangeInclusive<u32>]) -> Option<Value> {
+    let number = digits(text)?;
+    ranges.iter().any(|range| range.contains(&number)).then_some(Value::Integer(number))
+}
+
+/// A number without a sign.
+fn digits(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The length of a contiguous mask.
+fn mask_length(text: &str) -> Option<u32> {
+    if let Some(length) = text.strip_prefix('/') {
+        return digits(length).filter(|length| *length <= 32);
+    }
+    let bits = text.parse::<Ipv4Addr>().ok()?.to_bits();
+    (bits.leading_ones() + bits.trailing_zeros() >= 32).then_some(bits.leading_ones())
+}
+
+/// A list of cores and ranges of cores, each core at most once.
+fn cores(text: &str) -> Option<Vec<u16>> {
+    let core = |text: &str| digits(text).filter(|core| *core < 1024).map(|core| core as u16);
+    let mut cores = Vec::new();
+    for part in text.split(',') {
+        let (low, high) = part.split_once('-').unwrap_or((part, part));
+        let (low, high) = (core(low)?, core(high)?);
+        if low > high || (low..=high).any(|core| cores.contains(&core)) {
+            return None;
+        }
+        cores.extend(low..=high);
+    }
+    Some(cores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lex::tokens;
+    use super::*;
+
+    fn read(kind: &'static str, text: &str) -> Option<Value> {
+        Kind::named(kind).unwrap().read(&tokens(text)[0])
+    }
+
+    #[test]
+    fn masks_are_contiguous() {
+        for (text, length) in [("255.255.255.0", 24), ("0.0.0.0", 0), ("255.255.255.255", 32), ("/30", 30)] {
+            assert_eq!(read("mask", text), Some(Value::Integer(length)), "{text}");
+        }
+        for text in ["255.0.255.0", "0.0.0.255", "/33", "/+3", "24", "255.255.255"] {
+            assert_eq!(read("mask", text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_stay_in_their_ranges() {
+        assert_eq!(read("1-99,1300-1999", "1300"), Some(Value::Integer(1300)));
+        for text in ["0", "100", "2000", "+5", "5x", "99999999999"] {
+            assert_eq!(read("1-99,1300-1999", text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn cores_are_listed_once() {
+        assert_eq!(read("cores", "2-4,7,6"), Some(Value::Cores(vec![2, 3, 4, 7, 6])));
+        for text in ["2-", "4-2", "2,2", "1-3,2", "x", "0-99999"] {
+            assert_eq!(read("cores", text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn free_text_alone_may_start_like_a_comment() {
+        assert_eq!(read("text", "x  ! y"), Some(Value::Text("x  ! y".to_string())));
+        let token = Token { text: "!x", rest: "!x", column: 1 };
+        assert_eq!(Kind::Word.read(&token), None);
+        assert_eq!(Kind::Text.read(&token), Some(Value::Text("!x".to_string())));
+    }
+}

@@ -1,0 +1,238 @@
+//! What a configuration says that it probably does not mean: checks that need all of it.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use super::diagnostic::{Diagnostic, Severity};
+use super::interface_name::InterfaceName;
+use super::model::*;
+
+/// Judges a configuration: what its text was warned of, and what does not fit together. A configuration that came
+/// from [`super::parse`] has warnings only.
+pub fn lint(config: &Config) -> Vec<Diagnostic> {
+    let mut lint = Lint { config, diagnostics: config.source.warnings.clone() };
+    lint.check_platform();
+    lint.check_vlans();
+    lint.check_subnets();
+    lint.check_references();
+    lint.check_sides();
+    lint.check_static_globals();
+    lint.check_static_locals();
+    lint.check_pools();
+    lint.check_wildcards();
+    lint.diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+    lint.diagnostics
+}
+
+struct Lint<'c> {
+    config: &'c Config,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Lint<'_> {
+    fn error(&mut self, place: Place, text: String) {
+        self.report(Severity::Error, place, text);
+    }
+
+    fn warn(&mut self, place: Place, text: String) {
+        self.report(Severity::Warning, place, text);
+    }
+
+    fn report(&mut self, severity: Severity, Place { line, column }: Place, text: String) {
+        let file = self.config.source.file.clone();
+        self.diagnostics.push(Diagnostic { file, line, column, severity, text });
+    }
+
+    fn check_platform(&mut self) {
+        let platform = &self.config.platform;
+        let workers = platform.workers.unwrap_or(0) as usize;
+        if !platform.cores.is_empty() && platform.cores.len() < workers {
+            let text = format!("{workers} workers share {} cores", platform.cores.len());
+            self.warn(platform.place, text);
+        }
+    }
+
+    fn check_vlans(&mut self) {
+        let mut vlans: HashMap<(InterfaceName, u16), &Interface> = HashMap::new();
+        for interface in &self.config.interfaces {
+            let Some(parent) = interface.name.parent() else { continue };
+            self.check_defined(interface.place, &parent);
+            let Some(encapsulation) = interface.encapsulation else {
+                let text = format!("{} has no VLAN; add encapsulation dot1Q", interface.name);
+                self.warn(interface.place, text);
+                continue;
+            };
+            if let Some(other) = vlans.insert((parent, encapsulation.vlan), interface) {
+                let text = format!(
+                    "{} and {} carry the same VLAN, {}",
+                    other.name, interface.name, encapsulation.vlan
+                );
+                self.error(interface.place, text);
+            }
+        }
+    }
+
+    /// No address of one interface may be reached through another.
+    fn check_subnets(&mut self) {
+        let config = self.config;
+        let in_service = || config.interfaces.iter().filter(|interface| !interface.shutdown);
+        for (position, one) in in_service().enumerate() {
+            for (other, of_one, of_other) in in_service().take(position).flat_map(|other| pairs(one, other)) {
+                let (one_network, other_network) = (of_one.network.trunc(), of_other.network.trunc());
+                if one_network.contains(&other_network) || other_network.contains(&one_network) {
+                    let text = format!("{one_network} overlaps with {other_network} of {}", other.name);
+                    self.error(of_one.place, text);
+                }
+            }
+        }
+    }
+
+    /// IOS lets a statement name what is defined later, or never.
+    fn check_references(&mut self) {
+        let config = self.config;
+        for interface in &config.interfaces {
+            for group in interface.access_group_in.iter().chain(&interface.access_group_out) {
+                self.check_access_list(group.place, &group.access_list);
+            }
+        }
+        for rule in &config.nat.dynamic_rules {
+            self.check_access_list(rule.place, &rule.access_list);
+            match &rule.target {
+                DynamicTarget::Pool(pool) if config.nat.pool(pool).is_none() => {
+                    self.warn(rule.place, format!("pool {pool:?} is not defined"));
+                }
+                DynamicTarget::Pool(_) => {}
+                DynamicTarget::Interface(name) => self.check_lender(rule.place, name),
+            }
+        }
+        for rule in &config.nat.static_rules {
+            if let StaticMapping::Address { global: GlobalAddress::Interface(name), .. }
+            | StaticMapping::Port { global: GlobalAddress::Interface(name), .. } = &rule.mapping
+            {
+                self.check_lender(rule.place, name);
+            }
+        }
+        for route in &config.routes {
+            if let RouteTarget::Interface(name, _) = &route.target {
+                self.check_defined(route.place, name);
+            }
+        }
+    }
+
+    fn check_access_list(&mut self, place: Place, name: &str) {
+        if self.config.access_list(name).is_none() {
+            self.warn(place, format!("access list {name:?} is not defined"));
+        }
+    }
+
+    fn check_defined(&mut self, place: Place, name: &InterfaceName) {
+        if self.config.interface(name).is_none() {
+            self.warn(place, format!("interface {name} is not defined"));
+        }
+    }
+
+    /// An interface that lends its address must have one.
+    fn check_lender(&mut self, place: Place, name: &InterfaceName) {
+        self.check_defined(place, name);
+        if self.config.interface(name).is_some_and(|interface| interface.addresses.is_empty()) {
+            self.warn(place, format!("interface {name} has no address"));
+        }
+    }
+
+    fn check_sides(&mut self) {
+        let nat = &self.config.nat;
+        let first = nat.dynamic_rules.first().map(|rule| rule.place);
+        let Some(place) = first.or(nat.static_rules.first().map(|rule| rule.place)) else { return };
+        for (side, word) in [(NatSide::Inside, "inside"), (NatSide::Outside, "outside")] {
+            if !self.config.interfaces.iter().any(|interface| interface.nat == Some(side)) {
+                self.warn(place, format!("nothing is translated: no interface has \"ip nat {word}\""));
+            }
+        }
+    }
+
+    /// Two local endpoints cannot have one global endpoint.
+    fn check_static_globals(&mut self) {
+        let mut owners: HashMap<(GlobalAddress, Option<(PortProtocol, u16)>), Place> = HashMap::new();
+        for rule in &self.config.nat.static_rules {
+            let (global, port) = match &rule.mapping {
+                StaticMapping::Address { global, .. } => (global, None),
+                StaticMapping::Port { protocol, global, global_port, .. } => {
+                    (global, Some((*protocol, *global_port)))
+                }
+                StaticMapping::Network { global, .. } => (&GlobalAddress::Address(*global), None),
+            };
+            if let Some(owner) = owners.insert((global.clone(), port), rule.place) {
+                let port = port.map_or(String::new(), |(protocol, port)| format!(" {protocol} port {port}"));
+                self.error(rule.place, format!("{global}{port} is mapped by line {} already", owner.line));
+            }
+        }
+    }
+
+    /// One local address has several global ones only if every rule agrees.
+    fn check_static_locals(&mut self) {
+        let mut owners: HashMap<Ipv4Addr, &StaticRule> = HashMap::new();
+        for rule in &self.config.nat.static_rules {
+            let StaticMapping::Address { local, .. } = rule.mapping else { continue };
+            let owner = owners.insert(local, rule);
+            if let Some(owner) = owner.filter(|owner| !(owner.extendable && rule.extendable)) {
+                let line = owner.place.line;
+                let text =
+                    format!("{local} is mapped by line {line} already; both lines need \"extendable\"");
+                self.error(rule.place, text);
+            }
+        }
+    }
+
+    fn check_pools(&mut self) {
+        let config = self.config;
+        let ranges =
+            || config.nat.pools.iter().flat_map(|pool| pool.ranges.iter().map(move |range| (pool, range)));
+        for (position, (pool, range)) in ranges().enumerate() {
+            let overlaps = |other: &AddressRange| other.start <= range.end && range.start <= other.end;
+            for (other, _) in
+                ranges().take(position).filter(|(other, r)| other.name != pool.name && overlaps(r))
+            {
+                self.warn(range.place, format!("pools {:?} and {:?} overlap", other.name, pool.name));
+            }
+        }
+        for rule in &config.nat.static_rules {
+            let StaticMapping::Address { global: GlobalAddress::Address(global), .. } = rule.mapping else {
+                continue;
+            };
+            if let Some((pool, _)) = ranges().find(|(_, range)| range.contains(global)) {
+                self.warn(
+                    rule.place,
+                    format!("{global} is in pool {:?} too, which may hand it out", pool.name),
+                );
+            }
+        }
+        for pool in config.nat.pools.iter().filter(|pool| pool.ranges.is_empty()) {
+            self.warn(pool.place, format!("pool {:?} has no addresses", pool.name));
+        }
+    }
+
+    /// A netmask where a wildcard belongs matches almost nothing of what was meant.
+    fn check_wildcards(&mut self) {
+        for entry in self.config.access_lists.iter().flat_map(|list| &list.entries) {
+            let EntryBody::Rule(rule) = &entry.body else { continue };
+            for wildcard in [rule.source.wildcard, rule.destination.wildcard] {
+                let bits = wildcard.to_bits();
+                let partial = bits != 0 && bits != u32::MAX;
+                if partial && bits.leading_ones() + bits.trailing_zeros() == 32 {
+                    let text =
+                        format!("the wildcard {wildcard} looks like a netmask; did you mean {}?", !wildcard);
+                    self.warn(entry.place, text);
+                }
+            }
+        }
+    }
+}
+
+/// The addresses of two interfaces, each with each.
+fn pairs<'i>(
+    one: &'i Interface,
+    other: &'i Interface,
+) -> impl Iterator<Item = (&'i Interface, &'i InterfaceAddress, &'i InterfaceAddress)> {
+    let of_one = one.addresses.iter();
+    of_one.flat_map(move |of_one| other.addresses.iter().map(move |of_other| (other, of_one, of_other)))
+}

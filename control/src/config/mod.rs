@@ -1,0 +1,45 @@
+//! The configuration language: IOS-style text to a typed model and back.
+//!
+//! [`parse`] reads a file, [`lint`] judges what it says, and the model's `Display` writes it in canonical form, which
+//! reads back as the same model. The statements are tables of syntax lines beside the functions that carry them out:
+//! see [`statements`]. The engine that walks such tables, [`grammar`], serves any other command language too.
+//!
+//! A file is read line by line. A line belongs to the mode that the lines before it opened, or else to the global
+//! mode, which it then returns to; indentation means nothing. `no LINE` removes what an earlier line made. Every
+//! mistake of a file is reported, and a file with a mistake configures nothing.
+
+mod args;
+mod builder;
+mod diagnostic;
+pub mod grammar;
+mod interface_name;
+mod kind;
+pub mod lex;
+mod lint;
+pub mod model;
+pub mod names;
+mod render;
+pub mod statements;
+mod syntax;
+mod syntax_error;
+
+pub use args::{Args, FromValue};
+pub use builder::{Apply, Builder};
+pub use diagnostic::{Diagnostic, Severity};
+pub use interface_name::InterfaceName;
+pub use kind::Value;
+pub use lint::lint;
+pub use model::Config;
+pub use syntax_error::{Expected, SyntaxError};
+
+/// Reads a configuration. What the text is warned of is kept in the configuration's source, for [`lint`] to repeat.
+///
+/// # Errors
+/// Every mistake and warning, in the order of the lines, if there is at least one mistake.
+pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Diagnostic>> {
+    let mut builder = Builder::new(file);
+    for line in text.trim_start_matches('\u{feff}').lines() {
+        builder.add_line(line);
+    }
+    builder.finish()
+}

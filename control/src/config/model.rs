@@ -1,0 +1,305 @@
+//! The typed configuration: plain values in the order of the file, each statement with its place.
+//!
+//! The model holds only what text can say: references are names, and nothing is resolved. Fields that are `None`,
+//! false or empty were not configured; the default that then holds is the reader's to know.
+
+mod access_list;
+mod nat;
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::str::FromStr;
+
+use ipnet::Ipv4Net;
+
+use super::diagnostic::Diagnostic;
+use super::interface_name::InterfaceName;
+
+pub use access_list::*;
+pub use nat::*;
+
+/// A whole configuration.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// The file that was read, with what was remarkable about it.
+    pub source: Source,
+    /// `hostname NAME`
+    pub hostname: Option<String>,
+    /// `platform dpdk`
+    pub platform: Platform,
+    /// `interface NAME`
+    pub interfaces: Vec<Interface>,
+    /// `ip nat ...`
+    pub nat: Nat,
+    /// `access-list ...` and `ip access-list ...`
+    pub access_lists: Vec<AccessList>,
+    /// `ip route ...`
+    pub routes: Vec<Route>,
+    /// `arp A MAC arpa`
+    pub arp_entries: Vec<ArpEntry>,
+    /// `logging ...`
+    pub logging: Logging,
+    /// `prometheus exporter ADDRESS PORT`
+    pub prometheus_exporter: Option<SocketAddrV4>,
+}
+
+impl Config {
+    /// The interface of this name.
+    pub fn interface(&self, name: &InterfaceName) -> Option<&Interface> {
+        self.interfaces.iter().find(|interface| interface.name == *name)
+    }
+
+    /// The access list of this name or number.
+    pub fn access_list(&self, name: &str) -> Option<&AccessList> {
+        self.access_lists.iter().find(|list| list.name == name)
+    }
+}
+
+/// Where a statement stands in its file; lines and columns count from 1, and 0 means unknown. Two statements that
+/// say the same are equal wherever they stand, so all places are equal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// The line.
+    pub line: u32,
+    /// The column, in characters.
+    pub column: u32,
+}
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Place) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
+/// The file a configuration was read from. It is no part of what the configuration says: all sources are equal.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// The file's name as given.
+    pub file: String,
+    /// What the reader of the text warned of.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl PartialEq for Source {
+    fn eq(&self, _: &Source) -> bool {
+        true
+    }
+}
+
+/// `platform dpdk` and its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platform {
+    /// Where `platform dpdk` stands.
+    pub place: Place,
+    /// `workers N`: threads that forward.
+    pub workers: Option<u16>,
+    /// `cores 2-3`: the cores workers are pinned to, in order.
+    pub cores: Vec<u16>,
+    /// `memory MIB`: memory for packets, in MiB.
+    pub memory_mib: Option<u32>,
+    /// False after `no hugepages`.
+    pub hugepages: bool,
+    /// `max-sessions N`: sessions that all workers hold together.
+    pub max_sessions: Option<u32>,
+}
+
+impl Default for Platform {
+    fn default() -> Platform {
+        Platform {
+            place: Place::default(),
+            workers: None,
+            cores: Vec::new(),
+            memory_mib: None,
+            hugepages: true,
+            max_sessions: None,
+        }
+    }
+}
+
+/// `interface NAME` and its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Where its first `interface` line stands.
+    pub place: Place,
+    /// Its name.
+    pub name: InterfaceName,
+    /// `description TEXT`
+    pub description: Option<String>,
+    /// `device DEVARGS`: a PCI address or a virtual device, as DPDK spells them.
+    pub device: Option<String>,
+    /// `mac-address H.H.H`, in place of the device's own.
+    pub mac_address: Option<MacAddress>,
+    /// `encapsulation dot1Q VLAN`, on sub-interfaces.
+    pub encapsulation: Option<Encapsulation>,
+    /// `ip address A MASK [secondary]`: the primary address, then the secondary ones.
+    pub addresses: Vec<InterfaceAddress>,
+    /// `ip nat inside` or `ip nat outside`
+    pub nat: Option<NatSide>,
+    /// `ip mtu BYTES`
+    pub ip_mtu_bytes: Option<u16>,
+    /// `ip tcp adjust-mss BYTES`
+    pub adjust_mss_bytes: Option<u16>,
+    /// `ip access-group ACL in`
+    pub access_group_in: Option<AccessGroup>,
+    /// `ip access-group ACL out`
+    pub access_group_out: Option<AccessGroup>,
+    /// `shutdown`
+    pub shutdown: bool,
+}
+
+impl Interface {
+    /// An interface without any line of its own.
+    pub fn new(place: Place, name: InterfaceName) -> Interface {
+        Interface {
+            place,
+            name,
+            description: None,
+            device: None,
+            mac_address: None,
+            encapsulation: None,
+            addresses: Vec::new(),
+            nat: None,
+            ip_mtu_bytes: None,
+            adjust_mss_bytes: None,
+            access_group_in: None,
+            access_group_out: None,
+            shutdown: false,
+        }
+    }
+
+    /// The address that rules and replies use.
+    pub fn primary_address(&self) -> Option<Ipv4Net> {
+        self.addresses.first().map(|address| address.network)
+    }
+}
+
+/// The side of the translator that an interface is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NatSide {
+    /// Towards the subscribers.
+    Inside,
+    /// Towards the Internet.
+    Outside,
+}
+
+/// `encapsulation dot1Q VLAN [native]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encapsulation {
+    /// The VLAN, 1 to 4094.
+    pub vlan: u16,
+    /// Whether the VLAN's frames carry no tag.
+    pub native: bool,
+}
+
+/// `ip address A MASK`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    /// Where it stands.
+    pub place: Place,
+    /// The address, host bits kept, and its mask.
+    pub network: Ipv4Net,
+}
+
+/// `ip access-group ACL`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessGroup {
+    /// Where it stands.
+    pub place: Place,
+    /// The list's name or number.
+    pub access_list: String,
+}
+
+/// `ip route PREFIX MASK TARGET [DISTANCE]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where it stands.
+    pub place: Place,
+    /// The destination, without host bits.
+    pub prefix: Ipv4Net,
+    /// Where packets go.
+    pub target: RouteTarget,
+    /// The administrative distance, 1 unless given.
+    pub distance: u8,
+}
+
+/// What a route points at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteTarget {
+    /// A neighbour, on whichever interface reaches it.
+    NextHop(Ipv4Addr),
+    /// An interface, and the neighbour there; without one every destination is its own neighbour.
+    Interface(InterfaceName, Option<Ipv4Addr>),
+    /// `Null0`: packets are dropped.
+    Null,
+}
+
+/// `arp A MAC arpa`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArpEntry {
+    /// Where it stands.
+    pub place: Place,
+    /// The neighbour.
+    pub address: Ipv4Addr,
+    /// Its Ethernet address.
+    pub mac: MacAddress,
+}
+
+/// `logging ...`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Logging {
+    /// `logging host A`
+    pub hosts: Vec<Ipv4Addr>,
+    /// `logging trap SEVERITY`: the least severe messages sent to the hosts, as a syslog number from 0 to 7.
+    pub trap: Option<u8>,
+}
+
+impl Logging {
+    /// The severity that `logging trap` has without being configured: informational.
+    pub const TRAP_DEFAULT: u8 = 6;
+}
+
+/// An Ethernet address, written `0200.0000.0001`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MacAddress(pub [u8; 6]);
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}{b:02x}.{c:02x}{d:02x}.{e:02x}{g:02x}")
+    }
+}
+
+impl FromStr for MacAddress {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<MacAddress, ()> {
+        let mut bytes = [0; 6];
+        let mut groups = text.split('.');
+        for pair in bytes.chunks_exact_mut(2) {
+            let group = groups.next().filter(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            let group = group.filter(|group| group.len() <= 4).ok_or(())?;
+            pair.copy_from_slice(&u16::from_str_radix(group, 16).map_err(|_| ())?.to_be_bytes());
+        }
+        if groups.next().is_some() { Err(()) } else { Ok(MacAddress(bytes)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mac_address_is_three_groups_of_hex() {
+        let mac = MacAddress([2, 0, 0, 0xab, 0, 0xfe]);
+        assert_eq!("0200.00AB.00fe".parse(), Ok(mac));
+        assert_eq!("200.ab.fe".parse(), Ok(mac));
+        assert_eq!(mac.to_string(), "0200.00ab.00fe");
+        for text in
+            ["", "0200.0000", "0200.0000.0001.0002", "02000.0.0", "0200..1", "+200.0.1", "02:00:00:00:00:01"]
+        {
+            assert_eq!(text.parse::<MacAddress>(), Err(()), "{text}");
+        }
+    }
+}

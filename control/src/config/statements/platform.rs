@@ -1,0 +1,56 @@
+//! `platform dpdk`: cores, memory and table sizes, fixed while the program runs.
+
+use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::grammar::{Form, Row};
+use super::super::model::Platform;
+use super::{Mode, statement};
+
+#[rustfmt::skip]
+pub(super) const GLOBAL: &[Row<Apply>] = &[
+    statement("platform dpdk", "Cores, memory and table sizes", platform),
+];
+
+#[rustfmt::skip]
+pub(super) const PLATFORM: &[Row<Apply>] = &[
+    statement("workers / <workers:1-256>", "Threads that forward", workers),
+    statement("cores / <cores>", "Cores that workers are pinned to", cores),
+    statement("memory / <mib:64-1048576>", "Memory for packets in MiB", memory),
+    statement("hugepages", "Take memory in huge pages", hugepages),
+    statement("max-sessions / <sessions:1-4000000000>", "Sessions that all workers hold together", max_sessions),
+];
+
+fn platform(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    if !statement.sets() {
+        builder.config.platform = Platform::default();
+        return Ok(());
+    }
+    builder.config.platform.place = statement.place;
+    builder.mode = Mode::Platform;
+    Ok(())
+}
+
+fn workers(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    builder.config.platform.workers = statement.args.optional("workers").filter(|_| statement.sets());
+    Ok(())
+}
+
+fn cores(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    builder.config.platform.cores =
+        statement.args.optional("cores").filter(|_| statement.sets()).unwrap_or_default();
+    Ok(())
+}
+
+fn memory(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    builder.config.platform.memory_mib = statement.args.optional("mib").filter(|_| statement.sets());
+    Ok(())
+}
+
+fn hugepages(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    builder.config.platform.hugepages = statement.form != Form::No;
+    Ok(())
+}
+
+fn max_sessions(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    builder.config.platform.max_sessions = statement.args.optional("sessions").filter(|_| statement.sets());
+    Ok(())
+}
