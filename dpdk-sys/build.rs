@@ -1,6 +1,6 @@
 //! Binds the part of libdpdk that the DPDK port uses, and compiles the shim.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The libraries whose functions are bound. Drivers are plugins: EAL loads them at start.
@@ -38,6 +38,12 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=shim.h");
     println!("cargo:rerun-if-changed=shim.c");
+    for variable in ["PKG_CONFIG_PATH", "PKG_CONFIG_LIBDIR", "LIBCLANG_PATH"] {
+        println!("cargo:rerun-if-env-changed={variable}");
+    }
+    if let Some(path) = std::env::var_os("LIBCLANG_PATH").filter(|path| !Path::new(path).exists()) {
+        fail(&format!("libclang is not in {}", path.display()));
+    }
 
     let compile_flags = pkg_config("--cflags");
     for flag in pkg_config("--libs-only-L") {
@@ -91,7 +97,7 @@ fn pkg_config(option: &str) -> Vec<String> {
 }
 
 fn fail(reason: &str) -> ! {
-    eprintln!("DPDK 22.11 or later (package libdpdk-dev) was not found; run deploy/setup to install it.");
+    eprintln!("DPDK (libdpdk-dev 22.11 or later) and clang (libclang-19-dev) are needed: run deploy/setup.");
     eprintln!("{}", reason.trim());
     std::process::exit(1);
 }

@@ -2,7 +2,7 @@ use std::ffi::CString;
 use std::mem::zeroed;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dpdk_sys::{rte_eth_conf, rte_eth_dev_info, rte_ether_addr};
 
@@ -17,13 +17,15 @@ const OVERHEAD_BYTES: u32 = 14 + 4;
 /// Descriptors of each queue, where the device allows.
 const DESCRIPTORS: u16 = 1024;
 
-/// Names of the devices that are open: DPDK would hand one out twice.
+/// Names of the devices that are open: DPDK would hand one out twice. Held while devices come and go, which
+/// DPDK does not promise to do on several threads at once.
 static IN_USE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// How a device is opened.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceOptions {
-    /// The mempool of each worker, which receives into it: a queue pair each, if the device has as many.
+    /// The mempool of each worker, which receives into it: a queue pair each, if the device has as many. At
+    /// least one.
     pub mempools: Vec<Mempool>,
     /// The address frames are sent to; the device's own otherwise.
     pub mac: Option<[u8; 6]>,
@@ -79,7 +81,11 @@ impl Device {
     ///
     /// # Errors
     /// Each reason that is an operator's to remedy has its own variant.
+    ///
+    /// # Panics
+    /// When no mempool is given.
     pub fn open(_eal: Eal, devargs: &str, options: &DeviceOptions) -> Result<Device, DpdkError> {
+        assert!(!options.mempools.is_empty(), "a device without queues");
         let devargs = Devargs::parse(devargs)?;
         devargs.check()?;
         let mut opened = Opened::probe(&devargs)?;
@@ -162,8 +168,11 @@ impl Opened {
         if opened.find_port() {
             return Ok(opened);
         }
-        // SAFETY: EAL is started, and the devargs are a C string.
-        let (result, said) = log::captured(|| unsafe { dpdk_sys::rte_dev_probe(c_devargs.as_ptr()) });
+        let (result, said) = {
+            let _held = in_use();
+            // SAFETY: EAL is started, and the devargs are a C string.
+            log::captured(|| unsafe { dpdk_sys::rte_dev_probe(c_devargs.as_ptr()) })
+        };
         if result >= 0 && opened.find_port() {
             return Ok(opened);
         }
@@ -284,6 +293,7 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
+        let mut in_use = in_use();
         let bus = if self.is_pci { c"pci" } else { c"vdev" };
         // SAFETY: no queue is in use any more, as each would keep this alive. What was never probed or started
         // is refused, which does no harm.
@@ -298,7 +308,7 @@ impl Drop for Opened {
             }
         }
         let name = self.name.to_string_lossy();
-        IN_USE.lock().unwrap_or_else(PoisonError::into_inner).retain(|used| *used != name);
+        in_use.retain(|used| *used != name);
     }
 }
 
@@ -326,9 +336,13 @@ fn mtu(info: &rte_eth_dev_info) -> u32 {
     MTU_BYTES.min(max).min(info.max_rx_pktlen.saturating_sub(overhead))
 }
 
+fn in_use() -> MutexGuard<'static, Vec<String>> {
+    IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Notes that a device of this name is open.
 fn claim(name: &str, device: &str) -> Result<(), DpdkError> {
-    let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut in_use = in_use();
     if in_use.iter().any(|used| used == name) {
         return Err(DpdkError::DeviceInUse { device: device.to_owned() });
     }
