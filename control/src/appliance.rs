@@ -1,0 +1,209 @@
+//! The appliance: the control side of a set of workers, without threads, sockets or clocks of its own.
+//!
+//! `portico run` steps it in the control thread while workers poll in theirs; `portico replay` and the tests
+//! step it and the workers in turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::queue::ArrayQueue;
+use dataplane::counters::Counters;
+use dataplane::message::{Event, Message};
+use dataplane::port::Port;
+use dataplane::worker::WorkerSetup;
+
+use crate::compile::{Compiled, PortBinding, compile};
+use crate::config::{Config, Diagnostic};
+use crate::neighbours::{Neighbours, Order};
+
+/// Sessions an appliance has room for unless `max-sessions` says otherwise.
+pub const SESSION_COUNT_DEFAULT: u32 = 1 << 18;
+/// Events and messages under way between a worker and the control thread.
+const QUEUE_LEN: usize = 4096;
+/// Packets under way to one worker from the others.
+const HANDOVER_LEN: usize = 1024;
+/// How long a worker may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The control side.
+pub struct Appliance {
+    /// The configuration in force.
+    pub config: Config,
+    /// What it comes to.
+    pub compiled: Compiled,
+    /// ARP.
+    pub neighbours: Neighbours,
+    /// Counters of each worker.
+    pub counters: Vec<Arc<Counters>>,
+    ports: Vec<PortBinding>,
+    workers: Vec<Sender<Message>>,
+    events: Receiver<Event>,
+}
+
+/// How a worker that was asked something gets to answer.
+pub trait Answering {
+    /// Lets the workers work for a moment.
+    fn let_work(&mut self);
+}
+
+impl Appliance {
+    /// An appliance with this configuration on these ports, and what each of its workers is to be made of.
+    /// `queues` has the ports' queue pairs for each worker. Workers start to forward at their first round.
+    ///
+    /// # Errors
+    /// What the configuration asks for and the appliance cannot do.
+    pub fn new(
+        config: Config,
+        ports: Vec<PortBinding>,
+        queues: Vec<Vec<Box<dyn Port>>>,
+        secret: [u64; 2],
+    ) -> Result<(Appliance, Vec<WorkerSetup>), Vec<Diagnostic>> {
+        let compiled = compile(&config, &ports, None)?;
+        let count = queues.len();
+        let (event_sender, events) = bounded(QUEUE_LEN);
+        let handovers: Vec<_> = (0..count).map(|_| Arc::new(ArrayQueue::new(HANDOVER_LEN))).collect();
+        let session_count_max =
+            config.platform.max_sessions.unwrap_or(SESSION_COUNT_DEFAULT) as usize / count.max(1);
+        let (mut workers, mut setups, mut counters) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, ports) in queues.into_iter().enumerate() {
+            let (sender, inbox) = bounded(QUEUE_LEN);
+            let worker_counters = Arc::new(Counters::default());
+            workers.push(sender);
+            counters.push(Arc::clone(&worker_counters));
+            setups.push(WorkerSetup {
+                index: index as u8,
+                count: count as u8,
+                ports,
+                session_count_max,
+                secret,
+                inbox,
+                events: event_sender.clone(),
+                handovers: handovers.clone(),
+                counters: worker_counters,
+            });
+        }
+        let neighbours = Neighbours::default();
+        let mut appliance = Appliance { config, compiled, neighbours, counters, ports, workers, events };
+        appliance.distribute();
+        Ok((appliance, setups))
+    }
+
+    /// Sends the compiled configuration to the workers.
+    fn distribute(&mut self) {
+        let policy = Arc::new(self.compiled.policy.clone());
+        for worker in &self.workers {
+            let _ = worker.send_timeout(Message::Policy(Arc::clone(&policy)), ANSWER_WITHIN);
+        }
+        self.distribute_fib();
+        let mut orders = Vec::new();
+        self.neighbours.reconfigure(&self.compiled, &mut orders);
+        self.carry_out(orders);
+    }
+
+    fn distribute_fib(&mut self) {
+        let fib = Arc::new(self.compiled.fib.clone());
+        for worker in &self.workers {
+            let _ = worker.send_timeout(Message::Fib(Arc::clone(&fib)), ANSWER_WITHIN);
+        }
+        self.neighbours.start_generation();
+    }
+
+    /// Takes over another configuration. Sessions of rules whose line stays are kept.
+    ///
+    /// # Errors
+    /// What the configuration asks for and the appliance cannot do; then nothing changes.
+    pub fn reconfigure(&mut self, config: Config) -> Result<(), Vec<Diagnostic>> {
+        self.compiled = compile(&config, &self.ports, Some(&self.compiled))?;
+        self.config = config;
+        self.distribute();
+        Ok(())
+    }
+
+    /// Handles what workers told and what is due. `now_ms` never goes back.
+    pub fn step(&mut self, now_ms: u64) {
+        let mut orders = Vec::new();
+        while let Ok(event) = self.events.try_recv() {
+            match event {
+                Event::Arp(interface, arp) => {
+                    self.neighbours.receive(&self.compiled, interface, &arp, now_ms, &mut orders);
+                }
+                Event::Resolve(next_hop) => {
+                    self.neighbours.resolve(&self.compiled, next_hop, now_ms, &mut orders);
+                }
+                // Freed here, where time does not matter.
+                Event::Retired(policy) => drop(policy),
+                Event::RetiredFib(fib) => drop(fib),
+            }
+        }
+        self.neighbours.tick(&self.compiled, now_ms, &mut orders);
+        self.carry_out(orders);
+        if self.neighbours.needs_new_generation() {
+            self.compiled.fib.generation = self.compiled.fib.generation.wrapping_add(1);
+            self.distribute_fib();
+        }
+    }
+
+    fn carry_out(&self, orders: Vec<Order>) {
+        for order in orders {
+            match order {
+                Order::Set(number, neighbour) => self.tell_all(|| Message::Neighbour(number, neighbour)),
+                Order::GiveUp(next_hop) => self.tell_all(|| Message::Unresolved(next_hop)),
+                // One worker is enough to send a frame; a queue that is full loses it, and ARP asks again.
+                Order::Send(interface, frame) => {
+                    if let Some(worker) = self.workers.first() {
+                        let _ = worker.try_send(Message::Transmit(interface, frame));
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_all(&self, message: impl Fn() -> Message) {
+        for worker in &self.workers {
+            let _ = worker.send_timeout(message(), ANSWER_WITHIN);
+        }
+    }
+
+    /// Asks every worker something and waits for the answers; none from a worker that does not answer in time.
+    pub fn ask<T>(
+        &self,
+        answering: &mut dyn Answering,
+        message: impl Fn(Sender<T>) -> Message,
+    ) -> Vec<Option<T>> {
+        (0..self.workers.len()).map(|worker| self.ask_one(worker, answering, &message)).collect()
+    }
+
+    /// Asks one worker something.
+    pub fn ask_one<T>(
+        &self,
+        worker: usize,
+        answering: &mut dyn Answering,
+        message: impl Fn(Sender<T>) -> Message,
+    ) -> Option<T> {
+        let (sender, receiver) = bounded(1);
+        self.workers.get(worker)?.send_timeout(message(sender), ANSWER_WITHIN).ok()?;
+        let started = std::time::Instant::now();
+        while started.elapsed() < ANSWER_WITHIN {
+            answering.let_work();
+            if let Ok(answer) = receiver.try_recv() {
+                return Some(answer);
+            }
+        }
+        None
+    }
+
+    /// How many workers there are.
+    pub fn worker_count(&self) -> usize {
+        self.workers.len()
+    }
+}
+
+/// Workers that run in threads of their own: waiting is enough.
+pub struct Threads;
+
+impl Answering for Threads {
+    fn let_work(&mut self) {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}

@@ -1,0 +1,458 @@
+//! From the configuration to what workers need: policy, forwarding tables, and what ARP answers for.
+//!
+//! Indexes that sessions hold (interfaces, rules) keep their meaning from one configuration to the next: an
+//! interface's by its name, a rule's by its canonical line.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use dataplane::fib::{Fib, NextHop, Route};
+use dataplane::policy::{
+    Acl, AclEntry, AclIndex, AddressMatch, Domain, INTERFACE_COUNT_MAX, IdleClass, Interface, InterfaceIndex,
+    Policy, Pool, RuleId, SourceRule, StaticRule, Statics, Timeouts,
+};
+use dataplane::tuple::{Endpoint, TCP, UDP, Vrf};
+use ipnet::Ipv4Net;
+
+use crate::config::model::{
+    self, Config, DynamicTarget, GlobalAddress, NatSide, Place, RouteTarget, TimeoutKind,
+};
+use crate::config::{Diagnostic, InterfaceName, Severity};
+
+/// MTU of an interface that has no `ip mtu`, in bytes.
+pub const MTU_DEFAULT: u16 = 1500;
+/// The global routing table; VRFs follow.
+const GLOBAL: Vrf = 0;
+
+/// A port of the appliance: the interface it belongs to, and the station address its device has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortBinding {
+    /// The interface that names the device.
+    pub interface: InterfaceName,
+    /// The device's own address; none where there is no device.
+    pub mac: Option<[u8; 6]>,
+}
+
+/// What a configuration comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Compiled {
+    /// For the workers.
+    pub policy: Policy,
+    /// For the workers.
+    pub fib: Fib,
+    /// Neighbours by configuration, never asked for.
+    pub static_neighbours: Vec<(NextHop, [u8; 6])>,
+    /// Global addresses that no ARP is answered for, although they lie in a connected subnet.
+    pub no_alias: Vec<Ipv4Addr>,
+    /// The routes in force, for `show ip route`.
+    pub routes: Vec<RouteEntry>,
+    /// The line of each rule, dead ones included, so that their numbers are not given out again.
+    pub rule_lines: HashMap<String, RuleId>,
+}
+
+/// A route in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteEntry {
+    /// The destination.
+    pub prefix: Ipv4Net,
+    /// Where it leads.
+    pub route: Route,
+    /// Administrative distance.
+    pub distance: u8,
+    /// Whether it is configured, rather than an interface's own subnet or address.
+    pub is_static: bool,
+}
+
+/// Compiles a configuration for these ports. Numbers are kept from `previous`.
+///
+/// # Errors
+/// What the configuration asks for and the appliance cannot do.
+pub fn compile(
+    config: &Config,
+    ports: &[PortBinding],
+    previous: Option<&Compiled>,
+) -> Result<Compiled, Vec<Diagnostic>> {
+    let mut compiler = Compiler { config, ports, errors: Vec::new(), out: Compiled::default() };
+    compiler.carry_over(previous);
+    compiler.interfaces();
+    compiler.acls();
+    compiler.routes();
+    compiler.statics();
+    compiler.rules();
+    compiler.timeouts();
+    if compiler.errors.is_empty() { Ok(compiler.out) } else { Err(compiler.errors) }
+}
+
+struct Compiler<'a> {
+    config: &'a Config,
+    ports: &'a [PortBinding],
+    errors: Vec<Diagnostic>,
+    out: Compiled,
+}
+
+impl Compiler<'_> {
+    fn error(&mut self, place: Place, text: impl Into<String>) {
+        let file = self.config.source.file.clone();
+        let Place { line, column } = place;
+        self.errors.push(Diagnostic { file, line, column, severity: Severity::Error, text: text.into() });
+    }
+
+    fn carry_over(&mut self, previous: Option<&Compiled>) {
+        let Some(previous) = previous else {
+            self.out.policy.generation = 1;
+            self.out.fib.generation = 1;
+            return;
+        };
+        self.out.policy.generation = previous.policy.generation + 1;
+        self.out.fib.generation = previous.fib.generation.wrapping_add(1);
+        self.out.rule_lines = previous.rule_lines.clone();
+        let hole = |old: &Interface| Interface { name: old.name.clone(), ..Interface::default() };
+        self.out.policy.interfaces = previous.policy.interfaces.iter().map(hole).collect();
+    }
+
+    fn rule_id(&mut self, line: String) -> RuleId {
+        let next = self.out.rule_lines.len() as RuleId + 1;
+        *self.out.rule_lines.entry(line).or_insert(next)
+    }
+
+    fn interface_index(&self, name: &InterfaceName) -> Option<InterfaceIndex> {
+        self.out
+            .policy
+            .interfaces
+            .iter()
+            .position(|i| i.name == name.as_str())
+            .map(|index| index as InterfaceIndex)
+    }
+
+    fn interfaces(&mut self) {
+        let config = self.config;
+        for interface in &config.interfaces {
+            let compiled = self.interface(interface);
+            let index = match self.interface_index(&interface.name) {
+                Some(index) => index,
+                None if self.out.policy.interfaces.len() < INTERFACE_COUNT_MAX => {
+                    self.out.policy.interfaces.push(Interface::default());
+                    self.out.policy.interfaces.len() as InterfaceIndex - 1
+                }
+                None => {
+                    self.error(interface.place, format!("more than {INTERFACE_COUNT_MAX} interfaces"));
+                    return;
+                }
+            };
+            if self.port_of(interface).is_some() {
+                self.out.policy.attachments.attach(compiled.port, compiled.vlan, index);
+            }
+            self.out.policy.interfaces[usize::from(index)] = compiled;
+        }
+    }
+
+    /// The port an interface's frames travel through, its own or its parent's, with the device's address.
+    fn port_of(&self, interface: &model::Interface) -> Option<(u16, &PortBinding)> {
+        let owner = interface.name.parent().unwrap_or_else(|| interface.name.clone());
+        let position = self.ports.iter().position(|port| port.interface == owner)?;
+        Some((position as u16, &self.ports[position]))
+    }
+
+    fn interface(&mut self, interface: &model::Interface) -> Interface {
+        let parent = interface.name.parent().and_then(|parent| self.config.interface(&parent));
+        let port = self.port_of(interface);
+        let configured_mac = interface.mac_address.or(parent.and_then(|parent| parent.mac_address));
+        let mac = configured_mac.map(|mac| mac.0).or(port.and_then(|(_, binding)| binding.mac));
+        let (port, is_attached) = (port.map_or(u16::MAX, |(port, _)| port), port.is_some());
+        if is_attached && mac.is_none() {
+            self.error(
+                interface.place,
+                format!("{} has no station address; add 'mac-address'", interface.name),
+            );
+        }
+        let is_shut = interface.shutdown || parent.is_some_and(|parent| parent.shutdown);
+        Interface {
+            name: interface.name.as_str().into(),
+            port,
+            vlan: interface.encapsulation.filter(|e| !e.native).map(|e| e.vlan),
+            mac: mac.unwrap_or_default(),
+            addresses: interface
+                .addresses
+                .iter()
+                .map(|a| (a.network.addr(), a.network.prefix_len()))
+                .collect(),
+            domain: match interface.nat {
+                None => Domain::None,
+                Some(NatSide::Inside) => Domain::Inside,
+                Some(NatSide::Outside) => Domain::Outside,
+            },
+            vrf: GLOBAL,
+            mtu: interface.ip_mtu_bytes.unwrap_or(MTU_DEFAULT),
+            mss_max: interface.adjust_mss_bytes.unwrap_or(0),
+            is_up: !is_shut && (is_attached || interface.name.is_loopback()),
+            acl_in: interface.access_group_in.as_ref().and_then(|group| self.acl_index(&group.access_list)),
+            acl_out: interface.access_group_out.as_ref().and_then(|group| self.acl_index(&group.access_list)),
+        }
+    }
+
+    /// Access lists are numbered in the order of the configuration, so that their index is known beforehand.
+    fn acl_index(&self, name: &str) -> Option<AclIndex> {
+        self.config.access_lists.iter().position(|list| list.name == name).map(|index| index as AclIndex)
+    }
+
+    fn acls(&mut self) {
+        let mut counter = 0;
+        for list in &self.config.access_lists {
+            let mut acl = Acl { name: list.name.clone(), entries: Vec::new() };
+            for entry in &list.entries {
+                if let model::EntryBody::Rule(rule) = &entry.body {
+                    acl.entries.push(acl_entry(rule, counter));
+                    counter += 1;
+                }
+            }
+            self.out.policy.acls.push(acl);
+        }
+    }
+
+    fn routes(&mut self) {
+        let mut routes = Vec::new();
+        for (index, interface) in self.out.policy.interfaces.iter().enumerate().filter(|(_, i)| i.is_up) {
+            for &(addr, prefix_len) in &interface.addresses {
+                routes.extend(interface_routes(index as InterfaceIndex, addr, prefix_len));
+            }
+        }
+        let connected = routes.clone();
+        for route in &self.config.routes {
+            if let Some(target) = self.target(&route.target, &connected) {
+                routes.push(RouteEntry {
+                    prefix: route.prefix,
+                    route: target,
+                    distance: route.distance,
+                    is_static: true,
+                });
+            }
+        }
+        // The last one inserted stands: the shortest distance, and among equals the first one configured.
+        routes.reverse();
+        routes.sort_by_key(|entry| std::cmp::Reverse(entry.distance));
+        for entry in &routes {
+            self.out.fib.insert(GLOBAL, entry.prefix, entry.route);
+        }
+        let fib = &self.out.fib;
+        routes.retain(|entry| {
+            fib.routes(GLOBAL).any(|(prefix, route)| prefix == entry.prefix && route == entry.route)
+        });
+        routes.sort_by_key(|entry| entry.prefix);
+        self.out.routes = routes;
+        self.static_neighbours(&connected);
+    }
+
+    /// Where a configured route leads; none while its interface is down or its next hop is on no subnet.
+    fn target(&self, target: &RouteTarget, connected: &[RouteEntry]) -> Option<Route> {
+        let up = |index: InterfaceIndex| self.out.policy.interfaces[usize::from(index)].is_up;
+        match target {
+            RouteTarget::Null => Some(Route::Null),
+            RouteTarget::NextHop(addr) => {
+                on_subnet(connected, *addr).map(|interface| Route::Via(interface, *addr))
+            }
+            RouteTarget::Interface(name, next_hop) => {
+                let interface = self.interface_index(name).filter(|&index| up(index))?;
+                Some(next_hop.map_or(Route::Connected(interface), |addr| Route::Via(interface, addr)))
+            }
+        }
+    }
+
+    fn static_neighbours(&mut self, connected: &[RouteEntry]) {
+        for entry in &self.config.arp_entries {
+            if let Some(interface) = on_subnet(connected, entry.address) {
+                let next_hop = NextHop { interface, addr: entry.address };
+                self.out.static_neighbours.push((next_hop, entry.mac.0));
+            }
+        }
+    }
+
+    fn global_addr(&self, global: &GlobalAddress) -> Option<Ipv4Addr> {
+        match global {
+            GlobalAddress::Address(addr) => Some(*addr),
+            GlobalAddress::Interface(name) => {
+                self.config.interface(name)?.primary_address().map(|net| net.addr())
+            }
+        }
+    }
+
+    fn statics(&mut self) {
+        let config = self.config;
+        let mut rules = Vec::new();
+        for rule in &config.nat.static_rules {
+            let id = self.rule_id(rule.to_string());
+            let compiled = match &rule.mapping {
+                model::StaticMapping::Address { local, global } => {
+                    self.global_addr(global).map(|global| (None, *local, 0, global, 0, 32))
+                }
+                model::StaticMapping::Port { protocol, local, local_port, global, global_port } => {
+                    let protocol = match protocol {
+                        model::PortProtocol::Tcp => TCP,
+                        model::PortProtocol::Udp => UDP,
+                    };
+                    self.global_addr(global)
+                        .map(|global| (Some(protocol), *local, *local_port, global, *global_port, 32))
+                }
+                model::StaticMapping::Network { local, global, prefix_length } => {
+                    Some((None, *local, 0, *global, 0, *prefix_length))
+                }
+            };
+            // A rule whose interface has no address is lint's to warn of; it translates nothing.
+            let Some((protocol, local, local_port, global, global_port, prefix_len)) = compiled else {
+                continue;
+            };
+            if rule.no_alias {
+                self.out.no_alias.push(global);
+            }
+            let (local, global) = (Endpoint::new(local, local_port), Endpoint::new(global, global_port));
+            rules.push(StaticRule { id, protocol, local, global, prefix_len });
+        }
+        self.out.policy.statics = Statics::new(rules);
+    }
+
+    fn rules(&mut self) {
+        let config = self.config;
+        for rule in &config.nat.dynamic_rules {
+            let id = self.rule_id(rule.to_string());
+            let Some(pool) = self.pool(rule) else { continue };
+            let pools = &mut self.out.policy.pools;
+            let index = pools.iter().position(|known| *known == pool).unwrap_or_else(|| {
+                pools.push(pool);
+                pools.len() - 1
+            });
+            let acl = self.acl_index(&rule.access_list);
+            self.out.policy.rules.push(SourceRule { id, acl, pool: index as u16, overload: rule.overload });
+        }
+    }
+
+    /// The pool of a rule; none when it is not there, which lint warns of.
+    fn pool(&mut self, rule: &model::DynamicRule) -> Option<Pool> {
+        match &rule.target {
+            DynamicTarget::Pool(name) => {
+                let pool = self.config.nat.pool(name)?;
+                if pool.kind != model::PoolKind::Generic {
+                    self.error(pool.place, "pools of type match-host and rotary are not supported yet");
+                }
+                Some(Pool { name: pool.name.clone(), ranges: usable_ranges(pool) })
+            }
+            DynamicTarget::Interface(name) => {
+                let addr = self.config.interface(name)?.primary_address()?.addr();
+                Some(Pool { name: name.as_str().into(), ranges: vec![(addr, addr)] })
+            }
+        }
+    }
+
+    fn timeouts(&mut self) {
+        const CLASSES: [(TimeoutKind, IdleClass); 7] = [
+            (TimeoutKind::Simple, IdleClass::Other),
+            (TimeoutKind::Udp, IdleClass::Udp),
+            (TimeoutKind::Dns, IdleClass::Dns),
+            (TimeoutKind::Icmp, IdleClass::Icmp),
+            (TimeoutKind::Syn, IdleClass::TcpSyn),
+            (TimeoutKind::Tcp, IdleClass::TcpEstablished),
+            (TimeoutKind::FinRst, IdleClass::TcpClosing),
+        ];
+        for (kind, class) in CLASSES {
+            let idle_ms = match self.config.nat.timeout(kind) {
+                model::Timeout::Seconds(seconds) => seconds.saturating_mul(1000),
+                model::Timeout::Never => Timeouts::NEVER,
+            };
+            self.out.policy.timeouts.set(class, idle_ms);
+        }
+    }
+}
+
+/// An address's own route, its subnet's, and those of the subnet's ends, which are not forwarded (RFC 1812
+/// section 5.3.5). Subnets of 31 and 32 bits have no such ends (RFC 3021).
+fn interface_routes(index: InterfaceIndex, addr: Ipv4Addr, prefix_len: u8) -> Vec<RouteEntry> {
+    let entry = |prefix, route| RouteEntry { prefix, route, distance: 0, is_static: false };
+    let own = entry(Ipv4Net::from(addr), Route::Local(index));
+    let Ok(subnet) = Ipv4Net::new(addr, prefix_len) else { return vec![own] };
+    let mut routes = Vec::new();
+    if prefix_len < 32 {
+        routes.push(entry(subnet.trunc(), Route::Connected(index)));
+    }
+    if prefix_len < 31 {
+        routes.push(entry(Ipv4Net::from(subnet.network()), Route::Broadcast));
+        routes.push(entry(Ipv4Net::from(subnet.broadcast()), Route::Broadcast));
+    }
+    routes.push(own);
+    routes
+}
+
+/// The interface on whose subnet an address lies.
+fn on_subnet(connected: &[RouteEntry], addr: Ipv4Addr) -> Option<InterfaceIndex> {
+    let holding = connected.iter().filter(|entry| entry.prefix.contains(&addr));
+    match holding.max_by_key(|entry| entry.prefix.prefix_len())?.route {
+        Route::Connected(interface) => Some(interface),
+        _ => None,
+    }
+}
+
+/// A pool's ranges without the network and broadcast address of its mask.
+fn usable_ranges(pool: &model::Pool) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+    let mut ranges = Vec::new();
+    for range in &pool.ranges {
+        let (mut first, mut last) = (range.start.to_bits(), range.end.to_bits());
+        if let Ok(net) = Ipv4Net::new(range.start, pool.prefix_length)
+            && pool.prefix_length < 31
+        {
+            first += u32::from(range.start == net.network());
+            last -= u32::from(range.end == net.broadcast());
+        }
+        if first <= last {
+            ranges.push((Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last)));
+        }
+    }
+    ranges
+}
+
+fn acl_entry(rule: &model::AccessRule, counter: u32) -> AclEntry {
+    const ACK_OR_RST: u8 = 0x14;
+    AclEntry {
+        permit: rule.action == model::AccessAction::Permit,
+        src: AddressMatch::wildcard(rule.source.address, rule.source.wildcard),
+        dst: AddressMatch::wildcard(rule.destination.address, rule.destination.wildcard),
+        protocol: rule.protocol,
+        src_ports: port_ranges(rule.source_port.as_ref()),
+        dst_ports: port_ranges(rule.destination_port.as_ref()),
+        tcp_flags_any: match rule.tcp_flags {
+            None => 0,
+            Some(model::TcpFlagsMatch::Established) => ACK_OR_RST,
+            Some(model::TcpFlagsMatch::AnyOf(flags)) => flags,
+        },
+        icmp: rule.icmp.map(|icmp| (icmp.kind, icmp.code)),
+        fragments: rule.fragments,
+        dscp: rule.dscp,
+        counter,
+    }
+}
+
+/// Port conditions as ranges. A condition that nothing meets becomes a range that holds nothing.
+fn port_ranges(ports: Option<&model::PortMatch>) -> Box<[(u16, u16)]> {
+    const NOTHING: (u16, u16) = (1, 0);
+    match ports {
+        None => Box::default(),
+        Some(model::PortMatch::Equal(ports)) => ports.iter().map(|&port| (port, port)).collect(),
+        Some(model::PortMatch::Range(low, high)) => Box::new([(*low, *high)]),
+        Some(model::PortMatch::Below(bound)) => {
+            Box::new([bound.checked_sub(1).map_or(NOTHING, |high| (0, high))])
+        }
+        Some(model::PortMatch::Above(bound)) => {
+            Box::new([bound.checked_add(1).map_or(NOTHING, |low| (low, u16::MAX))])
+        }
+        Some(model::PortMatch::NotEqual(port)) => {
+            let below = port.checked_sub(1).map(|high| (0, high));
+            let above = port.checked_add(1).map(|low| (low, u16::MAX));
+            below.into_iter().chain(above).collect()
+        }
+    }
+}
+
+/// What ARP answers for on an interface besides its own addresses: NAT addresses on its subnets.
+pub fn is_alias(compiled: &Compiled, interface: &Interface, addr: Ipv4Addr) -> bool {
+    let is_on_subnet = interface
+        .addresses
+        .iter()
+        .any(|&(own, prefix_len)| Ipv4Net::new(own, prefix_len).is_ok_and(|subnet| subnet.contains(&addr)));
+    is_on_subnet && compiled.policy.is_global(addr) && !compiled.no_alias.contains(&addr)
+}
