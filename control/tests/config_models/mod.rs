@@ -1,0 +1,326 @@
+//! Random configurations: valid models of every shape the language can say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use ipnet::Ipv4Net;
+use portico::config::InterfaceName;
+use portico::config::model::*;
+use proptest::collection::{btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[A-Za-z_#/.-][!-~]{0,8}",
+        select(vec!["in", "overload", "any", "no", "pool"]).prop_map(str::to_string)
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[!-~]([ -~]{0,20}[!-~])?", "\\PC{0,9}x"].prop_map(|text| text.trim().to_string())
+}
+
+fn acl_name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        name(),
+        (1u16..=199).prop_map(|n| n.to_string()),
+        (1300u16..=2699).prop_map(|n| n.to_string())
+    ]
+}
+
+fn place() -> Place {
+    Place::default()
+}
+
+fn interface_name() -> impl Strategy<Value = InterfaceName> {
+    let kind = select(vec!["GigabitEthernet", "TenGigabitEthernet", "Loopback", "Tunnel", "Port-channel"]);
+    (kind, vec(0u32..20, 1..=4), option::of(0u32..5000)).prop_map(|(kind, slots, sub)| {
+        let slots: Vec<String> = slots.iter().map(u32::to_string).collect();
+        let sub = sub.map_or(String::new(), |sub| format!(".{sub}"));
+        InterfaceName::new(kind, &format!("{}{sub}", slots.join("/"))).unwrap()
+    })
+}
+
+/// An interface whose subnet nobody else has; its VLAN is as unique.
+fn interface(name: InterfaceName, number: u8) -> impl Strategy<Value = Interface> {
+    let sub = name.parent().is_some();
+    let addresses = btree_set(1u8..255, 0..4).prop_map(move |hosts| {
+        let address = |host: &u8| Ipv4Addr::new(10, number, 0, *host);
+        let network = |host| Ipv4Net::new(address(host), 24).unwrap();
+        hosts
+            .iter()
+            .map(|host| InterfaceAddress { place: place(), network: network(host) })
+            .collect::<Vec<_>>()
+    });
+    let group = || option::of(acl_name().prop_map(|access_list| AccessGroup { place: place(), access_list }));
+    let link = (option::of(text()), option::of("[!-~]{1,20}"), option::of(any::<[u8; 6]>()), any::<bool>());
+    let nat = option::of(select(vec![NatSide::Inside, NatSide::Outside]));
+    let sizes = (option::of(68u16..=9216), option::of(500u16..=1460));
+    (link, addresses, nat, sizes, group(), group(), any::<bool>()).prop_map(
+        move |(
+            (description, device, mac, tagged),
+            addresses,
+            nat,
+            sizes,
+            access_group_in,
+            access_group_out,
+            shutdown,
+        )| {
+            Interface {
+                place: place(),
+                name: name.clone(),
+                description,
+                device: device.filter(|device| !sub && !device.starts_with('!')),
+                mac_address: mac.map(MacAddress),
+                encapsulation: (sub && tagged)
+                    .then_some(Encapsulation { vlan: 1 + number as u16, native: shutdown }),
+                addresses,
+                nat,
+                ip_mtu_bytes: sizes.0,
+                adjust_mss_bytes: sizes.1,
+                access_group_in,
+                access_group_out,
+                shutdown,
+            }
+        },
+    )
+}
+
+fn interfaces() -> impl Strategy<Value = Vec<Interface>> {
+    btree_set(interface_name(), 0..5).prop_flat_map(|names| {
+        names.into_iter().zip(0u8..).map(|(name, number)| interface(name, number).boxed()).collect::<Vec<_>>()
+    })
+}
+
+fn platform() -> impl Strategy<Value = Platform> {
+    let cores = btree_set(0u16..1024, 0..6).prop_map(Vec::from_iter).prop_shuffle();
+    let sizes = (option::of(1u16..=256), option::of(64u32..=1048576), option::of(1u32..=4_000_000_000));
+    (sizes, cores, any::<bool>()).prop_map(|((workers, memory_mib, max_sessions), cores, hugepages)| {
+        Platform { place: place(), workers, cores, memory_mib, hugepages, max_sessions }
+    })
+}
+
+/// Pools in networks of their own, their ranges apart.
+fn pools() -> impl Strategy<Value = Vec<Pool>> {
+    let kind = select(vec![PoolKind::Generic, PoolKind::MatchHost, PoolKind::Rotary]);
+    let bounds = btree_set(1u8..=254, 0..6);
+    (btree_set(name(), 0..4), vec((bounds, kind), 4)).prop_map(|(names, bodies)| {
+        let pools = names.into_iter().zip(bodies).zip(0..);
+        pools
+            .map(|((name, (bounds, kind)), number)| {
+                let address = |host: u8| Ipv4Addr::new(198, 18, number, host);
+                let bounds: Vec<u8> = bounds.into_iter().collect();
+                let ranges = bounds.chunks_exact(2).map(|pair| AddressRange {
+                    place: place(),
+                    start: address(pair[0]),
+                    end: address(pair[1]),
+                });
+                Pool { place: place(), name, ranges: ranges.collect(), prefix_length: 24, kind }
+            })
+            .collect()
+    })
+}
+
+fn dynamic_rules() -> impl Strategy<Value = Vec<DynamicRule>> {
+    let target = prop_oneof![
+        name().prop_map(DynamicTarget::Pool),
+        interface_name().prop_map(DynamicTarget::Interface)
+    ];
+    (btree_set(acl_name(), 0..4), vec((target, any::<bool>()), 4)).prop_map(|(lists, bodies)| {
+        let rules = lists.into_iter().zip(bodies);
+        rules
+            .map(|(access_list, (target, overload))| {
+                let overload = overload || matches!(target, DynamicTarget::Interface(_));
+                DynamicRule { place: place(), access_list, target, overload }
+            })
+            .collect()
+    })
+}
+
+fn protocol() -> impl Strategy<Value = PortProtocol> {
+    select(vec![PortProtocol::Tcp, PortProtocol::Udp])
+}
+
+/// Static rules that never share an address.
+fn static_rules() -> impl Strategy<Value = Vec<StaticRule>> {
+    let rule = |number: u8| {
+        let options = any::<[bool; 3]>();
+        (static_mapping(number), options).prop_map(|(mapping, [extendable, no_alias, no_payload])| {
+            let several = matches!(mapping, StaticMapping::Port { global: GlobalAddress::Address(_), .. });
+            StaticRule { place: place(), mapping, extendable: extendable || several, no_alias, no_payload }
+        })
+    };
+    (0u8..6).prop_flat_map(move |count| (0..count).map(rule).collect::<Vec<_>>())
+}
+
+fn static_mapping(number: u8) -> impl Strategy<Value = StaticMapping> {
+    let (local, address) = (Ipv4Addr::new(10, 200, number, 0), Ipv4Addr::new(203, 0, number, 0));
+    let loopback = InterfaceName::new("Loopback", &number.to_string()).unwrap();
+    let globals = vec![GlobalAddress::Address(address), GlobalAddress::Interface(loopback)];
+    let port = (protocol(), 1u16.., select(globals.clone()), 1u16..);
+    prop_oneof![
+        Just(StaticMapping::Network { local, global: address, prefix_length: 24 }),
+        select(globals).prop_map(move |global| StaticMapping::Address { local, global }),
+        port.prop_map(move |(protocol, local_port, global, global_port)| {
+            StaticMapping::Port { protocol, local, local_port, global, global_port }
+        }),
+    ]
+}
+
+fn timeout() -> impl Strategy<Value = Timeout> {
+    prop_oneof![Just(Timeout::Never), (0u32..=536870).prop_map(Timeout::Seconds)]
+}
+
+fn timeouts() -> impl Strategy<Value = BTreeMap<TimeoutKind, Timeout>> {
+    vec(option::of(timeout()), TIMEOUTS.len()).prop_map(|values| {
+        let set = TIMEOUTS.iter().zip(values).filter_map(|(row, value)| Some((row.kind, value?)));
+        set.filter(|(kind, value)| *value != kind.default()).collect()
+    })
+}
+
+fn port_timeouts() -> impl Strategy<Value = Vec<PortTimeout>> {
+    vec((protocol(), timeout()), 0..4).prop_map(|values| {
+        let timeouts = values.into_iter().zip(1u16..);
+        timeouts.map(|((protocol, timeout), port)| PortTimeout { protocol, port, timeout }).collect()
+    })
+}
+
+fn address_match() -> impl Strategy<Value = AddressMatch> {
+    let address = any::<u32>().prop_map(Ipv4Addr::from_bits);
+    let wildcard =
+        prop_oneof![Just(0), Just(u32::MAX), Just(0xff), any::<u32>()].prop_map(Ipv4Addr::from_bits);
+    (address, wildcard).prop_map(|(address, wildcard)| AddressMatch::new(address, wildcard))
+}
+
+fn port_match() -> impl Strategy<Value = PortMatch> {
+    let port = || prop_oneof![0u16..1024, any::<u16>()];
+    prop_oneof![
+        vec(port(), 1..5).prop_map(PortMatch::Equal),
+        port().prop_map(PortMatch::NotEqual),
+        port().prop_map(PortMatch::Below),
+        port().prop_map(PortMatch::Above),
+        (port(), port()).prop_map(|(a, b)| PortMatch::Range(a.min(b), a.max(b))),
+    ]
+}
+
+fn access_rule(kind: AccessListKind) -> impl Strategy<Value = AccessRule> {
+    let flags = prop_oneof![Just(TcpFlagsMatch::Established), (1u8..64).prop_map(TcpFlagsMatch::AnyOf)];
+    let icmp = (any::<u8>(), option::of(0u8..20)).prop_map(|(kind, code)| IcmpMatch { kind, code });
+    let parts = (option::of(port_match()), option::of(port_match()), option::of(flags), option::of(icmp));
+    let protocol = option::of(prop_oneof![Just(1), Just(6), Just(17), 1u8..]);
+    let tail = (option::of(0u8..64), any::<[bool; 3]>());
+    (protocol, address_match(), address_match(), parts, tail).prop_map(
+        move |(protocol, source, destination, (source_port, destination_port, flags, icmp), tail)| {
+            let (dscp, [permit, fragments, log]) = tail;
+            let action = if permit { AccessAction::Permit } else { AccessAction::Deny };
+            let rule = AccessRule { source, log, ..AccessRule::any(action) };
+            if kind == AccessListKind::Standard {
+                return rule;
+            }
+            let ports = matches!(protocol, Some(6 | 17)) && !fragments;
+            AccessRule {
+                protocol,
+                destination,
+                source_port: source_port.filter(|_| ports),
+                destination_port: destination_port.filter(|_| ports),
+                tcp_flags: flags.filter(|_| protocol == Some(6) && !fragments),
+                icmp: icmp.filter(|_| protocol == Some(1) && !fragments),
+                dscp,
+                fragments,
+                ..rule
+            }
+        },
+    )
+}
+
+fn access_list(name: String, named_kind: AccessListKind) -> impl Strategy<Value = AccessList> {
+    let kind = match name.parse::<u16>() {
+        Ok(1..=99 | 1300..=1999) => AccessListKind::Standard,
+        Ok(_) => AccessListKind::Extended,
+        Err(_) => named_kind,
+    };
+    let body = prop_oneof![text().prop_map(EntryBody::Remark), access_rule(kind).prop_map(EntryBody::Rule)];
+    (vec((1u32..30, body), 0..8), any::<bool>()).prop_map(move |(bodies, plain)| {
+        let mut entries: Vec<AccessListEntry> = Vec::new();
+        for (step, body) in bodies {
+            let sequence = entries.last().map_or(0, |last| last.sequence) + if plain { 10 } else { step };
+            if matches!(body, EntryBody::Remark(_)) || entries.iter().all(|entry| entry.body != body) {
+                entries.push(AccessListEntry { place: place(), sequence, body });
+            }
+        }
+        AccessList { place: place(), name: name.clone(), kind, entries }
+    })
+}
+
+fn access_lists() -> impl Strategy<Value = Vec<AccessList>> {
+    let kind = select(vec![AccessListKind::Standard, AccessListKind::Extended]);
+    (btree_set(acl_name(), 0..5), vec(kind, 5)).prop_flat_map(|(names, kinds)| {
+        names.into_iter().zip(kinds).map(|(name, kind)| access_list(name, kind).boxed()).collect::<Vec<_>>()
+    })
+}
+
+fn routes() -> impl Strategy<Value = Vec<Route>> {
+    let address = || any::<u32>().prop_map(Ipv4Addr::from_bits);
+    let target = prop_oneof![
+        address().prop_map(RouteTarget::NextHop),
+        Just(RouteTarget::Null),
+        (interface_name(), option::of(address())).prop_map(|(name, hop)| RouteTarget::Interface(name, hop)),
+    ];
+    let route = (address(), 0u8..=32, target, 1u8..).prop_map(|(address, length, target, distance)| Route {
+        place: place(),
+        prefix: Ipv4Net::new(address, length).unwrap().trunc(),
+        target,
+        distance,
+    });
+    vec(route, 0..5).prop_map(|routes| {
+        let mut seen = BTreeSet::new();
+        routes
+            .into_iter()
+            .filter(|route| seen.insert(format!("{}{:?}", route.prefix, route.target)))
+            .collect()
+    })
+}
+
+/// Any configuration that is free of errors.
+pub fn config() -> impl Strategy<Value = Config> {
+    let nat = (pools(), dynamic_rules(), static_rules(), timeouts(), port_timeouts()).prop_map(
+        |(pools, dynamic_rules, static_rules, timeouts, port_timeouts)| Nat {
+            pools,
+            dynamic_rules,
+            static_rules,
+            timeouts,
+            port_timeouts,
+        },
+    );
+    let addresses = || btree_set(any::<u32>().prop_map(Ipv4Addr::from_bits), 0..3).prop_map(Vec::from_iter);
+    let trap = option::of((0u8..8).prop_filter("the default", |trap| *trap != Logging::TRAP_DEFAULT));
+    let exporter =
+        option::of((any::<u32>(), 1u16..).prop_map(|(a, p)| SocketAddrV4::new(Ipv4Addr::from_bits(a), p)));
+    let host = (option::of(name()), addresses(), trap, exporter, addresses(), any::<[u8; 6]>());
+    (host, platform(), interfaces(), nat, access_lists(), routes()).prop_map(
+        |(
+            (hostname, hosts, trap, prometheus_exporter, neighbours, mac),
+            platform,
+            interfaces,
+            nat,
+            lists,
+            routes,
+        )| {
+            let arp = |address| ArpEntry { place: place(), address, mac: MacAddress(mac) };
+            Config {
+                source: Source::default(),
+                hostname,
+                platform,
+                interfaces,
+                nat,
+                access_lists: lists,
+                routes,
+                arp_entries: neighbours.into_iter().map(arp).collect(),
+                logging: Logging { hosts, trap },
+                prometheus_exporter,
+            }
+        },
+    )
+}

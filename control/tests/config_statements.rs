@@ -1,0 +1,251 @@
+//! Every statement: its long form, an abbreviation and another case of letters read the same, and `no` undoes it.
+
+use std::collections::BTreeSet;
+
+use portico::config::lex::tokens;
+use portico::config::parse;
+use portico::config::statements::GRAMMARS;
+
+/// The mode, the line in full, abbreviated, and as it is printed. Names are in capitals, so that every word of small
+/// letters is a keyword.
+struct Case(&'static str, &'static str, &'static str, &'static str);
+
+const GI: &str = "interface GigabitEthernet0/0/0";
+const SUB: &str = "interface GigabitEthernet0/0/0.5";
+const DPDK: &str = "platform dpdk";
+const POOL: &str = "ip nat pool P netmask 255.255.255.0";
+const STANDARD: &str = "ip access-list standard S";
+const EXTENDED: &str = "ip access-list extended E";
+
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    Case("", "hostname EDGE-1", "host EDGE-1", "hostname EDGE-1"),
+    Case("", "logging host 192.0.2.9", "logg h 192.0.2.9", "logging host 192.0.2.9"),
+    Case("", "logging trap debugging", "log tr deb", "logging trap debugging"),
+    Case("", "logging trap 4", "log tr 4", "logging trap warnings"),
+    Case("", "prometheus exporter 127.0.0.1 9464", "prom e 127.0.0.1 9464", "prometheus exporter 127.0.0.1 9464"),
+    Case(DPDK, "workers 2", "w 2", "workers 2"),
+    Case(DPDK, "cores 2,3,5", "c 2-3,5", "cores 2-3,5"),
+    Case(DPDK, "memory 1024", "mem 1024", "memory 1024"),
+    Case(DPDK, "no hugepages", "no huge", "no hugepages"),
+    Case(DPDK, "max-sessions 4000000", "max 4000000", "max-sessions 4000000"),
+    Case("", "interface GigabitEthernet0/0/0", "int gi0/0/0", GI),
+    Case("", "interface TenGigabitEthernet0/1/0.100", "int te 0/1/0.100", "interface TenGigabitEthernet0/1/0.100"),
+    Case("", "interface loopback 0", "int lo0", "interface Loopback0"),
+    Case(GI, "description TO  THE ! ISP", "desc TO  THE ! ISP", "description TO  THE ! ISP"),
+    Case(GI, "device net_af_packet0,iface=eth1", "dev net_af_packet0,iface=eth1",
+         "device net_af_packet0,iface=eth1"),
+    Case(GI, "mac-address 0200.0000.00fe", "mac 0200.0.FE", "mac-address 0200.0000.00fe"),
+    Case(SUB, "encapsulation dot1q 5", "enc d 5", "encapsulation dot1Q 5"),
+    Case(SUB, "encapsulation dot1Q 4094 native", "enc d 4094 n", "encapsulation dot1Q 4094 native"),
+    Case(GI, "ip address 10.0.0.1 255.255.255.0", "ip addr 10.0.0.1 /24", "ip address 10.0.0.1 255.255.255.0"),
+    Case("interface GigabitEthernet0/0/0\nip address 10.0.0.1 255.255.255.0",
+         "ip address 10.0.0.2 255.255.255.0 secondary", "ip addr 10.0.0.2 255.255.255.0 sec",
+         "ip address 10.0.0.2 255.255.255.0 secondary"),
+    Case(GI, "ip nat inside", "ip n i", "ip nat inside"),
+    Case(GI, "ip nat outside", "ip nat out", "ip nat outside"),
+    Case(GI, "ip mtu 1400", "ip m 1400", "ip mtu 1400"),
+    Case(GI, "ip tcp adjust-mss 1360", "ip tcp adj 1360", "ip tcp adjust-mss 1360"),
+    Case(GI, "ip access-group 101 in", "ip acc 101 i", "ip access-group 101 in"),
+    Case(GI, "ip access-group FILTER out", "ip access-g FILTER o", "ip access-group FILTER out"),
+    Case(GI, "shutdown", "shut", "shutdown"),
+    Case("", "ip nat pool P 192.0.2.1 192.0.2.9 netmask 255.255.255.0", "ip nat po P 192.0.2.1 192.0.2.9 net /24",
+         "ip nat pool P 192.0.2.1 192.0.2.9 netmask 255.255.255.0"),
+    Case("", "ip nat pool P 192.0.2.1 192.0.2.9 prefix-length 28 type rotary", "ip nat po P 192.0.2.1 192.0.2.9 p 28 t r",
+         "ip nat pool P 192.0.2.1 192.0.2.9 netmask 255.255.255.240 type rotary"),
+    Case("", "ip nat pool P netmask 255.255.255.0 type match-host", "ip nat pool P prefix 24 type match",
+         "ip nat pool P netmask 255.255.255.0 type match-host"),
+    Case("", "ip nat pool P 192.0.2.1 192.0.2.9 netmask 255.255.255.0 type generic",
+         "ip nat pool P 192.0.2.1 192.0.2.9 netmask /24 type g",
+         "ip nat pool P 192.0.2.1 192.0.2.9 netmask 255.255.255.0"),
+    Case(POOL, "address 192.0.2.1 192.0.2.9", "range 192.0.2.1 192.0.2.9",
+         "ip nat pool P 192.0.2.1 192.0.2.9 netmask 255.255.255.0"),
+    Case("", "ip nat inside source list 10 pool P", "ip nat i s l 10 p P", "ip nat inside source list 10 pool P"),
+    Case("", "ip nat inside source list NAT pool P overload", "ip nat in so list NAT pool P over",
+         "ip nat inside source list NAT pool P overload"),
+    Case("", "ip nat inside source list 10 interface GigabitEthernet0/0/0 overload", "ip nat in so l 10 int Gi0/0/0",
+         "ip nat inside source list 10 interface GigabitEthernet0/0/0 overload"),
+    Case("", "ip nat inside source static 10.0.0.1 192.0.2.1", "ip nat in so st 10.0.0.1 192.0.2.1",
+         "ip nat inside source static 10.0.0.1 192.0.2.1"),
+    Case("", "ip nat inside source static 10.0.0.1 192.0.2.1 no-payload no-alias extendable",
+         "ip nat in so st 10.0.0.1 192.0.2.1 ext no-p no-a",
+         "ip nat inside source static 10.0.0.1 192.0.2.1 extendable no-alias no-payload"),
+    Case("", "ip nat inside source static 10.0.0.1 interface GigabitEthernet0/0/0", "ip nat in so st 10.0.0.1 int gi 0/0/0",
+         "ip nat inside source static 10.0.0.1 interface GigabitEthernet0/0/0"),
+    Case("", "ip nat inside source static tcp 10.0.0.1 80 192.0.2.1 8080", "ip nat in so st t 10.0.0.1 80 192.0.2.1 8080",
+         "ip nat inside source static tcp 10.0.0.1 80 192.0.2.1 8080 extendable"),
+    Case("", "ip nat inside source static udp 10.0.0.1 53 interface GigabitEthernet0/0/0 53 no-payload",
+         "ip nat in so st u 10.0.0.1 53 int gi 0/0/0 53 no-p",
+         "ip nat inside source static udp 10.0.0.1 53 interface GigabitEthernet0/0/0 53 no-payload"),
+    Case("", "ip nat inside source static network 10.0.0.0 192.0.2.0 /24", "ip nat in so st n 10.0.0.0 192.0.2.0 255.255.255.0",
+         "ip nat inside source static network 10.0.0.0 192.0.2.0 255.255.255.0"),
+    Case("", "ip nat translation timeout 3600", "ip nat tr timeout 3600", "ip nat translation timeout 3600"),
+    Case("", "ip nat translation tcp-timeout never", "ip nat tr tcp never", "ip nat translation tcp-timeout never"),
+    Case("", "ip nat translation pptp-timeout 3600", "ip nat tr pptp 3600", "ip nat translation pptp-timeout 3600"),
+    Case("", "ip nat translation udp-timeout 120", "ip nat tr udp 120", "ip nat translation udp-timeout 120"),
+    Case("", "ip nat translation finrst-timeout 120", "ip nat tr f 120", "ip nat translation finrst-timeout 120"),
+    Case("", "ip nat translation syn-timeout 120", "ip nat tr s 120", "ip nat translation syn-timeout 120"),
+    Case("", "ip nat translation dns-timeout 120", "ip nat tr d 120", "ip nat translation dns-timeout 120"),
+    Case("", "ip nat translation icmp-timeout 120", "ip nat tr i 120", "ip nat translation icmp-timeout 120"),
+    Case("", "ip nat translation routemap-entry-timeout 120", "ip nat tr r 120",
+         "ip nat translation routemap-entry-timeout 120"),
+    Case("", "ip nat translation arp-ping-timeout 120", "ip nat tr a 120", "ip nat translation arp-ping-timeout 120"),
+    Case("", "ip nat translation port-timeout tcp 80 600", "ip nat tr port t 80 600",
+         "ip nat translation port-timeout tcp 80 600"),
+    Case("", "ip route 0.0.0.0 0.0.0.0 192.0.2.1", "ip ro 0.0.0.0 0.0.0.0 192.0.2.1", "ip route 0.0.0.0 0.0.0.0 192.0.2.1"),
+    Case("", "ip route 10.0.0.0 255.0.0.0 null0 250", "ip ro 10.0.0.0 /8 nu 0 250", "ip route 10.0.0.0 255.0.0.0 Null0 250"),
+    Case("", "ip route 10.0.0.0 255.0.0.0 GigabitEthernet0/0/0 192.0.2.1 5", "ip ro 10.0.0.0 /8 gi 0/0/0 192.0.2.1 5",
+         "ip route 10.0.0.0 255.0.0.0 GigabitEthernet0/0/0 192.0.2.1 5"),
+    Case("", "ip route 10.0.0.0 255.0.0.0 GigabitEthernet0/0/0", "ip ro 10.0.0.0 /8 gi 0/0/0 1",
+         "ip route 10.0.0.0 255.0.0.0 GigabitEthernet0/0/0"),
+    Case("", "arp 198.51.100.254 0200.0000.00fe arpa", "arp 198.51.100.254 200.0.FE a",
+         "arp 198.51.100.254 0200.0000.00fe arpa"),
+    Case("", "access-list 10 permit any", "acc 10 per a", "access-list 10 permit any"),
+    Case("", "access-list 10 deny host 192.0.2.1 log", "acc 10 d 192.0.2.1 l", "access-list 10 deny 192.0.2.1 log"),
+    Case("", "access-list 1300 permit 192.0.2.3 0.0.0.255", "acc 1300 p 192.0.2.0 0.0.0.255",
+         "access-list 1300 permit 192.0.2.0 0.0.0.255"),
+    Case("", "access-list 99 remark SUBSCRIBERS  ONLY", "acc 99 r SUBSCRIBERS  ONLY", "access-list 99 remark SUBSCRIBERS  ONLY"),
+    Case("", "access-list 199 permit ip any any", "acc 199 p ip a a", "access-list 199 permit ip any any"),
+    Case("", "access-list 2000 remark X", "acc 2000 rem X", "access-list 2000 remark X"),
+    Case("", "ip access-list standard S", "ip acc st S", "ip access-list standard S"),
+    Case("", "ip access-list extended 101", "ip acc ext 101", "ip access-list extended 101"),
+    Case(STANDARD, "permit 10.0.0.0 0.255.255.255", "per 10.0.0.0 0.255.255.255", "10 permit 10.0.0.0 0.255.255.255"),
+    Case(STANDARD, "5 deny any log", "5 d a l", "5 deny any log"),
+    Case(STANDARD, "7 remark X", "7 r X", "7 remark X"),
+    Case(EXTENDED, "permit tcp any any eq www 443 established log", "p t a a eq 80 443 est log-i",
+         "10 permit tcp any any eq www 443 established log"),
+    Case(EXTENDED, "permit tcp host 10.0.0.1 gt 1023 192.0.2.0 0.0.0.255 range ftp-data 21 syn ack",
+         "p tcp host 10.0.0.1 g 1023 192.0.2.9 0.0.0.255 ra 20 21 ack syn",
+         "10 permit tcp host 10.0.0.1 gt 1023 192.0.2.0 0.0.0.255 range ftp-data ftp ack syn"),
+    Case(EXTENDED, "deny udp any lt 1024 any neq domain dscp ef", "d u a l 1024 any n 53 ds 46",
+         "10 deny udp any lt 1024 any neq domain dscp ef"),
+    Case(EXTENDED, "permit icmp any any echo-reply", "p icmp any any 0", "10 permit icmp any any echo-reply"),
+    Case(EXTENDED, "permit icmp any any host-unreachable", "p icmp any any 3 1", "10 permit icmp any any host-unreachable"),
+    Case(EXTENDED, "permit icmp any any 8 1", "p icmp any any 8 1", "10 permit icmp any any 8 1"),
+    Case(EXTENDED, "15 permit gre any any fragments", "15 p 47 a a f", "15 permit gre any any fragments"),
+    Case(EXTENDED, "permit 6 any any", "p tcp any any", "10 permit tcp any any"),
+    Case(EXTENDED, "permit 0 any any", "p ip any any", "10 permit ip any any"),
+    Case(EXTENDED, "remark X ! Y", "r X ! Y", "10 remark X ! Y"),
+];
+
+/// Lines that leave no trace.
+const SILENT: &[(&str, &str)] = &[
+    ("", "exit"),
+    ("", "end"),
+    ("", "do show version"),
+    ("", "version 17.3"),
+    ("", "service timestamps log datetime msec"),
+    ("", "logging buffered 4096 debugging"),
+    (GI, "ip virtual-reassembly in"),
+    ("access-list 10 permit any", "ip access-list resequence 10 10 10"),
+];
+
+#[track_caller]
+fn canonical(text: &str) -> String {
+    match parse("test", text) {
+        Ok(config) => config.to_string(),
+        Err(diagnostics) => panic!("{text}\n{}", diagnostics[0]),
+    }
+}
+
+/// The keywords of a line with every second letter a capital.
+fn mixed_case(line: &str) -> String {
+    let capital = |(position, c): (usize, char)| if position % 2 == 0 { c.to_ascii_uppercase() } else { c };
+    let is_keyword = |word: &str| word.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
+    let mixed = line.split(' ').map(|word| match is_keyword(word) {
+        true => word.chars().enumerate().map(capital).collect(),
+        false => word.to_string(),
+    });
+    mixed.collect::<Vec<String>>().join(" ")
+}
+
+#[test]
+fn every_spelling_reads_the_same() {
+    for Case(mode, long, short, printed) in CASES {
+        let text = canonical(&format!("{mode}\n{long}"));
+        assert!(text.lines().any(|line| line.trim() == *printed), "{printed:?} is missing from {text}");
+        assert_eq!(canonical(&format!("{mode}\n   {short}  \r\n")), text, "abbreviated: {short}");
+        let mixed = mixed_case(long);
+        assert_eq!(canonical(&format!("{mode}\n{mixed} ")), text, "in mixed case: {mixed}");
+        assert_eq!(canonical(&text), text, "what is printed reads back the same");
+    }
+}
+
+#[test]
+fn no_undoes_what_a_line_did() {
+    for Case(mode, long, short, _) in CASES {
+        // The pool and the lists of these modes are made by their headers and stay.
+        let before = canonical(&format!("{mode}\n"));
+        for line in [long, short] {
+            let opposite = line.strip_prefix("no ").map_or(format!("no {line}"), str::to_string);
+            assert_eq!(
+                canonical(&format!("{mode}\n{long}\n{opposite}")),
+                list_kept(&before, long),
+                "{opposite}"
+            );
+        }
+    }
+}
+
+/// A list that has lost its last entry is still there, as IOS has it.
+fn list_kept(before: &str, line: &str) -> String {
+    let mut words = line.split(' ');
+    match (words.next(), words.next().and_then(|number| number.parse::<u16>().ok())) {
+        (Some("access-list"), Some(number)) => {
+            let kind = if matches!(number, 1..=99 | 1300..=1999) { "standard" } else { "extended" };
+            format!("ip access-list {kind} {number}\n!\n")
+        }
+        _ => before.to_string(),
+    }
+}
+
+#[test]
+fn silent_lines_are_accepted() {
+    for (mode, line) in SILENT {
+        assert_eq!(canonical(&format!("{mode}\n{line}")), canonical(mode), "{line}");
+    }
+}
+
+#[test]
+fn every_row_is_tested() {
+    let grammars = &*GRAMMARS;
+    let all = [
+        &grammars.global,
+        &grammars.interface,
+        &grammars.platform,
+        &grammars.pool,
+        &grammars.standard_list,
+        &grammars.extended_list,
+    ];
+    let mut untested: BTreeSet<&str> =
+        all.iter().flat_map(|grammar| grammar.rows()).map(|row| row.syntax).collect();
+    for line in CASES.iter().map(|case| case.1).chain(SILENT.iter().map(|line| line.1)).chain([DPDK]) {
+        let found = all.iter().filter_map(|grammar| grammar.parse(&tokens(line)).ok());
+        for found in found {
+            untested.remove(found.row.syntax);
+        }
+    }
+    assert_eq!(untested, BTreeSet::new());
+}
+
+#[test]
+fn help_is_never_empty() {
+    let grammars = &*GRAMMARS;
+    for Case(mode, long, ..) in CASES {
+        let grammar = match mode.split(' ').next() {
+            Some("interface") => &grammars.interface,
+            Some("platform") => &grammars.platform,
+            Some("ip") if mode.contains("pool") => &grammars.pool,
+            Some("ip") if mode.contains("standard") => &grammars.standard_list,
+            Some("ip") => &grammars.extended_list,
+            _ => &grammars.global,
+        };
+        for (cursor, _) in
+            long.match_indices(' ').filter(|_| !long.contains("remark") && !long.contains("desc"))
+        {
+            let candidates = grammar.complete(long, cursor + 1);
+            assert!(!candidates.is_empty(), "nothing may follow {:?}", &long[..cursor]);
+            assert!(candidates.iter().all(|candidate| !candidate.help.is_empty()), "{candidates:?}");
+        }
+    }
+}
