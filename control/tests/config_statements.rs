@@ -117,7 +117,7 @@ const CASES: &[Case] = &[
     Case(EXTENDED, "permit tcp host 10.0.0.1 gt 1023 192.0.2.0 0.0.0.255 range ftp-data 21 syn ack",
          "p tcp host 10.0.0.1 g 1023 192.0.2.9 0.0.0.255 ra 20 21 ack syn",
          "10 permit tcp host 10.0.0.1 gt 1023 192.0.2.0 0.0.0.255 range ftp-data ftp ack syn"),
-    Case(EXTENDED, "deny udp any lt 1024 any neq domain dscp ef", "d u a l 1024 any n 53 ds 46",
+    Case(EXTENDED, "deny udp any lt 1024 any neq domain dscp ef", "den u a l 1024 any n 53 ds 46",
          "10 deny udp any lt 1024 any neq domain dscp ef"),
     Case(EXTENDED, "permit icmp any any echo-reply", "p icmp any any 0", "10 permit icmp any any echo-reply"),
     Case(EXTENDED, "permit icmp any any host-unreachable", "p icmp any any 3 1", "10 permit icmp any any host-unreachable"),
