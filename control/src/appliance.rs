@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use crossbeam::queue::ArrayQueue;
 use dataplane::counters::Counters;
 use dataplane::message::{Event, Message};
-use dataplane::port::Port;
+use dataplane::port::Ports;
 use dataplane::worker::WorkerSetup;
 
 use crate::compile::{Compiled, PortBinding, compile};
@@ -56,7 +56,7 @@ impl Appliance {
     pub fn new(
         config: Config,
         ports: Vec<PortBinding>,
-        queues: Vec<Vec<Box<dyn Port>>>,
+        queues: Vec<Ports>,
         secret: [u64; 2],
     ) -> Result<(Appliance, Vec<WorkerSetup>), Vec<Diagnostic>> {
         let compiled = compile(&config, &ports, None)?;
@@ -120,10 +120,12 @@ impl Appliance {
         Ok(())
     }
 
-    /// Handles what workers told and what is due. `now_ms` never goes back.
-    pub fn step(&mut self, now_ms: u64) {
+    /// Handles what workers told and what is due. `now_ms` never goes back. Returns whether there was anything.
+    pub fn step(&mut self, now_ms: u64) -> bool {
         let mut orders = Vec::new();
+        let mut had_events = false;
         while let Ok(event) = self.events.try_recv() {
+            had_events = true;
             match event {
                 Event::Arp(interface, arp) => {
                     self.neighbours.receive(&self.compiled, interface, &arp, now_ms, &mut orders);
@@ -137,11 +139,18 @@ impl Appliance {
             }
         }
         self.neighbours.tick(&self.compiled, now_ms, &mut orders);
+        had_events |= !orders.is_empty();
         self.carry_out(orders);
         if self.neighbours.needs_new_generation() {
             self.compiled.fib.generation = self.compiled.fib.generation.wrapping_add(1);
             self.distribute_fib();
         }
+        had_events
+    }
+
+    /// What workers tell, to wait for.
+    pub fn events(&self) -> &Receiver<Event> {
+        &self.events
     }
 
     fn carry_out(&self, orders: Vec<Order>) {

@@ -17,7 +17,7 @@ use crate::neighbour::Neighbours;
 use crate::parse::Head;
 use crate::path;
 use crate::policy::{InterfaceIndex, Policy};
-use crate::port::{Burst, Port};
+use crate::port::{Burst, Port, Ports};
 use crate::reply::{self, NoticeBudget};
 use crate::state::session::{CachedHop, Session};
 use crate::state::shard::{Shard, deadline_ms};
@@ -41,7 +41,7 @@ pub struct WorkerSetup {
     /// How many workers there are.
     pub count: u8,
     /// One queue pair of each port, in the order of port indexes.
-    pub ports: Vec<Box<dyn Port>>,
+    pub ports: Ports,
     /// Sessions it has room for.
     pub session_count_max: usize,
     /// The secret of its hash table.
@@ -60,7 +60,7 @@ pub struct WorkerSetup {
 pub struct Worker {
     pub(crate) index: WorkerIndex,
     pub(crate) count: u8,
-    pub(crate) ports: Vec<Box<dyn Port>>,
+    pub(crate) ports: Ports,
     pub(crate) tables: Tables,
     pub(crate) egress: Egress,
     pub(crate) counters: Arc<Counters>,

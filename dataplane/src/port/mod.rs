@@ -12,6 +12,9 @@ pub const BURST: usize = 32;
 /// Packets on their way between a port and the path.
 pub type Burst = ArrayVec<Packet, BURST>;
 
+/// The ports of one worker, in the order of port indexes.
+pub type Ports = Vec<Box<dyn Port>>;
+
 /// One queue pair of one device, owned by one worker.
 pub trait Port: Send {
     /// Appends received frames to `burst`, as many as are waiting and fit. Never blocks. Each packet carries

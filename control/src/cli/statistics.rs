@@ -1,0 +1,128 @@
+//! `show ip nat statistics`
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use dataplane::counters::{Count, NatCounters};
+use dataplane::drops::DropReason;
+use dataplane::message::{Message, Usage};
+use dataplane::policy::{Domain, RuleId};
+use dataplane::state::shard::RuleUse;
+
+use super::{Command, Context, command, unanswered};
+use crate::config::Args;
+use crate::config::grammar::Row;
+use crate::config::model::{DynamicRule, DynamicTarget};
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Row<Command>] = &[
+    command("show ip nat statistics", "Translation counters, rules and pools", show),
+];
+
+fn show(context: &mut Context, _: &Args) -> Result<String, String> {
+    let usages = context.appliance.ask(context.answering, Message::Usage);
+    let usages: Option<Vec<Usage>> = usages.into_iter().collect();
+    let usages = usages.ok_or_else(|| unanswered(0))?;
+    let appliance = &*context.appliance;
+    let policy = &appliance.compiled.policy;
+    let sum = |of: fn(&NatCounters) -> &Count| -> u64 {
+        appliance.counters.iter().map(|counters| of(&counters.nat).value()).sum()
+    };
+    let statics = policy.statics.rules().len() as u64;
+    let sessions = sum(|nat| &nat.sessions);
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        out,
+        "Total active translations: {} ({statics} static, {sessions} dynamic; {sessions} extended)",
+        statics + sessions,
+    );
+    let _ = writeln!(out, "Peak translations: {}", statics + sum(|nat| &nat.sessions_peak));
+    for (title, domain) in [("Outside", Domain::Outside), ("Inside", Domain::Inside)] {
+        let _ = writeln!(out, "{title} interfaces:");
+        for interface in policy.interfaces.iter().filter(|interface| interface.domain == domain) {
+            let _ = writeln!(out, "  {}", interface.name);
+        }
+    }
+    let _ = writeln!(out, "Hits: {}  Misses: {}", sum(|nat| &nat.hits), sum(|nat| &nat.misses));
+    let _ = writeln!(out, "Expired translations: {}", sum(|nat| &nat.expired));
+    let _ = writeln!(out, "Dynamic mappings:\n-- Inside Source");
+    let rules = sum_rules(&usages);
+    for rule in &appliance.config.nat.dynamic_rules {
+        let id = appliance.compiled.rule_lines.get(&rule.to_string()).copied().unwrap_or_default();
+        show_rule(&mut out, context, rule, id, &rules, &usages);
+    }
+    let drops = |reasons: &[DropReason]| -> u64 {
+        let of_all =
+            |reason: &DropReason| appliance.counters.iter().map(|c| c.drops(*reason).value()).sum::<u64>();
+        reasons.iter().map(of_all).sum()
+    };
+    let _ = writeln!(out, "nat-limit statistics:");
+    let _ = writeln!(
+        out,
+        " max entry: max allowed 0, used {sessions}, missed {}",
+        drops(&[DropReason::SessionsFull])
+    );
+    let inbound = [DropReason::NoMapping, DropReason::IcmpUnmatched];
+    let outbound = [DropReason::PoolExhausted, DropReason::SessionsFull, DropReason::ProtocolUntranslatable];
+    let _ = writeln!(out, "In-to-out drops: {}  Out-to-in drops: {}", drops(&outbound), drops(&inbound));
+    let _ = writeln!(out, "Pool stats drop: {}  Mapping stats drop: 0", drops(&[DropReason::PoolExhausted]));
+    let _ = writeln!(out, "Port block alloc fail: 0\nIP alias add fail: 0\nLimit entry add fail: 0");
+    Ok(out)
+}
+
+fn sum_rules(usages: &[Usage]) -> HashMap<RuleId, RuleUse> {
+    let mut rules: HashMap<RuleId, RuleUse> = HashMap::new();
+    for (id, rule) in usages.iter().flat_map(|usage| &usage.rules) {
+        let sum = rules.entry(*id).or_default();
+        sum.session_count += rule.session_count;
+        sum.misses += rule.misses;
+    }
+    rules
+}
+
+fn show_rule(
+    out: &mut String,
+    context: &Context,
+    rule: &DynamicRule,
+    id: RuleId,
+    rules: &HashMap<RuleId, RuleUse>,
+    usages: &[Usage],
+) {
+    let used = rules.get(&id).copied().unwrap_or_default();
+    let (list, refcount) = (&rule.access_list, used.session_count);
+    match &rule.target {
+        DynamicTarget::Interface(name) => {
+            let _ = writeln!(out, "[Id: {id}] access-list {list} interface {name} refcount {refcount}");
+        }
+        DynamicTarget::Pool(name) => {
+            let _ = writeln!(out, "[Id: {id}] access-list {list} pool {name} refcount {refcount}");
+            show_pool(out, context, name, used.misses, usages);
+        }
+    }
+}
+
+fn show_pool(out: &mut String, context: &Context, name: &str, misses: u64, usages: &[Usage]) {
+    let appliance = &*context.appliance;
+    let (Some(configured), Some(position)) = (
+        appliance.config.nat.pool(name),
+        appliance.compiled.policy.pools.iter().position(|pool| pool.name == name),
+    ) else {
+        return;
+    };
+    let pool = &appliance.compiled.policy.pools[position];
+    let mask =
+        ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, configured.prefix_length).netmask();
+    let _ = writeln!(out, " pool {name}: id {}, netmask {mask}", position + 1);
+    for (first, last) in &pool.ranges {
+        let _ = writeln!(out, "        start {first} end {last}");
+    }
+    let total = pool.address_count();
+    let in_use =
+        usages.iter().flat_map(|usage| &usage.ports).filter(|(addr, _)| pool.contains(*addr)).count();
+    let percent = (in_use * 100).checked_div(total as usize).unwrap_or(0);
+    let _ = writeln!(
+        out,
+        "        type generic, total addresses {total}, allocated {in_use} ({percent}%), misses {misses}"
+    );
+}

@@ -1,0 +1,103 @@
+//! The `portico` program.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use portico::config::{Severity, lint, parse};
+use portico::replay::{PortArgument, replay};
+use portico::{run, socket};
+
+/// Carrier-grade NAT with application-layer gateways.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the appliance in the foreground; prints "ready" once it forwards. SIGHUP reloads, SIGTERM stops.
+    Run {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// Command socket.
+        #[arg(long, default_value = SOCKET)]
+        socket: PathBuf,
+    },
+    /// Check a configuration file: errors and warnings as FILE:LINE:COLUMN.
+    Check {
+        /// Configuration file.
+        file: PathBuf,
+    },
+    /// Have a running appliance carry out one command, such as "show ip nat translations".
+    Exec {
+        /// Command socket.
+        #[arg(long, default_value = SOCKET)]
+        socket: PathBuf,
+        /// The command.
+        command: String,
+    },
+    /// Feed captures through the packet path, offline and without privileges.
+    Replay {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// A capture to feed into an interface.
+        #[arg(long = "port", value_name = "INTERFACE=FILE", required = true)]
+        ports: Vec<PortArgument>,
+        /// Folder for what each interface sends, INTERFACE.pcap with / as _.
+        #[arg(long)]
+        out: PathBuf,
+        /// A command to carry out at the end.
+        #[arg(long, value_name = "COMMAND")]
+        show: Vec<String>,
+    },
+}
+
+const SOCKET: &str = "/run/portico.sock";
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    let done = match Arguments::parse().command {
+        Command::Run { config, socket } => run::run(&config, &socket).map(|()| ExitCode::SUCCESS),
+        Command::Check { file } => check(&file),
+        Command::Exec { socket, command } => exec(&socket, &command),
+        Command::Replay { config, ports, out, show } => run::load(&config)
+            .and_then(|config| replay(config, &ports, &out, &show))
+            .map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("portico: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn check(file: &Path) -> Result<ExitCode> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| anyhow::anyhow!("cannot read the configuration {}: {error}", file.display()))?;
+    let found = match parse(&file.display().to_string(), &text) {
+        Ok(config) => lint(&config),
+        Err(found) => found,
+    };
+    found.iter().for_each(|diagnostic| println!("{diagnostic}"));
+    let has_errors = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    Ok(if has_errors { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn exec(socket: &Path, command: &str) -> Result<ExitCode> {
+    let (text, code) = match socket::request(socket, command)? {
+        Ok(text) => (text, ExitCode::SUCCESS),
+        Err(text) => {
+            eprint!("{text}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    // Who reads only the head of a long table closes the pipe; that is no failure of ours.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(code)
+}
