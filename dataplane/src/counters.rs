@@ -84,9 +84,26 @@ pub struct NatCounters {
     pub mappings: Count,
 }
 
+/// What the poll loop around a worker does. The caller of [`crate::worker::Worker::round`] sets these.
+#[derive(Default, Debug)]
+pub struct LoopCounters {
+    /// Rounds finished: a number that stands still tells that the worker does.
+    pub rounds: Count,
+    /// Rounds that had packets.
+    pub busy_rounds: Count,
+    /// Packets of those rounds.
+    pub packets: Count,
+    /// Time spent in rounds that had packets, in nanoseconds.
+    pub busy_ns: Count,
+    /// Time since the loop started, in nanoseconds.
+    pub elapsed_ns: Count,
+}
+
 /// All counters of one worker.
 #[derive(Debug)]
 pub struct Counters {
+    /// The poll loop.
+    pub poll: LoopCounters,
     /// Fates.
     pub fates: FateCounters,
     /// NAT.
@@ -98,6 +115,7 @@ pub struct Counters {
 impl Default for Counters {
     fn default() -> Counters {
         Counters {
+            poll: LoopCounters::default(),
             fates: FateCounters::default(),
             nat: NatCounters::default(),
             drops: std::array::from_fn(|_| Count::default()),
