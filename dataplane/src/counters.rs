@@ -110,7 +110,11 @@ pub struct Counters {
     pub nat: NatCounters,
     drops: [Count; DropReason::ALL.len()],
     interfaces: Box<[InterfaceCounters]>,
+    acl_matches: Box<[Count]>,
 }
+
+/// The most access-list entries that are counted; those beyond share the last count.
+pub const ACL_COUNTER_MAX: usize = 16_384;
 
 impl Default for Counters {
     fn default() -> Counters {
@@ -120,6 +124,7 @@ impl Default for Counters {
             nat: NatCounters::default(),
             drops: std::array::from_fn(|_| Count::default()),
             interfaces: (0..INTERFACE_COUNT_MAX).map(|_| InterfaceCounters::default()).collect(),
+            acl_matches: (0..ACL_COUNTER_MAX).map(|_| Count::default()).collect(),
         }
     }
 }
@@ -134,6 +139,12 @@ impl Counters {
     pub(crate) fn dropped(&self, reason: DropReason) {
         self.drops(reason).add(1);
         self.fates.dropped.add(1);
+    }
+
+    /// Packets that an access-list entry decided about, by the entry's counter number.
+    #[inline]
+    pub fn acl_match(&self, counter: u32) -> &Count {
+        &self.acl_matches[(counter as usize).min(ACL_COUNTER_MAX - 1)]
     }
 
     /// The counters of one interface.

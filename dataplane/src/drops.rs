@@ -79,6 +79,7 @@ drops! {
     AclOutDenied "acl-out-denied" Policy AdministrativelyProhibited "The interface's outbound access list denies the packet." "RFC 1812 5.2.7.1";
     FragmentationNeeded "fragmentation-needed" Network FragmentationNeeded "Longer than the next link's MTU, and DF is set." "RFC 1191 4";
     NoMapping "no-mapping" Policy Silent "Addressed to a NAT address, but no session, mapping or static matches." "RFC 4787 REQ-8";
+    TcpNoSession "tcp-no-session" Sender Silent "A TCP reset outbound without a session: there is nothing to reset." "RFC 7857 2.2";
     IcmpUnmatched "icmp-unmatched" Sender Silent "The ICMP error quotes a packet that no session sent." "RFC 5508 REQ-4";
     ProtocolUntranslatable "protocol-untranslatable" Policy Silent "The protocol has no ports, and the matching rule translates by port." "RFC 6888 REQ-1";
     FragmentUntranslatable "fragment-untranslatable" Sender Silent "A fragment of a packet to be translated, without its first part." "RFC 4787 REQ-14";

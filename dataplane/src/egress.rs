@@ -128,13 +128,13 @@ impl Egress {
     }
 
     /// Takes out one packet whose wait is over: its next hop was given up, or it waited too long. Returns it
-    /// with the offset of its IPv4 header.
-    pub fn give_up(&mut self, unresolved: Option<NextHop>, now: u32) -> Option<(Packet, u16)> {
+    /// with the offset of its IPv4 header and the next hop.
+    pub fn give_up(&mut self, unresolved: Option<NextHop>, now: u32) -> Option<(Packet, u16, NextHop)> {
         let is_over = |held: &Held| {
             Some(held.next_hop) == unresolved || is_due(now, held.since_ms.wrapping_add(HOLD_MS))
         };
         let position = self.held.iter().position(is_over)?;
-        self.held.remove(position).map(|held| (held.packet, held.l3))
+        self.held.remove(position).map(|held| (held.packet, held.l3, held.next_hop))
     }
 
     /// Sends every queue. What a device has no room for is dropped and counted.

@@ -8,6 +8,7 @@ pub mod counters;
 pub mod drops;
 pub mod egress;
 pub mod fib;
+pub mod fragment;
 pub mod lookup;
 pub mod message;
 pub mod neighbour;

@@ -62,7 +62,8 @@ pub struct Walked {
     pub next: Option<u32>,
 }
 
-/// A session as `show ip nat translations` needs it.
+/// A session as `show ip nat translations` needs it, or the mapping of a whole address: that one has
+/// `ANY_PROTOCOL` and no outside endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRow {
     /// The IP protocol.

@@ -182,8 +182,8 @@ pub fn parse(packet: &mut Packet, policy: &Policy) -> Result<Parsed, DropReason>
     }
 }
 
-/// RFC 1812 section 5.2.2, with the address checks of 5.3.7.
-fn parse_ipv4(frame: &[u8], l3: usize, interface: InterfaceIndex, vrf: Vrf) -> Result<Head, DropReason> {
+/// Reads an IPv4 packet that starts at `l3` (RFC 1812 section 5.2.2, with the address checks of 5.3.7).
+pub fn parse_ipv4(frame: &[u8], l3: usize, interface: InterfaceIndex, vrf: Vrf) -> Result<Head, DropReason> {
     let bytes = &frame[l3..];
     if bytes.len() < IPV4_LEN_MIN {
         return Err(DropReason::Ipv4Truncated);

@@ -9,7 +9,8 @@
 //! 4. **probe** reads those lines and asks for the sessions they point to.
 //! 5. **decide** takes the packets one by one: steering, access lists, session or rule, route; it ends in a
 //!    plan, an answer of our own, or the reason why the packet is dropped. Nothing was written to it so far.
-//! 6. **carry out**: `rewrite` changes the packet as planned, `egress` frames it for its next hop.
+//! 6. **carry out**: `rewrite` changes the packet as planned, `fragment` cuts it where the next link is too
+//!    small for it, `egress` frames it for its next hop.
 //! 7. **transmit** sends the queues of all ports; then the drops are counted.
 //!
 //! Every packet has one fate: sent, consumed by the box itself, dropped for one reason, handed over to the
@@ -21,7 +22,7 @@ use mem::Packet;
 use crate::drops::DropReason;
 use crate::lookup::{self, Probe};
 use crate::message::{ARP_LEN, Event};
-use crate::parse::{Head, Parsed, parse};
+use crate::parse::{Head, Parsed, parse, parse_ipv4};
 use crate::plan::Plan;
 use crate::policy::InterfaceIndex;
 use crate::port::{BURST, Burst};
@@ -75,6 +76,25 @@ fn prepare(worker: &Worker, parsed: &Result<Parsed, DropReason>) -> Probe {
     }
 }
 
+/// Takes an ICMP error of our own, from its IPv4 header on, through the path as if it had arrived on an
+/// interface, so that it is translated like the packet it is about.
+pub fn originate(worker: &mut Worker, packet: Packet, interface: InterfaceIndex, now: u32) {
+    worker.counters.fates.generated.add(1);
+    let vrf = worker.tables.policy.interfaces[usize::from(interface)].vrf;
+    let fate = parse_ipv4(packet.bytes(), 0, interface, vrf).and_then(|head| {
+        let probe = lookup::prepare(&worker.tables.shard, &worker.tables.policy, &head);
+        let found = lookup::find(&worker.tables.shard, probe);
+        match translate::decide(&mut worker.tables, &head, found, now) {
+            Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
+            Ok(Decision::Answer) => Err(DropReason::NoLocalService),
+            Err(refused) => Err(refused.reason),
+        }
+    });
+    if let Err(reason) = fate {
+        worker.counters.dropped(reason);
+    }
+}
+
 /// An IPv4 packet: decide, then carry out.
 fn forward(
     worker: &mut Worker,
@@ -101,6 +121,9 @@ fn forward(
 /// Changes the packet as planned and sends it on.
 fn carry_out(worker: &mut Worker, mut packet: Packet, plan: &Plan, now: u32) -> Result<(), DropReason> {
     rewrite::apply(&mut packet, plan);
+    if plan.fragment_bytes_max != 0 {
+        return worker.send_fragments(&packet, plan, now);
+    }
     worker.send(packet, plan.l3, plan.next_hop(), plan.neighbour, now)
 }
 

@@ -57,6 +57,10 @@ pub struct Plan {
     pub neighbour: u16,
     /// The neighbour's address.
     pub next_hop: Ipv4Addr,
+    /// Longest fragment in bytes, where the packet is to be cut; 0 leaves it whole.
+    pub fragment_bytes_max: u16,
+    /// Largest TCP segment size its SYN may announce; 0 for no limit.
+    pub mss_max: u16,
 }
 
 const _: () = assert!(size_of::<Plan>() <= 64, "a plan is one cache line");
@@ -80,6 +84,8 @@ impl Plan {
             egress: 0,
             neighbour: CachedHop::UNKNOWN.neighbour,
             next_hop: Ipv4Addr::UNSPECIFIED,
+            fragment_bytes_max: 0,
+            mss_max: 0,
         }
     }
 

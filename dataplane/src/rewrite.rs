@@ -86,6 +86,37 @@ pub fn apply(packet: &mut Packet, plan: &Plan) {
         }
         Edit::IcmpError => apply_to_quote(bytes, plan),
     }
+    if plan.mss_max != 0 {
+        limit_mss(bytes, l4, plan.mss_max);
+    }
+}
+
+/// Lowers the maximum segment size that a SYN announces (RFC 9293 section 3.7.1).
+fn limit_mss(bytes: &mut [u8], l4: usize, mss_max: u16) {
+    let header_len = bytes.get(l4 + 12).map_or(0, |offset| usize::from(offset >> 4) * 4);
+    let Some(header) = bytes.get_mut(l4..l4 + header_len) else { return };
+    let Some(at) = mss_position(header) else { return };
+    if word(header, at) <= mss_max {
+        return;
+    }
+    // The option may stand at an odd offset: the sums of the whole header tell the change in any case.
+    let before = checksum(header);
+    put_word(header, at, mss_max);
+    let after = checksum(header);
+    adjust(header, TCP_CHECKSUM, Delta::word(!before, !after));
+}
+
+/// Where a TCP header has its maximum segment size, if it has one.
+fn mss_position(header: &[u8]) -> Option<usize> {
+    let mut at = 20;
+    loop {
+        match *header.get(at)? {
+            0 => return None,
+            1 => at += 1,
+            2 if header.get(at + 1) == Some(&4) && at + 4 <= header.len() => return Some(at + 2),
+            _ => at += usize::from(*header.get(at + 1)?).max(2),
+        }
+    }
 }
 
 /// Restores the packet that an ICMP error quotes: addresses, ports, and the checksums as far as they are

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::counters::Counters;
 use crate::fib::Fib;
 use crate::neighbour::Neighbours;
 use crate::policy::Policy;
@@ -17,4 +18,6 @@ pub struct Tables {
     pub neighbours: Neighbours,
     /// Sessions and mappings.
     pub shard: Shard,
+    /// What the worker counts.
+    pub counters: Arc<Counters>,
 }

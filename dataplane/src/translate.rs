@@ -1,5 +1,6 @@
 //! Deciding: what becomes of a packet. Reads and refreshes state, and touches no byte of the packet.
 
+use crate::counters::Counters;
 use crate::drops::DropReason;
 use crate::fib::NextHop;
 use crate::lookup::{self, Destination};
@@ -7,7 +8,7 @@ use crate::parse::{Head, Transport, tcp_flags};
 use crate::plan::Plan;
 use crate::policy::{AclIndex, AclKey, Domain, Policy, RuleId, SourceRule};
 use crate::state::session::{CachedHop, Direction, Session, TcpSeen};
-use crate::state::shard::{SessionRef, deadline_ms};
+use crate::state::shard::{SessionRef, Source, deadline_ms};
 use crate::state::slots::NONE;
 use crate::tables::Tables;
 use crate::tuple::{Endpoint, ICMP, TCP, UDP};
@@ -44,7 +45,7 @@ pub fn decide(
     now: u32,
 ) -> Result<Decision, Refused> {
     let ingress = &tables.policy.interfaces[usize::from(head.interface)];
-    if !permits(&tables.policy, ingress.acl_in, || head.acl_key()) {
+    if !permits(&tables.policy, &tables.counters, ingress.acl_in, || head.acl_key()) {
         return Err(DropReason::AclInDenied.into());
     }
     match (found, ingress.domain) {
@@ -55,18 +56,24 @@ pub fn decide(
     }
 }
 
-/// Whether an access list permits a packet. No list permits everything; a list that does not exist is no list.
-fn permits(policy: &Policy, acl: Option<AclIndex>, key: impl FnOnce() -> AclKey) -> bool {
-    match acl.and_then(|index| policy.acls.get(usize::from(index))) {
-        Some(acl) => acl.decide(&key()).is_some_and(|entry| entry.permit),
-        None => true,
-    }
+/// Whether an access list permits a packet, and counts the entry that decides. No list permits everything; a
+/// list that does not exist is no list.
+fn permits(
+    policy: &Policy,
+    counters: &Counters,
+    acl: Option<AclIndex>,
+    key: impl FnOnce() -> AclKey,
+) -> bool {
+    let Some(acl) = acl.and_then(|index| policy.acls.get(usize::from(index))) else { return true };
+    let Some(entry) = acl.decide(&key()) else { return false };
+    counters.acl_match(entry.counter).add(1);
+    entry.permit
 }
 
 /// A packet of a session: the fast path, and the end of the slow one.
 #[inline]
 fn established(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> Result<Decision, Refused> {
-    let Tables { policy, fib, neighbours, shard } = tables;
+    let Tables { policy, fib, neighbours, shard, counters } = tables;
     let session = shard.session_mut(found.index).ok_or(DropReason::NoMapping)?;
     let mut plan = Plan::translated(head, session, found.direction);
     let (cached, vrf) = match found.direction {
@@ -75,7 +82,7 @@ fn established(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) ->
     };
     let (next_hop, hop) = lookup::hop(fib, neighbours, cached, vrf, plan.dst.addr)?;
     leave_by(&mut plan, next_hop, hop);
-    check_egress(policy, head, &plan)?;
+    check_egress(policy, counters, head, &mut plan)?;
     match found.direction {
         Direction::Outbound => session.hop_out = hop,
         Direction::Inbound => session.hop_in = hop,
@@ -101,7 +108,7 @@ fn leave_by(plan: &mut Plan, next_hop: NextHop, hop: CachedHop) {
 }
 
 /// What the outgoing interface has to say: TTL, its state, its MTU, its access list.
-fn check_egress(policy: &Policy, head: &Head, plan: &Plan) -> Result<(), Refused> {
+fn check_egress(policy: &Policy, counters: &Counters, head: &Head, plan: &mut Plan) -> Result<(), Refused> {
     let egress = policy.interfaces.get(usize::from(plan.egress)).ok_or(DropReason::NoRoute)?;
     if head.ttl <= 1 {
         return Err(DropReason::TtlExceeded.into());
@@ -110,10 +117,22 @@ fn check_egress(policy: &Policy, head: &Head, plan: &Plan) -> Result<(), Refused
         return Err(DropReason::InterfaceDown.into());
     }
     if head.total_len > egress.mtu {
-        return Err(Refused { reason: DropReason::FragmentationNeeded, mtu: egress.mtu });
+        if head.dont_fragment {
+            return Err(Refused { reason: DropReason::FragmentationNeeded, mtu: egress.mtu });
+        }
+        plan.fragment_bytes_max = egress.mtu;
     }
-    let key = || AclKey { src: plan.src, dst: plan.dst, ..head.acl_key() };
-    if permits(policy, egress.acl_out, key) { Ok(()) } else { Err(DropReason::AclOutDenied.into()) }
+    if head.transport == Transport::Tcp && head.tcp_flags & tcp_flags::SYN != 0 {
+        let ingress = &policy.interfaces[usize::from(head.interface)];
+        plan.mss_max =
+            [ingress.mss_max, egress.mss_max].into_iter().filter(|&mss| mss != 0).min().unwrap_or(0);
+    }
+    let (src, dst) = (plan.src, plan.dst);
+    let key = || AclKey { src, dst, ..head.acl_key() };
+    match permits(policy, counters, egress.acl_out, key) {
+        true => Ok(()),
+        false => Err(DropReason::AclOutDenied.into()),
+    }
 }
 
 /// A packet from inside without a session.
@@ -127,96 +146,101 @@ fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refu
     if egress.domain != Domain::Outside {
         return routed_to(tables, head, next_hop);
     }
-    let source = match choose_source(tables, head)? {
-        Some(source) => source,
-        None => return routed_to(tables, head, next_hop),
-    };
+    let Some(chosen) = choose_global(tables, head, now)? else { return routed_to(tables, head, next_hop) };
     let (local, peer) = (head.tuple.src, head.tuple.dst);
     // Both sides of an ICMP query show its identifier.
-    let peer_port = if head.tuple.protocol == ICMP { source.global.port } else { peer.port };
+    let peer_port = if head.tuple.protocol == ICMP { chosen.end.port } else { peer.port };
     let session = Session {
         inside_local: local,
-        inside_global: source.global,
+        inside_global: chosen.end,
         outside_local: peer,
         outside_global: Endpoint::new(peer.addr, peer_port),
-        ..blank_session(head, source.mapping, source.rule, peer.port, now)
+        ..blank_session(head, chosen.mapping, chosen.rule, peer.port, now)
     };
     begin(tables, head, session, Direction::Outbound, now)
 }
 
-/// The global endpoint a rule gives an inside source.
-struct Source {
-    global: Endpoint,
+/// What a rule makes of an inside endpoint.
+struct Chosen {
+    /// The endpoint on the other side.
+    end: Endpoint,
     /// `NONE` beneath a static rule.
     mapping: u32,
     rule: RuleId,
 }
 
 /// The first rule for an inside source: statics first, then dynamic rules in order. None leaves it as it is.
-fn choose_source(tables: &mut Tables, head: &Head) -> Result<Option<Source>, Refused> {
-    let Tables { policy, shard, .. } = tables;
+fn choose_global(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Chosen>, Refused> {
+    let Tables { policy, shard, counters, .. } = tables;
     let protocol = head.tuple.protocol;
-    let by_static = policy.statics.global_of(protocol, head.tuple.src);
-    let by_list = || find_rule(policy, head);
-    if let Transport::IcmpError { .. } | Transport::LaterFragment = head.transport {
-        // Neither shows the flow it belongs to well enough to make a session of it.
-        let is_error = head.transport != Transport::LaterFragment;
-        return match by_static.is_some() || by_list().is_some() {
-            true if is_error => Err(DropReason::IcmpUnmatched.into()),
-            true => Err(DropReason::FragmentUntranslatable.into()),
-            false => Ok(None),
-        };
+    let by_static = policy.statics.global_of(protocol, Endpoint::new(head.src, head.tuple.src.port));
+    let by_list = || find_rule(policy, counters, head);
+    if let Some(refusal) = refusal_without_session(head) {
+        return if by_static.is_some() || by_list().is_some() { Err(refusal.into()) } else { Ok(None) };
     }
-    if let Some((global, rule)) = by_static {
-        return Ok(Some(Source { global, mapping: NONE, rule: rule.id }));
+    if let Some((end, rule)) = by_static {
+        return Ok(Some(Chosen { end, mapping: NONE, rule: rule.id }));
     }
     let Some(rule) = by_list() else { return Ok(None) };
     if head.tcp_flags & tcp_flags::RST != 0 {
-        return Err(DropReason::NoMapping.into());
+        return Err(DropReason::TcpNoSession.into());
     }
-    if !matches!(protocol, TCP | UDP | ICMP) {
+    if rule.overload && !matches!(protocol, TCP | UDP | ICMP) {
         return Err(DropReason::ProtocolUntranslatable.into());
     }
-    let (mapping, global) = shard.map(policy, rule, protocol, head.tuple.vrf, head.tuple.src)?;
-    Ok(Some(Source { global, mapping, rule: rule.id }))
+    let source = Source { protocol, vrf: head.tuple.vrf, local: head.tuple.src };
+    let (mapping, end) = shard.map(policy, rule, source, now)?;
+    Ok(Some(Chosen { end, mapping, rule: rule.id }))
 }
 
-fn find_rule<'a>(policy: &'a Policy, head: &Head) -> Option<&'a SourceRule> {
+/// The inside endpoint that a global destination stands for: by a static rule, or by the mapping of a whole
+/// address.
+fn choose_local(tables: &Tables, head: &Head) -> Option<Chosen> {
+    let global = Endpoint::new(head.dst, head.tuple.dst.port);
+    if let Some((end, rule)) = tables.policy.statics.local_of(head.tuple.protocol, global) {
+        return Some(Chosen { end, mapping: NONE, rule: rule.id });
+    }
+    let (index, mapping) = tables.shard.host_of(head.dst)?;
+    Some(Chosen { end: Endpoint::new(mapping.local.addr, global.port), mapping: index, rule: mapping.rule })
+}
+
+/// Why a packet cannot be the first of a session: it does not show well enough which flow it belongs to.
+fn refusal_without_session(head: &Head) -> Option<DropReason> {
+    match head.transport {
+        Transport::IcmpError { .. } => Some(DropReason::IcmpUnmatched),
+        Transport::LaterFragment => Some(DropReason::FragmentUntranslatable),
+        _ => None,
+    }
+}
+
+fn find_rule<'a>(policy: &'a Policy, counters: &Counters, head: &Head) -> Option<&'a SourceRule> {
     let key = head.acl_key();
-    policy.rules.iter().find(|rule| {
-        let acl = rule.acl.and_then(|index| policy.acls.get(usize::from(index)));
-        acl.and_then(|acl| acl.decide(&key)).is_some_and(|entry| entry.permit)
-    })
+    let is_for =
+        |rule: &&SourceRule| rule.acl.is_some_and(|acl| permits(policy, counters, Some(acl), || key));
+    policy.rules.iter().find(is_for)
 }
 
 /// A packet from outside without a session: a static rule's, the box's own, or not for the NAT.
 fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
-    let policy = &tables.policy;
-    let by_static =
-        policy.statics.local_of(head.tuple.protocol, Endpoint::new(head.dst, head.tuple.dst.port));
-    if let Some((inside_local, rule)) = by_static {
-        match head.transport {
-            Transport::IcmpError { .. } => return Err(DropReason::IcmpUnmatched.into()),
-            Transport::LaterFragment => return Err(DropReason::FragmentUntranslatable.into()),
-            _ => {}
+    if let Some(chosen) = choose_local(tables, head) {
+        if let Some(refusal) = refusal_without_session(head) {
+            return Err(refusal.into());
         }
         let peer = head.tuple.src;
         let session = Session {
-            inside_local,
+            inside_local: chosen.end,
             inside_global: head.tuple.dst,
             outside_local: peer,
             outside_global: peer,
-            ..blank_session(head, NONE, rule.id, inside_local.port, now)
+            ..blank_session(head, chosen.mapping, chosen.rule, chosen.end.port, now)
         };
         return begin(tables, head, session, Direction::Inbound, now);
     }
     match lookup::destination(&tables.fib, head.tuple.vrf, head.dst) {
         Ok(Destination::Local(_)) => local(head),
-        _ if policy.is_global(head.dst) => Err(match head.transport {
-            Transport::IcmpError { .. } => DropReason::IcmpUnmatched.into(),
-            Transport::LaterFragment => DropReason::FragmentUntranslatable.into(),
-            _ => DropReason::NoMapping.into(),
-        }),
+        _ if tables.policy.is_global(head.dst) => {
+            Err(refusal_without_session(head).unwrap_or(DropReason::NoMapping).into())
+        }
         Ok(Destination::Beyond(next_hop)) => routed_to(tables, head, next_hop),
         Err(reason) => Err(reason.into()),
     }
@@ -275,7 +299,7 @@ fn routed(tables: &mut Tables, head: &Head) -> Result<Decision, Refused> {
 fn routed_to(tables: &Tables, head: &Head, next_hop: NextHop) -> Result<Decision, Refused> {
     let mut plan = Plan::routed(head);
     leave_by(&mut plan, next_hop, lookup::resolve(&tables.fib, &tables.neighbours, next_hop));
-    check_egress(&tables.policy, head, &plan)?;
+    check_egress(&tables.policy, &tables.counters, head, &mut plan)?;
     Ok(Decision::Forward(plan))
 }
 

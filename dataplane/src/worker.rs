@@ -11,26 +11,28 @@ use crate::counters::Counters;
 use crate::drops::{DropReason, Notice};
 use crate::egress::{Egress, Sent};
 use crate::fib::{Fib, NextHop};
+use crate::fragment::Cutter;
 use crate::lookup::{self, Destination};
 use crate::message::{Event, Message, SessionRow, Usage, Walked};
 use crate::neighbour::Neighbours;
 use crate::parse::Head;
 use crate::path;
-use crate::policy::{InterfaceIndex, Policy};
+use crate::plan::Plan;
+use crate::policy::{IdleClass, InterfaceIndex, Policy};
 use crate::port::{Burst, Port, Ports};
 use crate::reply::{self, NoticeBudget};
+use crate::state::mapping::Mapping;
 use crate::state::session::{CachedHop, Session};
-use crate::state::shard::{Shard, deadline_ms};
+use crate::state::shard::{Entry, Shard, deadline_ms, mapping_deadline_ms};
 use crate::state::slots::NONE;
+use crate::state::timer::is_due;
 use crate::steer::WorkerIndex;
 use crate::tables::Tables;
 use crate::translate::Refused;
-use crate::tuple::Vrf;
+use crate::tuple::{Endpoint, Vrf};
 
 /// Sessions that one burst may end, so that expiry never stalls traffic.
 const EXPIRIES_PER_ROUND: usize = 64;
-/// Sessions that one round of `clear ip nat translation *` ends.
-const CLEARED_PER_ROUND: usize = 256;
 /// Bytes kept free before a packet of our own for its Ethernet header.
 const LINK_ROOM: u16 = 18;
 
@@ -68,14 +70,15 @@ pub struct Worker {
     events: Sender<Event>,
     handovers: Vec<Arc<ArrayQueue<Packet>>>,
     notices: NoticeBudget,
-    clearing: Option<Clearing>,
+    sweep: Option<Sweep>,
 }
 
-/// A `clear ip nat translation *` under way.
-struct Clearing {
+/// A walk over the tables under way, that ends what the policy no longer keeps, or everything.
+struct Sweep {
+    all: bool,
     next: u32,
-    cleared: u64,
-    reply: Sender<u64>,
+    ended: u64,
+    reply: Option<Sender<u64>>,
 }
 
 impl Worker {
@@ -92,13 +95,14 @@ impl Worker {
                 fib: Arc::new(Fib::default()),
                 neighbours: Neighbours::default(),
                 shard,
+                counters: Arc::clone(&setup.counters),
             },
             counters: setup.counters,
             inbox: setup.inbox,
             events: setup.events,
             handovers: setup.handovers,
             notices: NoticeBudget::new(now),
-            clearing: None,
+            sweep: None,
         }
     }
 
@@ -132,7 +136,7 @@ impl Worker {
         }
         let expired = self.tables.shard.expire(&self.tables.policy, now, EXPIRIES_PER_ROUND);
         self.counters.nat.expired.add(expired as u64);
-        self.continue_clearing();
+        self.continue_sweep();
         self.give_up_waiting(None, now);
         self.egress.flush(&mut self.ports);
         self.note_levels();
@@ -143,6 +147,7 @@ impl Worker {
             Message::Policy(policy) => {
                 let old = std::mem::replace(&mut self.tables.policy, policy);
                 let _ = self.events.try_send(Event::Retired(old));
+                self.start_sweep(false, None);
             }
             Message::Fib(fib) => {
                 let old = std::mem::replace(&mut self.tables.fib, fib);
@@ -168,15 +173,43 @@ impl Worker {
                 };
                 let _ = reply.try_send(usage);
             }
-            Message::Clear(reply) => self.clearing = Some(Clearing { next: 0, cleared: 0, reply }),
+            Message::Clear(reply) => self.start_sweep(true, Some(reply)),
         }
     }
 
+    /// A slice of the tables: sessions first, then the mappings of whole addresses.
     fn walk(&self, start: u32, limit: usize, now: u32) -> Walked {
         let shard = &self.tables.shard;
-        let mut sessions = shard.sessions_from(start);
-        let rows = sessions.by_ref().take(limit).map(|(_, session)| self.row(session, now)).collect();
-        Walked { rows, next: sessions.next().map(|(index, _)| index) }
+        let mut walked = Walked::default();
+        for (position, entry) in shard.entries_from(start) {
+            if walked.rows.len() == limit {
+                walked.next = Some(position);
+                break;
+            }
+            walked.rows.push(match entry {
+                Entry::Session(session) => self.row(session, now),
+                Entry::Address(mapping) => self.address_row(mapping, now),
+            });
+        }
+        walked
+    }
+
+    fn address_row(&self, mapping: &Mapping, now: u32) -> SessionRow {
+        let nobody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
+        SessionRow {
+            protocol: mapping.protocol,
+            inside_local: mapping.local,
+            inside_global: mapping.global,
+            outside_local: nobody,
+            outside_global: nobody,
+            vrf: mapping.vrf,
+            rule: mapping.rule,
+            is_static: false,
+            class: IdleClass::Other,
+            age_ms: now.wrapping_sub(mapping.created_ms),
+            idle_ms: now.wrapping_sub(mapping.used_ms),
+            left_ms: mapping_deadline_ms(&self.tables.policy, mapping).map(|at| left_ms(at, now)),
+        }
     }
 
     fn row(&self, session: &Session, now: u32) -> SessionRow {
@@ -192,29 +225,38 @@ impl Worker {
             class: session.class,
             age_ms: now.wrapping_sub(session.created_ms),
             idle_ms: now.wrapping_sub(session.used_ms),
-            left_ms: deadline_ms(&self.tables.policy, session).map(|at| at.saturating_sub(now)),
+            left_ms: deadline_ms(&self.tables.policy, session).map(|at| left_ms(at, now)),
         }
     }
 
-    fn continue_clearing(&mut self) {
-        let Some(mut clearing) = self.clearing.take() else { return };
-        let shard = &mut self.tables.shard;
-        let doomed: Vec<u32> =
-            shard.sessions_from(clearing.next).take(CLEARED_PER_ROUND).map(|(index, _)| index).collect();
-        for &index in &doomed {
-            shard.remove(index);
-        }
-        clearing.cleared += doomed.len() as u64;
-        match doomed.last() {
-            Some(last) => self.clearing = Some(Clearing { next: last + 1, ..clearing }),
-            None => drop(clearing.reply.try_send(clearing.cleared)),
+    /// Starts a sweep from the beginning. One that was under way is taken into it.
+    fn start_sweep(&mut self, all: bool, reply: Option<Sender<u64>>) {
+        let before = self.sweep.take();
+        let was_all = before.as_ref().is_some_and(|sweep| sweep.all);
+        let reply = reply.or(before.and_then(|sweep| sweep.reply));
+        self.sweep = Some(Sweep { all: all || was_all, next: 0, ended: 0, reply });
+    }
+
+    fn continue_sweep(&mut self) {
+        let Some(mut sweep) = self.sweep.take() else { return };
+        let (next, ended) = self.tables.shard.sweep(&self.tables.policy, sweep.all, sweep.next);
+        sweep.ended += ended;
+        match next {
+            Some(next) => self.sweep = Some(Sweep { next, ..sweep }),
+            None => drop(sweep.reply.map(|reply| reply.try_send(sweep.ended))),
         }
     }
 
     /// Drops packets that waited for a next hop in vain, and tells their senders.
     fn give_up_waiting(&mut self, unresolved: Option<NextHop>, now: u32) {
-        while let Some((_packet, _l3)) = self.egress.give_up(unresolved, now) {
+        while let Some((packet, l3, next_hop)) = self.egress.give_up(unresolved, now) {
             self.counters.dropped(DropReason::NeighbourUnresolved);
+            let original = packet.bytes().get(usize::from(l3)..).unwrap_or_default();
+            let refused = Refused::from(DropReason::NeighbourUnresolved);
+            if let Some(notice) = self.write_notice(refused, next_hop.interface, original, now) {
+                // The packet was translated already: its notice comes in like one from beyond the next hop.
+                path::originate(self, notice, next_hop.interface, now);
+            }
         }
     }
 
@@ -267,6 +309,37 @@ impl Worker {
         Ok(())
     }
 
+    /// Sends a packet in fragments: it is consumed, and the fragments are packets of our own.
+    pub(crate) fn send_fragments(
+        &mut self,
+        packet: &Packet,
+        plan: &Plan,
+        now: u32,
+    ) -> Result<(), DropReason> {
+        let original = packet.bytes().get(usize::from(plan.l3)..).unwrap_or_default();
+        let mut cutter =
+            Cutter::new(original, plan.fragment_bytes_max).ok_or(DropReason::FragmentationNeeded)?;
+        let port = self.tables.policy.interfaces.get(usize::from(plan.egress)).map(|i| usize::from(i.port));
+        let port = port.filter(|&port| port < self.ports.len()).ok_or(DropReason::InterfaceDown)?;
+        self.counters.fates.consumed.add(1);
+        loop {
+            let fragment = self.ports[port].allocate();
+            let Some(mut fragment) = fragment else {
+                // What is missing of it makes the rest useless: the destination never completes it.
+                self.counters.fates.generated.add(1);
+                self.counters.dropped(DropReason::BuffersExhausted);
+                return Ok(());
+            };
+            if !cutter.write_next(&mut fragment) {
+                return Ok(());
+            }
+            self.counters.fates.generated.add(1);
+            if let Err(reason) = self.send(fragment, 0, plan.next_hop(), plan.neighbour, now) {
+                self.counters.dropped(reason);
+            }
+        }
+    }
+
     /// Routes and sends a packet that starts here, from its IPv4 header at `l3`.
     pub(crate) fn send_own(&mut self, packet: Packet, l3: u16, vrf: Vrf, to: Ipv4Addr, now: u32) {
         self.counters.fates.generated.add(1);
@@ -286,19 +359,31 @@ impl Worker {
 
     /// Sends the ICMP error that a refusal calls for, if one is due and the budget allows it.
     pub(crate) fn notify(&mut self, refused: Refused, ingress: InterfaceIndex, original: &[u8], now: u32) {
-        let notice = refused.reason.notice();
-        let interface = &self.tables.policy.interfaces[usize::from(ingress)];
-        let Some(&(from, _)) = interface.addresses.first() else { return };
         let Some(source) = original.get(12..16).and_then(|src| src.first_chunk::<4>()) else { return };
+        let to = Ipv4Addr::from(*source);
+        if let Some(notice) = self.write_notice(refused, ingress, original, now) {
+            let vrf = self.tables.policy.interfaces[usize::from(ingress)].vrf;
+            self.send_own(notice, 0, vrf, to, now);
+        }
+    }
+
+    /// The ICMP error about `original`, from the address of `interface`; none when none is due.
+    fn write_notice(
+        &mut self,
+        refused: Refused,
+        interface: InterfaceIndex,
+        original: &[u8],
+        now: u32,
+    ) -> Option<Packet> {
+        let notice = refused.reason.notice();
+        let interface = self.tables.policy.interfaces.get(usize::from(interface))?;
+        let &(from, _) = interface.addresses.first()?;
+        let port = self.ports.get_mut(usize::from(interface.port))?;
         if notice == Notice::Silent || !self.notices.take(now) {
-            return;
+            return None;
         }
-        let (vrf, port, to) = (interface.vrf, usize::from(interface.port), Ipv4Addr::from(*source));
-        let Some(mut packet) = self.ports.get_mut(port).and_then(|port| port.allocate()) else { return };
-        let has_room = packet.headroom() >= usize::from(LINK_ROOM);
-        if has_room && reply::write_notice(&mut packet, notice, refused.mtu, from, original) {
-            self.send_own(packet, 0, vrf, to, now);
-        }
+        let mut packet = port.allocate().filter(|packet| packet.headroom() >= usize::from(LINK_ROOM))?;
+        reply::write_notice(&mut packet, notice, refused.mtu, from, original).then_some(packet)
     }
 
     /// Puts a packet into its owner's ring.
@@ -343,4 +428,9 @@ impl Worker {
     pub fn port_mut(&mut self, index: usize) -> Option<&mut Box<dyn Port>> {
         self.ports.get_mut(index)
     }
+}
+
+/// Milliseconds until a deadline, 0 when it has passed.
+fn left_ms(deadline: u32, now: u32) -> u32 {
+    if is_due(now, deadline) { 0 } else { deadline.wrapping_sub(now) }
 }

@@ -5,9 +5,10 @@ use crate::tuple::{ICMP, Protocol, TCP, UDP};
 const WORDS: usize = 65_536 / 64;
 const EVEN: u64 = 0x5555_5555_5555_5555;
 
-/// Bitmaps of the ports in use on one address: TCP, UDP, and ICMP identifiers.
+/// The use of one address: bitmaps of its ports, for TCP, UDP, and ICMP identifiers, or the whole of it.
 pub struct AddressPorts {
     maps: [PortMap; 3],
+    is_whole: bool,
 }
 
 struct PortMap {
@@ -27,7 +28,8 @@ pub fn class_of(protocol: Protocol, port: u16) -> (u16, u16) {
 
 impl Default for AddressPorts {
     fn default() -> AddressPorts {
-        AddressPorts { maps: std::array::from_fn(|_| PortMap { words: Box::new([0; WORDS]), used: 0 }) }
+        let maps = std::array::from_fn(|_| PortMap { words: Box::new([0; WORDS]), used: 0 });
+        AddressPorts { maps, is_whole: false }
     }
 }
 
@@ -46,9 +48,22 @@ impl AddressPorts {
         Self::map_of(protocol).map_or(0, |map| self.maps[map].used)
     }
 
-    /// Ports in use, of all protocols.
+    /// Ports in use, of all protocols; the whole address counts as one.
     pub fn used_total(&self) -> u32 {
-        self.maps.iter().map(|map| map.used).sum()
+        self.maps.iter().map(|map| map.used).sum::<u32>() + u32::from(self.is_whole)
+    }
+
+    /// Takes the whole address, where nothing of it is in use.
+    pub fn take_whole(&mut self) -> bool {
+        let is_free = self.used_total() == 0;
+        self.is_whole |= is_free;
+        is_free
+    }
+
+    /// Gives the whole address back.
+    pub fn release_whole(&mut self) {
+        debug_assert!(self.is_whole, "an address was released twice");
+        self.is_whole = false;
     }
 
     /// Takes a port for an inside port: the same one where it is free, else the next free one of its class and
@@ -59,6 +74,9 @@ impl AddressPorts {
         wanted: u16,
         is_reserved: impl Fn(u16) -> bool,
     ) -> Option<u16> {
+        if self.is_whole {
+            return None;
+        }
         let map = &mut self.maps[Self::map_of(protocol)?];
         let class = class_of(protocol, wanted);
         let start = wanted.clamp(class.0, class.1);

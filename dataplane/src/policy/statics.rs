@@ -1,0 +1,155 @@
+//! Static rules, found by either side.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use super::RuleId;
+use crate::tuple::{Endpoint, Protocol, TCP, UDP};
+
+/// A static rule: a local endpoint and the global one it always has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaticRule {
+    /// The rule's number.
+    pub id: RuleId,
+    /// The protocol of a port static; none translates every protocol and port.
+    pub protocol: Option<Protocol>,
+    /// Inside local; port 0 for an address static.
+    pub local: Endpoint,
+    /// Inside global; port 0 for an address static.
+    pub global: Endpoint,
+    /// Prefix length: 32 but for a network static.
+    pub prefix_len: u8,
+}
+
+impl StaticRule {
+    /// Whether this is one of the rule's global addresses.
+    pub fn is_global(&self, addr: Ipv4Addr) -> bool {
+        masked(self.global.addr, self.prefix_len) == masked(addr, self.prefix_len)
+    }
+}
+
+/// Static rules, found by either side.
+#[derive(Clone, Debug, Default)]
+pub struct Statics {
+    rules: Vec<StaticRule>,
+    by_local: HashMap<StaticKey, u32>,
+    by_global: HashMap<StaticKey, u32>,
+    prefix_lens: Vec<u8>,
+}
+
+/// Protocol (0 for all), network prefix and its length, port (0 for all).
+type StaticKey = (Protocol, u32, u8, u16);
+
+fn masked(addr: Ipv4Addr, prefix_len: u8) -> u32 {
+    addr.to_bits() & u32::MAX.checked_shl(32 - u32::from(prefix_len)).unwrap_or(0)
+}
+
+/// `addr` moved from one network to another, host bits kept.
+fn moved(addr: Ipv4Addr, to: Ipv4Addr, prefix_len: u8) -> Ipv4Addr {
+    let host = addr.to_bits() ^ masked(addr, prefix_len);
+    Ipv4Addr::from_bits(masked(to, prefix_len) | host)
+}
+
+impl Statics {
+    /// Puts rules in tables. Where two name the same endpoint, the first one stands for it.
+    pub fn new(rules: Vec<StaticRule>) -> Statics {
+        let mut statics = Statics::default();
+        for (index, rule) in rules.iter().enumerate() {
+            let key = |end: Endpoint| {
+                (rule.protocol.unwrap_or(0), masked(end.addr, rule.prefix_len), rule.prefix_len, end.port)
+            };
+            statics.by_local.entry(key(rule.local)).or_insert(index as u32);
+            statics.by_global.entry(key(rule.global)).or_insert(index as u32);
+            if !statics.prefix_lens.contains(&rule.prefix_len) {
+                statics.prefix_lens.push(rule.prefix_len);
+            }
+        }
+        statics.prefix_lens.sort_unstable_by(|a, b| b.cmp(a));
+        statics.rules = rules;
+        statics
+    }
+
+    /// The rules, in the order of the configuration.
+    pub fn rules(&self) -> &[StaticRule] {
+        &self.rules
+    }
+
+    /// Whether an address is the global side of any rule.
+    pub fn is_global(&self, addr: Ipv4Addr) -> bool {
+        self.rules.iter().any(|rule| rule.is_global(addr))
+    }
+
+    /// The global endpoint of a local one, and the rule that says so.
+    pub fn global_of(&self, protocol: Protocol, local: Endpoint) -> Option<(Endpoint, &StaticRule)> {
+        let rule = self.find(&self.by_local, protocol, local)?;
+        Some((Self::across(rule, local, rule.global), rule))
+    }
+
+    /// The local endpoint of a global one, and the rule that says so.
+    pub fn local_of(&self, protocol: Protocol, global: Endpoint) -> Option<(Endpoint, &StaticRule)> {
+        let rule = self.find(&self.by_global, protocol, global)?;
+        Some((Self::across(rule, global, rule.local), rule))
+    }
+
+    fn across(rule: &StaticRule, from: Endpoint, to: Endpoint) -> Endpoint {
+        let port = if rule.protocol.is_some() { to.port } else { from.port };
+        Endpoint::new(moved(from.addr, to.addr, rule.prefix_len), port)
+    }
+
+    /// Port statics come before address statics, and longer prefixes before shorter ones.
+    fn find(
+        &self,
+        table: &HashMap<StaticKey, u32>,
+        protocol: Protocol,
+        end: Endpoint,
+    ) -> Option<&StaticRule> {
+        if table.is_empty() {
+            return None;
+        }
+        let by_port = (protocol == TCP || protocol == UDP)
+            .then(|| table.get(&(protocol, end.addr.to_bits(), 32, end.port)))
+            .flatten();
+        let index = by_port.or_else(|| {
+            self.prefix_lens.iter().find_map(|&len| table.get(&(0, masked(end.addr, len), len, 0)))
+        })?;
+        self.rules.get(*index as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn static_rule(
+        id: RuleId,
+        protocol: Option<Protocol>,
+        local: Endpoint,
+        global: Endpoint,
+        len: u8,
+    ) -> StaticRule {
+        StaticRule { id, protocol, local, global, prefix_len: len }
+    }
+
+    fn end(last: u8, port: u16) -> Endpoint {
+        Endpoint::new(Ipv4Addr::new(10, 0, 0, last), port)
+    }
+
+    fn global(last: u8, port: u16) -> Endpoint {
+        Endpoint::new(Ipv4Addr::new(192, 0, 2, last), port)
+    }
+
+    #[test]
+    fn port_statics_come_before_address_statics_before_networks() {
+        let statics = Statics::new(vec![
+            static_rule(1, None, end(0, 0), global(0, 0), 24),
+            static_rule(2, None, end(5, 0), global(77, 0), 32),
+            static_rule(3, Some(TCP), end(5, 80), global(1, 8080), 32),
+        ]);
+        let of = |protocol, local| statics.global_of(protocol, local).map(|(g, rule)| (g, rule.id));
+        assert_eq!(of(TCP, end(5, 80)), Some((global(1, 8080), 3)));
+        assert_eq!(of(UDP, end(5, 80)), Some((global(77, 80), 2)));
+        assert_eq!(of(TCP, end(9, 80)), Some((global(9, 80), 1)));
+        assert_eq!(statics.local_of(TCP, global(1, 8080)).map(|(l, _)| l), Some(end(5, 80)));
+        assert_eq!(statics.local_of(TCP, global(77, 22)).map(|(l, _)| l), Some(end(5, 22)));
+    }
+}
