@@ -120,6 +120,25 @@ impl Appliance {
         Ok(())
     }
 
+    /// Takes note of the devices' links. An interface whose link is gone is down, and so are its routes.
+    pub fn note_links(&mut self, links: &[bool]) {
+        let mut has_changed = false;
+        for (port, &has_link) in self.ports.iter_mut().zip(links) {
+            has_changed |= port.has_link != has_link;
+            port.has_link = has_link;
+        }
+        // The configuration was compiled before: it cannot fail now.
+        if has_changed && let Ok(compiled) = compile(&self.config, &self.ports, Some(&self.compiled)) {
+            self.compiled = compiled;
+            self.distribute();
+        }
+    }
+
+    /// Whether an interface's device has a link; none where it has no device.
+    pub fn has_link(&self, port: u16) -> Option<bool> {
+        self.ports.get(usize::from(port)).map(|binding| binding.has_link)
+    }
+
     /// Handles what workers told and what is due. `now_ms` never goes back. Returns whether there was anything.
     pub fn step(&mut self, now_ms: u64) -> bool {
         let mut orders = Vec::new();

@@ -31,6 +31,8 @@ pub struct PortBinding {
     pub interface: InterfaceName,
     /// The device's own address; none where there is no device.
     pub mac: Option<[u8; 6]>,
+    /// Whether the device has a link.
+    pub has_link: bool,
 }
 
 /// What a configuration comes to.
@@ -48,6 +50,8 @@ pub struct Compiled {
     pub routes: Vec<RouteEntry>,
     /// The line of each rule, dead ones included, so that their numbers are not given out again.
     pub rule_lines: HashMap<String, RuleId>,
+    /// The counter of each access-list entry, by list and line, kept like the numbers of rules.
+    pub acl_counters: HashMap<(String, String), u32>,
 }
 
 /// A route in force.
@@ -106,6 +110,7 @@ impl Compiler<'_> {
         self.out.policy.generation = previous.policy.generation + 1;
         self.out.fib.generation = previous.fib.generation.wrapping_add(1);
         self.out.rule_lines = previous.rule_lines.clone();
+        self.out.acl_counters = previous.acl_counters.clone();
         let hole = |old: &Interface| Interface { name: old.name.clone(), ..Interface::default() };
         self.out.policy.interfaces = previous.policy.interfaces.iter().map(hole).collect();
     }
@@ -158,6 +163,7 @@ impl Compiler<'_> {
         let port = self.port_of(interface);
         let configured_mac = interface.mac_address.or(parent.and_then(|parent| parent.mac_address));
         let mac = configured_mac.map(|mac| mac.0).or(port.and_then(|(_, binding)| binding.mac));
+        let has_link = port.is_some_and(|(_, binding)| binding.has_link);
         let (port, is_attached) = (port.map_or(u16::MAX, |(port, _)| port), port.is_some());
         if is_attached && mac.is_none() {
             self.error(
@@ -184,7 +190,7 @@ impl Compiler<'_> {
             vrf: GLOBAL,
             mtu: interface.ip_mtu_bytes.unwrap_or(MTU_DEFAULT),
             mss_max: interface.adjust_mss_bytes.unwrap_or(0),
-            is_up: !is_shut && (is_attached || interface.name.is_loopback()),
+            is_up: !is_shut && (has_link || interface.name.is_loopback()),
             acl_in: interface.access_group_in.as_ref().and_then(|group| self.acl_index(&group.access_list)),
             acl_out: interface.access_group_out.as_ref().and_then(|group| self.acl_index(&group.access_list)),
         }
@@ -196,13 +202,14 @@ impl Compiler<'_> {
     }
 
     fn acls(&mut self) {
-        let mut counter = 0;
         for list in &self.config.access_lists {
             let mut acl = Acl { name: list.name.clone(), entries: Vec::new() };
             for entry in &list.entries {
                 if let model::EntryBody::Rule(rule) = &entry.body {
+                    let line = format!("{} {}", entry.sequence, rule.line(list.kind));
+                    let next = self.out.acl_counters.len() as u32;
+                    let counter = *self.out.acl_counters.entry((list.name.clone(), line)).or_insert(next);
                     acl.entries.push(acl_entry(rule, counter));
-                    counter += 1;
                 }
             }
             self.out.policy.acls.push(acl);

@@ -66,7 +66,7 @@ pub fn replay(config: Config, arguments: &[PortArgument], out: &Path, shows: &[S
         times.extend(frames.iter().map(|frame: &Frame| frame.at_us));
         let file = format!("{}.pcap", argument.interface.as_str().replace('/', "_"));
         ports.push(Box::new(PcapPort::new(index, clock.clone(), frames, &out.join(file))?));
-        bindings.push(PortBinding { interface: argument.interface.clone(), mac: None });
+        bindings.push(PortBinding { interface: argument.interface.clone(), mac: None, has_link: true });
     }
     times.sort_unstable();
     times.dedup();

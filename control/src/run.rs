@@ -24,6 +24,8 @@ use crate::{metrics, socket};
 const MEMORY_MIB_DEFAULT: u32 = 512;
 /// How long the control thread sleeps when nothing happens.
 const IDLE: Duration = Duration::from_millis(50);
+/// How often the devices' links are looked at, in milliseconds.
+const LINKS_EVERY_MS: u64 = 200;
 /// Rounds without a packet after which a worker that shares its core rests, and for how long.
 const IDLE_ROUNDS: u32 = 2000;
 const REST: Duration = Duration::from_micros(50);
@@ -71,7 +73,7 @@ pub fn run(config_path: &Path, socket_path: &Path) -> Result<()> {
     let config = load(config_path)?;
     let listener = socket::listen(socket_path)?;
     let _removal = RemoveOnDrop(socket_path.into());
-    let exporter = config.prometheus_exporter.map(open_exporter).transpose()?;
+    let exporter = config.prometheus_exporter.map(|exporter| open_exporter(exporter.socket)).transpose()?;
 
     let worker_count = usize::from(config.platform.workers.unwrap_or(1));
     let cores = config.platform.cores.clone();
@@ -91,7 +93,7 @@ pub fn run(config_path: &Path, socket_path: &Path) -> Result<()> {
     start_servers(listener, exporter, &requests)?;
     println!("ready");
     tracing::info!("forwarding with {worker_count} worker(s) on {} port(s)", devices.len());
-    lead(&mut appliance, &inbox, config_path, started);
+    lead(&mut appliance, &devices, &inbox, config_path, started);
 
     stop.store(true, Ordering::Relaxed);
     for worker in workers {
@@ -173,7 +175,11 @@ fn attach(
 ) -> Result<(Vec<PortBinding>, Vec<Ports>)> {
     let bindings = devices
         .iter()
-        .map(|open| PortBinding { interface: open.interface.clone(), mac: Some(open.device.mac()) })
+        .map(|open| PortBinding {
+            interface: open.interface.clone(),
+            mac: Some(open.device.mac()),
+            has_link: open.device.link_is_up(),
+        })
         .collect();
     let mut queues = Vec::new();
     for worker in 0..worker_count {
@@ -296,7 +302,14 @@ fn serve_metrics(server: &tiny_http::Server, requests: &Sender<Request>) {
 }
 
 /// The control thread: handles what workers tell and what others ask, until it is told to stop.
-fn lead(appliance: &mut Appliance, inbox: &Receiver<Request>, config_path: &Path, started: Instant) {
+fn lead(
+    appliance: &mut Appliance,
+    devices: &[OpenDevice],
+    inbox: &Receiver<Request>,
+    config_path: &Path,
+    started: Instant,
+) {
+    let mut links_due_ms = 0;
     loop {
         let mut select = Select::new();
         select.recv(appliance.events());
@@ -304,6 +317,11 @@ fn lead(appliance: &mut Appliance, inbox: &Receiver<Request>, config_path: &Path
         let _ = select.ready_timeout(IDLE);
         drop(select);
         let now_ms = started.elapsed().as_millis() as u64;
+        if now_ms >= links_due_ms {
+            let links: Vec<bool> = devices.iter().map(|open| open.device.link_is_up()).collect();
+            appliance.note_links(&links);
+            links_due_ms = now_ms + LINKS_EVERY_MS;
+        }
         appliance.step(now_ms);
         while let Ok(request) = inbox.try_recv() {
             match request {

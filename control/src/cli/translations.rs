@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use dataplane::message::{Message, SessionRow};
 use dataplane::policy::StaticRule;
+use dataplane::state::mapping::ANY_PROTOCOL;
 use dataplane::tuple::{Endpoint, ICMP, Protocol, TCP, UDP, protocol_name};
 
 use super::{Command, Context, command, duration, unanswered};
@@ -108,10 +109,12 @@ impl Table {
     fn add_session(&mut self, row: &SessionRow, is_verbose: bool) {
         let end = |end: Endpoint| match row.protocol {
             TCP | UDP | ICMP => end.to_string(),
+            _ if end.addr.is_unspecified() => NONE.into(),
             _ => end.addr.to_string(),
         };
         let columns = [row.inside_global, row.inside_local, row.outside_local, row.outside_global].map(end);
-        self.add(&protocol_name(row.protocol), columns.each_ref().map(String::as_str));
+        let protocol = if row.protocol == ANY_PROTOCOL { NONE.into() } else { protocol_name(row.protocol) };
+        self.add(&protocol, columns.each_ref().map(String::as_str));
         if is_verbose {
             let left = row.left_ms.map_or("never".into(), |left| duration(u64::from(left)));
             let _ = writeln!(
