@@ -23,6 +23,9 @@ const CASES: &[Case] = &[
     Case("", "logging host 192.0.2.9", "logg h 192.0.2.9", "logging host 192.0.2.9"),
     Case("", "logging trap debugging", "log tr deb", "logging trap debugging"),
     Case("", "logging trap 4", "log tr 4", "logging trap warnings"),
+    Case("", "logging console errors", "log c err", "logging console errors"),
+    Case("", "logging console", "log c", "logging console debugging"),
+    Case("", "no logging console", "no log c", "no logging console"),
     Case("", "prometheus exporter 127.0.0.1 9464", "prom e 127.0.0.1 9464", "prometheus exporter 127.0.0.1 9464"),
     Case(DPDK, "workers 2", "w 2", "workers 2"),
     Case(DPDK, "cores 2,3,5", "c 2-3,5", "cores 2-3,5"),
@@ -173,7 +176,8 @@ fn every_spelling_reads_the_same() {
 
 #[test]
 fn no_undoes_what_a_line_did() {
-    for Case(mode, long, short, _) in CASES {
+    // As in IOS, `no logging console` is a setting of its own, beside the default.
+    for Case(mode, long, short, _) in CASES.iter().filter(|case| !case.1.contains("logging console")) {
         // The pool and the lists of these modes are made by their headers and stay.
         let before = canonical(&format!("{mode}\n"));
         for line in [long, short] {

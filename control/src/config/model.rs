@@ -40,7 +40,7 @@ pub struct Config {
     /// `logging ...`
     pub logging: Logging,
     /// `prometheus exporter ADDRESS PORT`
-    pub prometheus_exporter: Option<SocketAddrV4>,
+    pub prometheus_exporter: Option<Exporter>,
 }
 
 impl Config {
@@ -246,6 +246,15 @@ pub struct ArpEntry {
     pub mac: MacAddress,
 }
 
+/// `prometheus exporter ADDRESS PORT`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exporter {
+    /// Where it stands.
+    pub place: Place,
+    /// Where metrics are served.
+    pub socket: SocketAddrV4,
+}
+
 /// `logging ...`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Logging {
@@ -253,11 +262,26 @@ pub struct Logging {
     pub hosts: Vec<Ipv4Addr>,
     /// `logging trap SEVERITY`: the least severe messages sent to the hosts, as a syslog number from 0 to 7.
     pub trap: Option<u8>,
+    /// `logging console [SEVERITY]` or `no logging console`
+    pub console: Option<ConsoleLogging>,
+}
+
+/// Which messages go to the standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleLogging {
+    /// None.
+    Off,
+    /// Those as severe as this, a syslog number from 0 to 7.
+    Severity(u8),
 }
 
 impl Logging {
     /// The severity that `logging trap` has without being configured: informational.
     pub const TRAP_DEFAULT: u8 = 6;
+    /// What `logging console` has without being configured: informational.
+    pub const CONSOLE_DEFAULT: ConsoleLogging = ConsoleLogging::Severity(6);
+    /// What `logging console` has without a severity: debugging.
+    pub const CONSOLE_ALL: ConsoleLogging = ConsoleLogging::Severity(7);
 }
 
 /// An Ethernet address, written `0200.0000.0001`.

@@ -37,8 +37,17 @@ impl Config {
             self.logging.hosts.iter().map(|host| format!("logging host {host}")).collect();
         lines
             .extend(self.logging.trap.map(|trap| format!("logging trap {}", named(names::SEVERITIES, trap))));
-        let exporter = self.prometheus_exporter;
-        lines.extend(exporter.map(|socket| format!("prometheus exporter {} {}", socket.ip(), socket.port())));
+        lines.extend(self.logging.console.map(|console| match console {
+            ConsoleLogging::Off => "no logging console".to_string(),
+            ConsoleLogging::Severity(severity) => {
+                format!("logging console {}", named(names::SEVERITIES, severity))
+            }
+        }));
+        lines.extend(
+            self.prometheus_exporter.map(|Exporter { socket, .. }| {
+                format!("prometheus exporter {} {}", socket.ip(), socket.port())
+            }),
+        );
         lines
     }
 }

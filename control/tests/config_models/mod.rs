@@ -296,12 +296,18 @@ pub fn config() -> impl Strategy<Value = Config> {
     );
     let addresses = || btree_set(any::<u32>().prop_map(Ipv4Addr::from_bits), 0..3).prop_map(Vec::from_iter);
     let trap = option::of((0u8..8).prop_filter("the default", |trap| *trap != Logging::TRAP_DEFAULT));
-    let exporter =
-        option::of((any::<u32>(), 1u16..).prop_map(|(a, p)| SocketAddrV4::new(Ipv4Addr::from_bits(a), p)));
-    let host = (option::of(name()), addresses(), trap, exporter, addresses(), any::<[u8; 6]>());
+    let severity = (0u8..8).prop_map(ConsoleLogging::Severity);
+    let console = prop_oneof![Just(ConsoleLogging::Off), severity]
+        .prop_filter("the default", |console| *console != Logging::CONSOLE_DEFAULT);
+    let console = option::of(console);
+    let exporter = option::of((any::<u32>(), 1u16..).prop_map(|(a, p)| {
+        let socket = SocketAddrV4::new(Ipv4Addr::from_bits(a), p);
+        Exporter { place: place(), socket }
+    }));
+    let host = (option::of(name()), addresses(), trap, console, exporter, addresses(), any::<[u8; 6]>());
     (host, platform(), interfaces(), nat, access_lists(), routes()).prop_map(
         |(
-            (hostname, hosts, trap, prometheus_exporter, neighbours, mac),
+            (hostname, hosts, trap, console, prometheus_exporter, neighbours, mac),
             platform,
             interfaces,
             nat,
@@ -318,7 +324,7 @@ pub fn config() -> impl Strategy<Value = Config> {
                 access_lists: lists,
                 routes,
                 arp_entries: neighbours.into_iter().map(arp).collect(),
-                logging: Logging { hosts, trap },
+                logging: Logging { hosts, trap, console },
                 prometheus_exporter,
             }
         },

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::super::builder::{Apply, Builder, Fault, Statement};
-use super::super::grammar::Row;
-use super::super::model::Logging;
+use super::super::grammar::{Form, Row};
+use super::super::model::{ConsoleLogging, Exporter, Logging};
 use super::{command, remove, statement};
 
 #[rustfmt::skip]
@@ -12,7 +12,9 @@ pub(super) const GLOBAL: &[Row<Apply>] = &[
     statement("hostname / <name:word>", "Name this host", hostname),
     statement("logging host <address>", "Send log messages to a syslog server", logging_host),
     statement("logging trap / <severity>", "Send log messages as severe as this", logging_trap),
-    statement("logging { buffered | console } <text>", "Accepted, without effect", pass_over),
+    statement("logging console / [ <severity> ]", "Write log messages as severe as this to the standard error",
+              logging_console),
+    statement("logging buffered <text>", "Accepted, without effect", pass_over),
     statement("prometheus exporter / <address> <port:1-65535>", "Serve metrics on this address", prometheus_exporter),
     command("exit", "Leave the mode", leave),
     command("end", "Leave every mode", leave),
@@ -45,10 +47,23 @@ fn logging_trap(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
     Ok(())
 }
 
+fn logging_console(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let severity = statement.args.optional("severity").map(ConsoleLogging::Severity);
+    let console = match statement.form {
+        Form::Set => severity.unwrap_or(Logging::CONSOLE_ALL),
+        Form::No => ConsoleLogging::Off,
+        Form::Default => Logging::CONSOLE_DEFAULT,
+    };
+    builder.config.logging.console = Some(console).filter(|console| *console != Logging::CONSOLE_DEFAULT);
+    Ok(())
+}
+
 fn prometheus_exporter(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let args = &statement.args;
-    builder.config.prometheus_exporter =
-        statement.sets().then(|| SocketAddrV4::new(args.required("address"), args.required("port")));
+    builder.config.prometheus_exporter = statement.sets().then(|| Exporter {
+        place: statement.place,
+        socket: SocketAddrV4::new(args.required("address"), args.required("port")),
+    });
     Ok(())
 }
 
