@@ -1,0 +1,404 @@
+//! The appliance under test: its workers and control side on ports in memory, stepped by the test on a clock of
+//! its own.
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+
+use dataplane::counters::Counters;
+use dataplane::drops::DropReason;
+use dataplane::message::{Message, SessionRow, Walked};
+use dataplane::port::Port;
+use dataplane::port::memory::{Wire, memory_port};
+use dataplane::worker::Worker;
+use mem::Slab;
+use portico::appliance::{Answering, Appliance};
+use portico::compile::PortBinding;
+use portico::config::model::{Interface, NatSide};
+use portico::config::{Config, InterfaceName};
+
+use crate::stations::{Arp, frame};
+
+/// The longest time between two rounds of the workers while the test waits, in milliseconds.
+const TICK_MS: u64 = 50;
+/// Rounds after which the appliance must have come to rest.
+const ROUNDS_MAX: usize = 10_000;
+/// Frames that a wire holds.
+const WIRE_LEN: usize = 512;
+/// Sessions there is room for, unless the configuration says otherwise.
+const SESSION_COUNT_DEFAULT: u32 = 4096;
+
+/// How an appliance under test is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// What its clock shows at first, in milliseconds.
+    pub start_ms: u64,
+    /// Whether stations answer its ARP requests, out of the test's sight.
+    pub stations_answer: bool,
+    /// Workers.
+    pub worker_count: usize,
+    /// Packet buffers of all ports together.
+    pub buffer_count: usize,
+    /// The longest frame, in bytes.
+    pub frame_len_max: usize,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup {
+            start_ms: 1000,
+            stations_answer: true,
+            worker_count: 1,
+            buffer_count: 1024,
+            frame_len_max: 2048,
+        }
+    }
+}
+
+/// An appliance under test.
+pub struct Bench {
+    /// Its control side.
+    pub appliance: Appliance,
+    workers: Crew,
+    /// By worker, then by port.
+    wires: Vec<Vec<Wire>>,
+    /// The interface of each port.
+    ports: Vec<InterfaceName>,
+    slab: Slab,
+    setup: Setup,
+    now_ms: u64,
+    next_worker: usize,
+    /// Frames that came out and were not taken yet, with their interface.
+    came_out: VecDeque<(InterfaceName, Vec<u8>)>,
+}
+
+/// The workers, stepped in turn.
+struct Crew {
+    workers: Vec<Worker>,
+    now: u32,
+}
+
+impl Answering for Crew {
+    fn let_work(&mut self) {
+        let now = self.now;
+        self.workers.iter_mut().for_each(|worker| {
+            worker.round(now);
+        });
+    }
+}
+
+/// Reads a configuration for an appliance under test.
+fn read(file: &str, text: &str) -> Result<Config, String> {
+    let listed =
+        |diagnostics: Vec<_>| diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let mut config = portico::config::parse(file, text).map_err(listed)?;
+    config.platform.max_sessions.get_or_insert(SESSION_COUNT_DEFAULT);
+    Ok(config)
+}
+
+impl Bench {
+    /// An appliance with this configuration. Each interface that is neither a sub-interface nor a loopback has a
+    /// port; a port without `mac-address` has `0200.0000.0001`, `0200.0000.0002` and so on, in their order.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub fn new(file: &str, text: &str, setup: Setup) -> Result<Bench, String> {
+        let config = read(file, text)?;
+        let has_port = |name: &InterfaceName| name.parent().is_none() && !name.is_loopback();
+        let names = config.interfaces.iter().map(|interface| interface.name.clone());
+        let ports: Vec<InterfaceName> = names.filter(has_port).collect();
+        let binding = |(index, interface): (usize, &InterfaceName)| PortBinding {
+            interface: interface.clone(),
+            mac: Some([2, 0, 0, 0, 0, index as u8 + 1]),
+            has_link: true,
+        };
+        let bindings: Vec<PortBinding> = ports.iter().enumerate().map(binding).collect();
+        let slab = Slab::new(setup.buffer_count, setup.frame_len_max);
+        let (mut queues, mut wires) = (Vec::new(), Vec::new());
+        for _ in 0..setup.worker_count {
+            let pairs = (0..ports.len()).map(|index| memory_port(index, &slab, WIRE_LEN));
+            let (own, other): (Vec<_>, Vec<_>) = pairs.unzip();
+            queues.push(own.into_iter().map(|port| Box::new(port) as Box<dyn Port>).collect());
+            wires.push(other);
+        }
+        let secret = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
+        let (appliance, setups) = Appliance::new(config, bindings, queues, secret)
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+        let now = setup.start_ms as u32;
+        let workers = setups.into_iter().map(|setup| Worker::new(setup, now)).collect();
+        let mut bench = Bench {
+            appliance,
+            workers: Crew { workers, now },
+            wires,
+            ports,
+            slab,
+            setup,
+            now_ms: setup.start_ms,
+            next_worker: 0,
+            came_out: VecDeque::new(),
+        };
+        bench.settle()?;
+        // The appliance announces its addresses when it starts; no conversation begins with that.
+        bench.came_out.clear();
+        Ok(bench)
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Config {
+        &self.appliance.config
+    }
+
+    /// The interface called so: by its side of the translator, if it is the only one there, or by its name.
+    pub fn interface(&self, place: &str) -> Result<&Interface, String> {
+        let side = match place {
+            "inside" => NatSide::Inside,
+            "outside" => NatSide::Outside,
+            name => {
+                let name = name.parse::<InterfaceName>().map_err(|()| format!("'{name}' is no interface"))?;
+                return self.config().interface(&name).ok_or(format!("there is no interface {name}"));
+            }
+        };
+        let mut on_side =
+            self.config().interfaces.iter().filter(|interface| interface.nat == Some(side)).peekable();
+        let found = on_side.next().ok_or(format!("no interface is {place}"))?;
+        match on_side.peek() {
+            None => Ok(found),
+            Some(_) => Err(format!("several interfaces are {place}: name one")),
+        }
+    }
+
+    /// The station address and the VLAN of an interface's frames.
+    pub fn link(&self, name: &InterfaceName) -> Option<([u8; 6], Option<u16>)> {
+        let interfaces = &self.appliance.compiled.policy.interfaces;
+        let interface = interfaces.iter().find(|interface| interface.name == name.as_str())?;
+        Some((interface.mac, interface.vlan))
+    }
+
+    fn port(&self, name: &InterfaceName) -> Result<usize, String> {
+        let owner = name.parent().unwrap_or_else(|| name.clone());
+        let position = self.ports.iter().position(|port| *port == owner);
+        position.ok_or(format!("{name} has no port"))
+    }
+
+    /// Puts a frame on an interface's wire and lets the appliance work until nothing moves.
+    ///
+    /// # Errors
+    /// The frame is too long for the wire, or an invariant is broken.
+    pub fn inject(&mut self, interface: &InterfaceName, frame: &[u8]) -> Result<(), String> {
+        self.queue(interface, frame)?;
+        self.settle()
+    }
+
+    /// Puts a frame on an interface's wire and leaves it there.
+    ///
+    /// # Errors
+    /// The wire or the buffers are full.
+    pub fn queue(&mut self, interface: &InterfaceName, frame: &[u8]) -> Result<(), String> {
+        let port = self.port(interface)?;
+        self.next_worker = (self.next_worker + 1) % self.wires.len();
+        let sent = self.wires[self.next_worker][port].send(frame);
+        if sent { Ok(()) } else { Err(format!("the wire of {interface} is full, or out of buffers")) }
+    }
+
+    /// Lets the workers and the control side work until nothing moves, then verifies the invariants.
+    ///
+    /// # Errors
+    /// An invariant that is broken, or an appliance that does not come to rest.
+    pub fn settle(&mut self) -> Result<(), String> {
+        for _ in 0..ROUNDS_MAX {
+            if !self.work()? {
+                return self.check_fates();
+            }
+        }
+        Err("the appliance does not come to rest: it sends frames on and on".into())
+    }
+
+    /// One round of everything. Returns whether anything moved.
+    fn work(&mut self) -> Result<bool, String> {
+        let sent_before = self.counter("sent");
+        let now = self.now_ms as u32;
+        self.workers.now = now;
+        let mut count: usize = self.workers.workers.iter_mut().map(|worker| worker.round(now)).sum();
+        self.appliance.step(self.now_ms);
+        for worker in 0..self.wires.len() {
+            for port in 0..self.ports.len() {
+                while let Some(packet) = self.wires[worker][port].receive() {
+                    count += 1;
+                    self.came_out(worker, port, packet.bytes().to_vec())?;
+                }
+            }
+        }
+        // What the control side ordered is done in the next round.
+        Ok(count > 0 || self.counter("sent") != sent_before)
+    }
+
+    fn came_out(&mut self, worker: usize, port: usize, bytes: Vec<u8>) -> Result<(), String> {
+        let tag = (bytes.get(12..14) == Some(&[0x81, 0x00]))
+            .then(|| u16::from_be_bytes([bytes[14], bytes[15]]) & 0x0fff);
+        let belongs = |name: &InterfaceName| {
+            name.parent().unwrap_or_else(|| name.clone()) == self.ports[port]
+                && self.link(name).is_some_and(|(_, vlan)| vlan == tag)
+        };
+        let names = self.config().interfaces.iter().map(|interface| &interface.name);
+        let interface = names.clone().find(|name| belongs(name)).unwrap_or(&self.ports[port]).clone();
+        match Arp::of_frame(&bytes) {
+            Some(arp) if self.setup.stations_answer && arp.operation == 1 => {
+                if arp.sender.1 != arp.target.1 {
+                    let answer = arp.answer();
+                    let reply = frame(arp.sender.0, answer.sender.0, tag, 0x0806, &answer.bytes());
+                    if !self.wires[worker][port].send(&reply) {
+                        return Err("no buffer is left for a station's ARP answer".into());
+                    }
+                }
+            }
+            _ => self.came_out.push_back((interface, bytes)),
+        }
+        Ok(())
+    }
+
+    /// Lets time pass, in ticks fine enough for every timer to run out when it should.
+    ///
+    /// # Errors
+    /// An invariant that is broken.
+    pub fn advance(&mut self, ms: u64) -> Result<(), String> {
+        let end = self.now_ms + ms;
+        while self.now_ms < end {
+            self.now_ms = end.min(self.now_ms + TICK_MS);
+            while self.work()? {}
+        }
+        self.settle()
+    }
+
+    /// What the clock shows, in milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// Takes the frames that came out of an interface, oldest first.
+    pub fn take(&mut self, interface: &InterfaceName) -> Vec<Vec<u8>> {
+        let (own, others) = self.came_out.drain(..).partition(|(name, _)| name == interface);
+        self.came_out = others;
+        let own: VecDeque<(InterfaceName, Vec<u8>)> = own;
+        own.into_iter().map(|(_, bytes)| bytes).collect()
+    }
+
+    /// Takes all frames that came out, with their interfaces.
+    pub fn take_all(&mut self) -> Vec<(InterfaceName, Vec<u8>)> {
+        self.came_out.drain(..).collect()
+    }
+
+    /// Another configuration, loaded without a restart.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn reconfigure(&mut self, file: &str, text: &str) -> Result<(), String> {
+        let config = read(file, text)?;
+        self.appliance
+            .reconfigure(config)
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+        self.settle()
+    }
+
+    /// A counter by its name, of all workers together: a drop reason's label, or one of the fates and of the NAT's.
+    /// 0 for a name that [`Bench::has_counter`] does not know.
+    pub fn counter(&self, name: &str) -> u64 {
+        self.appliance.counters.iter().filter_map(|counters| counter(counters, name)).sum()
+    }
+
+    /// Whether there is a counter of this name.
+    pub fn has_counter(&self, name: &str) -> bool {
+        self.appliance.counters.iter().any(|counters| counter(counters, name).is_some())
+    }
+
+    /// All drops by reason.
+    pub fn drops(&self) -> Vec<(DropReason, u64)> {
+        DropReason::ALL.iter().map(|&reason| (reason, self.counter(reason.label()))).collect()
+    }
+
+    /// Every session, by walking the workers' tables as `show` does.
+    pub fn sessions(&mut self) -> Vec<SessionRow> {
+        let mut rows = Vec::new();
+        for worker in 0..self.appliance.worker_count() {
+            let mut start = Some(0);
+            while let Some(from) = start {
+                let walk = |reply| Message::Walk { start: from, limit: 64, reply };
+                let walked: Walked =
+                    self.appliance.ask_one(worker, &mut self.workers, walk).unwrap_or_default();
+                rows.extend(walked.rows);
+                start = walked.next;
+            }
+        }
+        rows
+    }
+
+    /// Ports in use by global address.
+    pub fn ports_in_use(&self) -> Vec<(Ipv4Addr, u32)> {
+        self.workers.workers.iter().flat_map(|worker| worker.shard().ports_in_use()).collect()
+    }
+
+    /// Live mappings.
+    pub fn mapping_count(&self) -> usize {
+        self.workers.workers.iter().map(|worker| worker.shard().mapping_count()).sum()
+    }
+
+    /// Verifies that every packet had one fate.
+    ///
+    /// # Errors
+    /// The numbers that do not add up.
+    pub fn check_fates(&self) -> Result<(), String> {
+        let total = |names: &[&str]| names.iter().map(|name| self.counter(name)).sum::<u64>();
+        let (came, went) = (
+            total(&["received", "taken-over", "generated"]),
+            total(&["sent", "consumed", "dropped", "handed-over", "held"]),
+        );
+        if came == went {
+            return Ok(());
+        }
+        let names =
+            ["received", "taken-over", "generated", "sent", "consumed", "dropped", "handed-over", "held"];
+        let listed: Vec<String> = names.iter().map(|name| format!("{name} {}", self.counter(name))).collect();
+        Err(format!("{came} packets came and {went} had a fate: {}", listed.join(", ")))
+    }
+
+    /// Verifies the workers' tables. Walks all of them.
+    ///
+    /// # Errors
+    /// The invariant that is broken.
+    pub fn check_tables(&self) -> Result<(), String> {
+        self.workers.workers.iter().try_for_each(|worker| worker.shard().check())
+    }
+
+    /// Ends the test: stops the appliance and verifies that every packet buffer came back.
+    ///
+    /// # Errors
+    /// How many are missing.
+    pub fn finish(self) -> Result<(), String> {
+        self.check_fates()?;
+        self.check_tables()?;
+        let Bench { workers, wires, slab, setup, appliance, .. } = self;
+        drop((workers, wires, appliance));
+        match setup.buffer_count - slab.available() {
+            0 => Ok(()),
+            missing => Err(format!("{missing} packet buffers were not given back")),
+        }
+    }
+}
+
+fn counter(counters: &Counters, name: &str) -> Option<u64> {
+    let (fates, nat) = (&counters.fates, &counters.nat);
+    let count = match name {
+        "received" => &fates.received,
+        "taken-over" => &fates.taken_over,
+        "generated" => &fates.generated,
+        "sent" => &fates.sent,
+        "consumed" => &fates.consumed,
+        "dropped" => &fates.dropped,
+        "handed-over" => &fates.handed_over,
+        "held" => &fates.held,
+        "hits" => &nat.hits,
+        "misses" => &nat.misses,
+        "created" => &nat.created,
+        "expired" => &nat.expired,
+        _ => counters.drops(DropReason::from_label(name)?),
+    };
+    Some(count.value())
+}

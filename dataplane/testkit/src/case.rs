@@ -1,0 +1,93 @@
+//! A case: a configuration and a conversation.
+
+use std::path::PathBuf;
+
+use crate::spec::PacketSpec;
+
+/// A case as its file has it.
+#[derive(Clone, Debug, Default)]
+pub struct Case {
+    /// The file.
+    pub file: PathBuf,
+    /// What it shows.
+    pub title: String,
+    /// The requirements behind it.
+    pub references: Vec<String>,
+    /// The case answers ARP itself.
+    pub is_arp_explicit: bool,
+    /// The configuration, with empty lines before it so that its line numbers are the file's.
+    pub config: String,
+    /// The conversation.
+    pub steps: Vec<Step>,
+}
+
+/// A step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its number.
+    pub number: usize,
+    /// What happens in it.
+    pub title: String,
+    /// Its line in the file.
+    pub line: usize,
+    /// What is done and expected, in order, by line.
+    pub actions: Vec<(usize, Action)>,
+}
+
+/// What a line of a step says.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// `in`, and `drop` with its reason.
+    In(Frames, Option<String>),
+    /// `out`
+    Out(Frames),
+    /// `own`
+    Own(Frames),
+    /// `counter NAME +N`
+    Counter(String, u64),
+    /// `wait`, in milliseconds.
+    Wait(u64),
+    /// `sessions N`
+    Sessions(usize),
+    /// `where $NAME CONDITION`
+    Where(String, Condition),
+    /// `config`: lines added to the configuration.
+    Config(String),
+}
+
+/// Frames that go in or are expected.
+#[derive(Clone, Debug)]
+pub struct Frames {
+    /// Where: a side of the translator, or an interface.
+    pub place: String,
+    /// The name for what goes in, or the packet that an expected one was.
+    pub label: Option<String>,
+    /// What they are.
+    pub packet: PacketSpec,
+    /// How often.
+    pub times: usize,
+}
+
+/// What is demanded of a number that has a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// `even`
+    Even,
+    /// `odd`
+    Odd,
+    /// `in LOW-HIGH`
+    In(u64, u64),
+    /// `is N` or `is $NAME`
+    Is(Operand),
+    /// `not N` or `not $NAME`
+    Not(Operand),
+}
+
+/// What a number is compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// This number.
+    Number(u64),
+    /// What this name stands for.
+    Name(String),
+}

@@ -1,0 +1,23 @@
+//! The test kit: an appliance under test on ports in memory, and conversations with it that a network engineer
+//! can read.
+//!
+//! The kit takes packets apart, builds them and computes checksums with its own code, written from the RFCs:
+//! it shares none with the product, so that a mistake is not made twice.
+//!
+//! - [`bench`] has the appliance, its clock and its wires.
+//! - [`notation`] reads `.nat` files; its page tells how to write them.
+//! - [`run`] plays one against the bench and says what differs.
+#![forbid(unsafe_code)]
+
+pub mod bench;
+pub mod build;
+pub mod case;
+pub mod checksum;
+pub mod compare;
+pub mod describe;
+pub mod dissect;
+pub mod notation;
+pub mod random;
+pub mod run;
+pub mod spec;
+pub mod stations;
