@@ -1,0 +1,114 @@
+//! The program's command line: what `check` says and how it ends, and that nothing starts from a broken file.
+
+mod program;
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+
+use program::{Ended, Scratch};
+
+const SOUND: &str = "\
+interface GigabitEthernet0/0/0
+ ip address 10.0.0.1 255.255.255.0
+ ip nat inside
+interface GigabitEthernet0/0/1
+ ip address 198.51.100.1 255.255.255.0
+ ip nat outside
+access-list 10 permit 10.0.0.0 0.0.0.255
+ip nat inside source list 10 interface GigabitEthernet0/0/1 overload
+";
+
+fn check(scratch: &Scratch, text: &str) -> Ended {
+    scratch.write("nat.conf", text);
+    scratch.run(&["check", "nat.conf"])
+}
+
+fn ended(code: i32, stdout: &str, stderr: &str) -> Ended {
+    Ended { code: Some(code), stdout: stdout.into(), stderr: stderr.into() }
+}
+
+#[test]
+fn a_sound_file_is_passed_in_silence() {
+    assert_eq!(check(&Scratch::new(), SOUND), ended(0, "", ""));
+}
+
+#[test]
+fn mistakes_are_told_with_file_line_column_and_the_nearest_keyword() {
+    let text = SOUND.replace(" ip nat inside\n", " ip nta inside\n").replace("overload", "overlaod");
+    let found = check(&Scratch::new(), &text);
+    assert_eq!((found.code, found.stderr.as_str()), (Some(1), ""));
+    let lines: Vec<&str> = found.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", found.stdout);
+    for (line, place, suggestion) in [
+        (lines[0], "nat.conf:3:5: error: expected ", "; did you mean \"nat\"?"),
+        (lines[1], "nat.conf:8:61: error: expected ", "; did you mean \"overload\"?"),
+    ] {
+        assert!(line.starts_with(place) && line.ends_with(suggestion), "{line}");
+    }
+}
+
+#[test]
+fn warnings_do_not_fail_the_check() {
+    let text = SOUND.to_string() + "ip nat inside source list 11 pool NOWHERE overload\n";
+    let expected = "\
+nat.conf:9:1: warning: access list \"11\" is not defined
+nat.conf:9:1: warning: pool \"NOWHERE\" is not defined
+";
+    assert_eq!(check(&Scratch::new(), &text), ended(0, expected, ""));
+}
+
+#[test]
+fn an_error_among_warnings_fails_the_check() {
+    let text = SOUND.to_string() + "no ip route 192.0.2.0 255.255.255.0 Null0\nhostnam\n";
+    let found = check(&Scratch::new(), &text);
+    let severities: Vec<&str> = found.stdout.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!((found.code, severities), (Some(1), vec!["warning:", "error:"]), "{}", found.stdout);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let scratch = Scratch::new();
+    let found = scratch.run(&["check", "absent.conf"]);
+    assert_eq!((found.code, found.stdout.as_str()), (Some(1), ""));
+    assert!(
+        found.stderr.starts_with("portico: cannot read the configuration absent.conf: "),
+        "{}",
+        found.stderr
+    );
+}
+
+#[test]
+fn a_broken_file_starts_nothing() {
+    let scratch = Scratch::new();
+    // Both would be the first things to be opened, and each would fail with a message of its own if it were tried.
+    let exporter = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = exporter.local_addr().expect("bound").port();
+    let text = format!("prometheus exporter 127.0.0.1 {port}\n{}ip nat pol P\n", SOUND);
+    scratch.write("nat.conf", text);
+    let found = scratch.run(&["run", "--config", "nat.conf", "--socket", "portico.sock"]);
+    assert_eq!((found.code, found.stdout.as_str()), (Some(1), ""), "{}", found.stderr);
+    let lines: Vec<&str> = found.stderr.lines().collect();
+    assert!(lines[0].starts_with("nat.conf:10:8: error: expected "), "{}", found.stderr);
+    assert_eq!(lines[1..], ["portico: nat.conf: not usable as it stands; nothing of it is applied"]);
+    assert!(!scratch.path("portico.sock").exists(), "no command socket is opened");
+}
+
+#[test]
+fn a_second_instance_on_the_same_socket_is_refused() {
+    let scratch = Scratch::new();
+    scratch.write("nat.conf", SOUND);
+    let _first = UnixListener::bind(scratch.path("portico.sock")).expect("a socket");
+    let anybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(scratch.path("portico.sock"), anybody).expect("a socket for anybody");
+    let found = scratch.run(&["run", "--config", "nat.conf", "--socket", "portico.sock"]);
+    let message = "portico: another portico is running on the socket portico.sock; stop it, or give --socket another path\n";
+    assert_eq!(found, ended(1, "", message));
+}
+
+#[test]
+fn exec_without_an_appliance_says_so() {
+    let found = Scratch::new().run(&["exec", "--socket", "portico.sock", "show version"]);
+    assert_eq!((found.code, found.stdout.as_str()), (Some(1), ""));
+    let message = "portico: no portico answers on portico.sock; is it running, and on this --socket?";
+    assert!(found.stderr.starts_with(message), "{}", found.stderr);
+}
