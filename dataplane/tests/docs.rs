@@ -1,7 +1,8 @@
-//! `docs/drops.md` is the table of drop reasons, written for operators. With UPDATE_DOCS=1 the test writes it anew.
+//! What documents say and nothing else would check: `docs/drops.md` is the table of drop reasons, and the laws of
+//! `ARCHITECTURE.md` that are about the text of the code hold. With UPDATE_DOCS=1 the page is written anew.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dataplane::drops::{Blame, DropReason, Notice};
 
@@ -12,7 +13,7 @@ fn drops_md_is_the_table() {
 
 /// Compares a document of the repository with what it should be, or writes it.
 fn expect_document(name: &str, page: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    let path = repository().join(name);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, page).expect("the document can be written");
     }
@@ -63,5 +64,63 @@ fn told(notice: Notice) -> &'static str {
         Notice::FragmentationNeeded => "fragmentation needed (3/4)",
         Notice::AdministrativelyProhibited => "administratively prohibited (3/13)",
         Notice::TtlExceeded => "TTL exceeded (11/0)",
+    }
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every Rust file under a folder of the repository, with its text.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![repository().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder of sources") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a source file");
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources under {folder}");
+    found
+}
+
+/// Fails where the code under a folder, its unit tests aside, has one of these words.
+#[track_caller]
+fn expect_none(folder: &str, words: &[&str]) {
+    for (path, text) in sources(folder) {
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            let found = words.iter().find(|word| line.contains(**word));
+            assert!(found.is_none(), "{}:{}: {line}", path.display(), number + 1);
+        }
+    }
+}
+
+#[test]
+fn the_path_reads_no_clock_and_draws_no_random_number() {
+    expect_none("dataplane/src", &["Instant::", "SystemTime", "rand::", "random(", "thread::sleep"]);
+}
+
+#[test]
+fn the_path_has_no_locks_and_no_read_modify_write() {
+    expect_none("dataplane/src", &["Mutex", "RwLock", "OnceLock", ".fetch_", "compare_exchange", ".swap("]);
+}
+
+#[test]
+fn files_are_short_and_named_after_what_they_hold() {
+    for folder in ["dataplane", "control", "deploy", "dpdk-sys"] {
+        for (path, text) in sources(folder) {
+            let name = path.display();
+            assert!(text.lines().count() <= 600, "{name} has more than 600 lines");
+            let words = ["util", "utils", "common", "misc", "helpers", "manager"];
+            let is_vague = |part: &std::ffi::OsStr| words.iter().any(|word| part == *word);
+            assert!(!path.with_extension("").iter().any(is_vague), "{name} says nothing by its name");
+        }
     }
 }

@@ -1,0 +1,275 @@
+//! The manual's generated pages, `docs/configuration.md`, `docs/commands.md` and `docs/metrics.md`, say what the tables
+//! in the code say; examples are configurations that pass the check; links lead somewhere. With UPDATE_DOCS=1 the pages
+//! are written anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use dataplane::port::Ports;
+use portico::appliance::Appliance;
+use portico::compile::PortBinding;
+use portico::config::grammar::{Grammar, Row};
+use portico::config::model::TIMEOUTS;
+use portico::config::statements::GRAMMARS;
+use portico::config::{Apply, lint, names, parse};
+use portico::{cli, metrics};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Compares a document of the repository with what it should be, or writes it.
+fn expect_document(name: &str, page: &str) {
+    let path = repository().join(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, page).expect("the document can be written");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page, "{name} is out of date: run `UPDATE_DOCS=1 cargo test --test docs`");
+}
+
+const CONFIGURATION: &str = "\
+# Every statement of the configuration
+
+This page is generated from the tables in `control/src/config/statements/`, which the parser itself reads.
+
+A file is read line by line. A line belongs to the mode that the lines before it opened, or else to the global mode, which
+it then returns to; indentation means nothing. Keywords may be abbreviated as long as they stay unique, and case does not
+matter in them. A line that starts with `!` is a comment, and so is what follows a word that starts with `!`, except in
+free text. Every mistake of a file is reported, and a file with a mistake configures nothing.
+
+| Notation | Meaning |
+|---|---|
+| `word` | a keyword |
+| `<name:kind>`, `<kind>` | a value; the kinds are listed below |
+| `{ a \\| b }` | one of these |
+| `[ a ]`, `[ a \\| b ]` | one of these, or nothing |
+| `[ a \\| b ]*` | any of these in any order, each at most once |
+| `a ...` | once or more |
+| `/` | where the line may end after `no` or `default` |
+| `(piece)`, `(role:piece)` | a piece of syntax that several lines share, listed below; the role tells two of them apart |
+
+Lines marked *no* may start with `no`, which removes what the line says, or `default`, which restores what holds without
+it.
+";
+
+type Names = &'static [(&'static str, u32)];
+
+/// Kinds of values, with the names that may stand for a number.
+const KINDS: [(&str, &str, Names); 15] = [
+    ("word", "any word", &[]),
+    ("name", "a word that does not start with a digit", &[]),
+    ("text", "the rest of the line", &[]),
+    ("address", "an IPv4 address", &[]),
+    ("mask", "a contiguous mask, `255.255.255.0` or `/24`", &[]),
+    ("wildcard", "a wildcard mask: bits that are set may differ", &[]),
+    ("interface", "an interface, in one word or two: `GigabitEthernet0/0/0`, `gi 0/0/0.100`", &[]),
+    ("mac", "an Ethernet address, `0200.0000.0001`", &[]),
+    ("cores", "processor cores, `2-3` or `2,3`", &[]),
+    ("tcp-port", "0 to 65535, or a name", names::TCP_PORTS),
+    ("udp-port", "0 to 65535, or a name", names::UDP_PORTS),
+    ("protocol", "0 to 255, or a name", names::PROTOCOLS),
+    ("dscp", "0 to 63, or a name", names::DSCP),
+    ("severity", "0 to 7, or a name", names::SEVERITIES),
+    ("icmp-message", "one of these names", names::ICMP_MESSAGES),
+];
+
+#[test]
+fn configuration_md_is_the_grammar() {
+    let mut page = CONFIGURATION.to_string();
+    let grammars = &*GRAMMARS;
+    for (title, grammar) in [
+        ("Global", &grammars.global),
+        ("Under `platform dpdk`", &grammars.platform),
+        ("Under `interface`", &grammars.interface),
+        ("Under `ip nat pool NAME netmask MASK`", &grammars.pool),
+        ("Under `ip access-list standard`", &grammars.standard_list),
+        ("Under `ip access-list extended`", &grammars.extended_list),
+    ] {
+        let _ = write!(page, "\n## {title}\n\n{}", statements(grammar));
+    }
+    page += "\n## Pieces\n\n";
+    let phrases = literals(&repository().join("control/src/config/statements/mod.rs"), "Phrase {", 2);
+    for [name, syntax] in phrases.iter().map(|pair| [&pair[0], &pair[1]]) {
+        let _ = writeln!(page, "- `({name})`: `{syntax}`");
+    }
+    page += "\n## Kinds of values\n\nA range such as `<1-255>` is a number within it.\n\n";
+    for (kind, meaning, names) in KINDS {
+        let names: Vec<String> = names.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let separator = if names.is_empty() { "" } else { ": " };
+        let _ = writeln!(page, "- `<{kind}>`: {meaning}{separator}{}", names.join(", "));
+    }
+    page += "\n## Timeouts without configuration\n\n";
+    for row in TIMEOUTS {
+        let _ = writeln!(page, "- `{}`: {} seconds", row.keyword, row.default_s);
+    }
+    check_that_all_is_explained(&page, &phrases);
+    expect_document("docs/configuration.md", &page);
+}
+
+fn statements(grammar: &'static Grammar<Apply>) -> String {
+    let line = |row: &Row<Apply>| {
+        let negatable = if row.negatable { " *no*" } else { "" };
+        format!("- `{}`{negatable}  \n  {}.\n", row.syntax, row.help)
+    };
+    grammar.rows().map(line).collect()
+}
+
+/// Every piece and kind that a line mentions has its line further down.
+fn check_that_all_is_explained(page: &str, phrases: &[Vec<String>]) {
+    let code = page.split("## Global").nth(1).expect("the statements");
+    for word in code.split_whitespace().map(|word| word.trim_matches('`')) {
+        let last = |inner: &str| inner.rsplit(':').next().unwrap_or_default().to_string();
+        if let Some(inner) = word.strip_prefix('(').and_then(|word| word.strip_suffix(')')) {
+            assert!(phrases.iter().any(|phrase| phrase[0] == last(inner)), "{word} is not explained");
+        } else if let Some(inner) = word.strip_prefix('<').and_then(|word| word.strip_suffix('>')) {
+            let kind = last(inner);
+            let is_range = kind.starts_with(|c: char| c.is_ascii_digit());
+            assert!(is_range || KINDS.iter().any(|(known, ..)| *known == kind), "{word} is not explained");
+        }
+    }
+}
+
+/// The string literals, `count` of them each time, right after each occurrence of `opening` in a source file: what tables
+/// hold that are not public.
+fn literals(source: &Path, opening: &str, count: usize) -> Vec<Vec<String>> {
+    let text = read(source);
+    let mut found = Vec::new();
+    let opens_a_row =
+        |rest: &&str| rest.split('"').next().is_some_and(|gap| ["", "name:"].contains(&gap.trim()));
+    for occurrence in text.split(opening).skip(1).filter(opens_a_row) {
+        let quoted: Vec<String> =
+            occurrence.split('"').skip(1).step_by(2).take(count).map(join_lines).collect();
+        found.push(quoted);
+    }
+    found
+}
+
+/// A literal's text, without the line ends that a backslash hides.
+fn join_lines(literal: &str) -> String {
+    literal.split("\\\n").map(str::trim_start).collect()
+}
+
+const COMMANDS: &str = "\
+# Every command
+
+This page is generated from the tables in `control/src/cli/`. A command is given by `portico exec \"COMMAND\"`, or to
+`portico replay` as `--show \"COMMAND\"`. Words may be abbreviated as long as they stay unique; the notation is that of
+[configuration.md](configuration.md).
+
+";
+
+#[test]
+fn commands_md_is_the_exec_table() {
+    let mut commands = BTreeMap::new();
+    let folder = std::fs::read_dir(repository().join("control/src/cli")).expect("the families of commands");
+    for file in folder {
+        for row in literals(&file.expect("a file").path(), "command(", 2) {
+            if let [syntax, help] = &row[..] {
+                commands.insert(syntax.clone(), help.clone());
+            }
+        }
+    }
+    check_against_completion(&commands);
+    let lines = commands.iter().map(|(syntax, help)| format!("- `{syntax}`  \n  {help}.\n"));
+    expect_document("docs/commands.md", &(COMMANDS.to_string() + &lines.collect::<String>()));
+}
+
+/// The page's commands start with the words that the program's own completion offers, no fewer and no more.
+fn check_against_completion(commands: &BTreeMap<String, String>) {
+    let words = |line: &str| -> BTreeSet<String> {
+        cli::complete(line, line.len()).into_iter().map(|candidate| candidate.word).collect()
+    };
+    let firsts: BTreeSet<String> =
+        commands.keys().filter_map(|syntax| syntax.split(' ').next()).map(str::to_string).collect();
+    assert_eq!(words(""), firsts);
+    for first in &firsts {
+        let seconds = commands.keys().filter_map(|syntax| syntax.strip_prefix(first.as_str()));
+        let seconds: BTreeSet<String> =
+            seconds.filter_map(|rest| rest.split_whitespace().next()).map(str::to_string).collect();
+        if seconds.iter().all(|word| word.starts_with(|c: char| c.is_ascii_lowercase())) {
+            assert_eq!(words(&format!("{first} ")), seconds, "after {first}");
+        }
+    }
+}
+
+const METRICS: &str = "\
+# Every metric
+
+This page is generated from what `/metrics` serves once `prometheus exporter ADDRESS PORT` is configured. Counters are those
+of each worker, read while it runs: two metrics of one page may be a few packets apart. The values of `reason` and `cause`
+are those of [drops.md](drops.md). Between bursts, for each worker:
+
+    received + taken_over + generated = sent + consumed + dropped + handed_over + held
+
+| Metric | Type | Labels | Meaning |
+|---|---|---|---|
+";
+
+#[test]
+fn metrics_md_is_what_is_served() {
+    let text = "interface GigabitEthernet0/0/0\n mac-address 0200.0000.0001\n";
+    let config = parse("metrics", text).expect("a configuration");
+    let interface = config.interfaces[0].name.clone();
+    let bindings = vec![PortBinding { interface, mac: None, has_link: true }];
+    let (appliance, _workers) = Appliance::new(config, bindings, vec![Ports::new()], [1, 2]).expect("sound");
+    let served = metrics::render(&appliance);
+    let mut page = METRICS.to_string();
+    for lines in served.split("# HELP ").skip(1) {
+        let (name, help) = lines.lines().next().and_then(|line| line.split_once(' ')).expect("a help line");
+        let kind = lines.lines().nth(1).and_then(|line| line.rsplit(' ').next()).expect("a type line");
+        let sample = lines.lines().nth(2).unwrap_or_else(|| panic!("{name} has no sample"));
+        let labels: Vec<String> = sample
+            .split(['{', ','])
+            .filter_map(|part| part.split_once("=\""))
+            .map(|(label, _)| format!("`{label}`"))
+            .collect();
+        let _ = writeln!(page, "| `{name}` | {kind} | {} | {help} |", labels.join(", "));
+    }
+    expect_document("docs/metrics.md", &page);
+}
+
+/// The repository's documents written by hand.
+fn documents() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in ["", "docs", "docs/decisions"] {
+        let entries = std::fs::read_dir(repository().join(folder)).expect("a folder of documents");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        found.extend(paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    }
+    found
+}
+
+/// Blocks fenced as `ios` are whole configurations, without as much as a warning.
+#[test]
+fn examples_pass_the_check() {
+    let mut count = 0;
+    for path in documents() {
+        let text = read(&path);
+        for block in text.split("```ios\n").skip(1) {
+            let (example, _) = block.split_once("```").expect("the fence is closed");
+            let found = parse("example", example).map_or_else(|errors| errors, |config| lint(&config));
+            let messages: Vec<String> = found.iter().map(ToString::to_string).collect();
+            assert!(messages.is_empty(), "{}: {messages:#?}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 2, "the README and the operator's guide have an example each");
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for path in documents() {
+        let text = read(&path);
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let is_ours = !target.contains("://") && !target.is_empty();
+            let linked = path.parent().expect("a folder").join(target);
+            assert!(!is_ours || linked.exists(), "{}: {target} does not exist", path.display());
+        }
+    }
+}
