@@ -78,6 +78,7 @@ pub fn compile(
 ) -> Result<Compiled, Vec<Diagnostic>> {
     let mut compiler = Compiler { config, ports, errors: Vec::new(), out: Compiled::default() };
     compiler.carry_over(previous);
+    compiler.refuse_unsupported();
     compiler.interfaces();
     compiler.acls();
     compiler.routes();
@@ -113,6 +114,13 @@ impl Compiler<'_> {
         self.out.acl_counters = previous.acl_counters.clone();
         let hole = |old: &Interface| Interface { name: old.name.clone(), ..Interface::default() };
         self.out.policy.interfaces = previous.policy.interfaces.iter().map(hole).collect();
+    }
+
+    /// What the language says and nothing carries out yet.
+    fn refuse_unsupported(&mut self) {
+        for vrf in &self.config.vrfs {
+            self.error(vrf.place, "VRFs are not supported yet");
+        }
     }
 
     fn rule_id(&mut self, line: String) -> RuleId {

@@ -46,7 +46,8 @@ fn a_word_in_the_wrong_place() {
         ),
         (
             "ip route 10.0.0.0 255.0.0.0 Null0 300",
-            "1:35: error: expected an address (next hop), <1-255> (distance) or end of line, found \"300\"",
+            "1:35: error: expected an address (next hop), <1-255> (distance), \"global\", \"name\", \"tag\", \"permanent\" \
+             or end of line, found \"300\"",
         ),
         (
             "access-list 10 permit tcp any any",
@@ -72,7 +73,7 @@ fn a_mode_s_words_and_the_global_ones_are_both_expected() {
     expect(
         "interface Gi0/0/0\n  ip adress 10.0.0.1 255.255.255.0",
         &[
-            "2:6: error: expected \"address\", \"nat\", \"mtu\", \"tcp\", \"access-group\", \"virtual-reassembly\", \
+            "2:6: error: expected \"vrf\", \"address\", \"nat\", \"mtu\", \"tcp\", \"access-group\", \"virtual-reassembly\", \
            \"access-list\" or \"route\", found \"adress\"; did you mean \"address\"?",
         ],
     );
@@ -225,6 +226,10 @@ fn statements_that_are_suspicious() {
         ),
         ("interface Gi0/0/0.5", "7:1: warning: GigabitEthernet0/0/0.5 has no VLAN; add encapsulation dot1Q"),
         ("no ip nat pool P", "7:1: warning: there is nothing like this to remove"),
+        (
+            "vrf definition V\ninterface Gi0/0/1\n vrf forwarding V",
+            "9:2: warning: the interface loses its addresses; give them after its VRF",
+        ),
         ("version 17.3", "7:1: warning: this line has no effect here"),
         ("no service pad", "7:1: warning: this line has no effect here"),
         (
@@ -235,6 +240,34 @@ fn statements_that_are_suspicious() {
     ] {
         expect(&format!("{SIDES}{text}"), &[message]);
     }
+}
+
+#[test]
+fn vrfs_that_are_not_there() {
+    for (text, message) in [
+        ("interface Gi0/0/2\n vrf forwarding V", "8:2: error: VRF \"V\" is not defined"),
+        ("ip route vrf V 10.9.0.0 /16 Null0", "7:1: error: VRF \"V\" is not defined"),
+        ("arp vrf V 10.9.0.1 0200.0000.0001 arpa", "7:1: error: VRF \"V\" is not defined"),
+        ("ip nat route vrf V 10.9.0.0 /16 global", "7:1: error: VRF \"V\" is not defined"),
+        ("vrf definition V\n rd five", "8:5: error: \"five\" is not of the form 65000:1 or 192.0.2.1:1"),
+        ("vrf definition V\nip vrf V", "8:8: error: VRF \"V\" is defined in the other form, by line 7"),
+        (
+            "ip route 10.9.0.0 /16 Null0 global",
+            "7:29: error: only the route of a VRF leads out of it; add vrf NAME",
+        ),
+    ] {
+        expect(&format!("{SIDES}{text}"), &[message]);
+    }
+    // While a line cannot be read, the VRF may be defined there.
+    expect(
+        "vrf defnition V\nip route vrf V 10.0.0.0 /8 Null0",
+        &["1:5: error: expected \"definition\", found \"defnition\"; did you mean \"definition\"?"],
+    );
+    expect(
+        "vrf definition V\ninterface Gi0/0/0\n ip address 10.0.0.1 /24\ninterface Gi0/0/1\n vrf forwarding V\n \
+         ip address 10.0.0.1 /24",
+        &[],
+    );
 }
 
 #[test]

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use portico::config::grammar::Grammar;
 use portico::config::lex::tokens;
-use portico::config::parse;
 use portico::config::statements::GRAMMARS;
+use portico::config::{Apply, parse};
 
 /// The mode, the line in full, abbreviated, and as it is printed. Names are in capitals, so that every word of small
 /// letters is a keyword.
 struct Case(&'static str, &'static str, &'static str, &'static str);
 
 const GI: &str = "interface GigabitEthernet0/0/0";
+const IN_VRF: &str = "vrf definition V\ninterface GigabitEthernet0/0/0";
 const SUB: &str = "interface GigabitEthernet0/0/0.5";
+const VRF: &str = "vrf definition V";
 const DPDK: &str = "platform dpdk";
 const POOL: &str = "ip nat pool P netmask 255.255.255.0";
 const STANDARD: &str = "ip access-list standard S";
@@ -32,6 +35,11 @@ const CASES: &[Case] = &[
     Case(DPDK, "memory 1024", "mem 1024", "memory 1024"),
     Case(DPDK, "no hugepages", "no huge", "no hugepages"),
     Case(DPDK, "max-sessions 4000000", "max 4000000", "max-sessions 4000000"),
+    Case("", "vrf definition V", "vrf def V", "vrf definition V"),
+    Case("", "ip vrf V", "ip v V", "ip vrf V"),
+    Case(VRF, "rd 65000:1", "rd 65000:1", "rd 65000:1"),
+    Case("ip vrf V", "rd 192.0.2.1:7", "rd 192.0.2.1:7", "rd 192.0.2.1:7"),
+    Case(VRF, "description CUSTOMER  A", "desc CUSTOMER  A", "description CUSTOMER  A"),
     Case("", "interface GigabitEthernet0/0/0", "int gi0/0/0", GI),
     Case("", "interface TenGigabitEthernet0/1/0.100", "int te 0/1/0.100", "interface TenGigabitEthernet0/1/0.100"),
     Case("", "interface loopback 0", "int lo0", "interface Loopback0"),
@@ -41,6 +49,8 @@ const CASES: &[Case] = &[
     Case(GI, "mac-address 0200.0000.00fe", "mac 0200.0.FE", "mac-address 0200.0000.00fe"),
     Case(SUB, "encapsulation dot1q 5", "enc d 5", "encapsulation dot1Q 5"),
     Case(SUB, "encapsulation dot1Q 4094 native", "enc d 4094 n", "encapsulation dot1Q 4094 native"),
+    Case(IN_VRF, "vrf forwarding V", "vrf f V", "vrf forwarding V"),
+    Case(IN_VRF, "ip vrf forwarding V", "ip vrf for V", "vrf forwarding V"),
     Case(GI, "ip address 10.0.0.1 255.255.255.0", "ip addr 10.0.0.1 /24", "ip address 10.0.0.1 255.255.255.0"),
     Case("interface GigabitEthernet0/0/0\nip address 10.0.0.1 255.255.255.0",
          "ip address 10.0.0.2 255.255.255.0 secondary", "ip addr 10.0.0.2 255.255.255.0 sec",
@@ -101,6 +111,14 @@ const CASES: &[Case] = &[
          "ip route 10.0.0.0 255.0.0.0 GigabitEthernet0/0/0 192.0.2.1 5"),
     Case("", "ip route 10.0.0.0 255.0.0.0 GigabitEthernet0/0/0", "ip ro 10.0.0.0 /8 gi 0/0/0 1",
          "ip route 10.0.0.0 255.0.0.0 GigabitEthernet0/0/0"),
+    Case("", "ip route 10.0.0.0 255.0.0.0 192.0.2.1 permanent tag 7 name UPLINK 250", "ip ro 10.0.0.0 /8 192.0.2.1 250 na UPLINK t 7 p",
+         "ip route 10.0.0.0 255.0.0.0 192.0.2.1 250 name UPLINK tag 7 permanent"),
+    Case(VRF, "ip route vrf V 0.0.0.0 0.0.0.0 192.0.2.1 global", "ip ro v V 0.0.0.0 0.0.0.0 192.0.2.1 g",
+         "ip route vrf V 0.0.0.0 0.0.0.0 192.0.2.1 global"),
+    Case(VRF, "ip nat route vrf V 0.0.0.0 0.0.0.0 global", "ip nat ro v V 0.0.0.0 /0 g",
+         "ip nat route vrf V 0.0.0.0 0.0.0.0 global"),
+    Case(VRF, "arp vrf V 198.51.100.254 0200.0000.00fe arpa", "arp v V 198.51.100.254 200.0.FE a",
+         "arp vrf V 198.51.100.254 0200.0000.00fe arpa"),
     Case("", "arp 198.51.100.254 0200.0000.00fe arpa", "arp 198.51.100.254 200.0.FE a",
          "arp 198.51.100.254 0200.0000.00fe arpa"),
     Case("", "access-list 10 permit any", "acc 10 per a", "access-list 10 permit any"),
@@ -139,6 +157,8 @@ const SILENT: &[(&str, &str)] = &[
     ("", "version 17.3"),
     ("", "service timestamps log datetime msec"),
     ("", "logging buffered 4096 debugging"),
+    (VRF, "address-family ipv4"),
+    (VRF, "exit-address-family"),
     (GI, "ip virtual-reassembly in"),
     ("access-list 10 permit any", "ip access-list resequence 10 10 10"),
 ];
@@ -210,22 +230,25 @@ fn silent_lines_are_accepted() {
     }
 }
 
-#[test]
-fn every_row_is_tested() {
+fn grammars() -> [&'static Grammar<Apply>; 7] {
     let grammars = &*GRAMMARS;
-    let all = [
-        &grammars.global,
+    [
+        &grammars.vrf,
         &grammars.interface,
         &grammars.platform,
         &grammars.pool,
         &grammars.standard_list,
         &grammars.extended_list,
-    ];
+        &grammars.global,
+    ]
+}
+
+#[test]
+fn every_row_is_tested() {
     let mut untested: BTreeSet<&str> =
-        all.iter().flat_map(|grammar| grammar.rows()).map(|row| row.syntax).collect();
+        grammars().iter().flat_map(|grammar| grammar.rows()).map(|row| row.syntax).collect();
     for line in CASES.iter().map(|case| case.1).chain(SILENT.iter().map(|line| line.1)).chain([DPDK]) {
-        let found = all.iter().filter_map(|grammar| grammar.parse(&tokens(line)).ok());
-        for found in found {
+        for found in grammars().iter().filter_map(|grammar| grammar.parse(&tokens(line)).ok()) {
             untested.remove(found.row.syntax);
         }
     }
@@ -234,16 +257,9 @@ fn every_row_is_tested() {
 
 #[test]
 fn help_is_never_empty() {
-    let grammars = &*GRAMMARS;
-    for Case(mode, long, ..) in CASES {
-        let grammar = match mode.split(' ').next() {
-            Some("interface") => &grammars.interface,
-            Some("platform") => &grammars.platform,
-            Some("ip") if mode.contains("pool") => &grammars.pool,
-            Some("ip") if mode.contains("standard") => &grammars.standard_list,
-            Some("ip") => &grammars.extended_list,
-            _ => &grammars.global,
-        };
+    for Case(_, long, ..) in CASES {
+        let reads = |grammar: &&Grammar<Apply>| grammar.parse(&tokens(long)).is_ok();
+        let grammar = grammars().into_iter().find(reads).expect("the line is of some mode");
         for (cursor, _) in
             long.match_indices(' ').filter(|_| !long.contains("remark") && !long.contains("desc"))
         {

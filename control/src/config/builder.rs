@@ -4,8 +4,8 @@ use super::args::Args;
 use super::diagnostic::{Diagnostic, Severity};
 use super::grammar::{Form, Match};
 use super::lex::{Token, tokens};
-use super::lint::lint;
-use super::model::{Config, Interface, Place, Pool, Source};
+use super::lint::{lint, lint_in_part};
+use super::model::{Config, Interface, Place, Pool, Source, Vrf};
 use super::statements::{GRAMMARS, Mode};
 use super::syntax_error::SyntaxError;
 
@@ -78,13 +78,10 @@ impl Builder {
 
     /// The configuration, unless it has a mistake.
     pub fn finish(mut self) -> Result<Config, Vec<Diagnostic>> {
-        let mut found = lint(&self.config);
-        if !self.diagnostics.is_empty() {
-            // What seems to be missing may be in a line that could not be read.
-            let warnings = &self.config.source.warnings;
-            found
-                .retain(|diagnostic| diagnostic.severity == Severity::Error || warnings.contains(diagnostic));
-        }
+        let mut found = match self.diagnostics.is_empty() {
+            true => lint(&self.config),
+            false => lint_in_part(&self.config),
+        };
         found.append(&mut self.diagnostics);
         found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
@@ -111,6 +108,14 @@ impl Builder {
         match self.mode {
             Mode::Interface(index) => &mut self.config.interfaces[index],
             _ => unreachable!("only lines of the interface mode ask for its interface"),
+        }
+    }
+
+    /// The VRF whose mode this is.
+    pub(super) fn vrf(&mut self) -> &mut Vrf {
+        match self.mode {
+            Mode::Vrf(index) => &mut self.config.vrfs[index],
+            _ => unreachable!("only lines of the VRF mode ask for its VRF"),
         }
     }
 

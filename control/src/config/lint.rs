@@ -11,16 +11,23 @@ use super::model::*;
 /// from [`super::parse`] has warnings only.
 pub fn lint(config: &Config) -> Vec<Diagnostic> {
     let mut lint = Lint { config, diagnostics: config.source.warnings.clone() };
+    lint.check_contradictions();
     lint.check_platform();
-    lint.check_vlans();
-    lint.check_subnets();
+    lint.check_vrfs();
     lint.check_references();
     lint.check_sides();
-    lint.check_static_globals();
-    lint.check_static_locals();
     lint.check_pools();
     lint.check_wildcards();
     lint.diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+    lint.diagnostics
+}
+
+/// Judges the lines of a file that could be read, when others could not: what seems to be missing may be there.
+pub(super) fn lint_in_part(config: &Config) -> Vec<Diagnostic> {
+    let mut lint = Lint { config, diagnostics: Vec::new() };
+    lint.check_contradictions();
+    lint.diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
+    lint.diagnostics.extend_from_slice(&config.source.warnings);
     lint.diagnostics
 }
 
@@ -41,6 +48,13 @@ impl Lint<'_> {
     fn report(&mut self, severity: Severity, Place { line, column }: Place, text: String) {
         let file = self.config.source.file.clone();
         self.diagnostics.push(Diagnostic { file, line, column, severity, text });
+    }
+
+    fn check_contradictions(&mut self) {
+        self.check_vlans();
+        self.check_subnets();
+        self.check_static_globals();
+        self.check_static_locals();
     }
 
     fn check_platform(&mut self) {
@@ -72,12 +86,31 @@ impl Lint<'_> {
         }
     }
 
-    /// No address of one interface may be reached through another.
+    /// Alone among names, that of a VRF must be defined: traffic would go elsewhere, not just untranslated.
+    fn check_vrfs(&mut self) {
+        let config = self.config;
+        let interfaces = config.interfaces.iter().filter_map(|interface| interface.vrf.as_ref());
+        let routes = config.routes.iter().map(|route| (route.place, route.vrf.as_deref()));
+        let neighbours = config.arp_entries.iter().map(|entry| (entry.place, entry.vrf.as_deref()));
+        let named = interfaces
+            .map(|member| (member.place, Some(member.vrf.as_str())))
+            .chain(routes)
+            .chain(neighbours)
+            .chain(config.nat.vrfs());
+        for (place, vrf) in named.filter_map(|(place, vrf)| Some((place, vrf?))) {
+            if config.vrf(vrf).is_none() {
+                self.error(place, format!("VRF {vrf:?} is not defined"));
+            }
+        }
+    }
+
+    /// No address of one interface may be reached through another of the same table.
     fn check_subnets(&mut self) {
         let config = self.config;
         let in_service = || config.interfaces.iter().filter(|interface| !interface.shutdown);
         for (position, one) in in_service().enumerate() {
-            for (other, of_one, of_other) in in_service().take(position).flat_map(|other| pairs(one, other)) {
+            let before = in_service().take(position).filter(|other| other.vrf_name() == one.vrf_name());
+            for (other, of_one, of_other) in before.flat_map(|other| pairs(one, other)) {
                 let (one_network, other_network) = (of_one.network.trunc(), of_other.network.trunc());
                 if one_network.contains(&other_network) || other_network.contains(&one_network) {
                     let text = format!("{one_network} overlaps with {other_network} of {}", other.name);

@@ -5,6 +5,7 @@
 
 mod access_list;
 mod nat;
+mod routing;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -17,6 +18,7 @@ use super::interface_name::InterfaceName;
 
 pub use access_list::*;
 pub use nat::*;
+pub use routing::*;
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +29,8 @@ pub struct Config {
     pub hostname: Option<String>,
     /// `platform dpdk`
     pub platform: Platform,
+    /// `vrf definition NAME` and `ip vrf NAME`
+    pub vrfs: Vec<Vrf>,
     /// `interface NAME`
     pub interfaces: Vec<Interface>,
     /// `ip nat ...`
@@ -35,7 +39,7 @@ pub struct Config {
     pub access_lists: Vec<AccessList>,
     /// `ip route ...`
     pub routes: Vec<Route>,
-    /// `arp A MAC arpa`
+    /// `arp [vrf V] A MAC arpa`
     pub arp_entries: Vec<ArpEntry>,
     /// `logging ...`
     pub logging: Logging,
@@ -47,6 +51,11 @@ impl Config {
     /// The interface of this name.
     pub fn interface(&self, name: &InterfaceName) -> Option<&Interface> {
         self.interfaces.iter().find(|interface| interface.name == *name)
+    }
+
+    /// The VRF of this name.
+    pub fn vrf(&self, name: &str) -> Option<&Vrf> {
+        self.vrfs.iter().find(|vrf| vrf.name == name)
     }
 
     /// The access list of this name or number.
@@ -133,6 +142,8 @@ pub struct Interface {
     pub mac_address: Option<MacAddress>,
     /// `encapsulation dot1Q VLAN`, on sub-interfaces.
     pub encapsulation: Option<Encapsulation>,
+    /// `vrf forwarding NAME`: the VRF whose table its packets are routed by; `None` is the global table.
+    pub vrf: Option<VrfMember>,
     /// `ip address A MASK [secondary]`: the primary address, then the secondary ones.
     pub addresses: Vec<InterfaceAddress>,
     /// `ip nat inside` or `ip nat outside`
@@ -159,6 +170,7 @@ impl Interface {
             device: None,
             mac_address: None,
             encapsulation: None,
+            vrf: None,
             addresses: Vec::new(),
             nat: None,
             ip_mtu_bytes: None,
@@ -167,6 +179,11 @@ impl Interface {
             access_group_out: None,
             shutdown: false,
         }
+    }
+
+    /// The name of its VRF; `None` is the global table.
+    pub fn vrf_name(&self) -> Option<&str> {
+        self.vrf.as_ref().map(|member| member.vrf.as_str())
     }
 
     /// The address that rules and replies use.
@@ -202,6 +219,15 @@ pub struct InterfaceAddress {
     pub network: Ipv4Net,
 }
 
+/// `vrf forwarding NAME`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VrfMember {
+    /// Where it stands.
+    pub place: Place,
+    /// The VRF's name.
+    pub vrf: String,
+}
+
 /// `ip access-group ACL`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessGroup {
@@ -209,41 +235,6 @@ pub struct AccessGroup {
     pub place: Place,
     /// The list's name or number.
     pub access_list: String,
-}
-
-/// `ip route PREFIX MASK TARGET [DISTANCE]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Where it stands.
-    pub place: Place,
-    /// The destination, without host bits.
-    pub prefix: Ipv4Net,
-    /// Where packets go.
-    pub target: RouteTarget,
-    /// The administrative distance, 1 unless given.
-    pub distance: u8,
-}
-
-/// What a route points at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RouteTarget {
-    /// A neighbour, on whichever interface reaches it.
-    NextHop(Ipv4Addr),
-    /// An interface, and the neighbour there; without one every destination is its own neighbour.
-    Interface(InterfaceName, Option<Ipv4Addr>),
-    /// `Null0`: packets are dropped.
-    Null,
-}
-
-/// `arp A MAC arpa`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ArpEntry {
-    /// Where it stands.
-    pub place: Place,
-    /// The neighbour.
-    pub address: Ipv4Addr,
-    /// Its Ethernet address.
-    pub mac: MacAddress,
 }
 
 /// `prometheus exporter ADDRESS PORT`

@@ -1,9 +1,10 @@
 //! The model as canonical text: what a running configuration shows, only what differs from the defaults.
 
+mod nat;
+mod routing;
+
 use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
-
-use ipnet::Ipv4Net;
 
 use super::model::*;
 use super::names::{self, Names, name_of};
@@ -15,6 +16,7 @@ impl Display for Config {
             self.hostname.iter().map(|name| format!("hostname {name}")).collect(),
             self.platform.lines(),
         ];
+        blocks.extend(self.vrfs.iter().map(Vrf::lines));
         blocks.extend(self.interfaces.iter().map(Interface::lines));
         blocks.push(self.nat.lines());
         blocks.push(self.routes.iter().map(Route::to_string).collect());
@@ -82,6 +84,7 @@ impl Interface {
             let native = if encapsulation.native { " native" } else { "" };
             format!(" encapsulation dot1Q {}{native}", encapsulation.vlan)
         }));
+        lines.extend(self.vrf.iter().map(|member| format!(" vrf forwarding {}", member.vrf)));
         for (position, InterfaceAddress { network, .. }) in self.addresses.iter().enumerate() {
             let secondary = if position > 0 { " secondary" } else { "" };
             lines.push(format!(" ip address {} {}{secondary}", network.addr(), network.netmask()));
@@ -101,119 +104,6 @@ impl Interface {
             lines.push(" shutdown".to_string());
         }
         lines
-    }
-}
-
-impl Nat {
-    fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for (kind, timeout) in &self.timeouts {
-            lines.push(format!("ip nat translation {} {timeout}", kind.keyword()));
-        }
-        for PortTimeout { protocol, port, timeout } in &self.port_timeouts {
-            lines.push(format!("ip nat translation port-timeout {protocol} {port} {timeout}"));
-        }
-        lines.extend(self.pools.iter().flat_map(Pool::lines));
-        lines.extend(self.dynamic_rules.iter().map(DynamicRule::to_string));
-        lines.extend(self.static_rules.iter().map(StaticRule::to_string));
-        lines
-    }
-}
-
-impl Pool {
-    /// `ip nat pool NAME ...`, with a line for each range unless there is just one.
-    pub fn lines(&self) -> Vec<String> {
-        let mask = mask(self.prefix_length);
-        let kind = match self.kind {
-            PoolKind::Generic => "",
-            PoolKind::MatchHost => " type match-host",
-            PoolKind::Rotary => " type rotary",
-        };
-        if let [AddressRange { start, end, .. }] = self.ranges[..] {
-            return vec![format!("ip nat pool {} {start} {end} netmask {mask}{kind}", self.name)];
-        }
-        let mut lines = vec![format!("ip nat pool {} netmask {mask}{kind}", self.name)];
-        lines.extend(self.ranges.iter().map(|range| format!(" address {} {}", range.start, range.end)));
-        lines
-    }
-}
-
-/// The rule's line, which is its identity.
-impl Display for DynamicRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ip nat inside source list {} ", self.access_list)?;
-        match &self.target {
-            DynamicTarget::Pool(pool) => write!(f, "pool {pool}")?,
-            DynamicTarget::Interface(interface) => write!(f, "interface {interface}")?,
-        }
-        write_if(f, self.overload, " overload")
-    }
-}
-
-/// The rule's line, which is its identity.
-impl Display for StaticRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ip nat inside source static ")?;
-        match &self.mapping {
-            StaticMapping::Address { local, global } => write!(f, "{local} {global}")?,
-            StaticMapping::Port { protocol, local, local_port, global, global_port } => {
-                write!(f, "{protocol} {local} {local_port} {global} {global_port}")?;
-            }
-            StaticMapping::Network { local, global, prefix_length } => {
-                write!(f, "network {local} {global} {}", mask(*prefix_length))?;
-            }
-        }
-        write_if(f, self.extendable, " extendable")?;
-        write_if(f, self.no_alias, " no-alias")?;
-        write_if(f, self.no_payload, " no-payload")
-    }
-}
-
-impl Display for GlobalAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            GlobalAddress::Address(address) => write!(f, "{address}"),
-            GlobalAddress::Interface(interface) => write!(f, "interface {interface}"),
-        }
-    }
-}
-
-impl Display for PortProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            PortProtocol::Tcp => "tcp",
-            PortProtocol::Udp => "udp",
-        })
-    }
-}
-
-impl Display for Timeout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Timeout::Seconds(seconds) => write!(f, "{seconds}"),
-            Timeout::Never => f.write_str("never"),
-        }
-    }
-}
-
-/// The route's line.
-impl Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ip route {} {} ", self.prefix.addr(), self.prefix.netmask())?;
-        match &self.target {
-            RouteTarget::NextHop(next_hop) => write!(f, "{next_hop}")?,
-            RouteTarget::Interface(interface, None) => write!(f, "{interface}")?,
-            RouteTarget::Interface(interface, Some(next_hop)) => write!(f, "{interface} {next_hop}")?,
-            RouteTarget::Null => f.write_str("Null0")?,
-        }
-        if self.distance == 1 { Ok(()) } else { write!(f, " {}", self.distance) }
-    }
-}
-
-/// The entry's line.
-impl Display for ArpEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "arp {} {} arpa", self.address, self.mac)
     }
 }
 
@@ -335,10 +225,6 @@ fn named(names: Names, number: impl Into<u32>) -> String {
     name_of(names, number).map_or_else(|| number.to_string(), str::to_string)
 }
 
-fn mask(prefix_length: u8) -> Ipv4Addr {
-    Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, prefix_length).netmask()
-}
-
 /// Cores with neighbours joined: `2-4,7`.
 fn core_list(cores: &[u16]) -> String {
     let follows = |low: &u16, high: &u16| low.checked_add(1) == Some(*high);
@@ -350,6 +236,12 @@ fn core_list(cores: &[u16]) -> String {
     ranges.collect::<Vec<String>>().join(",")
 }
 
+/// A word that is there or not.
 fn write_if(f: &mut fmt::Formatter<'_>, condition: bool, text: &str) -> fmt::Result {
     if condition { f.write_str(text) } else { Ok(()) }
+}
+
+/// A keyword with its value, if there is one.
+fn write_some(f: &mut fmt::Formatter<'_>, word: &str, value: Option<impl Display>) -> fmt::Result {
+    value.map_or(Ok(()), |value| write!(f, " {word} {value}"))
 }

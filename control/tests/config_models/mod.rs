@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 use portico::config::InterfaceName;
@@ -9,7 +10,7 @@ use portico::config::model::*;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -43,8 +44,35 @@ fn interface_name() -> impl Strategy<Value = InterfaceName> {
     })
 }
 
+/// Names of VRFs.
+type Names = Arc<Vec<String>>;
+
+fn vrfs() -> impl Strategy<Value = Vec<Vrf>> {
+    let form = select(vec![VrfForm::Definition, VrfForm::Legacy]);
+    let rd = select(vec!["65000:1", "192.0.2.1:7"]).prop_map(str::to_string);
+    let body = (form, option::of(rd), option::of(text()));
+    (btree_set(name(), 0..3), vec(body, 3)).prop_map(|(names, bodies)| {
+        let vrfs = names.into_iter().zip(bodies);
+        vrfs.map(|(name, (form, route_distinguisher, description))| Vrf {
+            place: place(),
+            name,
+            form,
+            route_distinguisher,
+            description,
+        })
+        .collect()
+    })
+}
+
+/// One of the VRFs, or the global table.
+fn table(vrfs: &Names) -> impl Strategy<Value = Option<String>> + use<> {
+    let vrfs = vrfs.clone();
+    option::of(any::<Index>())
+        .prop_map(move |at| at.filter(|_| !vrfs.is_empty()).map(|at| at.get(&vrfs[..]).clone()))
+}
+
 /// An interface whose subnet nobody else has; its VLAN is as unique.
-fn interface(name: InterfaceName, number: u8) -> impl Strategy<Value = Interface> {
+fn interface(name: InterfaceName, number: u8, vrfs: Names) -> impl Strategy<Value = Interface> {
     let sub = name.parent().is_some();
     let addresses = btree_set(1u8..255, 0..4).prop_map(move |hosts| {
         let address = |host: &u8| Ipv4Addr::new(10, number, 0, *host);
@@ -58,10 +86,12 @@ fn interface(name: InterfaceName, number: u8) -> impl Strategy<Value = Interface
     let link = (option::of(text()), option::of("[!-~]{1,20}"), option::of(any::<[u8; 6]>()), any::<bool>());
     let nat = option::of(select(vec![NatSide::Inside, NatSide::Outside]));
     let sizes = (option::of(68u16..=9216), option::of(500u16..=1460));
+    let vrf = table(&vrfs).prop_map(|vrf| vrf.map(|vrf| VrfMember { place: place(), vrf }));
+    let addresses = (vrf, addresses);
     (link, addresses, nat, sizes, group(), group(), any::<bool>()).prop_map(
         move |(
             (description, device, mac, tagged),
-            addresses,
+            (vrf, addresses),
             nat,
             sizes,
             access_group_in,
@@ -76,6 +106,7 @@ fn interface(name: InterfaceName, number: u8) -> impl Strategy<Value = Interface
                 mac_address: mac.map(MacAddress),
                 encapsulation: (sub && tagged)
                     .then_some(Encapsulation { vlan: 1 + number as u16, native: shutdown }),
+                vrf,
                 addresses,
                 nat,
                 ip_mtu_bytes: sizes.0,
@@ -88,9 +119,13 @@ fn interface(name: InterfaceName, number: u8) -> impl Strategy<Value = Interface
     )
 }
 
-fn interfaces() -> impl Strategy<Value = Vec<Interface>> {
-    btree_set(interface_name(), 0..5).prop_flat_map(|names| {
-        names.into_iter().zip(0u8..).map(|(name, number)| interface(name, number).boxed()).collect::<Vec<_>>()
+fn interfaces(vrfs: Names) -> impl Strategy<Value = Vec<Interface>> {
+    btree_set(interface_name(), 0..5).prop_flat_map(move |names| {
+        names
+            .into_iter()
+            .zip(0u8..)
+            .map(|(name, number)| interface(name, number, vrfs.clone()).boxed())
+            .collect::<Vec<_>>()
     })
 }
 
@@ -261,72 +296,108 @@ fn access_lists() -> impl Strategy<Value = Vec<AccessList>> {
     })
 }
 
-fn routes() -> impl Strategy<Value = Vec<Route>> {
+fn prefix() -> impl Strategy<Value = Ipv4Net> {
+    (any::<u32>(), 0u8..=32)
+        .prop_map(|(bits, length)| Ipv4Net::new(Ipv4Addr::from_bits(bits), length).unwrap().trunc())
+}
+
+fn routes(vrfs: &Names) -> impl Strategy<Value = Vec<Route>> + use<> {
     let address = || any::<u32>().prop_map(Ipv4Addr::from_bits);
     let target = prop_oneof![
         address().prop_map(RouteTarget::NextHop),
         Just(RouteTarget::Null),
         (interface_name(), option::of(address())).prop_map(|(name, hop)| RouteTarget::Interface(name, hop)),
     ];
-    let route = (address(), 0u8..=32, target, 1u8..).prop_map(|(address, length, target, distance)| Route {
-        place: place(),
-        prefix: Ipv4Net::new(address, length).unwrap().trunc(),
-        target,
-        distance,
-    });
+    let options = (option::of(name()), option::of(any::<u32>()), any::<bool>(), any::<bool>());
+    let route = (prefix(), table(vrfs), target, 1u8.., options).prop_map(
+        |(prefix, vrf, target, distance, (name, tag, permanent, global))| {
+            let global = global && vrf.is_some();
+            let plain = Route::new(place(), prefix, target);
+            Route { vrf, distance, name, tag, permanent, global, ..plain }
+        },
+    );
     vec(route, 0..5).prop_map(|routes| {
         let mut seen = BTreeSet::new();
-        routes
-            .into_iter()
-            .filter(|route| seen.insert(format!("{}{:?}", route.prefix, route.target)))
+        let target = |route: &Route| format!("{:?}{}{:?}", route.vrf, route.prefix, route.target);
+        routes.into_iter().filter(|route| seen.insert(target(route))).collect()
+    })
+}
+
+fn vrf_leaks(vrfs: &Names) -> impl Strategy<Value = Vec<VrfLeak>> + use<> {
+    vec((table(vrfs), prefix()), 0..3).prop_map(|leaks| {
+        let mut seen = BTreeSet::new();
+        let leaks = leaks.into_iter().filter_map(|(vrf, prefix)| Some((vrf?, prefix)));
+        let unique = leaks.filter(|leak| seen.insert(format!("{leak:?}")));
+        unique.map(|(vrf, prefix)| VrfLeak { place: place(), vrf, prefix }).collect::<Vec<_>>()
+    })
+}
+
+fn arp_entries(vrfs: &Names) -> impl Strategy<Value = Vec<ArpEntry>> + use<> {
+    let bodies = vec((table(vrfs), any::<[u8; 6]>()), 3);
+    (btree_set(any::<u32>(), 0..3), bodies).prop_map(|(addresses, bodies)| {
+        let entries = addresses.into_iter().zip(bodies);
+        entries
+            .map(|(bits, (vrf, mac))| ArpEntry {
+                place: place(),
+                vrf,
+                address: Ipv4Addr::from_bits(bits),
+                mac: MacAddress(mac),
+            })
             .collect()
     })
 }
 
-/// Any configuration that is free of errors.
-pub fn config() -> impl Strategy<Value = Config> {
-    let nat = (pools(), dynamic_rules(), static_rules(), timeouts(), port_timeouts()).prop_map(
-        |(pools, dynamic_rules, static_rules, timeouts, port_timeouts)| Nat {
+fn logging() -> impl Strategy<Value = Logging> {
+    let hosts = btree_set(any::<u32>().prop_map(Ipv4Addr::from_bits), 0..3).prop_map(Vec::from_iter);
+    let trap = option::of((0u8..8).prop_filter("the default", |trap| *trap != Logging::TRAP_DEFAULT));
+    let severity = (0u8..8).prop_map(ConsoleLogging::Severity);
+    let console = prop_oneof![Just(ConsoleLogging::Off), severity]
+        .prop_filter("the default", |console| *console != Logging::CONSOLE_DEFAULT);
+    (hosts, trap, option::of(console)).prop_map(|(hosts, trap, console)| Logging { hosts, trap, console })
+}
+
+fn nat(vrfs: &Names) -> impl Strategy<Value = Nat> + use<> {
+    let limits = (timeouts(), port_timeouts());
+    (pools(), dynamic_rules(), static_rules(), limits, vrf_leaks(vrfs)).prop_map(
+        |(pools, dynamic_rules, static_rules, (timeouts, port_timeouts), vrf_leaks)| Nat {
             pools,
             dynamic_rules,
             static_rules,
             timeouts,
             port_timeouts,
+            vrf_leaks,
         },
-    );
-    let addresses = || btree_set(any::<u32>().prop_map(Ipv4Addr::from_bits), 0..3).prop_map(Vec::from_iter);
-    let trap = option::of((0u8..8).prop_filter("the default", |trap| *trap != Logging::TRAP_DEFAULT));
-    let severity = (0u8..8).prop_map(ConsoleLogging::Severity);
-    let console = prop_oneof![Just(ConsoleLogging::Off), severity]
-        .prop_filter("the default", |console| *console != Logging::CONSOLE_DEFAULT);
-    let console = option::of(console);
-    let exporter = option::of((any::<u32>(), 1u16..).prop_map(|(a, p)| {
-        let socket = SocketAddrV4::new(Ipv4Addr::from_bits(a), p);
-        Exporter { place: place(), socket }
-    }));
-    let host = (option::of(name()), addresses(), trap, console, exporter, addresses(), any::<[u8; 6]>());
-    (host, platform(), interfaces(), nat, access_lists(), routes()).prop_map(
-        |(
-            (hostname, hosts, trap, console, prometheus_exporter, neighbours, mac),
-            platform,
-            interfaces,
-            nat,
-            lists,
-            routes,
-        )| {
-            let arp = |address| ArpEntry { place: place(), address, mac: MacAddress(mac) };
-            Config {
+    )
+}
+
+/// Any configuration that is free of errors.
+pub fn config() -> impl Strategy<Value = Config> {
+    vrfs().prop_flat_map(|vrfs| {
+        let names: Names = Arc::new(vrfs.iter().map(|vrf| vrf.name.clone()).collect());
+        let exporter = option::of((any::<u32>(), 1u16..).prop_map(|(a, p)| {
+            let socket = SocketAddrV4::new(Ipv4Addr::from_bits(a), p);
+            Exporter { place: place(), socket }
+        }));
+        let host = (option::of(name()), platform(), logging(), exporter);
+        let network = (interfaces(names.clone()), access_lists(), routes(&names), arp_entries(&names));
+        (host, network, nat(&names)).prop_map(
+            move |(
+                (hostname, platform, logging, prometheus_exporter),
+                (interfaces, access_lists, routes, arp_entries),
+                nat,
+            )| Config {
                 source: Source::default(),
                 hostname,
                 platform,
+                vrfs: vrfs.clone(),
                 interfaces,
                 nat,
-                access_lists: lists,
+                access_lists,
                 routes,
-                arp_entries: neighbours.into_iter().map(arp).collect(),
-                logging: Logging { hosts, trap, console },
+                arp_entries,
+                logging,
                 prometheus_exporter,
-            }
-        },
-    )
+            },
+        )
+    })
 }

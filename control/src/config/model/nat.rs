@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::super::interface_name::InterfaceName;
-use super::Place;
+use super::{Place, VrfLeak};
 
 /// Everything under `ip nat`, but for the interfaces' sides.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,12 +19,19 @@ pub struct Nat {
     pub timeouts: BTreeMap<TimeoutKind, Timeout>,
     /// `ip nat translation port-timeout ...`
     pub port_timeouts: Vec<PortTimeout>,
+    /// `ip nat route vrf ...`
+    pub vrf_leaks: Vec<VrfLeak>,
 }
 
 impl Nat {
     /// The pool of this name.
     pub fn pool(&self, name: &str) -> Option<&Pool> {
         self.pools.iter().find(|pool| pool.name == name)
+    }
+
+    /// The VRF that each statement names, if it names one, with the statement's place.
+    pub fn vrfs(&self) -> impl Iterator<Item = (Place, Option<&str>)> {
+        self.vrf_leaks.iter().map(|leak| (leak.place, Some(leak.vrf.as_str())))
     }
 
     /// The timeout of a kind, configured or default.

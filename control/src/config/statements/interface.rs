@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use super::super::builder::{Apply, Builder, Fault, Statement};
 use super::super::grammar::Row;
 use super::super::interface_name::InterfaceName;
-use super::super::model::{AccessGroup, Encapsulation, Interface, InterfaceAddress, NatSide};
+use super::super::model::{AccessGroup, Encapsulation, Interface, InterfaceAddress, NatSide, VrfMember};
 use super::system::pass_over;
 use super::{Mode, remove, statement};
 
@@ -22,6 +22,8 @@ pub(super) const INTERFACE: &[Row<Apply>] = &[
     statement("device / <device:word>", "Bind a DPDK device: a PCI address or a virtual device", device),
     statement("mac-address / <mac>", "Use this Ethernet address, not the device's own", mac_address),
     statement("encapsulation / dot1Q <vlan:1-4094> [ native ]", "Carry a VLAN on a sub-interface", encapsulation),
+    statement("vrf forwarding / <vrf:word>", "Route by the table of a VRF; give the address afterwards", vrf),
+    statement("ip vrf forwarding / <vrf:word>", "Route by the table of a VRF; give the address afterwards", vrf),
     statement("ip address / <address> <mask> [ secondary ]", "Give the interface an address", address),
     statement("ip nat { inside | outside }", "Translate packets that cross this interface", nat_side),
     statement("ip mtu / <bytes:68-9216>", "Limit the size of packets sent", ip_mtu),
@@ -77,6 +79,25 @@ fn encapsulation(builder: &mut Builder, statement: &Statement) -> Result<(), Fau
     let vlan = statement.args.optional("vlan").filter(|_| statement.sets());
     let native = statement.args.has("native");
     builder.interface().encapsulation = vlan.map(|vlan| Encapsulation { vlan, native });
+    Ok(())
+}
+
+/// As IOS has it, an interface that changes its VRF loses its addresses.
+fn vrf(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let member = statement.args.optional("vrf").map(|vrf| VrfMember { place: statement.place, vrf });
+    let interface = builder.interface();
+    if !statement.sets() && (interface.vrf.is_none() || (member.is_some() && member != interface.vrf)) {
+        builder.expect_removed(false, statement);
+        return Ok(());
+    }
+    let new = member.filter(|_| statement.sets());
+    let changes = interface.vrf != new;
+    interface.vrf = new;
+    if changes && !interface.addresses.is_empty() {
+        interface.addresses.clear();
+        let text = "the interface loses its addresses; give them after its VRF";
+        builder.warn(statement.place.column as usize, text);
+    }
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use super::grammar::{Grammar, Language, Phrase, Row};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Mode {
     Global,
+    Vrf(usize),
     Interface(usize),
     Platform,
     Pool(usize),
@@ -32,6 +33,8 @@ pub(super) enum Mode {
 pub struct Grammars {
     /// Lines that may stand anywhere.
     pub global: Grammar<Apply>,
+    /// Lines under `vrf definition` and `ip vrf`.
+    pub vrf: Grammar<Apply>,
     /// Lines under `interface`.
     pub interface: Grammar<Apply>,
     /// Lines under `platform dpdk`.
@@ -56,6 +59,7 @@ pub static GRAMMARS: LazyLock<Grammars> = LazyLock::new(|| {
     ];
     Grammars {
         global: Grammar::new(families.into_iter().flatten(), &LANGUAGE),
+        vrf: Grammar::new(routing::VRF, &LANGUAGE),
         interface: Grammar::new(interface::INTERFACE, &LANGUAGE),
         platform: Grammar::new(platform::PLATFORM, &LANGUAGE),
         pool: Grammar::new(nat::POOL, &LANGUAGE),
@@ -69,14 +73,20 @@ impl Grammars {
     pub(super) fn of(&self, mode: Mode) -> Vec<&Grammar<Apply>> {
         match mode {
             Mode::Global => vec![],
+            Mode::Vrf(_) => vec![&self.vrf],
             Mode::Interface(_) => vec![&self.interface],
             Mode::Platform => vec![&self.platform],
             Mode::Pool(_) => vec![&self.pool],
             Mode::StandardList(_) => vec![&self.standard_list],
             Mode::ExtendedList(_) => vec![&self.extended_list],
-            Mode::Unknown => {
-                vec![&self.interface, &self.platform, &self.pool, &self.standard_list, &self.extended_list]
-            }
+            Mode::Unknown => vec![
+                &self.vrf,
+                &self.interface,
+                &self.platform,
+                &self.pool,
+                &self.standard_list,
+                &self.extended_list,
+            ],
         }
     }
 }
@@ -161,6 +171,7 @@ const WORDS: &[(&str, &str)] = &[
     ("ack", "Packets with ACK set"),
     ("address", "Addresses of the interface or pool"),
     ("any", "Any address"),
+    ("arp", "Static neighbours"),
     ("deny", "Packets to drop, or to leave untranslated"),
     ("dscp", "Packets of a code point"),
     ("eq", "These ports"),
@@ -170,6 +181,7 @@ const WORDS: &[(&str, &str)] = &[
     ("fin", "Packets with FIN set"),
     ("fragments", "Fragments after the first"),
     ("generic", "Hand out any free address"),
+    ("global", "Find the next hop in the global table"),
     ("gt", "Ports above this one"),
     ("host", "A single address"),
     ("icmp", "ICMP"),
@@ -184,6 +196,7 @@ const WORDS: &[(&str, &str)] = &[
     ("lt", "Ports below this one"),
     ("match-host", "Hand out the address with the subscriber's host part"),
     ("nat", "Network address translation"),
+    ("name", "A remark"),
     ("neq", "Every port but this one"),
     ("netmask", "The mask of the pool's network"),
     ("never", "No timeout"),
@@ -192,6 +205,7 @@ const WORDS: &[(&str, &str)] = &[
     ("out", "Packets that leave"),
     ("outside", "The Internet's side"),
     ("overload", "Share addresses by their ports"),
+    ("permanent", "Keep the route while its interface is down"),
     ("permit", "Packets to pass, or to translate"),
     ("pool", "A pool of global addresses"),
     ("prefix-length", "The length of the mask of the pool's network"),
@@ -205,9 +219,11 @@ const WORDS: &[(&str, &str)] = &[
     ("standard", "A list that looks at the source address"),
     ("static", "A fixed translation"),
     ("syn", "Packets with SYN set"),
+    ("tag", "A number that is kept and shown"),
     ("tcp", "TCP"),
     ("translation", "Lifetimes of translations"),
     ("type", "How addresses are chosen"),
     ("udp", "UDP"),
     ("urg", "Packets with URG set"),
+    ("vrf", "A VRF: a routing table of its own"),
 ];
