@@ -18,8 +18,11 @@ use portico::config::{Config, InterfaceName};
 
 use crate::stations::{Arp, frame};
 
-/// The longest time between two rounds of the workers while the test waits, in milliseconds.
-const TICK_MS: u64 = 50;
+/// The time between two rounds of the workers while the test waits, in milliseconds: at least, and at most where
+/// it waits for hours.
+const TICK_MS: std::ops::RangeInclusive<u64> = 50..=1000;
+/// Rounds that a long wait is made of.
+const ROUNDS_PER_WAIT: u64 = 20_000;
 /// Rounds after which the appliance must have come to rest.
 const ROUNDS_MAX: usize = 10_000;
 /// Frames that a wire holds.
@@ -261,8 +264,9 @@ impl Bench {
     /// An invariant that is broken.
     pub fn advance(&mut self, ms: u64) -> Result<(), String> {
         let end = self.now_ms + ms;
+        let tick = (ms / ROUNDS_PER_WAIT).clamp(*TICK_MS.start(), *TICK_MS.end());
         while self.now_ms < end {
-            self.now_ms = end.min(self.now_ms + TICK_MS);
+            self.now_ms = end.min(self.now_ms + tick);
             while self.work()? {}
         }
         self.settle()

@@ -10,6 +10,15 @@ pub fn differences(expected: &[u8], came: &[u8]) -> Vec<String> {
     }
     let (should, is) = (Dissection::of_frame(expected), Dissection::of_frame(came));
     let mut lines = Vec::new();
+    for kind in ["ethertype", "protocol"] {
+        let (wanted, found) = (should.value(expected, 0, kind), is.value(came, 0, kind));
+        if let (Some(wanted), Some(found)) = (wanted, found)
+            && wanted != found
+        {
+            let (wanted, found) = (describe::number(kind, wanted), describe::number(kind, found));
+            return vec![format!("{kind}: expected {wanted}, came {found}")];
+        }
+    }
     for field in &should.fields {
         let wanted = value(expected, field);
         let found = is.value(came, field.depth, field.name);
