@@ -16,7 +16,7 @@ use portico::compile::PortBinding;
 use portico::config::model::{Interface, NatSide};
 use portico::config::{Config, InterfaceName};
 
-use crate::stations::{Arp, frame};
+use crate::stations::{Arp, frame, station_mac};
 
 /// The time between two rounds of the workers while the test waits, in milliseconds: at least, and at most where
 /// it waits for hours.
@@ -70,6 +70,7 @@ pub struct Bench {
     setup: Setup,
     now_ms: u64,
     next_worker: usize,
+    put_in: u64,
     /// Frames that came out and were not taken yet, with their interface.
     came_out: VecDeque<(InterfaceName, Vec<u8>)>,
 }
@@ -137,6 +138,7 @@ impl Bench {
             setup,
             now_ms: setup.start_ms,
             next_worker: 0,
+            put_in: 0,
             came_out: VecDeque::new(),
         };
         bench.settle()?;
@@ -182,6 +184,22 @@ impl Bench {
         position.ok_or(format!("{name} has no port"))
     }
 
+    /// The frame that brings an IPv4 packet to an interface, from the station that has its source address.
+    ///
+    /// # Errors
+    /// The interface has no port.
+    pub fn frame_to(&self, interface: &InterfaceName, packet: &[u8]) -> Result<Vec<u8>, String> {
+        let (mac, vlan) = self.link(interface).ok_or(format!("{interface} has no port"))?;
+        let source: [u8; 4] =
+            packet.get(12..16).and_then(|source| source.try_into().ok()).unwrap_or_default();
+        Ok(frame(mac, station_mac(source.into()), vlan, 0x0800, packet))
+    }
+
+    /// Frames that were put on the wires, stations' ARP answers included.
+    pub fn put_in(&self) -> u64 {
+        self.put_in
+    }
+
     /// Puts a frame on an interface's wire and lets the appliance work until nothing moves.
     ///
     /// # Errors
@@ -199,6 +217,7 @@ impl Bench {
         let port = self.port(interface)?;
         self.next_worker = (self.next_worker + 1) % self.wires.len();
         let sent = self.wires[self.next_worker][port].send(frame);
+        self.put_in += u64::from(sent);
         if sent { Ok(()) } else { Err(format!("the wire of {interface} is full, or out of buffers")) }
     }
 
@@ -251,6 +270,7 @@ impl Bench {
                     if !self.wires[worker][port].send(&reply) {
                         return Err("no buffer is left for a station's ARP answer".into());
                     }
+                    self.put_in += 1;
                 }
             }
             _ => self.came_out.push_back((interface, bytes)),
