@@ -38,12 +38,15 @@ struct Test {
     outside: InterfaceName,
 }
 
+/// An address and a port, or the identifier of a ping.
+type Endpoint = ([u8; 4], u16);
+
 /// One flow as the inside sees it.
 #[derive(Clone, Copy)]
 struct Flow {
     kind: Kind,
-    local: ([u8; 4], u16),
-    peer: ([u8; 4], u16),
+    local: Endpoint,
+    peer: Endpoint,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,7 +113,7 @@ fn address([a, b, c, d]: [u8; 4]) -> String {
 }
 
 /// A packet with random fields and payload between two endpoints.
-fn random_packet(random: &mut SmallRng, kind: Kind, src: ([u8; 4], u16), dst: ([u8; 4], u16)) -> Vec<u8> {
+fn random_packet(random: &mut SmallRng, kind: Kind, src: Endpoint, dst: Endpoint) -> Vec<u8> {
     let (from, to) = (address(src.0), address(dst.0));
     let head = match kind {
         Kind::Udp => {
@@ -142,7 +145,7 @@ fn random_packet(random: &mut SmallRng, kind: Kind, src: ([u8; 4], u16), dst: ([
     build::packet(&spec).expect("a packet")
 }
 
-fn endpoint(frame: &[u8], kind: Kind, addr: &str, port: &str) -> ([u8; 4], u16) {
+fn endpoint(frame: &[u8], kind: Kind, addr: &str, port: &str) -> Endpoint {
     let layout = Dissection::of_frame(frame);
     let port = if kind == Kind::Echo { "id" } else { port };
     let value = |name| layout.value(frame, 0, name).expect("a field");
@@ -150,7 +153,7 @@ fn endpoint(frame: &[u8], kind: Kind, addr: &str, port: &str) -> ([u8; 4], u16) 
 }
 
 /// The fields that a translator changes.
-fn changed(kind: Kind, addr: &'static str, port: &'static str, to: ([u8; 4], u16)) -> PacketSpec {
+fn changed(kind: Kind, addr: &'static str, port: &'static str, to: Endpoint) -> PacketSpec {
     let text = match kind {
         Kind::Udp => "udp *:* > *:*",
         Kind::Tcp => "tcp *:* > *:*",
@@ -169,7 +172,7 @@ fn changed(kind: Kind, addr: &'static str, port: &'static str, to: ([u8; 4], u16
 fn what_goes_out_comes_back() {
     let mut random = generator("what_goes_out_comes_back", 1);
     let mut test = Test::new();
-    let mut globals: HashMap<(u8, ([u8; 4], u16)), ([u8; 4], u16)> = HashMap::new();
+    let mut globals: HashMap<(u8, Endpoint), Endpoint> = HashMap::new();
     for _ in 0..20_000 {
         let Flow { kind, local, peer } = random_flow(&mut random);
         let packet = random_packet(&mut random, kind, local, peer);
