@@ -85,6 +85,14 @@ drops! {
     FragmentUntranslatable "fragment-untranslatable" Sender Silent "A fragment of a packet to be translated, without its first part." "RFC 4787 REQ-14";
     PoolExhausted "pool-exhausted" Capacity HostUnreachable "No global address or port is free for a new mapping; enlarge the pool." "RFC 6888 REQ-11";
     SessionsFull "sessions-full" Capacity HostUnreachable "The session table is full; raise max-sessions." "RFC 6888 REQ-11";
+    SessionConflict "session-conflict" Policy Silent "The flow would need endpoints that another session has; rules overlap." "";
+    LimitGroup "limit-group" Capacity HostUnreachable "A limit on all sessions, a list's or a VRF's is reached; see max-entries." "RFC 6888 REQ-5";
+    LimitHost "limit-host" Capacity HostUnreachable "The inside host has as many sessions as it may; see max-entries." "RFC 6888 REQ-4";
+    LimitRate "limit-rate" Capacity HostUnreachable "The inside host begins sessions faster than it may; see max-rate." "RFC 6888 REQ-4";
+    FragmentsFull "fragments-full" Capacity Silent "Too many fragments wait for the rest of their packets." "RFC 4787 REQ-14";
+    FragmentOverlap "fragment-overlap" Sender Silent "Fragments of one packet overlap, or its first is too short to tell the ports." "RFC 5722";
+    FragmentTimeout "fragment-timeout" Network Silent "The first fragment of a packet did not come in time." "RFC 791 3.2";
+    UnsolicitedSyn "unsolicited-syn" Sender Silent "An inbound SYN to a NAT address that nobody inside asked for; answered later." "RFC 5382 REQ-4";
     NeighbourUnresolved "neighbour-unresolved" Network HostUnreachable "The next hop does not answer ARP." "RFC 1122 2.3.2.2";
     NeighbourQueueFull "neighbour-queue-full" Capacity Silent "Too many packets wait for a next hop's ARP answer." "RFC 1122 2.3.2.2";
     HandoverFull "handover-full" Capacity Silent "The worker that owns the packet does not keep up." "";

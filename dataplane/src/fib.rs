@@ -21,6 +21,8 @@ pub enum Route {
     Via(InterfaceIndex, Ipv4Addr),
     /// `Null0`.
     Null,
+    /// A global address of the NAT: what comes from inside turns around here.
+    Nat,
 }
 
 /// The forwarding tables.

@@ -3,6 +3,7 @@
 //! Start with [`path`]: it tells what happens to a packet.
 #![forbid(unsafe_code)]
 
+pub mod admit;
 pub mod checksum;
 pub mod counters;
 pub mod drops;
@@ -17,6 +18,7 @@ pub mod path;
 pub mod plan;
 pub mod policy;
 pub mod port;
+pub mod reassembly;
 pub mod reply;
 pub mod rewrite;
 pub mod state;
@@ -24,4 +26,5 @@ pub mod steer;
 pub mod tables;
 pub mod translate;
 pub mod tuple;
+pub mod unsolicited;
 pub mod worker;

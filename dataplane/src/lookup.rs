@@ -6,11 +6,11 @@ use crate::drops::DropReason;
 use crate::fib::{Fib, NextHop, Route};
 use crate::neighbour::Neighbours;
 use crate::parse::{Head, Transport};
-use crate::policy::{Domain, InterfaceIndex, Policy};
+use crate::policy::{Domain, InterfaceIndex, Mode, Policy};
 use crate::state::index::Hash;
-use crate::state::session::{CachedHop, Direction, SessionKey};
+use crate::state::session::{ANYONE, CachedHop, Direction, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
-use crate::tuple::Vrf;
+use crate::tuple::{Protocol, TCP, Vrf};
 
 /// A packet's session key with its hash; none for packets that belong to no session.
 pub type Probe = Option<(SessionKey, Hash)>;
@@ -18,17 +18,40 @@ pub type Probe = Option<(SessionKey, Hash)>;
 /// Computes what a packet's session is found by, and asks for the index's cache line.
 #[inline]
 pub fn prepare(shard: &Shard, policy: &Policy, head: &Head) -> Probe {
-    let direction = match policy.interfaces[usize::from(head.interface)].domain {
-        Domain::Inside => Direction::Outbound,
-        Domain::Outside => Direction::Inbound,
-        Domain::None => return None,
-    };
-    if head.transport == Transport::LaterFragment {
+    let direction = direction(policy.interfaces[usize::from(head.interface)].domain)?;
+    // A fragment's session is known when its packet's first fragment is.
+    if head.is_fragment {
         return None;
     }
-    let tuple = &head.tuple;
-    let key = SessionKey::new(direction, tuple.protocol, tuple.vrf, tuple.src, tuple.dst);
+    let key = key(policy, head, direction);
     Some((key, shard.prepare(key)))
+}
+
+/// Which way packets from an interface of this domain cross the NAT.
+#[inline]
+pub fn direction(domain: Domain) -> Option<Direction> {
+    match domain {
+        Domain::Inside => Some(Direction::Outbound),
+        Domain::Outside => Some(Direction::Inbound),
+        Domain::None => None,
+    }
+}
+
+/// What a packet's session is found by.
+#[inline]
+pub fn key(policy: &Policy, head: &Head, direction: Direction) -> SessionKey {
+    let tuple = &head.tuple;
+    let (mut src, mut dst) = (tuple.src, tuple.dst);
+    if serves_any_peer(policy, tuple.protocol) {
+        *(if direction == Direction::Outbound { &mut dst } else { &mut src }) = ANYONE;
+    }
+    SessionKey::new(direction, tuple.protocol, tuple.vrf, src, dst)
+}
+
+/// Whether sessions of a protocol serve every peer of their mapping.
+#[inline]
+pub fn serves_any_peer(policy: &Policy, protocol: Protocol) -> bool {
+    policy.behaviour.mode == Mode::Cgn && protocol != TCP
 }
 
 /// The session of a packet.
@@ -38,6 +61,15 @@ pub fn find(shard: &Shard, probe: Probe) -> Option<SessionRef> {
     shard.find(key, hash)
 }
 
+/// The session of a packet that was not prepared with its burst.
+pub fn find_now(shard: &Shard, policy: &Policy, head: &Head, direction: Direction) -> Option<SessionRef> {
+    if head.transport == Transport::LaterFragment && head.new_id.is_none() {
+        return None;
+    }
+    let key = key(policy, head, direction);
+    shard.find(key, shard.prepare(key))
+}
+
 /// Where a destination lies, as far as forwarding goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
@@ -45,6 +77,8 @@ pub enum Destination {
     Local(InterfaceIndex),
     /// Beyond this next hop.
     Beyond(NextHop),
+    /// A global address of the NAT.
+    Nat,
 }
 
 /// Routes a destination.
@@ -53,29 +87,17 @@ pub fn destination(fib: &Fib, vrf: Vrf, addr: Ipv4Addr) -> Result<Destination, D
         Route::Local(interface) => Ok(Destination::Local(interface)),
         Route::Connected(interface) => Ok(Destination::Beyond(NextHop { interface, addr })),
         Route::Via(interface, addr) => Ok(Destination::Beyond(NextHop { interface, addr })),
+        Route::Nat => Ok(Destination::Nat),
         Route::Broadcast => Err(DropReason::Ipv4Multicast),
         Route::Null => Err(DropReason::NullRoute),
     }
 }
 
-/// The next hop to a destination and its neighbour's number, from a session's cache where that still holds.
+/// The next hop that a session cached, where that still holds.
 #[inline]
-pub fn hop(
-    fib: &Fib,
-    neighbours: &Neighbours,
-    cached: CachedHop,
-    vrf: Vrf,
-    addr: Ipv4Addr,
-) -> Result<(NextHop, CachedHop), DropReason> {
-    if cached.generation == fib.generation
-        && let Some(neighbour) = neighbours.at(cached.neighbour)
-    {
-        return Ok((neighbour.next_hop, cached));
-    }
-    match destination(fib, vrf, addr)? {
-        Destination::Local(_) => Err(DropReason::NoLocalService),
-        Destination::Beyond(next_hop) => Ok((next_hop, resolve(fib, neighbours, next_hop))),
-    }
+pub fn cached_hop(fib: &Fib, neighbours: &Neighbours, cached: CachedHop) -> Option<NextHop> {
+    let is_current = cached.generation == fib.generation;
+    is_current.then(|| neighbours.at(cached.neighbour))?.map(|neighbour| neighbour.next_hop)
 }
 
 /// The cache entry of a next hop, unknown while its neighbour is not resolved.

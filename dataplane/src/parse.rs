@@ -72,6 +72,14 @@ pub struct Head {
     pub dont_fragment: bool,
     /// A fragment of a longer packet, first or later.
     pub is_fragment: bool,
+    /// Identification, which the fragments of a packet share.
+    pub id: u16,
+    /// What the identification is to become when the packet leaves; set where fragments are gathered.
+    pub new_id: Option<u16>,
+    /// Where a fragment's payload belongs in the packet's, in bytes.
+    pub fragment_offset: u16,
+    /// The last fragment of its packet, or no fragment at all.
+    pub is_last: bool,
 }
 
 /// What follows the IPv4 header, as far as translation differs.
@@ -224,6 +232,10 @@ pub fn parse_ipv4(frame: &[u8], l3: usize, interface: InterfaceIndex, vrf: Vrf) 
         tos: bytes[1],
         dont_fragment: fragment & 0x4000 != 0,
         is_fragment: fragment & 0x3fff != 0,
+        id: u16_at(bytes, 4),
+        new_id: None,
+        fragment_offset: (fragment & 0x1fff) * 8,
+        is_last: fragment & 0x2000 == 0,
     };
     if fragment & 0x1fff != 0 {
         head.transport = Transport::LaterFragment;

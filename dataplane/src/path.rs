@@ -14,7 +14,7 @@
 //! 7. **transmit** sends the queues of all ports; then the drops are counted.
 //!
 //! Every packet has one fate: sent, consumed by the box itself, dropped for one reason, handed over to the
-//! worker that owns it, or held until its next hop is known.
+//! worker that owns it, or held until its next hop or the first of its fragments is known.
 
 use arrayvec::ArrayVec;
 use mem::Packet;
@@ -24,41 +24,56 @@ use crate::lookup::{self, Probe};
 use crate::message::{ARP_LEN, Event};
 use crate::parse::{Head, Parsed, parse, parse_ipv4};
 use crate::plan::Plan;
-use crate::policy::InterfaceIndex;
+use crate::policy::{Domain, InterfaceIndex};
 use crate::port::{BURST, Burst};
 use crate::reply;
 use crate::rewrite;
 use crate::steer;
 use crate::translate::{self, Decision, Refused};
-use crate::worker::Worker;
+use crate::tuple::Vrf;
+use crate::worker::{HandedOver, Worker};
 
 /// One value for each packet of a burst.
-type PerPacket<T> = ArrayVec<T, BURST>;
+pub type PerPacket<T> = ArrayVec<T, BURST>;
+
+/// A packet with its headers read.
+pub struct Arrival {
+    /// The packet.
+    pub packet: Packet,
+    /// What it is, or why it is dropped.
+    pub parsed: Result<Parsed, DropReason>,
+    /// It is known to belong to this worker.
+    pub is_steered: bool,
+}
 
 /// Takes one burst from a port through the path. Returns how many packets there were.
 pub fn burst(worker: &mut Worker, port: usize, now: u32) -> usize {
     let mut packets = Burst::new();
     worker.ports[port].receive(&mut packets);
     worker.counters.fates.received.add(packets.len() as u64);
-    process(worker, packets, now)
+    let policy = &worker.tables.policy;
+    let arrivals = packets.into_iter().map(|mut packet| {
+        let parsed = parse(&mut packet, policy);
+        Arrival { packet, parsed, is_steered: false }
+    });
+    let arrivals = arrivals.collect();
+    process(worker, arrivals, now)
 }
 
-/// Takes packets through all stages after receiving.
-pub fn process(worker: &mut Worker, mut packets: Burst, now: u32) -> usize {
-    let count = packets.len();
+/// Takes packets whose headers are read through the stages after that.
+pub fn process(worker: &mut Worker, arrivals: PerPacket<Arrival>, now: u32) -> usize {
+    let count = arrivals.len();
     if count == 0 {
         return 0;
     }
-    let parsed: PerPacket<_> =
-        packets.iter_mut().map(|packet| parse(packet, &worker.tables.policy)).collect();
-    let probes: PerPacket<Probe> = parsed.iter().map(|parsed| prepare(worker, parsed)).collect();
+    let probes: PerPacket<Probe> = arrivals.iter().map(|arrival| prepare(worker, arrival)).collect();
     for (_, hash) in probes.iter().flatten() {
         worker.tables.shard.prefetch(*hash);
     }
     let mut drops: PerPacket<DropReason> = ArrayVec::new();
-    for ((packet, parsed), probe) in packets.into_iter().zip(parsed).zip(probes) {
+    for (Arrival { packet, parsed, is_steered }, probe) in arrivals.into_iter().zip(probes) {
         let fate = match parsed {
-            Ok(Parsed::Ipv4(head)) => forward(worker, packet, &head, probe, now),
+            Ok(Parsed::Ipv4(head)) => steer(worker, packet, &head, probe, is_steered, now),
             Ok(Parsed::Arp(interface, l3)) => consume_arp(worker, &packet, interface, usize::from(l3)),
             Err(reason) => Err(reason),
         };
@@ -69,50 +84,87 @@ pub fn process(worker: &mut Worker, mut packets: Burst, now: u32) -> usize {
     count
 }
 
-fn prepare(worker: &Worker, parsed: &Result<Parsed, DropReason>) -> Probe {
-    match parsed {
+fn prepare(worker: &Worker, arrival: &Arrival) -> Probe {
+    match &arrival.parsed {
         Ok(Parsed::Ipv4(head)) => lookup::prepare(&worker.tables.shard, &worker.tables.policy, head),
         _ => None,
     }
 }
 
-/// Takes an ICMP error of our own, from its IPv4 header on, through the path as if it had arrived on an
-/// interface, so that it is translated like the packet it is about.
-pub fn originate(worker: &mut Worker, packet: Packet, interface: InterfaceIndex, now: u32) {
-    worker.counters.fates.generated.add(1);
-    let vrf = worker.tables.policy.interfaces[usize::from(interface)].vrf;
-    let fate = parse_ipv4(packet.bytes(), 0, interface, vrf).and_then(|head| {
-        let probe = lookup::prepare(&worker.tables.shard, &worker.tables.policy, &head);
-        let found = lookup::find(&worker.tables.shard, probe);
-        match translate::decide(&mut worker.tables, &head, found, now) {
-            Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
-            Ok(Decision::Answer) => Err(DropReason::NoLocalService),
-            Err(refused) => Err(refused.reason),
-        }
-    });
-    if let Err(reason) = fate {
-        worker.counters.dropped(reason);
-    }
-}
-
-/// An IPv4 packet: decide, then carry out.
-fn forward(
+/// An IPv4 packet goes to the worker that owns it; fragments meet first, and go on when their ports are known.
+fn steer(
     worker: &mut Worker,
     packet: Packet,
     head: &Head,
     probe: Probe,
+    is_steered: bool,
     now: u32,
 ) -> Result<(), DropReason> {
-    let ingress = &worker.tables.policy.interfaces[usize::from(head.interface)];
-    let owner = steer::owner(head, ingress.domain, worker.count);
-    if owner != worker.index {
-        return worker.hand_over(packet, owner);
+    let domain = worker.tables.policy.interfaces[usize::from(head.interface)].domain;
+    if !is_steered {
+        worker.count_arrival(head);
+        let owner = steer::owner(&worker.tables.policy, head, domain, worker.count);
+        if owner != worker.index {
+            return worker.hand_over(HandedOver::new(packet, head), owner);
+        }
     }
-    worker.count_arrival(head);
+    if head.is_fragment && domain != Domain::None && head.new_id.is_none() {
+        return gather(worker, packet, *head, domain, now);
+    }
     let found = lookup::find(&worker.tables.shard, probe);
     worker.count_probe(probe.is_some(), found.is_some());
-    match translate::decide(&mut worker.tables, head, found, now) {
+    let decision = translate::decide(&mut worker.tables, head, found, now);
+    follow(worker, packet, head, decision, now)
+}
+
+/// A fragment waits for the first one of its packet, or goes on with those that waited for it.
+fn gather(
+    worker: &mut Worker,
+    packet: Packet,
+    head: Head,
+    domain: Domain,
+    now: u32,
+) -> Result<(), DropReason> {
+    for (packet, head) in worker.gather(packet, head, now) {
+        let owner = steer::owner_of_gathered(&worker.tables.policy, &head, domain, worker.count);
+        let fate = if owner == worker.index {
+            forward_fragment(worker, packet, &head, domain, now)
+        } else {
+            worker.hand_over(HandedOver::new(packet, &head), owner)
+        };
+        if let Err(reason) = fate {
+            worker.counters.dropped(reason);
+        }
+    }
+    Ok(())
+}
+
+fn forward_fragment(
+    worker: &mut Worker,
+    packet: Packet,
+    head: &Head,
+    domain: Domain,
+    now: u32,
+) -> Result<(), DropReason> {
+    let direction = lookup::direction(domain);
+    let found = direction
+        .and_then(|direction| lookup::find_now(&worker.tables.shard, &worker.tables.policy, head, direction));
+    worker.count_probe(true, found.is_some());
+    let decision = translate::decide(&mut worker.tables, head, found, now);
+    follow(worker, packet, head, decision, now)
+}
+
+/// Does what was decided about a packet.
+fn follow(
+    worker: &mut Worker,
+    packet: Packet,
+    head: &Head,
+    decision: Result<Decision, Refused>,
+    now: u32,
+) -> Result<(), DropReason> {
+    match decision {
         Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
+        Ok(Decision::TurnAround(plan, vrf)) => turn_around(worker, packet, &plan, vrf, now),
         Ok(Decision::Answer) => answer(worker, packet, head, now),
         Err(refused) => refuse(worker, &packet, head, refused, now),
     }
@@ -125,6 +177,69 @@ fn carry_out(worker: &mut Worker, mut packet: Packet, plan: &Plan, now: u32) -> 
         return worker.send_fragments(&packet, plan, now);
     }
     worker.send(packet, plan.l3, plan.next_hop(), plan.neighbour, now)
+}
+
+/// A packet from inside to a global address: translated, it is one from outside, at the worker that owns that
+/// address.
+fn turn_around(
+    worker: &mut Worker,
+    mut packet: Packet,
+    plan: &Plan,
+    vrf: Vrf,
+    now: u32,
+) -> Result<(), DropReason> {
+    rewrite::apply(&mut packet, plan);
+    let interface = worker.tables.policy.outside_interface(vrf).ok_or(DropReason::NoRoute)?;
+    let head = parse_ipv4(packet.bytes(), usize::from(plan.l3), interface, vrf)?;
+    let owner = steer::outside_owner(&worker.tables.policy, &head, worker.count);
+    if owner != worker.index {
+        return worker.hand_over(HandedOver::new(packet, &head), owner);
+    }
+    arrive_from_outside(worker, packet, &head, now)
+}
+
+/// Treats a packet as one from outside, whatever port it came through.
+pub fn arrive_from_outside(
+    worker: &mut Worker,
+    packet: Packet,
+    head: &Head,
+    now: u32,
+) -> Result<(), DropReason> {
+    match translate::decide_inbound(&mut worker.tables, head, now) {
+        Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
+        Ok(Decision::Answer) => answer(worker, packet, head, now),
+        Ok(Decision::TurnAround(..)) => Err(DropReason::NoMapping),
+        Err(refused) => {
+            worker.notify_from(
+                refused,
+                packet.bytes().get(usize::from(head.l3)..).unwrap_or_default(),
+                head,
+                now,
+            );
+            Err(refused.reason)
+        }
+    }
+}
+
+/// Takes an ICMP error of our own, from its IPv4 header on, through the path as if it came from outside, so
+/// that it is translated like the packet it is about.
+pub fn originate(worker: &mut Worker, packet: Packet, interface: InterfaceIndex, now: u32) {
+    worker.counters.fates.generated.add(1);
+    let vrf = worker.tables.policy.interfaces[usize::from(interface)].vrf;
+    let fate = parse_ipv4(packet.bytes(), 0, interface, vrf).and_then(|head| {
+        let found = lookup::direction(worker.tables.policy.interfaces[usize::from(interface)].domain)
+            .and_then(|direction| {
+                lookup::find_now(&worker.tables.shard, &worker.tables.policy, &head, direction)
+            });
+        match translate::decide(&mut worker.tables, &head, found, now) {
+            Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
+            Ok(Decision::TurnAround(..) | Decision::Answer) => Err(DropReason::NoLocalService),
+            Err(refused) => Err(refused.reason),
+        }
+    });
+    if let Err(reason) = fate {
+        worker.counters.dropped(reason);
+    }
 }
 
 /// Answers an echo request to the box: the request is consumed, and its buffer becomes the reply.
@@ -144,7 +259,9 @@ fn refuse(
     now: u32,
 ) -> Result<(), DropReason> {
     let original = packet.bytes().get(usize::from(head.l3)..).unwrap_or_default();
-    if reply::may_notify(head) {
+    if refused.reason == DropReason::UnsolicitedSyn {
+        worker.keep_syn(head, original, now);
+    } else if reply::may_notify(head) {
         worker.notify(refused, head.interface, original, now);
     }
     Err(refused.reason)

@@ -6,8 +6,8 @@ use crate::checksum::Delta;
 use crate::fib::NextHop;
 use crate::parse::{Head, Transport};
 use crate::policy::InterfaceIndex;
-use crate::state::session::{CachedHop, Direction, Session};
-use crate::tuple::Endpoint;
+use crate::state::session::{CachedHop, Direction, Flags, Session};
+use crate::tuple::{Endpoint, ICMP};
 
 /// Which header fields change besides the TTL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,10 @@ pub struct Plan {
     pub fragment_bytes_max: u16,
     /// Largest TCP segment size its SYN may announce; 0 for no limit.
     pub mss_max: u16,
+    /// What the identification becomes, where fragments of several hosts would mix (RFC 6864).
+    pub new_id: Option<u16>,
+    /// It turns around inside: this is not the hop that decrements its TTL.
+    pub keeps_ttl: bool,
 }
 
 const _: () = assert!(size_of::<Plan>() <= 64, "a plan is one cache line");
@@ -86,6 +90,8 @@ impl Plan {
             next_hop: Ipv4Addr::UNSPECIFIED,
             fragment_bytes_max: 0,
             mss_max: 0,
+            new_id: None,
+            keeps_ttl: false,
         }
     }
 
@@ -104,17 +110,22 @@ impl Plan {
             Transport::IcmpQuery => Edit::IcmpQuery,
             _ => Edit::Addresses,
         };
+        let (outside_local, outside_global) = outside_ends(head, session, direction);
         (plan.src, plan.dst, plan.ip_delta, plan.l4_delta) = match direction {
             Direction::Outbound => {
-                (session.inside_global, session.outside_global, session.ip_delta, session.l4_delta)
+                (session.inside_global, outside_global, session.ip_delta, session.l4_delta)
             }
-            Direction::Inbound => (
-                session.outside_local,
-                session.inside_local,
-                session.ip_delta.reverse(),
-                session.l4_delta.reverse(),
-            ),
+            Direction::Inbound => {
+                (outside_local, session.inside_local, session.ip_delta.reverse(), session.l4_delta.reverse())
+            }
         };
+        if direction == Direction::Inbound && plan.edit == Edit::IcmpQuery {
+            // The one identifier field is written from the source's port.
+            plan.src.port = session.inside_local.port;
+        }
+        if direction == Direction::Outbound {
+            plan.new_id = head.new_id;
+        }
         plan
     }
 
@@ -122,20 +133,24 @@ impl Plan {
     /// and so the packet it quotes travelled the other way.
     fn translate_error(&mut self, head: &Head, session: &Session, direction: Direction) {
         self.edit = Edit::IcmpError;
+        let (outside_local, outside_global) = outside_ends(head, session, direction);
         match direction {
             Direction::Inbound => {
-                (self.quoted_src, self.quoted_dst) = (session.inside_local, session.outside_local);
+                (self.quoted_src, self.quoted_dst) = (session.inside_local, outside_local);
                 self.dst.addr = session.inside_local.addr;
-                if head.src == session.outside_global.addr {
-                    self.src.addr = session.outside_local.addr;
+                if head.src == outside_global.addr {
+                    self.src.addr = outside_local.addr;
                 }
             }
             Direction::Outbound => {
-                (self.quoted_src, self.quoted_dst) = (session.outside_global, session.inside_global);
+                (self.quoted_src, self.quoted_dst) = (outside_global, session.inside_global);
                 // Whichever inside router it comes from, the outside sees the NAT's own address.
                 self.src.addr = session.inside_global.addr;
-                if head.dst == session.outside_local.addr {
-                    self.dst.addr = session.outside_global.addr;
+                if head.dst == outside_local.addr {
+                    self.dst.addr = outside_global.addr;
+                }
+                if session.protocol == ICMP {
+                    self.quoted_src.port = session.inside_global.port;
                 }
             }
         }
@@ -146,5 +161,17 @@ impl Plan {
     /// Where the packet goes next.
     pub fn next_hop(&self) -> NextHop {
         NextHop { interface: self.egress, addr: self.next_hop }
+    }
+}
+
+/// The outside endpoints of a packet's session; for a session that serves every peer, the packet's own.
+#[inline]
+fn outside_ends(head: &Head, session: &Session, direction: Direction) -> (Endpoint, Endpoint) {
+    if !session.flags.has(Flags::ANY_PEER) {
+        return (session.outside_local, session.outside_global);
+    }
+    match direction {
+        Direction::Outbound => (head.tuple.dst, head.tuple.dst),
+        Direction::Inbound => (head.tuple.src, head.tuple.src),
     }
 }

@@ -7,6 +7,7 @@ use crate::plan::{Edit, Plan};
 use crate::tuple::{Endpoint, ICMP, TCP, UDP};
 
 /// Offsets within an IPv4 header (RFC 791 section 3.1).
+const ID: usize = 4;
 const TTL: usize = 8;
 const IPV4_CHECKSUM: usize = 10;
 const SRC: usize = 12;
@@ -59,13 +60,17 @@ pub fn apply(packet: &mut Packet, plan: &Plan) {
     let bytes = packet.bytes_mut();
     let (l3, l4) = (usize::from(plan.l3), usize::from(plan.l4));
     let ttl_and_protocol = word(bytes, l3 + TTL);
-    let decremented = ttl_and_protocol.wrapping_sub(0x0100);
+    let decremented = ttl_and_protocol.wrapping_sub(if plan.keeps_ttl { 0 } else { 0x0100 });
     put_word(bytes, l3 + TTL, decremented);
     let mut ip_delta = Delta::word(ttl_and_protocol, decremented);
     if plan.edit != Edit::None {
         put_addr(bytes, l3 + SRC, plan.src);
         put_addr(bytes, l3 + DST, plan.dst);
         ip_delta = ip_delta.and(plan.ip_delta);
+    }
+    if let Some(id) = plan.new_id {
+        ip_delta = ip_delta.and(Delta::word(word(bytes, l3 + ID), id));
+        put_word(bytes, l3 + ID, id);
     }
     adjust(bytes, l3 + IPV4_CHECKSUM, ip_delta);
     match plan.edit {

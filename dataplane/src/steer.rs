@@ -1,41 +1,218 @@
 //! Steering: which worker a packet belongs to. All state of a subscriber is in one worker's shard.
+//!
+//! From inside it is a function of the inside address. From outside it is a table: one byte for each group
+//! of 64 ports of a global address, claimed by the worker that first takes a port of the group, and given back
+//! when none of them is in use. What a static rule maps belongs to the owner of its inside host.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use hashbrown::HashMap;
 
 use crate::parse::Head;
-use crate::policy::Domain;
+use crate::policy::{Domain, Policy};
+use crate::tuple::Endpoint;
 
 /// A worker's number.
 pub type WorkerIndex = u8;
 
+/// Ports that change owner together.
+pub const PORTS_PER_GROUP: usize = 64;
+const GROUPS: usize = 65_536 / PORTS_PER_GROUP;
+const UNOWNED: u8 = u8::MAX;
+
 /// The worker that owns a packet arriving on an interface of this domain.
-///
-/// From inside it is a function of the inside address. Everything else belongs to the first worker, which is
-/// also the only one that claims global ports as long as there is one.
 #[inline]
-pub fn owner(head: &Head, domain: Domain, worker_count: u8) -> WorkerIndex {
+pub fn owner(policy: &Policy, head: &Head, domain: Domain, worker_count: u8) -> WorkerIndex {
+    if worker_count <= 1 {
+        return 0;
+    }
+    if head.is_fragment && domain != Domain::None {
+        return fragment_owner(head, worker_count);
+    }
+    owner_of_gathered(policy, head, domain, worker_count)
+}
+
+/// The worker that owns a packet whose ports are known, a fragment or not.
+#[inline]
+pub fn owner_of_gathered(policy: &Policy, head: &Head, domain: Domain, worker_count: u8) -> WorkerIndex {
+    if worker_count <= 1 {
+        return 0;
+    }
     match domain {
-        Domain::Inside => inside_owner(head.src, worker_count),
-        Domain::Outside | Domain::None => 0,
+        // An ICMP error belongs to the flow it quotes.
+        Domain::Inside => inside_owner(policy, head.tuple.src.addr, worker_count),
+        Domain::Outside => outside_owner(policy, head, worker_count),
+        Domain::None => 0,
     }
 }
 
-/// The worker that owns an inside address.
+/// The worker that owns an inside address. Hosts that must be seen together are pinned to the first one.
 #[inline]
-pub fn inside_owner(addr: Ipv4Addr, worker_count: u8) -> WorkerIndex {
-    let mixed = (addr.to_bits().wrapping_mul(0x9e37_79b1)) >> 16;
+pub fn inside_owner(policy: &Policy, addr: Ipv4Addr, worker_count: u8) -> WorkerIndex {
+    if policy.is_pinned(addr) { 0 } else { spread(addr.to_bits(), worker_count) }
+}
+
+fn spread(bits: u32, worker_count: u8) -> WorkerIndex {
+    let mixed = bits.wrapping_mul(0x9e37_79b1) >> 16;
     (mixed % u32::from(worker_count.max(1))) as u8
+}
+
+/// Fragments of a packet meet at one worker, whichever ports the packet has.
+fn fragment_owner(head: &Head, worker_count: u8) -> WorkerIndex {
+    spread(head.src.to_bits() ^ head.dst.to_bits().rotate_left(16) ^ u32::from(head.id), worker_count)
+}
+
+/// The worker that owns what a global endpoint stands for.
+pub fn outside_owner(policy: &Policy, head: &Head, worker_count: u8) -> WorkerIndex {
+    let tuple = &head.tuple;
+    if let Some((local, _)) = policy.statics.local_of(tuple.vrf, tuple.protocol, tuple.dst) {
+        return inside_owner(policy, local.addr, worker_count);
+    }
+    policy.ownership.owner(tuple.dst).unwrap_or(0)
+}
+
+/// Who owns which ports of the global addresses. Shared by all workers; claimed rarely, read per packet.
+#[derive(Clone, Debug, Default)]
+pub struct Ownership {
+    addresses: HashMap<Ipv4Addr, Arc<Owners>>,
+}
+
+/// The owners of one address.
+#[derive(Debug)]
+struct Owners {
+    /// The owner of the whole address.
+    whole: AtomicU8,
+    /// The owners of its groups of ports, made when the first one is claimed.
+    groups: OnceLock<Box<[AtomicU8; GROUPS]>>,
+}
+
+impl Ownership {
+    /// A table for these addresses. What `previous` knows of them stays true, also of claims still to come.
+    pub fn new(addresses: impl IntoIterator<Item = Ipv4Addr>, previous: &Ownership) -> Ownership {
+        let unowned = || Arc::new(Owners { whole: AtomicU8::new(UNOWNED), groups: OnceLock::new() });
+        let owners = |addr| previous.addresses.get(&addr).map_or_else(unowned, Arc::clone);
+        Ownership { addresses: addresses.into_iter().map(|addr| (addr, owners(addr))).collect() }
+    }
+
+    fn groups(owners: &Owners) -> &[AtomicU8; GROUPS] {
+        owners.groups.get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU8::new(UNOWNED))))
+    }
+
+    /// The owner of a global endpoint; none while nobody claimed it.
+    pub fn owner(&self, end: Endpoint) -> Option<WorkerIndex> {
+        let owners = self.addresses.get(&end.addr)?;
+        let whole = owners.whole.load(Ordering::Relaxed);
+        let owner = match owners.groups.get() {
+            _ if whole != UNOWNED => whole,
+            Some(groups) => groups[usize::from(end.port) / PORTS_PER_GROUP].load(Ordering::Relaxed),
+            None => UNOWNED,
+        };
+        (owner != UNOWNED).then_some(owner)
+    }
+
+    /// Claims the group of a port. Returns whether the worker owns it now.
+    pub fn claim(&self, addr: Ipv4Addr, port: u16, worker: WorkerIndex) -> bool {
+        let Some(owners) = self.addresses.get(&addr) else { return false };
+        let group = &Self::groups(owners)[usize::from(port) / PORTS_PER_GROUP];
+        if !take(group, worker) {
+            return false;
+        }
+        // Claimed first and then looked, as `claim_whole` does: of two at once, at least one sees the other.
+        let is_free = owners.whole.load(Ordering::SeqCst) == UNOWNED;
+        if !is_free {
+            give_back(group, worker);
+        }
+        is_free
+    }
+
+    /// Gives a group back that has no port in use.
+    pub fn release(&self, addr: Ipv4Addr, port: u16, worker: WorkerIndex) {
+        if let Some(groups) = self.addresses.get(&addr).and_then(|owners| owners.groups.get()) {
+            give_back(&groups[usize::from(port) / PORTS_PER_GROUP], worker);
+        }
+    }
+
+    /// Claims a whole address, of which no group may be owned by another worker.
+    pub fn claim_whole(&self, addr: Ipv4Addr, worker: WorkerIndex) -> bool {
+        let Some(owners) = self.addresses.get(&addr) else { return false };
+        if !take(&owners.whole, worker) {
+            return false;
+        }
+        let is_foreign = |group: &AtomicU8| group.load(Ordering::SeqCst) != UNOWNED;
+        if owners.groups.get().is_some_and(|groups| groups.iter().any(is_foreign)) {
+            give_back(&owners.whole, worker);
+            return false;
+        }
+        true
+    }
+
+    /// Gives a whole address back.
+    pub fn release_whole(&self, addr: Ipv4Addr, worker: WorkerIndex) {
+        if let Some(owners) = self.addresses.get(&addr) {
+            give_back(&owners.whole, worker);
+        }
+    }
+}
+
+fn take(place: &AtomicU8, worker: WorkerIndex) -> bool {
+    match place.compare_exchange(UNOWNED, worker, Ordering::SeqCst, Ordering::Relaxed) {
+        Ok(_) => true,
+        Err(owner) => owner == worker,
+    }
+}
+
+fn give_back(place: &AtomicU8, worker: WorkerIndex) {
+    let _ = place.compare_exchange(worker, UNOWNED, Ordering::AcqRel, Ordering::Relaxed);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ADDR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+    fn owner(table: &Ownership, port: u16) -> Option<WorkerIndex> {
+        table.owner(Endpoint::new(ADDR, port))
+    }
+
+    #[test]
+    fn a_group_has_one_owner_until_it_is_given_back() {
+        let table = Ownership::new([ADDR], &Ownership::default());
+        assert_eq!(owner(&table, 1000), None);
+        assert!(table.claim(ADDR, 1000, 1));
+        assert!(table.claim(ADDR, 1000, 1));
+        assert!(!table.claim(ADDR, 960, 2), "960 and 1000 are of one group");
+        assert!(table.claim(ADDR, 1024, 2));
+        table.release(ADDR, 1000, 2);
+        assert_eq!(owner(&table, 1000), Some(1));
+        table.release(ADDR, 1000, 1);
+        assert_eq!(owner(&table, 1000), None);
+    }
+
+    #[test]
+    fn a_whole_address_excludes_its_ports() {
+        let table = Ownership::new([ADDR], &Ownership::default());
+        assert!(table.claim(ADDR, 1000, 1));
+        assert!(!table.claim_whole(ADDR, 1), "a port is in use");
+        table.release(ADDR, 1000, 1);
+        assert!(table.claim_whole(ADDR, 2) && !table.claim(ADDR, 1000, 2));
+        assert_eq!(owner(&table, 7), Some(2));
+    }
+
+    #[test]
+    fn a_new_table_shares_what_the_old_one_knew() {
+        let old = Ownership::new([ADDR], &Ownership::default());
+        let new = Ownership::new([ADDR, Ipv4Addr::new(192, 0, 2, 2)], &old);
+        assert!(old.claim(ADDR, 5000, 3));
+        assert_eq!(owner(&new, 5000), Some(3));
+    }
+
     #[test]
     fn inside_addresses_spread_over_the_workers() {
         let mut counts = [0u32; 3];
-        (0..3000u32)
-            .for_each(|n| counts[usize::from(inside_owner(Ipv4Addr::from_bits(0x6440_0000 + n), 3))] += 1);
+        (0..3000u32).for_each(|n| counts[usize::from(spread(0x6440_0000 + n, 3))] += 1);
         assert!(counts.iter().all(|&count| count > 800), "{counts:?}");
     }
 }

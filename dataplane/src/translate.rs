@@ -1,23 +1,26 @@
 //! Deciding: what becomes of a packet. Reads and refreshes state, and touches no byte of the packet.
 
+use crate::admit;
 use crate::counters::Counters;
 use crate::drops::DropReason;
 use crate::fib::NextHop;
 use crate::lookup::{self, Destination};
 use crate::parse::{Head, Transport, tcp_flags};
 use crate::plan::Plan;
-use crate::policy::{AclIndex, AclKey, Domain, Policy, RuleId, SourceRule};
-use crate::state::session::{CachedHop, Direction, Session, TcpSeen};
-use crate::state::shard::{SessionRef, Source, deadline_ms};
-use crate::state::slots::NONE;
+use crate::policy::{AclIndex, AclKey, Domain, Policy};
+use crate::state::session::{CachedHop, Direction, Flags};
+use crate::state::shard::{SessionRef, deadline_ms};
 use crate::tables::Tables;
-use crate::tuple::{Endpoint, ICMP, TCP, UDP};
+use crate::tuple::{TCP, Vrf};
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug)]
 pub enum Decision {
     /// It is forwarded.
     Forward(Plan),
+    /// It is from inside to a global address: translated like an outbound packet, it turns around and is an
+    /// inbound one (RFC 4787 REQ-9), in this VRF.
+    TurnAround(Plan, Vrf),
     /// It is an echo request to the box itself, and answered.
     Answer,
 }
@@ -50,15 +53,23 @@ pub fn decide(
     }
     match (found, ingress.domain) {
         (Some(found), _) => established(tables, head, found, now),
-        (None, Domain::Inside) => outbound(tables, head, now),
-        (None, Domain::Outside) => inbound(tables, head, now),
+        (None, Domain::Inside) => admit::outbound(tables, head, now),
+        (None, Domain::Outside) => admit::inbound(tables, head, now),
         (None, Domain::None) => routed(tables, head),
+    }
+}
+
+/// Decides about a packet that turned around, or that the box makes itself, as one from outside.
+pub fn decide_inbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
+    match lookup::find_now(&tables.shard, &tables.policy, head, Direction::Inbound) {
+        Some(found) => established(tables, head, found, now),
+        None => admit::inbound(tables, head, now),
     }
 }
 
 /// Whether an access list permits a packet, and counts the entry that decides. No list permits everything; a
 /// list that does not exist is no list.
-fn permits(
+pub fn permits(
     policy: &Policy,
     counters: &Counters,
     acl: Option<AclIndex>,
@@ -72,38 +83,80 @@ fn permits(
 
 /// A packet of a session: the fast path, and the end of the slow one.
 #[inline]
-fn established(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> Result<Decision, Refused> {
+pub fn established(
+    tables: &mut Tables,
+    head: &Head,
+    found: SessionRef,
+    now: u32,
+) -> Result<Decision, Refused> {
     let Tables { policy, fib, neighbours, shard, counters } = tables;
     let session = shard.session_mut(found.index).ok_or(DropReason::NoMapping)?;
     let mut plan = Plan::translated(head, session, found.direction);
-    let (cached, vrf) = match found.direction {
-        Direction::Outbound => (session.hop_out, session.outside_vrf),
-        Direction::Inbound => (session.hop_in, session.inside_vrf),
+    // Routing looks at what the inside sees: outbound packets are routed before, inbound ones after.
+    let (cached, dst) = match found.direction {
+        Direction::Outbound if session.flags.has(Flags::HAIRPIN) => {
+            return turn_around(head, plan, session.outside_vrf);
+        }
+        // Its packets go everywhere.
+        Direction::Outbound if session.flags.has(Flags::ANY_PEER) => (CachedHop::UNKNOWN, head.dst),
+        Direction::Outbound => (session.hop_out, head.dst),
+        Direction::Inbound => (session.hop_in, plan.dst.addr),
     };
-    let (next_hop, hop) = lookup::hop(fib, neighbours, cached, vrf, plan.dst.addr)?;
+    let (next_hop, hop) = match lookup::cached_hop(fib, neighbours, cached) {
+        Some(next_hop) => (next_hop, cached),
+        None => match lookup::destination(fib, session.inside_vrf, dst)? {
+            Destination::Beyond(next_hop) => (next_hop, lookup::resolve(fib, neighbours, next_hop)),
+            Destination::Nat if found.direction == Direction::Outbound => {
+                return turn_around(head, plan, session.outside_vrf);
+            }
+            Destination::Local(_) if found.direction == Direction::Outbound => {
+                return if head.transport == Transport::IcmpQuery {
+                    local(head)
+                } else {
+                    turn_around(head, plan, session.outside_vrf)
+                };
+            }
+            Destination::Nat | Destination::Local(_) => return Err(DropReason::NoLocalService.into()),
+        },
+    };
     leave_by(&mut plan, next_hop, hop);
     check_egress(policy, counters, head, &mut plan)?;
     match found.direction {
         Direction::Outbound => session.hop_out = hop,
         Direction::Inbound => session.hop_in = hop,
     }
-    // Errors neither refresh nor end what they are about (RFC 5508 REQ-6).
-    if !matches!(head.transport, Transport::IcmpError { .. }) {
-        session.used_ms = now;
-        if session.protocol == TCP {
-            let class_before = session.class;
-            session.tcp.note(found.direction, head.tcp_flags);
-            session.class = session.tcp.class();
-            if session.class != class_before {
-                let deadline = deadline_ms(policy, session);
-                shard.rearm(found.index, deadline, now);
-            }
-        }
-    }
+    refresh(tables, head, found, now);
     Ok(Decision::Forward(plan))
 }
 
-fn leave_by(plan: &mut Plan, next_hop: NextHop, hop: CachedHop) {
+/// Notes that a session was used. Errors neither refresh nor end what they are about (RFC 5508 REQ-6).
+#[inline]
+fn refresh(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) {
+    if matches!(head.transport, Transport::IcmpError { .. }) {
+        return;
+    }
+    let Some(session) = tables.shard.session_mut(found.index) else { return };
+    session.used_ms = now;
+    if session.protocol == TCP {
+        let class_before = session.class;
+        session.tcp.note(found.direction, head.tcp_flags);
+        session.class = session.tcp.class();
+        if session.class != class_before {
+            let deadline = deadline_ms(&tables.policy, session);
+            tables.shard.rearm(found.index, deadline, now);
+        }
+    }
+}
+
+fn turn_around(head: &Head, mut plan: Plan, vrf: Vrf) -> Result<Decision, Refused> {
+    if head.ttl <= 1 {
+        return Err(DropReason::TtlExceeded.into());
+    }
+    plan.keeps_ttl = true;
+    Ok(Decision::TurnAround(plan, vrf))
+}
+
+pub(crate) fn leave_by(plan: &mut Plan, next_hop: NextHop, hop: CachedHop) {
     (plan.egress, plan.next_hop, plan.neighbour) = (next_hop.interface, next_hop.addr, hop.neighbour);
 }
 
@@ -124,8 +177,8 @@ fn check_egress(policy: &Policy, counters: &Counters, head: &Head, plan: &mut Pl
     }
     if head.transport == Transport::Tcp && head.tcp_flags & tcp_flags::SYN != 0 {
         let ingress = &policy.interfaces[usize::from(head.interface)];
-        plan.mss_max =
-            [ingress.mss_max, egress.mss_max].into_iter().filter(|&mss| mss != 0).min().unwrap_or(0);
+        let limits = [ingress.mss_max, egress.mss_max].into_iter().filter(|&mss| mss != 0);
+        plan.mss_max = limits.min().unwrap_or(0);
     }
     let (src, dst) = (plan.src, plan.dst);
     let key = || AclKey { src, dst, ..head.acl_key() };
@@ -135,168 +188,17 @@ fn check_egress(policy: &Policy, counters: &Counters, head: &Head, plan: &mut Pl
     }
 }
 
-/// A packet from inside without a session.
-fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
-    let next_hop = match lookup::destination(&tables.fib, head.tuple.vrf, head.dst)? {
-        Destination::Local(_) => return local(head),
-        Destination::Beyond(next_hop) => next_hop,
-    };
-    let policy = &tables.policy;
-    let egress = policy.interfaces.get(usize::from(next_hop.interface)).ok_or(DropReason::NoRoute)?;
-    if egress.domain != Domain::Outside {
-        return routed_to(tables, head, next_hop);
-    }
-    let Some(chosen) = choose_global(tables, head, now)? else { return routed_to(tables, head, next_hop) };
-    let (local, peer) = (head.tuple.src, head.tuple.dst);
-    // Both sides of an ICMP query show its identifier.
-    let peer_port = if head.tuple.protocol == ICMP { chosen.end.port } else { peer.port };
-    let session = Session {
-        inside_local: local,
-        inside_global: chosen.end,
-        outside_local: peer,
-        outside_global: Endpoint::new(peer.addr, peer_port),
-        ..blank_session(head, chosen.mapping, chosen.rule, peer.port, now)
-    };
-    begin(tables, head, session, Direction::Outbound, now)
-}
-
-/// What a rule makes of an inside endpoint.
-struct Chosen {
-    /// The endpoint on the other side.
-    end: Endpoint,
-    /// `NONE` beneath a static rule.
-    mapping: u32,
-    rule: RuleId,
-}
-
-/// The first rule for an inside source: statics first, then dynamic rules in order. None leaves it as it is.
-fn choose_global(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Chosen>, Refused> {
-    let Tables { policy, shard, counters, .. } = tables;
-    let protocol = head.tuple.protocol;
-    let by_static = policy.statics.global_of(protocol, Endpoint::new(head.src, head.tuple.src.port));
-    let by_list = || find_rule(policy, counters, head);
-    if let Some(refusal) = refusal_without_session(head) {
-        return if by_static.is_some() || by_list().is_some() { Err(refusal.into()) } else { Ok(None) };
-    }
-    if let Some((end, rule)) = by_static {
-        return Ok(Some(Chosen { end, mapping: NONE, rule: rule.id }));
-    }
-    let Some(rule) = by_list() else { return Ok(None) };
-    if head.tcp_flags & tcp_flags::RST != 0 {
-        return Err(DropReason::TcpNoSession.into());
-    }
-    if rule.overload && !matches!(protocol, TCP | UDP | ICMP) {
-        return Err(DropReason::ProtocolUntranslatable.into());
-    }
-    let source = Source { protocol, vrf: head.tuple.vrf, local: head.tuple.src };
-    let (mapping, end) = shard.map(policy, rule, source, now)?;
-    Ok(Some(Chosen { end, mapping, rule: rule.id }))
-}
-
-/// The inside endpoint that a global destination stands for: by a static rule, or by the mapping of a whole
-/// address.
-fn choose_local(tables: &Tables, head: &Head) -> Option<Chosen> {
-    let global = Endpoint::new(head.dst, head.tuple.dst.port);
-    if let Some((end, rule)) = tables.policy.statics.local_of(head.tuple.protocol, global) {
-        return Some(Chosen { end, mapping: NONE, rule: rule.id });
-    }
-    let (index, mapping) = tables.shard.host_of(head.dst)?;
-    Some(Chosen { end: Endpoint::new(mapping.local.addr, global.port), mapping: index, rule: mapping.rule })
-}
-
-/// Why a packet cannot be the first of a session: it does not show well enough which flow it belongs to.
-fn refusal_without_session(head: &Head) -> Option<DropReason> {
-    match head.transport {
-        Transport::IcmpError { .. } => Some(DropReason::IcmpUnmatched),
-        Transport::LaterFragment => Some(DropReason::FragmentUntranslatable),
-        _ => None,
-    }
-}
-
-fn find_rule<'a>(policy: &'a Policy, counters: &Counters, head: &Head) -> Option<&'a SourceRule> {
-    let key = head.acl_key();
-    let is_for =
-        |rule: &&SourceRule| rule.acl.is_some_and(|acl| permits(policy, counters, Some(acl), || key));
-    policy.rules.iter().find(is_for)
-}
-
-/// A packet from outside without a session: a static rule's, the box's own, or not for the NAT.
-fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
-    if let Some(chosen) = choose_local(tables, head) {
-        if let Some(refusal) = refusal_without_session(head) {
-            return Err(refusal.into());
-        }
-        let peer = head.tuple.src;
-        let session = Session {
-            inside_local: chosen.end,
-            inside_global: head.tuple.dst,
-            outside_local: peer,
-            outside_global: peer,
-            ..blank_session(head, chosen.mapping, chosen.rule, chosen.end.port, now)
-        };
-        return begin(tables, head, session, Direction::Inbound, now);
-    }
-    match lookup::destination(&tables.fib, head.tuple.vrf, head.dst) {
-        Ok(Destination::Local(_)) => local(head),
-        _ if tables.policy.is_global(head.dst) => {
-            Err(refusal_without_session(head).unwrap_or(DropReason::NoMapping).into())
-        }
-        Ok(Destination::Beyond(next_hop)) => routed_to(tables, head, next_hop),
-        Err(reason) => Err(reason.into()),
-    }
-}
-
-fn blank_session(head: &Head, mapping: u32, rule: RuleId, service_port: u16, now: u32) -> Session {
-    let vrf = head.tuple.vrf;
-    Session {
-        inside_local: head.tuple.src,
-        inside_global: head.tuple.src,
-        outside_local: head.tuple.dst,
-        outside_global: head.tuple.dst,
-        used_ms: now,
-        created_ms: now,
-        mapping,
-        hop_out: CachedHop::UNKNOWN,
-        hop_in: CachedHop::UNKNOWN,
-        ip_delta: Default::default(),
-        l4_delta: Default::default(),
-        inside_vrf: vrf,
-        outside_vrf: vrf,
-        rule,
-        protocol: head.tuple.protocol,
-        class: Session::class_of(head.tuple.protocol, service_port),
-        tcp: TcpSeen::default(),
-    }
-}
-
-/// Puts a new session into the table and treats its first packet as one of an established session. A first
-/// packet that then is refused takes its session with it.
-fn begin(
-    tables: &mut Tables,
-    head: &Head,
-    session: Session,
-    direction: Direction,
-    now: u32,
-) -> Result<Decision, Refused> {
-    let session = session.with_deltas();
-    let deadline = deadline_ms(&tables.policy, &session);
-    let index = tables.shard.insert(session, deadline, now)?;
-    let decision = established(tables, head, SessionRef { index, direction }, now);
-    if decision.is_err() {
-        tables.shard.remove(index);
-    }
-    decision
-}
-
 /// A packet that crosses no NAT boundary.
-fn routed(tables: &mut Tables, head: &Head) -> Result<Decision, Refused> {
+pub fn routed(tables: &mut Tables, head: &Head) -> Result<Decision, Refused> {
     match lookup::destination(&tables.fib, head.tuple.vrf, head.dst)? {
         Destination::Local(_) => local(head),
         Destination::Beyond(next_hop) => routed_to(tables, head, next_hop),
+        Destination::Nat => Err(DropReason::NoMapping.into()),
     }
 }
 
-fn routed_to(tables: &Tables, head: &Head, next_hop: NextHop) -> Result<Decision, Refused> {
+/// A packet that is routed as it is.
+pub fn routed_to(tables: &Tables, head: &Head, next_hop: NextHop) -> Result<Decision, Refused> {
     let mut plan = Plan::routed(head);
     leave_by(&mut plan, next_hop, lookup::resolve(&tables.fib, &tables.neighbours, next_hop));
     check_egress(&tables.policy, &tables.counters, head, &mut plan)?;
@@ -304,7 +206,7 @@ fn routed_to(tables: &Tables, head: &Head, next_hop: NextHop) -> Result<Decision
 }
 
 /// A packet to the box itself: it answers echo requests and runs no other service.
-fn local(head: &Head) -> Result<Decision, Refused> {
+pub fn local(head: &Head) -> Result<Decision, Refused> {
     match head.transport {
         Transport::IcmpQuery if head.icmp.0 == 8 && !head.is_fragment => Ok(Decision::Answer),
         Transport::Tcp | Transport::Udp => Err(DropReason::NoLocalService.into()),

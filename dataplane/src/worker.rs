@@ -8,18 +8,19 @@ use crossbeam::queue::ArrayQueue;
 use mem::Packet;
 
 use crate::counters::Counters;
-use crate::drops::{DropReason, Notice};
+use crate::drops::{Blame, DropReason, Notice};
 use crate::egress::{Egress, Sent};
 use crate::fib::{Fib, NextHop};
 use crate::fragment::Cutter;
 use crate::lookup::{self, Destination};
 use crate::message::{Event, Message, SessionRow, Usage, Walked};
 use crate::neighbour::Neighbours;
-use crate::parse::Head;
-use crate::path;
+use crate::parse::{Head, Parsed, parse_ipv4};
+use crate::path::{self, Arrival, PerPacket};
 use crate::plan::Plan;
 use crate::policy::{IdleClass, InterfaceIndex, Policy};
-use crate::port::{Burst, Port, Ports};
+use crate::port::{Port, Ports};
+use crate::reassembly::{Ready, Reassembly};
 use crate::reply::{self, NoticeBudget};
 use crate::state::mapping::Mapping;
 use crate::state::session::{CachedHop, Session};
@@ -30,6 +31,7 @@ use crate::steer::WorkerIndex;
 use crate::tables::Tables;
 use crate::translate::Refused;
 use crate::tuple::{Endpoint, Vrf};
+use crate::unsolicited::Unsolicited;
 
 /// Sessions that one burst may end, so that expiry never stalls traffic.
 const EXPIRIES_PER_ROUND: usize = 64;
@@ -53,9 +55,40 @@ pub struct WorkerSetup {
     /// Events to the control thread. Bounded; the worker never waits.
     pub events: Sender<Event>,
     /// Where each worker takes packets that others hand over.
-    pub handovers: Vec<Arc<ArrayQueue<Packet>>>,
+    pub handovers: Vec<Arc<ArrayQueue<HandedOver>>>,
     /// What it counts.
     pub counters: Arc<Counters>,
+}
+
+/// A packet on its way to the worker that owns it, with where it is to be read again.
+pub struct HandedOver {
+    packet: Packet,
+    interface: InterfaceIndex,
+    l3: u16,
+    /// The ports and the new identification of a fragment whose packet's first one was seen.
+    fragment: Option<(u16, u16, u16)>,
+}
+
+impl HandedOver {
+    /// A packet whose headers were read.
+    pub fn new(packet: Packet, head: &Head) -> HandedOver {
+        let ports = (head.tuple.src.port, head.tuple.dst.port);
+        let fragment = head.new_id.map(|id| (ports.0, ports.1, id));
+        HandedOver { packet, interface: head.interface, l3: head.l3, fragment }
+    }
+
+    /// Reads its headers again.
+    fn arrive(self, policy: &Policy) -> Arrival {
+        let vrf = policy.interfaces.get(usize::from(self.interface)).map_or(0, |interface| interface.vrf);
+        let parsed = parse_ipv4(self.packet.bytes(), usize::from(self.l3), self.interface, vrf);
+        let parsed = parsed.map(|mut head| {
+            if let Some((src, dst, id)) = self.fragment {
+                (head.tuple.src.port, head.tuple.dst.port, head.new_id) = (src, dst, Some(id));
+            }
+            Parsed::Ipv4(head)
+        });
+        Arrival { packet: self.packet, parsed, is_steered: true }
+    }
 }
 
 /// One worker.
@@ -68,7 +101,9 @@ pub struct Worker {
     pub(crate) counters: Arc<Counters>,
     inbox: Receiver<Message>,
     events: Sender<Event>,
-    handovers: Vec<Arc<ArrayQueue<Packet>>>,
+    handovers: Vec<Arc<ArrayQueue<HandedOver>>>,
+    reassembly: Reassembly,
+    unsolicited: Unsolicited,
     notices: NoticeBudget,
     sweep: Option<Sweep>,
 }
@@ -84,7 +119,7 @@ struct Sweep {
 impl Worker {
     /// A worker that forwards nothing until it is sent a policy.
     pub fn new(setup: WorkerSetup, now: u32) -> Worker {
-        let shard = Shard::new(setup.session_count_max, setup.secret, now);
+        let shard = Shard::new(setup.session_count_max, setup.secret, setup.index, setup.count, now);
         Worker {
             index: setup.index,
             count: setup.count,
@@ -101,6 +136,8 @@ impl Worker {
             inbox: setup.inbox,
             events: setup.events,
             handovers: setup.handovers,
+            reassembly: Reassembly::default(),
+            unsolicited: Unsolicited::default(),
             notices: NoticeBudget::new(now),
             sweep: None,
         }
@@ -120,14 +157,14 @@ impl Worker {
 
     fn take_over(&mut self, now: u32) -> usize {
         let Some(ring) = self.handovers.get(usize::from(self.index)) else { return 0 };
-        let mut packets = Burst::new();
-        while !packets.is_full()
-            && let Some(packet) = ring.pop()
+        let mut arrivals = PerPacket::new();
+        while !arrivals.is_full()
+            && let Some(handed_over) = ring.pop()
         {
-            packets.push(packet);
+            arrivals.push(handed_over.arrive(&self.tables.policy));
         }
-        self.counters.fates.taken_over.add(packets.len() as u64);
-        path::process(self, packets, now)
+        self.counters.fates.taken_over.add(arrivals.len() as u64);
+        path::process(self, arrivals, now)
     }
 
     fn between_bursts(&mut self, now: u32) {
@@ -136,7 +173,10 @@ impl Worker {
         }
         let expired = self.tables.shard.expire(&self.tables.policy, now, EXPIRIES_PER_ROUND);
         self.counters.nat.expired.add(expired as u64);
-        self.continue_sweep();
+        self.continue_sweep(now);
+        let counters = &self.counters;
+        self.reassembly.expire(now, |reason| counters.dropped(reason));
+        self.answer_syns(now);
         self.give_up_waiting(None, now);
         self.egress.flush(&mut self.ports);
         self.note_levels();
@@ -147,6 +187,7 @@ impl Worker {
             Message::Policy(policy) => {
                 let old = std::mem::replace(&mut self.tables.policy, policy);
                 let _ = self.events.try_send(Event::Retired(old));
+                self.tables.shard.start_policy(&self.tables.policy);
                 self.start_sweep(false, None);
             }
             Message::Fib(fib) => {
@@ -198,11 +239,11 @@ impl Worker {
         let nobody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
         SessionRow {
             protocol: mapping.protocol,
-            inside_local: mapping.local,
-            inside_global: mapping.global,
+            inside_local: mapping.own,
+            inside_global: mapping.seen,
             outside_local: nobody,
             outside_global: nobody,
-            vrf: mapping.vrf,
+            vrf: mapping.own_vrf,
             rule: mapping.rule,
             is_static: false,
             class: IdleClass::Other,
@@ -237,9 +278,9 @@ impl Worker {
         self.sweep = Some(Sweep { all: all || was_all, next: 0, ended: 0, reply });
     }
 
-    fn continue_sweep(&mut self) {
+    fn continue_sweep(&mut self, now: u32) {
         let Some(mut sweep) = self.sweep.take() else { return };
-        let (next, ended) = self.tables.shard.sweep(&self.tables.policy, sweep.all, sweep.next);
+        let (next, ended) = self.tables.shard.sweep(&self.tables.policy, sweep.all, sweep.next, now);
         sweep.ended += ended;
         match next {
             Some(next) => self.sweep = Some(Sweep { next, ..sweep }),
@@ -266,7 +307,8 @@ impl Worker {
         nat.sessions.set(sessions);
         nat.mappings.set(shard.mapping_count() as u64);
         nat.sessions_peak.set(nat.sessions_peak.value().max(sessions));
-        self.counters.fates.held.set(self.egress.held_count() as u64);
+        let held = self.egress.held_count() + self.reassembly.waiting_count();
+        self.counters.fates.held.set(held as u64);
     }
 
     /// Sends a frame that the control thread made.
@@ -349,7 +391,7 @@ impl Worker {
                     lookup::resolve(&self.tables.fib, &self.tables.neighbours, next_hop);
                 self.send(packet, l3, next_hop, neighbour, now)
             }
-            Ok(Destination::Local(_)) => Err(DropReason::NoLocalService),
+            Ok(Destination::Local(_) | Destination::Nat) => Err(DropReason::NoLocalService),
             Err(reason) => Err(reason),
         };
         if let Err(reason) = sent {
@@ -367,6 +409,16 @@ impl Worker {
         }
     }
 
+    /// What a sender is told. Policy may call a lack of resources a prohibition (RFC 5508 REQ-8).
+    fn notice_of(&self, reason: DropReason) -> Notice {
+        let is_prohibition =
+            reason.blame() == Blame::Capacity && self.tables.policy.behaviour.tells_prohibited;
+        match reason.notice() {
+            Notice::HostUnreachable if is_prohibition => Notice::AdministrativelyProhibited,
+            notice => notice,
+        }
+    }
+
     /// The ICMP error about `original`, from the address of `interface`; none when none is due.
     fn write_notice(
         &mut self,
@@ -375,7 +427,7 @@ impl Worker {
         original: &[u8],
         now: u32,
     ) -> Option<Packet> {
-        let notice = refused.reason.notice();
+        let notice = self.notice_of(refused.reason);
         let interface = self.tables.policy.interfaces.get(usize::from(interface))?;
         let &(from, _) = interface.addresses.first()?;
         let port = self.ports.get_mut(usize::from(interface.port))?;
@@ -386,8 +438,40 @@ impl Worker {
         reply::write_notice(&mut packet, notice, refused.mtu, from, original).then_some(packet)
     }
 
+    /// Sends the ICMP error about a packet that was translated already: it comes in like one from outside.
+    pub(crate) fn notify_from(&mut self, refused: Refused, original: &[u8], head: &Head, now: u32) {
+        if reply::may_notify(head)
+            && let Some(notice) = self.write_notice(refused, head.interface, original, now)
+        {
+            path::originate(self, notice, head.interface, now);
+        }
+    }
+
+    /// Takes a fragment to those of its packet; returns what may go on.
+    pub(crate) fn gather(&mut self, packet: Packet, head: Head, now: u32) -> Ready {
+        let counters = &self.counters;
+        let new_id = self.tables.shard.draw() as u16;
+        self.reassembly.gather(packet, head, new_id, now, |reason| counters.dropped(reason))
+    }
+
+    /// Keeps an unsolicited SYN, to be answered later.
+    pub(crate) fn keep_syn(&mut self, head: &Head, original: &[u8], now: u32) {
+        self.unsolicited.keep(head, original, now);
+    }
+
+    /// Answers unsolicited SYNs whose time has come, unless a session came to be meanwhile.
+    fn answer_syns(&mut self, now: u32) {
+        while let Some(kept) = self.unsolicited.next_due(now) {
+            let shard = &self.tables.shard;
+            if shard.find(kept.key, shard.prepare(kept.key)).is_none() {
+                let refused = Refused::from(DropReason::NoLocalService);
+                self.notify(refused, kept.interface, &kept.quote, now);
+            }
+        }
+    }
+
     /// Puts a packet into its owner's ring.
-    pub(crate) fn hand_over(&mut self, packet: Packet, owner: WorkerIndex) -> Result<(), DropReason> {
+    pub(crate) fn hand_over(&mut self, packet: HandedOver, owner: WorkerIndex) -> Result<(), DropReason> {
         let ring = self.handovers.get(usize::from(owner)).ok_or(DropReason::HandoverFull)?;
         ring.push(packet).map_err(|_| DropReason::HandoverFull)?;
         self.counters.fates.handed_over.add(1);

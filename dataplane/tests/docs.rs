@@ -104,14 +104,13 @@ fn expect_none(except: &str, words: &[&str]) {
 
 #[test]
 fn the_path_reads_no_clock_and_draws_no_random_number() {
-    expect_none("no exception", &["Instant::", "SystemTime", "rand::", "random(", "thread::sleep"], "no file");
+    expect_none("no exception", &["Instant::", "SystemTime", "rand::", "random(", "thread::sleep"]);
 }
 
 /// Workers claim groups of global ports from each other in `steer.rs`, when they take the first port of one.
 #[test]
 fn the_path_has_no_locks_and_no_read_modify_write() {
-    expect_none("steer.rs", &["Mutex", "RwLock", ".fetch_", "compare_exchange", ".swap("];
-    expect_none("dataplane/src", &words, "src/steer.rs");
+    expect_none("steer.rs", &["Mutex", "RwLock", ".fetch_", "compare_exchange", ".swap("]);
 }
 
 #[test]

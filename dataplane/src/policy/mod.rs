@@ -5,16 +5,23 @@
 //! the line they come from stays, so that sessions can hold them.
 
 mod acl;
+mod behaviour;
+mod limits;
 mod pool;
+mod rules;
 mod statics;
 mod timeouts;
 
 use std::net::Ipv4Addr;
 
-use crate::tuple::Vrf;
+use crate::steer::Ownership;
+use crate::tuple::{Endpoint, Vrf};
 
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
-pub use pool::Pool;
+pub use behaviour::{Behaviour, Blocks, Deterministic, Filtering, Mode, Pairing, PortChoice};
+pub use limits::{Limit, LimitScope, Limits};
+pub use pool::{Pool, PoolKind};
+pub use rules::{Clause, DestinationRule, OutsideRule, Selector, SourceRule};
 pub use statics::{StaticRule, Statics};
 pub use timeouts::{IdleClass, Timeouts};
 
@@ -45,6 +52,21 @@ pub struct Policy {
     pub rules: Vec<SourceRule>,
     /// Static rules of `ip nat inside source static`.
     pub statics: Statics,
+    /// Dynamic rules of `ip nat outside source`.
+    pub outside_rules: Vec<OutsideRule>,
+    /// Static rules of `ip nat outside source static`: local is the outside local address, global the outside
+    /// global one.
+    pub outside_statics: Statics,
+    /// Rules of `ip nat inside destination`.
+    pub destination_rules: Vec<DestinationRule>,
+    /// How mappings, filters and ports behave.
+    pub behaviour: Behaviour,
+    /// How much anyone may have.
+    pub limits: Limits,
+    /// Which worker owns which global ports.
+    pub ownership: Ownership,
+    /// Inside addresses that all belong to the first worker: first and last of each range.
+    pub pinned: Vec<(Ipv4Addr, Ipv4Addr)>,
     /// Idle times after which sessions end.
     pub timeouts: Timeouts,
 }
@@ -129,34 +151,67 @@ pub struct Interface {
     pub acl_out: Option<AclIndex>,
 }
 
-/// A dynamic rule: who is translated, and from what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceRule {
-    /// The rule's number.
-    pub id: RuleId,
-    /// Inside local sources it applies to; none when the list does not exist, which matches nothing.
-    pub acl: Option<AclIndex>,
-    /// Index into [`Policy::pools`].
-    pub pool: u16,
-    /// Share addresses by port (PAT); otherwise one global address per inside host.
-    pub overload: bool,
-}
-
 impl Policy {
-    /// Whether packets to this address belong to the NAT: it is in a pool or a static's global side.
+    /// Whether packets to this address, arriving from outside, belong to the NAT: it is in a pool of inside
+    /// global addresses or a static's global side.
     pub fn is_global(&self, addr: Ipv4Addr) -> bool {
-        self.pools.iter().any(|pool| pool.contains(addr)) || self.statics.is_global(addr)
+        self.rules.iter().any(|rule| self.pool_holds(rule.pool, addr)) || self.statics.is_global(addr)
+    }
+
+    /// Whether a list permits packets from an inside host, as far as its address goes.
+    pub fn permits_host(&self, acl: AclIndex, host: Ipv4Addr) -> bool {
+        let key = AclKey {
+            src: Endpoint::new(host, 0),
+            dst: Endpoint::new(Ipv4Addr::UNSPECIFIED, 0),
+            protocol: 0,
+            tcp_flags: 0,
+            icmp: (0, 0),
+            later_fragment: false,
+            dscp: 0,
+        };
+        let acl = self.acls.get(usize::from(acl));
+        acl.and_then(|acl| acl.decide(&key)).is_some_and(|entry| entry.permit)
+    }
+
+    /// The group limits that sessions of an inside host count towards, a bit each.
+    pub fn limit_groups_of(&self, vrf: Vrf, host: Ipv4Addr) -> u16 {
+        let counts = |scope: LimitScope| match scope {
+            LimitScope::All => true,
+            LimitScope::Vrf(of) => of == vrf,
+            LimitScope::List(acl) => self.permits_host(acl, host),
+        };
+        let groups = self.limits.groups.iter().enumerate();
+        groups.filter(|(_, limit)| counts(limit.scope)).fold(0, |bits, (number, _)| bits | 1 << number)
+    }
+
+    /// Whether an inside address belongs to the first worker whatever its hash.
+    pub fn is_pinned(&self, addr: Ipv4Addr) -> bool {
+        self.pinned.iter().any(|&(first, last)| (first..=last).contains(&addr))
+    }
+
+    /// The interface a hairpinned packet seems to arrive on: the first outside one of a VRF.
+    pub fn outside_interface(&self, vrf: Vrf) -> Option<InterfaceIndex> {
+        let is_outside = |interface: &Interface| interface.domain == Domain::Outside && interface.vrf == vrf;
+        self.interfaces.iter().position(is_outside).map(|index| index as InterfaceIndex)
+    }
+
+    /// Whether a pool holds an address.
+    pub fn pool_holds(&self, pool: u16, addr: Ipv4Addr) -> bool {
+        self.pools.get(usize::from(pool)).is_some_and(|pool| pool.contains(addr))
     }
 
     /// Whether sessions that a rule gave this global address may stay: the rule still exists, and hands the
     /// address out.
     pub fn keeps(&self, rule: RuleId, global: Ipv4Addr) -> bool {
-        let of_rule = |dynamic: &&SourceRule| dynamic.id == rule;
-        match self.rules.iter().find(of_rule) {
-            Some(dynamic) => {
-                self.pools.get(usize::from(dynamic.pool)).is_some_and(|pool| pool.contains(global))
-            }
-            None => self.statics.rules().iter().any(|fixed| fixed.id == rule && fixed.is_global(global)),
+        if let Some(dynamic) = self.rules.iter().find(|dynamic| dynamic.id == rule) {
+            return self.pool_holds(dynamic.pool, global);
         }
+        self.destination_rules.iter().any(|destination| destination.id == rule)
+            || self.statics.rules().iter().any(|fixed| fixed.id == rule && fixed.is_global(global))
+    }
+
+    /// Whether a mapping of an outside host may stay.
+    pub fn keeps_outside(&self, rule: RuleId, local: Ipv4Addr) -> bool {
+        self.outside_rules.iter().any(|outside| outside.id == rule && self.pool_holds(outside.pool, local))
     }
 }

@@ -2,11 +2,27 @@
 
 use std::net::Ipv4Addr;
 
-/// Global addresses that dynamic rules hand out.
+/// How a pool chooses an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PoolKind {
+    /// Any free address.
+    #[default]
+    Generic,
+    /// The address whose host part equals the inside host's, under a mask of this length.
+    MatchHost(u8),
+    /// The addresses in turn.
+    Rotary,
+    /// The address of an interface.
+    Interface,
+}
+
+/// Addresses that dynamic rules hand out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pool {
     /// The pool's name, or the interface's.
     pub name: String,
+    /// How an address is chosen.
+    pub kind: PoolKind,
     /// First and last address of each range, in order, without network and broadcast addresses.
     pub ranges: Vec<(Ipv4Addr, Ipv4Addr)>,
 }
@@ -29,6 +45,14 @@ impl Pool {
         None
     }
 
+    /// The address whose host part equals that of `host`, under a mask of `prefix_len` bits.
+    pub fn match_host(&self, host: Ipv4Addr, prefix_len: u8) -> Option<Ipv4Addr> {
+        let mask = u32::MAX.checked_shl(32 - u32::from(prefix_len)).unwrap_or(0);
+        let (first, _) = self.ranges.first()?;
+        let addr = Ipv4Addr::from_bits(first.to_bits() & mask | host.to_bits() & !mask);
+        self.contains(addr).then_some(addr)
+    }
+
     /// Whether it holds this address.
     pub fn contains(&self, addr: Ipv4Addr) -> bool {
         self.ranges.iter().any(|&(first, last)| (first..=last).contains(&addr))
@@ -42,7 +66,7 @@ mod tests {
     #[test]
     fn a_pool_counts_through_its_ranges() {
         let range = |a, b| (Ipv4Addr::new(192, 0, 2, a), Ipv4Addr::new(192, 0, 2, b));
-        let pool = Pool { name: "P".into(), ranges: vec![range(1, 3), range(9, 9)] };
+        let pool = Pool { name: "P".into(), kind: PoolKind::Generic, ranges: vec![range(1, 3), range(9, 9)] };
         assert_eq!(pool.address_count(), 4);
         assert_eq!(pool.address_at(3), Some(Ipv4Addr::new(192, 0, 2, 9)));
         assert_eq!(pool.address_at(4), None);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use super::RuleId;
-use crate::tuple::{Endpoint, Protocol, TCP, UDP};
+use crate::tuple::{Endpoint, Protocol, Vrf};
 
 /// A static rule: a local endpoint and the global one it always has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub struct StaticRule {
     pub global: Endpoint,
     /// Prefix length: 32 but for a network static.
     pub prefix_len: u8,
+    /// VRF of the inside.
+    pub inside_vrf: Vrf,
+    /// VRF of the outside.
+    pub outside_vrf: Vrf,
 }
 
 impl StaticRule {
@@ -37,8 +41,8 @@ pub struct Statics {
     prefix_lens: Vec<u8>,
 }
 
-/// Protocol (0 for all), network prefix and its length, port (0 for all).
-type StaticKey = (Protocol, u32, u8, u16);
+/// VRF, protocol (0 for all), network prefix and its length, port (0 for all).
+type StaticKey = (Vrf, Protocol, u32, u8, u16);
 
 fn masked(addr: Ipv4Addr, prefix_len: u8) -> u32 {
     addr.to_bits() & u32::MAX.checked_shl(32 - u32::from(prefix_len)).unwrap_or(0)
@@ -55,11 +59,12 @@ impl Statics {
     pub fn new(rules: Vec<StaticRule>) -> Statics {
         let mut statics = Statics::default();
         for (index, rule) in rules.iter().enumerate() {
-            let key = |end: Endpoint| {
-                (rule.protocol.unwrap_or(0), masked(end.addr, rule.prefix_len), rule.prefix_len, end.port)
+            let key = |vrf: Vrf, end: Endpoint| {
+                let prefix = masked(end.addr, rule.prefix_len);
+                (vrf, rule.protocol.unwrap_or(0), prefix, rule.prefix_len, end.port)
             };
-            statics.by_local.entry(key(rule.local)).or_insert(index as u32);
-            statics.by_global.entry(key(rule.global)).or_insert(index as u32);
+            statics.by_local.entry(key(rule.inside_vrf, rule.local)).or_insert(index as u32);
+            statics.by_global.entry(key(rule.outside_vrf, rule.global)).or_insert(index as u32);
             if !statics.prefix_lens.contains(&rule.prefix_len) {
                 statics.prefix_lens.push(rule.prefix_len);
             }
@@ -80,14 +85,24 @@ impl Statics {
     }
 
     /// The global endpoint of a local one, and the rule that says so.
-    pub fn global_of(&self, protocol: Protocol, local: Endpoint) -> Option<(Endpoint, &StaticRule)> {
-        let rule = self.find(&self.by_local, protocol, local)?;
+    pub fn global_of(
+        &self,
+        vrf: Vrf,
+        protocol: Protocol,
+        local: Endpoint,
+    ) -> Option<(Endpoint, &StaticRule)> {
+        let rule = self.find(&self.by_local, vrf, protocol, local)?;
         Some((Self::across(rule, local, rule.global), rule))
     }
 
     /// The local endpoint of a global one, and the rule that says so.
-    pub fn local_of(&self, protocol: Protocol, global: Endpoint) -> Option<(Endpoint, &StaticRule)> {
-        let rule = self.find(&self.by_global, protocol, global)?;
+    pub fn local_of(
+        &self,
+        vrf: Vrf,
+        protocol: Protocol,
+        global: Endpoint,
+    ) -> Option<(Endpoint, &StaticRule)> {
+        let rule = self.find(&self.by_global, vrf, protocol, global)?;
         Some((Self::across(rule, global, rule.local), rule))
     }
 
@@ -100,18 +115,16 @@ impl Statics {
     fn find(
         &self,
         table: &HashMap<StaticKey, u32>,
+        vrf: Vrf,
         protocol: Protocol,
         end: Endpoint,
     ) -> Option<&StaticRule> {
         if table.is_empty() {
             return None;
         }
-        let by_port = (protocol == TCP || protocol == UDP)
-            .then(|| table.get(&(protocol, end.addr.to_bits(), 32, end.port)))
-            .flatten();
-        let index = by_port.or_else(|| {
-            self.prefix_lens.iter().find_map(|&len| table.get(&(0, masked(end.addr, len), len, 0)))
-        })?;
+        let by_port = || table.get(&(vrf, protocol, end.addr.to_bits(), 32, end.port));
+        let by_prefix = |&len: &u8| table.get(&(vrf, 0, masked(end.addr, len), len, 0));
+        let index = by_port().or_else(|| self.prefix_lens.iter().find_map(by_prefix))?;
         self.rules.get(*index as usize)
     }
 }
@@ -119,6 +132,7 @@ impl Statics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tuple::{TCP, UDP};
 
     fn static_rule(
         id: RuleId,
@@ -127,7 +141,7 @@ mod tests {
         global: Endpoint,
         len: u8,
     ) -> StaticRule {
-        StaticRule { id, protocol, local, global, prefix_len: len }
+        StaticRule { id, protocol, local, global, prefix_len: len, inside_vrf: 0, outside_vrf: 0 }
     }
 
     fn end(last: u8, port: u16) -> Endpoint {
@@ -145,11 +159,11 @@ mod tests {
             static_rule(2, None, end(5, 0), global(77, 0), 32),
             static_rule(3, Some(TCP), end(5, 80), global(1, 8080), 32),
         ]);
-        let of = |protocol, local| statics.global_of(protocol, local).map(|(g, rule)| (g, rule.id));
+        let of = |protocol, local| statics.global_of(0, protocol, local).map(|(g, rule)| (g, rule.id));
         assert_eq!(of(TCP, end(5, 80)), Some((global(1, 8080), 3)));
         assert_eq!(of(UDP, end(5, 80)), Some((global(77, 80), 2)));
         assert_eq!(of(TCP, end(9, 80)), Some((global(9, 80), 1)));
-        assert_eq!(statics.local_of(TCP, global(1, 8080)).map(|(l, _)| l), Some(end(5, 80)));
-        assert_eq!(statics.local_of(TCP, global(77, 22)).map(|(l, _)| l), Some(end(5, 22)));
+        assert_eq!(statics.local_of(0, TCP, global(1, 8080)).map(|(l, _)| l), Some(end(5, 80)));
+        assert_eq!(statics.local_of(0, TCP, global(77, 22)).map(|(l, _)| l), Some(end(5, 22)));
     }
 }

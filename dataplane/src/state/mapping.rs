@@ -7,28 +7,45 @@ use crate::tuple::{Endpoint, Protocol, Vrf};
 pub const ANY_PROTOCOL: Protocol = 0;
 
 /// A dynamic mapping. One of a port lives as long as sessions beneath it; one of a whole address has an idle
-/// time of its own besides, so that a host keeps its global address between sessions.
+/// time of its own besides, so that a host keeps its address between sessions.
 #[derive(Clone, Debug)]
 pub struct Mapping {
-    /// The inside endpoint as it knows itself; port 0 for a whole address.
-    pub local: Endpoint,
-    /// The inside endpoint as the outside sees it, taken in the address's port table; port 0 for a whole address.
-    pub global: Endpoint,
+    /// The endpoint in its own realm, and the one it has in the other: inside local and inside global, or for
+    /// an outside host outside global and outside local. Port 0 for a whole address.
+    pub own: Endpoint,
+    /// The endpoint it has in the other realm; taken in the address's port table.
+    pub seen: Endpoint,
     /// Sessions beneath it.
     pub session_count: u32,
-    /// Its subscriber.
+    /// Its subscriber; `NONE` for an outside host.
     pub subscriber: u32,
     /// When it was made, in milliseconds.
     pub created_ms: u32,
     /// When the last session was made, in milliseconds.
     pub used_ms: u32,
-    /// VRF of the inside.
-    pub vrf: Vrf,
+    /// VRF of its own realm.
+    pub own_vrf: Vrf,
+    /// VRF of the other realm.
+    pub seen_vrf: Vrf,
     /// The rule that made it.
     pub rule: RuleId,
     /// The IP protocol, or `ANY_PROTOCOL` for a whole address.
     pub protocol: Protocol,
+    /// Whose endpoint it is.
+    pub side: Side,
 }
+
+/// Whose endpoint a mapping maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// An inside host's, by `ip nat inside source`.
+    Inside,
+    /// An outside host's, by `ip nat outside source`.
+    Outside,
+}
+
+/// What a mapping is found by, in two words.
+pub type MappingKey = [u64; 2];
 
 impl Mapping {
     /// Whether it maps a whole address rather than a port.
@@ -36,14 +53,23 @@ impl Mapping {
         self.protocol == ANY_PROTOCOL
     }
 
-    /// What a mapping is found by from the inside, in two words.
-    pub fn local_key(protocol: Protocol, vrf: Vrf, local: Endpoint) -> [u64; 2] {
-        [local.bits(), u64::from(protocol) | u64::from(vrf) << 8]
+    /// The key by the endpoint in its own realm.
+    pub fn own_key(side: Side, protocol: Protocol, vrf: Vrf, own: Endpoint) -> MappingKey {
+        let side = u64::from(side == Side::Outside);
+        [own.bits(), u64::from(protocol) | u64::from(vrf) << 8 | side << 32]
     }
 
-    /// What a mapping is found by from the outside, in two words.
-    pub fn global_key(protocol: Protocol, global: Endpoint) -> [u64; 2] {
-        const OUTSIDE: u64 = 1 << 32;
-        [global.bits(), u64::from(protocol) | OUTSIDE]
+    /// The key by the endpoint it has in the other realm.
+    pub fn seen_key(side: Side, protocol: Protocol, vrf: Vrf, seen: Endpoint) -> MappingKey {
+        let [end, rest] = Mapping::own_key(side, protocol, vrf, seen);
+        [end, rest | 1 << 33]
+    }
+
+    /// Both keys of this mapping.
+    pub fn keys(&self) -> [MappingKey; 2] {
+        [
+            Mapping::own_key(self.side, self.protocol, self.own_vrf, self.own),
+            Mapping::seen_key(self.side, self.protocol, self.seen_vrf, self.seen),
+        ]
     }
 }

@@ -1,8 +1,12 @@
 //! What a worker remembers: tables of fixed size, addressed by index, written by their worker alone.
 
+pub mod allocate;
+mod check;
 pub mod index;
+mod lifetime;
 pub mod mapping;
 pub mod ports;
+pub mod random;
 pub mod session;
 pub mod shard;
 pub mod slots;

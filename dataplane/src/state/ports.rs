@@ -1,19 +1,46 @@
 //! The ports of one global address: which are in use.
 
+use crate::steer::PORTS_PER_GROUP;
 use crate::tuple::{ICMP, Protocol, TCP, UDP};
 
 const WORDS: usize = 65_536 / 64;
 const EVEN: u64 = 0x5555_5555_5555_5555;
+/// Ports tried at random before the rest are looked at in order.
+const RANDOM_TRIES: u32 = 8;
+
+// A group of ports that changes owner together is one word of the bitmaps.
+const _: () = assert!(PORTS_PER_GROUP == 64);
 
 /// The use of one address: bitmaps of its ports, for TCP, UDP, and ICMP identifiers, or the whole of it.
 pub struct AddressPorts {
     maps: [PortMap; 3],
     is_whole: bool,
+    /// Subscribers paired with it.
+    pub subscriber_count: u32,
+    /// Sets of ports in use, by number (`ip nat settings pap bpa`).
+    sets: Vec<u64>,
 }
 
 struct PortMap {
     words: Box<[u64; WORDS]>,
     used: u32,
+}
+
+/// What port is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The inside port.
+    pub inside: u16,
+    /// First and last port that may be given.
+    pub range: (u16, u16),
+    /// Take the inside port where it is free.
+    pub preserve: bool,
+    /// Keep the inside port's parity where possible.
+    pub parity: bool,
+    /// A random number, to start from where the port is not preserved.
+    pub random: u64,
 }
 
 /// The ports an inside port may be given: low ports stay low and high ports high, as in IOS. Identifiers of
@@ -29,7 +56,7 @@ pub fn class_of(protocol: Protocol, port: u16) -> (u16, u16) {
 impl Default for AddressPorts {
     fn default() -> AddressPorts {
         let maps = std::array::from_fn(|_| PortMap { words: Box::new([0; WORDS]), used: 0 });
-        AddressPorts { maps, is_whole: false }
+        AddressPorts { maps, is_whole: false, subscriber_count: 0, sets: Vec::new() }
     }
 }
 
@@ -66,56 +93,161 @@ impl AddressPorts {
         self.is_whole = false;
     }
 
-    /// Takes a port for an inside port: the same one where it is free, else the next free one of its class and
-    /// parity, else the next of its class. Ports for which `is_reserved` holds are passed over.
-    pub fn take(
-        &mut self,
-        protocol: Protocol,
-        wanted: u16,
-        is_reserved: impl Fn(u16) -> bool,
-    ) -> Option<u16> {
-        if self.is_whole {
+    /// Takes a port: the inside one, one at random, or the next free one, first of its parity, then of any, as
+    /// the wish says. Ports that `may_take` refuses are passed over; it is asked about free ports only.
+    pub fn take(&mut self, wish: &Wish, mut may_take: impl FnMut(u16) -> bool) -> Option<u16> {
+        if self.is_whole || wish.range.0 > wish.range.1 {
             return None;
         }
-        let map = &mut self.maps[Self::map_of(protocol)?];
-        let class = class_of(protocol, wanted);
-        let start = wanted.clamp(class.0, class.1);
-        let parity = if wanted & 1 == 0 { EVEN } else { !EVEN };
-        let port = map
-            .next_free(start, class, parity, &is_reserved)
-            .or_else(|| map.next_free(start, class, !parity, &is_reserved))?;
-        map.words[usize::from(port) / 64] |= 1 << (port % 64);
-        map.used += 1;
+        let map = &mut self.maps[Self::map_of(wish.protocol)?];
+        let port = map.choose(wish, &mut may_take)?;
+        map.set(port);
         Some(port)
     }
 
-    /// Gives a port back.
-    pub fn release(&mut self, protocol: Protocol, port: u16) {
-        let Some(map) = Self::map_of(protocol) else { return };
-        let map = &mut self.maps[map];
-        let bit = 1 << (port % 64);
-        debug_assert!(map.words[usize::from(port) / 64] & bit != 0, "port {port} released twice");
-        map.words[usize::from(port) / 64] &= !bit;
-        map.used -= 1;
+    /// Takes a port of a set: `first`, `first + step`, and so on, from a random one of `size` on.
+    pub fn take_of_set(
+        &mut self,
+        wish: &Wish,
+        set: &PortSet,
+        mut may_take: impl FnMut(u16) -> bool,
+    ) -> Option<u16> {
+        let map = &mut self.maps[Self::map_of(wish.protocol)?];
+        let start = (wish.random % u64::from(set.size)) as u16;
+        let ports = (0..set.size).map(|k| set.port((start + k) % set.size));
+        let same_parity = |port: &u16| !wish.parity || port & 1 == wish.inside & 1;
+        let port = ports.filter(same_parity).find(|&port| !map.is_set(port) && may_take(port))?;
+        map.set(port);
+        Some(port)
+    }
+
+    /// Takes a whole set of ports, the first free one, or none where all are taken or partly in use.
+    pub fn take_set(
+        &mut self,
+        size: u16,
+        step: u16,
+        mut may_take: impl FnMut(u16) -> bool,
+    ) -> Option<PortSet> {
+        let chunk = u32::from(size) * u32::from(step);
+        let count = 64_512 / chunk * u32::from(step);
+        self.sets.resize((count as usize).div_ceil(64), 0);
+        let number = (0..count).find(|&number| {
+            let set = PortSet::numbered(number, size, step);
+            self.sets[number as usize / 64] & 1 << (number % 64) == 0 && may_take(set.first)
+        })?;
+        self.sets[number as usize / 64] |= 1 << (number % 64);
+        Some(PortSet::numbered(number, size, step))
+    }
+
+    /// Gives a set of ports back.
+    pub fn release_set(&mut self, set: &PortSet) {
+        if let Some(word) = self.sets.get_mut(set.number as usize / 64) {
+            *word &= !(1 << (set.number % 64));
+        }
+    }
+
+    /// Gives a port back. Returns whether its group of ports has no other port in use.
+    pub fn release(&mut self, protocol: Protocol, port: u16) -> bool {
+        let Some(map) = Self::map_of(protocol) else { return false };
+        debug_assert!(self.maps[map].is_set(port), "port {port} released twice");
+        self.maps[map].clear(port);
+        self.maps.iter().all(|map| map.words[usize::from(port) / 64] == 0)
+    }
+}
+
+/// A set of ports that one subscriber has for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortSet {
+    /// Its number on its address.
+    pub number: u32,
+    /// First port.
+    pub first: u16,
+    /// Distance between ports.
+    pub step: u16,
+    /// How many ports.
+    pub size: u16,
+    /// Ports in use, of all protocols.
+    pub used: u32,
+}
+
+impl PortSet {
+    /// The set with this number. Sets of one chunk interleave; chunks follow each other from port 1024 on.
+    fn numbered(number: u32, size: u16, step: u16) -> PortSet {
+        let (chunk, phase) = (number / u32::from(step), number % u32::from(step));
+        let first = 1024 + chunk * u32::from(size) * u32::from(step) + phase;
+        PortSet { number, first: first as u16, step, size, used: 0 }
+    }
+
+    fn port(&self, k: u16) -> u16 {
+        self.first + k * self.step
+    }
+
+    /// Whether a port is of this set.
+    pub fn holds(&self, port: u16) -> bool {
+        port.checked_sub(self.first)
+            .is_some_and(|distance| distance % self.step == 0 && distance / self.step < self.size)
     }
 }
 
 impl PortMap {
-    /// The first free port of a parity from `start` upward in the class, round to just before it.
+    fn is_set(&self, port: u16) -> bool {
+        self.words[usize::from(port) / 64] & 1 << (port % 64) != 0
+    }
+
+    fn set(&mut self, port: u16) {
+        self.words[usize::from(port) / 64] |= 1 << (port % 64);
+        self.used += 1;
+    }
+
+    fn clear(&mut self, port: u16) {
+        self.words[usize::from(port) / 64] &= !(1 << (port % 64));
+        self.used -= 1;
+    }
+
+    fn choose(&self, wish: &Wish, may_take: &mut impl FnMut(u16) -> bool) -> Option<u16> {
+        let (low, high) = wish.range;
+        let mut is_good = |port: u16| !self.is_set(port) && may_take(port);
+        if wish.preserve && (low..=high).contains(&wish.inside) && is_good(wish.inside) {
+            return Some(wish.inside);
+        }
+        let span = u64::from(high - low) + 1;
+        let mut random = wish.random;
+        let mut start = wish.inside.clamp(low, high);
+        if !wish.preserve {
+            for _ in 0..RANDOM_TRIES {
+                start = low + ((u128::from(random) * u128::from(span)) >> 64) as u16;
+                if wish.parity {
+                    start = (start & !1 | wish.inside & 1).clamp(low, high);
+                }
+                if is_good(start) {
+                    return Some(start);
+                }
+                random = random.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1);
+            }
+        }
+        let parities = match (wish.parity, wish.inside & 1) {
+            (false, _) => [u64::MAX, 0],
+            (true, 0) => [EVEN, !EVEN],
+            (true, _) => [!EVEN, EVEN],
+        };
+        parities.into_iter().find_map(|parity| self.next_free(start, wish.range, parity, may_take))
+    }
+
+    /// The first free port of a parity from `start` upward in the range, round to just before it.
     fn next_free(
         &self,
         start: u16,
-        class: (u16, u16),
+        range: (u16, u16),
         parity: u64,
-        is_reserved: &impl Fn(u16) -> bool,
+        may_take: &mut impl FnMut(u16) -> bool,
     ) -> Option<u16> {
-        let (first_word, last_word) = (usize::from(class.0) / 64, usize::from(class.1) / 64);
+        let (first_word, last_word) = (usize::from(range.0) / 64, usize::from(range.1) / 64);
         let count = last_word - first_word + 1;
         let offset = usize::from(start) / 64 - first_word;
         // The start's word comes twice: from the start upward first, what lies below it at the end.
         for step in 0..=count {
             let word = first_word + (offset + step) % count;
-            let mut free = !self.words[word] & parity & class_mask(word, class);
+            let mut free = !self.words[word] & parity & range_mask(word, range);
             let from_start = u64::MAX << (start % 64);
             match step {
                 0 => free &= from_start,
@@ -124,7 +256,7 @@ impl PortMap {
             }
             while free != 0 {
                 let port = (word * 64) as u16 + free.trailing_zeros() as u16;
-                if !is_reserved(port) {
+                if may_take(port) {
                     return Some(port);
                 }
                 free &= free - 1;
@@ -134,11 +266,11 @@ impl PortMap {
     }
 }
 
-/// The bits of a word that lie in the class: its ends need not fall on words.
-fn class_mask(word: usize, class: (u16, u16)) -> u64 {
+/// The bits of a word that lie in the range: its ends need not fall on words.
+fn range_mask(word: usize, range: (u16, u16)) -> u64 {
     let first = (word * 64) as u32;
-    let low = u32::from(class.0).saturating_sub(first).min(63);
-    let high = (u32::from(class.1) - first).min(63);
+    let low = u32::from(range.0).saturating_sub(first).min(63);
+    let high = (u32::from(range.1) - first).min(63);
     (u64::MAX << low) & (u64::MAX >> (63 - high))
 }
 
@@ -146,30 +278,82 @@ fn class_mask(word: usize, class: (u16, u16)) -> u64 {
 mod tests {
     use super::*;
 
+    fn preserving(protocol: Protocol, inside: u16) -> Wish {
+        Wish { protocol, inside, range: class_of(protocol, inside), preserve: true, parity: true, random: 0 }
+    }
+
     #[test]
     fn keeps_the_port_then_its_parity_then_its_class() {
         let mut ports = AddressPorts::default();
-        assert_eq!(ports.take(UDP, 5000, |_| false), Some(5000));
-        assert_eq!(ports.take(UDP, 5000, |_| false), Some(5002));
-        assert_eq!(ports.take(UDP, 5001, |_| false), Some(5001));
-        assert_eq!(ports.take(TCP, 5000, |_| false), Some(5000));
-        assert_eq!(ports.take(UDP, 123, |_| false), Some(513));
-        assert_eq!(ports.take(UDP, 80, |port| port < 600), Some(600));
-        ports.release(UDP, 5000);
-        assert_eq!(ports.take(UDP, 5000, |_| false), Some(5000));
+        let mut take =
+            |protocol, inside, low: u16| ports.take(&preserving(protocol, inside), |port| port >= low);
+        assert_eq!(take(UDP, 5000, 0), Some(5000));
+        assert_eq!(take(UDP, 5000, 0), Some(5002));
+        assert_eq!(take(UDP, 5001, 0), Some(5001));
+        assert_eq!(take(TCP, 5000, 0), Some(5000));
+        assert_eq!(take(UDP, 123, 0), Some(513));
+        assert_eq!(take(UDP, 80, 600), Some(600));
+        assert!(!ports.release(UDP, 5000), "5001 and 5002 are of its group");
+        assert_eq!(ports.take(&preserving(UDP, 5000), |_| true), Some(5000));
         assert_eq!((ports.used(UDP), ports.used(TCP)), (5, 1));
     }
 
     #[test]
-    fn every_port_of_a_class_is_used_before_the_first_refusal() {
-        for (wanted, count) in [(700, 512), (40_001, 64_512)] {
+    fn every_port_of_a_range_is_used_before_the_first_refusal() {
+        for preserve in [true, false] {
+            for (inside, count) in [(700, 512), (40_001, 64_512)] {
+                let mut ports = AddressPorts::default();
+                let mut random = 1u64;
+                let mut taken: Vec<u16> = std::iter::from_fn(|| {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    ports.take(&Wish { preserve, random, ..preserving(TCP, inside) }, |_| true)
+                })
+                .collect();
+                taken.sort_unstable();
+                taken.dedup();
+                assert_eq!(taken.len(), count);
+                let (low, high) = class_of(TCP, inside);
+                assert!(taken[0] >= low && *taken.last().unwrap() <= high);
+            }
+        }
+    }
+
+    /// RFC 6888 REQ-15: a thousand buckets of ports are hit evenly. 64 degrees of freedom, p below 0.001 at 112.3.
+    #[test]
+    fn random_ports_are_evenly_spread() {
+        let mut random = 0x2545_f491_4f6c_dd1du64;
+        println!("seed {random:#x}");
+        let mut buckets = [0u32; 64];
+        for _ in 0..64_000 {
             let mut ports = AddressPorts::default();
-            let mut taken: Vec<u16> = std::iter::from_fn(|| ports.take(TCP, wanted, |_| false)).collect();
-            taken.sort_unstable();
-            taken.dedup();
-            assert_eq!(taken.len(), count);
-            let (low, high) = class_of(TCP, wanted);
-            assert!(taken[0] >= low && *taken.last().unwrap() <= high);
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let wish = Wish { preserve: false, parity: false, random, ..preserving(UDP, 5000) };
+            let port = ports.take(&wish, |_| true).unwrap();
+            buckets[usize::from(port - 1024) * 64 / 64_512] += 1;
+        }
+        let chi: f64 = buckets.iter().map(|&n| (f64::from(n) - 1000.0).powi(2) / 1000.0).sum();
+        assert!(chi < 112.3, "chi square {chi}");
+    }
+
+    #[test]
+    fn sets_do_not_overlap_and_end_below_the_last_port() {
+        for (size, step) in [(512, 8), (64, 1), (1024, 16)] {
+            let mut ports = AddressPorts::default();
+            let sets: Vec<PortSet> = std::iter::from_fn(|| ports.take_set(size, step, |_| true)).collect();
+            let mut all: Vec<u32> = Vec::new();
+            for set in &sets {
+                all.extend((0..size).map(|k| u32::from(set.first) + u32::from(k) * u32::from(step)));
+                assert!(set.holds(set.port(size - 1)) && !set.holds(set.first.wrapping_sub(step)));
+            }
+            assert!(all.iter().all(|&port| (1024..65_536).contains(&port)));
+            let count = all.len();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!((all.len(), count), (count, sets.len() * usize::from(size)));
+            ports.release_set(&sets[1]);
+            assert_eq!(ports.take_set(size, step, |_| true).unwrap().number, sets[1].number);
         }
     }
 }

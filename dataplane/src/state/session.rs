@@ -1,5 +1,7 @@
 //! Sessions: one flow between one inside and one outside endpoint.
 
+use std::net::Ipv4Addr;
+
 use crate::checksum::Delta;
 use crate::parse::tcp_flags;
 use crate::policy::{IdleClass, RuleId};
@@ -66,7 +68,41 @@ pub struct Session {
     pub class: IdleClass,
     /// What was seen of a TCP connection.
     pub tcp: TcpSeen,
+    /// What is special about it.
+    pub flags: Flags,
+    /// The group limits it counts towards, a bit each.
+    pub limit_groups: u16,
+    /// The policy under which it was counted, by the low byte of its generation.
+    pub limit_epoch: u8,
 }
+
+/// What is special about a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// It serves every peer: its outside endpoints stand for nobody (CGN mode).
+    pub const ANY_PEER: Flags = Flags(1);
+    /// Its peer is an inside host too, addressed by a global address (RFC 4787 REQ-9).
+    pub const HAIRPIN: Flags = Flags(2);
+    /// It is counted among the peers that may send to its mapping (address-dependent filtering).
+    pub const CONTACT: Flags = Flags(4);
+
+    /// Whether a flag is set.
+    #[inline]
+    pub fn has(self, flag: Flags) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    /// Sets a flag where a condition holds.
+    #[must_use]
+    pub fn with(self, flag: Flags, condition: bool) -> Flags {
+        if condition { Flags(self.0 | flag.0) } else { self }
+    }
+}
+
+/// The endpoint that stands for every peer.
+pub const ANYONE: Endpoint = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
 
 const _: () = assert!(size_of::<Option<Session>>() == 64, "a session is one cache line");
 

@@ -5,53 +5,38 @@ use std::net::Ipv4Addr;
 use hashbrown::HashMap;
 
 use crate::drops::DropReason;
-use crate::policy::{IdleClass, Policy, RuleId, SourceRule, Timeouts};
+use crate::policy::{Filtering, IdleClass, OutsideRule, Policy, RuleId, SourceRule, Timeouts};
+use crate::state::allocate::{Allocator, Source};
 use crate::state::index::{Hash, Hasher, Index};
-use crate::state::mapping::{ANY_PROTOCOL, Mapping};
-use crate::state::ports::AddressPorts;
-use crate::state::session::{Direction, Session, SessionKey};
+use crate::state::mapping::{ANY_PROTOCOL, Mapping, MappingKey, Side};
+use crate::state::session::{Direction, Flags, Session, SessionKey};
 use crate::state::slots::{NONE, Slots};
 use crate::state::subscriber::Subscribers;
-use crate::state::timer::{Wheel, is_due};
+use crate::state::timer::Wheel;
+use crate::steer::WorkerIndex;
 use crate::tuple::{Endpoint, Protocol, Vrf};
 
 /// Sessions, mappings, subscribers and ports of one worker.
 ///
-/// Invariant: the ports in use are those of the live mappings, and a mapping lives while it has sessions;
-/// [`Shard::check`] verifies it.
+/// Invariant: the ports in use are those of the live mappings and those held down, and a port's mapping lives
+/// while it has sessions; [`Shard::check`] verifies it.
 pub struct Shard {
-    hasher: Hasher,
-    sessions: Slots<Session>,
-    session_index: Index,
-    mappings: Slots<Mapping>,
-    mapping_index: Index,
-    wheel: Wheel,
-    subscribers: Subscribers,
-    ports: HashMap<Ipv4Addr, AddressPorts>,
+    pub(super) hasher: Hasher,
+    pub(super) sessions: Slots<Session>,
+    pub(super) session_index: Index,
+    pub(super) mappings: Slots<Mapping>,
+    pub(super) mapping_index: Index,
+    pub(super) wheel: Wheel,
+    pub(super) subscribers: Subscribers,
+    pub(super) allocator: Allocator,
     rules: HashMap<RuleId, RuleUse>,
+    /// Sessions under each group limit of the policy.
+    pub(super) group_counts: Vec<u32>,
+    /// For address-dependent filtering: how many sessions a mapping has with an outside address.
+    contacts: HashMap<(u32, Ipv4Addr), u32>,
+    /// For each destination rule, which real server is next.
+    rotation: HashMap<RuleId, u32>,
 }
-
-/// An inside source to be mapped.
-#[derive(Clone, Copy, Debug)]
-pub struct Source {
-    /// The IP protocol.
-    pub protocol: Protocol,
-    /// VRF of the inside.
-    pub vrf: Vrf,
-    /// The inside endpoint.
-    pub local: Endpoint,
-}
-
-/// Something in the tables that `show ip nat translations` lists.
-pub enum Entry<'a> {
-    /// A session.
-    Session(&'a Session),
-    /// The mapping of a whole address.
-    Address(&'a Mapping),
-}
-
-/// Table positions that one step of a sweep looks at.
-const SWEPT_AT_ONCE: u32 = 4096;
 
 /// How much a rule is in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,20 +67,36 @@ impl SessionRef {
     }
 }
 
+/// Something in the tables that `show ip nat translations` lists.
+pub enum Entry<'a> {
+    /// A session.
+    Session(&'a Session),
+    /// The mapping of a whole address.
+    Address(&'a Mapping),
+}
+
+/// The most subscribers of a shard.
+const SUBSCRIBERS_MAX: usize = 1 << 20;
+
 impl Shard {
-    /// An empty shard with room for `capacity` sessions, at time `now`.
-    pub fn new(capacity: usize, secret: [u64; 2], now: u32) -> Shard {
+    /// An empty shard of a worker, with room for `capacity` sessions, at time `now`.
+    pub fn new(capacity: usize, secret: [u64; 2], worker: WorkerIndex, worker_count: u8, now: u32) -> Shard {
+        let hasher = Hasher::new(secret);
+        let seed = secret[0] ^ secret[1].rotate_left(17) ^ u64::from(worker) << 56;
         Shard {
-            hasher: Hasher::new(secret),
+            hasher,
             sessions: Slots::new(capacity),
             session_index: Index::new(capacity * 2),
             mappings: Slots::new(capacity),
             mapping_index: Index::new(capacity * 2),
             // Sessions first, then mappings.
             wheel: Wheel::new(capacity * 2, now),
-            subscribers: Subscribers::new(capacity.min(1 << 20)),
-            ports: HashMap::new(),
+            subscribers: Subscribers::new(capacity.min(SUBSCRIBERS_MAX)),
+            allocator: Allocator::new(seed, worker, worker_count),
             rules: HashMap::new(),
+            group_counts: Vec::new(),
+            contacts: HashMap::new(),
+            rotation: HashMap::new(),
         }
     }
 
@@ -147,33 +148,93 @@ impl Shard {
         now: u32,
     ) -> Result<(u32, Endpoint), DropReason> {
         // A rule without overload maps the whole address, whatever the protocol and port.
-        let mapped = match rule.overload {
-            true => source,
-            false => Source { protocol: ANY_PROTOCOL, local: Endpoint::new(source.local.addr, 0), ..source },
+        let is_whole = !rule.overload || !has_ports(source.protocol);
+        let mapped = match is_whole {
+            false => source,
+            true => Source { protocol: ANY_PROTOCOL, local: Endpoint::new(source.local.addr, 0), ..source },
         };
-        let index = match self.find_mapping(Mapping::local_key(mapped.protocol, mapped.vrf, mapped.local)) {
+        let key = Mapping::own_key(Side::Inside, mapped.protocol, mapped.vrf, mapped.local);
+        let index = match self.find_mapping(key) {
             Some(index) => index,
             None => self.make_mapping(policy, rule, mapped, now)?,
         };
         let mapping = self.mappings.at_mut(index).ok_or(DropReason::SessionsFull)?;
         mapping.used_ms = now;
-        let port = if rule.overload { mapping.global.port } else { source.local.port };
-        Ok((index, Endpoint::new(mapping.global.addr, port)))
+        let port = if is_whole { source.local.port } else { mapping.seen.port };
+        Ok((index, Endpoint::new(mapping.seen.addr, port)))
     }
 
-    /// The inside host that a whole global address stands for at the moment, with its mapping.
-    pub fn host_of(&self, global: Ipv4Addr) -> Option<(u32, &Mapping)> {
-        let index = self.find_mapping(Mapping::global_key(ANY_PROTOCOL, Endpoint::new(global, 0)))?;
+    /// The dynamic mapping that a global endpoint belongs to: of the port, or of the whole address.
+    pub fn mapping_of_global(
+        &self,
+        vrf: Vrf,
+        protocol: Protocol,
+        global: Endpoint,
+    ) -> Option<(u32, &Mapping)> {
+        let whole = Endpoint::new(global.addr, 0);
+        let index = self
+            .find_mapping(Mapping::seen_key(Side::Inside, protocol, vrf, global))
+            .or_else(|| self.find_mapping(Mapping::seen_key(Side::Inside, ANY_PROTOCOL, vrf, whole)))?;
         Some((index, self.mappings.at(index)?))
     }
 
-    fn find_mapping(&self, key: [u64; 2]) -> Option<u32> {
-        let is_key = |index| {
-            self.mappings.at(index).is_some_and(|m| {
-                key == Mapping::local_key(m.protocol, m.vrf, m.local)
-                    || key == Mapping::global_key(m.protocol, m.global)
-            })
+    /// Whether an outside address may send to a mapping, by the sessions it has (RFC 4787 REQ-8).
+    pub fn passes_filter(&self, filtering: Filtering, mapping: u32, peer: Ipv4Addr) -> bool {
+        match filtering {
+            Filtering::EndpointIndependent => true,
+            Filtering::AddressDependent => self.contacts.contains_key(&(mapping, peer)),
+            Filtering::AddressAndPortDependent => {
+                self.mappings.at(mapping).is_some_and(|mapping| mapping.is_address())
+            }
+        }
+    }
+
+    /// The outside local address of an outside host under a dynamic rule, made when there is none yet.
+    pub fn map_outside(
+        &mut self,
+        policy: &Policy,
+        rule: &OutsideRule,
+        global: Ipv4Addr,
+        now: u32,
+    ) -> Result<Ipv4Addr, DropReason> {
+        let own = Endpoint::new(global, 0);
+        let key = Mapping::own_key(Side::Outside, ANY_PROTOCOL, rule.outside_vrf, own);
+        if let Some(index) = self.find_mapping(key)
+            && let Some(mapping) = self.mappings.at_mut(index)
+        {
+            mapping.used_ms = now;
+            return Ok(mapping.seen.addr);
+        }
+        if self.mappings.is_full() {
+            return Err(DropReason::SessionsFull);
+        }
+        let pool = policy.pools.get(usize::from(rule.pool)).ok_or(DropReason::PoolExhausted)?;
+        let local = self.allocator.take_for_outside(pool).ok_or(DropReason::PoolExhausted)?;
+        let mapping = Mapping {
+            own,
+            seen: Endpoint::new(local, 0),
+            session_count: 0,
+            subscriber: NONE,
+            created_ms: now,
+            used_ms: now,
+            own_vrf: rule.outside_vrf,
+            seen_vrf: rule.outside_vrf,
+            rule: rule.id,
+            protocol: ANY_PROTOCOL,
+            side: Side::Outside,
         };
+        self.enter_mapping(policy, mapping, now)?;
+        Ok(local)
+    }
+
+    /// The outside global address of an outside local one that a dynamic rule gave.
+    pub fn outside_global_of(&self, vrf: Vrf, local: Ipv4Addr) -> Option<Ipv4Addr> {
+        let key = Mapping::seen_key(Side::Outside, ANY_PROTOCOL, vrf, Endpoint::new(local, 0));
+        Some(self.mappings.at(self.find_mapping(key)?)?.own.addr)
+    }
+
+    fn find_mapping(&self, key: MappingKey) -> Option<u32> {
+        let is_key = |index| self.mappings.at(index).is_some_and(|mapping| mapping.keys().contains(&key));
         self.mapping_index.find(self.hasher.hash(key), is_key)
     }
 
@@ -188,37 +249,41 @@ impl Shard {
             return Err(DropReason::SessionsFull);
         }
         let Source { protocol, vrf, local } = source;
-        let subscriber = self.subscribers.enter(vrf, local.addr).ok_or(DropReason::SessionsFull)?;
-        let Some(global) = self.take_global(policy, rule, source, subscriber) else {
-            self.subscribers.leave_if_idle(subscriber);
+        let number = self.subscribers.enter(vrf, local.addr).ok_or(DropReason::SessionsFull)?;
+        let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SessionsFull)?;
+        let Some(global) = self.allocator.take(policy, rule, source, subscriber) else {
+            self.leave(number);
             self.rules.entry(rule.id).or_default().misses += 1;
             return Err(DropReason::PoolExhausted);
         };
+        subscriber.mapping_count += 1;
         let mapping = Mapping {
-            local,
-            global,
+            own: local,
+            seen: global,
             session_count: 0,
-            subscriber,
+            subscriber: number,
             created_ms: now,
             used_ms: now,
-            vrf,
+            own_vrf: vrf,
+            seen_vrf: rule.outside_vrf,
             rule: rule.id,
             protocol,
+            side: Side::Inside,
         };
-        let keys = [Mapping::local_key(protocol, vrf, local), Mapping::global_key(protocol, global)];
-        let is_address = mapping.is_address();
+        self.enter_mapping(policy, mapping, now)
+    }
+
+    fn enter_mapping(&mut self, policy: &Policy, mapping: Mapping, now: u32) -> Result<u32, DropReason> {
+        let (keys, is_address) = (mapping.keys(), mapping.is_address());
+        let deadline = mapping_deadline_ms(policy, &mapping);
         let index = self.mappings.insert(mapping).ok_or(DropReason::SessionsFull)?;
-        if let Some(subscriber) = self.subscribers.at_mut(subscriber) {
-            subscriber.mapping_count += 1;
-        }
         for key in keys {
             if !self.mapping_index.insert(self.hasher.hash(key), index) {
-                self.remove_mapping(index);
+                self.remove_mapping(policy, index, now);
                 return Err(DropReason::SessionsFull);
             }
         }
         if is_address {
-            let deadline = self.mappings.at(index).and_then(|mapping| mapping_deadline_ms(policy, mapping));
             self.wheel.arm(self.mapping_node(index), deadline.unwrap_or(far_off(now)));
         }
         Ok(index)
@@ -228,59 +293,67 @@ impl Shard {
         self.sessions.capacity() as u32 + index
     }
 
-    /// A port on the subscriber's paired address, else on the first address of the pool that has one; or a
-    /// whole address.
-    fn take_global(
-        &mut self,
-        policy: &Policy,
-        rule: &SourceRule,
-        source: Source,
-        subscriber: u32,
-    ) -> Option<Endpoint> {
-        let pool = policy.pools.get(usize::from(rule.pool))?;
-        let subscriber = self.subscribers.at_mut(subscriber)?;
-        let paired = subscriber.paired.filter(|&(of, addr)| of == rule.pool && pool.contains(addr));
-        let others = (0..pool.address_count()).filter_map(|position| pool.address_at(position));
-        for addr in paired.map(|(_, addr)| addr).into_iter().chain(others) {
-            let ports = self.ports.entry(addr).or_default();
-            let taken = if source.protocol == ANY_PROTOCOL {
-                (!policy.statics.is_global(addr) && ports.take_whole()).then_some(0)
-            } else {
-                let is_reserved =
-                    |port| policy.statics.local_of(source.protocol, Endpoint::new(addr, port)).is_some();
-                ports.take(source.protocol, source.local.port, is_reserved)
-            };
-            if let Some(port) = taken {
-                subscriber.paired = Some((rule.pool, addr));
-                return Some(Endpoint::new(addr, port));
-            }
+    fn leave(&mut self, subscriber: u32) {
+        if let Some(mut gone) = self.subscribers.leave_if_idle(subscriber) {
+            self.allocator.unpair(&mut gone);
         }
-        None
     }
 
-    /// Puts a session into the table. A mapping made for it that has no other session is given back when the
-    /// table refuses.
-    pub fn insert(&mut self, session: Session, deadline: Option<u32>, now: u32) -> Result<u32, DropReason> {
-        let (mapping, rule) = (session.mapping, session.rule);
-        let keys = [Direction::Outbound, Direction::Inbound].map(|direction| session.key(direction));
-        let inserted = self.insert_indexed(session, keys);
+    /// Puts a session into the table, if the limits allow it. A port's mapping that was made for it and has no
+    /// other session is given back when they do not.
+    pub fn insert(&mut self, policy: &Policy, mut session: Session, now: u32) -> Result<u32, DropReason> {
+        let mapping = session.mapping;
+        let is_taken = [Direction::Outbound, Direction::Inbound].into_iter().any(|direction| {
+            let key = session.key(direction);
+            self.find(key, self.hasher.hash(key.0)).is_some()
+        });
+        let admitted = match is_taken {
+            true => Err(DropReason::SessionConflict),
+            false => self.admit(policy, &mut session, now),
+        };
+        let inserted = admitted.and_then(|subscriber| {
+            let deadline = deadline_ms(policy, &session).unwrap_or(far_off(now));
+            let index = self.enter_session(session).ok_or(DropReason::SessionsFull)?;
+            self.wheel.arm(index, deadline);
+            Ok((index, subscriber))
+        });
         match inserted {
-            Some(index) => {
-                self.wheel.arm(index, deadline.unwrap_or(far_off(now)));
-                if let Some(mapping) = self.mappings.at_mut(mapping) {
-                    mapping.session_count += 1;
-                }
-                self.rules.entry(rule).or_default().session_count += 1;
+            Ok((index, subscriber)) => {
+                self.count_in(index, subscriber);
                 Ok(index)
             }
-            None => {
-                self.release_port_mapping(mapping);
-                Err(DropReason::SessionsFull)
+            Err(reason) => {
+                self.release_port_mapping(policy, mapping, now);
+                Err(reason)
             }
         }
     }
 
-    fn insert_indexed(&mut self, session: Session, keys: [SessionKey; 2]) -> Option<u32> {
+    /// Whether the limits allow another session of this inside host; notes which groups it counts towards.
+    fn admit(&mut self, policy: &Policy, session: &mut Session, now: u32) -> Result<u32, DropReason> {
+        let host = session.inside_local.addr;
+        self.group_counts.resize(policy.limits.groups.len(), 0);
+        session.limit_epoch = policy.generation as u8;
+        session.limit_groups = policy.limit_groups_of(session.inside_vrf, host);
+        for (number, limit) in policy.limits.groups.iter().enumerate() {
+            let counts = session.limit_groups >> number & 1 == 1;
+            if counts && self.group_counts[number] >= limit.sessions_max {
+                return Err(DropReason::LimitGroup);
+            }
+        }
+        let number = self.subscribers.enter(session.inside_vrf, host).ok_or(DropReason::SessionsFull)?;
+        let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SessionsFull)?;
+        let is_over = policy.limits.of_host(host).is_some_and(|max| subscriber.session_count >= max);
+        let is_fast = policy.limits.rate_per_host.is_some_and(|rate| !subscriber.may_begin(rate, now));
+        if is_over || is_fast {
+            self.leave(number);
+            return Err(if is_over { DropReason::LimitHost } else { DropReason::LimitRate });
+        }
+        Ok(number)
+    }
+
+    fn enter_session(&mut self, session: Session) -> Option<u32> {
+        let keys = [Direction::Outbound, Direction::Inbound].map(|direction| session.key(direction));
         let index = self.sessions.insert(session)?;
         let [outbound, inbound] = keys.map(|key| self.hasher.hash(key.0));
         let value = |direction| SessionRef { index, direction }.value();
@@ -296,120 +369,98 @@ impl Shard {
         Some(index)
     }
 
+    fn count_in(&mut self, index: u32, subscriber: u32) {
+        let Some(session) = self.sessions.at(index) else { return };
+        if let Some(mapping) = self.mappings.at_mut(session.mapping) {
+            mapping.session_count += 1;
+        }
+        if let Some(subscriber) = self.subscribers.at_mut(subscriber) {
+            subscriber.session_count += 1;
+        }
+        self.rules.entry(session.rule).or_default().session_count += 1;
+        if session.flags.has(Flags::CONTACT) {
+            *self.contacts.entry((session.mapping, session.outside_global.addr)).or_default() += 1;
+        }
+        for (number, count) in self.group_counts.iter_mut().enumerate() {
+            *count += u32::from(session.limit_groups >> number & 1);
+        }
+    }
+
     /// Ends a session, and its mapping when it was the last beneath it.
-    pub fn remove(&mut self, index: u32) -> Option<Session> {
+    pub fn remove(&mut self, policy: &Policy, index: u32, now: u32) -> Option<Session> {
         let session = self.sessions.remove(index)?;
         self.wheel.disarm(index);
         for direction in [Direction::Outbound, Direction::Inbound] {
             let hash = self.hasher.hash(session.key(direction).0);
             self.session_index.remove(hash, SessionRef { index, direction }.value());
         }
+        self.count_out(policy, &session);
         if let Some(mapping) = self.mappings.at_mut(session.mapping) {
             mapping.session_count -= 1;
         }
-        self.release_port_mapping(session.mapping);
-        if let Some(rule) = self.rules.get_mut(&session.rule) {
-            rule.session_count -= 1;
+        self.release_port_mapping(policy, session.mapping, now);
+        if let Some(number) = self.subscribers.find(session.inside_vrf, session.inside_local.addr) {
+            if let Some(subscriber) = self.subscribers.at_mut(number) {
+                subscriber.session_count -= 1;
+            }
+            self.leave(number);
         }
         Some(session)
     }
 
-    /// Ends a port's mapping that has no session left.
-    fn release_port_mapping(&mut self, index: u32) {
-        if self.mappings.at(index).is_some_and(|mapping| mapping.session_count == 0 && !mapping.is_address())
-        {
-            self.remove_mapping(index);
+    fn count_out(&mut self, policy: &Policy, session: &Session) {
+        if let Some(rule) = self.rules.get_mut(&session.rule) {
+            rule.session_count -= 1;
+        }
+        if session.flags.has(Flags::CONTACT) {
+            let key = (session.mapping, session.outside_global.addr);
+            if let Some(count) = self.contacts.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    self.contacts.remove(&key);
+                }
+            }
+        }
+        // What was counted under another policy is not in these counts.
+        if session.limit_epoch == policy.generation as u8 {
+            for (number, count) in self.group_counts.iter_mut().enumerate() {
+                *count -= u32::from(session.limit_groups >> number & 1);
+            }
         }
     }
 
-    fn remove_mapping(&mut self, index: u32) {
+    /// Ends a port's mapping that has no session left.
+    fn release_port_mapping(&mut self, policy: &Policy, index: u32, now: u32) {
+        if self.mappings.at(index).is_some_and(|mapping| mapping.session_count == 0 && !mapping.is_address())
+        {
+            self.remove_mapping(policy, index, now);
+        }
+    }
+
+    pub(super) fn remove_mapping(&mut self, policy: &Policy, index: u32, now: u32) {
         let Some(mapping) = self.mappings.remove(index) else { return };
         self.wheel.disarm(self.mapping_node(index));
-        let local = Mapping::local_key(mapping.protocol, mapping.vrf, mapping.local);
-        for key in [local, Mapping::global_key(mapping.protocol, mapping.global)] {
+        for key in mapping.keys() {
             self.mapping_index.remove(self.hasher.hash(key), index);
         }
-        if let Some(ports) = self.ports.get_mut(&mapping.global.addr) {
-            match mapping.is_address() {
-                true => ports.release_whole(),
-                false => ports.release(mapping.protocol, mapping.global.port),
-            }
-        }
+        let subscriber = self.subscribers.at_mut(mapping.subscriber);
+        self.allocator.release(policy, &mapping, subscriber, now);
         if let Some(subscriber) = self.subscribers.at_mut(mapping.subscriber) {
             subscriber.mapping_count -= 1;
         }
-        self.subscribers.leave_if_idle(mapping.subscriber);
+        self.leave(mapping.subscriber);
     }
 
-    /// Ends at most `count_max` sessions that were idle too long, and returns how many.
-    pub fn expire(&mut self, policy: &Policy, now: u32, count_max: usize) -> usize {
-        let mut expired = 0;
-        for _ in 0..count_max {
-            let Some(node) = self.wheel.next_due(now) else { break };
-            match node.checked_sub(self.sessions.capacity() as u32) {
-                Some(mapping) => self.expire_mapping(policy, node, mapping, now),
-                None => expired += usize::from(self.expire_session(policy, node, now)),
-            }
-        }
-        expired
+    /// The next position in a destination rule's rotation.
+    pub fn rotate(&mut self, rule: RuleId) -> u32 {
+        let position = self.rotation.entry(rule).or_default();
+        *position = position.wrapping_add(1);
+        position.wrapping_sub(1)
     }
 
-    fn expire_session(&mut self, policy: &Policy, index: u32, now: u32) -> bool {
-        let Some(session) = self.sessions.at(index) else { return false };
-        match deadline_ms(policy, session) {
-            Some(deadline) if is_due(now, deadline) => self.remove(index).is_some(),
-            deadline => {
-                self.wheel.arm(index, deadline.unwrap_or(far_off(now)));
-                false
-            }
-        }
-    }
-
-    /// A whole address is kept while sessions use it, and for its idle time after the last one began.
-    fn expire_mapping(&mut self, policy: &Policy, node: u32, index: u32, now: u32) {
-        let Some(mapping) = self.mappings.at(index) else { return };
-        match mapping_deadline_ms(policy, mapping) {
-            Some(deadline) if is_due(now, deadline) && mapping.session_count == 0 => {
-                self.remove_mapping(index)
-            }
-            deadline => self.wheel.arm(node, deadline.filter(|&at| !is_due(now, at)).unwrap_or(far_off(now))),
-        }
-    }
-
-    /// One step of a sweep: ends sessions, then mappings of whole addresses, that the policy no longer keeps, or
-    /// every one where `all` is asked for. Returns where to go on, and how many were ended.
-    pub fn sweep(&mut self, policy: &Policy, all: bool, start: u32) -> (Option<u32>, u64) {
-        let capacity = self.sessions.capacity() as u32;
-        let end = start.saturating_add(SWEPT_AT_ONCE).min(capacity * 2);
-        let mut ended = 0;
-        for position in start..end {
-            let was_ended = match position.checked_sub(capacity) {
-                None => {
-                    let is_doomed = |s: &Session| all || !policy.keeps(s.rule, s.inside_global.addr);
-                    self.sessions.at(position).is_some_and(is_doomed) && self.remove(position).is_some()
-                }
-                Some(index) => {
-                    let is_doomed = |m: &Mapping| {
-                        m.session_count == 0
-                            && m.is_address()
-                            && (all || !policy.keeps(m.rule, m.global.addr))
-                    };
-                    let is_doomed = self.mappings.at(index).is_some_and(is_doomed);
-                    if is_doomed {
-                        self.remove_mapping(index);
-                    }
-                    is_doomed
-                }
-            };
-            ended += u64::from(was_ended);
-        }
-        ((end < capacity * 2).then_some(end), ended)
-    }
-
-    /// Arms a session anew, after its idle class changed.
-    pub fn rearm(&mut self, index: u32, deadline: Option<u32>, now: u32) {
-        self.wheel.disarm(index);
-        self.wheel.arm(index, deadline.unwrap_or(far_off(now)));
+    /// A number that outsiders cannot guess.
+    pub fn draw(&mut self) -> u64 {
+        self.allocator.draw()
     }
 
     /// What is in the tables from a position on: sessions, then the mappings of whole addresses.
@@ -434,7 +485,7 @@ impl Shard {
         self.mappings.len()
     }
 
-    /// Subscribers with live mappings.
+    /// Subscribers with live sessions or mappings.
     pub fn subscriber_count(&self) -> usize {
         self.subscribers.len()
     }
@@ -446,34 +497,13 @@ impl Shard {
 
     /// Global addresses with ports in use, and how many.
     pub fn ports_in_use(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> + '_ {
-        self.ports.iter().map(|(&addr, ports)| (addr, ports.used_total())).filter(|&(_, used)| used > 0)
+        self.allocator.in_use()
     }
+}
 
-    /// Verifies the shard's invariants. Walks every table: for tests.
-    pub fn check(&self) -> Result<(), String> {
-        let in_use: u32 = self.ports_in_use().map(|(_, used)| used).sum();
-        let expect = |what: &str, is: usize, should: usize| {
-            if is == should { Ok(()) } else { Err(format!("{what}: {is}, should be {should}")) }
-        };
-        expect("ports in use", in_use as usize, self.mappings.len())?;
-        expect("session index entries", self.session_index.len(), self.sessions.len() * 2)?;
-        expect("mapping index entries", self.mapping_index.len(), self.mappings.len() * 2)?;
-        let beneath = self.sessions.iter_from(0).filter(|(_, session)| session.mapping != NONE).count();
-        let counted: u32 = self.mappings.iter_from(0).map(|(_, mapping)| mapping.session_count).sum();
-        expect("sessions counted by mappings", counted as usize, beneath)?;
-        let is_idle = |mapping: &Mapping| mapping.session_count == 0 && !mapping.is_address();
-        let idle = self.mappings.iter_from(0).filter(|(_, mapping)| is_idle(mapping)).count();
-        expect("port mappings without sessions", idle, 0)?;
-        for (index, session) in self.sessions.iter_from(0) {
-            for direction in [Direction::Outbound, Direction::Inbound] {
-                let key = session.key(direction);
-                if self.find(key, self.hasher.hash(key.0)) != Some(SessionRef { index, direction }) {
-                    return Err(format!("session {index} is not found {direction:?}"));
-                }
-            }
-        }
-        Ok(())
-    }
+/// Whether a protocol can be translated by port.
+pub fn has_ports(protocol: Protocol) -> bool {
+    matches!(protocol, crate::tuple::TCP | crate::tuple::UDP | crate::tuple::ICMP)
 }
 
 /// When a whole address's mapping ends unless sessions use it; none for never.
@@ -483,8 +513,8 @@ pub fn mapping_deadline_ms(policy: &Policy, mapping: &Mapping) -> Option<u32> {
 }
 
 /// A deadline for what never ends: it is looked at once a turn, since the configuration may change.
-fn far_off(now: u32) -> u32 {
-    now.wrapping_add(i32::MAX as u32)
+pub(super) fn far_off(now: u32) -> u32 {
+    now.wrapping_add(i32::MAX as u32 / 2)
 }
 
 /// When a session ends unless a packet refreshes it; none for never.

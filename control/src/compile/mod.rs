@@ -3,20 +3,21 @@
 //! Indexes that sessions hold (interfaces, rules) keep their meaning from one configuration to the next: an
 //! interface's by its name, a rule's by its canonical line.
 
+mod nat;
+mod routing;
+
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use dataplane::fib::{Fib, NextHop, Route};
 use dataplane::policy::{
     Acl, AclEntry, AclIndex, AddressMatch, Domain, INTERFACE_COUNT_MAX, IdleClass, Interface, InterfaceIndex,
-    Policy, Pool, RuleId, SourceRule, StaticRule, Statics, Timeouts,
+    Policy, RuleId, Timeouts,
 };
-use dataplane::tuple::{Endpoint, TCP, UDP, Vrf};
+use dataplane::tuple::Vrf;
 use ipnet::Ipv4Net;
 
-use crate::config::model::{
-    self, Config, DynamicTarget, GlobalAddress, NatSide, Place, RouteTarget, TimeoutKind,
-};
+use crate::config::model::{self, Config, NatSide, Place, TimeoutKind};
 use crate::config::{Diagnostic, InterfaceName, Severity};
 
 /// MTU of an interface that has no `ip mtu`, in bytes.
@@ -52,11 +53,15 @@ pub struct Compiled {
     pub rule_lines: HashMap<String, RuleId>,
     /// The counter of each access-list entry, by list and line, kept like the numbers of rules.
     pub acl_counters: HashMap<(String, String), u32>,
+    /// The names of VRFs 1 and up; they keep their numbers.
+    pub vrf_names: Vec<String>,
 }
 
 /// A route in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteEntry {
+    /// The table it is in.
+    pub vrf: Vrf,
     /// The destination.
     pub prefix: Ipv4Net,
     /// Where it leads.
@@ -78,13 +83,13 @@ pub fn compile(
 ) -> Result<Compiled, Vec<Diagnostic>> {
     let mut compiler = Compiler { config, ports, errors: Vec::new(), out: Compiled::default() };
     compiler.carry_over(previous);
-    compiler.refuse_unsupported();
     compiler.interfaces();
     compiler.acls();
-    compiler.routes();
     compiler.statics();
     compiler.rules();
     compiler.timeouts();
+    compiler.claimable(previous);
+    compiler.routes();
     if compiler.errors.is_empty() { Ok(compiler.out) } else { Err(compiler.errors) }
 }
 
@@ -112,15 +117,20 @@ impl Compiler<'_> {
         self.out.fib.generation = previous.fib.generation.wrapping_add(1);
         self.out.rule_lines = previous.rule_lines.clone();
         self.out.acl_counters = previous.acl_counters.clone();
+        self.out.vrf_names = previous.vrf_names.clone();
         let hole = |old: &Interface| Interface { name: old.name.clone(), ..Interface::default() };
         self.out.policy.interfaces = previous.policy.interfaces.iter().map(hole).collect();
     }
 
-    /// What the language says and nothing carries out yet.
-    fn refuse_unsupported(&mut self) {
-        for vrf in &self.config.vrfs {
-            self.error(vrf.place, "VRFs are not supported yet");
-        }
+    /// The index of a VRF, new ones behind those known before; the global table is 0.
+    fn vrf(&mut self, name: Option<&str>) -> Vrf {
+        let Some(name) = name else { return GLOBAL };
+        let known = self.out.vrf_names.iter().position(|known| known == name);
+        let index = known.unwrap_or_else(|| {
+            self.out.vrf_names.push(name.to_string());
+            self.out.vrf_names.len() - 1
+        });
+        index as Vrf + 1
     }
 
     fn rule_id(&mut self, line: String) -> RuleId {
@@ -195,7 +205,7 @@ impl Compiler<'_> {
                 Some(NatSide::Inside) => Domain::Inside,
                 Some(NatSide::Outside) => Domain::Outside,
             },
-            vrf: GLOBAL,
+            vrf: self.vrf(interface.vrf_name()),
             mtu: interface.ip_mtu_bytes.unwrap_or(MTU_DEFAULT),
             mss_max: interface.adjust_mss_bytes.unwrap_or(0),
             is_up: !is_shut && (has_link || interface.name.is_loopback()),
@@ -224,138 +234,6 @@ impl Compiler<'_> {
         }
     }
 
-    fn routes(&mut self) {
-        let mut routes = Vec::new();
-        for (index, interface) in self.out.policy.interfaces.iter().enumerate().filter(|(_, i)| i.is_up) {
-            for &(addr, prefix_len) in &interface.addresses {
-                routes.extend(interface_routes(index as InterfaceIndex, addr, prefix_len));
-            }
-        }
-        let connected = routes.clone();
-        for route in &self.config.routes {
-            if let Some(target) = self.target(&route.target, &connected) {
-                routes.push(RouteEntry {
-                    prefix: route.prefix,
-                    route: target,
-                    distance: route.distance,
-                    is_static: true,
-                });
-            }
-        }
-        // The last one inserted stands: the shortest distance, and among equals the first one configured.
-        routes.reverse();
-        routes.sort_by_key(|entry| std::cmp::Reverse(entry.distance));
-        for entry in &routes {
-            self.out.fib.insert(GLOBAL, entry.prefix, entry.route);
-        }
-        let fib = &self.out.fib;
-        routes.retain(|entry| {
-            fib.routes(GLOBAL).any(|(prefix, route)| prefix == entry.prefix && route == entry.route)
-        });
-        routes.sort_by_key(|entry| entry.prefix);
-        self.out.routes = routes;
-        self.static_neighbours(&connected);
-    }
-
-    /// Where a configured route leads; none while its interface is down or its next hop is on no subnet.
-    fn target(&self, target: &RouteTarget, connected: &[RouteEntry]) -> Option<Route> {
-        let up = |index: InterfaceIndex| self.out.policy.interfaces[usize::from(index)].is_up;
-        match target {
-            RouteTarget::Null => Some(Route::Null),
-            RouteTarget::NextHop(addr) => {
-                on_subnet(connected, *addr).map(|interface| Route::Via(interface, *addr))
-            }
-            RouteTarget::Interface(name, next_hop) => {
-                let interface = self.interface_index(name).filter(|&index| up(index))?;
-                Some(next_hop.map_or(Route::Connected(interface), |addr| Route::Via(interface, addr)))
-            }
-        }
-    }
-
-    fn static_neighbours(&mut self, connected: &[RouteEntry]) {
-        for entry in &self.config.arp_entries {
-            if let Some(interface) = on_subnet(connected, entry.address) {
-                let next_hop = NextHop { interface, addr: entry.address };
-                self.out.static_neighbours.push((next_hop, entry.mac.0));
-            }
-        }
-    }
-
-    fn global_addr(&self, global: &GlobalAddress) -> Option<Ipv4Addr> {
-        match global {
-            GlobalAddress::Address(addr) => Some(*addr),
-            GlobalAddress::Interface(name) => {
-                self.config.interface(name)?.primary_address().map(|net| net.addr())
-            }
-        }
-    }
-
-    fn statics(&mut self) {
-        let config = self.config;
-        let mut rules = Vec::new();
-        for rule in &config.nat.static_rules {
-            let id = self.rule_id(rule.to_string());
-            let compiled = match &rule.mapping {
-                model::StaticMapping::Address { local, global } => {
-                    self.global_addr(global).map(|global| (None, *local, 0, global, 0, 32))
-                }
-                model::StaticMapping::Port { protocol, local, local_port, global, global_port } => {
-                    let protocol = match protocol {
-                        model::PortProtocol::Tcp => TCP,
-                        model::PortProtocol::Udp => UDP,
-                    };
-                    self.global_addr(global)
-                        .map(|global| (Some(protocol), *local, *local_port, global, *global_port, 32))
-                }
-                model::StaticMapping::Network { local, global, prefix_length } => {
-                    Some((None, *local, 0, *global, 0, *prefix_length))
-                }
-            };
-            // A rule whose interface has no address is lint's to warn of; it translates nothing.
-            let Some((protocol, local, local_port, global, global_port, prefix_len)) = compiled else {
-                continue;
-            };
-            if rule.no_alias {
-                self.out.no_alias.push(global);
-            }
-            let (local, global) = (Endpoint::new(local, local_port), Endpoint::new(global, global_port));
-            rules.push(StaticRule { id, protocol, local, global, prefix_len });
-        }
-        self.out.policy.statics = Statics::new(rules);
-    }
-
-    fn rules(&mut self) {
-        let config = self.config;
-        for rule in &config.nat.dynamic_rules {
-            let id = self.rule_id(rule.to_string());
-            let Some(pool) = self.pool(rule) else { continue };
-            let pools = &mut self.out.policy.pools;
-            let index = pools.iter().position(|known| *known == pool).unwrap_or_else(|| {
-                pools.push(pool);
-                pools.len() - 1
-            });
-            let acl = self.acl_index(&rule.access_list);
-            self.out.policy.rules.push(SourceRule { id, acl, pool: index as u16, overload: rule.overload });
-        }
-    }
-
-    /// The pool of a rule; none when it is not there, which lint warns of.
-    fn pool(&mut self, rule: &model::DynamicRule) -> Option<Pool> {
-        match &rule.target {
-            DynamicTarget::Pool(name) => {
-                let pool = self.config.nat.pool(name)?;
-                if pool.kind != model::PoolKind::Generic {
-                    self.error(pool.place, "pools of type match-host and rotary are not supported yet");
-                }
-                Some(Pool { name: pool.name.clone(), ranges: usable_ranges(pool) })
-            }
-            DynamicTarget::Interface(name) => {
-                let addr = self.config.interface(name)?.primary_address()?.addr();
-                Some(Pool { name: name.as_str().into(), ranges: vec![(addr, addr)] })
-            }
-        }
-    }
-
     fn timeouts(&mut self) {
         const CLASSES: [(TimeoutKind, IdleClass); 7] = [
             (TimeoutKind::Simple, IdleClass::Other),
@@ -374,51 +252,6 @@ impl Compiler<'_> {
             self.out.policy.timeouts.set(class, idle_ms);
         }
     }
-}
-
-/// An address's own route, its subnet's, and those of the subnet's ends, which are not forwarded (RFC 1812
-/// section 5.3.5). Subnets of 31 and 32 bits have no such ends (RFC 3021).
-fn interface_routes(index: InterfaceIndex, addr: Ipv4Addr, prefix_len: u8) -> Vec<RouteEntry> {
-    let entry = |prefix, route| RouteEntry { prefix, route, distance: 0, is_static: false };
-    let own = entry(Ipv4Net::from(addr), Route::Local(index));
-    let Ok(subnet) = Ipv4Net::new(addr, prefix_len) else { return vec![own] };
-    let mut routes = Vec::new();
-    if prefix_len < 32 {
-        routes.push(entry(subnet.trunc(), Route::Connected(index)));
-    }
-    if prefix_len < 31 {
-        routes.push(entry(Ipv4Net::from(subnet.network()), Route::Broadcast));
-        routes.push(entry(Ipv4Net::from(subnet.broadcast()), Route::Broadcast));
-    }
-    routes.push(own);
-    routes
-}
-
-/// The interface on whose subnet an address lies.
-fn on_subnet(connected: &[RouteEntry], addr: Ipv4Addr) -> Option<InterfaceIndex> {
-    let holding = connected.iter().filter(|entry| entry.prefix.contains(&addr));
-    match holding.max_by_key(|entry| entry.prefix.prefix_len())?.route {
-        Route::Connected(interface) => Some(interface),
-        _ => None,
-    }
-}
-
-/// A pool's ranges without the network and broadcast address of its mask.
-fn usable_ranges(pool: &model::Pool) -> Vec<(Ipv4Addr, Ipv4Addr)> {
-    let mut ranges = Vec::new();
-    for range in &pool.ranges {
-        let (mut first, mut last) = (range.start.to_bits(), range.end.to_bits());
-        if let Ok(net) = Ipv4Net::new(range.start, pool.prefix_length)
-            && pool.prefix_length < 31
-        {
-            first += u32::from(range.start == net.network());
-            last -= u32::from(range.end == net.broadcast());
-        }
-        if first <= last {
-            ranges.push((Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last)));
-        }
-    }
-    ranges
 }
 
 fn acl_entry(rule: &model::AccessRule, counter: u32) -> AclEntry {

@@ -1,0 +1,356 @@
+//! Admitting: a packet without a session, and the rules that may make one.
+//!
+//! A session has four endpoints. From inside, the source is what `inside source` rules make of it and the
+//! destination what `outside source` rules do; from outside, the other way round. A packet that no rule
+//! concerns is routed as it is.
+
+use std::net::Ipv4Addr;
+
+use crate::drops::DropReason;
+use crate::fib::NextHop;
+use crate::lookup::{self, Destination, serves_any_peer};
+use crate::parse::{Head, Transport, tcp_flags};
+use crate::policy::{Clause, Domain, Filtering, Policy, RuleId, Selector};
+use crate::state::allocate::Source;
+use crate::state::session::{ANYONE, CachedHop, Direction, Flags, Session, TcpSeen};
+use crate::state::shard::{SessionRef, has_ports};
+use crate::state::slots::NONE;
+use crate::tables::Tables;
+use crate::translate::{Decision, Refused, established, local, permits, routed_to};
+use crate::tuple::{Endpoint, ICMP, TCP, Vrf};
+
+/// What a rule makes of an endpoint.
+#[derive(Clone, Copy)]
+struct Chosen {
+    /// The endpoint in the other realm.
+    end: Endpoint,
+    /// The dynamic mapping behind it; `NONE` beneath a static rule.
+    mapping: u32,
+    rule: RuleId,
+    /// VRFs of inside and outside.
+    vrfs: (Vrf, Vrf),
+}
+
+/// A packet from inside without a session.
+pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
+    let next_hop = match lookup::destination(&tables.fib, head.tuple.vrf, head.dst)? {
+        Destination::Beyond(next_hop) => Some(next_hop),
+        Destination::Nat => None,
+        // The box's own address may be overloaded: then it is a global address for those who are mapped to it.
+        Destination::Local(_) if is_mapped(tables, head) => None,
+        Destination::Local(_) => return local(head),
+    };
+    let egress = next_hop.and_then(|hop| tables.policy.interfaces.get(usize::from(hop.interface)));
+    if egress.is_some_and(|egress| egress.domain != Domain::Outside)
+        && let Some(next_hop) = next_hop
+    {
+        return routed_to(tables, head, next_hop);
+    }
+    let destination = outside_global_of(tables, head);
+    let source = choose_global(tables, head, next_hop, now)?;
+    if source.is_none() && destination.is_none() {
+        return match next_hop {
+            Some(next_hop) => routed_to(tables, head, next_hop),
+            None => Err(DropReason::NoMapping.into()),
+        };
+    }
+    let vrf = head.tuple.vrf;
+    let chosen = source.or(destination).unwrap_or(unchanged(head.tuple.src, vrf));
+    let (local, peer) = (head.tuple.src, head.tuple.dst);
+    let inside_global = source.map_or(local, |source| source.end);
+    let outside_global = destination.map_or(peer, |destination| destination.end);
+    // Both sides of an ICMP query show its identifier.
+    let peer_port = if head.tuple.protocol == ICMP { inside_global.port } else { outside_global.port };
+    let session = Session {
+        inside_local: local,
+        inside_global,
+        outside_local: peer,
+        outside_global: Endpoint::new(outside_global.addr, peer_port),
+        flags: Flags::default().with(Flags::HAIRPIN, next_hop.is_none()),
+        ..blank_session(head, chosen, peer.port, now)
+    };
+    begin(tables, head, session, Direction::Outbound, now)
+}
+
+/// A packet from outside without a session: a rule's, the box's own, or not for the NAT.
+pub fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
+    let Some(destination) = choose_local(tables, head)? else { return not_for_inside(tables, head, now) };
+    if let Some(refusal) = refusal_without_session(head) {
+        return Err(refusal.into());
+    }
+    begin_inbound(tables, head, destination, now)
+}
+
+/// A packet from outside to an address that no inside host has at the moment.
+fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
+    let vrf = head.tuple.vrf;
+    let is_global = tables.policy.is_global(head.dst);
+    match lookup::destination(&tables.fib, vrf, head.dst) {
+        Ok(Destination::Local(_))
+            if refusal_of_global(&tables.policy, head) != DropReason::UnsolicitedSyn =>
+        {
+            local(head)
+        }
+        Ok(Destination::Beyond(next_hop)) if !is_global => {
+            let is_inward = tables
+                .policy
+                .interfaces
+                .get(usize::from(next_hop.interface))
+                .is_some_and(|egress| egress.domain == Domain::Inside);
+            // The source may still be one that the inside knows by another address.
+            if is_inward
+                && refusal_without_session(head).is_none()
+                && choose_peer(tables, head, now)?.is_some()
+            {
+                return begin_inbound(tables, head, unchanged(head.tuple.dst, vrf), now);
+            }
+            routed_to(tables, head, next_hop)
+        }
+        Err(reason) if !is_global => Err(reason.into()),
+        _ => Err(refusal_of_global(&tables.policy, head).into()),
+    }
+}
+
+/// Why a packet to a global address is refused that nobody inside asked for.
+fn refusal_of_global(policy: &Policy, head: &Head) -> DropReason {
+    let is_syn =
+        head.tuple.protocol == TCP && head.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
+    match refusal_without_session(head) {
+        Some(reason) => reason,
+        None if is_syn && policy.behaviour.answers_unsolicited_syn => DropReason::UnsolicitedSyn,
+        None => DropReason::NoMapping,
+    }
+}
+
+fn begin_inbound(
+    tables: &mut Tables,
+    head: &Head,
+    destination: Chosen,
+    now: u32,
+) -> Result<Decision, Refused> {
+    let peer = head.tuple.src;
+    let source = choose_peer(tables, head, now)?;
+    let chosen = match (destination.rule, source) {
+        (0, Some(source)) => source,
+        _ => destination,
+    };
+    let is_ours = tables.policy.is_global(peer.addr);
+    let is_contact = destination.mapping != NONE && is_address_dependent(&tables.policy);
+    let session = Session {
+        inside_local: destination.end,
+        inside_global: head.tuple.dst,
+        outside_local: source.map_or(peer, |source| source.end),
+        outside_global: peer,
+        flags: Flags::default().with(Flags::HAIRPIN, is_ours).with(Flags::CONTACT, is_contact),
+        ..blank_session(head, Chosen { mapping: destination.mapping, ..chosen }, destination.end.port, now)
+    };
+    begin(tables, head, session, Direction::Inbound, now)
+}
+
+fn is_address_dependent(policy: &Policy) -> bool {
+    policy.behaviour.filtering == Filtering::AddressDependent
+}
+
+/// An endpoint that no rule changes.
+fn unchanged(end: Endpoint, vrf: Vrf) -> Chosen {
+    Chosen { end, mapping: NONE, rule: 0, vrfs: (vrf, vrf) }
+}
+
+/// Whether anyone inside is mapped to the packet's destination, here or at another worker.
+fn is_mapped(tables: &Tables, head: &Head) -> bool {
+    let (vrf, protocol, end) = (head.tuple.vrf, head.tuple.protocol, head.tuple.dst);
+    tables.policy.statics.local_of(vrf, protocol, end).is_some()
+        || tables.shard.mapping_of_global(vrf, protocol, end).is_some()
+        || tables.policy.ownership.owner(end).is_some()
+}
+
+/// The first rule for an inside source: statics first, then dynamic rules in order. None leaves it as it is.
+fn choose_global(
+    tables: &mut Tables,
+    head: &Head,
+    next_hop: Option<NextHop>,
+    now: u32,
+) -> Result<Option<Chosen>, Refused> {
+    let protocol = head.tuple.protocol;
+    let source = Endpoint::new(head.src, head.tuple.src.port);
+    let by_static = tables.policy.statics.global_of(head.tuple.vrf, protocol, source);
+    if let Some(refusal) = refusal_without_session(head) {
+        let concerns = by_static.is_some() || find_rule(tables, head, next_hop).is_some();
+        return if concerns { Err(refusal.into()) } else { Ok(None) };
+    }
+    if let Some((end, rule)) = by_static {
+        let vrfs = (rule.inside_vrf, rule.outside_vrf);
+        return Ok(Some(Chosen { end, mapping: NONE, rule: rule.id, vrfs }));
+    }
+    let Some(position) = find_rule(tables, head, next_hop) else { return Ok(None) };
+    if head.tcp_flags & tcp_flags::RST != 0 {
+        return Err(DropReason::TcpNoSession.into());
+    }
+    let Tables { policy, shard, .. } = tables;
+    let rule = &policy.rules[position];
+    if rule.overload && !has_ports(protocol) && !policy.behaviour.maps_portless {
+        return Err(DropReason::ProtocolUntranslatable.into());
+    }
+    let source = Source { protocol, vrf: head.tuple.vrf, local: head.tuple.src };
+    let (mapping, end) = shard.map(policy, rule, source, now)?;
+    Ok(Some(Chosen { end, mapping, rule: rule.id, vrfs: (rule.inside_vrf, rule.outside_vrf) }))
+}
+
+/// The position of the first dynamic rule whose conditions a packet from inside meets.
+fn find_rule(tables: &Tables, head: &Head, next_hop: Option<NextHop>) -> Option<usize> {
+    tables.policy.rules.iter().position(|rule| {
+        rule.inside_vrf == head.tuple.vrf
+            && rule.egress.is_none_or(|egress| next_hop.is_some_and(|hop| hop.interface == egress))
+            && selects(tables, &rule.selector, head, next_hop)
+    })
+}
+
+/// Whether a rule's list or route-map permits a packet.
+fn selects(tables: &Tables, selector: &Selector, head: &Head, next_hop: Option<NextHop>) -> bool {
+    match selector {
+        Selector::Nothing => false,
+        Selector::Acl(acl) => permits(&tables.policy, &tables.counters, Some(*acl), || head.acl_key()),
+        Selector::RouteMap(clauses) => {
+            let matching = clauses.iter().find(|clause| matches(tables, clause, head, next_hop));
+            matching.is_some_and(|clause| clause.permit)
+        }
+    }
+}
+
+fn matches(tables: &Tables, clause: &Clause, head: &Head, next_hop: Option<NextHop>) -> bool {
+    let lists = |acl: &u16| permits(&tables.policy, &tables.counters, Some(*acl), || head.acl_key());
+    let is_by = |acl: &u16| next_hop.is_some_and(|hop| tables.policy.permits_host(*acl, hop.addr));
+    (clause.acls.is_empty() || clause.acls.iter().any(lists))
+        && (clause.interfaces.is_empty()
+            || next_hop.is_some_and(|hop| clause.interfaces.contains(&hop.interface)))
+        && (clause.next_hops.is_empty() || clause.next_hops.iter().any(is_by))
+}
+
+/// The inside endpoint that a global destination stands for: by a static rule, as a virtual server, or by a
+/// dynamic mapping whose filter lets the sender pass.
+fn choose_local(tables: &mut Tables, head: &Head) -> Result<Option<Chosen>, Refused> {
+    let global = Endpoint::new(head.dst, head.tuple.dst.port);
+    let (vrf, protocol) = (head.tuple.vrf, head.tuple.protocol);
+    if let Some((end, rule)) = tables.policy.statics.local_of(vrf, protocol, global) {
+        let vrfs = (rule.inside_vrf, rule.outside_vrf);
+        return Ok(Some(Chosen { end, mapping: NONE, rule: rule.id, vrfs }));
+    }
+    if protocol == TCP
+        && let Some(chosen) = choose_server(tables, global, vrf)
+    {
+        return Ok(Some(chosen));
+    }
+    let Some((index, mapping)) = tables.shard.mapping_of_global(vrf, protocol, global) else {
+        return Ok(None);
+    };
+    if !tables.shard.passes_filter(tables.policy.behaviour.filtering, index, head.src) {
+        return Ok(None);
+    }
+    let port = if mapping.is_address() { global.port } else { mapping.own.port };
+    let vrfs = (mapping.own_vrf, mapping.seen_vrf);
+    Ok(Some(Chosen { end: Endpoint::new(mapping.own.addr, port), mapping: index, rule: mapping.rule, vrfs }))
+}
+
+/// The next real server of a virtual one (`ip nat inside destination`).
+fn choose_server(tables: &mut Tables, virtual_end: Endpoint, vrf: Vrf) -> Option<Chosen> {
+    let policy = &tables.policy;
+    let is_for = |acl: Option<u16>| acl.is_some_and(|acl| policy.permits_host(acl, virtual_end.addr));
+    let rule = policy.destination_rules.iter().find(|rule| is_for(rule.acl))?;
+    let pool = policy.pools.get(usize::from(rule.pool))?;
+    let position = tables.shard.rotate(rule.id) % pool.address_count().max(1);
+    let end = Endpoint::new(pool.address_at(position)?, virtual_end.port);
+    Some(Chosen { end, mapping: NONE, rule: rule.id, vrfs: (vrf, vrf) })
+}
+
+/// The outside global endpoint that an outside local destination stands for.
+fn outside_global_of(tables: &Tables, head: &Head) -> Option<Chosen> {
+    let (vrf, local) = (head.tuple.vrf, head.tuple.dst);
+    let by_static = tables.policy.outside_statics.global_of(vrf, head.tuple.protocol, local);
+    if let Some((end, rule)) = by_static {
+        return Some(Chosen { end, mapping: NONE, rule: rule.id, vrfs: (vrf, rule.outside_vrf) });
+    }
+    let addr = tables.shard.outside_global_of(vrf, local.addr)?;
+    let rule = tables.policy.outside_rules.first().map_or(0, |rule| rule.id);
+    Some(Chosen { end: Endpoint::new(addr, local.port), mapping: NONE, rule, vrfs: (vrf, vrf) })
+}
+
+/// The outside local endpoint that rules give an outside source.
+fn choose_peer(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Chosen>, Refused> {
+    let (vrf, global) = (head.tuple.vrf, head.tuple.src);
+    let by_static = tables.policy.outside_statics.local_of(vrf, head.tuple.protocol, global);
+    if let Some((end, rule)) = by_static {
+        return Ok(Some(Chosen { end, mapping: NONE, rule: rule.id, vrfs: (rule.inside_vrf, vrf) }));
+    }
+    let rules = &tables.policy.outside_rules;
+    let is_for = |position: &usize| {
+        let rule = &rules[*position];
+        rule.outside_vrf == vrf && selects(tables, &rule.selector, head, None)
+    };
+    let Some(position) = (0..rules.len()).find(is_for) else { return Ok(None) };
+    let Tables { policy, shard, .. } = tables;
+    let rule = &policy.outside_rules[position];
+    let addr: Ipv4Addr = shard.map_outside(policy, rule, global.addr, now)?;
+    Ok(Some(Chosen { end: Endpoint::new(addr, global.port), mapping: NONE, rule: rule.id, vrfs: (vrf, vrf) }))
+}
+
+/// Why a packet cannot be the first of a session: it does not show well enough which flow it belongs to.
+fn refusal_without_session(head: &Head) -> Option<DropReason> {
+    match head.transport {
+        Transport::IcmpError { .. } => Some(DropReason::IcmpUnmatched),
+        Transport::LaterFragment => Some(DropReason::FragmentUntranslatable),
+        _ => None,
+    }
+}
+
+fn blank_session(head: &Head, chosen: Chosen, service_port: u16, now: u32) -> Session {
+    Session {
+        inside_local: head.tuple.src,
+        inside_global: head.tuple.src,
+        outside_local: head.tuple.dst,
+        outside_global: head.tuple.dst,
+        used_ms: now,
+        created_ms: now,
+        mapping: chosen.mapping,
+        hop_out: CachedHop::UNKNOWN,
+        hop_in: CachedHop::UNKNOWN,
+        ip_delta: Default::default(),
+        l4_delta: Default::default(),
+        inside_vrf: chosen.vrfs.0,
+        outside_vrf: chosen.vrfs.1,
+        rule: chosen.rule,
+        protocol: head.tuple.protocol,
+        class: Session::class_of(head.tuple.protocol, service_port),
+        tcp: TcpSeen::default(),
+        flags: Flags::default(),
+        limit_groups: 0,
+        limit_epoch: 0,
+    }
+}
+
+/// Puts a new session into the table and treats its first packet as one of an established session. A first
+/// packet that then is refused takes its session with it.
+fn begin(
+    tables: &mut Tables,
+    head: &Head,
+    mut session: Session,
+    direction: Direction,
+    now: u32,
+) -> Result<Decision, Refused> {
+    if serves_any_peer(&tables.policy, session.protocol) {
+        (session.outside_local, session.outside_global) = (ANYONE, ANYONE);
+        session.flags = Flags::default().with(Flags::ANY_PEER, true);
+        // Its peers are many: no port of theirs tells its class.
+        session.class = Session::class_of(session.protocol, 0);
+    } else if direction == Direction::Outbound {
+        let is_contact = session.mapping != NONE && is_address_dependent(&tables.policy);
+        session.flags = session.flags.with(Flags::CONTACT, is_contact);
+    }
+    let Tables { policy, shard, .. } = tables;
+    let index = shard.insert(policy, session.with_deltas(), now)?;
+    let decision = established(tables, head, SessionRef { index, direction }, now);
+    if decision.is_err() {
+        let Tables { policy, shard, .. } = tables;
+        shard.remove(policy, index, now);
+    }
+    decision
+}

@@ -1,0 +1,47 @@
+//! How many sessions anyone may have.
+
+use std::net::Ipv4Addr;
+
+use super::AclIndex;
+use crate::tuple::Vrf;
+
+/// Whom a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitScope {
+    /// All sessions of the box.
+    All,
+    /// Those of the inside hosts that a list permits, together.
+    List(AclIndex),
+    /// Those of one VRF's inside.
+    Vrf(Vrf),
+}
+
+/// At most so many sessions at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Whom it counts.
+    pub scope: LimitScope,
+    /// The most sessions.
+    pub sessions_max: u32,
+}
+
+/// All limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Limits of groups; a session counts towards each it falls under.
+    pub groups: Vec<Limit>,
+    /// The most sessions of any one inside host, unless `hosts` says otherwise.
+    pub per_host: Option<u32>,
+    /// The most sessions of certain inside hosts.
+    pub hosts: Vec<(Ipv4Addr, u32)>,
+    /// The most new sessions a second of any one inside host.
+    pub rate_per_host: Option<u32>,
+}
+
+impl Limits {
+    /// The most sessions of an inside host.
+    pub fn of_host(&self, host: Ipv4Addr) -> Option<u32> {
+        let own = self.hosts.iter().find(|(addr, _)| *addr == host);
+        own.map(|&(_, max)| max).or(self.per_host)
+    }
+}

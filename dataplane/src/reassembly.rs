@@ -1,0 +1,168 @@
+//! Virtual reassembly: fragments wait until their packet's first one shows the ports, and then pass one by one.
+//!
+//! Nothing is put together. Memory is bounded, and what is over the bounds is refused without touching other
+//! traffic (RFC 4787 REQ-14). Fragments that overlap are refused with their whole packet, since what the
+//! destination makes of them cannot be known (RFC 5722 says so for IPv6).
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+
+use arrayvec::ArrayVec;
+use hashbrown::HashMap;
+use mem::Packet;
+
+use crate::drops::DropReason;
+use crate::parse::{Head, Transport};
+use crate::policy::InterfaceIndex;
+use crate::state::timer::is_due;
+use crate::tuple::{Protocol, TCP};
+
+/// Packets whose fragments are followed at once.
+pub const DATAGRAMS_MAX: usize = 1024;
+/// Fragments of one packet that wait for its first one.
+pub const WAITING_MAX: usize = 16;
+/// Separate stretches of one packet that were seen.
+const STRETCHES_MAX: usize = 64;
+/// How long a packet's fragments are followed, in milliseconds (IOS waits three seconds).
+const FOLLOWED_MS: u32 = 3000;
+
+/// What the fragments of a packet have in common (RFC 791 section 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    id: u16,
+    protocol: Protocol,
+    interface: InterfaceIndex,
+}
+
+/// What the first fragment told about its packet.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    ports: (u16, u16),
+    new_id: u16,
+}
+
+struct Datagram {
+    first: Option<First>,
+    is_refused: bool,
+    /// First byte and the one after the last, of each fragment.
+    seen: ArrayVec<(u16, u16), STRETCHES_MAX>,
+    waiting: ArrayVec<(Packet, Head), WAITING_MAX>,
+}
+
+/// A fragment that may go on, with the ports of its packet in its head.
+pub type Ready = ArrayVec<(Packet, Head), { WAITING_MAX + 1 }>;
+
+/// The fragments of one worker.
+pub struct Reassembly {
+    datagrams: HashMap<Key, Datagram>,
+    order: VecDeque<(Key, u32)>,
+    waiting_count: usize,
+}
+
+impl Default for Reassembly {
+    fn default() -> Reassembly {
+        Reassembly {
+            datagrams: HashMap::with_capacity(DATAGRAMS_MAX),
+            order: VecDeque::with_capacity(DATAGRAMS_MAX),
+            waiting_count: 0,
+        }
+    }
+}
+
+impl Reassembly {
+    /// Takes a fragment and returns those that may go on: none while it waits. `new_id` is what the
+    /// identification of its packet may become. Fragments refused with it are counted through `refuse`.
+    pub fn gather(
+        &mut self,
+        packet: Packet,
+        mut head: Head,
+        new_id: u16,
+        now: u32,
+        mut refuse: impl FnMut(DropReason),
+    ) -> Ready {
+        let mut ready = Ready::new();
+        let Head { src, dst, id, interface, .. } = head;
+        let key = Key { src, dst, id, protocol: head.tuple.protocol, interface };
+        if !self.datagrams.contains_key(&key) {
+            if self.datagrams.len() >= DATAGRAMS_MAX {
+                refuse(DropReason::FragmentsFull);
+                return ready;
+            }
+            let (seen, waiting) = (ArrayVec::new(), ArrayVec::new());
+            self.datagrams.insert(key, Datagram { first: None, is_refused: false, seen, waiting });
+            self.order.push_back((key, now));
+        }
+        let Some(datagram) = self.datagrams.get_mut(&key) else { return ready };
+        if datagram.is_refused || !datagram.fits(&head) {
+            datagram.is_refused = true;
+            self.waiting_count -= datagram.waiting.len();
+            (0..=datagram.waiting.len()).for_each(|_| refuse(DropReason::FragmentOverlap));
+            datagram.waiting.clear();
+            return ready;
+        }
+        if head.transport != Transport::LaterFragment {
+            let ports = (head.tuple.src.port, head.tuple.dst.port);
+            let first = *datagram.first.get_or_insert(First { ports, new_id });
+            head.new_id = Some(first.new_id);
+            ready.push((packet, head));
+            self.waiting_count -= datagram.waiting.len();
+            ready.extend(datagram.waiting.drain(..).map(|(packet, head)| (packet, first.told_to(head))));
+            return ready;
+        }
+        match datagram.first {
+            Some(first) => ready.push((packet, first.told_to(head))),
+            None => match datagram.waiting.try_push((packet, head)) {
+                Ok(()) => self.waiting_count += 1,
+                Err(_) => refuse(DropReason::FragmentsFull),
+            },
+        }
+        ready
+    }
+
+    /// Forgets packets that were followed long enough. Fragments that still wait are refused.
+    pub fn expire(&mut self, now: u32, mut refuse: impl FnMut(DropReason)) {
+        while let Some(&(key, since_ms)) = self.order.front() {
+            if !is_due(now, since_ms.wrapping_add(FOLLOWED_MS)) {
+                return;
+            }
+            self.order.pop_front();
+            if let Some(datagram) = self.datagrams.remove(&key) {
+                self.waiting_count -= datagram.waiting.len();
+                datagram.waiting.iter().for_each(|_| refuse(DropReason::FragmentTimeout));
+            }
+        }
+    }
+
+    /// Fragments that wait.
+    pub fn waiting_count(&self) -> usize {
+        self.waiting_count
+    }
+}
+
+impl First {
+    fn told_to(self, mut head: Head) -> Head {
+        (head.tuple.src.port, head.tuple.dst.port) = self.ports;
+        head.new_id = Some(self.new_id);
+        head
+    }
+}
+
+impl Datagram {
+    /// Whether a fragment fits to those before it: it repeats one exactly, or covers nothing that they do. A
+    /// second fragment that would hold TCP's flags is refused (RFC 3128).
+    fn fits(&mut self, head: &Head) -> bool {
+        let len = head.total_len - (head.l4 - head.l3);
+        let start = head.fragment_offset;
+        let Some(end) = start.checked_add(len) else { return false };
+        if head.tuple.protocol == TCP && start == 8 || len == 0 || (!head.is_last && !len.is_multiple_of(8)) {
+            return false;
+        }
+        if self.seen.contains(&(start, end)) {
+            return true;
+        }
+        let overlaps = self.seen.iter().any(|&(from, to)| start < to && from < end);
+        !overlaps && self.seen.try_push((start, end)).is_ok()
+    }
+}

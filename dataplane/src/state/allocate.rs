@@ -1,0 +1,361 @@
+//! Making mappings: which global address and port an endpoint gets.
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+
+use hashbrown::HashMap;
+
+use crate::policy::{Blocks, Deterministic, Policy, Pool, PoolKind, SourceRule};
+use crate::state::mapping::{ANY_PROTOCOL, Mapping, Side};
+use crate::state::ports::{AddressPorts, Wish, class_of};
+use crate::state::random::Random;
+use crate::state::subscriber::Subscriber;
+use crate::state::timer::is_due;
+use crate::steer::WorkerIndex;
+use crate::tuple::{Endpoint, Protocol, TCP, Vrf};
+
+/// The most ports held down at once; beyond that the oldest is free early (RFC 6888 REQ-8).
+const HELD_DOWN_MAX: usize = 65_536;
+
+/// The global addresses a shard takes ports from.
+pub struct Allocator {
+    addresses: HashMap<Ipv4Addr, AddressPorts>,
+    /// For each pool, the position that is tried first.
+    positions: Vec<u32>,
+    held_down: VecDeque<HeldDown>,
+    random: Random,
+    worker: WorkerIndex,
+    worker_count: u8,
+}
+
+/// A port that nobody has but that is not free yet.
+struct HeldDown {
+    until_ms: u32,
+    end: Endpoint,
+    protocol: Protocol,
+}
+
+/// An endpoint to be mapped.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// The IP protocol.
+    pub protocol: Protocol,
+    /// VRF of the inside.
+    pub vrf: Vrf,
+    /// The inside endpoint.
+    pub local: Endpoint,
+}
+
+/// What a port is chosen for.
+struct Request<'a> {
+    policy: &'a Policy,
+    rule: &'a SourceRule,
+    source: Source,
+}
+
+impl Allocator {
+    /// An allocator that has given out nothing.
+    pub fn new(seed: u64, worker: WorkerIndex, worker_count: u8) -> Allocator {
+        Allocator {
+            addresses: HashMap::new(),
+            positions: Vec::new(),
+            held_down: VecDeque::with_capacity(HELD_DOWN_MAX),
+            random: Random::new(seed),
+            worker,
+            worker_count,
+        }
+    }
+
+    /// Takes a global endpoint for a subscriber's source: on its paired address where it has one, else on the
+    /// first address of the pool that has room.
+    pub fn take(
+        &mut self,
+        policy: &Policy,
+        rule: &SourceRule,
+        source: Source,
+        subscriber: &mut Subscriber,
+    ) -> Option<Endpoint> {
+        let request = Request { policy, rule, source };
+        let pool = policy.pools.get(usize::from(rule.pool))?;
+        if let Some(deterministic) = deterministic_of(policy, rule, source) {
+            return self.take_computed(&request, pool, deterministic);
+        }
+        if let PoolKind::MatchHost(prefix_len) = pool.kind {
+            let addr = pool.match_host(source.local.addr, prefix_len)?;
+            return self.take_on(&request, addr, subscriber);
+        }
+        let paired = subscriber.paired.filter(|&(of, addr)| of == rule.pool && pool.contains(addr));
+        if let Some((_, addr)) = paired {
+            let taken = self.take_on(&request, addr, subscriber);
+            let is_strict = policy.behaviour.pairing.is_some_and(|pairing| !pairing.is_soft);
+            if taken.is_some() || is_strict {
+                return taken;
+            }
+        }
+        self.take_anywhere(&request, pool, subscriber, paired.is_none())
+    }
+
+    /// Tries the pool's addresses in turn, from the one that had room last time. The subscriber is paired with
+    /// the one that has room, unless it helps out another.
+    fn take_anywhere(
+        &mut self,
+        request: &Request,
+        pool: &Pool,
+        subscriber: &mut Subscriber,
+        pair: bool,
+    ) -> Option<Endpoint> {
+        let number = usize::from(request.rule.pool);
+        if self.positions.len() <= number {
+            self.positions.resize(number + 1, 0);
+        }
+        let count = pool.address_count();
+        let start = self.positions[number];
+        for step in 0..count {
+            let position = (start + step) % count;
+            let addr = pool.address_at(position)?;
+            let subscribers_max = request.policy.behaviour.pairing.map_or(u32::MAX, |p| p.subscribers_max);
+            if pair && self.addresses.entry(addr).or_default().subscriber_count >= subscribers_max {
+                continue;
+            }
+            if let Some(end) = self.take_on(request, addr, subscriber) {
+                self.positions[number] = position;
+                if pair {
+                    self.pair(subscriber, request.rule.pool, addr);
+                }
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    fn pair(&mut self, subscriber: &mut Subscriber, pool: u16, addr: Ipv4Addr) {
+        self.unpair(subscriber);
+        subscriber.paired = Some((pool, addr));
+        self.addresses.entry(addr).or_default().subscriber_count += 1;
+    }
+
+    /// Ends a subscriber's pairing, with its port sets.
+    pub fn unpair(&mut self, subscriber: &mut Subscriber) {
+        let Some((_, addr)) = subscriber.paired.take() else { return };
+        if let Some(ports) = self.addresses.get_mut(&addr) {
+            ports.subscriber_count -= 1;
+            subscriber.sets.iter().for_each(|set| ports.release_set(set));
+        }
+        subscriber.sets.clear();
+    }
+
+    fn take_on(
+        &mut self,
+        request: &Request,
+        addr: Ipv4Addr,
+        subscriber: &mut Subscriber,
+    ) -> Option<Endpoint> {
+        let Request { policy, rule, source } = *request;
+        if source.protocol == ANY_PROTOCOL {
+            return self.take_whole(policy, addr).then(|| Endpoint::new(addr, 0));
+        }
+        let wish = self.wish(request);
+        if let Some(blocks) = policy.behaviour.blocks
+            && source.local.port >= 1024
+        {
+            return self.take_in_sets(request, &wish, addr, blocks, subscriber);
+        }
+        let (worker, worker_count) = (self.worker, self.worker_count);
+        let may_take = |port| {
+            let end = Endpoint::new(addr, port);
+            policy.statics.local_of(rule.outside_vrf, source.protocol, end).is_none()
+                && (worker_count <= 1 || policy.ownership.claim(addr, port, worker))
+        };
+        let port = self.addresses.entry(addr).or_default().take(&wish, may_take)?;
+        Some(Endpoint::new(addr, port))
+    }
+
+    fn take_whole(&mut self, policy: &Policy, addr: Ipv4Addr) -> bool {
+        let (worker, worker_count) = (self.worker, self.worker_count);
+        let ports = self.addresses.entry(addr).or_default();
+        let is_free = ports.used_total() == 0 && !policy.statics.is_global(addr);
+        is_free && (worker_count <= 1 || policy.ownership.claim_whole(addr, worker)) && ports.take_whole()
+    }
+
+    fn wish(&mut self, request: &Request) -> Wish {
+        let Request { policy, rule, source } = *request;
+        let choice = &policy.behaviour.ports;
+        let mut range = class_of(source.protocol, source.local.port);
+        let is_interface =
+            policy.pools.get(usize::from(rule.pool)).is_some_and(|p| p.kind == PoolKind::Interface);
+        if is_interface && source.protocol != crate::tuple::ICMP {
+            let (first, last) = choice.interface_range;
+            range = (range.0.max(first), range.1.min(last));
+        }
+        Wish {
+            protocol: source.protocol,
+            inside: source.local.port,
+            range,
+            preserve: choice.preserve,
+            parity: choice.parity,
+            random: self.random.draw(),
+        }
+    }
+
+    /// A port of the subscriber's own sets; another set when they are used up (bulk port allocation).
+    fn take_in_sets(
+        &mut self,
+        request: &Request,
+        wish: &Wish,
+        addr: Ipv4Addr,
+        blocks: Blocks,
+        subscriber: &mut Subscriber,
+    ) -> Option<Endpoint> {
+        let Request { policy, rule, source } = *request;
+        if subscriber.paired.is_none_or(|(_, paired)| paired != addr) {
+            self.pair(subscriber, rule.pool, addr);
+        }
+        let ports = self.addresses.entry(addr).or_default();
+        let is_free = |port| {
+            policy.statics.local_of(rule.outside_vrf, source.protocol, Endpoint::new(addr, port)).is_none()
+        };
+        for set in &mut subscriber.sets {
+            if let Some(port) = ports.take_of_set(wish, set, is_free) {
+                set.used += 1;
+                return Some(Endpoint::new(addr, port));
+            }
+        }
+        if subscriber.sets.len() >= usize::from(blocks.per_subscriber_max) || subscriber.sets.is_full() {
+            return None;
+        }
+        let (worker, worker_count) = (self.worker, self.worker_count);
+        let span = u32::from(blocks.size) * u32::from(blocks.step);
+        // Every group that the set reaches into must be the worker's own.
+        let may_take = |first: u16| {
+            worker_count <= 1
+                || (0..span).step_by(64).chain([span - 1]).all(|distance| {
+                    policy.ownership.claim(addr, (u32::from(first) + distance).min(65_535) as u16, worker)
+                })
+        };
+        let mut set = ports.take_set(blocks.size, blocks.step, may_take)?;
+        let port = ports.take_of_set(wish, &set, is_free)?;
+        set.used = 1;
+        subscriber.sets.push(set);
+        Some(Endpoint::new(addr, port))
+    }
+
+    /// A port of the host's own range (RFC 7422), at random within it; then one of the dynamic range.
+    fn take_computed(
+        &mut self,
+        request: &Request,
+        pool: &Pool,
+        computed: &Deterministic,
+    ) -> Option<Endpoint> {
+        let (position, first) = computed.forward(request.source.local.addr)?;
+        let addr = pool.address_at(position)?;
+        let wish = self.wish(request);
+        let own = Wish { range: (first, first + (computed.ports_per_host - 1)), ..wish };
+        let ports = self.addresses.entry(addr).or_default();
+        let is_free = |port| {
+            let end = Endpoint::new(addr, port);
+            request.policy.statics.local_of(request.rule.outside_vrf, wish.protocol, end).is_none()
+        };
+        let dynamic = u16::try_from(computed.first_dynamic_port()).ok();
+        let port = ports.take(&own, is_free).or_else(|| {
+            let has_more = computed.ports_max > computed.ports_per_host;
+            let range = (dynamic.filter(|_| has_more)?, u16::MAX);
+            ports.take(&Wish { range, ..wish }, is_free)
+        })?;
+        Some(Endpoint::new(addr, port))
+    }
+
+    /// Takes a whole address of a pool for an outside host.
+    pub fn take_for_outside(&mut self, pool: &Pool) -> Option<Ipv4Addr> {
+        let addrs = (0..pool.address_count()).filter_map(|position| pool.address_at(position));
+        addrs.into_iter().find(|&addr| self.addresses.entry(addr).or_default().take_whole())
+    }
+
+    /// Gives a mapping's endpoint back: at once, or after the hold-down.
+    pub fn release(
+        &mut self,
+        policy: &Policy,
+        mapping: &Mapping,
+        subscriber: Option<&mut Subscriber>,
+        now: u32,
+    ) {
+        if mapping.is_address() {
+            if let Some(ports) = self.addresses.get_mut(&mapping.seen.addr) {
+                ports.release_whole();
+            }
+            if mapping.side == Side::Inside {
+                policy.ownership.release_whole(mapping.seen.addr, self.worker);
+            }
+            return;
+        }
+        if let Some(subscriber) = subscriber {
+            self.release_from_set(mapping, subscriber);
+        }
+        // A TCP connection's end was seen, so its port may be used again at once.
+        if policy.behaviour.hold_down_ms == 0 || mapping.protocol == TCP {
+            self.free_port(policy, mapping.protocol, mapping.seen);
+            return;
+        }
+        if self.held_down.len() == HELD_DOWN_MAX {
+            self.free_oldest(policy);
+        }
+        let until_ms = now.wrapping_add(policy.behaviour.hold_down_ms);
+        self.held_down.push_back(HeldDown { until_ms, end: mapping.seen, protocol: mapping.protocol });
+    }
+
+    fn release_from_set(&mut self, mapping: &Mapping, subscriber: &mut Subscriber) {
+        let Some(at) = subscriber.sets.iter().position(|set| set.holds(mapping.seen.port)) else { return };
+        subscriber.sets[at].used -= 1;
+        if subscriber.sets[at].used == 0
+            && let Some(ports) = self.addresses.get_mut(&mapping.seen.addr)
+        {
+            ports.release_set(&subscriber.sets.remove(at));
+        }
+    }
+
+    fn free_port(&mut self, policy: &Policy, protocol: Protocol, end: Endpoint) {
+        let Some(ports) = self.addresses.get_mut(&end.addr) else { return };
+        if ports.release(protocol, end.port) && self.worker_count > 1 {
+            policy.ownership.release(end.addr, end.port, self.worker);
+        }
+    }
+
+    fn free_oldest(&mut self, policy: &Policy) {
+        if let Some(HeldDown { end, protocol, .. }) = self.held_down.pop_front() {
+            self.free_port(policy, protocol, end);
+        }
+    }
+
+    /// Frees at most `count_max` ports whose hold-down is over.
+    pub fn end_hold_downs(&mut self, policy: &Policy, now: u32, count_max: usize) {
+        for _ in 0..count_max {
+            if !self.held_down.front().is_some_and(|held| is_due(now, held.until_ms)) {
+                return;
+            }
+            self.free_oldest(policy);
+        }
+    }
+
+    /// Ports held down.
+    pub fn held_down_count(&self) -> usize {
+        self.held_down.len()
+    }
+
+    /// A number that outsiders cannot guess.
+    pub fn draw(&mut self) -> u64 {
+        self.random.draw()
+    }
+
+    /// Addresses with ports in use, and how many, held-down ones included.
+    pub fn in_use(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> + '_ {
+        self.addresses.iter().map(|(&addr, ports)| (addr, ports.used_total())).filter(|&(_, used)| used > 0)
+    }
+}
+
+/// The computed range that a source falls under.
+fn deterministic_of<'a>(policy: &'a Policy, rule: &SourceRule, source: Source) -> Option<&'a Deterministic> {
+    let computed = policy.behaviour.deterministic.as_ref()?;
+    let is_under = computed.pool == rule.pool
+        && source.protocol != ANY_PROTOCOL
+        && computed.forward(source.local.addr).is_some();
+    is_under.then_some(computed)
+}
