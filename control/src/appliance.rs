@@ -16,6 +16,7 @@ use dataplane::worker::WorkerSetup;
 use crate::compile::{Compiled, PortBinding, compile};
 use crate::config::{Config, Diagnostic};
 use crate::neighbours::{Neighbours, Order};
+use crate::operation::Operation;
 
 /// Sessions an appliance has room for unless `max-sessions` says otherwise.
 pub const SESSION_COUNT_DEFAULT: u32 = 1 << 18;
@@ -36,6 +37,8 @@ pub struct Appliance {
     pub neighbours: Neighbours,
     /// Counters of each worker.
     pub counters: Vec<Arc<Counters>>,
+    /// What it keeps of its own doing.
+    pub operation: Operation,
     ports: Vec<PortBinding>,
     workers: Vec<Sender<Message>>,
     events: Receiver<Event>,
@@ -84,7 +87,9 @@ impl Appliance {
             });
         }
         let neighbours = Neighbours::default();
-        let mut appliance = Appliance { config, compiled, neighbours, counters, ports, workers, events };
+        let operation = Operation::default();
+        let mut appliance =
+            Appliance { config, compiled, neighbours, counters, operation, ports, workers, events };
         appliance.distribute();
         Ok((appliance, setups))
     }
@@ -141,12 +146,14 @@ impl Appliance {
 
     /// Handles what workers told and what is due. `now_ms` never goes back. Returns whether there was anything.
     pub fn step(&mut self, now_ms: u64) -> bool {
+        self.operation.now_ms = now_ms;
         let mut orders = Vec::new();
         let mut had_events = false;
         while let Ok(event) = self.events.try_recv() {
             had_events = true;
             match event {
                 Event::Arp(interface, arp) => {
+                    self.operation.note_duplicate(&self.compiled, interface, &arp);
                     self.neighbours.receive(&self.compiled, interface, &arp, now_ms, &mut orders);
                 }
                 Event::Resolve(next_hop) => {
@@ -193,24 +200,32 @@ impl Appliance {
         }
     }
 
-    /// Asks every worker something and waits for the answers; none from a worker that does not answer in time.
-    pub fn ask<T>(
-        &self,
-        answering: &mut dyn Answering,
-        message: impl Fn(Sender<T>) -> Message,
-    ) -> Vec<Option<T>> {
-        (0..self.workers.len()).map(|worker| self.ask_one(worker, answering, &message)).collect()
+    /// Forgets the neighbours that were learnt; they are asked for again when packets need them.
+    pub fn clear_neighbours(&mut self) {
+        let mut orders = Vec::new();
+        self.neighbours.clear(&mut orders);
+        self.carry_out(orders);
     }
 
-    /// Asks one worker something.
+    /// Asks one worker something; none if it takes no more messages. The answer comes between its bursts.
+    pub fn question<T>(
+        &self,
+        worker: usize,
+        message: impl FnOnce(Sender<T>) -> Message,
+    ) -> Option<Receiver<T>> {
+        let (sender, receiver) = bounded(1);
+        self.workers.get(worker)?.try_send(message(sender)).ok()?;
+        Some(receiver)
+    }
+
+    /// Asks one worker something and waits for the answer; none if it does not answer in time.
     pub fn ask_one<T>(
         &self,
         worker: usize,
         answering: &mut dyn Answering,
-        message: impl Fn(Sender<T>) -> Message,
+        message: impl FnOnce(Sender<T>) -> Message,
     ) -> Option<T> {
-        let (sender, receiver) = bounded(1);
-        self.workers.get(worker)?.send_timeout(message(sender), ANSWER_WITHIN).ok()?;
+        let receiver = self.question(worker, message)?;
         let started = std::time::Instant::now();
         while started.elapsed() < ANSWER_WITHIN {
             answering.let_work();

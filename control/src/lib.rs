@@ -2,11 +2,22 @@
 #![forbid(unsafe_code)]
 
 pub mod appliance;
+pub mod baselines;
 pub mod cli;
 pub mod compile;
 pub mod config;
+pub mod console;
+pub mod devices;
+pub mod interface_state;
+pub mod load;
+pub mod log;
 pub mod metrics;
 pub mod neighbours;
+pub mod operation;
+pub mod rates;
 pub mod replay;
 pub mod run;
+pub mod serve;
 pub mod socket;
+pub mod watch;
+pub mod workers;

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use portico::config::{Severity, lint, parse};
+use portico::log::say;
 use portico::replay::{PortArgument, replay};
-use portico::{run, socket};
+use portico::socket::{Answered, request};
+use portico::{console, run};
 
 /// Carrier-grade NAT with application-layer gateways.
 #[derive(Parser)]
@@ -42,6 +44,12 @@ enum Command {
         /// The command.
         command: String,
     },
+    /// Talk to a running appliance, with completion by Tab and help by "?".
+    Console {
+        /// Command socket.
+        #[arg(long, default_value = SOCKET)]
+        socket: PathBuf,
+    },
     /// Feed captures through the packet path, offline and without privileges.
     Replay {
         /// Configuration file.
@@ -62,17 +70,17 @@ enum Command {
 const SOCKET: &str = "/run/portico.sock";
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
     let done = match Arguments::parse().command {
         Command::Run { config, socket } => run::run(&config, &socket).map(|()| ExitCode::SUCCESS),
         Command::Check { file } => check(&file),
         Command::Exec { socket, command } => exec(&socket, &command),
+        Command::Console { socket } => console::console(&socket).map(|()| ExitCode::SUCCESS),
         Command::Replay { config, ports, out, show } => run::load(&config)
             .and_then(|config| replay(config, &ports, &out, &show))
             .map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("portico: {error:#}");
+        say(format_args!("portico: {error:#}"));
         ExitCode::FAILURE
     })
 }
@@ -84,20 +92,24 @@ fn check(file: &Path) -> Result<ExitCode> {
         Ok(config) => lint(&config),
         Err(found) => found,
     };
-    found.iter().for_each(|diagnostic| println!("{diagnostic}"));
+    let mut out = std::io::stdout().lock();
+    // Who reads only the head of a long list closes the pipe; that is no failure of ours.
+    let _ = found.iter().try_for_each(|diagnostic| writeln!(out, "{diagnostic}"));
     let has_errors = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     Ok(if has_errors { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn exec(socket: &Path, command: &str) -> Result<ExitCode> {
-    let (text, code) = match socket::request(socket, command)? {
-        Ok(text) => (text, ExitCode::SUCCESS),
-        Err(text) => {
-            eprint!("{text}");
-            return Ok(ExitCode::FAILURE);
+    let mut code = ExitCode::SUCCESS;
+    let mut out = std::io::stdout().lock();
+    request(socket, &format!("exec {command}"), |piece| match piece {
+        Answered::Out(text) => out.write_all(text).is_ok(),
+        Answered::Refused(text) => {
+            code = ExitCode::FAILURE;
+            say(String::from_utf8_lossy(text).trim_end());
+            true
         }
-    };
-    // Who reads only the head of a long table closes the pipe; that is no failure of ours.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    })?;
+    let _ = out.flush();
     Ok(code)
 }

@@ -245,6 +245,14 @@ impl Neighbours {
         self.free_numbers.append(&mut self.retired_numbers);
     }
 
+    /// Forgets who was learnt.
+    pub fn clear(&mut self, orders: &mut Vec<Order>) {
+        let is_learnt = |entry: &Entry| entry.mac.is_some() && !entry.is_static;
+        let learnt: Vec<NextHop> =
+            self.entries.iter().filter(|(_, entry)| is_learnt(entry)).map(|(hop, _)| *hop).collect();
+        learnt.into_iter().for_each(|next_hop| self.forget(next_hop, orders));
+    }
+
     fn forget(&mut self, next_hop: NextHop, orders: &mut Vec<Order>) {
         let Some(entry) = self.entries.remove(&next_hop) else { return };
         if entry.mac.is_some() {

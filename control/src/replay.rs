@@ -4,7 +4,9 @@
 //! time. The clock starts at the first frame, stands still while a frame is handled, and then goes on to the next.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use dataplane::port::Port;
@@ -70,16 +72,20 @@ pub fn replay(config: Config, arguments: &[PortArgument], out: &Path, shows: &[S
     }
     times.sort_unstable();
     times.dedup();
-    let (appliance, setups) = Appliance::new(config, bindings, vec![ports], SECRET).map_err(|errors| {
-        errors.iter().for_each(|error| eprintln!("{error}"));
-        anyhow!("the configuration asks for what cannot be done")
-    })?;
+    let (mut appliance, setups) =
+        Appliance::new(config, bindings, vec![ports], SECRET).map_err(|errors| {
+            errors.iter().for_each(crate::log::say);
+            anyhow!("the configuration asks for what cannot be done")
+        })?;
     let setup = setups.into_iter().next().ok_or_else(|| anyhow!("no worker"))?;
     let start_us = times.first().copied().unwrap_or(0);
+    appliance.operation.started_at += Duration::from_micros(start_us);
     let mut replay = Replay { appliance, worker: Worker::new(setup, 0), clock, start_us };
     replay.play(&times);
+    let mut out = std::io::stdout().lock();
     for show in shows {
-        println!("{}", replay.show(show)?);
+        // Who reads only the head of a long table closes the pipe; that is no failure of ours.
+        let _ = writeln!(out, "{}", replay.show(show)?);
     }
     Ok(())
 }

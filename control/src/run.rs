@@ -1,67 +1,91 @@
-//! `portico run`: devices, worker threads, and the control thread that leads them.
+//! `portico run`: the start, and the control thread that leads the workers.
 
-use std::net::SocketAddrV4;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use crossbeam::channel::{Receiver, Select, Sender, bounded};
-use dataplane::port::Ports;
-use dataplane::worker::{Worker, WorkerSetup};
-use dataplane_dpdk::{Device, DeviceOptions, Eal, EalOptions, LogLevel, Mempool};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use anyhow::{Context as _, Result, anyhow};
+use crossbeam::channel::{Receiver, Select, Sender, TrySendError, bounded};
 
-use crate::appliance::{Appliance, Threads};
-use crate::cli;
-use crate::compile::PortBinding;
-use crate::config::{Config, Severity, lint, parse};
-use crate::{metrics, socket};
+use crate::appliance::Appliance;
+use crate::cli::{self, Answer, Progress};
+use crate::config::{Config, Diagnostic, Severity, lint, parse};
+use crate::devices::{attach, check_cores, open_devices, open_memory};
+use crate::log::{Log, say};
+use crate::metrics::Page;
+use crate::serve::{catch_signals, open_exporter, serve_metrics};
+use crate::socket::CommandSocket;
+use crate::watch::Watch;
+use crate::workers::Workers;
 
-/// Memory for packets unless `memory` says otherwise, in MiB.
-const MEMORY_MIB_DEFAULT: u32 = 512;
 /// How long the control thread sleeps when nothing happens.
 const IDLE: Duration = Duration::from_millis(50);
+/// And while a worker is to answer.
+const WAITING: Duration = Duration::from_micros(200);
 /// How often the devices' links are looked at, in milliseconds.
 const LINKS_EVERY_MS: u64 = 200;
-/// Rounds without a packet after which a worker that shares its core rests, and for how long.
-const IDLE_ROUNDS: u32 = 2000;
-const REST: Duration = Duration::from_micros(50);
+/// Answers under way at once.
+const JOBS_MAX: usize = 64;
+/// Mistakes of a configuration that the log has one by one.
+const MISTAKES_MAX: usize = 20;
 
 /// What other threads ask of the control thread.
 pub enum Request {
-    /// An exec command.
-    Exec(String, Sender<Result<String, String>>),
+    /// An exec command without a modifier.
+    Exec(String, Sender<Piece>),
     /// The metrics page.
-    Metrics(Sender<String>),
+    Metrics(Sender<Piece>),
+    /// The name in the console's prompt.
+    Hostname(Sender<String>),
     /// Read the configuration file again.
     Reload,
-    /// Stop.
-    Stop,
+    /// Stop, because of this signal.
+    Stop(&'static str),
 }
 
-/// Reads a configuration file, and reports what is wrong or remarkable about it.
+/// A piece of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Of its text.
+    Text(String),
+    /// It is refused; there is no more.
+    Refused(String),
+    /// There is no more.
+    End,
+}
+
+/// Reads a configuration file: the configuration, or none when there are mistakes, and what there is to say of it.
 ///
 /// # Errors
-/// When it cannot be read, or has mistakes: each is told on the standard error.
-pub fn load(path: &Path) -> Result<Config> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-    let name = path.display().to_string();
-    let (config, found) = match parse(&name, &text) {
+/// When it cannot be read.
+fn read(path: &Path) -> Result<(Option<Config>, Vec<Diagnostic>)> {
+    let text = std::fs::read(path).with_context(|| {
+        format!(
+            "cannot read the configuration {}; give --config a file that is there and readable",
+            path.display()
+        )
+    })?;
+    let text = String::from_utf8(text)
+        .map_err(|_| anyhow!("{}: the configuration is no text in UTF-8", path.display()))?;
+    let (config, found) = match parse(&path.display().to_string(), &text) {
         Ok(config) => {
             let found = lint(&config);
             (Some(config), found)
         }
         Err(found) => (None, found),
     };
-    found.iter().for_each(|diagnostic| eprintln!("{diagnostic}"));
     let has_errors = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    config
-        .filter(|_| !has_errors)
-        .ok_or_else(|| anyhow!("{name}: not usable as it stands; nothing of it is applied"))
+    Ok((config.filter(|_| !has_errors), found))
+}
+
+/// Reads a configuration file, and tells the standard error what is wrong or remarkable about it.
+///
+/// # Errors
+/// When it cannot be read, or has mistakes.
+pub fn load(path: &Path) -> Result<Config> {
+    let (config, found) = read(path)?;
+    found.iter().for_each(say);
+    config.ok_or_else(|| anyhow!("{}: not usable as it stands; nothing of it is applied", path.display()))
 }
 
 /// Runs the appliance until it is told to stop.
@@ -71,277 +95,217 @@ pub fn load(path: &Path) -> Result<Config> {
 pub fn run(config_path: &Path, socket_path: &Path) -> Result<()> {
     let started = Instant::now();
     let config = load(config_path)?;
-    let listener = socket::listen(socket_path)?;
-    let _removal = RemoveOnDrop(socket_path.into());
-    let exporter = config.prometheus_exporter.map(|exporter| open_exporter(exporter.socket)).transpose()?;
+    let log = Log::start().context("no thread for the log")?;
+    log.configure(&config);
+    let done = start(config, config_path, socket_path, &log, started);
+    log.flush();
+    done
+}
 
+fn start(config: Config, config_path: &Path, socket_path: &Path, log: &Log, started: Instant) -> Result<()> {
     let worker_count = usize::from(config.platform.workers.unwrap_or(1));
+    check_cores(&config, worker_count)?;
+    let socket = CommandSocket::open(socket_path)?;
+    let exporter = open_exporter(&config)?;
     let cores = config.platform.cores.clone();
     let memory = open_memory(&config, worker_count)?;
     let devices = open_devices(&config, &memory)?;
-    let (bindings, queues) = attach(&devices, &memory, worker_count)?;
-    let (mut appliance, setups) = Appliance::new(config, bindings, queues, rand::random())
-        .map_err(|errors| told(&errors, config_path))?;
-
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut workers = Vec::new();
-    for setup in setups {
-        let core = cores.get(usize::from(setup.index)).map(|&core| usize::from(core));
-        workers.push(start_worker(memory.eal, setup, core, started, Arc::clone(&stop))?);
-    }
-    let (requests, inbox) = bounded(64);
-    start_servers(listener, exporter, &requests)?;
-    println!("ready");
-    tracing::info!("forwarding with {worker_count} worker(s) on {} port(s)", devices.len());
-    lead(&mut appliance, &devices, &inbox, config_path, started);
-
-    stop.store(true, Ordering::Relaxed);
-    for worker in workers {
-        worker.join().map_err(|_| anyhow!("a worker had panicked"))?;
-    }
-    tracing::info!("stopped");
-    Ok(())
-}
-
-fn told(errors: &[crate::config::Diagnostic], path: &Path) -> anyhow::Error {
-    errors.iter().for_each(|error| eprintln!("{error}"));
-    anyhow!("{}: asks for what cannot be done; nothing of it is applied", path.display())
-}
-
-/// Removes the socket file at the end.
-struct RemoveOnDrop(PathBuf);
-
-impl Drop for RemoveOnDrop {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// DPDK's environment with the workers' packet buffers.
-struct Memory {
-    eal: Eal,
-    mempools: Vec<Mempool>,
-}
-
-fn open_memory(config: &Config, worker_count: usize) -> Result<Memory> {
-    let options = EalOptions {
-        memory_mib: config.platform.memory_mib.unwrap_or(MEMORY_MIB_DEFAULT) as usize,
-        hugepages: config.platform.hugepages,
-        devices: config.interfaces.iter().filter_map(|interface| interface.device.clone()).collect(),
-        log_level: LogLevel::Warning,
-        log: |level, text| match level {
-            LogLevel::Error => tracing::error!("dpdk: {text}"),
-            LogLevel::Warning => tracing::warn!("dpdk: {text}"),
-            _ => tracing::debug!("dpdk: {text}"),
-        },
-        ..EalOptions::default()
-    };
-    let eal = Eal::start(&options)?;
-    let count = Mempool::count_for(eal, worker_count);
-    let core = |worker: usize| config.platform.cores.get(worker).map(|&core| usize::from(core));
-    let mempools: Result<Vec<Mempool>, _> =
-        (0..worker_count).map(|worker| Mempool::create(eal, count, core(worker))).collect();
-    Ok(Memory { eal, mempools: mempools? })
-}
-
-/// A device with the interface it belongs to.
-struct OpenDevice {
-    interface: crate::config::InterfaceName,
-    device: Device,
-}
-
-fn open_devices(config: &Config, memory: &Memory) -> Result<Vec<OpenDevice>> {
-    let mut devices = Vec::new();
-    for interface in &config.interfaces {
-        let Some(devargs) = &interface.device else { continue };
-        let options =
-            DeviceOptions { mempools: memory.mempools.clone(), mac: interface.mac_address.map(|mac| mac.0) };
-        let device = Device::open(memory.eal, devargs, &options).with_context(|| {
-            format!("{}:{}: interface {}", config.source.file, interface.place.line, interface.name)
+    let (bindings, queues) = attach(&devices, &memory)?;
+    let (mut appliance, setups) =
+        Appliance::new(config, bindings, queues, rand::random()).map_err(|errors| {
+            errors.iter().for_each(say);
+            anyhow!("{}: asks for what cannot be done; nothing of it is applied", config_path.display())
         })?;
-        devices.push(OpenDevice { interface: interface.name.clone(), device });
-    }
-    if devices.is_empty() {
-        bail!("{}: no interface has a 'device'; there is nothing to forward between", config.source.file);
-    }
-    Ok(devices)
+    appliance.operation.started_at = SystemTime::now() - started.elapsed();
+    appliance.operation.devices = devices;
+    appliance.operation.log = Some(log.clone());
+
+    tracing::info!(mnemonic = "SYS-5-RESTART", "Portico {} starts", env!("CARGO_PKG_VERSION"));
+    let workers = Workers::start(memory.eal, setups, &cores, started)?;
+    let (requests, inbox) = bounded(64);
+    socket.serve(&requests)?;
+    exporter.map(|exporter| serve_metrics(exporter, requests.clone())).transpose()?;
+    catch_signals(requests)?;
+    let port_count = appliance.operation.devices.len();
+    tracing::info!(
+        mnemonic = "SYS-5-READY",
+        "Forwarding with {worker_count} worker(s) on {port_count} port(s)"
+    );
+    // Nobody may be listening.
+    let _ = writeln!(std::io::stdout(), "ready");
+
+    let mut leader = Leader { appliance, inbox, config_path, started, jobs: Vec::new() };
+    let signal = leader.lead();
+    tracing::info!(mnemonic = "SYS-5-STOP", "Stopped by {signal}");
+    workers.stop()
 }
 
-/// The ports of the devices in order, and each worker's queue pairs of them.
-fn attach(
-    devices: &[OpenDevice],
-    memory: &Memory,
-    worker_count: usize,
-) -> Result<(Vec<PortBinding>, Vec<Ports>)> {
-    let bindings = devices
-        .iter()
-        .map(|open| PortBinding {
-            interface: open.interface.clone(),
-            mac: Some(open.device.mac()),
-            has_link: open.device.link_is_up(),
-        })
-        .collect();
-    let mut queues = Vec::new();
-    for worker in 0..worker_count {
-        let mut ports = Ports::new();
-        for (index, open) in devices.iter().enumerate() {
-            let port = open
-                .device
-                .queue(worker, &memory.mempools[worker], index)
-                .ok_or_else(|| anyhow!("{} has fewer queues than there are workers", open.interface))?;
-            ports.push(Box::new(port));
-        }
-        queues.push(ports);
-    }
-    Ok((bindings, queues))
-}
-
-fn start_worker(
-    eal: Eal,
-    setup: WorkerSetup,
-    core: Option<usize>,
+/// The control thread.
+struct Leader<'a> {
+    appliance: Appliance,
+    inbox: Receiver<Request>,
+    config_path: &'a Path,
     started: Instant,
-    stop: Arc<AtomicBool>,
-) -> Result<JoinHandle<()>> {
-    let name = format!("worker-{}", setup.index);
-    let (ready, is_ready) = bounded::<Result<(), String>>(1);
-    let body = move || {
-        if core.is_some_and(|id| !core_affinity::set_for_current(core_affinity::CoreId { id })) {
-            let _ =
-                ready.send(Err(format!("cannot run on core {core:?}; check 'cores' under 'platform dpdk'")));
-            return;
+    jobs: Vec<Job>,
+}
+
+/// An answer under way, and who waits for it.
+struct Job {
+    answer: Box<dyn Answer>,
+    reply: Sender<Piece>,
+}
+
+/// How a job stands.
+#[derive(PartialEq, Eq)]
+enum Standing {
+    Working,
+    Waiting,
+    Over,
+}
+
+impl Job {
+    fn advance(&mut self, appliance: &mut Appliance) -> Standing {
+        // Who is slow to read waits for itself alone.
+        if self.reply.is_full() {
+            return Standing::Waiting;
         }
-        let _registration = match eal.register_worker_thread() {
-            Ok(registration) => registration,
-            Err(error) => {
-                let _ = ready.send(Err(error.to_string()));
-                return;
-            }
+        let (piece, standing) = match self.answer.advance(appliance) {
+            Progress::Waiting => return Standing::Waiting,
+            Progress::Piece(text) => (Piece::Text(text), Standing::Working),
+            Progress::Done => (Piece::End, Standing::Over),
+            Progress::Refused(refusal) => (Piece::Refused(refusal), Standing::Over),
         };
-        let mut worker = Worker::new(setup, clock_ms(started));
-        worker.round(clock_ms(started));
-        let _ = ready.send(Ok(()));
-        poll(&mut worker, core.is_some(), started, &stop);
-    };
-    let handle = std::thread::Builder::new().name(name).spawn(body)?;
-    match is_ready.recv() {
-        Ok(Ok(())) => Ok(handle),
-        Ok(Err(error)) => bail!("a worker cannot start: {error}"),
-        Err(_) => bail!("a worker ended while it started"),
-    }
-}
-
-/// The worker's clock: it wraps around after 49 days, which the worker expects.
-fn clock_ms(started: Instant) -> u32 {
-    started.elapsed().as_millis() as u32
-}
-
-/// Polls until told to stop. A worker with a core of its own never rests.
-fn poll(worker: &mut Worker, has_core: bool, started: Instant, stop: &AtomicBool) {
-    let mut idle_rounds = 0;
-    while !stop.load(Ordering::Relaxed) {
-        if worker.round(clock_ms(started)) > 0 {
-            idle_rounds = 0;
-            continue;
-        }
-        idle_rounds += 1;
-        if idle_rounds > IDLE_ROUNDS && !has_core {
-            std::thread::sleep(REST);
-        } else {
-            std::hint::spin_loop();
+        match self.reply.try_send(piece) {
+            Err(TrySendError::Disconnected(_)) => Standing::Over,
+            _ => standing,
         }
     }
 }
 
-fn open_exporter(address: SocketAddrV4) -> Result<tiny_http::Server> {
-    tiny_http::Server::http(address).map_err(|error| {
-        anyhow!("cannot serve metrics on {address}: {error}; change 'prometheus exporter', or stop who uses the port")
-    })
-}
-
-fn start_servers(
-    listener: std::os::unix::net::UnixListener,
-    exporter: Option<tiny_http::Server>,
-    requests: &Sender<Request>,
-) -> Result<()> {
-    let to_socket = requests.clone();
-    std::thread::Builder::new().name("socket".into()).spawn(move || socket::serve(&listener, &to_socket))?;
-    if let Some(exporter) = exporter {
-        let to_metrics = requests.clone();
-        std::thread::Builder::new()
-            .name("metrics".into())
-            .spawn(move || serve_metrics(&exporter, &to_metrics))?;
-    }
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-    let to_signals = requests.clone();
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        for signal in signals.forever() {
-            let request = if signal == SIGHUP { Request::Reload } else { Request::Stop };
-            if to_signals.send(request).is_err() {
-                return;
+impl Leader<'_> {
+    /// Handles what workers tell and what others ask, until it is told to stop; returns by which signal.
+    fn lead(&mut self) -> &'static str {
+        let mut watch = Watch::default();
+        let mut links_due_ms = 0;
+        let mut pause = IDLE;
+        loop {
+            let mut select = Select::new();
+            select.recv(self.appliance.events());
+            // While no more answers may be under way, who asks for one waits.
+            if self.jobs.len() < JOBS_MAX {
+                select.recv(&self.inbox);
             }
-        }
-    })?;
-    Ok(())
-}
-
-fn serve_metrics(server: &tiny_http::Server, requests: &Sender<Request>) {
-    for request in server.incoming_requests() {
-        let answered = if request.url() == "/metrics" {
-            let (sender, receiver) = bounded(1);
-            let text = requests.send(Request::Metrics(sender)).ok().and_then(|()| receiver.recv().ok());
-            request.respond(tiny_http::Response::from_string(text.unwrap_or_default()))
-        } else {
-            request
-                .respond(tiny_http::Response::from_string("metrics are at /metrics\n").with_status_code(404))
-        };
-        if let Err(error) = answered {
-            tracing::debug!("metrics connection: {error}");
-        }
-    }
-}
-
-/// The control thread: handles what workers tell and what others ask, until it is told to stop.
-fn lead(
-    appliance: &mut Appliance,
-    devices: &[OpenDevice],
-    inbox: &Receiver<Request>,
-    config_path: &Path,
-    started: Instant,
-) {
-    let mut links_due_ms = 0;
-    loop {
-        let mut select = Select::new();
-        select.recv(appliance.events());
-        select.recv(inbox);
-        let _ = select.ready_timeout(IDLE);
-        drop(select);
-        let now_ms = started.elapsed().as_millis() as u64;
-        if now_ms >= links_due_ms {
-            let links: Vec<bool> = devices.iter().map(|open| open.device.link_is_up()).collect();
-            appliance.note_links(&links);
-            links_due_ms = now_ms + LINKS_EVERY_MS;
-        }
-        appliance.step(now_ms);
-        while let Ok(request) = inbox.try_recv() {
-            match request {
-                Request::Exec(line, reply) => {
-                    let mut context = cli::Context { appliance, answering: &mut Threads, now_ms };
-                    let _ = reply.send(cli::execute(&mut context, &line));
+            let _ = select.ready_timeout(pause);
+            drop(select);
+            let now_ms = self.started.elapsed().as_millis() as u64;
+            if now_ms >= links_due_ms {
+                self.note_links();
+                links_due_ms = now_ms + LINKS_EVERY_MS;
+            }
+            self.appliance.step(now_ms);
+            watch.look(&mut self.appliance);
+            while self.jobs.len() < JOBS_MAX
+                && let Ok(request) = self.inbox.try_recv()
+            {
+                if let Request::Stop(signal) = request {
+                    return signal;
                 }
-                Request::Metrics(reply) => drop(reply.send(metrics::render(appliance))),
-                Request::Reload => reload(appliance, config_path),
-                Request::Stop => return,
+                self.handle(request);
+            }
+            pause = self.advance_jobs();
+        }
+    }
+
+    fn note_links(&mut self) {
+        let devices = &self.appliance.operation.devices;
+        let links: Vec<bool> = devices.iter().map(|open| open.device.link_is_up()).collect();
+        self.appliance.note_links(&links);
+    }
+
+    fn handle(&mut self, request: Request) {
+        match request {
+            Request::Exec(line, reply) => match cli::start(&mut self.appliance, &line) {
+                Ok(answer) => self.jobs.push(Job { answer, reply }),
+                Err(refusal) => drop(reply.try_send(Piece::Refused(refusal))),
+            },
+            Request::Metrics(reply) => {
+                self.jobs.push(Job { answer: Box::new(Page::ask(&self.appliance)), reply });
+            }
+            Request::Hostname(reply) => {
+                let name = self.appliance.config.hostname.clone();
+                let _ = reply.try_send(name.unwrap_or_else(|| "portico".into()));
+            }
+            Request::Reload => self.reload(),
+            Request::Stop(_) => {}
+        }
+    }
+
+    /// Goes on with every answer under way; returns how long to pause.
+    fn advance_jobs(&mut self) -> Duration {
+        let mut pause = IDLE;
+        self.jobs.retain_mut(|job| {
+            let standing = job.advance(&mut self.appliance);
+            pause = pause.min(match standing {
+                Standing::Working => Duration::ZERO,
+                Standing::Waiting => WAITING,
+                Standing::Over => IDLE,
+            });
+            standing != Standing::Over
+        });
+        pause
+    }
+
+    fn reload(&mut self) {
+        let file = self.config_path.display();
+        match self.try_reload() {
+            Ok(()) => {
+                self.appliance.operation.reloads_done += 1;
+                tracing::info!(mnemonic = "SYS-5-CONFIG_I", "Configured from {file} by SIGHUP");
+            }
+            Err(mistakes) => {
+                self.appliance.operation.reloads_refused += 1;
+                for mistake in mistakes.iter().take(MISTAKES_MAX) {
+                    tracing::error!(mnemonic = "PARSER-3-ERROR", "{mistake}");
+                }
+                tracing::error!(
+                    mnemonic = "SYS-3-CONFIG_REFUSED",
+                    "{file} is not applied; the configuration in force stays"
+                );
             }
         }
     }
+
+    fn try_reload(&mut self) -> Result<(), Vec<String>> {
+        let (config, found) = read(self.config_path).map_err(|error| vec![format!("{error:#}")])?;
+        let words = |found: &[Diagnostic]| found.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let config = config.ok_or_else(|| words(&found))?;
+        let needs_restart = needs_restart(&self.appliance.config, &config);
+        self.appliance.reconfigure(config).map_err(|errors| words(&errors))?;
+        for warning in found.iter().take(MISTAKES_MAX) {
+            tracing::warn!(mnemonic = "PARSER-4-WARNING", "{warning}");
+        }
+        if needs_restart {
+            tracing::warn!(
+                mnemonic = "PARSER-4-RESTART",
+                "Changes to 'platform dpdk', 'device' and 'prometheus exporter' take effect with the next start"
+            );
+        }
+        if let Some(log) = &self.appliance.operation.log {
+            log.configure(&self.appliance.config);
+        }
+        Ok(())
+    }
 }
 
-fn reload(appliance: &mut Appliance, config_path: &Path) {
-    let reloaded = load(config_path)
-        .and_then(|config| appliance.reconfigure(config).map_err(|errors| told(&errors, config_path)));
-    match reloaded {
-        Ok(()) => tracing::info!("configuration reloaded from {}", config_path.display()),
-        Err(error) => tracing::error!("configuration not reloaded, the old one stays in force: {error:#}"),
-    }
+/// Whether a configuration differs in what is fixed while the program runs.
+fn needs_restart(old: &Config, new: &Config) -> bool {
+    let devices = |config: &Config| {
+        let device = |interface: &crate::config::model::Interface| {
+            interface.device.clone().map(|device| (interface.name.clone(), device, interface.mac_address))
+        };
+        config.interfaces.iter().filter_map(device).collect::<Vec<_>>()
+    };
+    old.platform != new.platform
+        || old.prometheus_exporter != new.prometheus_exporter
+        || devices(old) != devices(new)
 }

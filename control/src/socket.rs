@@ -1,99 +1,196 @@
-//! The command socket: one command a connection, a Unix socket that only its owner can open.
+//! The command socket: one request a connection, a Unix socket that only its owner can open.
 //!
-//! The client sends a line. The server answers `0` or `1` (done, refused) and a line feed, then the text, and
-//! closes.
+//! The client sends a line: `exec COMMAND`, `complete LINE` (what could stand at the end of a command line), or
+//! `hostname`. The server answers with pieces, each `out LENGTH` or, for refusals, `err LENGTH` on a line and then so
+//! many bytes; after the last piece comes the line `end`.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use crossbeam::channel::{Sender, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded};
 
-use crate::run::Request;
+use crate::cli;
+use crate::run::{Piece, Request};
 
-/// The longest command line, in bytes.
+/// The longest request, in bytes.
 const LINE_MAX: u64 = 4096;
 /// How long a client may take to send its line.
 const READ_WITHIN: Duration = Duration::from_secs(5);
+/// How long a client may leave a piece of its answer unread, as while somebody looks at a page of it.
+const WRITE_WITHIN: Duration = Duration::from_secs(3600);
+/// Pieces of an answer that may wait for the client.
+const PIECES_MAX: usize = 4;
 
-/// Opens the command socket. A socket file left by a program that is gone is replaced.
-///
-/// # Errors
-/// When another instance answers on it, or the file cannot be made.
-pub fn listen(path: &Path) -> Result<UnixListener> {
-    if UnixStream::connect(path).is_ok() {
-        bail!(
-            "another portico is running on the socket {}; stop it, or give --socket another path",
-            path.display()
-        );
-    }
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot replace {}", path.display()));
-        }
-        _ => {}
-    }
-    let listener = UnixListener::bind(path).with_context(|| {
-        format!("cannot open the command socket {}; give --socket another path", path.display())
-    })?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
-        .with_context(|| format!("cannot protect {}", path.display()))?;
-    Ok(listener)
+/// The open command socket; its file goes when it is dropped.
+pub struct CommandSocket {
+    listener: UnixListener,
+    path: PathBuf,
 }
 
-/// Serves the socket for ever: each connection's command goes to the control thread.
-pub fn serve(listener: &UnixListener, requests: &Sender<Request>) {
-    for stream in listener.incoming() {
-        match stream {
-            Ok(stream) => {
-                let requests = requests.clone();
-                std::thread::spawn(move || {
-                    if let Err(error) = answer(stream, &requests) {
-                        tracing::debug!("command connection: {error}");
-                    }
-                });
-            }
-            Err(error) => tracing::warn!("command socket: {error}"),
+impl CommandSocket {
+    /// Opens the command socket. A socket file left by a program that is gone is replaced.
+    ///
+    /// # Errors
+    /// When another instance answers on it, or the file cannot be made.
+    pub fn open(path: &Path) -> Result<CommandSocket> {
+        if UnixStream::connect(path).is_ok() {
+            bail!(
+                "another portico is running on the socket {}; stop it, or give --socket another path",
+                path.display()
+            );
         }
+        let advice = || {
+            format!(
+                "cannot open the command socket {}; give --socket a path that can be written",
+                path.display()
+            )
+        };
+        match fs::symlink_metadata(path) {
+            Ok(found) if !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
+                bail!("{} is there and is no socket; give --socket another path", path.display());
+            }
+            Ok(_) => fs::remove_file(path).with_context(advice)?,
+            Err(_) => {}
+        }
+        let listener = UnixListener::bind(path).with_context(advice)?;
+        let socket = CommandSocket { listener, path: path.into() };
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).with_context(advice)?;
+        Ok(socket)
+    }
+
+    /// Serves it in threads of its own for as long as the process runs.
+    ///
+    /// # Errors
+    /// When there can be no other thread.
+    pub fn serve(&self, requests: &Sender<Request>) -> io::Result<()> {
+        let (listener, requests) = (self.listener.try_clone()?, requests.clone());
+        std::thread::Builder::new().name("socket".into()).spawn(move || {
+            for stream in listener.incoming() {
+                let requests = requests.clone();
+                let served = stream.and_then(|stream| {
+                    std::thread::Builder::new().name("command".into()).spawn(move || {
+                        if let Err(error) = answer(stream, &requests) {
+                            tracing::debug!(mnemonic = "SYS-7-SOCKET", "command connection: {error}");
+                        }
+                    })
+                });
+                if let Err(error) = served {
+                    tracing::warn!(mnemonic = "SYS-4-SOCKET", "command socket: {error}");
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            }
+        })?;
+        Ok(())
+    }
+}
+
+impl Drop for CommandSocket {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
     }
 }
 
 fn answer(mut stream: UnixStream, requests: &Sender<Request>) -> io::Result<()> {
     stream.set_read_timeout(Some(READ_WITHIN))?;
+    stream.set_write_timeout(Some(WRITE_WITHIN))?;
     let mut line = String::new();
     BufReader::new(stream.try_clone()?.take(LINE_MAX)).read_line(&mut line)?;
-    let (sender, receiver) = bounded(1);
-    let stopping = || Err("% The appliance is stopping".to_string());
-    let answer = match requests.send(Request::Exec(line.trim_end().into(), sender)) {
-        Ok(()) => receiver.recv().unwrap_or_else(|_| stopping()),
-        Err(_) => stopping(),
+    let line = line.trim_end_matches(['\n', '\r']);
+    let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match kind {
+        "exec" => execute(&mut stream, rest, requests)?,
+        "complete" => write_piece(&mut stream, "out", &completions(rest))?,
+        "hostname" => {
+            let (sender, receiver) = bounded(1);
+            let _ = requests.send(Request::Hostname(sender));
+            write_piece(&mut stream, "out", &receiver.recv().unwrap_or_default())?;
+        }
+        _ => write_piece(&mut stream, "err", "% Unknown request\n")?,
+    }
+    stream.write_all(b"end\n")
+}
+
+fn execute(stream: &mut UnixStream, line: &str, requests: &Sender<Request>) -> io::Result<()> {
+    let (command, mut modifier) = match cli::split(line) {
+        Ok(split) => split,
+        Err(refusal) => return write_piece(stream, "err", &(refusal + "\n")),
     };
-    let (status, text) = match answer {
-        Ok(text) => ("0\n", text),
-        Err(text) => ("1\n", text + "\n"),
-    };
-    stream.write_all(status.as_bytes())?;
+    let (sender, receiver) = bounded(PIECES_MAX);
+    let _ = requests.send(Request::Exec(command.trim_end().into(), sender));
+    for piece in pieces(&receiver) {
+        match piece {
+            Piece::Text(text) => match &mut modifier {
+                Some(modifier) => write_piece(stream, "out", &modifier.feed(&text))?,
+                None => write_piece(stream, "out", &text)?,
+            },
+            Piece::Refused(refusal) => return write_piece(stream, "err", &(refusal + "\n")),
+            Piece::End => break,
+        }
+    }
+    write_piece(stream, "out", &modifier.map(|mut modifier| modifier.finish()).unwrap_or_default())
+}
+
+/// The pieces of an answer. One that ends early was cut short by the end of the program.
+pub fn pieces(receiver: &Receiver<Piece>) -> impl Iterator<Item = Piece> + '_ {
+    std::iter::from_fn(|| {
+        let stopping = || Piece::Refused("% The appliance is stopping".into());
+        Some(receiver.recv().unwrap_or_else(|_| stopping()))
+    })
+}
+
+fn write_piece(stream: &mut UnixStream, kind: &str, text: &str) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    stream.write_all(format!("{kind} {}\n", text.len()).as_bytes())?;
     stream.write_all(text.as_bytes())
 }
 
-/// Sends a command to a running instance. The inner result is its answer.
+/// A line for each candidate: the word, its help, and whether the word can be written as it stands.
+fn completions(line: &str) -> String {
+    let candidates = cli::complete(line, line.len());
+    candidates.iter().map(|c| format!("{}\t{}\t{}\n", c.word, c.help, u8::from(c.literal))).collect()
+}
+
+/// A piece of an answer, as a client has it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answered<'a> {
+    /// Of the text.
+    Out(&'a [u8]),
+    /// Why it is refused.
+    Refused(&'a [u8]),
+}
+
+/// Sends a request to a running instance, and hands each piece of the answer on until `take` wants no more.
 ///
 /// # Errors
-/// When nobody answers on the socket.
-pub fn request(path: &Path, command: &str) -> Result<Result<String, String>> {
+/// When nobody answers on the socket, or not to the end.
+pub fn request(path: &Path, line: &str, mut take: impl FnMut(Answered) -> bool) -> Result<()> {
     let mut stream = UnixStream::connect(path).with_context(|| {
         format!("no portico answers on {}; is it running, and on this --socket?", path.display())
     })?;
-    writeln!(stream, "{command}")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    match answer.split_once('\n') {
-        Some(("0", text)) => Ok(Ok(text.into())),
-        Some((_, text)) => Ok(Err(text.into())),
-        None => bail!("the appliance closed the connection without an answer"),
+    writeln!(stream, "{}", line.replace(['\n', '\r'], " "))?;
+    let mut answer = BufReader::new(stream);
+    loop {
+        let mut header = String::new();
+        answer.read_line(&mut header)?;
+        let (kind, len) = match header.trim_end().split_once(' ') {
+            Some((kind, len)) => {
+                (kind, len.parse::<usize>().context("the appliance answers in another protocol")?)
+            }
+            None if header == "end\n" => return Ok(()),
+            None => bail!("the appliance closed the connection before the end of its answer"),
+        };
+        let mut piece = vec![0; len];
+        answer.read_exact(&mut piece)?;
+        let goes_on = take(if kind == "out" { Answered::Out(&piece) } else { Answered::Refused(&piece) });
+        if !goes_on {
+            return Ok(());
+        }
     }
 }

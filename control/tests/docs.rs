@@ -6,14 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use dataplane::message::Usage;
 use dataplane::port::Ports;
+use dataplane_dpdk::DeviceStatistics;
 use portico::appliance::Appliance;
+use portico::cli;
 use portico::compile::PortBinding;
 use portico::config::grammar::{Grammar, Row};
 use portico::config::model::TIMEOUTS;
 use portico::config::statements::GRAMMARS;
 use portico::config::{Apply, lint, names, parse};
-use portico::{cli, metrics};
+use portico::load::Load;
+use portico::metrics::{self, Readings};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -213,12 +217,17 @@ are those of [drops.md](drops.md). Between bursts, for each worker:
 
 #[test]
 fn metrics_md_is_what_is_served() {
-    let text = "interface GigabitEthernet0/0/0\n mac-address 0200.0000.0001\n";
+    let text = "interface GigabitEthernet0/0/0\n mac-address 0200.0000.0001\n\
+                ip nat pool P 192.0.2.1 192.0.2.1 prefix-length 24\nip nat inside source list 1 pool P overload\n";
     let config = parse("metrics", text).expect("a configuration");
     let interface = config.interfaces[0].name.clone();
-    let bindings = vec![PortBinding { interface, mac: None, has_link: true }];
-    let (appliance, _workers) = Appliance::new(config, bindings, vec![Ports::new()], [1, 2]).expect("sound");
-    let served = metrics::render(&appliance);
+    let bindings = vec![PortBinding { interface: interface.clone(), mac: None, has_link: true }];
+    let devices = vec![(interface.to_string(), DeviceStatistics::default())];
+    let (mut appliance, _workers) =
+        Appliance::new(config, bindings, vec![Ports::new()], [1, 2]).expect("sound");
+    appliance.operation.loads.push(Load::default());
+    let readings = Readings { usages: Some(vec![Usage::default()]), devices };
+    let served = metrics::render(&appliance, &readings);
     let mut page = METRICS.to_string();
     for lines in served.split("# HELP ").skip(1) {
         let (name, help) = lines.lines().next().and_then(|line| line.split_once(' ')).expect("a help line");

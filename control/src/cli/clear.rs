@@ -1,21 +1,54 @@
-//! `clear ...`
+//! `clear ...`. Silent when it succeeds, as in IOS.
 
 use dataplane::message::Message;
 
-use super::{Command, Context, command, unanswered};
+use super::answer::Asked;
+use super::statistics::{INBOUND_DROPS, OUTBOUND_DROPS};
+use super::{Command, Started, command, long_command};
+use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
-    command("clear ip nat translation *", "End every dynamic translation", clear_translations),
+    long_command("clear ip nat translation *", "End every dynamic translation", clear_translations),
+    command("clear ip nat statistics", "Count hits, misses and drops of the NAT anew", clear_statistics),
+    command("clear ip access-list counters [ <name:word> ]", "Count the matches of access lists anew", clear_access_lists),
+    command("clear access-list counters [ <name:word> ]", "Count the matches of access lists anew", clear_access_lists),
+    command("clear counters", "Count packets of interfaces and drops anew", clear_counters),
+    command("clear arp-cache", "Forget the neighbours that were learnt", clear_neighbours),
+    command("clear ip arp", "Forget the neighbours that were learnt", clear_neighbours),
 ];
 
-/// Silent when it succeeds, as in IOS.
-fn clear_translations(context: &mut Context, _: &Args) -> Result<String, String> {
-    let cleared = context.appliance.ask(context.answering, Message::Clear);
-    match cleared.iter().position(Option::is_none) {
-        Some(worker) => Err(unanswered(worker)),
-        None => Ok(String::new()),
+fn clear_translations(appliance: &mut Appliance, _: &Args) -> Started {
+    Ok(Box::new(Asked::new(appliance, Message::Clear, |_, _| Ok(String::new()))?))
+}
+
+fn clear_statistics(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
+    let drops = [OUTBOUND_DROPS, INBOUND_DROPS].concat();
+    appliance.operation.baselines.clear_nat(&appliance.counters, &drops);
+    Ok(String::new())
+}
+
+fn clear_access_lists(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
+    let wanted: Option<String> = args.optional("name");
+    let lists = &appliance.compiled.policy.acls;
+    if let Some(wanted) = wanted.as_ref().filter(|wanted| !lists.iter().any(|list| list.name == **wanted)) {
+        return Err(format!("% There is no access list {wanted}"));
     }
+    let chosen = lists.iter().filter(|list| wanted.as_ref().is_none_or(|wanted| list.name == *wanted));
+    let counters = chosen.flat_map(|list| &list.entries).map(|entry| entry.counter);
+    appliance.operation.baselines.clear_acls(&appliance.counters, counters);
+    Ok(String::new())
+}
+
+fn clear_counters(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
+    let (count, now_ms) = (appliance.compiled.policy.interfaces.len(), appliance.operation.now_ms);
+    appliance.operation.baselines.clear_interfaces(&appliance.counters, count, now_ms);
+    Ok(String::new())
+}
+
+fn clear_neighbours(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
+    appliance.clear_neighbours();
+    Ok(String::new())
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use dataplane::drops::DropReason;
 
-use super::{Command, Context, command};
+use super::{Command, command};
+use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;
 
@@ -13,12 +14,11 @@ pub(super) const ROWS: &[Row<Command>] = &[
     command("show drops [ all ]", "Packets dropped, by reason; with 'all' also reasons that never occurred", show),
 ];
 
-fn show(context: &mut Context, args: &Args) -> Result<String, String> {
+fn show(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
     let mut out = format!("{:<26}{:>12}  {:<10}Meaning\n", "Reason", "Packets", "Cause");
     let mut total = 0;
     for &reason in DropReason::ALL {
-        let count: u64 =
-            context.appliance.counters.iter().map(|counters| counters.drops(reason).value()).sum();
+        let count = appliance.operation.baselines.drops(&appliance.counters, reason);
         total += count;
         if count > 0 || args.has("all") {
             let cause = format!("{:?}", reason.blame()).to_lowercase();

@@ -1,11 +1,16 @@
 //! Exec commands: a table of syntax lines and what each answers. One file per family of commands.
 
+mod access_lists;
+mod answer;
 mod clear;
 mod drops;
+mod interfaces;
+mod modifier;
 mod network;
 mod statistics;
 mod system;
 mod translations;
+mod workers;
 
 use std::sync::LazyLock;
 
@@ -14,7 +19,10 @@ use crate::config::Args;
 use crate::config::grammar::{Candidate, Grammar, Language, Row};
 use crate::config::lex;
 
-/// What a command works on.
+pub use answer::{Answer, Progress, Question};
+pub use modifier::{Modifier, split};
+
+/// What a command works on when somebody waits for it.
 pub struct Context<'a> {
     /// The appliance.
     pub appliance: &'a mut Appliance,
@@ -25,44 +33,99 @@ pub struct Context<'a> {
 }
 
 /// What a command does: its answer, or why it is refused.
-pub type Command = fn(&mut Context, &Args) -> Result<String, String>;
+#[derive(Clone, Copy)]
+pub(crate) enum Command {
+    /// The control side knows the answer.
+    Text(Text),
+    /// Workers are asked, or the text is long.
+    Long(Long),
+}
 
-static LANGUAGE: Language = Language { phrases: &[], words: &[] };
+static LANGUAGE: Language = Language { phrases: &[], words: WORDS };
+
+/// Help on words that several commands share.
+const WORDS: &[(&str, &str)] = &[
+    ("clear", "Reset functions"),
+    ("show", "Show running system information"),
+    ("ip", "IP information"),
+    ("nat", "NAT information"),
+];
 
 static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
-    let families =
-        [translations::ROWS, statistics::ROWS, drops::ROWS, network::ROWS, system::ROWS, clear::ROWS];
+    let families = [
+        translations::ROWS,
+        statistics::ROWS,
+        drops::ROWS,
+        interfaces::ROWS,
+        network::ROWS,
+        access_lists::ROWS,
+        workers::ROWS,
+        system::ROWS,
+        clear::ROWS,
+    ];
     Grammar::new(families.into_iter().flatten(), &LANGUAGE)
 });
 
-const fn command(syntax: &'static str, help: &'static str, action: Command) -> Row<Command> {
-    Row { syntax, help, action, negatable: false }
+type Text = fn(&mut Appliance, &Args) -> Result<String, String>;
+type Long = fn(&mut Appliance, &Args) -> Started;
+/// An answer under way, or why there is none.
+type Started = Result<Box<dyn Answer>, String>;
+
+const fn command(syntax: &'static str, help: &'static str, text: Text) -> Row<Command> {
+    Row { syntax, help, action: Command::Text(text), negatable: false }
 }
 
-/// Carries out one command line.
+const fn long_command(syntax: &'static str, help: &'static str, long: Long) -> Row<Command> {
+    Row { syntax, help, action: Command::Long(long), negatable: false }
+}
+
+/// Starts to carry out one command line, which has no modifier.
 ///
 /// # Errors
 /// In IOS's manner: a marker under the word that is wrong, and what was expected there.
-pub fn execute(context: &mut Context, line: &str) -> Result<String, String> {
+pub fn start(appliance: &mut Appliance, line: &str) -> Result<Box<dyn Answer>, String> {
     let tokens = lex::tokens(line);
     if tokens.is_empty() {
-        return Ok(String::new());
+        return Ok(Box::new(answer::Said::new(String::new())));
     }
     let found = GRAMMAR.parse(&tokens).map_err(|error| {
         let marker = " ".repeat(error.column.saturating_sub(1));
         format!("{line}\n{marker}^\n% Invalid input detected at '^' marker: {error}")
     })?;
-    (found.row.action)(context, &found.args)
+    match found.row.action {
+        Command::Text(text) => Ok(Box::new(answer::Said::new(text(appliance, &found.args)?))),
+        Command::Long(long) => long(appliance, &found.args),
+    }
+}
+
+/// Carries out one command line and waits for all of its answer.
+///
+/// # Errors
+/// As [`start`], and when it cannot be carried out to its end.
+pub fn execute(context: &mut Context, line: &str) -> Result<String, String> {
+    let (command, mut modifier) = split(line)?;
+    context.appliance.operation.now_ms = context.now_ms;
+    let mut answer = start(context.appliance, command)?;
+    let mut out = String::new();
+    loop {
+        match answer.advance(context.appliance) {
+            Progress::Waiting => context.answering.let_work(),
+            Progress::Piece(piece) => match &mut modifier {
+                Some(modifier) => out += &modifier.feed(&piece),
+                None => out += &piece,
+            },
+            Progress::Done => break,
+            Progress::Refused(refusal) => return Err(refusal),
+        }
+    }
+    out += &modifier.map(|mut modifier| modifier.finish()).unwrap_or_default();
+    Ok(out)
 }
 
 /// What could stand at the cursor of a command line.
 pub fn complete(line: &str, cursor: usize) -> Vec<Candidate> {
-    GRAMMAR.complete(line, cursor)
-}
-
-/// The answer when a worker says nothing.
-fn unanswered(worker: usize) -> String {
-    format!("% Worker {worker} does not answer")
+    let head = line.get(..cursor).unwrap_or(line);
+    modifier::complete(head).unwrap_or_else(|| GRAMMAR.complete(line, cursor))
 }
 
 /// `hh:mm:ss`, or days and hours from a day on, as IOS prints durations.

@@ -9,27 +9,35 @@ use dataplane::message::{Message, Usage};
 use dataplane::policy::{Domain, RuleId};
 use dataplane::state::shard::RuleUse;
 
-use super::{Command, Context, command, unanswered};
+use super::answer::Asked;
+use super::{Command, Started, long_command};
+use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;
 use crate::config::model::{DynamicRule, DynamicTarget};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
-    command("show ip nat statistics", "Translation counters, rules and pools", show),
+    long_command("show ip nat statistics", "Translation counters, rules and pools", show),
 ];
 
-fn show(context: &mut Context, _: &Args) -> Result<String, String> {
-    let usages = context.appliance.ask(context.answering, Message::Usage);
-    let usages: Option<Vec<Usage>> = usages.into_iter().collect();
-    let usages = usages.ok_or_else(|| unanswered(0))?;
-    let appliance = &*context.appliance;
+/// Why packets from the inside are not translated.
+pub(super) const OUTBOUND_DROPS: &[DropReason] =
+    &[DropReason::PoolExhausted, DropReason::SessionsFull, DropReason::ProtocolUntranslatable];
+/// Why packets to global addresses are not.
+pub(super) const INBOUND_DROPS: &[DropReason] = &[DropReason::NoMapping, DropReason::IcmpUnmatched];
+
+fn show(appliance: &mut Appliance, _: &Args) -> Started {
+    Ok(Box::new(Asked::new(appliance, Message::Usage, |appliance, usages| Ok(text(appliance, &usages)))?))
+}
+
+fn text(appliance: &Appliance, usages: &[Usage]) -> String {
     let policy = &appliance.compiled.policy;
-    let sum = |of: fn(&NatCounters) -> &Count| -> u64 {
+    let level = |of: fn(&NatCounters) -> &Count| -> u64 {
         appliance.counters.iter().map(|counters| of(&counters.nat).value()).sum()
     };
     let statics = policy.statics.rules().len() as u64;
-    let sessions = sum(|nat| &nat.sessions);
+    let sessions = level(|nat| &nat.sessions);
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(
@@ -37,38 +45,38 @@ fn show(context: &mut Context, _: &Args) -> Result<String, String> {
         "Total active translations: {} ({statics} static, {sessions} dynamic; {sessions} extended)",
         statics + sessions,
     );
-    let _ = writeln!(out, "Peak translations: {}", statics + sum(|nat| &nat.sessions_peak));
+    let _ = writeln!(out, "Peak translations: {}", statics + level(|nat| &nat.sessions_peak));
     for (title, domain) in [("Outside", Domain::Outside), ("Inside", Domain::Inside)] {
         let _ = writeln!(out, "{title} interfaces:");
         for interface in policy.interfaces.iter().filter(|interface| interface.domain == domain) {
             let _ = writeln!(out, "  {}", interface.name);
         }
     }
-    let _ = writeln!(out, "Hits: {}  Misses: {}", sum(|nat| &nat.hits), sum(|nat| &nat.misses));
-    let _ = writeln!(out, "Expired translations: {}", sum(|nat| &nat.expired));
+    let totals = appliance.operation.baselines.nat(&appliance.counters);
+    let _ = writeln!(out, "Hits: {}  Misses: {}", totals.hits, totals.misses);
+    let _ = writeln!(out, "Expired translations: {}", totals.expired);
     let _ = writeln!(out, "Dynamic mappings:\n-- Inside Source");
-    let rules = sum_rules(&usages);
+    let rules = sum_rules(usages);
     for rule in &appliance.config.nat.dynamic_rules {
         let id = appliance.compiled.rule_lines.get(&rule.to_string()).copied().unwrap_or_default();
-        show_rule(&mut out, context, rule, id, &rules, &usages);
+        show_rule(&mut out, appliance, rule, id, &rules, usages);
     }
+    show_drops(&mut out, appliance, sessions);
+    out
+}
+
+fn show_drops(out: &mut String, appliance: &Appliance, sessions: u64) {
     let drops = |reasons: &[DropReason]| -> u64 {
-        let of_all =
-            |reason: &DropReason| appliance.counters.iter().map(|c| c.drops(*reason).value()).sum::<u64>();
-        reasons.iter().map(of_all).sum()
+        let baselines = &appliance.operation.baselines;
+        reasons.iter().map(|&reason| baselines.drops(&appliance.counters, reason)).sum()
     };
+    let missed = drops(&[DropReason::SessionsFull]);
     let _ = writeln!(out, "nat-limit statistics:");
-    let _ = writeln!(
-        out,
-        " max entry: max allowed 0, used {sessions}, missed {}",
-        drops(&[DropReason::SessionsFull])
-    );
-    let inbound = [DropReason::NoMapping, DropReason::IcmpUnmatched];
-    let outbound = [DropReason::PoolExhausted, DropReason::SessionsFull, DropReason::ProtocolUntranslatable];
-    let _ = writeln!(out, "In-to-out drops: {}  Out-to-in drops: {}", drops(&outbound), drops(&inbound));
+    let _ = writeln!(out, " max entry: max allowed 0, used {sessions}, missed {missed}");
+    let (outbound, inbound) = (drops(OUTBOUND_DROPS), drops(INBOUND_DROPS));
+    let _ = writeln!(out, "In-to-out drops: {outbound}  Out-to-in drops: {inbound}");
     let _ = writeln!(out, "Pool stats drop: {}  Mapping stats drop: 0", drops(&[DropReason::PoolExhausted]));
     let _ = writeln!(out, "Port block alloc fail: 0\nIP alias add fail: 0\nLimit entry add fail: 0");
-    Ok(out)
 }
 
 fn sum_rules(usages: &[Usage]) -> HashMap<RuleId, RuleUse> {
@@ -83,7 +91,7 @@ fn sum_rules(usages: &[Usage]) -> HashMap<RuleId, RuleUse> {
 
 fn show_rule(
     out: &mut String,
-    context: &Context,
+    appliance: &Appliance,
     rule: &DynamicRule,
     id: RuleId,
     rules: &HashMap<RuleId, RuleUse>,
@@ -97,13 +105,12 @@ fn show_rule(
         }
         DynamicTarget::Pool(name) => {
             let _ = writeln!(out, "[Id: {id}] access-list {list} pool {name} refcount {refcount}");
-            show_pool(out, context, name, used.misses, usages);
+            show_pool(out, appliance, name, used.misses, usages);
         }
     }
 }
 
-fn show_pool(out: &mut String, context: &Context, name: &str, misses: u64, usages: &[Usage]) {
-    let appliance = &*context.appliance;
+fn show_pool(out: &mut String, appliance: &Appliance, name: &str, misses: u64, usages: &[Usage]) {
     let (Some(configured), Some(position)) = (
         appliance.config.nat.pool(name),
         appliance.compiled.policy.pools.iter().position(|pool| pool.name == name),

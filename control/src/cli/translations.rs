@@ -2,19 +2,24 @@
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;
+use std::time::Instant;
 
-use dataplane::message::{Message, SessionRow};
+use crossbeam::channel::Receiver;
+use dataplane::message::{Message, SessionRow, Walked};
 use dataplane::policy::StaticRule;
 use dataplane::state::mapping::ANY_PROTOCOL;
 use dataplane::tuple::{Endpoint, ICMP, Protocol, TCP, UDP, protocol_name};
 
-use super::{Command, Context, command, duration, unanswered};
+use super::answer::{received, unanswered};
+use super::{Answer, Command, Progress, Started, duration, long_command};
+use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;
+use crate::operation::Operation;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
-    command(
+    long_command(
         "show ip nat translations [ icmp | tcp | udp ] [ inside <inside:address> ] [ outside <outside:address> ] [ verbose | total ]",
         "Active translations",
         show,
@@ -40,7 +45,29 @@ impl Filter {
     }
 }
 
-fn show(context: &mut Context, args: &Args) -> Result<String, String> {
+/// The table under way: a slice of one worker's sessions at a time, so that millions of them neither keep the
+/// worker from its packets nor fill the memory with text.
+struct Table {
+    filter: Filter,
+    is_verbose: bool,
+    is_total: bool,
+    count: u64,
+    place: Place,
+}
+
+/// How far the table is.
+enum Place {
+    /// At the header and the statics.
+    Start,
+    /// At this worker's sessions from this position on, to be asked for.
+    Ask(usize, u32),
+    /// This worker was asked at this time.
+    Wait(usize, Instant, Receiver<Walked>),
+    /// Through.
+    End,
+}
+
+fn show(_: &mut Appliance, args: &Args) -> Started {
     let keywords = [("icmp", ICMP), ("tcp", TCP), ("udp", UDP)];
     let filter = Filter {
         protocol: keywords.iter().find(|(word, _)| args.has(word)).map(|&(_, protocol)| protocol),
@@ -48,65 +75,95 @@ fn show(context: &mut Context, args: &Args) -> Result<String, String> {
         outside: args.optional("outside"),
     };
     let (is_verbose, is_total) = (args.has("verbose"), args.has("total"));
-    let mut table = Table::default();
-    for rule in context.appliance.compiled.policy.statics.rules() {
-        if filter.accepts(rule.protocol, rule.global.addr, None) {
-            table.add_static(rule, is_verbose);
-        }
-    }
-    for worker in 0..context.appliance.worker_count() {
-        let mut start = Some(0);
-        while let Some(from) = start {
-            let walked = context
-                .appliance
-                .ask_one(worker, context.answering, |reply| Message::Walk {
-                    start: from,
-                    limit: SLICE,
-                    reply,
-                })
-                .ok_or_else(|| unanswered(worker))?;
-            for row in &walked.rows {
-                if filter.accepts(Some(row.protocol), row.inside_global.addr, Some(row.outside_local.addr)) {
-                    table.add_session(row, is_verbose);
-                }
-            }
-            start = walked.next;
-            // A long table must not keep the neighbours waiting.
-            context.appliance.step(context.now_ms);
-        }
-    }
-    Ok(table.finish(is_total))
+    Ok(Box::new(Table { filter, is_verbose, is_total, count: 0, place: Place::Start }))
 }
 
-#[derive(Default)]
-struct Table {
-    text: String,
-    count: u64,
+impl Answer for Table {
+    fn advance(&mut self, appliance: &mut Appliance) -> Progress {
+        match &self.place {
+            Place::Start => {
+                self.place = Place::Ask(0, 0);
+                self.piece(|table, out| table.add_statics(appliance, out))
+            }
+            &Place::Ask(worker, start) if worker < appliance.worker_count() => {
+                let message = |reply| Message::Walk { start, limit: SLICE, reply };
+                match appliance.question(worker, message) {
+                    Some(receiver) => {
+                        self.place = Place::Wait(worker, Instant::now(), receiver);
+                        Progress::Waiting
+                    }
+                    None => Progress::Refused(unanswered(worker)),
+                }
+            }
+            Place::Ask(..) => {
+                self.place = Place::End;
+                let gap = if self.is_total { "" } else { "\n" };
+                Progress::Piece(format!("{gap}Total number of translations: {}\n", self.count))
+            }
+            Place::Wait(worker, asked, receiver) => match received(receiver, *asked, *worker) {
+                Ok(None) => Progress::Waiting,
+                Ok(Some(walked)) => {
+                    let worker = *worker;
+                    self.place =
+                        walked.next.map_or(Place::Ask(worker + 1, 0), |next| Place::Ask(worker, next));
+                    let operation = &appliance.operation;
+                    self.piece(|table, out| {
+                        walked.rows.iter().for_each(|row| table.add_session(operation, row, out));
+                    })
+                }
+                Err(refusal) => Progress::Refused(refusal),
+            },
+            Place::End => Progress::Done,
+        }
+    }
 }
 
 impl Table {
-    fn add(&mut self, protocol: &str, columns: [&str; 4]) {
+    /// What `add` writes, unless only the total is asked for.
+    fn piece(&mut self, add: impl FnOnce(&mut Table, &mut String)) -> Progress {
+        let mut out = String::new();
+        add(self, &mut out);
+        Progress::Piece(if self.is_total { String::new() } else { out })
+    }
+
+    fn add_statics(&mut self, appliance: &Appliance, out: &mut String) {
+        out.push_str(
+            "Pro  Inside global         Inside local          Outside local         Outside global\n",
+        );
+        for rule in appliance.compiled.policy.statics.rules() {
+            if self.filter.accepts(rule.protocol, rule.global.addr, None) {
+                self.add_static(&appliance.operation, rule, out);
+            }
+        }
+    }
+
+    fn add(&mut self, protocol: &str, columns: [&str; 4], out: &mut String) {
         let [inside_global, inside_local, outside_local, outside_global] = columns;
         let first = format!("{protocol:<4} {inside_global}");
         // Writing to a string cannot fail.
-        let _ = writeln!(self.text, "{first:<27}{inside_local:<22}{outside_local:<22}{outside_global}");
+        let _ = writeln!(out, "{first:<26} {inside_local:<21} {outside_local:<21} {outside_global}");
         self.count += 1;
     }
 
-    fn add_static(&mut self, rule: &StaticRule, is_verbose: bool) {
+    fn add_static(&mut self, operation: &Operation, rule: &StaticRule, out: &mut String) {
         let end = |end: Endpoint| match (rule.protocol, rule.prefix_len) {
             (Some(_), _) => end.to_string(),
             (None, 32) => end.addr.to_string(),
             (None, len) => format!("{}/{len}", end.addr),
         };
         let protocol = rule.protocol.map_or(NONE.into(), protocol_name);
-        self.add(&protocol, [&end(rule.global), &end(rule.local), NONE, NONE]);
-        if is_verbose {
-            let _ = writeln!(self.text, "  RuleID: {}, Flags: static\n", rule.id);
+        self.add(&protocol, [&end(rule.global), &end(rule.local), NONE, NONE], out);
+        if self.is_verbose {
+            // It has no times of its own: it is as old as the program, and never ends.
+            let times = [operation.now_ms, 0].map(|ago_ms| date_and_time(operation, ago_ms));
+            add_details(out, times, "00:00:00", rule.id, "static");
         }
     }
 
-    fn add_session(&mut self, row: &SessionRow, is_verbose: bool) {
+    fn add_session(&mut self, operation: &Operation, row: &SessionRow, out: &mut String) {
+        if !self.filter.accepts(Some(row.protocol), row.inside_global.addr, Some(row.outside_local.addr)) {
+            return;
+        }
         let end = |end: Endpoint| match row.protocol {
             TCP | UDP | ICMP => end.to_string(),
             _ if end.addr.is_unspecified() => NONE.into(),
@@ -114,27 +171,26 @@ impl Table {
         };
         let columns = [row.inside_global, row.inside_local, row.outside_local, row.outside_global].map(end);
         let protocol = if row.protocol == ANY_PROTOCOL { NONE.into() } else { protocol_name(row.protocol) };
-        self.add(&protocol, columns.each_ref().map(String::as_str));
-        if is_verbose {
+        self.add(&protocol, columns.each_ref().map(String::as_str), out);
+        if self.is_verbose {
+            let times = [row.age_ms, row.idle_ms].map(|ago_ms| date_and_time(operation, u64::from(ago_ms)));
             let left = row.left_ms.map_or("never".into(), |left| duration(u64::from(left)));
-            let _ = writeln!(
-                self.text,
-                "  create: {} ago, use: {} ago, left: {left}\n  RuleID: {}, Flags: {}, Class: {:?}\n",
-                duration(u64::from(row.age_ms)),
-                duration(u64::from(row.idle_ms)),
-                row.rule,
-                if row.is_static { "static" } else { "unknown" },
-                row.class,
-            );
+            let flags = if row.is_static { "static" } else { "unknown" };
+            add_details(out, times, &left, row.rule, flags);
         }
     }
+}
 
-    fn finish(self, is_total: bool) -> String {
-        let total = format!("Total number of translations: {}\n", self.count);
-        if is_total {
-            return total;
-        }
-        let header = "Pro  Inside global         Inside local          Outside local         Outside global";
-        format!("{header}\n{}\n{total}", self.text)
-    }
+/// `MM/DD/YY hh:mm:ss` of so many milliseconds ago, in UTC.
+fn date_and_time(operation: &Operation, ago_ms: u64) -> String {
+    let text = humantime::format_rfc3339_seconds(operation.time_of_day(ago_ms)).to_string();
+    let part = |range| text.get(range).unwrap_or_default();
+    format!("{}/{}/{} {}", part(5..7), part(8..10), part(2..4), part(11..19))
+}
+
+/// The lines beneath a translation. What is told of it is what there is to tell.
+fn add_details(out: &mut String, [create, used]: [String; 2], timeout: &str, rule: u16, flags: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "  create: {create}, use: {used}, timeout: {timeout}");
+    let _ = writeln!(out, "  RuleID : {rule}\n  Flags: {flags}\n  ALG Application Type: NA\n");
 }

@@ -1,0 +1,101 @@
+//! What the control side keeps of its own doing: time, reloads, loads of workers, rates of interfaces, and the
+//! counters' values when they were last cleared.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::time::{Duration, SystemTime};
+
+use dataplane::message::ARP_LEN;
+use dataplane::policy::InterfaceIndex;
+use dataplane_dpdk::Device;
+
+use crate::baselines::Baselines;
+use crate::compile::{Compiled, is_alias};
+use crate::config::InterfaceName;
+use crate::load::Load;
+use crate::log::Log;
+use crate::rates::Rates;
+
+/// How often a duplicate address is told of again, in milliseconds.
+const DUPLICATE_EVERY_MS: u64 = 30_000;
+/// Addresses that duplicates are remembered of.
+const DUPLICATES_MAX: usize = 1000;
+
+/// An open device with the interface it belongs to.
+pub struct OpenDevice {
+    /// The interface that names it.
+    pub interface: InterfaceName,
+    /// The device.
+    pub device: Device,
+}
+
+/// The control side's own state. A replay has no devices and no log.
+pub struct Operation {
+    /// Milliseconds since the appliance started, as of its last step.
+    pub now_ms: u64,
+    /// The time of day when that was 0.
+    pub started_at: SystemTime,
+    /// Configurations taken over since the start.
+    pub reloads_done: u64,
+    /// Configurations refused since the start.
+    pub reloads_refused: u64,
+    /// What counters started from when they were last cleared.
+    pub baselines: Baselines,
+    /// How busy each worker is.
+    pub loads: Vec<Load>,
+    /// Packets and bits a second of each interface.
+    pub rates: Rates,
+    /// The devices, in the order of ports.
+    pub devices: Vec<OpenDevice>,
+    /// The log.
+    pub log: Option<Log>,
+    duplicates_told_ms: HashMap<Ipv4Addr, u64>,
+}
+
+impl Default for Operation {
+    fn default() -> Operation {
+        Operation {
+            now_ms: 0,
+            started_at: SystemTime::UNIX_EPOCH,
+            reloads_done: 0,
+            reloads_refused: 0,
+            baselines: Baselines::default(),
+            loads: Vec::new(),
+            rates: Rates::default(),
+            devices: Vec::new(),
+            log: None,
+            duplicates_told_ms: HashMap::new(),
+        }
+    }
+}
+
+impl Operation {
+    /// The time of day, `ago_ms` before now.
+    pub fn time_of_day(&self, ago_ms: u64) -> SystemTime {
+        self.started_at + Duration::from_millis(self.now_ms.saturating_sub(ago_ms))
+    }
+
+    /// Logs that another station uses an address of the box, if this ARP packet shows it.
+    pub fn note_duplicate(&mut self, compiled: &Compiled, index: InterfaceIndex, arp: &[u8; ARP_LEN]) {
+        let Some(interface) = compiled.policy.interfaces.get(usize::from(index)) else { return };
+        let [a, b, c, d, e, f, w, x, y, z] = std::array::from_fn(|at| arp[8 + at]);
+        let (mac, addr) = ([a, b, c, d, e, f], Ipv4Addr::new(w, x, y, z));
+        let is_ours =
+            interface.addresses.iter().any(|&(own, _)| own == addr) || is_alias(compiled, interface, addr);
+        if !is_ours || mac == interface.mac {
+            return;
+        }
+        let told_ms = self.duplicates_told_ms.get(&addr);
+        let is_known = told_ms.is_some_and(|told_ms| self.now_ms < told_ms + DUPLICATE_EVERY_MS);
+        if is_known || self.duplicates_told_ms.len() >= DUPLICATES_MAX {
+            return;
+        }
+        self.duplicates_told_ms.insert(addr, self.now_ms);
+        tracing::warn!(
+            mnemonic = "IP-4-DUPADDR",
+            "Duplicate address {addr} on {}, sourced by {}",
+            interface.name,
+            crate::config::model::MacAddress(mac)
+        );
+    }
+}

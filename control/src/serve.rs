@@ -1,0 +1,79 @@
+//! Who asks the control thread besides the command socket: Prometheus and signals.
+
+use anyhow::{Context as _, Result, anyhow};
+use crossbeam::channel::{Sender, bounded};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::config::Config;
+use crate::devices::place_of;
+use crate::run::{Piece, Request};
+use crate::socket::pieces;
+
+/// Opens the port of `prometheus exporter`, if there is one.
+///
+/// # Errors
+/// When the address is not ours or the port is taken.
+pub fn open_exporter(config: &Config) -> Result<Option<tiny_http::Server>> {
+    let Some(exporter) = config.prometheus_exporter else { return Ok(None) };
+    let refused = |error: Box<dyn std::error::Error + Send + Sync>| {
+        anyhow!(
+            "{}: cannot serve metrics on {}: {error}; change 'prometheus exporter', or stop who uses the port ('ss -ltnp' \
+             tells)",
+            place_of(config, exporter.place),
+            exporter.socket
+        )
+    };
+    tiny_http::Server::http(exporter.socket).map(Some).map_err(refused)
+}
+
+/// Serves `/metrics` in a thread of its own.
+///
+/// # Errors
+/// When there can be no other thread.
+pub fn serve_metrics(server: tiny_http::Server, requests: Sender<Request>) -> Result<()> {
+    let serve = move || {
+        for request in server.incoming_requests() {
+            let answered = if request.url() == "/metrics" {
+                let (sender, receiver) = bounded(1);
+                let _ = requests.send(Request::Metrics(sender));
+                let text = match pieces(&receiver).next() {
+                    Some(Piece::Text(text)) => text,
+                    _ => String::new(),
+                };
+                let response = tiny_http::Response::from_string(text);
+                let kind = "Content-Type: text/plain; version=0.0.4".parse::<tiny_http::Header>();
+                request.respond(kind.into_iter().fold(response, tiny_http::Response::with_header))
+            } else {
+                let text = "metrics are at /metrics\n";
+                request.respond(tiny_http::Response::from_string(text).with_status_code(404))
+            };
+            if let Err(error) = answered {
+                tracing::debug!(mnemonic = "SYS-7-METRICS", "metrics connection: {error}");
+            }
+        }
+    };
+    std::thread::Builder::new().name("metrics".into()).spawn(serve).context("no thread for metrics")?;
+    Ok(())
+}
+
+/// Turns signals into requests in a thread of its own.
+///
+/// # Errors
+/// When the signals cannot be caught.
+pub fn catch_signals(requests: Sender<Request>) -> Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let serve = move || {
+        for signal in signals.forever() {
+            let request = match signal {
+                SIGHUP => Request::Reload,
+                SIGINT => Request::Stop("SIGINT"),
+                _ => Request::Stop("SIGTERM"),
+            };
+            if requests.send(request).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(serve).context("no thread for signals")?;
+    Ok(())
+}
