@@ -69,7 +69,7 @@ fn routes(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
             }
             Route::Via(_, hop) => writeln!(out, "{code}       {prefix} [{distance}/0] via {hop}"),
             Route::Null => writeln!(out, "{code}       {prefix} is directly connected, Null0"),
-            Route::Broadcast => Ok(()),
+            Route::Broadcast | Route::Nat => Ok(()),
         };
     }
     Ok(out)
