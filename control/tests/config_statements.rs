@@ -17,6 +17,7 @@ const SUB: &str = "interface GigabitEthernet0/0/0.5";
 const VRF: &str = "vrf definition V";
 const DPDK: &str = "platform dpdk";
 const POOL: &str = "ip nat pool P netmask 255.255.255.0";
+const MAP: &str = "route-map R permit 10";
 const STANDARD: &str = "ip access-list standard S";
 const EXTENDED: &str = "ip access-list extended E";
 
@@ -92,6 +93,63 @@ const CASES: &[Case] = &[
          "ip nat inside source static udp 10.0.0.1 53 interface GigabitEthernet0/0/0 53 no-payload"),
     Case("", "ip nat inside source static network 10.0.0.0 192.0.2.0 /24", "ip nat in so st n 10.0.0.0 192.0.2.0 255.255.255.0",
          "ip nat inside source static network 10.0.0.0 192.0.2.0 255.255.255.0"),
+    Case("", "ip nat pool P 192.0.2.1 192.0.2.9 netmask 255.255.255.0 accounting LIST add-route arp-ping",
+         "ip nat pool P 192.0.2.1 192.0.2.9 netmask /24 arp add acc LIST",
+         "ip nat pool P 192.0.2.1 192.0.2.9 netmask 255.255.255.0"),
+    Case("", "ip nat inside source route-map R pool P reversible no-payload overload extended",
+         "ip nat in so ro R po P over ext no-p rev",
+         "ip nat inside source route-map R pool P overload extended reversible no-payload"),
+    Case(VRF, "ip nat inside source list 10 pool P redundancy 1 mapping-id 100 vrf V match-in-vrf overload",
+         "ip nat in so l 10 p P over vrf V match red 1 map 100",
+         "ip nat inside source list 10 pool P vrf V match-in-vrf overload"),
+    Case(VRF, "ip nat inside source list 10 pool P vrf V oer overload egress-interface TwoGigabitEthernet1/0/8",
+         "ip nat in so l 10 p P eg tw 1/0/8 over o v V",
+         "ip nat inside source list 10 pool P vrf V overload egress-interface TwoGigabitEthernet1/0/8"),
+    Case(VRF, "ip nat inside source list 10 pool P vrf V oer overload pap", "ip nat in so l 10 p P overl pap o v V",
+         "ip nat inside source list 10 pool P vrf V overload pap"),
+    Case(VRF, "ip nat inside source route-map R interface GigabitEthernet0/0/0 vrf V overload track 7",
+         "ip nat in so ro R i gi 0/0/0 t 7 v V",
+         "ip nat inside source route-map R interface GigabitEthernet0/0/0 vrf V overload"),
+    Case(VRF, "ip nat inside source static 10.0.0.1 192.0.2.1 vrf V match-in-vrf stateless no-alias",
+         "ip nat in so st 10.0.0.1 192.0.2.1 no-a vrf V m s",
+         "ip nat inside source static 10.0.0.1 192.0.2.1 vrf V match-in-vrf no-alias"),
+    Case(VRF, "ip nat inside source static 10.0.0.1 192.0.2.1 vrf V route-map R reversible redundancy HA extendable",
+         "ip nat in so st 10.0.0.1 192.0.2.1 ext red HA route R rev v V",
+         "ip nat inside source static 10.0.0.1 192.0.2.1 vrf V route-map R reversible extendable"),
+    Case("", "ip nat inside source static tcp 10.0.0.1 80 interface GigabitEthernet0/0/0 80 pool P track 1 overload egress-interface GigabitEthernet0/0/1",
+         "ip nat in so st t 10.0.0.1 80 int gi0/0/0 80 egr gi0/0/1 p P t 1 ov",
+         "ip nat inside source static tcp 10.0.0.1 80 interface GigabitEthernet0/0/0 80 egress-interface GigabitEthernet0/0/1"),
+    Case("", "ip nat inside source static esp 10.0.0.1 interface GigabitEthernet0/0/0", "ip nat in so st e 10.0.0.1 int gi 0/0/0",
+         "ip nat inside source static esp 10.0.0.1 interface GigabitEthernet0/0/0"),
+    Case("", "ip nat inside destination list 10 pool SERVERS redundancy 1 mapping-id 5", "ip nat in d l 10 p SERVERS red 1 map 5",
+         "ip nat inside destination list 10 pool SERVERS"),
+    Case(VRF, "ip nat outside source list 10 pool P vrf V add-route no-payload overload redundancy 1", "ip nat out s l 10 p P ov red 1 add v V no-p",
+         "ip nat outside source list 10 pool P vrf V overload add-route no-payload"),
+    Case("", "ip nat outside source route-map R pool P", "ip nat o s r R p P", "ip nat outside source route-map R pool P"),
+    Case(VRF, "ip nat outside source static 198.51.100.7 10.0.0.7 vrf V match-in-vrf add-route extendable no-alias no-payload",
+         "ip nat o so st 198.51.100.7 10.0.0.7 no-p no-a ext a v V m",
+         "ip nat outside source static 198.51.100.7 10.0.0.7 vrf V match-in-vrf add-route extendable no-alias no-payload"),
+    Case("", "ip nat outside source static tcp 198.51.100.7 80 10.0.0.7 8080 add-route redundancy HA mapping-id 4 pool P",
+         "ip nat o so st t 198.51.100.7 80 10.0.0.7 8080 p P red HA map 4 a",
+         "ip nat outside source static tcp 198.51.100.7 80 10.0.0.7 8080 add-route"),
+    Case("", "ip nat outside source static network 198.51.100.0 10.0.0.0 /24 no-payload", "ip nat o so st n 198.51.100.0 10.0.0.0 /24 no-p",
+         "ip nat outside source static network 198.51.100.0 10.0.0.0 255.255.255.0 no-payload"),
+    Case("", "route-map R permit 10", "route R p", "route-map R permit 10"),
+    Case("", "route-map R", "route R", "route-map R permit 10"),
+    Case("", "route-map R deny 20", "route R d 20", "route-map R deny 20"),
+    Case(MAP, "description TO THE ISP", "desc TO THE ISP", "description TO THE ISP"),
+    Case(MAP, "match ip address 10 LIST", "m ip a 10 LIST", "match ip address 10 LIST"),
+    Case(MAP, "match interface GigabitEthernet0/0/0 GigabitEthernet0/0/1", "mat int gi 0/0/0 gi0/0/1",
+         "match interface GigabitEthernet0/0/0 GigabitEthernet0/0/1"),
+    Case(MAP, "match ip next-hop NEXT 7", "mat ip n NEXT 7", "match ip next-hop NEXT 7"),
+    Case("", "ip nat translation max-entries 4000000", "ip nat tr max-e 4000000", "ip nat translation max-entries 4000000"),
+    Case("", "ip nat translation max-entries all-host 300", "ip nat tr max-e all-h 300", "ip nat translation max-entries all-host 300"),
+    Case("", "ip nat translation max-entries all-vrf 300", "ip nat tr max-e all-v 300", "ip nat translation max-entries all-vrf 300"),
+    Case("", "ip nat translation max-entries host 10.0.0.9 5", "ip nat tr max-e h 10.0.0.9 5", "ip nat translation max-entries host 10.0.0.9 5"),
+    Case("", "ip nat translation max-entries list 10 300", "ip nat tr max-e l 10 300", "ip nat translation max-entries list 10 300"),
+    Case(VRF, "ip nat translation max-entries vrf V 300", "ip nat tr max-e v V 300", "ip nat translation max-entries vrf V 300"),
+    Case("", "ip nat translation max-rate all-host 100", "ip nat tr max-r a 100", "ip nat translation max-rate all-host 100"),
+    Case("", "ip nat translation max-rate host 10.0.0.9 5", "ip nat tr max-r h 10.0.0.9 5", "ip nat translation max-rate host 10.0.0.9 5"),
     Case("", "ip nat translation timeout 3600", "ip nat tr timeout 3600", "ip nat translation timeout 3600"),
     Case("", "ip nat translation tcp-timeout never", "ip nat tr tcp never", "ip nat translation tcp-timeout never"),
     Case("", "ip nat translation pptp-timeout 3600", "ip nat tr pptp 3600", "ip nat translation pptp-timeout 3600"),
@@ -149,6 +207,9 @@ const CASES: &[Case] = &[
     Case(EXTENDED, "remark X ! Y", "r X ! Y", "10 remark X ! Y"),
 ];
 
+/// Lines that are read to be refused, with the mode they stand in.
+const REFUSED: &[(&str, &str)] = &[(MAP, "set ip next-hop 192.0.2.1")];
+
 /// Lines that leave no trace.
 const SILENT: &[(&str, &str)] = &[
     ("", "exit"),
@@ -159,6 +220,7 @@ const SILENT: &[(&str, &str)] = &[
     ("", "logging buffered 4096 debugging"),
     (VRF, "address-family ipv4"),
     (VRF, "exit-address-family"),
+    ("", "ip nat translation max-entries redundancy 1 1000"),
     (GI, "ip virtual-reassembly in"),
     ("access-list 10 permit any", "ip access-list resequence 10 10 10"),
 ];
@@ -230,13 +292,14 @@ fn silent_lines_are_accepted() {
     }
 }
 
-fn grammars() -> [&'static Grammar<Apply>; 7] {
+fn grammars() -> [&'static Grammar<Apply>; 8] {
     let grammars = &*GRAMMARS;
     [
         &grammars.vrf,
         &grammars.interface,
         &grammars.platform,
         &grammars.pool,
+        &grammars.route_map,
         &grammars.standard_list,
         &grammars.extended_list,
         &grammars.global,
@@ -244,10 +307,19 @@ fn grammars() -> [&'static Grammar<Apply>; 7] {
 }
 
 #[test]
+fn refused_lines_are_errors() {
+    for (mode, line) in REFUSED {
+        assert!(parse("test", &format!("{mode}\n{line}")).is_err(), "{line}");
+    }
+}
+
+#[test]
 fn every_row_is_tested() {
     let mut untested: BTreeSet<&str> =
         grammars().iter().flat_map(|grammar| grammar.rows()).map(|row| row.syntax).collect();
-    for line in CASES.iter().map(|case| case.1).chain(SILENT.iter().map(|line| line.1)).chain([DPDK]) {
+    for line in
+        CASES.iter().map(|case| case.1).chain(SILENT.iter().chain(REFUSED).map(|line| line.1)).chain([DPDK])
+    {
         for found in grammars().iter().filter_map(|grammar| grammar.parse(&tokens(line)).ok()) {
             untested.remove(found.row.syntax);
         }

@@ -5,7 +5,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::grammar::{Form, Match};
 use super::lex::{Token, tokens};
 use super::lint::{lint, lint_in_part};
-use super::model::{Config, Interface, Place, Pool, Source, Vrf};
+use super::model::{Config, Interface, Place, Pool, RouteMapEntry, Source, Vrf};
 use super::statements::{GRAMMARS, Mode};
 use super::syntax_error::SyntaxError;
 
@@ -124,6 +124,14 @@ impl Builder {
         match self.mode {
             Mode::Pool(index) => &mut self.config.nat.pools[index],
             _ => unreachable!("only lines of the pool mode ask for its pool"),
+        }
+    }
+
+    /// The entry of a route-map whose mode this is.
+    pub(super) fn route_map_entry(&mut self) -> &mut RouteMapEntry {
+        match self.mode {
+            Mode::RouteMap(map, entry) => &mut self.config.route_maps[map].entries[entry],
+            _ => unreachable!("only lines of a route-map's mode ask for its entry"),
         }
     }
 

@@ -341,7 +341,8 @@ impl<A> Grammar<A> {
         let found = token.map(|token| token.text.to_string());
         let words = walks.iter().flat_map(|walk| self.spellings(walk));
         let nearest = found.as_ref().and_then(|found| nearest(found, words));
-        SyntaxError { column, expected, found, nearest, ambiguous: dead_end.ambiguous }
+        let first = walks.iter().all(|walk| walk.args.is_empty());
+        SyntaxError { column, first, expected, found, nearest, ambiguous: dead_end.ambiguous }
     }
 
     fn add_candidates(&self, walk: &Walk, partial: Option<&Token<'_>>, candidates: &mut Vec<Candidate>) {

@@ -1,7 +1,9 @@
 //! What a configuration says that it probably does not mean: checks that need all of it.
 
+mod pools;
+mod rules;
+
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::interface_name::InterfaceName;
@@ -18,6 +20,7 @@ pub fn lint(config: &Config) -> Vec<Diagnostic> {
     lint.check_sides();
     lint.check_pools();
     lint.check_wildcards();
+    lint.check_permits();
     lint.diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
     lint.diagnostics
 }
@@ -53,8 +56,7 @@ impl Lint<'_> {
     fn check_contradictions(&mut self) {
         self.check_vlans();
         self.check_subnets();
-        self.check_static_globals();
-        self.check_static_locals();
+        self.check_static_ends();
     }
 
     fn check_platform(&mut self) {
@@ -128,28 +130,20 @@ impl Lint<'_> {
                 self.check_access_list(group.place, &group.access_list);
             }
         }
-        for rule in &config.nat.dynamic_rules {
-            self.check_access_list(rule.place, &rule.access_list);
-            match &rule.target {
-                DynamicTarget::Pool(pool) if config.nat.pool(pool).is_none() => {
-                    self.warn(rule.place, format!("pool {pool:?} is not defined"));
-                }
-                DynamicTarget::Pool(_) => {}
-                DynamicTarget::Interface(name) => self.check_lender(rule.place, name),
-            }
-        }
-        for rule in &config.nat.static_rules {
-            if let StaticMapping::Address { global: GlobalAddress::Interface(name), .. }
-            | StaticMapping::Port { global: GlobalAddress::Interface(name), .. } = &rule.mapping
-            {
-                self.check_lender(rule.place, name);
-            }
-        }
         for route in &config.routes {
             if let RouteTarget::Interface(name, _) = &route.target {
                 self.check_defined(route.place, name);
             }
         }
+        for entry in config.route_maps.iter().flat_map(|map| &map.entries) {
+            for access_list in entry.access_lists.iter().chain(&entry.next_hops) {
+                self.check_access_list(entry.place, access_list);
+            }
+            for name in &entry.interfaces {
+                self.check_defined(entry.place, name);
+            }
+        }
+        self.check_rule_references();
     }
 
     fn check_access_list(&mut self, place: Place, name: &str) {
@@ -169,78 +163,6 @@ impl Lint<'_> {
         self.check_defined(place, name);
         if self.config.interface(name).is_some_and(|interface| interface.addresses.is_empty()) {
             self.warn(place, format!("interface {name} has no address"));
-        }
-    }
-
-    fn check_sides(&mut self) {
-        let nat = &self.config.nat;
-        let first = nat.dynamic_rules.first().map(|rule| rule.place);
-        let Some(place) = first.or(nat.static_rules.first().map(|rule| rule.place)) else { return };
-        for (side, word) in [(NatSide::Inside, "inside"), (NatSide::Outside, "outside")] {
-            if !self.config.interfaces.iter().any(|interface| interface.nat == Some(side)) {
-                self.warn(place, format!("nothing is translated: no interface has \"ip nat {word}\""));
-            }
-        }
-    }
-
-    /// Two local endpoints cannot have one global endpoint.
-    fn check_static_globals(&mut self) {
-        let mut owners: HashMap<(GlobalAddress, Option<(PortProtocol, u16)>), Place> = HashMap::new();
-        for rule in &self.config.nat.static_rules {
-            let (global, port) = match &rule.mapping {
-                StaticMapping::Address { global, .. } => (global, None),
-                StaticMapping::Port { protocol, global, global_port, .. } => {
-                    (global, Some((*protocol, *global_port)))
-                }
-                StaticMapping::Network { global, .. } => (&GlobalAddress::Address(*global), None),
-            };
-            if let Some(owner) = owners.insert((global.clone(), port), rule.place) {
-                let port = port.map_or(String::new(), |(protocol, port)| format!(" {protocol} port {port}"));
-                self.error(rule.place, format!("{global}{port} is mapped by line {} already", owner.line));
-            }
-        }
-    }
-
-    /// One local address has several global ones only if every rule agrees.
-    fn check_static_locals(&mut self) {
-        let mut owners: HashMap<Ipv4Addr, &StaticRule> = HashMap::new();
-        for rule in &self.config.nat.static_rules {
-            let StaticMapping::Address { local, .. } = rule.mapping else { continue };
-            let owner = owners.insert(local, rule);
-            if let Some(owner) = owner.filter(|owner| !(owner.extendable && rule.extendable)) {
-                let line = owner.place.line;
-                let text =
-                    format!("{local} is mapped by line {line} already; both lines need \"extendable\"");
-                self.error(rule.place, text);
-            }
-        }
-    }
-
-    fn check_pools(&mut self) {
-        let config = self.config;
-        let ranges =
-            || config.nat.pools.iter().flat_map(|pool| pool.ranges.iter().map(move |range| (pool, range)));
-        for (position, (pool, range)) in ranges().enumerate() {
-            let overlaps = |other: &AddressRange| other.start <= range.end && range.start <= other.end;
-            for (other, _) in
-                ranges().take(position).filter(|(other, r)| other.name != pool.name && overlaps(r))
-            {
-                self.warn(range.place, format!("pools {:?} and {:?} overlap", other.name, pool.name));
-            }
-        }
-        for rule in &config.nat.static_rules {
-            let StaticMapping::Address { global: GlobalAddress::Address(global), .. } = rule.mapping else {
-                continue;
-            };
-            if let Some((pool, _)) = ranges().find(|(_, range)| range.contains(global)) {
-                self.warn(
-                    rule.place,
-                    format!("{global} is in pool {:?} too, which may hand it out", pool.name),
-                );
-            }
-        }
-        for pool in config.nat.pools.iter().filter(|pool| pool.ranges.is_empty()) {
-            self.warn(pool.place, format!("pool {:?} has no addresses", pool.name));
         }
     }
 

@@ -4,8 +4,12 @@
 //! false or empty were not configured; the default that then holds is the reader's to know.
 
 mod access_list;
+mod limits;
 mod nat;
+mod pool;
+mod route_map;
 mod routing;
+mod rules;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -17,8 +21,12 @@ use super::diagnostic::Diagnostic;
 use super::interface_name::InterfaceName;
 
 pub use access_list::*;
+pub use limits::*;
 pub use nat::*;
+pub use pool::*;
+pub use route_map::*;
 pub use routing::*;
+pub use rules::*;
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +45,8 @@ pub struct Config {
     pub nat: Nat,
     /// `access-list ...` and `ip access-list ...`
     pub access_lists: Vec<AccessList>,
+    /// `route-map ...`
+    pub route_maps: Vec<RouteMap>,
     /// `ip route ...`
     pub routes: Vec<Route>,
     /// `arp [vrf V] A MAC arpa`
@@ -56,6 +66,11 @@ impl Config {
     /// The VRF of this name.
     pub fn vrf(&self, name: &str) -> Option<&Vrf> {
         self.vrfs.iter().find(|vrf| vrf.name == name)
+    }
+
+    /// The route-map of this name.
+    pub fn route_map(&self, name: &str) -> Option<&RouteMap> {
+        self.route_maps.iter().find(|map| map.name == name)
     }
 
     /// The access list of this name or number.

@@ -1,6 +1,7 @@
 //! The model as canonical text: what a running configuration shows, only what differs from the defaults.
 
 mod nat;
+mod route_map;
 mod routing;
 
 use std::fmt::{self, Display};
@@ -21,6 +22,7 @@ impl Display for Config {
         blocks.push(self.nat.lines());
         blocks.push(self.routes.iter().map(Route::to_string).collect());
         blocks.extend(self.access_lists.iter().map(AccessList::lines));
+        blocks.extend(self.route_maps.iter().map(RouteMap::lines));
         blocks.push(self.arp_entries.iter().map(ArpEntry::to_string).collect());
         blocks.push(self.host_lines());
         for block in blocks.iter().filter(|block| !block.is_empty()) {

@@ -13,11 +13,16 @@ pub struct Expected {
     pub keyword: bool,
 }
 
+/// How many words that could have stood somewhere a message lists.
+const EXPECTED_SHOWN_MAX: usize = 14;
+
 /// The first word of a line that fits no row. Its `Display` is a sentence without a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
     /// Where the word starts, or where the line ended too early, in characters from 1.
     pub column: usize,
+    /// Whether it is the first word of the line, but for `no` and `default`.
+    pub first: bool,
     /// What could have stood there, in the order of the table.
     pub expected: Vec<Expected>,
     /// The word that stood there instead; `None` at the end of the line.
@@ -60,10 +65,11 @@ impl fmt::Display for SyntaxError {
                 list(self.ambiguous.iter().map(|word| format!("{word:?}")))
             );
         }
-        // At the start of a line every command is possible; a list of them would help nobody.
+        // Where all commands are possible, or all keywords of one, a list of them would help nobody.
         let expected = match self.expected.len() {
-            0..=12 => list(self.expected.iter().map(Expected::describe)),
-            _ => "a command".to_string(),
+            0..=EXPECTED_SHOWN_MAX => list(self.expected.iter().map(Expected::describe)),
+            _ if self.first => "a command".to_string(),
+            _ => "a keyword".to_string(),
         };
         write!(f, "expected {expected}, found {found}")?;
         match self.nearest {

@@ -1,6 +1,8 @@
 //! Random configurations: valid models of every shape the language can say.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod nat;
+
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
@@ -137,91 +139,6 @@ fn platform() -> impl Strategy<Value = Platform> {
     })
 }
 
-/// Pools in networks of their own, their ranges apart.
-fn pools() -> impl Strategy<Value = Vec<Pool>> {
-    let kind = select(vec![PoolKind::Generic, PoolKind::MatchHost, PoolKind::Rotary]);
-    let bounds = btree_set(1u8..=254, 0..6);
-    (btree_set(name(), 0..4), vec((bounds, kind), 4)).prop_map(|(names, bodies)| {
-        let pools = names.into_iter().zip(bodies).zip(0..);
-        pools
-            .map(|((name, (bounds, kind)), number)| {
-                let address = |host: u8| Ipv4Addr::new(198, 18, number, host);
-                let bounds: Vec<u8> = bounds.into_iter().collect();
-                let ranges = bounds.chunks_exact(2).map(|pair| AddressRange {
-                    place: place(),
-                    start: address(pair[0]),
-                    end: address(pair[1]),
-                });
-                Pool { place: place(), name, ranges: ranges.collect(), prefix_length: 24, kind }
-            })
-            .collect()
-    })
-}
-
-fn dynamic_rules() -> impl Strategy<Value = Vec<DynamicRule>> {
-    let target = prop_oneof![
-        name().prop_map(DynamicTarget::Pool),
-        interface_name().prop_map(DynamicTarget::Interface)
-    ];
-    (btree_set(acl_name(), 0..4), vec((target, any::<bool>()), 4)).prop_map(|(lists, bodies)| {
-        let rules = lists.into_iter().zip(bodies);
-        rules
-            .map(|(access_list, (target, overload))| {
-                let overload = overload || matches!(target, DynamicTarget::Interface(_));
-                DynamicRule { place: place(), access_list, target, overload }
-            })
-            .collect()
-    })
-}
-
-fn protocol() -> impl Strategy<Value = PortProtocol> {
-    select(vec![PortProtocol::Tcp, PortProtocol::Udp])
-}
-
-/// Static rules that never share an address.
-fn static_rules() -> impl Strategy<Value = Vec<StaticRule>> {
-    let rule = |number: u8| {
-        let options = any::<[bool; 3]>();
-        (static_mapping(number), options).prop_map(|(mapping, [extendable, no_alias, no_payload])| {
-            let several = matches!(mapping, StaticMapping::Port { global: GlobalAddress::Address(_), .. });
-            StaticRule { place: place(), mapping, extendable: extendable || several, no_alias, no_payload }
-        })
-    };
-    (0u8..6).prop_flat_map(move |count| (0..count).map(rule).collect::<Vec<_>>())
-}
-
-fn static_mapping(number: u8) -> impl Strategy<Value = StaticMapping> {
-    let (local, address) = (Ipv4Addr::new(10, 200, number, 0), Ipv4Addr::new(203, 0, number, 0));
-    let loopback = InterfaceName::new("Loopback", &number.to_string()).unwrap();
-    let globals = vec![GlobalAddress::Address(address), GlobalAddress::Interface(loopback)];
-    let port = (protocol(), 1u16.., select(globals.clone()), 1u16..);
-    prop_oneof![
-        Just(StaticMapping::Network { local, global: address, prefix_length: 24 }),
-        select(globals).prop_map(move |global| StaticMapping::Address { local, global }),
-        port.prop_map(move |(protocol, local_port, global, global_port)| {
-            StaticMapping::Port { protocol, local, local_port, global, global_port }
-        }),
-    ]
-}
-
-fn timeout() -> impl Strategy<Value = Timeout> {
-    prop_oneof![Just(Timeout::Never), (0u32..=536870).prop_map(Timeout::Seconds)]
-}
-
-fn timeouts() -> impl Strategy<Value = BTreeMap<TimeoutKind, Timeout>> {
-    vec(option::of(timeout()), TIMEOUTS.len()).prop_map(|values| {
-        let set = TIMEOUTS.iter().zip(values).filter_map(|(row, value)| Some((row.kind, value?)));
-        set.filter(|(kind, value)| *value != kind.default()).collect()
-    })
-}
-
-fn port_timeouts() -> impl Strategy<Value = Vec<PortTimeout>> {
-    vec((protocol(), timeout()), 0..4).prop_map(|values| {
-        let timeouts = values.into_iter().zip(1u16..);
-        timeouts.map(|((protocol, timeout), port)| PortTimeout { protocol, port, timeout }).collect()
-    })
-}
-
 fn address_match() -> impl Strategy<Value = AddressMatch> {
     let address = any::<u32>().prop_map(Ipv4Addr::from_bits);
     let wildcard =
@@ -323,13 +240,32 @@ fn routes(vrfs: &Names) -> impl Strategy<Value = Vec<Route>> + use<> {
     })
 }
 
-fn vrf_leaks(vrfs: &Names) -> impl Strategy<Value = Vec<VrfLeak>> + use<> {
-    vec((table(vrfs), prefix()), 0..3).prop_map(|leaks| {
-        let mut seen = BTreeSet::new();
-        let leaks = leaks.into_iter().filter_map(|(vrf, prefix)| Some((vrf?, prefix)));
-        let unique = leaks.filter(|leak| seen.insert(format!("{leak:?}")));
-        unique.map(|(vrf, prefix)| VrfLeak { place: place(), vrf, prefix }).collect::<Vec<_>>()
+fn route_maps() -> impl Strategy<Value = Vec<RouteMap>> {
+    let lists = || vec(acl_name(), 0..3).prop_map(unique);
+    let interfaces = vec(interface_name(), 0..3).prop_map(unique);
+    let entry = (any::<u16>(), any::<bool>(), option::of(text()), lists(), interfaces, lists()).prop_map(
+        |(sequence, permit, description, access_lists, interfaces, next_hops)| {
+            let action = if permit { AccessAction::Permit } else { AccessAction::Deny };
+            let plain = RouteMapEntry::new(place(), action, sequence);
+            RouteMapEntry { description, access_lists, interfaces, next_hops, ..plain }
+        },
+    );
+    let map = vec(entry, 1..4).prop_map(|mut entries| {
+        entries.sort_by_key(|entry| entry.sequence);
+        entries.dedup_by_key(|entry| entry.sequence);
+        entries
+    });
+    (btree_set(name(), 0..3), vec(map, 3)).prop_map(|(names, maps)| {
+        let maps = names.into_iter().zip(maps);
+        maps.map(|(name, entries)| RouteMap { place: place(), name, entries }).collect()
     })
+}
+
+/// The values without those that repeat an earlier one.
+fn unique<T: std::fmt::Debug>(mut values: Vec<T>) -> Vec<T> {
+    let mut seen = BTreeSet::new();
+    values.retain(|value| seen.insert(format!("{value:?}")));
+    values
 }
 
 fn arp_entries(vrfs: &Names) -> impl Strategy<Value = Vec<ArpEntry>> + use<> {
@@ -356,20 +292,6 @@ fn logging() -> impl Strategy<Value = Logging> {
     (hosts, trap, option::of(console)).prop_map(|(hosts, trap, console)| Logging { hosts, trap, console })
 }
 
-fn nat(vrfs: &Names) -> impl Strategy<Value = Nat> + use<> {
-    let limits = (timeouts(), port_timeouts());
-    (pools(), dynamic_rules(), static_rules(), limits, vrf_leaks(vrfs)).prop_map(
-        |(pools, dynamic_rules, static_rules, (timeouts, port_timeouts), vrf_leaks)| Nat {
-            pools,
-            dynamic_rules,
-            static_rules,
-            timeouts,
-            port_timeouts,
-            vrf_leaks,
-        },
-    )
-}
-
 /// Any configuration that is free of errors.
 pub fn config() -> impl Strategy<Value = Config> {
     vrfs().prop_flat_map(|vrfs| {
@@ -379,11 +301,13 @@ pub fn config() -> impl Strategy<Value = Config> {
             Exporter { place: place(), socket }
         }));
         let host = (option::of(name()), platform(), logging(), exporter);
-        let network = (interfaces(names.clone()), access_lists(), routes(&names), arp_entries(&names));
-        (host, network, nat(&names)).prop_map(
+        let network = (interfaces(names.clone()), routes(&names), arp_entries(&names));
+        let selectors = (access_lists(), route_maps());
+        (host, network, selectors, nat::nat(&names)).prop_map(
             move |(
                 (hostname, platform, logging, prometheus_exporter),
-                (interfaces, access_lists, routes, arp_entries),
+                (interfaces, routes, arp_entries),
+                (access_lists, route_maps),
                 nat,
             )| Config {
                 source: Source::default(),
@@ -393,6 +317,7 @@ pub fn config() -> impl Strategy<Value = Config> {
                 interfaces,
                 nat,
                 access_lists,
+                route_maps,
                 routes,
                 arp_entries,
                 logging,

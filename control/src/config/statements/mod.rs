@@ -2,18 +2,25 @@
 //! functions that carry its lines out. A family of statements is one file.
 
 mod access_list;
+mod inside;
 mod interface;
-mod nat;
+mod outside;
 mod platform;
+mod pool;
+mod route_map;
 mod routing;
 mod system;
+mod translation;
+mod words;
 
 use std::sync::LazyLock;
 
 use ipnet::Ipv4Net;
 
-use super::builder::{Apply, Fault, Statement};
+use super::args::Args;
+use super::builder::{Apply, Builder, Fault, Statement};
 use super::grammar::{Grammar, Language, Phrase, Row};
+use super::model::PortProtocol;
 
 /// What lines may follow, and which part of the model they edit, by index.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +30,8 @@ pub(super) enum Mode {
     Interface(usize),
     Platform,
     Pool(usize),
+    /// A route-map and its entry.
+    RouteMap(usize, usize),
     StandardList(usize),
     ExtendedList(usize),
     /// The mode of a line that could not be read.
@@ -41,6 +50,8 @@ pub struct Grammars {
     pub platform: Grammar<Apply>,
     /// Lines under `ip nat pool NAME netmask MASK`.
     pub pool: Grammar<Apply>,
+    /// Lines under `route-map`.
+    pub route_map: Grammar<Apply>,
     /// Lines under `ip access-list standard`.
     pub standard_list: Grammar<Apply>,
     /// Lines under `ip access-list extended`.
@@ -53,8 +64,12 @@ pub static GRAMMARS: LazyLock<Grammars> = LazyLock::new(|| {
         system::GLOBAL,
         platform::GLOBAL,
         interface::GLOBAL,
-        nat::GLOBAL,
+        pool::GLOBAL,
+        inside::GLOBAL,
+        outside::GLOBAL,
+        translation::GLOBAL,
         access_list::GLOBAL,
+        route_map::GLOBAL,
         routing::GLOBAL,
     ];
     Grammars {
@@ -62,7 +77,8 @@ pub static GRAMMARS: LazyLock<Grammars> = LazyLock::new(|| {
         vrf: Grammar::new(routing::VRF, &LANGUAGE),
         interface: Grammar::new(interface::INTERFACE, &LANGUAGE),
         platform: Grammar::new(platform::PLATFORM, &LANGUAGE),
-        pool: Grammar::new(nat::POOL, &LANGUAGE),
+        pool: Grammar::new(pool::POOL, &LANGUAGE),
+        route_map: Grammar::new(route_map::ROUTE_MAP, &LANGUAGE),
         standard_list: Grammar::new(access_list::STANDARD_LIST, &LANGUAGE),
         extended_list: Grammar::new(access_list::EXTENDED_LIST, &LANGUAGE),
     }
@@ -77,6 +93,7 @@ impl Grammars {
             Mode::Interface(_) => vec![&self.interface],
             Mode::Platform => vec![&self.platform],
             Mode::Pool(_) => vec![&self.pool],
+            Mode::RouteMap(..) => vec![&self.route_map],
             Mode::StandardList(_) => vec![&self.standard_list],
             Mode::ExtendedList(_) => vec![&self.extended_list],
             Mode::Unknown => vec![
@@ -84,6 +101,7 @@ impl Grammars {
                 &self.interface,
                 &self.platform,
                 &self.pool,
+                &self.route_map,
                 &self.standard_list,
                 &self.extended_list,
             ],
@@ -108,6 +126,17 @@ fn remove<T>(list: &mut Vec<T>, fits: impl Fn(&T) -> bool) -> bool {
     list.len() < before
 }
 
+/// Remarks on options of the line that mean nothing here.
+fn warn_ignored(builder: &mut Builder, statement: &Statement, words: &[&str]) {
+    for word in words.iter().filter(|word| statement.sets() && statement.args.has(word)) {
+        builder.warn(statement.args.column(word), format!("{word:?} has no effect here"));
+    }
+}
+
+fn protocol(args: &Args) -> PortProtocol {
+    if args.has("tcp") { PortProtocol::Tcp } else { PortProtocol::Udp }
+}
+
 /// The network of the address under this name and the mask beside it; bits of a host are a fault.
 fn network(statement: &Statement, name: &str) -> Result<Ipv4Net, Fault> {
     let address = statement.args.required(name);
@@ -120,13 +149,37 @@ fn network(statement: &Statement, name: &str) -> Result<Ipv4Net, Fault> {
     Err(statement.fault(name, text))
 }
 
-static LANGUAGE: Language = Language { phrases: PHRASES, words: WORDS };
+static LANGUAGE: Language = Language { phrases: PHRASES, words: words::WORDS };
 
 const PHRASES: &[Phrase] = &[
     Phrase { name: "acl", syntax: "{ <acl:1-199,1300-2699> | <acl:name> }" },
     Phrase { name: "pool-mask", syntax: "{ netmask <mask> | prefix-length <mask:1-32> }" },
-    Phrase { name: "pool-type", syntax: "[ type { generic | match-host | rotary } ]" },
-    Phrase { name: "static-options", syntax: "[ extendable | no-alias | no-payload ]*" },
+    Phrase {
+        name: "pool-options",
+        syntax: "[ type { generic | match-host | rotary } | accounting <accounting-list:word> | add-route | arp-ping ]*",
+    },
+    Phrase { name: "selector", syntax: "{ list (acl) | route-map <route-map:word> }" },
+    Phrase { name: "rule-vrf", syntax: "vrf <vrf:word> [ match-in-vrf ]" },
+    Phrase { name: "redundancy", syntax: "redundancy <group:word> [ mapping-id <mapping-id:1-2147483647> ]" },
+    Phrase {
+        name: "dynamic-options",
+        syntax: "[ (redundancy) | (rule-vrf) | oer | overload [ extended | pap ] | egress-interface <egress:interface> \
+                 | track <object:1-1000> | reversible | no-payload | forced ]*",
+    },
+    Phrase {
+        name: "static-options",
+        syntax: "[ (redundancy) | (rule-vrf) | route-map <route-map:word> [ reversible ] | extendable | stateless \
+                 | no-alias | no-payload | egress-interface <egress:interface> | pool <ignored:word> | track <object:1-1000> \
+                 | overload | forced ]*",
+    },
+    Phrase {
+        name: "outside-options",
+        syntax: "[ (redundancy) | (rule-vrf) | overload | add-route | no-payload | forced ]*",
+    },
+    Phrase {
+        name: "outside-static-options",
+        syntax: "[ (redundancy) | (rule-vrf) | add-route | extendable | no-alias | no-payload | pool <ignored:word> | forced ]*",
+    },
     Phrase { name: "timeout", syntax: "{ <seconds:0-536870> | never }" },
     Phrase { name: "standard-rule", syntax: "{ permit | deny } (source:standard-address) [ log ]" },
     Phrase { name: "standard-address", syntax: "{ any | host <address> | <address> [ <wildcard> ] }" },
@@ -162,68 +215,4 @@ const PHRASES: &[Phrase] = &[
         syntax: "{ eq <port:udp-port> ... | neq <port:udp-port> | lt <port:udp-port> | gt <port:udp-port> \
                  | range <low:udp-port> <high:udp-port> }",
     },
-];
-
-/// Help on words that stand in several lines.
-#[rustfmt::skip]
-const WORDS: &[(&str, &str)] = &[
-    ("access-list", "Access lists"),
-    ("ack", "Packets with ACK set"),
-    ("address", "Addresses of the interface or pool"),
-    ("any", "Any address"),
-    ("arp", "Static neighbours"),
-    ("deny", "Packets to drop, or to leave untranslated"),
-    ("dscp", "Packets of a code point"),
-    ("eq", "These ports"),
-    ("established", "Packets of established connections: ACK or RST is set"),
-    ("extendable", "Allow the local address other global ones"),
-    ("extended", "A list that looks at protocol, addresses and ports"),
-    ("fin", "Packets with FIN set"),
-    ("fragments", "Fragments after the first"),
-    ("generic", "Hand out any free address"),
-    ("global", "Find the next hop in the global table"),
-    ("gt", "Ports above this one"),
-    ("host", "A single address"),
-    ("icmp", "ICMP"),
-    ("in", "Packets that arrive"),
-    ("inside", "The subscribers' side"),
-    ("interface", "An interface"),
-    ("ip", "Internet Protocol"),
-    ("list", "Local addresses that an access list permits"),
-    ("log", "Log packets that match"),
-    ("log-input", "Log packets that match"),
-    ("logging", "Log messages"),
-    ("lt", "Ports below this one"),
-    ("match-host", "Hand out the address with the subscriber's host part"),
-    ("nat", "Network address translation"),
-    ("name", "A remark"),
-    ("neq", "Every port but this one"),
-    ("netmask", "The mask of the pool's network"),
-    ("never", "No timeout"),
-    ("no-alias", "Do not answer for the global address"),
-    ("no-payload", "Do not rewrite payloads"),
-    ("out", "Packets that leave"),
-    ("outside", "The Internet's side"),
-    ("overload", "Share addresses by their ports"),
-    ("permanent", "Keep the route while its interface is down"),
-    ("permit", "Packets to pass, or to translate"),
-    ("pool", "A pool of global addresses"),
-    ("prefix-length", "The length of the mask of the pool's network"),
-    ("psh", "Packets with PSH set"),
-    ("range", "A range of ports or addresses"),
-    ("remark", "A comment that is kept"),
-    ("rotary", "Hand out the addresses in turn"),
-    ("route", "A static route"),
-    ("rst", "Packets with RST set"),
-    ("source", "Translate the source of packets from this side"),
-    ("standard", "A list that looks at the source address"),
-    ("static", "A fixed translation"),
-    ("syn", "Packets with SYN set"),
-    ("tag", "A number that is kept and shown"),
-    ("tcp", "TCP"),
-    ("translation", "Lifetimes of translations"),
-    ("type", "How addresses are chosen"),
-    ("udp", "UDP"),
-    ("urg", "Packets with URG set"),
-    ("vrf", "A VRF: a routing table of its own"),
 ];

@@ -1,0 +1,128 @@
+//! `route-map` and its lines.
+
+use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::grammar::Row;
+use super::super::model::{AccessAction, RouteMap, RouteMapEntry};
+use super::{Mode, remove, statement};
+
+#[rustfmt::skip]
+pub(super) const GLOBAL: &[Row<Apply>] = &[
+    statement("route-map <name:word> [ permit | deny ] [ <sequence:0-65535> ]",
+              "Select packets by lists, the interface they leave through or their next hop", route_map),
+];
+
+#[rustfmt::skip]
+pub(super) const ROUTE_MAP: &[Row<Apply>] = &[
+    statement("description / <text>", "Describe the entry", description),
+    statement("match ip address / (acl) ...", "Match packets that one of the lists permits", match_address),
+    statement("match interface / <interface> ...", "Match packets that leave through one of the interfaces",
+              match_interface),
+    statement("match ip next-hop / (acl) ...", "Match packets whose next hop one of the lists permits",
+              match_next_hop),
+    statement("set <text>", "Refused: a route-map only selects packets", set),
+];
+
+/// What an entry has when its line says no more than the name.
+const SEQUENCE_DEFAULT: u16 = 10;
+
+fn route_map(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let args = &statement.args;
+    let name: String = args.required("name");
+    let number: Option<u16> = args.optional("sequence");
+    let action = if args.has("deny") { AccessAction::Deny } else { AccessAction::Permit };
+    let maps = &mut builder.config.route_maps;
+    let known = maps.iter().position(|map| map.name == name);
+    if !statement.sets() {
+        return remove_entries(builder, statement, known);
+    }
+    let map = known.unwrap_or(maps.len());
+    if known.is_none() {
+        maps.push(RouteMap { place: statement.place, name, entries: Vec::new() });
+    }
+    let entries = &mut maps[map].entries;
+    let sequence = number.unwrap_or(SEQUENCE_DEFAULT);
+    let entry = match entries.binary_search_by_key(&sequence, |entry| entry.sequence) {
+        Ok(position) => {
+            entries[position].action = action;
+            position
+        }
+        Err(position) => {
+            entries.insert(position, RouteMapEntry::new(statement.place, action, sequence));
+            position
+        }
+    };
+    builder.mode = Mode::RouteMap(map, entry);
+    Ok(())
+}
+
+/// Removes the entry of this number, or the whole route-map if none is given.
+fn remove_entries(builder: &mut Builder, statement: &Statement, known: Option<usize>) -> Result<(), Fault> {
+    let args = &statement.args;
+    let maps = &mut builder.config.route_maps;
+    let number =
+        args.optional("sequence").or((args.has("permit") || args.has("deny")).then_some(SEQUENCE_DEFAULT));
+    let removed = match (known, number) {
+        (Some(map), Some(number)) => {
+            let removed = remove(&mut maps[map].entries, |entry| entry.sequence == number);
+            if maps[map].entries.is_empty() {
+                maps.remove(map);
+            }
+            removed
+        }
+        (Some(map), None) => {
+            maps.remove(map);
+            true
+        }
+        (None, _) => false,
+    };
+    builder.expect_removed(removed, statement);
+    Ok(())
+}
+
+fn description(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    builder.route_map_entry().description = statement.args.optional("text").filter(|_| statement.sets());
+    Ok(())
+}
+
+fn match_address(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let values: Vec<String> = statement.args.all("acl").collect();
+    if values.first().is_some_and(|first| first.eq_ignore_ascii_case("prefix-list")) {
+        return Err(statement.fault("acl", "only access lists select packets to translate"));
+    }
+    edit(builder, statement, |entry| &mut entry.access_lists, values)
+}
+
+fn match_interface(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let values = statement.args.all("interface").collect();
+    edit(builder, statement, |entry| &mut entry.interfaces, values)
+}
+
+fn match_next_hop(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let values = statement.args.all("acl").collect();
+    edit(builder, statement, |entry| &mut entry.next_hops, values)
+}
+
+/// Adds values to a condition, or removes them; a line without values removes all.
+fn edit<T: PartialEq>(
+    builder: &mut Builder,
+    statement: &Statement,
+    condition: fn(&mut RouteMapEntry) -> &mut Vec<T>,
+    values: Vec<T>,
+) -> Result<(), Fault> {
+    let known = condition(builder.route_map_entry());
+    if statement.sets() {
+        for value in values {
+            if !known.contains(&value) {
+                known.push(value);
+            }
+        }
+        return Ok(());
+    }
+    let removed = remove(known, |value| values.is_empty() || values.contains(value));
+    builder.expect_removed(removed, statement);
+    Ok(())
+}
+
+fn set(_: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    Err(statement.fault("set", "a route-map selects packets to translate; it sets nothing"))
+}

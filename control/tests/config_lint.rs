@@ -1,0 +1,219 @@
+//! What does not fit together: the messages that need a whole configuration, word for word.
+
+mod config_messages;
+
+use config_messages::expect;
+
+/// Two interfaces, so that rules translate something.
+const SIDES: &str = "interface Gi0/0/0\n ip address 10.0.0.1 /24\n ip nat inside\n\
+                     interface Gi0/0/1\n ip address 192.0.2.1 /24\n ip nat outside\n";
+
+#[test]
+fn statements_that_contradict_each_other() {
+    for (text, message) in [
+        (
+            "ip nat inside source static 10.0.0.2 192.0.2.2\nip nat inside source static 10.0.0.3 192.0.2.2",
+            "8:1: error: 192.0.2.2 is mapped by line 7 already",
+        ),
+        (
+            "ip nat inside source static tcp 10.0.0.2 80 interface Gi0/0/1 80\n\
+             ip nat inside source static tcp 10.0.0.3 80 interface Gi0/0/1 80",
+            "8:1: error: interface GigabitEthernet0/0/1 tcp port 80 is mapped by line 7 already",
+        ),
+        (
+            "ip nat inside source static 10.0.0.2 192.0.2.2\nip nat inside source static 10.0.0.2 192.0.2.3 extendable",
+            "8:1: error: 10.0.0.2 is mapped by line 7 already; both lines need \"extendable\"",
+        ),
+        (
+            "ip nat inside source static esp 10.0.0.2 interface Gi0/0/1\n\
+             ip nat inside source static esp 10.0.0.3 interface Gi0/0/1",
+            "8:1: error: interface GigabitEthernet0/0/1 esp is mapped by line 7 already",
+        ),
+        (
+            "ip nat outside source static 198.51.100.7 10.9.0.7\nip nat outside source static 198.51.100.8 10.9.0.7",
+            "8:1: error: 10.9.0.7 is mapped by line 7 already",
+        ),
+        (
+            "ip nat outside source static 198.51.100.7 10.9.0.7\nip nat outside source static 198.51.100.7 10.9.0.8",
+            "8:1: error: 198.51.100.7 is mapped by line 7 already; both lines need \"extendable\"",
+        ),
+        ("ip nat inside source static 10.0.0.2 192.0.2.2 vrf V", "7:1: error: VRF \"V\" is not defined"),
+        ("ip nat translation max-entries vrf V 10", "7:1: error: VRF \"V\" is not defined"),
+        (
+            "interface Gi0/0/2\n ip address 10.0.0.130 255.255.255.128",
+            "8:2: error: 10.0.0.128/25 overlaps with 10.0.0.0/24 of GigabitEthernet0/0/0",
+        ),
+        (
+            "interface Gi0/0/0.5\n encapsulation dot1Q 5\ninterface Gi0/0/0.6\n encapsulation dot1Q 5",
+            "9:1: error: GigabitEthernet0/0/0.5 and GigabitEthernet0/0/0.6 carry the same VLAN, 5",
+        ),
+    ] {
+        expect(&format!("{SIDES}{text}"), &[message]);
+    }
+}
+
+#[test]
+fn statements_that_are_suspicious() {
+    for (text, message) in [
+        (
+            "ip nat inside source static 10.0.0.2 192.0.2.2 egress-interface Gi0/0/9",
+            "7:1: warning: interface GigabitEthernet0/0/9 is not defined",
+        ),
+        (
+            "ip nat inside source static 10.0.0.2 192.0.2.2 redundancy HA mapping-id 7",
+            "7:48: warning: \"redundancy\" has no effect here",
+        ),
+        (
+            "ip nat inside source static 10.0.0.2 interface Gi0/0/7",
+            "7:1: warning: interface GigabitEthernet0/0/7 is not defined",
+        ),
+        (
+            "ip nat inside source static 10.0.0.2 192.0.2.2\nip nat inside source static 10.0.0.2 192.0.2.2",
+            "8:1: warning: this repeats line 7",
+        ),
+        ("interface Gi0/0/0.5", "7:1: warning: GigabitEthernet0/0/0.5 has no VLAN; add encapsulation dot1Q"),
+        (
+            "vrf definition V\ninterface Gi0/0/1\n vrf forwarding V",
+            "9:2: warning: the interface loses its addresses; give them after its VRF",
+        ),
+        ("version 17.3", "7:1: warning: this line has no effect here"),
+        ("no service pad", "7:1: warning: this line has no effect here"),
+        (
+            "ip nat translation udp-timeout 10",
+            "7:32: warning: timeouts below 60 seconds cut sessions that are still in use",
+        ),
+        ("platform dpdk\n workers 3\n cores 2-3", "7:1: warning: 3 workers share 2 cores"),
+    ] {
+        expect(&format!("{SIDES}{text}"), &[message]);
+    }
+}
+
+#[test]
+fn lists_that_are_suspicious() {
+    for (text, message) in [
+        (
+            "ip nat inside source list 1 interface Gi0/0/1\naccess-list 1 deny 10.0.0.9\naccess-list 1 permit any",
+            "9:1: warning: NAT uses access list \"1\", and this entry permits every packet",
+        ),
+        (
+            "ip nat inside source route-map R interface Gi0/0/1\nroute-map R\n match ip address 101\n\
+             access-list 101 permit ip any any log",
+            "10:1: warning: NAT uses access list \"101\", and this entry permits every packet",
+        ),
+        (
+            "ip nat inside source static 10.0.0.2 192.0.2.2 route-map R\nroute-map R permit 20\nroute-map R deny 30",
+            "8:1: warning: NAT uses route-map \"R\", and this entry matches every packet",
+        ),
+        (
+            "ip nat inside source route-map R interface Gi0/0/1",
+            "7:1: warning: route-map \"R\" is not defined",
+        ),
+        (
+            "route-map R\n match interface Gi0/0/9",
+            "7:1: warning: interface GigabitEthernet0/0/9 is not defined",
+        ),
+        ("ip nat translation max-entries list 7 100", "7:1: warning: access list \"7\" is not defined"),
+        ("ip nat inside source list N interface Gi0/0/1", "7:1: warning: access list \"N\" is not defined"),
+        (
+            "access-list 1 permit 10.0.0.0 255.255.255.0",
+            "7:1: warning: the wildcard 255.255.255.0 looks like a netmask; did you mean 0.0.0.255?",
+        ),
+    ] {
+        expect(&format!("{SIDES}{text}"), &[message]);
+    }
+}
+
+#[test]
+fn pools_that_are_suspicious() {
+    for (text, message) in [
+        (
+            "ip nat inside source list 1 pool P\naccess-list 1 permit 10.0.0.0 0.0.0.255",
+            "7:1: warning: pool \"P\" is not defined",
+        ),
+        (
+            "ip nat outside source list 1 pool P\naccess-list 1 permit 203.0.113.0 0.0.0.255",
+            "7:1: warning: pool \"P\" is not defined",
+        ),
+        (
+            "ip nat inside destination list 1 pool P\naccess-list 1 permit 192.0.2.9\n\
+             ip nat pool P 10.0.0.10 10.0.0.19 netmask /24",
+            "7:1: warning: pool \"P\" is not rotary",
+        ),
+        (
+            "ip nat inside source list 1 pool P\naccess-list 1 permit 10.0.0.9\n\
+             ip nat pool P 192.0.2.10 192.0.2.19 netmask /24 type rotary",
+            "7:1: warning: pool \"P\" is rotary, which is for \"ip nat inside destination\"",
+        ),
+        (
+            "ip nat pool P 192.0.2.1 192.0.2.19 netmask /24",
+            "7:1: warning: pool \"P\" contains 192.0.2.1, the address of GigabitEthernet0/0/1",
+        ),
+        (
+            "ip nat pool P 203.0.113.1 203.0.113.9 netmask /24\n\
+             ip nat inside source static network 10.0.0.0 203.0.113.0 /29",
+            "8:1: warning: 203.0.113.0/29 is in pool \"P\" too, which may hand it out",
+        ),
+        (
+            "ip nat pool P 192.0.2.8 192.0.2.9 netmask /24 add-route",
+            "7:47: warning: \"add-route\" has no effect here",
+        ),
+        (
+            "ip nat inside source static 10.0.0.2 192.0.2.9\nip nat pool P 192.0.2.8 192.0.2.10 netmask /24",
+            "7:1: warning: 192.0.2.9 is in pool \"P\" too, which may hand it out",
+        ),
+        (
+            "ip nat pool P 192.0.2.8 192.0.2.10 netmask /24\nip nat pool Q 192.0.2.10 192.0.2.11 netmask /24",
+            "8:1: warning: pools \"P\" and \"Q\" overlap",
+        ),
+        (
+            "ip nat pool P 192.0.2.8 192.0.2.10 netmask /24\nip nat pool P 192.0.2.9 192.0.2.9 netmask /24",
+            "8:13: warning: pool \"P\" replaces the one of line 7",
+        ),
+        (
+            "ip nat pool P 192.0.2.64 192.0.2.70 netmask /26",
+            "7:15: warning: 192.0.2.64 is the network address of its mask and is not handed out",
+        ),
+        ("no ip nat pool P", "7:1: warning: there is nothing like this to remove"),
+    ] {
+        expect(&format!("{SIDES}{text}"), &[message]);
+    }
+}
+
+#[test]
+fn vrfs_that_are_not_there() {
+    for (text, message) in [
+        ("interface Gi0/0/2\n vrf forwarding V", "8:2: error: VRF \"V\" is not defined"),
+        ("ip route vrf V 10.9.0.0 /16 Null0", "7:1: error: VRF \"V\" is not defined"),
+        ("arp vrf V 10.9.0.1 0200.0000.0001 arpa", "7:1: error: VRF \"V\" is not defined"),
+        ("ip nat route vrf V 10.9.0.0 /16 global", "7:1: error: VRF \"V\" is not defined"),
+        ("vrf definition V\n rd five", "8:5: error: \"five\" is not of the form 65000:1 or 192.0.2.1:1"),
+        ("vrf definition V\nip vrf V", "8:8: error: VRF \"V\" is defined in the other form, by line 7"),
+        (
+            "ip route 10.9.0.0 /16 Null0 global",
+            "7:29: error: only the route of a VRF leads out of it; add vrf NAME",
+        ),
+    ] {
+        expect(&format!("{SIDES}{text}"), &[message]);
+    }
+    // While a line cannot be read, the VRF may be defined there.
+    expect(
+        "vrf defnition V\nip route vrf V 10.0.0.0 /8 Null0",
+        &["1:5: error: expected \"definition\", found \"defnition\"; did you mean \"definition\"?"],
+    );
+    expect(
+        "vrf definition V\ninterface Gi0/0/0\n ip address 10.0.0.1 /24\ninterface Gi0/0/1\n vrf forwarding V\n \
+         ip address 10.0.0.1 /24",
+        &[],
+    );
+}
+
+#[test]
+fn rules_without_sides_translate_nothing() {
+    expect(
+        "ip nat inside source static 10.0.0.2 192.0.2.2",
+        &[
+            "1:1: warning: nothing is translated: no interface has \"ip nat inside\"",
+            "1:1: warning: nothing is translated: no interface has \"ip nat outside\"",
+        ],
+    );
+}
