@@ -28,7 +28,7 @@ impl Count {
     }
 }
 
-/// Packets and bytes of one interface. Bytes are those of IPv4 packets and ARP, without Ethernet headers.
+/// Packets and bytes of one interface. Bytes are those of frames, without padding and check sequence.
 #[derive(Default, Debug)]
 pub struct InterfaceCounters {
     /// Packets received.

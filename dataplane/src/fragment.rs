@@ -31,6 +31,11 @@ impl<'a> Cutter<'a> {
         (bytes_max >= header_len + 8).then_some(cutter)
     }
 
+    /// Whether every fragment is written.
+    pub fn is_done(&self) -> bool {
+        self.header_len + self.done >= self.packet.len()
+    }
+
     /// Writes the next fragment into an empty packet, from its IPv4 header on. Returns false when all are
     /// written, or the packet has too little room.
     #[must_use]

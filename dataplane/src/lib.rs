@@ -10,6 +10,7 @@ pub mod drops;
 pub mod egress;
 pub mod fib;
 pub mod fragment;
+pub mod hairpin;
 pub mod lookup;
 pub mod message;
 pub mod neighbour;

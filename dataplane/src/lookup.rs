@@ -12,19 +12,26 @@ use crate::state::session::{ANYONE, CachedHop, Direction, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
 use crate::tuple::{Protocol, TCP, Vrf};
 
-/// A packet's session key with its hash; none for packets that belong to no session.
-pub type Probe = Option<(SessionKey, Hash)>;
+/// What a packet's session is looked up with.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// The session's key.
+    pub key: SessionKey,
+    /// The key's hash.
+    pub hash: Hash,
+}
 
-/// Computes what a packet's session is found by, and asks for the index's cache line.
+/// Computes what a packet's session is found by, and asks for the index's cache line. None for packets that
+/// belong to no session, or whose ports are not known yet.
 #[inline]
-pub fn prepare(shard: &Shard, policy: &Policy, head: &Head) -> Probe {
+pub fn prepare(shard: &Shard, policy: &Policy, head: &Head) -> Option<Probe> {
     let direction = direction(policy.interfaces[usize::from(head.interface)].domain)?;
     // A fragment's session is known when its packet's first fragment is.
     if head.is_fragment {
         return None;
     }
     let key = key(policy, head, direction);
-    Some((key, shard.prepare(key)))
+    Some(Probe { key, hash: shard.prepare(key) })
 }
 
 /// Which way packets from an interface of this domain cross the NAT.
@@ -56,8 +63,8 @@ pub fn serves_any_peer(policy: &Policy, protocol: Protocol) -> bool {
 
 /// The session of a packet.
 #[inline]
-pub fn find(shard: &Shard, probe: Probe) -> Option<SessionRef> {
-    let (key, hash) = probe?;
+pub fn find(shard: &Shard, probe: Option<Probe>) -> Option<SessionRef> {
+    let Probe { key, hash } = probe?;
     shard.find(key, hash)
 }
 

@@ -20,9 +20,10 @@ use arrayvec::ArrayVec;
 use mem::Packet;
 
 use crate::drops::DropReason;
+use crate::hairpin;
 use crate::lookup::{self, Probe};
 use crate::message::{ARP_LEN, Event};
-use crate::parse::{Head, Parsed, parse, parse_ipv4};
+use crate::parse::{Head, Parsed, parse};
 use crate::plan::Plan;
 use crate::policy::{Domain, InterfaceIndex};
 use crate::port::{BURST, Burst};
@@ -30,7 +31,6 @@ use crate::reply;
 use crate::rewrite;
 use crate::steer;
 use crate::translate::{self, Decision, Refused};
-use crate::tuple::Vrf;
 use crate::worker::{HandedOver, Worker};
 
 /// One value for each packet of a burst.
@@ -66,9 +66,9 @@ pub fn process(worker: &mut Worker, arrivals: PerPacket<Arrival>, now: u32) -> u
     if count == 0 {
         return 0;
     }
-    let probes: PerPacket<Probe> = arrivals.iter().map(|arrival| prepare(worker, arrival)).collect();
-    for (_, hash) in probes.iter().flatten() {
-        worker.tables.shard.prefetch(*hash);
+    let probes: PerPacket<Option<Probe>> = arrivals.iter().map(|arrival| prepare(worker, arrival)).collect();
+    for probe in probes.iter().flatten() {
+        worker.tables.shard.prefetch(probe.hash);
     }
     let mut drops: PerPacket<DropReason> = ArrayVec::new();
     for (Arrival { packet, parsed, is_steered }, probe) in arrivals.into_iter().zip(probes) {
@@ -84,7 +84,7 @@ pub fn process(worker: &mut Worker, arrivals: PerPacket<Arrival>, now: u32) -> u
     count
 }
 
-fn prepare(worker: &Worker, arrival: &Arrival) -> Probe {
+fn prepare(worker: &Worker, arrival: &Arrival) -> Option<Probe> {
     match &arrival.parsed {
         Ok(Parsed::Ipv4(head)) => lookup::prepare(&worker.tables.shard, &worker.tables.policy, head),
         _ => None,
@@ -96,13 +96,13 @@ fn steer(
     worker: &mut Worker,
     packet: Packet,
     head: &Head,
-    probe: Probe,
+    probe: Option<Probe>,
     is_steered: bool,
     now: u32,
 ) -> Result<(), DropReason> {
     let domain = worker.tables.policy.interfaces[usize::from(head.interface)].domain;
     if !is_steered {
-        worker.count_arrival(head);
+        worker.count_arrival(head.interface, packet.len());
         let owner = steer::owner(&worker.tables.policy, head, domain, worker.count);
         if owner != worker.index {
             return worker.hand_over(HandedOver::new(packet, head), owner);
@@ -164,89 +164,26 @@ fn follow(
 ) -> Result<(), DropReason> {
     match decision {
         Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
-        Ok(Decision::TurnAround(plan, vrf)) => turn_around(worker, packet, &plan, vrf, now),
+        Ok(Decision::TurnAround(plan, vrf)) => hairpin::turn_around(worker, packet, &plan, vrf, now),
         Ok(Decision::Answer) => answer(worker, packet, head, now),
         Err(refused) => refuse(worker, &packet, head, refused, now),
     }
 }
 
 /// Changes the packet as planned and sends it on.
-fn carry_out(worker: &mut Worker, mut packet: Packet, plan: &Plan, now: u32) -> Result<(), DropReason> {
+pub fn carry_out(worker: &mut Worker, mut packet: Packet, plan: &Plan, now: u32) -> Result<(), DropReason> {
     rewrite::apply(&mut packet, plan);
     if plan.fragment_bytes_max != 0 {
         return worker.send_fragments(&packet, plan, now);
     }
-    worker.send(packet, plan.l3, plan.next_hop(), plan.neighbour, now)
-}
-
-/// A packet from inside to a global address: translated, it is one from outside, at the worker that owns that
-/// address.
-fn turn_around(
-    worker: &mut Worker,
-    mut packet: Packet,
-    plan: &Plan,
-    vrf: Vrf,
-    now: u32,
-) -> Result<(), DropReason> {
-    rewrite::apply(&mut packet, plan);
-    let interface = worker.tables.policy.outside_interface(vrf).ok_or(DropReason::NoRoute)?;
-    let head = parse_ipv4(packet.bytes(), usize::from(plan.l3), interface, vrf)?;
-    let owner = steer::outside_owner(&worker.tables.policy, &head, worker.count);
-    if owner != worker.index {
-        return worker.hand_over(HandedOver::new(packet, &head), owner);
-    }
-    arrive_from_outside(worker, packet, &head, now)
-}
-
-/// Treats a packet as one from outside, whatever port it came through.
-pub fn arrive_from_outside(
-    worker: &mut Worker,
-    packet: Packet,
-    head: &Head,
-    now: u32,
-) -> Result<(), DropReason> {
-    match translate::decide_inbound(&mut worker.tables, head, now) {
-        Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
-        Ok(Decision::Answer) => answer(worker, packet, head, now),
-        Ok(Decision::TurnAround(..)) => Err(DropReason::NoMapping),
-        Err(refused) => {
-            worker.notify_from(
-                refused,
-                packet.bytes().get(usize::from(head.l3)..).unwrap_or_default(),
-                head,
-                now,
-            );
-            Err(refused.reason)
-        }
-    }
-}
-
-/// Takes an ICMP error of our own, from its IPv4 header on, through the path as if it came from outside, so
-/// that it is translated like the packet it is about.
-pub fn originate(worker: &mut Worker, packet: Packet, interface: InterfaceIndex, now: u32) {
-    worker.counters.fates.generated.add(1);
-    let vrf = worker.tables.policy.interfaces[usize::from(interface)].vrf;
-    let fate = parse_ipv4(packet.bytes(), 0, interface, vrf).and_then(|head| {
-        let found = lookup::direction(worker.tables.policy.interfaces[usize::from(interface)].domain)
-            .and_then(|direction| {
-                lookup::find_now(&worker.tables.shard, &worker.tables.policy, &head, direction)
-            });
-        match translate::decide(&mut worker.tables, &head, found, now) {
-            Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
-            Ok(Decision::TurnAround(..) | Decision::Answer) => Err(DropReason::NoLocalService),
-            Err(refused) => Err(refused.reason),
-        }
-    });
-    if let Err(reason) = fate {
-        worker.counters.dropped(reason);
-    }
+    worker.send_to_hop(packet, plan.l3, plan.next_hop(), plan.neighbour, now)
 }
 
 /// Answers an echo request to the box: the request is consumed, and its buffer becomes the reply.
-fn answer(worker: &mut Worker, mut packet: Packet, head: &Head, now: u32) -> Result<(), DropReason> {
+pub fn answer(worker: &mut Worker, mut packet: Packet, head: &Head, now: u32) -> Result<(), DropReason> {
     worker.counters.fates.consumed.add(1);
     reply::answer_echo(&mut packet, head);
-    worker.send_own(packet, head.l3, head.tuple.vrf, head.src, now);
+    worker.route_own(packet, head.l3, head.tuple.vrf, head.src, now);
     Ok(())
 }
 
@@ -280,6 +217,7 @@ fn consume_arp(
     if arp[..6] != [0, 1, 8, 0, 6, 4] {
         return Err(DropReason::ArpMalformed);
     }
+    worker.count_arrival(interface, packet.len());
     worker.tell(Event::Arp(interface, *arp))?;
     worker.counters.fates.consumed.add(1);
     Ok(())

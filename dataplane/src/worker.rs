@@ -12,6 +12,7 @@ use crate::drops::{Blame, DropReason, Notice};
 use crate::egress::{Egress, Sent};
 use crate::fib::{Fib, NextHop};
 use crate::fragment::Cutter;
+use crate::hairpin;
 use crate::lookup::{self, Destination};
 use crate::message::{Event, Message, SessionRow, Usage, Walked};
 use crate::neighbour::Neighbours;
@@ -296,7 +297,7 @@ impl Worker {
             let refused = Refused::from(DropReason::NeighbourUnresolved);
             if let Some(notice) = self.write_notice(refused, next_hop.interface, original, now) {
                 // The packet was translated already: its notice comes in like one from beyond the next hop.
-                path::originate(self, notice, next_hop.interface, now);
+                hairpin::originate(self, notice, next_hop.interface, now);
             }
         }
     }
@@ -334,7 +335,7 @@ impl Worker {
     }
 
     /// Sends an IPv4 packet to a next hop, or holds it and has the next hop resolved.
-    pub(crate) fn send(
+    pub(crate) fn send_to_hop(
         &mut self,
         packet: Packet,
         l3: u16,
@@ -364,32 +365,32 @@ impl Worker {
         let port = self.tables.policy.interfaces.get(usize::from(plan.egress)).map(|i| usize::from(i.port));
         let port = port.filter(|&port| port < self.ports.len()).ok_or(DropReason::InterfaceDown)?;
         self.counters.fates.consumed.add(1);
-        loop {
-            let fragment = self.ports[port].allocate();
-            let Some(mut fragment) = fragment else {
-                // What is missing of it makes the rest useless: the destination never completes it.
-                self.counters.fates.generated.add(1);
-                self.counters.dropped(DropReason::BuffersExhausted);
-                return Ok(());
-            };
-            if !cutter.write_next(&mut fragment) {
-                return Ok(());
-            }
+        while !cutter.is_done() {
             self.counters.fates.generated.add(1);
-            if let Err(reason) = self.send(fragment, 0, plan.next_hop(), plan.neighbour, now) {
+            let fragment = self.ports[port].allocate().and_then(|mut fragment| {
+                let is_written = cutter.write_next(&mut fragment);
+                is_written.then_some(fragment)
+            });
+            let Some(fragment) = fragment else {
+                // What is missing of it makes the rest useless: the destination never completes it.
+                self.counters.dropped(DropReason::BuffersExhausted);
+                break;
+            };
+            if let Err(reason) = self.send_to_hop(fragment, 0, plan.next_hop(), plan.neighbour, now) {
                 self.counters.dropped(reason);
             }
         }
+        Ok(())
     }
 
     /// Routes and sends a packet that starts here, from its IPv4 header at `l3`.
-    pub(crate) fn send_own(&mut self, packet: Packet, l3: u16, vrf: Vrf, to: Ipv4Addr, now: u32) {
+    pub(crate) fn route_own(&mut self, packet: Packet, l3: u16, vrf: Vrf, to: Ipv4Addr, now: u32) {
         self.counters.fates.generated.add(1);
         let sent = match lookup::destination(&self.tables.fib, vrf, to) {
             Ok(Destination::Beyond(next_hop)) => {
                 let CachedHop { neighbour, .. } =
                     lookup::resolve(&self.tables.fib, &self.tables.neighbours, next_hop);
-                self.send(packet, l3, next_hop, neighbour, now)
+                self.send_to_hop(packet, l3, next_hop, neighbour, now)
             }
             Ok(Destination::Local(_) | Destination::Nat) => Err(DropReason::NoLocalService),
             Err(reason) => Err(reason),
@@ -405,7 +406,7 @@ impl Worker {
         let to = Ipv4Addr::from(*source);
         if let Some(notice) = self.write_notice(refused, ingress, original, now) {
             let vrf = self.tables.policy.interfaces[usize::from(ingress)].vrf;
-            self.send_own(notice, 0, vrf, to, now);
+            self.route_own(notice, 0, vrf, to, now);
         }
     }
 
@@ -443,7 +444,7 @@ impl Worker {
         if reply::may_notify(head)
             && let Some(notice) = self.write_notice(refused, head.interface, original, now)
         {
-            path::originate(self, notice, head.interface, now);
+            hairpin::originate(self, notice, head.interface, now);
         }
     }
 
@@ -483,10 +484,11 @@ impl Worker {
         self.events.try_send(event).map_err(|_| DropReason::ControlQueueFull)
     }
 
-    pub(crate) fn count_arrival(&self, head: &Head) {
-        let interface = self.counters.interface(head.interface);
+    /// Counts a frame that arrived on an interface.
+    pub(crate) fn count_arrival(&self, interface: InterfaceIndex, bytes: usize) {
+        let interface = self.counters.interface(interface);
         interface.in_packets.add(1);
-        interface.in_bytes.add(u64::from(head.total_len));
+        interface.in_bytes.add(bytes as u64);
     }
 
     pub(crate) fn count_probe(&self, was_probed: bool, was_found: bool) {

@@ -22,6 +22,8 @@ use crate::config::{Diagnostic, InterfaceName, Severity};
 
 /// MTU of an interface that has no `ip mtu`, in bytes.
 pub const MTU_DEFAULT: u16 = 1500;
+/// The most workers; a byte tells whose a port is.
+const WORKERS_MAX: u16 = 64;
 /// The global routing table; VRFs follow.
 const GLOBAL: Vrf = 0;
 
@@ -49,7 +51,8 @@ pub struct Compiled {
     pub no_alias: Vec<Ipv4Addr>,
     /// The routes in force, for `show ip route`.
     pub routes: Vec<RouteEntry>,
-    /// The line of each rule, dead ones included, so that their numbers are not given out again.
+    /// The number of each rule, by its line. The numbers of rules that went with the configuration before are not
+    /// given out again until the next one.
     pub rule_lines: HashMap<String, RuleId>,
     /// The counter of each access-list entry, by list and line, kept like the numbers of rules.
     pub acl_counters: HashMap<(String, String), u32>,
@@ -81,8 +84,15 @@ pub fn compile(
     ports: &[PortBinding],
     previous: Option<&Compiled>,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    let mut compiler = Compiler { config, ports, errors: Vec::new(), out: Compiled::default() };
+    let mut compiler = Compiler {
+        config,
+        ports,
+        errors: Vec::new(),
+        previous_rule_lines: HashMap::new(),
+        out: Compiled::default(),
+    };
     compiler.carry_over(previous);
+    compiler.platform();
     compiler.interfaces();
     compiler.acls();
     compiler.statics();
@@ -97,6 +107,7 @@ struct Compiler<'a> {
     config: &'a Config,
     ports: &'a [PortBinding],
     errors: Vec<Diagnostic>,
+    previous_rule_lines: HashMap<String, RuleId>,
     out: Compiled,
 }
 
@@ -115,11 +126,18 @@ impl Compiler<'_> {
         };
         self.out.policy.generation = previous.policy.generation + 1;
         self.out.fib.generation = previous.fib.generation.wrapping_add(1);
-        self.out.rule_lines = previous.rule_lines.clone();
+        self.previous_rule_lines = previous.rule_lines.clone();
         self.out.acl_counters = previous.acl_counters.clone();
         self.out.vrf_names = previous.vrf_names.clone();
         let hole = |old: &Interface| Interface { name: old.name.clone(), ..Interface::default() };
         self.out.policy.interfaces = previous.policy.interfaces.iter().map(hole).collect();
+    }
+
+    fn platform(&mut self) {
+        let platform = &self.config.platform;
+        if platform.workers.is_some_and(|workers| workers > WORKERS_MAX) {
+            self.error(platform.place, format!("at most {WORKERS_MAX} workers"));
+        }
     }
 
     /// The index of a VRF, new ones behind those known before; the global table is 0.
@@ -133,9 +151,15 @@ impl Compiler<'_> {
         index as Vrf + 1
     }
 
+    /// The number of a rule: the one its line had before, or the smallest that no rule has or had before.
     fn rule_id(&mut self, line: String) -> RuleId {
-        let next = self.out.rule_lines.len() as RuleId + 1;
-        *self.out.rule_lines.entry(line).or_insert(next)
+        let known = self.out.rule_lines.get(&line).or(self.previous_rule_lines.get(&line)).copied();
+        let is_taken = |id: &RuleId| {
+            self.out.rule_lines.values().chain(self.previous_rule_lines.values()).any(|taken| taken == id)
+        };
+        let id = known.or_else(|| (1..=RuleId::MAX).find(|id| !is_taken(id))).unwrap_or(RuleId::MAX);
+        self.out.rule_lines.insert(line, id);
+        id
     }
 
     fn interface_index(&self, name: &InterfaceName) -> Option<InterfaceIndex> {

@@ -40,6 +40,10 @@ impl Compiler<'_> {
                 model::StaticMapping::Network { local, global, prefix_length } => {
                     Some((None, *local, 0, *global, 0, *prefix_length))
                 }
+                model::StaticMapping::Esp { .. } => {
+                    self.error(rule.place, "static esp is not supported yet");
+                    None
+                }
             };
             // A rule whose interface has no address is lint's to warn of; it translates nothing.
             let Some((protocol, local, local_port, global, global_port, prefix_len)) = compiled else {
@@ -65,12 +69,18 @@ impl Compiler<'_> {
                 pools.push(pool);
                 pools.len() - 1
             });
-            let selector = self.acl_index(&rule.access_list).map_or(Selector::Nothing, Selector::Acl);
+            let selector = match &rule.selector {
+                model::Selector::List(list) => self.acl_index(list).map_or(Selector::Nothing, Selector::Acl),
+                model::Selector::RouteMap(_) => {
+                    self.error(rule.place, "route-maps are not supported yet");
+                    continue;
+                }
+            };
             self.out.policy.rules.push(SourceRule {
                 id,
                 selector,
                 pool: index as u16,
-                overload: rule.overload,
+                overload: rule.overload.is_some(),
                 ..SourceRule::default()
             });
         }

@@ -125,9 +125,8 @@ impl TcpSeen {
         };
         if flags & tcp_flags::SYN != 0 {
             // A new connection over the same endpoints forgets the old one's end.
-            let opposite = self.0 & (Self::SYN_OUT | Self::SYN_IN) & !syn;
             let restarts = self.class() == IdleClass::TcpClosing && flags & tcp_flags::ACK == 0;
-            self.0 = if restarts { syn } else { self.0 | opposite | syn };
+            self.0 = if restarts { syn } else { self.0 | syn };
         }
         if flags & tcp_flags::FIN != 0 {
             self.0 |= fin;

@@ -1,0 +1,79 @@
+//! Packets that enter the path a second time: from inside to a global address (RFC 4787 REQ-9), and ICMP errors
+//! of our own about packets that were translated already.
+
+use mem::Packet;
+
+use crate::drops::DropReason;
+use crate::lookup;
+use crate::parse::{Head, parse_ipv4};
+use crate::path::{answer, carry_out};
+use crate::plan::Plan;
+use crate::policy::InterfaceIndex;
+use crate::rewrite;
+use crate::steer;
+use crate::translate::{self, Decision};
+use crate::tuple::Vrf;
+use crate::worker::{HandedOver, Worker};
+
+/// A packet from inside to a global address: translated, it is one from outside, at the worker that owns that
+/// address.
+pub fn turn_around(
+    worker: &mut Worker,
+    mut packet: Packet,
+    plan: &Plan,
+    vrf: Vrf,
+    now: u32,
+) -> Result<(), DropReason> {
+    rewrite::apply(&mut packet, plan);
+    let interface = worker.tables.policy.outside_interface(vrf).ok_or(DropReason::NoRoute)?;
+    let head = parse_ipv4(packet.bytes(), usize::from(plan.l3), interface, vrf)?;
+    let owner = steer::outside_owner(&worker.tables.policy, &head, worker.count);
+    if owner != worker.index {
+        return worker.hand_over(HandedOver::new(packet, &head), owner);
+    }
+    arrive_from_outside(worker, packet, &head, now)
+}
+
+/// Treats a packet as one from outside, whatever port it came through.
+pub fn arrive_from_outside(
+    worker: &mut Worker,
+    packet: Packet,
+    head: &Head,
+    now: u32,
+) -> Result<(), DropReason> {
+    match translate::decide_inbound(&mut worker.tables, head, now) {
+        Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
+        Ok(Decision::Answer) => answer(worker, packet, head, now),
+        Ok(Decision::TurnAround(..)) => Err(DropReason::NoMapping),
+        Err(refused) => {
+            worker.notify_from(
+                refused,
+                packet.bytes().get(usize::from(head.l3)..).unwrap_or_default(),
+                head,
+                now,
+            );
+            Err(refused.reason)
+        }
+    }
+}
+
+/// Takes an ICMP error of our own, from its IPv4 header on, through the path as if it came from outside, so
+/// that it is translated like the packet it is about.
+pub fn originate(worker: &mut Worker, packet: Packet, interface: InterfaceIndex, now: u32) {
+    worker.counters.fates.generated.add(1);
+    let vrf = worker.tables.policy.interfaces[usize::from(interface)].vrf;
+    let fate = parse_ipv4(packet.bytes(), 0, interface, vrf).and_then(|head| {
+        let found = lookup::direction(worker.tables.policy.interfaces[usize::from(interface)].domain)
+            .and_then(|direction| {
+                lookup::find_now(&worker.tables.shard, &worker.tables.policy, &head, direction)
+            });
+        match translate::decide(&mut worker.tables, &head, found, now) {
+            Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
+            Ok(Decision::TurnAround(..) | Decision::Answer) => Err(DropReason::NoLocalService),
+            Err(refused) => Err(refused.reason),
+        }
+    });
+    if let Err(reason) = fate {
+        worker.counters.dropped(reason);
+    }
+}
