@@ -112,7 +112,7 @@ impl Appliance {
 }
 
 /// The program under test: `$PORTICO`, else the release build of this workspace.
-fn program() -> Result<PathBuf> {
+pub fn program() -> Result<PathBuf> {
     let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let workspace = workspace.canonicalize()?;
     let path = match std::env::var_os("PORTICO") {

@@ -20,7 +20,7 @@ pub mod session;
 pub mod table;
 mod topology;
 
-pub use appliance::Appliance;
+pub use appliance::{Appliance, program};
 pub use gateway::{Gateway, Peer};
 pub use kernel_nat::KernelNat;
 pub use link::{End, Switch, connect};
