@@ -10,7 +10,7 @@ use crate::drops::DropReason;
 use crate::fib::NextHop;
 use crate::lookup::{self, Destination, serves_any_peer};
 use crate::parse::{Head, Transport, tcp_flags};
-use crate::policy::{Clause, Domain, Filtering, Policy, RuleId, Selector};
+use crate::policy::{Clause, Domain, Filtering, Policy, RuleId, Selector, StaticRule};
 use crate::state::allocate::Source;
 use crate::state::session::{ANYONE, CachedHop, Direction, Flags, Session, TcpSeen};
 use crate::state::shard::{SessionRef, has_ports};
@@ -173,7 +173,11 @@ fn choose_global(
 ) -> Result<Option<Chosen>, Refused> {
     let protocol = head.tuple.protocol;
     let source = Endpoint::new(head.src, head.tuple.src.port);
-    let by_static = tables.policy.statics.global_of(head.tuple.vrf, protocol, source);
+    let applies = |rule: &StaticRule| {
+        rule.egress.is_none_or(|egress| next_hop.is_some_and(|hop| hop.interface == egress))
+            && rule.selector.as_ref().is_none_or(|selector| selects(tables, selector, head, next_hop))
+    };
+    let by_static = tables.policy.statics.global_of(head.tuple.vrf, protocol, source, applies);
     if let Some(refusal) = refusal_without_session(head) {
         let concerns = by_static.is_some() || find_rule(tables, head, next_hop).is_some();
         return if concerns { Err(refusal.into()) } else { Ok(None) };
@@ -232,6 +236,9 @@ fn choose_local(tables: &mut Tables, head: &Head) -> Result<Option<Chosen>, Refu
     let global = Endpoint::new(head.dst, head.tuple.dst.port);
     let (vrf, protocol) = (head.tuple.vrf, head.tuple.protocol);
     if let Some((end, rule)) = tables.policy.statics.local_of(vrf, protocol, global) {
+        if !rule.is_reversible {
+            return Ok(None);
+        }
         let vrfs = (rule.inside_vrf, rule.outside_vrf);
         return Ok(Some(Chosen { end, mapping: NONE, rule: rule.id, vrfs }));
     }
@@ -265,7 +272,7 @@ fn choose_server(tables: &mut Tables, virtual_end: Endpoint, vrf: Vrf) -> Option
 /// The outside global endpoint that an outside local destination stands for.
 fn outside_global_of(tables: &Tables, head: &Head) -> Option<Chosen> {
     let (vrf, local) = (head.tuple.vrf, head.tuple.dst);
-    let by_static = tables.policy.outside_statics.global_of(vrf, head.tuple.protocol, local);
+    let by_static = tables.policy.outside_statics.global_of(vrf, head.tuple.protocol, local, |_| true);
     if let Some((end, rule)) = by_static {
         return Some(Chosen { end, mapping: NONE, rule: rule.id, vrfs: (vrf, rule.outside_vrf) });
     }

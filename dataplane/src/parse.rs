@@ -179,6 +179,10 @@ pub fn parse(packet: &mut Packet, policy: &Policy) -> Result<Parsed, DropReason>
         ETHERTYPE_ARP if is_ours || bytes[0] & 1 == 1 => Ok(Parsed::Arp(index, l3 as u16)),
         ETHERTYPE_IPV4 if is_ours => {
             let head = parse_ipv4(bytes, l3, index, interface.vrf)?;
+            // On a wire, that is: a packet that turns around may have one global address at both ends.
+            if head.src == head.dst {
+                return Err(DropReason::Ipv4Land);
+            }
             let end = l3 + usize::from(head.total_len);
             // Shrinking a frame always succeeds: parse_ipv4 checked that it holds `end` bytes.
             let _ = packet.resize(end);
@@ -255,9 +259,6 @@ fn check_addresses(src: Ipv4Addr, dst: Ipv4Addr) -> Result<(), DropReason> {
     }
     if dst.is_loopback() || dst.octets()[0] == 0 || is_class_e(dst) {
         return Err(DropReason::Ipv4Destination);
-    }
-    if src == dst {
-        return Err(DropReason::Ipv4Land);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Indexes that sessions hold (interfaces, rules) keep their meaning from one configuration to the next: an
 //! interface's by its name, a rule's by its canonical line.
 
+mod limits;
 mod nat;
 mod routing;
 
@@ -11,13 +12,13 @@ use std::net::Ipv4Addr;
 
 use dataplane::fib::{Fib, NextHop, Route};
 use dataplane::policy::{
-    Acl, AclEntry, AclIndex, AddressMatch, Domain, INTERFACE_COUNT_MAX, IdleClass, Interface, InterfaceIndex,
-    Policy, RuleId, Timeouts,
+    Acl, AclEntry, AclIndex, AddressMatch, Domain, INTERFACE_COUNT_MAX, Interface, InterfaceIndex, Policy,
+    RuleId,
 };
 use dataplane::tuple::Vrf;
 use ipnet::Ipv4Net;
 
-use crate::config::model::{self, Config, NatSide, Place, TimeoutKind};
+use crate::config::model::{self, Config, NatSide, Place};
 use crate::config::{Diagnostic, InterfaceName, Severity};
 
 /// MTU of an interface that has no `ip mtu`, in bytes.
@@ -89,6 +90,7 @@ pub fn compile(
         ports,
         errors: Vec::new(),
         previous_rule_lines: HashMap::new(),
+        added_routes: Vec::new(),
         out: Compiled::default(),
     };
     compiler.carry_over(previous);
@@ -98,6 +100,7 @@ pub fn compile(
     compiler.statics();
     compiler.rules();
     compiler.timeouts();
+    compiler.limits();
     compiler.claimable(previous);
     compiler.routes();
     if compiler.errors.is_empty() { Ok(compiler.out) } else { Err(compiler.errors) }
@@ -108,6 +111,9 @@ struct Compiler<'a> {
     ports: &'a [PortBinding],
     errors: Vec<Diagnostic>,
     previous_rule_lines: HashMap<String, RuleId>,
+    /// Routes that `add-route` asks for: VRFs of inside and outside, the prefix, and an address that is reached
+    /// the same way, or none.
+    added_routes: Vec<(Vrf, Vrf, Ipv4Net, Ipv4Addr)>,
     out: Compiled,
 }
 
@@ -255,25 +261,6 @@ impl Compiler<'_> {
                 }
             }
             self.out.policy.acls.push(acl);
-        }
-    }
-
-    fn timeouts(&mut self) {
-        const CLASSES: [(TimeoutKind, IdleClass); 7] = [
-            (TimeoutKind::Simple, IdleClass::Other),
-            (TimeoutKind::Udp, IdleClass::Udp),
-            (TimeoutKind::Dns, IdleClass::Dns),
-            (TimeoutKind::Icmp, IdleClass::Icmp),
-            (TimeoutKind::Syn, IdleClass::TcpSyn),
-            (TimeoutKind::Tcp, IdleClass::TcpEstablished),
-            (TimeoutKind::FinRst, IdleClass::TcpClosing),
-        ];
-        for (kind, class) in CLASSES {
-            let idle_ms = match self.config.nat.timeout(kind) {
-                model::Timeout::Seconds(seconds) => seconds.saturating_mul(1000),
-                model::Timeout::Never => Timeouts::NEVER,
-            };
-            self.out.policy.timeouts.set(class, idle_ms);
         }
     }
 }

@@ -26,6 +26,7 @@ impl Compiler<'_> {
         routes.sort_by_key(|entry| (entry.vrf, entry.prefix, entry.distance));
         routes.dedup_by_key(|entry| (entry.vrf, entry.prefix));
         self.leak(&mut routes);
+        self.add_routes(&mut routes);
         for entry in &routes {
             self.out.fib.insert(entry.vrf, entry.prefix, entry.route);
         }
@@ -77,6 +78,25 @@ impl Compiler<'_> {
                 if !routes.iter().any(|known| known.vrf == vrf && known.prefix == entry.prefix) {
                     routes.push(RouteEntry { vrf, is_static: true, ..entry });
                 }
+            }
+        }
+    }
+
+    /// `add-route`: an outside local address is routed to where the outside global one is, unless another route
+    /// says more about it.
+    fn add_routes(&mut self, routes: &mut Vec<RouteEntry>) {
+        for (vrf, outside_vrf, prefix, like) in std::mem::take(&mut self.added_routes) {
+            let towards = routes
+                .iter()
+                .filter(|entry| entry.vrf == outside_vrf && entry.prefix.contains(&like))
+                .max_by_key(|entry| entry.prefix.prefix_len());
+            let route = match towards.map(|entry| entry.route) {
+                Some(Route::Connected(interface)) => Route::Via(interface, like),
+                Some(route) => route,
+                None => continue,
+            };
+            if !routes.iter().any(|entry| entry.vrf == vrf && entry.prefix == prefix) {
+                routes.push(RouteEntry { vrf, prefix, route, distance: 1, is_static: true });
             }
         }
     }

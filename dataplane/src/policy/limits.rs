@@ -34,14 +34,25 @@ pub struct Limits {
     pub per_host: Option<u32>,
     /// The most sessions of certain inside hosts.
     pub hosts: Vec<(Ipv4Addr, u32)>,
-    /// The most new sessions a second of any one inside host.
+    /// The most new sessions a second of any one inside host, unless `host_rates` says otherwise.
     pub rate_per_host: Option<u32>,
+    /// The most new sessions a second of certain inside hosts.
+    pub host_rates: Vec<(Ipv4Addr, u32)>,
 }
 
 impl Limits {
     /// The most sessions of an inside host.
     pub fn of_host(&self, host: Ipv4Addr) -> Option<u32> {
-        let own = self.hosts.iter().find(|(addr, _)| *addr == host);
-        own.map(|&(_, max)| max).or(self.per_host)
+        own_or(&self.hosts, host, self.per_host)
     }
+
+    /// The most new sessions a second of an inside host.
+    pub fn rate_of_host(&self, host: Ipv4Addr) -> Option<u32> {
+        own_or(&self.host_rates, host, self.rate_per_host)
+    }
+}
+
+fn own_or(of_hosts: &[(Ipv4Addr, u32)], host: Ipv4Addr, of_any: Option<u32>) -> Option<u32> {
+    let own = of_hosts.iter().find(|(addr, _)| *addr == host);
+    own.map(|&(_, max)| max).or(of_any)
 }

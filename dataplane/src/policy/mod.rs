@@ -207,6 +207,8 @@ impl Policy {
             return self.pool_holds(dynamic.pool, global);
         }
         self.destination_rules.iter().any(|destination| destination.id == rule)
+            || self.outside_rules.iter().any(|outside| outside.id == rule)
+            || self.outside_statics.rules().iter().any(|outside| outside.id == rule)
             || self.statics.rules().iter().any(|fixed| fixed.id == rule && fixed.is_global(global))
     }
 

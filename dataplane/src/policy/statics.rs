@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use super::RuleId;
+use super::{InterfaceIndex, RuleId, Selector};
 use crate::tuple::{Endpoint, Protocol, Vrf};
 
 /// A static rule: a local endpoint and the global one it always has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaticRule {
     /// The rule's number.
     pub id: RuleId,
@@ -23,6 +23,12 @@ pub struct StaticRule {
     pub inside_vrf: Vrf,
     /// VRF of the outside.
     pub outside_vrf: Vrf,
+    /// Only packets from inside that this selects.
+    pub selector: Option<Selector>,
+    /// Only packets from inside that leave through this interface.
+    pub egress: Option<InterfaceIndex>,
+    /// Packets from outside are translated too.
+    pub is_reversible: bool,
 }
 
 impl StaticRule {
@@ -36,8 +42,8 @@ impl StaticRule {
 #[derive(Clone, Debug, Default)]
 pub struct Statics {
     rules: Vec<StaticRule>,
-    by_local: HashMap<StaticKey, u32>,
-    by_global: HashMap<StaticKey, u32>,
+    by_local: HashMap<StaticKey, Vec<u32>>,
+    by_global: HashMap<StaticKey, Vec<u32>>,
     prefix_lens: Vec<u8>,
 }
 
@@ -55,7 +61,7 @@ fn moved(addr: Ipv4Addr, to: Ipv4Addr, prefix_len: u8) -> Ipv4Addr {
 }
 
 impl Statics {
-    /// Puts rules in tables. Where two name the same endpoint, the first one stands for it.
+    /// Puts rules in tables. Where several name the same endpoint, the first one that applies stands for it.
     pub fn new(rules: Vec<StaticRule>) -> Statics {
         let mut statics = Statics::default();
         for (index, rule) in rules.iter().enumerate() {
@@ -63,8 +69,8 @@ impl Statics {
                 let prefix = masked(end.addr, rule.prefix_len);
                 (vrf, rule.protocol.unwrap_or(0), prefix, rule.prefix_len, end.port)
             };
-            statics.by_local.entry(key(rule.inside_vrf, rule.local)).or_insert(index as u32);
-            statics.by_global.entry(key(rule.outside_vrf, rule.global)).or_insert(index as u32);
+            statics.by_local.entry(key(rule.inside_vrf, rule.local)).or_default().push(index as u32);
+            statics.by_global.entry(key(rule.outside_vrf, rule.global)).or_default().push(index as u32);
             if !statics.prefix_lens.contains(&rule.prefix_len) {
                 statics.prefix_lens.push(rule.prefix_len);
             }
@@ -84,14 +90,15 @@ impl Statics {
         self.rules.iter().any(|rule| rule.is_global(addr))
     }
 
-    /// The global endpoint of a local one, and the rule that says so.
+    /// The global endpoint of a local one, and the first rule that says so and that `applies`.
     pub fn global_of(
         &self,
         vrf: Vrf,
         protocol: Protocol,
         local: Endpoint,
+        applies: impl Fn(&StaticRule) -> bool,
     ) -> Option<(Endpoint, &StaticRule)> {
-        let rule = self.find(&self.by_local, vrf, protocol, local)?;
+        let rule = self.find(&self.by_local, vrf, protocol, local, applies)?;
         Some((Self::across(rule, local, rule.global), rule))
     }
 
@@ -102,7 +109,7 @@ impl Statics {
         protocol: Protocol,
         global: Endpoint,
     ) -> Option<(Endpoint, &StaticRule)> {
-        let rule = self.find(&self.by_global, vrf, protocol, global)?;
+        let rule = self.find(&self.by_global, vrf, protocol, global, |_| true)?;
         Some((Self::across(rule, global, rule.local), rule))
     }
 
@@ -114,18 +121,22 @@ impl Statics {
     /// Port statics come before address statics, and longer prefixes before shorter ones.
     fn find(
         &self,
-        table: &HashMap<StaticKey, u32>,
+        table: &HashMap<StaticKey, Vec<u32>>,
         vrf: Vrf,
         protocol: Protocol,
         end: Endpoint,
+        applies: impl Fn(&StaticRule) -> bool,
     ) -> Option<&StaticRule> {
         if table.is_empty() {
             return None;
         }
-        let by_port = || table.get(&(vrf, protocol, end.addr.to_bits(), 32, end.port));
-        let by_prefix = |&len: &u8| table.get(&(vrf, 0, masked(end.addr, len), len, 0));
-        let index = by_port().or_else(|| self.prefix_lens.iter().find_map(by_prefix))?;
-        self.rules.get(*index as usize)
+        let first = |key: StaticKey| {
+            let rules = table.get(&key)?.iter().filter_map(|&index| self.rules.get(index as usize));
+            rules.into_iter().find(|rule| applies(rule))
+        };
+        let by_prefix = |&len: &u8| first((vrf, 0, masked(end.addr, len), len, 0));
+        first((vrf, protocol, end.addr.to_bits(), 32, end.port))
+            .or_else(|| self.prefix_lens.iter().find_map(by_prefix))
     }
 }
 
@@ -141,7 +152,18 @@ mod tests {
         global: Endpoint,
         len: u8,
     ) -> StaticRule {
-        StaticRule { id, protocol, local, global, prefix_len: len, inside_vrf: 0, outside_vrf: 0 }
+        StaticRule {
+            id,
+            protocol,
+            local,
+            global,
+            prefix_len: len,
+            inside_vrf: 0,
+            outside_vrf: 0,
+            selector: None,
+            egress: None,
+            is_reversible: true,
+        }
     }
 
     fn end(last: u8, port: u16) -> Endpoint {
@@ -159,7 +181,8 @@ mod tests {
             static_rule(2, None, end(5, 0), global(77, 0), 32),
             static_rule(3, Some(TCP), end(5, 80), global(1, 8080), 32),
         ]);
-        let of = |protocol, local| statics.global_of(0, protocol, local).map(|(g, rule)| (g, rule.id));
+        let of =
+            |protocol, local| statics.global_of(0, protocol, local, |_| true).map(|(g, rule)| (g, rule.id));
         assert_eq!(of(TCP, end(5, 80)), Some((global(1, 8080), 3)));
         assert_eq!(of(UDP, end(5, 80)), Some((global(77, 80), 2)));
         assert_eq!(of(TCP, end(9, 80)), Some((global(9, 80), 1)));

@@ -344,7 +344,7 @@ impl Shard {
         let number = self.subscribers.enter(session.inside_vrf, host).ok_or(DropReason::SessionsFull)?;
         let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SessionsFull)?;
         let is_over = policy.limits.of_host(host).is_some_and(|max| subscriber.session_count >= max);
-        let is_fast = policy.limits.rate_per_host.is_some_and(|rate| !subscriber.may_begin(rate, now));
+        let is_fast = policy.limits.rate_of_host(host).is_some_and(|rate| !subscriber.may_begin(rate, now));
         if is_over || is_fast {
             self.leave(number);
             return Err(if is_over { DropReason::LimitHost } else { DropReason::LimitRate });
