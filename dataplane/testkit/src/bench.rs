@@ -51,7 +51,7 @@ impl Default for Setup {
             start_ms: 1000,
             stations_answer: true,
             worker_count: 1,
-            buffer_count: 1024,
+            buffer_count: 4096,
             frame_len_max: 2048,
         }
     }

@@ -15,6 +15,8 @@ pub struct Case {
     pub references: Vec<String>,
     /// The case answers ARP itself.
     pub is_arp_explicit: bool,
+    /// The number of workers it holds for, where it does not hold for any.
+    pub worker_count: Option<usize>,
     /// The configuration, with empty lines before it so that its line numbers are the file's.
     pub config: String,
     /// The conversation.

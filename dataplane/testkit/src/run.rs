@@ -16,13 +16,24 @@ use crate::notation::NO_VLAN;
 use crate::spec::{Names, PacketSpec, Quote, Shape, Value};
 use crate::stations::{self, Arp, BROADCAST, station_mac};
 
-/// Plays a case from a clock that shows `start_ms`.
+/// What a case does not say about the appliance it is played against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Circumstances {
+    /// What the clock shows at first, in milliseconds.
+    pub start_ms: u64,
+    /// Workers.
+    pub worker_count: usize,
+}
+
+/// Plays a case.
 ///
 /// # Errors
 /// What differs in the first step that fails, each as `FILE:LINE: text`.
-pub fn run(case: &Case, start_ms: u64) -> Result<(), Vec<String>> {
+pub fn run(case: &Case, circumstances: Circumstances) -> Result<(), Vec<String>> {
     let file = case.file.display().to_string();
-    let setup = Setup { start_ms, stations_answer: !case.is_arp_explicit, ..Setup::default() };
+    let Circumstances { start_ms, worker_count } = circumstances;
+    let stations_answer = !case.is_arp_explicit;
+    let setup = Setup { start_ms, worker_count, stations_answer, ..Setup::default() };
     let bench = Bench::new(&file, &case.config, setup).map_err(|errors| vec![errors])?;
     let config = case.config.clone();
     let mut run = Run {

@@ -3,6 +3,10 @@
 
 use std::path::Path;
 
+use testkit::run::Circumstances;
+
+const USUAL: Circumstances = Circumstances { start_ms: 1000, worker_count: 1 };
+
 const HEAD: &str = "case  a test of the runner
 config
   interface GigabitEthernet0/0/0
@@ -26,7 +30,7 @@ const OUT: &str = "out outside udp 203.0.113.1:4000 > 198.51.100.7:53";
 fn play(lines: &[&str]) -> Result<(), String> {
     let body: String = lines.iter().map(|line| format!("  {line}\n")).collect();
     let case = testkit::notation::read(Path::new("a.nat"), &format!("{HEAD}{body}"))?;
-    testkit::run::run(&case, 1000).map_err(|failures| failures.join("\n"))
+    testkit::run::run(&case, USUAL).map_err(|failures| failures.join("\n"))
 }
 
 /// A failure on the nth line, with these words in it.
@@ -185,7 +189,7 @@ fn what_the_notation_does_not_know_is_refused() {
 fn what_the_configuration_lacks_is_said_with_its_line() {
     let text = HEAD.replace("ip nat outside", "ip nut outside");
     let case = testkit::notation::read(Path::new("a.nat"), &text).unwrap();
-    let failure = testkit::run::run(&case, 1000).expect_err("must fail").join("\n");
+    let failure = testkit::run::run(&case, USUAL).expect_err("must fail").join("\n");
     assert!(failure.contains("a.nat:8:"), "{failure}");
     fails(&["in Gi0/0/7 udp 1.1.1.1:1 > 2.2.2.2:2"], 1, &["there is no interface GigabitEthernet0/0/7"]);
 }

@@ -74,6 +74,10 @@ impl Reader {
                 self.case.title = title.into();
             }
             ("rfc", reference) if !reference.is_empty() => self.case.references.push(reference.into()),
+            ("workers", count) => {
+                let count = count.parse().map_err(|_| format!("'{count}' is not a number of workers"))?;
+                self.case.worker_count = Some(count);
+            }
             ("arp", "explicit") => self.case.is_arp_explicit = true,
             ("config", "") if self.case.config.is_empty() => self.block = Block::Config,
             ("step", rest) => {
@@ -87,7 +91,7 @@ impl Reader {
                 self.block = Block::Step;
             }
             _ => {
-                let known = "case TITLE, rfc REFERENCE, arp explicit, config, step N TITLE";
+                let known = "case TITLE, rfc REFERENCE, arp explicit, workers N, config, step N TITLE";
                 return Err(format!("'{content}' is none of: {known}"));
             }
         }

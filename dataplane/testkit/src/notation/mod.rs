@@ -17,8 +17,9 @@
 //!
 //! # A case
 //!
-//! `case TITLE`, `rfc REFERENCE` (any number), `arp explicit` (if so), `config` with the configuration indented
-//! below it, then steps, numbered from 1. A line that starts with `#` is a comment.
+//! `case TITLE`, `rfc REFERENCE` (any number), `arp explicit` and `workers N` (if so), `config` with the
+//! configuration indented below it, then steps, numbered from 1. A line that starts with `#` is a comment.
+//! With `workers 1` the case is played with one worker only: several claim ports in groups, and have a table each.
 //!
 //! # Lines of a step
 //!
