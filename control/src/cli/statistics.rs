@@ -14,7 +14,7 @@ use super::{Command, Started, long_command};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;
-use crate::config::model::{DynamicRule, DynamicTarget};
+use crate::config::model::{DynamicRule, DynamicTarget, Selector};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
@@ -98,13 +98,17 @@ fn show_rule(
     usages: &[Usage],
 ) {
     let used = rules.get(&id).copied().unwrap_or_default();
-    let (list, refcount) = (&rule.access_list, used.session_count);
+    let refcount = used.session_count;
+    let selector = match &rule.selector {
+        Selector::List(list) => format!("access-list {list}"),
+        Selector::RouteMap(map) => format!("route-map {map}"),
+    };
     match &rule.target {
         DynamicTarget::Interface(name) => {
-            let _ = writeln!(out, "[Id: {id}] access-list {list} interface {name} refcount {refcount}");
+            let _ = writeln!(out, "[Id: {id}] {selector} interface {name} refcount {refcount}");
         }
         DynamicTarget::Pool(name) => {
-            let _ = writeln!(out, "[Id: {id}] access-list {list} pool {name} refcount {refcount}");
+            let _ = writeln!(out, "[Id: {id}] {selector} pool {name} refcount {refcount}");
             show_pool(out, appliance, name, used.misses, usages);
         }
     }
