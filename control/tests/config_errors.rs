@@ -49,6 +49,23 @@ fn a_word_in_the_wrong_place() {
             "access-list 100 permit udp any range 9",
             "1:39: error: expected a UDP port (high), found end of line",
         ),
+        (
+            "no ip nat service sipp udp port 5060",
+            "1:19: error: expected a keyword, found \"sipp\"; did you mean \"sip\"?",
+        ),
+        (
+            "ip nat service skiny tcp port 2000",
+            "1:16: error: expected a keyword, found \"skiny\"; did you mean \"skinny\"?",
+        ),
+        (
+            "ip nat settings pap limit 100",
+            "1:27: error: expected <30,60,120,250,500,1000> (limit), found \"100\"",
+        ),
+        (
+            "ip nat translation max-entries none",
+            "1:32: error: expected <1-2147483647> (max), \"all-host\", \"all-vrf\", \"host\", \"list\", \"vrf\" or \
+             \"redundancy\", found \"none\"",
+        ),
         ("logging trap loud", "1:14: error: expected a severity, found \"loud\""),
         ("logging trap e", "1:14: error: \"e\" is ambiguous: \"emergencies\" or \"errors\""),
     ] {
@@ -155,6 +172,26 @@ fn a_statement_that_cannot_be() {
         (
             "ip nat inside source static 10.0.0.2 192.0.2.2 forced".to_string(),
             "1:48: error: only the removal of a rule is forced",
+        ),
+        (
+            "ip nat settings pool watermark high 60 low 60".to_string(),
+            "1:44: error: the alarm ends below where it is raised",
+        ),
+        (
+            "ip nat settings interface-overload port range start 3000 end 2000".to_string(),
+            "1:53: error: the range starts at 3000, after its end 2000",
+        ),
+        (
+            "ip nat settings pap pool bpa".to_string(),
+            "1:26: error: sets of ports are for all pools; leave out \"pool\"",
+        ),
+        (
+            "ip nat settings deterministic pool P list 1 ports-per-host 64513".to_string(),
+            "1:60: error: an address has not so many ports",
+        ),
+        (
+            "ip nat settings deterministic pool P list 1 ports-per-host 100 max-ports 99".to_string(),
+            "1:74: error: a host has more ports than this of its own",
         ),
         (
             "ip nat inside source list 1 pool P reversible".to_string(),

@@ -217,3 +217,75 @@ fn rules_without_sides_translate_nothing() {
         ],
     );
 }
+
+#[test]
+fn settings_that_are_suspicious() {
+    for (text, message) in [
+        (
+            "ip nat settings pap bpa set-size 64",
+            "7:1: warning: bulk port allocation needs \"ip nat settings mode cgn\"",
+        ),
+        (
+            "ip nat settings filtering address-dependent\nip nat settings mode cgn",
+            "8:1: warning: cgn mode lets in packets of every peer; other filtering needs the default mode",
+        ),
+        (
+            "ip nat settings mode cgn\nip nat outside source static 198.51.100.7 10.9.0.7",
+            "8:1: warning: rules for the outside translate nothing in cgn mode",
+        ),
+        (
+            "no ip nat settings support mapping outside\nip nat outside source static 198.51.100.7 10.9.0.7",
+            "8:1: warning: rules for the outside translate nothing without \"ip nat settings support mapping outside\"",
+        ),
+        (
+            "vrf definition V\nip nat settings mode cgn\n\
+             ip nat inside source static 10.9.0.7 192.0.2.9 vrf V match-in-vrf",
+            "9:1: warning: \"match-in-vrf\" needs the default mode",
+        ),
+        (
+            "ip nat inside source list 1 interface Gi0/0/1 overload pap\naccess-list 1 permit 10.0.0.9",
+            "7:1: warning: \"overload pap\" needs \"ip nat settings pap pool\"",
+        ),
+        ("ip nat service list 7 ftp tcp port 2121", "7:1: warning: access list \"7\" is not defined"),
+        ("ip nat settings scale bind", "7:1: warning: this line has no effect here"),
+    ] {
+        expect(&format!("{SIDES}{text}"), &[message]);
+    }
+}
+
+/// The example of RFC 7422 section 2, whose fourteen hosts of 4032 ports fill an address, and neighbours of it.
+#[test]
+fn deterministic_pools_have_room_for_their_hosts() {
+    let rules =
+        "ip nat pool P 192.0.2.9 192.0.2.9 netmask /24\nip nat inside source list 1 pool P overload\n";
+    let setting = "ip nat settings deterministic pool P list 1 ports-per-host 4032";
+    for (text, expected) in [
+        ("access-list 1 permit 10.0.0.0 0.0.0.15\n{setting} dynamic-ports 8064", &[][..]),
+        (
+            "access-list 1 permit 10.0.0.0 0.0.0.15\n{setting} dynamic-ports 8065",
+            &["10:1: warning: pool \"P\" has ports for 13 hosts; \"1\" permits 14"],
+        ),
+        (
+            "access-list 1 permit 10.0.0.0 0.0.0.15\n{setting} reserved 0-9191",
+            &["10:1: warning: pool \"P\" has ports for 13 hosts; \"1\" permits 14"],
+        ),
+        ("access-list 1 permit 10.0.0.0 0.0.0.15\n{setting} reserved 0-9087", &[]),
+        (
+            "access-list 1 deny 10.0.0.9\n{setting}",
+            &["10:1: warning: access list \"1\" must only permit prefixes, to be counted"],
+        ),
+        (
+            "access-list 1 permit 10.0.0.0 0.0.0.15\n{setting}\nno ip nat inside source list 1",
+            &["10:1: warning: no rule translates to pool \"P\" with \"overload\""],
+        ),
+        (
+            "{setting}",
+            &[
+                "8:1: warning: access list \"1\" is not defined",
+                "9:1: warning: access list \"1\" is not defined",
+            ],
+        ),
+    ] {
+        expect(&format!("{SIDES}{rules}{}", text.replace("{setting}", setting)), expected);
+    }
+}

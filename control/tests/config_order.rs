@@ -89,6 +89,68 @@ fn defaults_are_not_printed() {
 }
 
 #[test]
+fn all_algs_go_off_and_single_ones_on_again() {
+    let off =
+        "ip nat service sip udp port 5070\nip nat service port-randomization\nno ip nat service all-algs\n";
+    let printed = canonical(off);
+    for line in ["no ip nat service sip udp port 5060", "no ip nat service ftp", "no ip nat service dns tcp"]
+    {
+        assert!(printed.contains(line), "{printed}");
+    }
+    assert!(!printed.contains("5070"), "{printed}");
+    assert!(printed.contains("ip nat service port-randomization\n"), "{printed}");
+    let one_on = canonical(&format!("{off}ip nat service ftp\n"));
+    assert_eq!(one_on, printed.replace("no ip nat service ftp\n", ""));
+    assert_eq!(
+        canonical(&format!("{off}ip nat service all-algs\n")),
+        "ip nat service port-randomization\n!\n"
+    );
+}
+
+#[test]
+fn rules_are_told_apart_by_selector_vrf_and_egress_interface() {
+    let rules = "ip nat inside source list 1 pool P overload\nip nat inside source list 1 pool Q vrf V overload\n\
+                 ip nat inside source list 1 pool R overload egress-interface GigabitEthernet0/0/1\n";
+    let vrf = "vrf definition V\n address-family ipv4\n exit-address-family\n!\n";
+    assert_eq!(canonical(&format!("vrf definition V\n{rules}")), format!("{vrf}{rules}!\n"));
+    for (line, left) in [
+        ("no ip nat inside source list 1 pool P overload forced", [1, 2].as_slice()),
+        ("no ip nat inside source list 1 pool Q vrf V", &[0, 2]),
+        ("no ip nat inside source list 1 pool Q", &[0, 1, 2]),
+        (
+            "ip nat inside source list 1 pool P egress-interface gi0/0/1 overload\nno ip nat inside source list 1 pool R",
+            &[0, 1, 3],
+        ),
+        ("no ip nat inside source list 1", &[]),
+    ] {
+        let moved = "ip nat inside source list 1 pool P overload egress-interface GigabitEthernet0/0/1";
+        let lines: Vec<&str> = rules.lines().chain([moved]).collect();
+        let expected: String = left.iter().map(|&index| format!("{}\n", lines[index])).collect();
+        let expected = if expected.is_empty() { vrf.to_string() } else { format!("{vrf}{expected}!\n") };
+        assert_eq!(canonical(&format!("vrf definition V\n{rules}{line}")), expected, "{line}");
+    }
+}
+
+#[test]
+fn route_maps_are_ordered_by_sequence_and_removed_in_part() {
+    let map = "route-map R deny 20\n match ip address 20 21\n match ip address 22\nroute-map R permit 10\n \
+               match interface gi0/0/1 gi0/0/2\n";
+    let first = "route-map R permit 10\n match interface GigabitEthernet0/0/1 GigabitEthernet0/0/2\n";
+    let second = "route-map R deny 20\n match ip address 20 21 22\n";
+    assert_eq!(canonical(map), format!("{first}{second}!\n"));
+    assert_eq!(canonical(&format!("{map}no route-map R permit 10")), format!("{second}!\n"));
+    assert_eq!(canonical(&format!("{map}no route-map R")), "");
+    assert_eq!(
+        canonical(&format!("{map}route-map R permit 20\n no match ip address 21 22\n")),
+        format!("{first}route-map R permit 20\n match ip address 20\n!\n")
+    );
+    assert_eq!(
+        canonical(&format!("{map} no match interface\n")),
+        format!("route-map R permit 10\n{second}!\n")
+    );
+}
+
+#[test]
 fn a_file_with_a_mistake_configures_nothing_and_names_every_one() {
     let errors =
         parse("a/b.cfg", "hostname x\nhostnme y\ninterface Gi0/0/0\n ip mtu 1\n shutdown\n").unwrap_err();

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::interface_name::InterfaceName;
 use super::kind::Value;
-use super::model::MacAddress;
+use super::model::{MacAddress, PortRange};
 
 /// A keyword or value of a matched line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +136,15 @@ impl FromValue for Vec<u16> {
     fn from_value(value: &Value) -> Option<Vec<u16>> {
         match value {
             Value::Cores(cores) => Some(cores.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for Vec<PortRange> {
+    fn from_value(value: &Value) -> Option<Vec<PortRange>> {
+        match value {
+            Value::Ports(ranges) => Some(ranges.clone()),
             _ => None,
         }
     }

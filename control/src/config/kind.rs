@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::interface_name::{InterfaceName, canonical_unit, long_type};
 use super::lex::Token;
-use super::model::MacAddress;
+use super::model::{MacAddress, PortRange};
 use super::names::{self, Names};
 
 /// What may stand where a syntax line has `<name:kind>`.
@@ -31,6 +31,7 @@ pub(super) enum Kind {
     InterfaceUnit,
     Mac,
     Cores,
+    Ports,
 }
 
 /// A number that may be given by name.
@@ -69,10 +70,12 @@ pub enum Value {
     Mac(MacAddress),
     /// Processor cores, in the order given.
     Cores(Vec<u16>),
+    /// Ranges of ports, ascending and apart.
+    Ports(Vec<PortRange>),
 }
 
 impl Kind {
-    /// The kind that a syntax line calls by this name: one below, or ranges of numbers such as `1-99,1300-1999`.
+    /// The kind that a syntax line calls by this name: one below, or numbers and their ranges such as `1-99,1300-1999`.
     pub(super) fn named(kind: &'static str) -> Option<Kind> {
         Some(match kind {
             "word" => Kind::Word,
@@ -84,6 +87,7 @@ impl Kind {
             "interface" => Kind::Interface,
             "mac" => Kind::Mac,
             "cores" => Kind::Cores,
+            "ports" => Kind::Ports,
             _ => match NAMED_NUMBERS.iter().find(|number| number.kind == kind) {
                 Some(number) => Kind::Named(number),
                 None => Kind::Integer(kind.split(',').map(range).collect::<Option<_>>()?),
@@ -109,6 +113,7 @@ impl Kind {
             Kind::InterfaceUnit => canonical_unit(text).map(Value::Text),
             Kind::Mac => text.parse().ok().map(Value::Mac),
             Kind::Cores => cores(text).map(Value::Cores),
+            Kind::Ports => ports(text).map(Value::Ports),
         }
     }
 
@@ -132,6 +137,7 @@ impl Kind {
             Kind::InterfaceUnit => "0/0/0".to_string(),
             Kind::Mac => "H.H.H".to_string(),
             Kind::Cores => "CORES".to_string(),
+            Kind::Ports => "PORTS".to_string(),
         }
     }
 
@@ -150,18 +156,22 @@ impl Kind {
             Kind::InterfaceUnit => "an interface number".to_string(),
             Kind::Mac => "a MAC address such as 0200.0000.0001".to_string(),
             Kind::Cores => "cores such as 2-3 or 2,3".to_string(),
+            Kind::Ports => "ports such as 0-1023,5060".to_string(),
         }
     }
 }
 
 fn range(text: &str) -> Option<RangeInclusive<u32>> {
-    let (low, high) = text.split_once('-')?;
+    let (low, high) = text.split_once('-').unwrap_or((text, text));
     Some(low.parse().ok()?..=high.parse().ok()?)
 }
 
 fn placeholder(ranges: &[RangeInclusive<u32>]) -> String {
-    let ranges: Vec<String> =
-        ranges.iter().map(|range| format!("{}-{}", range.start(), range.end())).collect();
+    let text = |range: &RangeInclusive<u32>| match (range.start(), range.end()) {
+        (low, high) if low == high => low.to_string(),
+        (low, high) => format!("{low}-{high}"),
+    };
+    let ranges: Vec<String> = ranges.iter().map(text).collect();
     format!("<{}>", ranges.join(","))
 }
 
@@ -182,6 +192,20 @@ fn mask_length(text: &str) -> Option<u32> {
     }
     let bits = text.parse::<Ipv4Addr>().ok()?.to_bits();
     (bits.leading_ones() + bits.trailing_zeros() >= 32).then_some(bits.leading_ones())
+}
+
+/// A list of ports and ranges of ports, each port at most once, in order.
+fn ports(text: &str) -> Option<Vec<PortRange>> {
+    let port = |text: &str| digits(text)?.try_into().ok();
+    let range = |part: &str| {
+        let (low, high) = part.split_once('-').unwrap_or((part, part));
+        let range = PortRange { start: port(low)?, end: port(high)? };
+        Some(range).filter(|range| range.start <= range.end)
+    };
+    let mut ranges = text.split(',').map(range).collect::<Option<Vec<PortRange>>>()?;
+    ranges.sort_by_key(|range| range.start);
+    let apart = ranges.windows(2).all(|pair| pair[0].end < pair[1].start);
+    apart.then_some(ranges)
 }
 
 /// A list of cores and ranges of cores, each core at most once.
@@ -220,6 +244,9 @@ mod tests {
 
     #[test]
     fn numbers_stay_in_their_ranges() {
+        assert_eq!(read("30,60", "60"), Some(Value::Integer(60)));
+        assert_eq!(read("30,60", "45"), None);
+        assert_eq!(Kind::named("30,60-99").unwrap().placeholder(), "<30,60-99>");
         assert_eq!(read("1-99,1300-1999", "1300"), Some(Value::Integer(1300)));
         for text in ["0", "100", "2000", "+5", "5x", "99999999999"] {
             assert_eq!(read("1-99,1300-1999", text), None, "{text}");
@@ -231,6 +258,15 @@ mod tests {
         assert_eq!(read("cores", "2-4,7,6"), Some(Value::Cores(vec![2, 3, 4, 7, 6])));
         for text in ["2-", "4-2", "2,2", "1-3,2", "x", "0-99999"] {
             assert_eq!(read("cores", text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ports_are_sorted_and_apart() {
+        let range = |start, end| PortRange { start, end };
+        assert_eq!(read("ports", "5060,0-1023"), Some(Value::Ports(vec![range(0, 1023), range(5060, 5060)])));
+        for text in ["0-", "5-4", "1,1", "1-3,2", "x", "0-65536", "+1"] {
+            assert_eq!(read("ports", text), None, "{text}");
         }
     }
 

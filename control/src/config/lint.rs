@@ -2,6 +2,7 @@
 
 mod pools;
 mod rules;
+mod settings;
 
 use std::collections::HashMap;
 
@@ -21,6 +22,7 @@ pub fn lint(config: &Config) -> Vec<Diagnostic> {
     lint.check_pools();
     lint.check_wildcards();
     lint.check_permits();
+    lint.check_settings();
     lint.diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
     lint.diagnostics
 }
@@ -144,6 +146,11 @@ impl Lint<'_> {
             }
         }
         self.check_rule_references();
+        for switch in &config.nat.services {
+            if let Some(access_list) = &switch.key.access_list {
+                self.check_access_list(switch.place, access_list);
+            }
+        }
     }
 
     fn check_access_list(&mut self, place: Place, name: &str) {

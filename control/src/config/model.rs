@@ -10,6 +10,8 @@ mod pool;
 mod route_map;
 mod routing;
 mod rules;
+mod service;
+mod settings;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -27,6 +29,8 @@ pub use pool::*;
 pub use route_map::*;
 pub use routing::*;
 pub use rules::*;
+pub use service::*;
+pub use settings::*;
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default, PartialEq)]

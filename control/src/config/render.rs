@@ -3,6 +3,7 @@
 mod nat;
 mod route_map;
 mod routing;
+mod settings;
 
 use std::fmt::{self, Display};
 use std::net::Ipv4Addr;

@@ -8,7 +8,7 @@ use portico::config::model::*;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 
 use super::{Names, acl_name, interface_name, name, place, prefix, table};
 
@@ -215,17 +215,132 @@ fn vrf_leaks(vrfs: &Names) -> impl Strategy<Value = Vec<VrfLeak>> + use<> {
     })
 }
 
+fn port_range() -> impl Strategy<Value = PortRange> {
+    (1024u16.., 1024u16..).prop_map(|(a, b)| PortRange { start: a.min(b), end: a.max(b) })
+}
+
+fn pairing() -> impl Strategy<Value = Pairing> {
+    let limit = select(vec![30, 60, 120, 250, 500, 1000]);
+    let set_size = select(vec![64, 128, 256, 512, 1024]);
+    let blocks = (set_size, select(vec![1, 2, 4, 8, 16]), any::<bool>())
+        .prop_map(|(set_size, step_size, single_set)| BlockAllocation { set_size, step_size, single_set });
+    (limit, any::<bool>(), any::<bool>(), option::of(blocks)).prop_map(|(limit, marked, soft, blocks)| {
+        let marked_only = marked && blocks.is_none();
+        Pairing { marked_only, limit, soft, blocks, ..Pairing::new(place()) }
+    })
+}
+
+fn deterministic() -> impl Strategy<Value = Vec<Deterministic>> {
+    let reserved = btree_set(any::<u16>(), 2..6).prop_map(|bounds| {
+        let bounds: Vec<u16> = bounds.into_iter().collect();
+        bounds.chunks_exact(2).map(|pair| PortRange { start: pair[0], end: pair[1] }).collect::<Vec<_>>()
+    });
+    let reserved = prop_oneof![Just(Deterministic::RESERVED_DEFAULT.to_vec()), reserved];
+    let ports = (1u16..4000, 0u16..60000, option::of(any::<u16>()));
+    let body = (acl_name(), ports, reserved).prop_map(
+        |(access_list, (ports_per_host, dynamic_ports, more), reserved)| Deterministic {
+            place: place(),
+            pool: String::new(),
+            access_list,
+            ports_per_host,
+            dynamic_ports,
+            max_ports: more.map(|more| ports_per_host.saturating_add(more)),
+            reserved,
+        },
+    );
+    let body = body.prop_filter("room for a host", |body| body.hosts_per_address() > 0);
+    (btree_set(name(), 0..3), vec(body, 3)).prop_map(|(pools, bodies)| {
+        let settings = pools.into_iter().zip(bodies);
+        settings.map(|(pool, body)| Deterministic { pool, ..body }).collect()
+    })
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    use Filtering::*;
+    let behaviour = (
+        option::of(select(vec![EndpointIndependent, AddressDependent, AddressAndPortDependent])),
+        option::of(select(vec![PortParity::Preserve, PortParity::Ignore])),
+        option::of(select(vec![PortChoice::Preserve, PortChoice::Random])),
+        option::of((0u32..=3600, option::of(1u32..)).prop_map(|(seconds, max)| HoldDown { seconds, max })),
+        select(vec![UnsolicitedSyn::Hold, UnsolicitedSyn::Silent]),
+    );
+    let watermark = option::of((2u8..=100, option::of(1u8..=99)).prop_map(|(high_percent, low)| Watermark {
+        high_percent,
+        low_percent: low.map(|low| low.min(high_percent - 1)),
+    }));
+    let blocked = vec((protocol(), 1024u16..), 0..3)
+        .prop_map(|ports| distinct(ports, |(protocol, port)| format!("{protocol}{port}")));
+    let sizes = (option::of(512u32..=1048576), watermark, option::of(port_range()), blocked);
+    let mode = select(vec![NatMode::Default, NatMode::Cgn]);
+    (mode, option::of(pairing()), sizes, behaviour, deterministic(), any::<[bool; 4]>()).prop_map(
+        |(mode, pairing, sizes, behaviour, deterministic, flags)| Settings {
+            mode,
+            mode_place: place(),
+            inside_only: flags[0],
+            pairing,
+            gatekeeper_size: sizes.0,
+            non_pat_drop: flags[1],
+            interface_ports: sizes.2,
+            interface_blocked_ports: sizes.3,
+            watermark: sizes.1,
+            log_destination: flags[2],
+            filtering: behaviour.0,
+            port_parity: behaviour.1,
+            port_choice: behaviour.2,
+            hold_down: behaviour.3,
+            deterministic,
+            icmp_admin_prohibited: flags[3],
+            unsolicited_syn: behaviour.4,
+        },
+    )
+}
+
+/// Any switch, on or off: what only a list has, what has ports, and the rest.
+fn service_key() -> impl Strategy<Value = ServiceKey> {
+    let row = select(SERVICES.iter().collect::<Vec<_>>());
+    let port = prop_oneof![1u16..=511, select(vec![2000, 5060])];
+    (row, any::<Index>(), port, acl_name()).prop_map(|(row, at, port, access_list)| {
+        let protocols = match row.service {
+            Service::Fullrange => &[PortProtocol::Tcp, PortProtocol::Udp][..],
+            _ => row.protocols,
+        };
+        let protocol = (!protocols.is_empty()).then(|| *at.get(protocols));
+        let plain = ServiceKey::new(row.service, protocol);
+        match row.service {
+            Service::EspSpiMatch | Service::IkePreservePort => {
+                ServiceKey { access_list: Some(access_list), ..plain }
+            }
+            Service::Ftp if port < 256 => ServiceKey {
+                protocol: Some(PortProtocol::Tcp),
+                port: Some(port),
+                access_list: Some(access_list),
+                ..plain
+            },
+            Service::Fullrange => ServiceKey { port: Some(port.min(511)), ..plain },
+            Service::Sip | Service::Skinny => ServiceKey { port: Some(port), ..plain },
+            _ => plain,
+        }
+    })
+}
+
+fn services() -> impl Strategy<Value = Vec<ServiceSwitch>> {
+    let switch = service_key().prop_map(|key| ServiceSwitch { place: place(), on: !key.default_on(), key });
+    vec(switch, 0..8).prop_map(|switches| distinct(switches, |switch| format!("{:?}", switch.key)))
+}
+
 /// Everything under `ip nat`.
 pub fn nat(vrfs: &Names) -> impl Strategy<Value = Nat> + use<> {
     let inside = (dynamic_rules(vrfs), static_rules(vrfs), destination_rules());
     let outside = (outside_dynamic_rules(vrfs), outside_static_rules(vrfs));
     let limits = (timeouts(), port_timeouts(), limits(vrfs), rates());
-    (pools(), inside, outside, limits, vrf_leaks(vrfs)).prop_map(
+    let switches = (settings(), services());
+    (pools(), inside, outside, limits, switches, vrf_leaks(vrfs)).prop_map(
         |(
             pools,
             (dynamic_rules, static_rules, destination_rules),
             (outside_dynamic_rules, outside_static_rules),
             (timeouts, port_timeouts, max_entries, max_rates),
+            (settings, services),
             vrf_leaks,
         )| Nat {
             pools,
@@ -238,6 +353,8 @@ pub fn nat(vrfs: &Names) -> impl Strategy<Value = Nat> + use<> {
             port_timeouts,
             max_entries,
             max_rates,
+            settings,
+            services,
             vrf_leaks,
         },
     )

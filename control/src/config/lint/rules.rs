@@ -64,7 +64,7 @@ impl Lint<'_> {
         }
     }
 
-    fn check_pool(&mut self, place: Place, name: &str) {
+    pub(super) fn check_pool(&mut self, place: Place, name: &str) {
         if self.config.nat.pool(name).is_none() {
             self.warn(place, format!("pool {name:?} is not defined"));
         }

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
+
 use super::super::names::{icmp_code, icmp_type};
 use super::Place;
 
@@ -16,6 +18,18 @@ pub struct AccessList {
     pub kind: AccessListKind,
     /// Its entries, by ascending sequence number.
     pub entries: Vec<AccessListEntry>,
+}
+
+impl AccessList {
+    /// The prefixes that the list permits, in order, if it does nothing else: no denial, no other condition, and only
+    /// wildcards that leave a prefix.
+    pub fn prefixes(&self) -> Option<Vec<Ipv4Net>> {
+        let rules = self.entries.iter().filter_map(|entry| match &entry.body {
+            EntryBody::Rule(rule) => Some(rule),
+            EntryBody::Remark(_) => None,
+        });
+        rules.map(AccessRule::prefix).collect()
+    }
 }
 
 /// What an access list's entries look at.
@@ -90,6 +104,18 @@ impl AccessRule {
             fragments: false,
             log: false,
         }
+    }
+}
+
+impl AccessRule {
+    /// The prefix of a rule that permits one and has no other condition.
+    fn prefix(&self) -> Option<Ipv4Net> {
+        let AddressMatch { address, wildcard } = self.source;
+        let plain =
+            AccessRule { source: self.source, log: self.log, ..AccessRule::any(AccessAction::Permit) };
+        let length = wildcard.to_bits().leading_zeros() as u8;
+        let leaves_a_prefix = wildcard.to_bits().trailing_ones() == 32 - u32::from(length);
+        (*self == plain && leaves_a_prefix).then(|| Ipv4Net::new_assert(address, length))
     }
 }
 

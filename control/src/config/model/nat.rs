@@ -27,6 +27,10 @@ pub struct Nat {
     pub max_entries: Vec<Limit>,
     /// `ip nat translation max-rate ...`: new translations per second.
     pub max_rates: Vec<Limit>,
+    /// `ip nat settings ...`
+    pub settings: Settings,
+    /// `ip nat service ...`, only what differs from the default.
+    pub services: Vec<ServiceSwitch>,
     /// `ip nat route vrf ...`
     pub vrf_leaks: Vec<VrfLeak>,
 }
@@ -37,22 +41,29 @@ impl Nat {
         self.pools.iter().find(|pool| pool.name == name)
     }
 
+    /// Whether a service is on.
+    pub fn is_on(&self, key: &ServiceKey) -> bool {
+        self.services.iter().find(|switch| switch.key == *key).map_or(key.default_on(), |switch| switch.on)
+    }
+
     /// The VRF that each statement names, if it names one, with the statement's place.
     pub fn vrfs(&self) -> impl Iterator<Item = (Place, Option<&str>)> {
-        let dynamic = self.dynamic_rules.iter().map(|rule| (rule.place, &rule.vrf));
-        let fixed = self.static_rules.iter().map(|rule| (rule.place, &rule.vrf));
-        let outside_dynamic = self.outside_dynamic_rules.iter().map(|rule| (rule.place, &rule.vrf));
-        let outside_static = self.outside_static_rules.iter().map(|rule| (rule.place, &rule.vrf));
-        let rules = dynamic.chain(fixed).chain(outside_dynamic).chain(outside_static);
+        let rules = self.rule_vrfs().map(|(place, vrf)| (place, vrf.as_ref().map(|vrf| vrf.name.as_str())));
         let limits = self.max_entries.iter().map(|limit| match &limit.scope {
             LimitScope::Vrf(vrf) => (limit.place, Some(vrf.as_str())),
             _ => (limit.place, None),
         });
         let leaks = self.vrf_leaks.iter().map(|leak| (leak.place, Some(leak.vrf.as_str())));
-        rules
-            .map(|(place, vrf)| (place, vrf.as_ref().map(|vrf| vrf.name.as_str())))
-            .chain(limits)
-            .chain(leaks)
+        rules.chain(limits).chain(leaks)
+    }
+
+    /// The VRF of each rule that can have one, with the rule's place.
+    pub fn rule_vrfs(&self) -> impl Iterator<Item = (Place, &Option<RuleVrf>)> {
+        let dynamic = self.dynamic_rules.iter().map(|rule| (rule.place, &rule.vrf));
+        let fixed = self.static_rules.iter().map(|rule| (rule.place, &rule.vrf));
+        let outside_dynamic = self.outside_dynamic_rules.iter().map(|rule| (rule.place, &rule.vrf));
+        let outside_static = self.outside_static_rules.iter().map(|rule| (rule.place, &rule.vrf));
+        dynamic.chain(fixed).chain(outside_dynamic).chain(outside_static)
     }
 
     /// The timeout of a kind, configured or default.

@@ -10,7 +10,8 @@ use super::{write_if, write_some};
 
 impl Nat {
     pub(super) fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let mut lines = self.settings.lines();
+        lines.extend(self.services.iter().map(ServiceSwitch::to_string));
         for (kind, timeout) in &self.timeouts {
             lines.push(format!("ip nat translation {} {timeout}", kind.keyword()));
         }

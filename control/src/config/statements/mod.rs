@@ -9,6 +9,8 @@ mod platform;
 mod pool;
 mod route_map;
 mod routing;
+mod service;
+mod settings;
 mod system;
 mod translation;
 mod words;
@@ -68,6 +70,8 @@ pub static GRAMMARS: LazyLock<Grammars> = LazyLock::new(|| {
         inside::GLOBAL,
         outside::GLOBAL,
         translation::GLOBAL,
+        settings::GLOBAL,
+        service::GLOBAL,
         access_list::GLOBAL,
         route_map::GLOBAL,
         routing::GLOBAL,

@@ -1,0 +1,76 @@
+//! `ip nat service`: switches of the ALGs and of what else looks into packets.
+
+use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::grammar::{Form, Row};
+use super::super::model::{SERVICES, ServiceKey, ServiceSwitch};
+use super::system::pass_over;
+use super::{protocol, remove, statement};
+
+#[rustfmt::skip]
+pub(super) const GLOBAL: &[Row<Apply>] = &[
+    statement("ip nat service all-algs", "Switch every ALG", all_algs),
+    statement("ip nat service { ftp | H225 | ras | ldap | netbios-dgm | netbios-ssn | pptp | rcmd | tftp }",
+              "Switch an ALG", service),
+    statement("ip nat service { dns | sunrpc | netbios-ns | rtsp } { tcp | udp }", "Switch an ALG over one transport", service),
+    statement("ip nat service alg { tcp | udp } dns", "Switch the ALG of DNS over one transport", service),
+    statement("ip nat service msrpc tcp", "Switch the ALG of Microsoft's RPC", service),
+    statement("ip nat service sip { tcp | udp } port <port:1-65535>", "Switch the ALG of SIP on a port", service),
+    statement("ip nat service skinny tcp port <port:1-65535>", "Switch the ALG of SCCP on a port", service),
+    statement("ip nat service list (acl) ftp tcp port <port:1-65535>",
+              "Switch the ALG of FTP on a port of the servers that a list permits", service),
+    statement("ip nat service list (acl) ESP { spi-match | spimatch }",
+              "Expect the security parameter indexes that ESP of these hosts will have", service),
+    statement("ip nat service list (acl) IKE preserve-port", "Keep port 500 of these hosts", service),
+    statement("ip nat service fullrange { tcp | udp } port <port:1-511>",
+              "Let a low local port have any global port above 1023", service),
+    statement("ip nat service { gatekeeper | dns-reset-ttl | multi-wan-link | allow-h323-even-rtp-ports | allow-h323-keepalive \
+               | allow-sip-even-rtp-ports | allow-skinny-even-rtp-ports | allow-multipart | append-ldap-search-res \
+               | enable-mib | enable-sym-port | mgcp | nbar | port-randomization }", "Switch an option of the ALGs", service),
+    statement("ip nat service ipsec-esp enable", "Translate ESP without ports", service),
+    statement("ip nat service modify-in-progress drop", "Drop packets while rules change", service),
+    statement("ip nat service dns-v6 [ list (acl) ]", "Accepted, without effect: IPv6 is not translated", pass_over),
+];
+
+fn service(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let args = &statement.args;
+    let row =
+        SERVICES.iter().find(|row| args.has(row.keyword)).expect("every line has a keyword of the table");
+    let protocol = (args.has("tcp") || args.has("udp")).then(|| protocol(args));
+    let (port, access_list) = (args.optional("port"), args.optional("acl"));
+    let key = ServiceKey { service: row.service, protocol, port, access_list };
+    let on = match statement.form {
+        Form::Set => true,
+        Form::No => false,
+        Form::Default => key.default_on(),
+    };
+    switch(builder, statement, key, on);
+    Ok(())
+}
+
+/// As IOS has it, the line acts on each ALG, so that later lines may switch single ones.
+fn all_algs(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let on = statement.form != Form::No;
+    // What is on besides the defaults, a port or a list, goes off too.
+    remove(&mut builder.config.nat.services, |switch| switch.key.service.row().is_alg && switch.on != on);
+    for row in SERVICES.iter().filter(|row| row.is_alg) {
+        let protocols = row.protocols.iter().map(|protocol| Some(*protocol));
+        let none = row.protocols.is_empty().then_some(None);
+        for protocol in protocols.chain(none) {
+            let key = ServiceKey { port: row.port, ..ServiceKey::new(row.service, protocol) };
+            switch(builder, statement, key, on);
+        }
+    }
+    Ok(())
+}
+
+fn switch(builder: &mut Builder, statement: &Statement, key: ServiceKey, on: bool) {
+    let switches = &mut builder.config.nat.services;
+    let known = switches.iter().position(|switch| switch.key == key);
+    let new = (on != key.default_on()).then_some(ServiceSwitch { place: statement.place, key, on });
+    match (known, new) {
+        (None, Some(new)) => switches.push(new),
+        (Some(index), None) => drop(switches.remove(index)),
+        // What differs from the default can only have one value.
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+}
