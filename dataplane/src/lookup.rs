@@ -27,7 +27,7 @@ pub struct Probe {
 pub fn prepare(shard: &Shard, policy: &Policy, head: &Head) -> Option<Probe> {
     let direction = direction(policy.interfaces[usize::from(head.interface)].domain)?;
     // A fragment's session is known when its packet's first fragment is.
-    if head.is_fragment {
+    if head.is_fragment && head.new_id.is_none() {
         return None;
     }
     let key = key(policy, head, direction);
