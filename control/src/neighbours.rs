@@ -152,10 +152,12 @@ impl Neighbours {
         let is_own = interface.addresses.iter().any(|&(own, _)| own == arp.target);
         let is_asked = arp.operation == REQUEST && (is_own || is_alias(compiled, interface, arp.target));
         let is_answer = arp.operation == REPLY && is_own;
-        let is_believable = arp.sender_mac[0] & 1 == 0
-            && subnet_address(interface, arp.sender).is_some_and(|own| own != arp.sender)
-            && !compiled.policy.is_global(arp.sender);
         let next_hop = NextHop { interface: index, addr: arp.sender };
+        // A route to the interface makes next hops of stations beyond its subnets.
+        let is_on_link = subnet_address(interface, arp.sender).is_some_and(|own| own != arp.sender)
+            || self.entries.contains_key(&next_hop);
+        let is_believable =
+            arp.sender_mac[0] & 1 == 0 && is_on_link && !compiled.policy.is_global(arp.sender);
         // RFC 826: what is known is updated by any packet, what is new is learnt only where it concerns us.
         if is_believable && (is_asked || is_answer || self.entries.contains_key(&next_hop)) {
             self.learn(compiled, next_hop, arp.sender_mac, now_ms, orders);

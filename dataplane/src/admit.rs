@@ -196,7 +196,11 @@ fn choose_global(
         return Err(DropReason::ProtocolUntranslatable.into());
     }
     let source = Source { protocol, vrf: head.tuple.vrf, local: head.tuple.src };
-    let (mapping, end) = shard.map(policy, rule, source, now)?;
+    let (mapping, end) = shard.map(policy, rule, source, now).map_err(|reason| {
+        // It is not the ports that ran out.
+        let is_portless = rule.overload && !has_ports(protocol) && reason == DropReason::PoolExhausted;
+        if is_portless { DropReason::ProtocolUntranslatable } else { reason }
+    })?;
     Ok(Some(Chosen { end, mapping, rule: rule.id, vrfs: (rule.inside_vrf, rule.outside_vrf) }))
 }
 
@@ -358,6 +362,8 @@ fn begin(
     if decision.is_err() {
         let Tables { policy, shard, .. } = tables;
         shard.remove(policy, index, now);
+    } else {
+        tables.counters.nat.created.add(1);
     }
     decision
 }

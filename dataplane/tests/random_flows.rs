@@ -17,7 +17,7 @@ use testkit::stations::{next_hop_mac, station_mac};
 
 const CONFIG: &str = "
 platform dpdk
- max-sessions 40000
+ max-sessions 120000
 interface GigabitEthernet0/0/0
  ip address 10.0.0.1 255.255.0.0
  ip nat inside
@@ -57,9 +57,9 @@ enum Kind {
 }
 
 impl Test {
-    fn new() -> Test {
-        let bench =
-            Bench::new("random_flows", CONFIG, Setup::default()).expect("a configuration that is right");
+    fn new(worker_count: usize) -> Test {
+        let setup = Setup { worker_count, ..Setup::default() };
+        let bench = Bench::new("random_flows", CONFIG, setup).expect("a configuration that is right");
         let name = |place: &str| bench.interface(place).expect("an interface").name.clone();
         let (inside, outside) = (name("inside"), name("outside"));
         Test { bench, inside, outside }
@@ -77,7 +77,7 @@ impl Test {
         let text = describe::packet(packet);
         assert_eq!(came.len(), 1, "{text}: {came:?}, drops {:?}", self.dropped());
         let (interface, frame) = came.remove(0);
-        assert_eq!(interface, to, "{text}");
+        assert_eq!(interface, to, "{text}: drops {:?}", self.dropped());
         frame
     }
 
@@ -170,8 +170,17 @@ fn changed(kind: Kind, addr: &'static str, port: &'static str, to: Endpoint) -> 
 /// computed in full, updating them by what changed comes to the same.
 #[test]
 fn what_goes_out_comes_back() {
-    let mut random = generator("what_goes_out_comes_back", 1);
-    let mut test = Test::new();
+    there_and_back("what_goes_out_comes_back", 1, 1);
+}
+
+#[test]
+fn what_goes_out_comes_back_among_workers() {
+    there_and_back("what_goes_out_comes_back_among_workers", 6, 3);
+}
+
+fn there_and_back(test: &str, seed: u64, worker_count: usize) {
+    let mut random = generator(test, seed);
+    let mut test = Test::new(worker_count);
     let mut globals: HashMap<(u8, Endpoint), Endpoint> = HashMap::new();
     for _ in 0..20_000 {
         let Flow { kind, local, peer } = random_flow(&mut random);
@@ -196,7 +205,7 @@ fn what_goes_out_comes_back() {
 #[test]
 fn ports_in_use_are_those_of_live_mappings() {
     let mut random = generator("ports_in_use_are_those_of_live_mappings", 2);
-    let mut test = Test::new();
+    let mut test = Test::new(1);
     for round in 0..400 {
         for _ in 0..random.random_range(1..40) {
             let Flow { kind, local, peer } = random_flow(&mut random);
@@ -224,7 +233,7 @@ fn ports_in_use_are_those_of_live_mappings() {
 #[test]
 fn stations_are_told_apart() {
     let mut random = generator("stations_are_told_apart", 3);
-    let mut test = Test::new();
+    let mut test = Test::new(1);
     let flow = Flow { kind: Kind::Udp, local: ([10, 0, 0, 2], 4000), peer: ([198, 51, 100, 7], 5000) };
     let packet = random_packet(&mut random, flow.kind, flow.local, flow.peer);
     let came = test.pass(&packet, true);
