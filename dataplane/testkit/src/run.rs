@@ -16,6 +16,9 @@ use crate::notation::NO_VLAN;
 use crate::spec::{Names, PacketSpec, Quote, Shape, Value};
 use crate::stations::{self, Arp, BROADCAST, station_mac};
 
+/// Differences that are told of a step.
+const FAILURES_SHOWN: usize = 12;
+
 /// What a case does not say about the appliance it is played against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Circumstances {
@@ -48,6 +51,11 @@ pub fn run(case: &Case, circumstances: Circumstances) -> Result<(), Vec<String>>
     for step in &case.steps {
         run.step(step);
         if !run.failures.is_empty() {
+            let count = run.failures.len();
+            run.failures.truncate(FAILURES_SHOWN);
+            if count > FAILURES_SHOWN {
+                run.failures.push(format!("{}: and {} more", run.file, count - FAILURES_SHOWN));
+            }
             return Err(run.failures);
         }
     }
