@@ -65,7 +65,7 @@ it.
 type Names = &'static [(&'static str, u32)];
 
 /// Kinds of values, with the names that may stand for a number.
-const KINDS: [(&str, &str, Names); 15] = [
+const KINDS: [(&str, &str, Names); 16] = [
     ("word", "any word", &[]),
     ("name", "a word that does not start with a digit", &[]),
     ("text", "the rest of the line", &[]),
@@ -75,6 +75,7 @@ const KINDS: [(&str, &str, Names); 15] = [
     ("interface", "an interface, in one word or two: `GigabitEthernet0/0/0`, `gi 0/0/0.100`", &[]),
     ("mac", "an Ethernet address, `0200.0000.0001`", &[]),
     ("cores", "processor cores, `2-3` or `2,3`", &[]),
+    ("ports", "ports, `0-1023,5060`", &[]),
     ("tcp-port", "0 to 65535, or a name", names::TCP_PORTS),
     ("udp-port", "0 to 65535, or a name", names::UDP_PORTS),
     ("protocol", "0 to 255, or a name", names::PROTOCOLS),
@@ -90,8 +91,10 @@ fn configuration_md_is_the_grammar() {
     for (title, grammar) in [
         ("Global", &grammars.global),
         ("Under `platform dpdk`", &grammars.platform),
+        ("Under `vrf definition` and `ip vrf`", &grammars.vrf),
         ("Under `interface`", &grammars.interface),
         ("Under `ip nat pool NAME netmask MASK`", &grammars.pool),
+        ("Under `route-map`", &grammars.route_map),
         ("Under `ip access-list standard`", &grammars.standard_list),
         ("Under `ip access-list extended`", &grammars.extended_list),
     ] {

@@ -70,6 +70,9 @@ pub fn outside_owner(policy: &Policy, head: &Head, worker_count: u8) -> WorkerIn
     if let Some((local, _)) = policy.statics.local_of(tuple.vrf, tuple.protocol, tuple.dst) {
         return inside_owner(policy, local.addr, worker_count);
     }
+    if let Some(host) = policy.computed_host(tuple.dst) {
+        return inside_owner(policy, host, worker_count);
+    }
     policy.ownership.owner(tuple.dst).unwrap_or(0)
 }
 

@@ -3,6 +3,7 @@
 //! Indexes that sessions hold (interfaces, rules) keep their meaning from one configuration to the next: an
 //! interface's by its name, a rule's by its canonical line.
 
+mod behaviour;
 mod limits;
 mod nat;
 mod routing;
@@ -99,6 +100,7 @@ pub fn compile(
     compiler.acls();
     compiler.statics();
     compiler.rules();
+    compiler.behaviour();
     compiler.timeouts();
     compiler.limits();
     compiler.claimable(previous);

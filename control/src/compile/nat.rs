@@ -114,6 +114,9 @@ impl Compiler<'_> {
                 outside_vrf,
                 egress: rule.egress_interface.as_ref().and_then(|name| self.interface_index(name)),
                 is_reversible: rule.reversible,
+                is_paired: config.nat.settings.pairing.is_some_and(|pairing| {
+                    !pairing.marked_only || rule.overload == Some(model::Overload::Paired)
+                }),
             };
             self.out.policy.rules.push(compiled);
         }
@@ -123,6 +126,9 @@ impl Compiler<'_> {
 
     fn outside_rules(&mut self) {
         let config = self.config;
+        if !config.nat.settings.maps_outside() {
+            return;
+        }
         let mut statics = Vec::new();
         for rule in &config.nat.outside_static_rules {
             let id = self.rule_id(rule.to_string());
@@ -206,14 +212,14 @@ impl Compiler<'_> {
     }
 
     /// A pool by its name; none when it is not there, which lint warns of.
-    fn pool(&self, name: &str) -> Option<Pool> {
+    pub(super) fn pool(&self, name: &str) -> Option<Pool> {
         let pool = self.config.nat.pool(name)?;
         let kind = match pool.kind {
             model::PoolKind::Generic => PoolKind::Generic,
             model::PoolKind::MatchHost => PoolKind::MatchHost(pool.prefix_length),
             model::PoolKind::Rotary => PoolKind::Rotary,
         };
-        Some(Pool { name: pool.name.clone(), kind, ranges: usable_ranges(pool) })
+        Some(Pool { name: pool.name.clone(), kind, ranges: pool.usable_ranges() })
     }
 
     pub(super) fn pool_index(&mut self, pool: Pool) -> u16 {
@@ -254,22 +260,4 @@ fn outside_ends(mapping: &OutsideMapping) -> Ends {
             (None, end(*local, 0), end(*global, 0), *prefix_length)
         }
     }
-}
-
-/// A pool's ranges without the network and broadcast address of its mask.
-fn usable_ranges(pool: &model::Pool) -> Vec<(Ipv4Addr, Ipv4Addr)> {
-    let mut ranges = Vec::new();
-    for range in &pool.ranges {
-        let (mut first, mut last) = (range.start.to_bits(), range.end.to_bits());
-        if let Ok(net) = Ipv4Net::new(range.start, pool.prefix_length)
-            && pool.prefix_length < 31
-        {
-            first += u32::from(range.start == net.network());
-            last -= u32::from(range.end == net.broadcast());
-        }
-        if first <= last {
-            ranges.push((Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last)));
-        }
-    }
-    ranges
 }

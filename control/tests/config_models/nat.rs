@@ -262,7 +262,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         option::of(select(vec![PortParity::Preserve, PortParity::Ignore])),
         option::of(select(vec![PortChoice::Preserve, PortChoice::Random])),
         option::of((0u32..=3600, option::of(1u32..)).prop_map(|(seconds, max)| HoldDown { seconds, max })),
-        select(vec![UnsolicitedSyn::Hold, UnsolicitedSyn::Silent]),
+        option::of(select(vec![UnsolicitedSyn::Hold, UnsolicitedSyn::Silent])),
     );
     let watermark = option::of((2u8..=100, option::of(1u8..=99)).prop_map(|(high_percent, low)| Watermark {
         high_percent,

@@ -6,6 +6,7 @@
 
 mod acl;
 mod behaviour;
+mod deterministic;
 mod limits;
 mod pool;
 mod rules;
@@ -18,7 +19,8 @@ use crate::steer::Ownership;
 use crate::tuple::{Endpoint, Vrf};
 
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
-pub use behaviour::{Behaviour, Blocks, Deterministic, Filtering, Mode, Pairing, PortChoice};
+pub use behaviour::{Behaviour, Blocks, Filtering, Mode, Pairing, PortChoice};
+pub use deterministic::{Computed, Deterministic};
 pub use limits::{Limit, LimitScope, Limits};
 pub use pool::{Pool, PoolKind};
 pub use rules::{Clause, DestinationRule, OutsideRule, Selector, SourceRule};
@@ -156,6 +158,14 @@ impl Policy {
     /// global addresses or a static's global side.
     pub fn is_global(&self, addr: Ipv4Addr) -> bool {
         self.rules.iter().any(|rule| self.pool_holds(rule.pool, addr)) || self.statics.is_global(addr)
+    }
+
+    /// The inside host that a global endpoint belongs to by computation.
+    pub fn computed_host(&self, global: Endpoint) -> Option<Ipv4Addr> {
+        self.behaviour.deterministic.iter().find_map(|computed| {
+            let position = self.pools.get(usize::from(computed.pool))?.position_of(global.addr)?;
+            computed.reverse(position, global.port)
+        })
     }
 
     /// Whether a list permits packets from an inside host, as far as its address goes.

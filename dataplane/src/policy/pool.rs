@@ -53,6 +53,18 @@ impl Pool {
         self.contains(addr).then_some(addr)
     }
 
+    /// The position of an address.
+    pub fn position_of(&self, addr: Ipv4Addr) -> Option<u32> {
+        let mut before = 0;
+        for &(first, last) in &self.ranges {
+            if (first..=last).contains(&addr) {
+                return Some(before + addr.to_bits() - first.to_bits());
+            }
+            before += last.to_bits() - first.to_bits() + 1;
+        }
+        None
+    }
+
     /// Whether it holds this address.
     pub fn contains(&self, addr: Ipv4Addr) -> bool {
         self.ranges.iter().any(|&(first, last)| (first..=last).contains(&addr))

@@ -47,6 +47,8 @@ pub struct SourceRule {
     pub egress: Option<InterfaceIndex>,
     /// Hosts of a route-map's mappings may be reached from outside.
     pub is_reversible: bool,
+    /// Its subscribers are paired strictly (`ip nat settings pap`).
+    pub is_paired: bool,
 }
 
 /// A rule of `ip nat outside source {list|route-map}`: outside hosts that get a local address from a pool.

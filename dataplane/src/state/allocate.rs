@@ -78,7 +78,7 @@ impl Allocator {
         let request = Request { policy, rule, source };
         let pool = policy.pools.get(usize::from(rule.pool))?;
         if let Some(deterministic) = deterministic_of(policy, rule, source) {
-            return self.take_computed(&request, pool, deterministic);
+            return self.take_computed(&request, pool, deterministic, subscriber);
         }
         if let PoolKind::MatchHost(prefix_len) = pool.kind {
             let addr = pool.match_host(source.local.addr, prefix_len)?;
@@ -87,7 +87,8 @@ impl Allocator {
         let paired = subscriber.paired.filter(|&(of, addr)| of == rule.pool && pool.contains(addr));
         if let Some((_, addr)) = paired {
             let taken = self.take_on(&request, addr, subscriber);
-            let is_strict = policy.behaviour.pairing.is_some_and(|pairing| !pairing.is_soft);
+            let is_strict =
+                rule.is_paired && policy.behaviour.pairing.is_some_and(|pairing| !pairing.is_soft);
             if taken.is_some() || is_strict {
                 return taken;
             }
@@ -113,7 +114,8 @@ impl Allocator {
         for step in 0..count {
             let position = (start + step) % count;
             let addr = pool.address_at(position)?;
-            let subscribers_max = request.policy.behaviour.pairing.map_or(u32::MAX, |p| p.subscribers_max);
+            let pairing = request.policy.behaviour.pairing.filter(|_| request.rule.is_paired);
+            let subscribers_max = pairing.map_or(u32::MAX, |pairing| pairing.subscribers_max);
             if pair && self.addresses.entry(addr).or_default().subscriber_count >= subscribers_max {
                 continue;
             }
@@ -152,18 +154,22 @@ impl Allocator {
     ) -> Option<Endpoint> {
         let Request { policy, rule, source } = *request;
         if source.protocol == ANY_PROTOCOL {
-            return self.take_whole(policy, addr).then(|| Endpoint::new(addr, 0));
+            let is_last = rule.overload && self.shared_count(policy, rule) <= 1;
+            return (!is_last && self.take_whole(policy, addr)).then(|| Endpoint::new(addr, 0));
         }
         let wish = self.wish(request);
         if let Some(blocks) = policy.behaviour.blocks
             && source.local.port >= 1024
+            && !is_interface(policy, rule)
         {
             return self.take_in_sets(request, &wish, addr, blocks, subscriber);
         }
         let (worker, worker_count) = (self.worker, self.worker_count);
+        let blocked = &policy.behaviour.interface_blocked;
         let may_take = |port| {
             let end = Endpoint::new(addr, port);
             policy.statics.local_of(rule.outside_vrf, source.protocol, end).is_none()
+                && !(is_interface(policy, rule) && blocked.contains(&(source.protocol, port)))
                 && (worker_count <= 1 || policy.ownership.claim(addr, port, worker))
         };
         let port = self.addresses.entry(addr).or_default().take(&wish, may_take)?;
@@ -177,15 +183,19 @@ impl Allocator {
         is_free && (worker_count <= 1 || policy.ownership.claim_whole(addr, worker)) && ports.take_whole()
     }
 
+    /// Addresses of a rule's pool that nobody has as a whole.
+    fn shared_count(&self, policy: &Policy, rule: &SourceRule) -> usize {
+        let Some(pool) = policy.pools.get(usize::from(rule.pool)) else { return 0 };
+        let addrs = (0..pool.address_count()).filter_map(|position| pool.address_at(position));
+        addrs.filter(|addr| self.addresses.get(addr).is_none_or(|ports| !ports.is_whole())).count()
+    }
+
     fn wish(&mut self, request: &Request) -> Wish {
         let Request { policy, rule, source } = *request;
         let choice = &policy.behaviour.ports;
         let mut range = class_of(source.protocol, source.local.port);
-        let is_interface =
-            policy.pools.get(usize::from(rule.pool)).is_some_and(|p| p.kind == PoolKind::Interface);
-        if is_interface && source.protocol != crate::tuple::ICMP {
-            let (first, last) = choice.interface_range;
-            range = (range.0.max(first), range.1.min(last));
+        if is_interface(policy, rule) && range.0 == 1024 {
+            range = choice.interface_range;
         }
         Wish {
             protocol: source.protocol,
@@ -239,28 +249,39 @@ impl Allocator {
         Some(Endpoint::new(addr, port))
     }
 
-    /// A port of the host's own range (RFC 7422), at random within it; then one of the dynamic range.
+    /// A port of the host's own range (RFC 7422), then one that no host has, up to the most it may have.
     fn take_computed(
         &mut self,
         request: &Request,
         pool: &Pool,
-        computed: &Deterministic,
+        deterministic: &Deterministic,
+        subscriber: &mut Subscriber,
     ) -> Option<Endpoint> {
-        let (position, first) = computed.forward(request.source.local.addr)?;
-        let addr = pool.address_at(position)?;
+        let computed = deterministic.forward(request.source.local.addr)?;
+        let addr = pool.address_at(computed.position)?;
         let wish = self.wish(request);
-        let own = Wish { range: (first, first + (computed.ports_per_host - 1)), ..wish };
+        let own = Wish { range: (computed.first_port, computed.last_port), ..wish };
+        let (worker, worker_count) = (self.worker, self.worker_count);
         let ports = self.addresses.entry(addr).or_default();
+        let statics = &request.policy.statics;
         let is_free = |port| {
             let end = Endpoint::new(addr, port);
-            request.policy.statics.local_of(request.rule.outside_vrf, wish.protocol, end).is_none()
+            !deterministic.is_reserved(port)
+                && statics.local_of(request.rule.outside_vrf, wish.protocol, end).is_none()
         };
-        let dynamic = u16::try_from(computed.first_dynamic_port()).ok();
-        let port = ports.take(&own, is_free).or_else(|| {
-            let has_more = computed.ports_max > computed.ports_per_host;
-            let range = (dynamic.filter(|_| has_more)?, u16::MAX);
-            ports.take(&Wish { range, ..wish }, is_free)
+        if let Some(port) = ports.take(&own, is_free) {
+            return Some(Endpoint::new(addr, port));
+        }
+        let extra_max = deterministic.ports_max.saturating_sub(deterministic.ports_per_host);
+        if subscriber.extra_ports >= u32::from(extra_max) {
+            return None;
+        }
+        let dynamic = Wish { range: (deterministic.first_dynamic_port()?, u16::MAX), ..wish };
+        let ownership = &request.policy.ownership;
+        let port = ports.take(&dynamic, |port| {
+            is_free(port) && (worker_count <= 1 || ownership.claim(addr, port, worker))
         })?;
+        subscriber.extra_ports += 1;
         Some(Endpoint::new(addr, port))
     }
 
@@ -289,13 +310,16 @@ impl Allocator {
         }
         if let Some(subscriber) = subscriber {
             self.release_from_set(mapping, subscriber);
+            let is_extra = policy.computed_host(mapping.seen).is_none();
+            subscriber.extra_ports = subscriber.extra_ports.saturating_sub(u32::from(is_extra));
         }
         // A TCP connection's end was seen, so its port may be used again at once.
         if policy.behaviour.hold_down_ms == 0 || mapping.protocol == TCP {
             self.free_port(policy, mapping.protocol, mapping.seen);
             return;
         }
-        if self.held_down.len() == HELD_DOWN_MAX {
+        let held_down_max = (policy.behaviour.held_down_max as usize).clamp(1, HELD_DOWN_MAX);
+        while self.held_down.len() >= held_down_max {
             self.free_oldest(policy);
         }
         let until_ms = now.wrapping_add(policy.behaviour.hold_down_ms);
@@ -351,11 +375,16 @@ impl Allocator {
     }
 }
 
-/// The computed range that a source falls under.
+/// The computation that a source falls under.
 fn deterministic_of<'a>(policy: &'a Policy, rule: &SourceRule, source: Source) -> Option<&'a Deterministic> {
-    let computed = policy.behaviour.deterministic.as_ref()?;
-    let is_under = computed.pool == rule.pool
-        && source.protocol != ANY_PROTOCOL
-        && computed.forward(source.local.addr).is_some();
-    is_under.then_some(computed)
+    policy.behaviour.deterministic.iter().find(|computed| {
+        computed.pool == rule.pool
+            && source.protocol != ANY_PROTOCOL
+            && computed.forward(source.local.addr).is_some()
+    })
+}
+
+/// Whether a rule overloads an interface's own address.
+fn is_interface(policy: &Policy, rule: &SourceRule) -> bool {
+    policy.pools.get(usize::from(rule.pool)).is_some_and(|pool| pool.kind == PoolKind::Interface)
 }

@@ -87,6 +87,11 @@ impl AddressPorts {
         is_free
     }
 
+    /// Whether somebody has the whole address.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
     /// Gives the whole address back.
     pub fn release_whole(&mut self) {
         debug_assert!(self.is_whole, "an address was released twice");

@@ -25,6 +25,8 @@ pub struct Subscriber {
     pub mapping_count: u32,
     /// Its live sessions.
     pub session_count: u32,
+    /// Ports it has besides its computed ones.
+    pub extra_ports: u32,
     /// Its port sets, on the paired address.
     pub sets: ArrayVec<PortSet, SETS_MAX>,
     rate: Rate,
@@ -87,6 +89,7 @@ impl Subscribers {
             paired: None,
             mapping_count: 0,
             session_count: 0,
+            extra_ports: 0,
             sets: ArrayVec::new(),
             rate: Rate::default(),
         };

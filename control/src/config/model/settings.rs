@@ -40,7 +40,7 @@ pub struct Settings {
     /// `icmp admin-prohibited`: refused packets are answered with that code rather than host unreachable.
     pub icmp_admin_prohibited: bool,
     /// `tcp unsolicited-syn ...`
-    pub unsolicited_syn: UnsolicitedSyn,
+    pub unsolicited_syn: Option<UnsolicitedSyn>,
 }
 
 impl Settings {
@@ -55,6 +55,15 @@ impl Settings {
             NatMode::Default => self.filtering.unwrap_or(Filtering::AddressAndPortDependent),
             NatMode::Cgn => Filtering::EndpointIndependent,
         }
+    }
+
+    /// What becomes of unsolicited SYNs: dropped in the default mode, as IOS does, and held in CGN mode, unless
+    /// configured.
+    pub fn unsolicited_syn_in_force(&self) -> UnsolicitedSyn {
+        self.unsolicited_syn.unwrap_or(match self.mode {
+            NatMode::Default => UnsolicitedSyn::Silent,
+            NatMode::Cgn => UnsolicitedSyn::Hold,
+        })
     }
 
     /// The parity in force: kept in the default mode, ignored in CGN mode, unless configured.
@@ -230,10 +239,9 @@ impl Deterministic {
 }
 
 /// `ip nat settings tcp unsolicited-syn ...`: what becomes of a SYN from outside that no mapping lets in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnsolicitedSyn {
     /// It waits six seconds for one from inside, and is then answered with port unreachable (RFC 5382 REQ-4).
-    #[default]
     Hold,
     /// It is dropped.
     Silent,

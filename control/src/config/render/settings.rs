@@ -29,8 +29,10 @@ impl Settings {
             self.port_choice.map(|choice| format!("port choice {choice}")),
             self.hold_down.map(|hold_down| hold_down.to_string()),
             self.icmp_admin_prohibited.then(|| "icmp admin-prohibited".to_string()),
-            (self.unsolicited_syn == UnsolicitedSyn::Silent)
-                .then(|| "tcp unsolicited-syn silent".to_string()),
+            self.unsolicited_syn.map(|answer| match answer {
+                UnsolicitedSyn::Hold => "tcp unsolicited-syn hold".to_string(),
+                UnsolicitedSyn::Silent => "tcp unsolicited-syn silent".to_string(),
+            }),
         ];
         let blocked = self.interface_blocked_ports.iter();
         let blocked =

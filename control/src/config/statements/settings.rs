@@ -205,8 +205,8 @@ fn icmp_admin_prohibited(builder: &mut Builder, statement: &Statement) -> Result
 }
 
 fn unsolicited_syn(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
-    let silent = statement.sets() && statement.args.has("silent");
-    builder.config.nat.settings.unsolicited_syn =
-        if silent { UnsolicitedSyn::Silent } else { UnsolicitedSyn::Hold };
+    let silent = statement.args.has("silent");
+    let answer = if silent { UnsolicitedSyn::Silent } else { UnsolicitedSyn::Hold };
+    builder.config.nat.settings.unsolicited_syn = statement.sets().then_some(answer);
     Ok(())
 }
