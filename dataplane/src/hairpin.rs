@@ -68,7 +68,14 @@ pub fn originate(worker: &mut Worker, packet: Packet, interface: InterfaceIndex,
                 lookup::find_now(&worker.tables.shard, &worker.tables.policy, &head, direction)
             });
         match translate::decide(&mut worker.tables, &head, found, now) {
-            Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
+            Ok(Decision::Forward(mut plan)) => {
+                // It starts here, and has an address of the interface it leaves by (RFC 1812 section 4.3.2.4).
+                let egress = worker.tables.policy.interfaces.get(usize::from(plan.egress));
+                if let Some(&(own, _)) = egress.and_then(|egress| egress.addresses.first()) {
+                    plan.start_here(own);
+                }
+                carry_out(worker, packet, &plan, now)
+            }
             Ok(Decision::TurnAround(..) | Decision::Answer) => Err(DropReason::NoLocalService),
             Err(refused) => Err(refused.reason),
         }

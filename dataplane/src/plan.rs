@@ -158,6 +158,16 @@ impl Plan {
         self.ip_delta = change(head.src, self.src.addr).and(change(head.dst, self.dst.addr));
     }
 
+    /// The packet starts at this box, from this address of it.
+    pub fn start_here(&mut self, own: Ipv4Addr) {
+        self.ip_delta = self.ip_delta.and(Delta::address(self.src.addr.to_bits(), own.to_bits()));
+        self.src.addr = own;
+        if self.edit == Edit::None {
+            self.edit = Edit::Addresses;
+        }
+        self.keeps_ttl = true;
+    }
+
     /// Where the packet goes next.
     pub fn next_hop(&self) -> NextHop {
         NextHop { interface: self.egress, addr: self.next_hop }

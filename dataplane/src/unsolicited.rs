@@ -8,6 +8,7 @@ use arrayvec::ArrayVec;
 use crate::parse::Head;
 use crate::state::session::{Direction, SessionKey};
 use crate::state::timer::is_due;
+use crate::tuple::Endpoint;
 
 /// How long a SYN is kept, in milliseconds.
 const KEPT_MS: u32 = 6000;
@@ -20,6 +21,8 @@ const QUOTE_LEN_MAX: usize = 68;
 pub struct Kept {
     /// What its session would be found by.
     pub key: SessionKey,
+    /// Where it wanted to go.
+    pub dst: Endpoint,
     /// The interface it arrived on.
     pub interface: u16,
     /// Its first bytes, from the IPv4 header on.
@@ -42,7 +45,8 @@ impl Unsolicited {
         let tuple = &head.tuple;
         let key = SessionKey::new(Direction::Inbound, tuple.protocol, tuple.vrf, tuple.src, tuple.dst);
         let quote = original.iter().copied().take(QUOTE_LEN_MAX).collect();
-        self.kept.push_back(Kept { key, interface: head.interface, quote, since_ms: now });
+        let (dst, interface) = (tuple.dst, head.interface);
+        self.kept.push_back(Kept { key, dst, interface, quote, since_ms: now });
     }
 
     /// The next SYN whose time has come.

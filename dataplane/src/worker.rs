@@ -463,8 +463,10 @@ impl Worker {
     /// Answers unsolicited SYNs whose time has come, unless a session came to be meanwhile.
     fn answer_syns(&mut self, now: u32) {
         while let Some(kept) = self.unsolicited.next_due(now) {
-            let shard = &self.tables.shard;
-            if shard.find(kept.key, shard.prepare(kept.key)).is_none() {
+            let Tables { shard, policy, .. } = &self.tables;
+            // Another worker that has taken the port since may have the session: silence is the safer answer.
+            let is_elsewhere = policy.ownership.owner(kept.dst).is_some_and(|owner| owner != self.index);
+            if !is_elsewhere && shard.find(kept.key, shard.prepare(kept.key)).is_none() {
                 let refused = Refused::from(DropReason::NoLocalService);
                 self.notify(refused, kept.interface, &kept.quote, now);
             }

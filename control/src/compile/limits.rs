@@ -20,22 +20,11 @@ impl Compiler<'_> {
             (TimeoutKind::FinRst, IdleClass::TcpClosing),
         ];
         for (kind, class) in CLASSES {
-            let configured = self.config.nat.timeouts.get(&kind).copied();
-            let of_mode = || self.timeout_of_mode(kind);
-            let idle_ms = match configured.unwrap_or_else(of_mode) {
+            let idle_ms = match self.config.nat.timeout(kind) {
                 model::Timeout::Seconds(seconds) => seconds.saturating_mul(1000),
                 model::Timeout::Never => Timeouts::NEVER,
             };
             self.out.policy.timeouts.set(class, idle_ms);
-        }
-    }
-
-    /// What holds unless configured: IOS's defaults, or in CGN mode what RFC 5382 REQ-5 asks for.
-    fn timeout_of_mode(&self, kind: TimeoutKind) -> model::Timeout {
-        match (self.config.nat.settings.mode, kind) {
-            (model::NatMode::Cgn, TimeoutKind::Tcp) => model::Timeout::Seconds(7440),
-            (model::NatMode::Cgn, TimeoutKind::Syn | TimeoutKind::FinRst) => model::Timeout::Seconds(240),
-            _ => kind.default(),
         }
     }
 

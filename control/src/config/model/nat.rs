@@ -68,6 +68,22 @@ impl Nat {
 
     /// The timeout of a kind, configured or default.
     pub fn timeout(&self, kind: TimeoutKind) -> Timeout {
-        self.timeouts.get(&kind).copied().unwrap_or(kind.default())
+        self.timeouts.get(&kind).copied().unwrap_or(self.timeout_default(kind))
+    }
+
+    /// The timeout of a kind unless configured: IOS's, or in CGN mode what RFC 5382 REQ-5 asks for.
+    pub fn timeout_default(&self, kind: TimeoutKind) -> Timeout {
+        match (self.settings.mode, kind) {
+            (NatMode::Cgn, TimeoutKind::Tcp) => Timeout::Seconds(7440),
+            (NatMode::Cgn, TimeoutKind::Syn | TimeoutKind::FinRst) => Timeout::Seconds(240),
+            _ => kind.default(),
+        }
+    }
+
+    /// Drops timeouts that say what holds anyway, now that the mode is known.
+    pub(in super::super) fn forget_default_timeouts(&mut self) {
+        let mut timeouts = std::mem::take(&mut self.timeouts);
+        timeouts.retain(|&kind, timeout| *timeout != self.timeout_default(kind));
+        self.timeouts = timeouts;
     }
 }

@@ -26,7 +26,7 @@ fn timeout(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let new = timeout_value(builder, statement);
     let timeouts = &mut builder.config.nat.timeouts;
     for row in TIMEOUTS.iter().filter(|row| statement.args.has(row.keyword)) {
-        match new.filter(|new| *new != row.kind.default()) {
+        match new {
             Some(new) => timeouts.insert(row.kind, new),
             None => timeouts.remove(&row.kind),
         };
