@@ -3,6 +3,7 @@
 //! `portico run` steps it in the control thread while workers poll in theirs; `portico replay` and the tests
 //! step it and the workers in turn.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use crossbeam::queue::ArrayQueue;
 use dataplane::counters::Counters;
 use dataplane::message::{Event, Message};
+use dataplane::policy::RuleId;
 use dataplane::port::Ports;
 use dataplane::worker::WorkerSetup;
 
@@ -123,6 +125,20 @@ impl Appliance {
         self.config = config;
         self.distribute();
         Ok(())
+    }
+
+    /// Rules with live sessions, by their lines, and how many.
+    pub fn rules_in_use(&self, answering: &mut dyn Answering) -> Vec<(String, u32)> {
+        let mut counts: HashMap<RuleId, u32> = HashMap::new();
+        for worker in 0..self.worker_count() {
+            let usage = self.ask_one(worker, answering, Message::Usage);
+            for (id, rule) in usage.into_iter().flat_map(|usage| usage.rules) {
+                *counts.entry(id).or_default() += rule.session_count;
+            }
+        }
+        let lines = self.compiled.rule_lines.iter();
+        let in_use = lines.filter_map(|(line, id)| Some((line.clone(), *counts.get(id)?)));
+        in_use.filter(|&(_, count)| count > 0).collect()
     }
 
     /// Takes note of the devices' links. An interface whose link is gone is down, and so are its routes.

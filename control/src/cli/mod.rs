@@ -6,6 +6,7 @@ mod clear;
 mod drops;
 mod interfaces;
 mod modifier;
+mod nat;
 mod network;
 mod statistics;
 mod system;
@@ -57,6 +58,7 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
         statistics::ROWS,
         drops::ROWS,
         interfaces::ROWS,
+        nat::ROWS,
         network::ROWS,
         access_lists::ROWS,
         workers::ROWS,

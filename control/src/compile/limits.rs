@@ -3,6 +3,7 @@
 use dataplane::policy::{IdleClass, Limit, LimitScope, Timeouts};
 
 use super::Compiler;
+use super::nat::number_of;
 use crate::config::model::{self, TimeoutKind};
 
 /// The most limits on groups; a session notes in a bit each which it counts towards.
@@ -20,11 +21,12 @@ impl Compiler<'_> {
             (TimeoutKind::FinRst, IdleClass::TcpClosing),
         ];
         for (kind, class) in CLASSES {
-            let idle_ms = match self.config.nat.timeout(kind) {
-                model::Timeout::Seconds(seconds) => seconds.saturating_mul(1000),
-                model::Timeout::Never => Timeouts::NEVER,
-            };
+            let idle_ms = idle_ms(self.config.nat.timeout(kind));
             self.out.policy.timeouts.set(class, idle_ms);
+        }
+        for of_port in &self.config.nat.port_timeouts {
+            let idle_ms = idle_ms(of_port.timeout);
+            self.out.policy.port_timeouts.push((number_of(of_port.protocol), of_port.port, idle_ms));
         }
     }
 
@@ -72,6 +74,13 @@ impl Compiler<'_> {
 
     fn limit_group(&mut self, scope: LimitScope, sessions_max: u32) {
         self.out.policy.limits.groups.push(Limit { scope, sessions_max });
+    }
+}
+
+fn idle_ms(timeout: model::Timeout) -> u32 {
+    match timeout {
+        model::Timeout::Seconds(seconds) => seconds.saturating_mul(1000),
+        model::Timeout::Never => Timeouts::NEVER,
     }
 }
 

@@ -242,7 +242,7 @@ impl Compiler<'_> {
     }
 }
 
-fn number_of(protocol: model::PortProtocol) -> Protocol {
+pub(super) fn number_of(protocol: model::PortProtocol) -> Protocol {
     match protocol {
         model::PortProtocol::Tcp => TCP,
         model::PortProtocol::Udp => UDP,

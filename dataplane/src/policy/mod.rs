@@ -16,7 +16,7 @@ mod timeouts;
 use std::net::Ipv4Addr;
 
 use crate::steer::Ownership;
-use crate::tuple::{Endpoint, Vrf};
+use crate::tuple::{Endpoint, Protocol, Vrf};
 
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
 pub use behaviour::{Behaviour, Blocks, Filtering, Mode, Pairing, PortChoice};
@@ -71,6 +71,8 @@ pub struct Policy {
     pub pinned: Vec<(Ipv4Addr, Ipv4Addr)>,
     /// Idle times after which sessions end.
     pub timeouts: Timeouts,
+    /// Idle times of sessions with certain inside ports, in place of those.
+    pub port_timeouts: Vec<(Protocol, u16, u32)>,
 }
 
 /// Which interface a frame belongs to, by port and VLAN.

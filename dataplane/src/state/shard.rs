@@ -519,6 +519,8 @@ pub(super) fn far_off(now: u32) -> u32 {
 
 /// When a session ends unless a packet refreshes it; none for never.
 pub fn deadline_ms(policy: &Policy, session: &Session) -> Option<u32> {
-    let idle_ms = policy.timeouts.of(session.class);
+    let local = (session.protocol, session.inside_local.port);
+    let of_port = policy.port_timeouts.iter().find(|&&(protocol, port, _)| (protocol, port) == local);
+    let idle_ms = of_port.map_or(policy.timeouts.of(session.class), |&(.., idle_ms)| idle_ms);
     (idle_ms != Timeouts::NEVER).then(|| session.used_ms.wrapping_add(idle_ms))
 }

@@ -1,0 +1,68 @@
+//! `show ip nat deterministic`, `show vrf`
+
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+
+use dataplane::tuple::Endpoint;
+
+use super::{Command, command};
+use crate::appliance::Appliance;
+use crate::config::Args;
+use crate::config::grammar::Row;
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Row<Command>] = &[
+    command("show ip nat deterministic inside <inside:address>", "The computed address and ports of an inside host", forward),
+    command("show ip nat deterministic global <global:address> port <port:0-65535>",
+            "The inside host that a global port belongs to", reverse),
+    command("show vrf", "VRFs with their interfaces", vrfs),
+];
+
+fn forward(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
+    let inside: Ipv4Addr = args.required("inside");
+    let policy = &appliance.compiled.policy;
+    let found = policy.behaviour.deterministic.iter().find_map(|computed| {
+        let host = computed.forward(inside)?;
+        let pool = policy.pools.get(usize::from(computed.pool))?;
+        Some((computed, host, pool.address_at(host.position)?))
+    });
+    let (computed, host, global) = found.ok_or_else(|| format!("% No ports are computed for {inside}"))?;
+    let reserved: Vec<String> =
+        computed.reserved.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+    Ok(format!(
+        "Inside local {inside}\n  Inside global {global}, ports {} to {} ({}), at most {} in all\n  Reserved ports {}\n",
+        host.first_port,
+        host.last_port,
+        computed.ports_per_host,
+        computed.ports_max,
+        reserved.join(","),
+    ))
+}
+
+fn reverse(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
+    let global = Endpoint::new(args.required("global"), args.required("port"));
+    match appliance.compiled.policy.computed_host(global) {
+        Some(inside) => Ok(format!("Inside global {global}\n  Inside local {inside}\n")),
+        None => Err(format!("% No host has {global} by computation")),
+    }
+}
+
+fn vrfs(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
+    let mut out = format!("  {:<33}{:<22}{:<12}{}\n", "Name", "Default RD", "Protocols", "Interfaces");
+    for vrf in &appliance.config.vrfs {
+        let mut interfaces = appliance
+            .config
+            .interfaces
+            .iter()
+            .filter(|interface| interface.vrf_name() == Some(&vrf.name))
+            .map(|interface| interface.name.as_str());
+        let rd = vrf.route_distinguisher.as_deref().unwrap_or("<not set>");
+        let first = interfaces.next().unwrap_or_default();
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "  {:<33}{rd:<22}{:<12}{first}", vrf.name, "ipv4");
+        for interface in interfaces {
+            let _ = writeln!(out, "{:69}{interface}", "");
+        }
+    }
+    Ok(out)
+}
