@@ -8,6 +8,8 @@ pub const INSIDE_GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 pub const OUTSIDE_GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 /// The outside web and name server.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
+/// The outside server's second address, which a STUN server needs to try filters.
+pub const SERVER_SECOND: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 11);
 /// The outside client.
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 20);
 /// The outside router, the gateway's default route.

@@ -1,13 +1,12 @@
 //! Portico as the gateway: its configuration written from the rules, the program run in the gateway's namespace and
 //! spoken to through its command line.
 
-use crate::address::{INSIDE_GATEWAY, OUTSIDE_GATEWAY, ROUTER};
+use crate::configuration::{configuration, huge_pages_are_free};
 use crate::namespace::{Namespace, host_run};
 use crate::process::{Process, Stopped};
-use crate::rules::{Rules, Source, Static};
+use crate::rules::Rules;
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
-use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +14,6 @@ use std::time::Duration;
 
 const READY_LIMIT: Duration = Duration::from_secs(20);
 const METRICS_URL: &str = "http://127.0.0.1:9464/metrics";
-const MEMORY_MIB: u32 = 256;
 
 /// A running Portico.
 pub struct Appliance {
@@ -133,87 +131,4 @@ pub fn program() -> Result<PathBuf> {
 
 fn text(path: &Path) -> Result<&str> {
     path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
-}
-
-/// Whether enough 2 MiB pages are free for the appliance and DPDK's own tables.
-fn huge_pages_are_free() -> bool {
-    let is_mounted = fs::read_to_string("/proc/mounts").is_ok_and(|mounts| mounts.contains(" hugetlbfs "));
-    let free = fs::read_to_string("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-    let free: u32 = free.ok().and_then(|count| count.trim().parse().ok()).unwrap_or(0);
-    is_mounted && free * 2 >= MEMORY_MIB + 64
-}
-
-/// The appliance's configuration.
-fn configuration(rules: &Rules, has_huge_pages: bool) -> String {
-    let huge_pages = if has_huge_pages { "" } else { " no hugepages\n" };
-    let mtu = |mtu: Option<u16>| mtu.map_or(String::new(), |mtu| format!(" ip mtu {mtu}\n"));
-    let mut text = format!(
-        "platform dpdk\n workers 1\n memory {MEMORY_MIB}\n{huge_pages}!\n\
-         interface GigabitEthernet0/0/0\n device net_af_packet0,iface=inside\n mac-address 0200.0000.0001\n \
-         ip address {INSIDE_GATEWAY} 255.255.255.0\n{} ip nat inside\n!\n\
-         interface GigabitEthernet0/0/1\n device net_af_packet1,iface=outside\n mac-address 0200.0000.0002\n \
-         ip address {OUTSIDE_GATEWAY} 255.255.255.0\n{} ip nat outside\n!\n\
-         ip route 0.0.0.0 0.0.0.0 {ROUTER}\n\
-         access-list 10 permit 10.0.0.0 0.0.0.255\n\
-         prometheus exporter 127.0.0.1 9464\n",
-        mtu(rules.inside_mtu),
-        mtu(rules.outside_mtu),
-    );
-    for line in nat_lines(rules).iter().chain(&rules.lines) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{line}");
-    }
-    text
-}
-
-fn nat_lines(rules: &Rules) -> Vec<String> {
-    let mut lines = match rules.source {
-        Source::Pool(first, last) => vec![
-            format!("ip nat pool LAB {first} {last} prefix-length 24"),
-            "ip nat inside source list 10 pool LAB overload".to_owned(),
-        ],
-        Source::Interface => {
-            vec!["ip nat inside source list 10 interface GigabitEthernet0/0/1 overload".to_owned()]
-        }
-    };
-    lines.extend(rules.statics.iter().map(|rule| match rule {
-        Static::Address(local, global) => format!("ip nat inside source static {local} {global}"),
-        Static::Port(protocol, local, global) => {
-            let local = format!("{} {}", local.ip(), local.port());
-            let global = if *global.ip() == OUTSIDE_GATEWAY {
-                format!("interface GigabitEthernet0/0/1 {}", global.port())
-            } else {
-                format!("{} {} extendable", global.ip(), global.port())
-            };
-            format!("ip nat inside source static {protocol} {local} {global}")
-        }
-    }));
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn configuration_names_devices_pool_and_statics() {
-        let text = configuration(&Rules::routed_pool(), false);
-        for line in [
-            " no hugepages",
-            " device net_af_packet1,iface=outside",
-            "ip nat pool LAB 203.0.113.1 203.0.113.4 prefix-length 24",
-            "ip nat inside source static tcp 10.0.0.11 80 203.0.113.10 8080 extendable",
-            "ip nat inside source static 10.0.0.12 203.0.113.20",
-        ] {
-            assert!(text.lines().any(|written| written == line), "no line \"{line}\" in\n{text}");
-        }
-    }
-
-    #[test]
-    fn interface_overload_writes_the_interface_form() {
-        let text = configuration(&Rules { outside_mtu: Some(1400), ..Rules::interface_overload() }, true);
-        assert!(text.contains("\n ip mtu 1400\n ip nat outside\n"), "{text}");
-        assert!(text.contains("static tcp 10.0.0.11 80 interface GigabitEthernet0/0/1 8080\n"), "{text}");
-        assert!(!text.contains("hugepages"), "{text}");
-    }
 }

@@ -83,10 +83,13 @@ impl Gateway {
         }
     }
 
-    /// The gateway's last words, for a failing test.
+    /// The gateway's last words, for a failing test, with what it dropped.
     pub fn last_words(&self) -> String {
         match &self.engine {
-            Engine::Portico(appliance) => appliance.last_words(),
+            // It may be what failed, and not answer.
+            Engine::Portico(appliance) => {
+                appliance.last_words() + "\n" + &appliance.exec("show drops").unwrap_or_default()
+            }
             Engine::Nftables(_) => String::new(),
         }
     }

@@ -67,6 +67,8 @@ fn global_addresses(rules: &Rules) -> Vec<Ipv4Addr> {
         Static::Address(_, global) => *global,
         Static::Port(_, _, global) => *global.ip(),
     }));
+    addresses.sort();
+    addresses.dedup();
     addresses
 }
 

@@ -8,6 +8,9 @@
 
 pub mod address;
 mod appliance;
+mod configuration;
+pub mod datagram;
+pub mod discovery;
 mod gateway;
 mod kernel_nat;
 mod link;
@@ -26,9 +29,9 @@ pub use kernel_nat::KernelNat;
 pub use link::{End, Switch, connect};
 pub use namespace::{Namespace, Outcome};
 pub use process::{Process, Stopped};
-pub use rules::{Protocol, Rules, Source, Static};
+pub use rules::{Driver, Protocol, Rules, Source, Static, Vrfs, static_global, web_global};
 pub use scope::{Scope, sweep_own};
-pub use server::{Blob, NameServer, WebServer};
+pub use server::{Blob, NameServer, STUN_PORT, StunServer, WebServer};
 pub use topology::{Host, Lab, Plan};
 
 /// Waits for this test's turn: labs in one process run one after another, for each loads every core.

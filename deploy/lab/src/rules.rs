@@ -53,8 +53,87 @@ pub struct Rules {
     pub inside_mtu: Option<u16>,
     /// The MTU of the outside interface where not 1500.
     pub outside_mtu: Option<u16>,
+    /// Two VRFs in the place of one inside network; the appliance's only.
+    pub vrfs: Option<Vrfs>,
+    /// The appliance's workers.
+    pub worker_count: u32,
+    /// The appliance's devices.
+    pub driver: Driver,
     /// Further lines of the appliance's configuration, which the kernel's NAT does not read.
     pub lines: Vec<String>,
+}
+
+/// What the appliance's devices are driven by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Driver {
+    /// DPDK's net_af_packet: fast, and with a queue pair for each worker; but the kernel puts fragments together before
+    /// the appliance sees them, and the driver cuts off what is then too long.
+    #[default]
+    AfPacket,
+    /// DPDK's net_pcap, which sees every frame as it is.
+    Pcap,
+}
+
+/// Two VRFs, RED and BLUE, whose inside networks have the same addresses. RED has the source and the statics of the
+/// [`Rules`].
+#[derive(Debug, Clone)]
+pub struct Vrfs {
+    /// Where BLUE's global addresses come from; RED's source, if they share it.
+    pub blue_source: Source,
+    /// BLUE's static translations.
+    pub blue_statics: Vec<Static>,
+}
+
+impl Vrfs {
+    /// Both VRFs in the pool of [`Rules::routed_pool`].
+    pub fn one_pool() -> Vrfs {
+        Vrfs::with_source(Source::Pool(POOL_FIRST, POOL_LAST))
+    }
+
+    /// The VRF BLUE with a pool of its own.
+    pub fn two_pools() -> Vrfs {
+        Vrfs::with_source(Source::Pool(Ipv4Addr::new(203, 0, 113, 5), Ipv4Addr::new(203, 0, 113, 6)))
+    }
+
+    fn with_source(blue_source: Source) -> Vrfs {
+        let web = Static::web(Ipv4Addr::new(203, 0, 113, 11));
+        let host = Static::Address(inside_host(STATIC_HOST), Ipv4Addr::new(203, 0, 113, 21));
+        Vrfs { blue_source, blue_statics: vec![web, host] }
+    }
+}
+
+impl Static {
+    /// The port of `global` that is the web server of the first inside host.
+    fn web(global: Ipv4Addr) -> Static {
+        let local = SocketAddrV4::new(inside_host(0), 80);
+        Static::Port(Protocol::Tcp, local, SocketAddrV4::new(global, STATIC_PORT))
+    }
+}
+
+impl Source {
+    /// Whether `address` is one that dynamic translation may choose.
+    pub fn contains(self, address: Ipv4Addr) -> bool {
+        match self {
+            Source::Pool(first, last) => (first..=last).contains(&address),
+            Source::Interface => address == OUTSIDE_GATEWAY,
+        }
+    }
+}
+
+/// The global address of the first one-to-one static.
+pub fn static_global(statics: &[Static]) -> Option<Ipv4Addr> {
+    statics.iter().find_map(|rule| match rule {
+        Static::Address(_, global) => Some(*global),
+        Static::Port(..) => None,
+    })
+}
+
+/// The global endpoint of the first inside host's web server.
+pub fn web_global(statics: &[Static]) -> Option<SocketAddrV4> {
+    statics.iter().find_map(|rule| match rule {
+        Static::Port(_, local, global) if local.port() == 80 => Some(*global),
+        _ => None,
+    })
 }
 
 impl Rules {
@@ -78,38 +157,26 @@ impl Rules {
     }
 
     fn new(source: Source, static_global: Option<Ipv4Addr>, web_global: Ipv4Addr) -> Rules {
-        let web = Static::Port(
-            Protocol::Tcp,
-            SocketAddrV4::new(inside_host(0), 80),
-            SocketAddrV4::new(web_global, STATIC_PORT),
-        );
-        let mut statics = vec![web];
+        let mut statics = vec![Static::web(web_global)];
         statics.extend(static_global.map(|global| Static::Address(inside_host(STATIC_HOST), global)));
-        Rules { source, statics, inside_mtu: None, outside_mtu: None, lines: Vec::new() }
+        let (inside_mtu, outside_mtu, vrfs, lines) = (None, None, None, Vec::new());
+        let driver = Driver::default();
+        Rules { source, statics, inside_mtu, outside_mtu, vrfs, worker_count: 1, driver, lines }
     }
 
     /// The global address of the first one-to-one static.
     pub fn static_global(&self) -> Option<Ipv4Addr> {
-        self.statics.iter().find_map(|rule| match rule {
-            Static::Address(_, global) => Some(*global),
-            Static::Port(..) => None,
-        })
+        static_global(&self.statics)
     }
 
     /// The global endpoint of the first inside host's web server.
     pub fn web_global(&self) -> Option<SocketAddrV4> {
-        self.statics.iter().find_map(|rule| match rule {
-            Static::Port(_, local, global) if local.port() == 80 => Some(*global),
-            _ => None,
-        })
+        web_global(&self.statics)
     }
 
     /// Whether `address` is one that dynamic translation may choose.
     pub fn is_source(&self, address: Ipv4Addr) -> bool {
-        match self.source {
-            Source::Pool(first, last) => (first..=last).contains(&address),
-            Source::Interface => address == OUTSIDE_GATEWAY,
-        }
+        self.source.contains(address)
     }
 
     /// The addresses of the two interfaces, inside first, with a prefix length of 24 each.

@@ -1,10 +1,11 @@
-//! Real servers: nginx, which also takes uploads, and named with a zone of its own.
+//! Real servers: nginx, which also takes uploads, named with a zone of its own, and coturn as a STUN server.
 
 use crate::address::{CLIENT, FAR_SERVER, SERVER};
 use crate::namespace::{Namespace, host_run};
 use crate::process::Process;
 use anyhow::Result;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -115,4 +116,29 @@ fn zone() -> String {
         "$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 300\n@ NS ns\nns A {SERVER}\nwww A {SERVER}\n\
          client A {CLIENT}\nfar A {FAR_SERVER}\nlong TXT{long}\n"
     )
+}
+
+/// A turnserver that is a STUN server only, on ports 3478 and 3479 of two addresses, so that it can answer from another
+/// address and port than it was asked at (RFC 5780).
+pub struct StunServer {
+    _process: Process,
+}
+
+/// The port a [`StunServer`] is asked at.
+pub const STUN_PORT: u16 = 3478;
+
+impl StunServer {
+    /// Starts turnserver in `namespace`, which has the two addresses; its files lie in `directory/turnserver`.
+    pub fn start(namespace: &Namespace, directory: &Path, addresses: [Ipv4Addr; 2]) -> Result<StunServer> {
+        let home = directory.join("turnserver");
+        fs::create_dir_all(&home)?;
+        let file = |option, name| format!("--{option}={}", home.join(name).display());
+        let (database, pid) = (file("db", "database"), file("pidfile", "pid"));
+        let [first, second] = addresses.map(|address| format!("--listening-ip={address}"));
+        let argv = ["turnserver", "-n", "--stun-only", "--no-cli", "--no-tcp", "--no-tls", "--no-dtls"];
+        let argv = [&argv[..], &["--log-file=stdout", &database, &pid, &first, &second]].concat();
+        let mut process = Process::spawn(namespace, directory, "turnserver", &argv)?;
+        process.wait_for_port(namespace, STUN_PORT + 1, READY_LIMIT)?;
+        Ok(StunServer { _process: process })
+    }
 }

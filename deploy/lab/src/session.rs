@@ -13,7 +13,13 @@ const PING_LIMIT: Duration = Duration::from_secs(20);
 
 /// Sends `count` echo requests, ten a second, and wants every reply; returns ping's summary lines.
 pub fn ping(from: &Namespace, to: Ipv4Addr, count: u32) -> Result<String> {
-    let argv = ["ping", "-n", "-i", "0.1", "-W", "2", "-c", &count.to_string(), &to.to_string()];
+    ping_with(from, to, count, 56)
+}
+
+/// As [`ping`], with a payload of this size; what the link cannot take leaves in fragments.
+pub fn ping_with(from: &Namespace, to: Ipv4Addr, count: u32, payload_bytes: u32) -> Result<String> {
+    let (count_text, size, to) = (count.to_string(), payload_bytes.to_string(), to.to_string());
+    let argv = ["ping", "-n", "-i", "0.1", "-W", "2", "-M", "dont", "-s", &size, "-c", &count_text, &to];
     let text = from.run_within(PING_LIMIT, &argv)?;
     ensure!(text.contains(&format!(" {count} received")), "replies are missing:\n{text}");
     ensure!(!text.contains("duplicates") && !text.contains("errors"), "not every reply is clean:\n{text}");

@@ -9,7 +9,8 @@
 //!                                                     router .254 ---(far link)--- far server
 //!                                                                  192.0.2.0/24
 //! ```
-//! The outside hosts route 203.0.113.0/24 through the gateway and have no route to the inside.
+//! The outside hosts route 203.0.113.0/24 through the gateway and have no route to the inside. With VRFs, the network
+//! drawn at the left is there twice, the second behind the gateway's device `inside-blue`.
 
 use crate::address::{
     CLIENT, FAR_ROUTER, FAR_SERVER, INSIDE_GATEWAY, OUTSIDE_GATEWAY, ROUTER, SERVER, inside_host,
@@ -64,8 +65,12 @@ pub struct Lab {
     /// The web server of the far server.
     pub far_web: WebServer,
     _names: NameServer,
+    /// The web server of BLUE's first inside host, where there are VRFs.
+    pub blue_web: Option<WebServer>,
     /// The inside hosts.
     pub hosts: Vec<Host>,
+    /// The inside hosts of the VRF BLUE, with the addresses of the others.
+    pub blue_hosts: Vec<Host>,
     /// The outside server.
     pub server: Host,
     /// The outside client.
@@ -73,7 +78,7 @@ pub struct Lab {
     /// The server beyond the outside router.
     pub far: Host,
     _router: Namespace,
-    _switches: [Switch; 2],
+    _switches: Vec<Switch>,
     /// What the gateway was started with.
     pub rules: Rules,
     scope: Scope,
@@ -83,23 +88,29 @@ impl Lab {
     /// Builds the network and starts the servers, then the gateway.
     pub fn build(plan: &Plan) -> Result<Lab> {
         let scope = Scope::new()?;
-        let inside = Switch::new(&scope, "inside-switch")?;
         let outside = Switch::new(&scope, "outside-switch")?;
-        let hosts = (0..plan.inside_host_count)
-            .map(|index| inside_namespace(&scope, &inside, index))
-            .collect::<Result<Vec<Host>>>()?;
+        let gateway = scope.namespace("portico")?;
+        let (inside, hosts) = inside_network(&scope, "", plan.inside_host_count, &gateway)?;
+        let mut switches = vec![inside];
+        let mut blue_hosts = Vec::new();
+        if plan.rules.vrfs.is_some() {
+            let (inside, hosts) = inside_network(&scope, "-blue", plan.inside_host_count, &gateway)?;
+            switches.push(inside);
+            blue_hosts = hosts;
+        }
         let server = outside_host(&scope, &outside, "server", SERVER)?;
         let client = outside_host(&scope, &outside, "client", CLIENT)?;
         let router = outside_host(&scope, &outside, "router", ROUTER)?.namespace;
         let far = far_host(&scope, &router, plan.far_mtu)?;
 
-        let gateway = scope.namespace("portico")?;
-        inside.plug("gateway", End { namespace: &gateway, device: "inside" })?;
         outside.plug("gateway", End { namespace: &gateway, device: "outside" })?;
+        switches.push(outside);
 
         let directory = scope.directory();
         let web = WebServer::start(&server.namespace, directory, "web")?;
         let inside_web = WebServer::start(&hosts[0].namespace, directory, "inside-web")?;
+        let start_blue = |host: &Host| WebServer::start(&host.namespace, directory, "blue-web");
+        let blue_web = blue_hosts.first().map(start_blue).transpose()?;
         let far_web = WebServer::start(&far.namespace, directory, "far-web")?;
         let names = NameServer::start(&server.namespace, directory)?;
         let gateway = Gateway::start(plan.peer, gateway, directory, &plan.rules)?;
@@ -108,13 +119,15 @@ impl Lab {
             web,
             inside_web,
             far_web,
+            blue_web,
             _names: names,
             hosts,
+            blue_hosts,
             server,
             client,
             far,
             _router: router,
-            _switches: [inside, outside],
+            _switches: switches,
             rules: plan.rules.clone(),
             scope,
         })
@@ -134,13 +147,25 @@ impl Drop for Lab {
     }
 }
 
-fn inside_namespace(scope: &Scope, switch: &Switch, index: usize) -> Result<Host> {
-    let namespace = scope.namespace(&format!("host{index}"))?;
-    let address = inside_host(index);
-    switch.plug(&format!("host{index}"), End { namespace: &namespace, device: "eth0" })?;
-    namespace.ip(&format!("addr add {address}/24 dev eth0"))?;
-    namespace.ip(&format!("route add default via {INSIDE_GATEWAY}"))?;
-    Ok(Host { namespace, address })
+/// A switch with inside hosts, plugged into the gateway; what it makes there has `suffix` in its name.
+fn inside_network(
+    scope: &Scope,
+    suffix: &str,
+    host_count: usize,
+    gateway: &Namespace,
+) -> Result<(Switch, Vec<Host>)> {
+    let switch = Switch::new(scope, &format!("inside-switch{suffix}"))?;
+    let host = |index| {
+        let address = inside_host(index);
+        let namespace = scope.namespace(&format!("host{index}{suffix}"))?;
+        switch.plug(&format!("host{index}"), End { namespace: &namespace, device: "eth0" })?;
+        namespace.ip(&format!("addr add {address}/24 dev eth0"))?;
+        namespace.ip(&format!("route add default via {INSIDE_GATEWAY}"))?;
+        Ok(Host { namespace, address })
+    };
+    let hosts = (0..host_count).map(host).collect::<Result<Vec<Host>>>()?;
+    switch.plug("gateway", End { namespace: gateway, device: &format!("inside{suffix}") })?;
+    Ok((switch, hosts))
 }
 
 fn outside_host(scope: &Scope, switch: &Switch, role: &str, address: Ipv4Addr) -> Result<Host> {
@@ -163,6 +188,12 @@ fn far_host(scope: &Scope, router: &Namespace, mtu: u16) -> Result<Host> {
     namespace.ip(&format!("route add default via {FAR_ROUTER} advmss 1460"))?;
     router.ip(&format!("addr add {FAR_ROUTER}/24 dev far"))?;
     router.ip(&format!("link set far mtu {mtu}"))?;
-    router.run(&["sysctl", "-qw", "net.ipv4.ip_forward=1"])?;
+    // The gateway sends it what it could send to the server itself, where its route says so.
+    let settings = [
+        "net.ipv4.ip_forward=1",
+        "net.ipv4.conf.all.send_redirects=0",
+        "net.ipv4.conf.eth0.send_redirects=0",
+    ];
+    router.run(&[&["sysctl", "-qw"], &settings[..]].concat())?;
     Ok(Host { namespace, address: FAR_SERVER })
 }

@@ -1,0 +1,84 @@
+//! What every gateway of the lab must carry: each kind of session a subscriber has, with real programs at both ends.
+
+use lab::address::{SERVER, inside_host};
+use lab::{Lab, session};
+use std::net::SocketAddrV4;
+
+const WEB: SocketAddrV4 = SocketAddrV4::new(SERVER, 80);
+
+/// Echo requests leave with the pool's address, and reach the one-to-one static from outside.
+pub fn ping_both_ways(lab: &Lab) {
+    session::ping(&lab.hosts[0].namespace, SERVER, 10).expect("inside to outside");
+    session::ping(&lab.hosts[1].namespace, SERVER, 10).expect("the static host to outside");
+    let global = lab.rules.static_global().expect("a one-to-one static");
+    session::ping(&lab.client.namespace, global, 10).expect("outside to the static host");
+}
+
+/// 100 MiB each way arrive unchanged.
+pub fn large_transfers(lab: &Lab) {
+    let host = &lab.hosts[0].namespace;
+    let blob = lab.web.add_blob("down", 100).expect("a blob");
+    session::download(host, WEB, &blob).expect("download");
+    let blob = lab.inside_web.add_blob("up", 100).expect("a blob");
+    session::upload(host, &lab.inside_web, &blob, WEB, &lab.web).expect("upload");
+}
+
+/// Fifty clients at once from five hosts, none failing.
+pub fn parallel_clients(lab: &Lab) {
+    let hosts: Vec<_> = lab.hosts.iter().map(|host| &host.namespace).collect();
+    let failures = session::fetch_in_parallel(&hosts, 50, WEB, "", "hello from web\n");
+    assert!(failures.is_empty(), "{} of 50 clients failed: {failures:#?}", failures.len());
+}
+
+/// Names resolve over UDP, over TCP, and where an answer too long for UDP makes dig change over.
+pub fn name_resolution(lab: &Lab) {
+    let host = &lab.hosts[2].namespace;
+    let resolve = |name, options: &[&str]| session::resolve(host, SERVER, name, options).expect(name);
+    assert_eq!(resolve("www.lab.example A", &["+notcp"]), SERVER.to_string());
+    assert_eq!(resolve("www.lab.example A", &["+tcp"]), SERVER.to_string());
+    assert!(resolve("long.lab.example TXT", &[]).len() > 4000);
+}
+
+/// An outside client reaches the inside web server through the static port, and is seen with its own address there.
+pub fn static_port(lab: &Lab) {
+    let global = lab.rules.web_global().expect("a static port");
+    assert_eq!(session::fetch(&lab.client.namespace, global, "").expect("fetch"), "hello from inside-web\n");
+    let seen = session::seen_as(&lab.client.namespace, global).expect("address");
+    assert_eq!(*seen.ip(), lab.client.address);
+}
+
+/// The server sees pool addresses only, and the static host's own.
+pub fn source_addresses(lab: &Lab) {
+    for (index, host) in lab.hosts.iter().enumerate() {
+        let seen = session::seen_as(&host.namespace, WEB).expect("address");
+        match lab.rules.static_global().filter(|_| host.address == inside_host(1)) {
+            Some(global) => assert_eq!(*seen.ip(), global, "host {index}"),
+            None => assert!(lab.rules.is_source(*seen.ip()), "host {index} was seen as {seen}"),
+        }
+    }
+    let global = lab.rules.web_global().expect("a static port");
+    session::fetch(&lab.client.namespace, global, "").expect("fetch through the static port");
+}
+
+/// Clearing the table costs nobody more than the sessions in it.
+pub fn recovery_after_clear(lab: &Lab) {
+    let host = &lab.hosts[0].namespace;
+    session::fetch(host, WEB, "").expect("before");
+    lab.gateway.clear_translations().expect("clear");
+    session::ping(host, SERVER, 3).expect("ping after");
+    session::fetch(host, WEB, "").expect("fetch after");
+    session::resolve(host, SERVER, "www.lab.example A", &[]).expect("dig after");
+    let global = lab.rules.web_global().expect("a static port");
+    session::fetch(&lab.client.namespace, global, "").expect("static port after");
+}
+
+/// All of them, in one lab.
+pub const ALL: [fn(&Lab); 7] = [
+    ping_both_ways,
+    large_transfers,
+    parallel_clients,
+    name_resolution,
+    static_port,
+    source_addresses,
+    recovery_after_clear,
+];
