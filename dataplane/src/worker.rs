@@ -1,6 +1,5 @@
 //! A worker: one core's ports, tables and queues, and what it does between bursts.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender};
@@ -8,36 +7,24 @@ use crossbeam::queue::ArrayQueue;
 use mem::Packet;
 
 use crate::counters::Counters;
-use crate::drops::{Blame, DropReason, Notice};
-use crate::egress::{Egress, Sent};
-use crate::fib::{Fib, NextHop};
-use crate::fragment::Cutter;
-use crate::hairpin;
-use crate::lookup::{self, Destination};
-use crate::message::{Event, Message, SessionRow, Usage, Walked};
+use crate::drops::DropReason;
+use crate::egress::Egress;
+use crate::fib::Fib;
+use crate::message::{Event, Message, Usage};
 use crate::neighbour::Neighbours;
 use crate::parse::{Head, Parsed, parse_ipv4};
 use crate::path::{self, Arrival, PerPacket};
-use crate::plan::Plan;
-use crate::policy::{IdleClass, InterfaceIndex, Policy};
+use crate::policy::{InterfaceIndex, Policy};
 use crate::port::{Port, Ports};
 use crate::reassembly::{Ready, Reassembly};
-use crate::reply::{self, NoticeBudget};
-use crate::state::mapping::Mapping;
-use crate::state::session::{CachedHop, Session};
-use crate::state::shard::{Entry, Shard, deadline_ms, mapping_deadline_ms};
-use crate::state::slots::NONE;
-use crate::state::timer::is_due;
+use crate::reply::NoticeBudget;
+use crate::state::shard::Shard;
 use crate::steer::WorkerIndex;
 use crate::tables::Tables;
-use crate::translate::Refused;
-use crate::tuple::{Endpoint, Vrf};
 use crate::unsolicited::Unsolicited;
 
 /// Sessions that one burst may end, so that expiry never stalls traffic.
 const EXPIRIES_PER_ROUND: usize = 64;
-/// Bytes kept free before a packet of our own for its Ethernet header.
-const LINK_ROOM: u16 = 18;
 
 /// What a worker is made of.
 pub struct WorkerSetup {
@@ -104,8 +91,8 @@ pub struct Worker {
     events: Sender<Event>,
     handovers: Vec<Arc<ArrayQueue<HandedOver>>>,
     reassembly: Reassembly,
-    unsolicited: Unsolicited,
-    notices: NoticeBudget,
+    pub(crate) unsolicited: Unsolicited,
+    pub(crate) notices: NoticeBudget,
     sweep: Option<Sweep>,
 }
 
@@ -219,58 +206,6 @@ impl Worker {
         }
     }
 
-    /// A slice of the tables: sessions first, then the mappings of whole addresses.
-    fn walk(&self, start: u32, limit: usize, now: u32) -> Walked {
-        let shard = &self.tables.shard;
-        let mut walked = Walked::default();
-        for (position, entry) in shard.entries_from(start) {
-            if walked.rows.len() == limit {
-                walked.next = Some(position);
-                break;
-            }
-            walked.rows.push(match entry {
-                Entry::Session(session) => self.row(session, now),
-                Entry::Address(mapping) => self.address_row(mapping, now),
-            });
-        }
-        walked
-    }
-
-    fn address_row(&self, mapping: &Mapping, now: u32) -> SessionRow {
-        let nobody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
-        SessionRow {
-            protocol: mapping.protocol,
-            inside_local: mapping.own,
-            inside_global: mapping.seen,
-            outside_local: nobody,
-            outside_global: nobody,
-            vrf: mapping.own_vrf,
-            rule: mapping.rule,
-            is_static: false,
-            class: IdleClass::Other,
-            age_ms: now.wrapping_sub(mapping.created_ms),
-            idle_ms: now.wrapping_sub(mapping.used_ms),
-            left_ms: mapping_deadline_ms(&self.tables.policy, mapping).map(|at| left_ms(at, now)),
-        }
-    }
-
-    fn row(&self, session: &Session, now: u32) -> SessionRow {
-        SessionRow {
-            protocol: session.protocol,
-            inside_local: session.inside_local,
-            inside_global: session.inside_global,
-            outside_local: session.outside_local,
-            outside_global: session.outside_global,
-            vrf: session.inside_vrf,
-            rule: session.rule,
-            is_static: session.mapping == NONE,
-            class: session.class,
-            age_ms: now.wrapping_sub(session.created_ms),
-            idle_ms: now.wrapping_sub(session.used_ms),
-            left_ms: deadline_ms(&self.tables.policy, session).map(|at| left_ms(at, now)),
-        }
-    }
-
     /// Starts a sweep from the beginning. One that was under way is taken into it.
     fn start_sweep(&mut self, all: bool, reply: Option<Sender<u64>>) {
         let before = self.sweep.take();
@@ -289,19 +224,6 @@ impl Worker {
         }
     }
 
-    /// Drops packets that waited for a next hop in vain, and tells their senders.
-    fn give_up_waiting(&mut self, unresolved: Option<NextHop>, now: u32) {
-        while let Some((packet, l3, next_hop)) = self.egress.give_up(unresolved, now) {
-            self.counters.dropped(DropReason::NeighbourUnresolved);
-            let original = packet.bytes().get(usize::from(l3)..).unwrap_or_default();
-            let refused = Refused::from(DropReason::NeighbourUnresolved);
-            if let Some(notice) = self.write_notice(refused, next_hop.interface, original, now) {
-                // The packet was translated already: its notice comes in like one from beyond the next hop.
-                hairpin::originate(self, notice, next_hop.interface, now);
-            }
-        }
-    }
-
     fn note_levels(&self) {
         let (nat, shard) = (&self.counters.nat, &self.tables.shard);
         let sessions = shard.session_count() as u64;
@@ -310,142 +232,6 @@ impl Worker {
         nat.sessions_peak.set(nat.sessions_peak.value().max(sessions));
         let held = self.egress.held_count() + self.reassembly.waiting_count();
         self.counters.fates.held.set(held as u64);
-    }
-
-    /// Sends a frame that the control thread made.
-    fn transmit(&mut self, interface: InterfaceIndex, frame: &[u8]) {
-        let Some(port) = self.tables.policy.interfaces.get(usize::from(interface)).map(|i| i.port) else {
-            return;
-        };
-        self.counters.fates.generated.add(1);
-        let packet = self.ports.get_mut(usize::from(port)).and_then(|port| port.allocate());
-        let filled = packet.and_then(|mut packet| {
-            packet.resize(frame.len()).then(|| {
-                packet.bytes_mut().copy_from_slice(frame);
-                packet
-            })
-        });
-        let sent = match filled {
-            Some(packet) => self.egress.queue(&mut self.ports, port, interface, packet),
-            None => Err(DropReason::BuffersExhausted),
-        };
-        if let Err(reason) = sent {
-            self.counters.dropped(reason);
-        }
-    }
-
-    /// Sends an IPv4 packet to a next hop, or holds it and has the next hop resolved.
-    pub(crate) fn send_to_hop(
-        &mut self,
-        packet: Packet,
-        l3: u16,
-        next_hop: NextHop,
-        neighbour: u16,
-        now: u32,
-    ) -> Result<(), DropReason> {
-        let neighbour = self.tables.neighbours.at(neighbour);
-        match self.egress.send(&mut self.ports, packet, l3, next_hop, neighbour, now)? {
-            Sent::Queued | Sent::Held => {}
-            // The control thread asks again by itself; should it miss this, the packet's wait runs out.
-            Sent::HeldFirst => drop(self.tell(Event::Resolve(next_hop))),
-        }
-        Ok(())
-    }
-
-    /// Sends a packet in fragments: it is consumed, and the fragments are packets of our own.
-    pub(crate) fn send_fragments(
-        &mut self,
-        packet: &Packet,
-        plan: &Plan,
-        now: u32,
-    ) -> Result<(), DropReason> {
-        let original = packet.bytes().get(usize::from(plan.l3)..).unwrap_or_default();
-        let mut cutter =
-            Cutter::new(original, plan.fragment_bytes_max).ok_or(DropReason::FragmentationNeeded)?;
-        let port = self.tables.policy.interfaces.get(usize::from(plan.egress)).map(|i| usize::from(i.port));
-        let port = port.filter(|&port| port < self.ports.len()).ok_or(DropReason::InterfaceDown)?;
-        self.counters.fates.consumed.add(1);
-        while !cutter.is_done() {
-            self.counters.fates.generated.add(1);
-            let fragment = self.ports[port].allocate().and_then(|mut fragment| {
-                let is_written = cutter.write_next(&mut fragment);
-                is_written.then_some(fragment)
-            });
-            let Some(fragment) = fragment else {
-                // What is missing of it makes the rest useless: the destination never completes it.
-                self.counters.dropped(DropReason::BuffersExhausted);
-                break;
-            };
-            if let Err(reason) = self.send_to_hop(fragment, 0, plan.next_hop(), plan.neighbour, now) {
-                self.counters.dropped(reason);
-            }
-        }
-        Ok(())
-    }
-
-    /// Routes and sends a packet that starts here, from its IPv4 header at `l3`.
-    pub(crate) fn route_own(&mut self, packet: Packet, l3: u16, vrf: Vrf, to: Ipv4Addr, now: u32) {
-        self.counters.fates.generated.add(1);
-        let sent = match lookup::destination(&self.tables.fib, vrf, to) {
-            Ok(Destination::Beyond(next_hop)) => {
-                let CachedHop { neighbour, .. } =
-                    lookup::resolve(&self.tables.fib, &self.tables.neighbours, next_hop);
-                self.send_to_hop(packet, l3, next_hop, neighbour, now)
-            }
-            Ok(Destination::Local(_) | Destination::Nat) => Err(DropReason::NoLocalService),
-            Err(reason) => Err(reason),
-        };
-        if let Err(reason) = sent {
-            self.counters.dropped(reason);
-        }
-    }
-
-    /// Sends the ICMP error that a refusal calls for, if one is due and the budget allows it.
-    pub(crate) fn notify(&mut self, refused: Refused, ingress: InterfaceIndex, original: &[u8], now: u32) {
-        let Some(source) = original.get(12..16).and_then(|src| src.first_chunk::<4>()) else { return };
-        let to = Ipv4Addr::from(*source);
-        if let Some(notice) = self.write_notice(refused, ingress, original, now) {
-            let vrf = self.tables.policy.interfaces[usize::from(ingress)].vrf;
-            self.route_own(notice, 0, vrf, to, now);
-        }
-    }
-
-    /// What a sender is told. Policy may call a lack of resources a prohibition (RFC 5508 REQ-8).
-    fn notice_of(&self, reason: DropReason) -> Notice {
-        let is_prohibition =
-            reason.blame() == Blame::Capacity && self.tables.policy.behaviour.tells_prohibited;
-        match reason.notice() {
-            Notice::HostUnreachable if is_prohibition => Notice::AdministrativelyProhibited,
-            notice => notice,
-        }
-    }
-
-    /// The ICMP error about `original`, from the address of `interface`; none when none is due.
-    fn write_notice(
-        &mut self,
-        refused: Refused,
-        interface: InterfaceIndex,
-        original: &[u8],
-        now: u32,
-    ) -> Option<Packet> {
-        let notice = self.notice_of(refused.reason);
-        let interface = self.tables.policy.interfaces.get(usize::from(interface))?;
-        let &(from, _) = interface.addresses.first()?;
-        let port = self.ports.get_mut(usize::from(interface.port))?;
-        if notice == Notice::Silent || !self.notices.take(now) {
-            return None;
-        }
-        let mut packet = port.allocate().filter(|packet| packet.headroom() >= usize::from(LINK_ROOM))?;
-        reply::write_notice(&mut packet, notice, refused.mtu, from, original).then_some(packet)
-    }
-
-    /// Sends the ICMP error about a packet that was translated already: it comes in like one from outside.
-    pub(crate) fn notify_from(&mut self, refused: Refused, original: &[u8], head: &Head, now: u32) {
-        if reply::may_notify(head)
-            && let Some(notice) = self.write_notice(refused, head.interface, original, now)
-        {
-            hairpin::originate(self, notice, head.interface, now);
-        }
     }
 
     /// Takes a fragment to those of its packet; returns what may go on.
@@ -458,19 +244,6 @@ impl Worker {
     /// Keeps an unsolicited SYN, to be answered later.
     pub(crate) fn keep_syn(&mut self, head: &Head, original: &[u8], now: u32) {
         self.unsolicited.keep(head, original, now);
-    }
-
-    /// Answers unsolicited SYNs whose time has come, unless a session came to be meanwhile.
-    fn answer_syns(&mut self, now: u32) {
-        while let Some(kept) = self.unsolicited.next_due(now) {
-            let Tables { shard, policy, .. } = &self.tables;
-            // Another worker that has taken the port since may have the session: silence is the safer answer.
-            let is_elsewhere = policy.ownership.owner(kept.dst).is_some_and(|owner| owner != self.index);
-            if !is_elsewhere && shard.find(kept.key, shard.prepare(kept.key)).is_none() {
-                let refused = Refused::from(DropReason::NoLocalService);
-                self.notify(refused, kept.interface, &kept.quote, now);
-            }
-        }
     }
 
     /// Puts a packet into its owner's ring.
@@ -516,9 +289,4 @@ impl Worker {
     pub fn port_mut(&mut self, index: usize) -> Option<&mut Box<dyn Port>> {
         self.ports.get_mut(index)
     }
-}
-
-/// Milliseconds until a deadline, 0 when it has passed.
-fn left_ms(deadline: u32, now: u32) -> u32 {
-    if is_due(now, deadline) { 0 } else { deadline.wrapping_sub(now) }
 }

@@ -1,0 +1,72 @@
+//! Listing sessions for `show ip nat translations`, a slice at a time.
+
+use std::net::Ipv4Addr;
+
+use crate::message::{SessionRow, Walked};
+use crate::policy::IdleClass;
+use crate::state::mapping::Mapping;
+use crate::state::session::Session;
+use crate::state::shard::{Entry, deadline_ms, mapping_deadline_ms};
+use crate::state::slots::NONE;
+use crate::state::timer::is_due;
+use crate::tuple::Endpoint;
+use crate::worker::Worker;
+
+impl Worker {
+    /// A slice of the tables: sessions first, then the mappings of whole addresses.
+    pub(crate) fn walk(&self, start: u32, limit: usize, now: u32) -> Walked {
+        let shard = &self.tables.shard;
+        let mut walked = Walked::default();
+        for (position, entry) in shard.entries_from(start) {
+            if walked.rows.len() == limit {
+                walked.next = Some(position);
+                break;
+            }
+            walked.rows.push(match entry {
+                Entry::Session(session) => self.row(session, now),
+                Entry::Address(mapping) => self.address_row(mapping, now),
+            });
+        }
+        walked
+    }
+
+    fn address_row(&self, mapping: &Mapping, now: u32) -> SessionRow {
+        let nobody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
+        SessionRow {
+            protocol: mapping.protocol,
+            inside_local: mapping.own,
+            inside_global: mapping.seen,
+            outside_local: nobody,
+            outside_global: nobody,
+            vrf: mapping.own_vrf,
+            rule: mapping.rule,
+            is_static: false,
+            class: IdleClass::Other,
+            age_ms: now.wrapping_sub(mapping.created_ms),
+            idle_ms: now.wrapping_sub(mapping.used_ms),
+            left_ms: mapping_deadline_ms(&self.tables.policy, mapping).map(|at| left_ms(at, now)),
+        }
+    }
+
+    fn row(&self, session: &Session, now: u32) -> SessionRow {
+        SessionRow {
+            protocol: session.protocol,
+            inside_local: session.inside_local,
+            inside_global: session.inside_global,
+            outside_local: session.outside_local,
+            outside_global: session.outside_global,
+            vrf: session.inside_vrf,
+            rule: session.rule,
+            is_static: session.mapping == NONE,
+            class: session.class,
+            age_ms: now.wrapping_sub(session.created_ms),
+            idle_ms: now.wrapping_sub(session.used_ms),
+            left_ms: deadline_ms(&self.tables.policy, session).map(|at| left_ms(at, now)),
+        }
+    }
+}
+
+/// Milliseconds until a deadline, 0 when it has passed.
+fn left_ms(deadline: u32, now: u32) -> u32 {
+    if is_due(now, deadline) { 0 } else { deadline.wrapping_sub(now) }
+}
