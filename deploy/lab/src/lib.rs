@@ -17,6 +17,7 @@ mod link;
 mod namespace;
 mod process;
 mod rules;
+pub mod scenario;
 mod scope;
 mod server;
 pub mod session;

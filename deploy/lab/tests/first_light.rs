@@ -2,9 +2,7 @@
 //!
 //! Each scenario runs around the appliance and around the kernel's NAT; the second proves the lab itself.
 
-mod scenarios;
-
-use lab::{Lab, Peer, Plan, Rules, turn};
+use lab::{Lab, Peer, Plan, Rules, scenario, turn};
 
 /// Runs a scenario around a gateway.
 fn play(peer: Peer, rules: Rules, scenario: fn(&Lab)) {
@@ -14,48 +12,46 @@ fn play(peer: Peer, rules: Rules, scenario: fn(&Lab)) {
 
 #[test]
 fn pings_pass_both_ways() {
-    play(Peer::Portico, Rules::routed_pool(), scenarios::ping_both_ways);
+    play(Peer::Portico, Rules::routed_pool(), scenario::ping_both_ways);
 }
 
 #[test]
 fn large_transfers_arrive_unchanged() {
-    play(Peer::Portico, Rules::routed_pool(), scenarios::large_transfers);
+    play(Peer::Portico, Rules::routed_pool(), scenario::large_transfers);
 }
 
 #[test]
 fn parallel_clients_all_succeed() {
-    play(Peer::Portico, Rules::routed_pool(), scenarios::parallel_clients);
+    play(Peer::Portico, Rules::routed_pool(), scenario::parallel_clients);
 }
 
 #[test]
 fn names_resolve() {
-    play(Peer::Portico, Rules::routed_pool(), scenarios::name_resolution);
+    play(Peer::Portico, Rules::routed_pool(), scenario::name_resolution);
 }
 
 #[test]
 fn static_port_is_reached() {
-    play(Peer::Portico, Rules::routed_pool(), scenarios::static_port);
+    play(Peer::Portico, Rules::routed_pool(), scenario::static_port);
 }
 
 #[test]
 fn sources_are_global_addresses_of_every_kind_of_pool() {
     for rules in [Rules::routed_pool(), Rules::connected_pool(), Rules::interface_overload()] {
-        play(Peer::Portico, rules, scenarios::source_addresses);
+        play(Peer::Portico, rules, scenario::source_addresses);
     }
 }
 
 #[test]
 fn everything_recovers_after_clear() {
-    play(Peer::Portico, Rules::routed_pool(), scenarios::recovery_after_clear);
+    play(Peer::Portico, Rules::routed_pool(), scenario::recovery_after_clear);
 }
 
 /// The lab is sound when the kernel's NAT passes every scenario.
 #[test]
 fn kernel_nat_passes_every_scenario() {
-    play(Peer::Nftables, Rules::routed_pool(), |lab| {
-        scenarios::ALL.iter().for_each(|scenario| scenario(lab))
-    });
+    play(Peer::Nftables, Rules::routed_pool(), |lab| scenario::ALL.iter().for_each(|play| play(lab)));
     for rules in [Rules::connected_pool(), Rules::interface_overload()] {
-        play(Peer::Nftables, rules, scenarios::source_addresses);
+        play(Peer::Nftables, rules, scenario::source_addresses);
     }
 }

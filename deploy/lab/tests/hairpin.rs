@@ -2,10 +2,9 @@
 
 use lab::address::{SERVER, SERVER_SECOND, inside_host};
 use lab::datagram::{self, Answer, Responder};
-use lab::{Lab, Peer, Plan, Rules, StunServer, discovery, session, turn};
+use lab::{Lab, Peer, Plan, Rules, StunServer, discovery, scenario, turn};
 use std::net::SocketAddrV4;
 
-const OPEN: [&str; 2] = ["ip nat settings filtering endpoint-independent", "ip nat settings mode cgn"];
 const PORT: u16 = 41_000;
 
 fn build(lines: &[&str]) -> (StunServer, Lab) {
@@ -36,46 +35,12 @@ fn seen_as(lab: &Lab, host: usize, to: SocketAddrV4) -> Option<SocketAddrV4> {
         .expect("an exchange")
 }
 
-/// The web server behind a static port sees every inside client at the client's global address: one of the pool, the
-/// static host's own, and its own host's too.
+/// Static ports and static hosts, from dynamic hosts, from a static one, and from themselves.
 #[test]
-fn static_port_is_reached_from_inside() {
+fn statics_are_reached_from_inside() {
     let _turn = turn();
-    let (_stun, lab) = build(&[]);
-    let web = lab.rules.web_global().expect("a static port");
-    for (index, host) in lab.hosts.iter().enumerate() {
-        let seen =
-            session::seen_as(&host.namespace, web).unwrap_or_else(|error| panic!("host {index}: {error:#}"));
-        match lab.rules.static_global().filter(|_| index == 1) {
-            Some(global) => assert_eq!(*seen.ip(), global, "host {index}"),
-            None => assert!(lab.rules.is_source(*seen.ip()), "host {index} was seen as {seen}"),
-        }
-    }
-}
-
-/// Transfers turn around as well as they pass: large ones each way, and many at once.
-#[test]
-fn transfers_turn_around() {
-    let _turn = turn();
-    let (_stun, lab) = build(&[]);
-    let web = lab.rules.web_global().expect("a static port");
-    let blob = lab.inside_web.add_blob("down", 50).expect("a blob");
-    session::download(&lab.hosts[2].namespace, web, &blob).expect("download");
-    let up = lab.web.add_blob("up", 50).expect("a blob");
-    session::upload(&lab.hosts[3].namespace, &lab.web, &up, web, &lab.inside_web).expect("upload");
-    let clients: Vec<_> = lab.hosts[1..].iter().map(|host| &host.namespace).collect();
-    let failures = session::fetch_in_parallel(&clients, 40, web, "", "hello from inside-web\n");
-    assert!(failures.is_empty(), "{} of 40 clients failed: {failures:#?}", failures.len());
-}
-
-/// Echo requests, and a traceroute's worth of errors, between a dynamic host and a static one.
-#[test]
-fn ping_turns_around() {
-    let _turn = turn();
-    let (_stun, lab) = build(&[]);
-    let global = lab.rules.static_global().expect("a one-to-one static");
-    session::ping(&lab.hosts[2].namespace, global, 10).expect("from a dynamic host");
-    session::ping(&lab.hosts[1].namespace, global, 3).expect("from the static host itself");
+    let lab = Lab::build(&Plan::new(Peer::Portico)).expect("the lab");
+    scenario::HAIRPINS.iter().for_each(|play| play(&lab));
 }
 
 /// Two dynamic hosts that let everyone in: each reaches the other at the endpoint the other learnt from the STUN server,
@@ -94,12 +59,12 @@ fn peers_meet(line: &str) {
 
 #[test]
 fn dynamic_hosts_meet_with_open_filters() {
-    peers_meet(OPEN[0]);
+    peers_meet("ip nat settings filtering endpoint-independent");
 }
 
 #[test]
 fn dynamic_hosts_meet_in_cgn_mode() {
-    peers_meet(OPEN[1]);
+    peers_meet("ip nat settings mode cgn");
 }
 
 /// Filters hold for those inside as for those outside: the first datagram opens the sender's own filter only, and the

@@ -1,26 +1,17 @@
 //! The path as a user explores it: traceroute and mtr show the gateway as a hop, and the path MTU is discovered through
 //! it, whoever has the narrow link.
 
-use lab::address::{FAR_SERVER, INSIDE_GATEWAY, OUTSIDE_GATEWAY, ROUTER, SERVER};
+use lab::address::{FAR_SERVER, OUTSIDE_GATEWAY, SERVER};
 use lab::session::{self, Probe};
-use lab::{Lab, Peer, Plan, Rules, turn};
+use lab::{Lab, Peer, Plan, Rules, scenario, turn};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 const NARROW_MTU: u16 = 1400;
 const TRANSFER_MIB: u32 = 20;
 
-/// The gateway is the first hop and hides nothing behind it, for every kind of probe.
 fn hops(peer: Peer) {
     let _turn = turn();
-    let lab = Lab::build(&Plan::new(peer)).expect("the lab");
-    let host = &lab.hosts[0].namespace;
-    let near = [INSIDE_GATEWAY, SERVER].map(|hop| hop.to_string());
-    let far = [INSIDE_GATEWAY, ROUTER, FAR_SERVER].map(|hop| hop.to_string());
-    for probe in [Probe::Udp, Probe::Icmp, Probe::Tcp] {
-        assert_eq!(session::traceroute(host, SERVER, probe).expect("traceroute"), near, "{probe:?}");
-        assert_eq!(session::traceroute(host, FAR_SERVER, probe).expect("traceroute"), far, "{probe:?}");
-    }
-    assert_eq!(session::mtr(host, FAR_SERVER).expect("mtr"), far);
+    scenario::hops(&Lab::build(&Plan::new(peer)).expect("the lab"));
 }
 
 /// Large transfers pass and tracepath tells the MTU of the narrow link.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 const WEB: SocketAddrV4 = SocketAddrV4::new(SERVER, 80);
 
-fn build(vrfs: Vrfs) -> Lab {
-    let rules = Rules { vrfs: Some(vrfs), ..Rules::routed_pool() };
+fn build(vrfs: Vrfs, worker_count: u32) -> Lab {
+    let rules = Rules { vrfs: Some(vrfs), worker_count, ..Rules::routed_pool() };
     Lab::build(&Plan { rules, ..Plan::new(Peer::Portico) }).expect("the lab")
 }
 
@@ -117,7 +117,7 @@ fn wait_for_globals(lab: &Lab, local: SocketAddrV4, count: usize) {
 #[test]
 fn overlapping_vrfs_share_a_pool() {
     let _turn = turn();
-    let lab = build(Vrfs::one_pool());
+    let lab = build(Vrfs::one_pool(), 1);
     carry_both(&lab);
     same_endpoints_stay_apart(&lab);
 }
@@ -125,7 +125,16 @@ fn overlapping_vrfs_share_a_pool() {
 #[test]
 fn overlapping_vrfs_have_their_own_pools() {
     let _turn = turn();
-    let lab = build(Vrfs::two_pools());
+    let lab = build(Vrfs::two_pools(), 1);
+    carry_both(&lab);
+    same_endpoints_stay_apart(&lab);
+}
+
+/// The hosts of one address have the same worker in both VRFs.
+#[test]
+fn two_workers_keep_overlapping_vrfs_apart() {
+    let _turn = turn();
+    let lab = build(Vrfs::one_pool(), 2);
     carry_both(&lab);
     same_endpoints_stay_apart(&lab);
 }
@@ -134,7 +143,7 @@ fn overlapping_vrfs_have_their_own_pools() {
 #[test]
 fn vrfs_meet_by_global_addresses() {
     let _turn = turn();
-    let lab = build(Vrfs::one_pool());
+    let lab = build(Vrfs::one_pool(), 1);
     let [red, blue] = vrfs(&lab);
     for (client, server) in [(red, blue), (blue, red), (red, red), (blue, blue)] {
         let web = web_global(server.statics).expect("a static port");

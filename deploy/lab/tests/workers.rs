@@ -1,10 +1,8 @@
 //! Two workers over a pair of af_packet devices with two queue pairs each carry what one worker carries, and hand each
 //! other what the kernel's hash brought to the wrong one.
 
-mod scenarios;
-
 use lab::address::SERVER;
-use lab::{Lab, Peer, Plan, Rules, session, table, turn};
+use lab::{Lab, Peer, Plan, Rules, scenario, session, table, turn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -33,10 +31,9 @@ fn sum(samples: &BTreeMap<String, f64>, name: &str) -> f64 {
 fn two_workers_carry_every_scenario() {
     let _turn = turn();
     let lab = build(Rules::routed_pool());
-    let scenarios = scenarios::ALL;
-    for scenario in scenarios {
-        scenario(&lab);
-    }
+    scenario::ALL.iter().chain(&scenario::HAIRPINS).for_each(|play| play(&lab));
+    // Errors of the gateway and of routers behind it, which belong to the flow they quote.
+    scenario::hops(&lab);
     // Those of the last connection may still be on their way between the workers.
     let start = Instant::now();
     let mut samples = samples(&lab);
@@ -72,7 +69,7 @@ fn two_workers_carry_every_scenario() {
 fn two_workers_translate_to_every_kind_of_pool() {
     let _turn = turn();
     for rules in [Rules::connected_pool(), Rules::interface_overload()] {
-        scenarios::source_addresses(&build(rules));
+        scenario::source_addresses(&build(rules));
     }
 }
 

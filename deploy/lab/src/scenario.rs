@@ -1,7 +1,9 @@
-//! What every gateway of the lab must carry: each kind of session a subscriber has, with real programs at both ends.
+//! What a gateway of the lab must carry: each kind of session a subscriber has, with real programs at both ends. They
+//! panic where it does not, as the assertions of a test do.
 
-use lab::address::{SERVER, inside_host};
-use lab::{Lab, session};
+use crate::address::{FAR_SERVER, INSIDE_GATEWAY, ROUTER, SERVER, STATIC_HOST};
+use crate::session::{self, Probe};
+use crate::topology::Lab;
 use std::net::SocketAddrV4;
 
 const WEB: SocketAddrV4 = SocketAddrV4::new(SERVER, 80);
@@ -51,7 +53,7 @@ pub fn static_port(lab: &Lab) {
 pub fn source_addresses(lab: &Lab) {
     for (index, host) in lab.hosts.iter().enumerate() {
         let seen = session::seen_as(&host.namespace, WEB).expect("address");
-        match lab.rules.static_global().filter(|_| host.address == inside_host(1)) {
+        match lab.rules.static_global().filter(|_| index == STATIC_HOST) {
             Some(global) => assert_eq!(*seen.ip(), global, "host {index}"),
             None => assert!(lab.rules.is_source(*seen.ip()), "host {index} was seen as {seen}"),
         }
@@ -72,7 +74,55 @@ pub fn recovery_after_clear(lab: &Lab) {
     session::fetch(&lab.client.namespace, global, "").expect("static port after");
 }
 
-/// All of them, in one lab.
+/// The web server behind a static port sees every inside client at the client's global address: one of the pool, the
+/// static host's own, and its own host's too.
+pub fn hairpin_to_static_port(lab: &Lab) {
+    let web = lab.rules.web_global().expect("a static port");
+    for (index, host) in lab.hosts.iter().enumerate() {
+        let seen =
+            session::seen_as(&host.namespace, web).unwrap_or_else(|error| panic!("host {index}: {error:#}"));
+        match lab.rules.static_global().filter(|_| index == STATIC_HOST) {
+            Some(global) => assert_eq!(*seen.ip(), global, "host {index}"),
+            None => assert!(lab.rules.is_source(*seen.ip()), "host {index} was seen as {seen}"),
+        }
+    }
+}
+
+/// Transfers turn around as well as they pass: large ones each way, and many at once.
+pub fn hairpin_transfers(lab: &Lab) {
+    let web = lab.rules.web_global().expect("a static port");
+    let blob = lab.inside_web.add_blob("down-inside", 50).expect("a blob");
+    session::download(&lab.hosts[2].namespace, web, &blob).expect("download");
+    let up = lab.web.add_blob("up-inside", 50).expect("a blob");
+    session::upload(&lab.hosts[3].namespace, &lab.web, &up, web, &lab.inside_web).expect("upload");
+    let clients: Vec<_> = lab.hosts[1..].iter().map(|host| &host.namespace).collect();
+    let failures = session::fetch_in_parallel(&clients, 40, web, "", "hello from inside-web\n");
+    assert!(failures.is_empty(), "{} of 40 clients failed: {failures:#?}", failures.len());
+}
+
+/// Echo requests of dynamic hosts and of the static host itself reach the static host.
+pub fn hairpin_pings(lab: &Lab) {
+    let global = lab.rules.static_global().expect("a one-to-one static");
+    for (index, host) in lab.hosts.iter().enumerate() {
+        session::ping(&host.namespace, global, 3).unwrap_or_else(|error| panic!("host {index}: {error:#}"));
+    }
+}
+
+/// The gateway is the first hop and hides nothing behind it, for every kind of probe.
+pub fn hops(lab: &Lab) {
+    let near = [INSIDE_GATEWAY, SERVER].map(|hop| hop.to_string());
+    let far = [INSIDE_GATEWAY, ROUTER, FAR_SERVER].map(|hop| hop.to_string());
+    // Two hosts, which may have different workers.
+    for host in [&lab.hosts[0].namespace, &lab.hosts[2].namespace] {
+        for probe in [Probe::Udp, Probe::Icmp, Probe::Tcp] {
+            assert_eq!(session::traceroute(host, SERVER, probe).expect("traceroute"), near, "{probe:?}");
+            assert_eq!(session::traceroute(host, FAR_SERVER, probe).expect("traceroute"), far, "{probe:?}");
+        }
+        assert_eq!(session::mtr(host, FAR_SERVER).expect("mtr"), far);
+    }
+}
+
+/// What every gateway carries, in one lab.
 pub const ALL: [fn(&Lab); 7] = [
     ping_both_ways,
     large_transfers,
@@ -82,3 +132,6 @@ pub const ALL: [fn(&Lab); 7] = [
     source_addresses,
     recovery_after_clear,
 ];
+
+/// What turns around in the appliance; the rules of the kernel's NAT do not cover it.
+pub const HAIRPINS: [fn(&Lab); 3] = [hairpin_to_static_port, hairpin_transfers, hairpin_pings];
