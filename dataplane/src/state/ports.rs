@@ -23,6 +23,8 @@ pub struct AddressPorts {
 
 struct PortMap {
     words: Box<[u64; WORDS]>,
+    /// For even and for odd ports: which words have none of them free, a bit each.
+    full: [[u64; WORDS / 64]; 2],
     used: u32,
 }
 
@@ -55,7 +57,11 @@ pub fn class_of(protocol: Protocol, port: u16) -> (u16, u16) {
 
 impl Default for AddressPorts {
     fn default() -> AddressPorts {
-        let maps = std::array::from_fn(|_| PortMap { words: Box::new([0; WORDS]), used: 0 });
+        let maps = std::array::from_fn(|_| PortMap {
+            words: Box::new([0; WORDS]),
+            full: [[0; WORDS / 64]; 2],
+            used: 0,
+        });
         AddressPorts { maps, is_whole: false, subscriber_count: 0, sets: Vec::new() }
     }
 }
@@ -200,13 +206,20 @@ impl PortMap {
     }
 
     fn set(&mut self, port: u16) {
-        self.words[usize::from(port) / 64] |= 1 << (port % 64);
+        let word = usize::from(port) / 64;
+        self.words[word] |= 1 << (port % 64);
         self.used += 1;
+        for (full, parity) in self.full.iter_mut().zip([EVEN, !EVEN]) {
+            let is_full = self.words[word] & parity == parity;
+            full[word / 64] |= u64::from(is_full) << (word % 64);
+        }
     }
 
     fn clear(&mut self, port: u16) {
-        self.words[usize::from(port) / 64] &= !(1 << (port % 64));
+        let word = usize::from(port) / 64;
+        self.words[word] &= !(1 << (port % 64));
         self.used -= 1;
+        self.full[usize::from(port & 1)][word / 64] &= !(1 << (word % 64));
     }
 
     fn choose(&self, wish: &Wish, may_take: &mut impl FnMut(u16) -> bool) -> Option<u16> {
@@ -246,26 +259,48 @@ impl PortMap {
         parity: u64,
         may_take: &mut impl FnMut(u16) -> bool,
     ) -> Option<u16> {
-        let (first_word, last_word) = (usize::from(range.0) / 64, usize::from(range.1) / 64);
-        let count = last_word - first_word + 1;
-        let offset = usize::from(start) / 64 - first_word;
+        let (first, last) = (usize::from(range.0) / 64, usize::from(range.1) / 64);
+        let home = usize::from(start) / 64;
+        let from_start = u64::MAX << (start % 64);
         // The start's word comes twice: from the start upward first, what lies below it at the end.
-        for step in 0..=count {
-            let word = first_word + (offset + step) % count;
-            let mut free = !self.words[word] & parity & range_mask(word, range);
-            let from_start = u64::MAX << (start % 64);
-            match step {
-                0 => free &= from_start,
-                _ if step == count => free &= !from_start,
-                _ => {}
-            }
-            while free != 0 {
-                let port = (word * 64) as u16 + free.trailing_zeros() as u16;
-                if may_take(port) {
-                    return Some(port);
+        for (from, to, is_upward) in [(home, last, true), (first, home, false)] {
+            let mut next = from;
+            while let Some(word) = self.next_word(next, to, parity) {
+                next = word + 1;
+                let part = match (word == home, is_upward) {
+                    (false, _) => u64::MAX,
+                    (true, true) => from_start,
+                    (true, false) => !from_start,
+                };
+                let mut free = !self.words[word] & parity & part & range_mask(word, range);
+                while free != 0 {
+                    let port = (word * 64) as u16 + free.trailing_zeros() as u16;
+                    if may_take(port) {
+                        return Some(port);
+                    }
+                    free &= free - 1;
                 }
-                free &= free - 1;
             }
+        }
+        None
+    }
+
+    /// The first word from `from` to `to` that has a port of the parity free.
+    fn next_word(&self, from: usize, to: usize, parity: u64) -> Option<usize> {
+        let [even, odd] = &self.full;
+        let mut wanted = u64::MAX << (from % 64);
+        for block in from / 64..=to / 64 {
+            let full = match parity {
+                EVEN => even[block],
+                u64::MAX => even[block] & odd[block],
+                _ => odd[block],
+            };
+            let free = !full & wanted;
+            if free != 0 {
+                let word = block * 64 + free.trailing_zeros() as usize;
+                return (word <= to).then_some(word);
+            }
+            wanted = u64::MAX;
         }
         None
     }
@@ -306,7 +341,7 @@ mod tests {
     #[test]
     fn every_port_of_a_range_is_used_before_the_first_refusal() {
         for preserve in [true, false] {
-            for (inside, count) in [(700, 512), (40_001, 64_512)] {
+            for (inside, count) in [(700, 512), (1030, 64_512), (40_001, 64_512)] {
                 let mut ports = AddressPorts::default();
                 let mut random = 1u64;
                 let mut taken: Vec<u16> = std::iter::from_fn(|| {
