@@ -148,9 +148,14 @@ impl Log {
         }
     }
 
+    /// Messages that came faster than they could be written.
+    pub fn lost(&self) -> u64 {
+        self.shared.lost.load(Relaxed)
+    }
+
     /// Its state now.
     pub fn state(&self) -> State {
-        State { lost: self.shared.lost.load(Relaxed), ..self.shared.state().clone() }
+        State { lost: self.lost(), ..self.shared.state().clone() }
     }
 }
 

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, Result, anyhow};
 use crossbeam::channel::{Receiver, Select, Sender, TrySendError, bounded};
 
-use crate::appliance::Appliance;
+use crate::appliance::{Appliance, Threads};
 use crate::cli::{self, Answer, Progress};
 use crate::config::{Config, Diagnostic, Severity, lint, parse};
-use crate::devices::{attach, check_cores, open_devices, open_memory};
+use crate::devices::{attach, check_cores, check_memory, open_devices, open_memory};
 use crate::log::{Log, say};
 use crate::metrics::Page;
 use crate::serve::{catch_signals, open_exporter, serve_metrics};
@@ -105,6 +105,7 @@ pub fn run(config_path: &Path, socket_path: &Path) -> Result<()> {
 fn start(config: Config, config_path: &Path, socket_path: &Path, log: &Log, started: Instant) -> Result<()> {
     let worker_count = usize::from(config.platform.workers.unwrap_or(1));
     check_cores(&config, worker_count)?;
+    check_memory(&config)?;
     let socket = CommandSocket::open(socket_path)?;
     let exporter = open_exporter(&config)?;
     let cores = config.platform.cores.clone();
@@ -280,7 +281,15 @@ impl Leader<'_> {
         let words = |found: &[Diagnostic]| found.iter().map(ToString::to_string).collect::<Vec<_>>();
         let config = config.ok_or_else(|| words(&found))?;
         let needs_restart = needs_restart(&self.appliance.config, &config);
+        let in_use = self.appliance.rules_in_use(&mut Threads);
         self.appliance.reconfigure(config).map_err(|errors| words(&errors))?;
+        let rules = &self.appliance.compiled.rule_lines;
+        for (line, count) in in_use.iter().filter(|(line, _)| !rules.contains_key(line)) {
+            tracing::warn!(
+                mnemonic = "IPNAT-4-MAPPING_IN_USE",
+                "Mapping in use, {count} translations deleted with it: no {line}"
+            );
+        }
         for warning in found.iter().take(MISTAKES_MAX) {
             tracing::warn!(mnemonic = "PARSER-4-WARNING", "{warning}");
         }

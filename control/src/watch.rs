@@ -11,6 +11,8 @@ use crate::cli::Question;
 use crate::interface_state::{InterfaceState, live};
 use crate::load::{Change, Load};
 
+/// How often anything is looked at, in milliseconds.
+const LOOK_EVERY_MS: u64 = 50;
 /// How often loads are sampled, in milliseconds.
 const SAMPLE_EVERY_MS: u64 = 1000;
 /// The longest time between two looks that counts as a worker's standing still: when this thread itself was not run,
@@ -42,9 +44,12 @@ impl Watch {
     /// Looks at everything that is due.
     pub fn look(&mut self, appliance: &mut Appliance) {
         let now_ms = appliance.operation.now_ms;
-        let passed_ms = (now_ms - self.seen_ms).min(PASSED_MAX_MS);
+        let passed_ms = now_ms - self.seen_ms;
+        if passed_ms < LOOK_EVERY_MS {
+            return;
+        }
         self.seen_ms = now_ms;
-        self.workers(appliance, passed_ms);
+        self.workers(appliance, passed_ms.min(PASSED_MAX_MS));
         self.interfaces(appliance);
         self.exhaustion.look(appliance);
         let count = appliance.compiled.policy.interfaces.len();

@@ -13,6 +13,8 @@ use dataplane_dpdk::Eal;
 /// Rounds without a packet after which a worker that shares its core rests, and for how long.
 const IDLE_ROUNDS: u32 = 2000;
 const REST: Duration = Duration::from_micros(50);
+/// How long workers may take to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
 
 /// Running workers; they are stopped when this is dropped, if they were not before.
 pub struct Workers {
@@ -49,11 +51,20 @@ impl Workers {
     /// Stops the workers and waits for their end.
     ///
     /// # Errors
-    /// When one had panicked.
+    /// When one stands still and does not end, or had panicked.
     pub fn stop(mut self) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);
-        let ends = self.threads.drain(..).map(JoinHandle::join);
-        ends.into_iter().try_for_each(|end| end.map_err(|_| anyhow!("a worker had panicked")))
+        let asked = Instant::now();
+        while self.threads.iter().any(|thread| !thread.is_finished()) {
+            if asked.elapsed() > STOP_WITHIN {
+                // The end of the process ends them too; until then they keep their devices.
+                self.threads.clear();
+                bail!("a worker stands still and does not stop; it is given up");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut ends = self.threads.drain(..).map(JoinHandle::join);
+        ends.try_for_each(|end| end.map_err(|_| anyhow!("a worker had panicked")))
     }
 }
 

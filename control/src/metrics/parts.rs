@@ -11,6 +11,7 @@ use prometheus::proto::MetricFamily;
 use super::family::{Labels, counters, gauges};
 use crate::appliance::Appliance;
 use crate::interface_state::{InterfaceState, live};
+use crate::log::Log;
 
 pub(super) fn families(appliance: &Appliance) -> Vec<MetricFamily> {
     let mut families = program(appliance);
@@ -33,7 +34,7 @@ fn program(appliance: &Appliance) -> Vec<MetricFamily> {
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_string())];
     let reloads = [("success", operation.reloads_done), ("failure", operation.reloads_refused)];
     let reloads = reloads.map(|(result, count)| (vec![("result", result.to_string())], count as f64));
-    let lost = operation.log.as_ref().map_or(0, |log| log.state().lost);
+    let lost = operation.log.as_ref().map_or(0, Log::lost);
     vec![
         gauges("portico_build_info", "The version that runs", [(version, 1.0)]),
         gauges("portico_uptime_seconds", "Time since the start", one(operation.now_ms as f64 / 1000.0)),

@@ -124,6 +124,19 @@ fn huge_pages_are_short() {
 }
 
 #[test]
+fn memory_is_short() {
+    let _turn = turn();
+    let bench = Bench::new();
+    bench.configure(&["platform dpdk\n no hugepages\n max-sessions 4000000000\n", INSIDE]);
+    bench.refuses(
+        &[],
+        &["portico.conf:1: 4000000000 sessions need about", "MiB are available", "lower 'max-sessions'"],
+    );
+    bench.configure(&["hostname edge\nplatform dpdk\n no hugepages\n memory 1048576\n", INSIDE]);
+    bench.refuses(&[], &["portico.conf:2: ", "packets 1048576 MiB", "or 'memory'"]);
+}
+
+#[test]
 fn device_is_missing() {
     let _turn = turn();
     let bench = Bench::new();

@@ -79,6 +79,7 @@ fn syslog_servers_get_what_is_logged() {
         vec!["hostname edge".to_owned(), "logging host 127.0.0.1".to_owned(), "ip nonsense".to_owned()];
     lab.gateway.appliance().configure(&Rules { lines, ..Rules::routed_pool() }).expect("configure");
     lab.gateway.appliance().reload().expect("reload");
+    wait_for(&lab, "show logging", |log| log.contains("%SYS-3-CONFIG_REFUSED: "));
     lab.gateway.appliance_mut().stop(LIMIT).expect("a stop");
     server.set_read_timeout(Some(Duration::from_millis(200))).expect("a limit");
     let mut rest = String::new();
@@ -146,6 +147,14 @@ fn interfaces_go_down_and_come_up() {
 struct HeldWorker(Pid);
 
 impl HeldWorker {
+    /// The program ends without the worker, which never goes on.
+    fn outlive(self) {
+        let thread = self.0;
+        std::mem::forget(self);
+        // A thread that is traced is buried by its tracer.
+        std::thread::spawn(move || waitpid(thread, Some(WaitPidFlag::__WALL)));
+    }
+
     fn hold(appliance: &Appliance) -> HeldWorker {
         let process = appliance.running().expect("it runs").id();
         let threads = fs::read_dir(format!("/proc/{process}/task")).expect("its threads").flatten();
@@ -171,7 +180,7 @@ impl Drop for HeldWorker {
 #[test]
 fn stalled_worker_is_told() {
     let _turn = turn();
-    let lab = build(&[]);
+    let mut lab = build(&[]);
     let stalls = "portico_worker_stalls_total{worker=\"0\"}";
     wait_for(&lab, "show workers", |text| text.contains("polling"));
     assert_eq!(samples(&lab)[stalls], 0.0);
@@ -189,6 +198,12 @@ fn stalled_worker_is_told() {
     session::ping(&lab.hosts[0].namespace, SERVER, 3).expect("it forwards again");
     assert!(exec(&lab, "show workers").contains("polling"));
     assert_eq!(samples(&lab)[stalls], 1.0, "one stall is one stall");
+    // A worker that does not stop is no reason to hang.
+    HeldWorker::hold(lab.gateway.appliance()).outlive();
+    let socket = lab.gateway.appliance().socket().to_owned();
+    let stopped = lab.gateway.appliance_mut().stop(LIMIT).expect("a stop");
+    assert_eq!(stopped.status.code(), Some(1));
+    assert!(!socket.exists(), "the socket is left behind");
 }
 
 /// Sends a datagram from one socket inside to each of these ports of the server.
