@@ -1,5 +1,5 @@
 //! What a start needs and does not find: each gives a message that says what is wrong, where, and what to do, exit
-//! code 1, and leaves nothing behind. Logs that nobody takes stop nothing.
+//! code 1, and leaves nothing behind. Logs that nobody takes stop nothing, and a link that goes is told.
 
 use lab::{End, Namespace, Outcome, Process, Scope, connect, program, turn};
 use nix::sys::signal::Signal;
@@ -331,4 +331,40 @@ fn blocked_standard_error_stops_nothing() {
         sleep(Duration::from_millis(10));
     };
     assert!(status.success(), "ended with {status}");
+}
+
+/// A tap device tells its link as network cards do; the packet sockets of the lab's cables tell none.
+#[test]
+fn link_that_goes_and_comes_is_told() {
+    let _turn = turn();
+    let bench = Bench::new();
+    let tap =
+        "interface GigabitEthernet0/0/2\n device net_tap0,iface=ptap0\n ip address 10.9.0.1 255.255.255.0\n";
+    bench.configure(&[PLATFORM, tap]);
+    let socket = bench.path("portico.sock");
+    let process = bench.start("tap", &socket);
+    let wait_for = |command: &str, text: &str| {
+        let start = Instant::now();
+        loop {
+            let answer = bench.exec(&socket, command);
+            if answer.contains(text) {
+                return;
+            }
+            assert!(start.elapsed() < LIMIT, "no {text:?} in\n{answer}");
+            sleep(Duration::from_millis(50));
+        }
+    };
+    let said =
+        |state: &str| format!("%LINK-3-UPDOWN: Interface GigabitEthernet0/0/2, changed state to {state}\n");
+    let log = "show logging | begin Log Buffer";
+    wait_for(log, &said("up"));
+    wait_for("show ip route", "10.9.0.0/24 is directly connected");
+    bench.namespace.ip("link set ptap0 down").expect("down");
+    wait_for(log, &said("down"));
+    wait_for("show interfaces", "GigabitEthernet0/0/2 is down, line protocol is down\n");
+    assert!(!bench.exec(&socket, "show ip route").contains("10.9.0.0/24"), "its route goes with it");
+    bench.namespace.ip("link set ptap0 up").expect("up");
+    wait_for("show log | count changed state to up", "= 2\n");
+    wait_for("show ip route", "10.9.0.0/24 is directly connected");
+    assert!(process.stop(LIMIT).expect("a stop").status.success());
 }
