@@ -39,7 +39,7 @@ fn run(chosen: &[String]) -> Result<bool, String> {
     let repository = kit.join("../..").canonicalize().map_err(|error| error.to_string())?;
     let mut mutations = read(&kit.join("mutations.txt"))?;
     mutations.retain(|mutation| chosen.is_empty() || chosen.contains(&mutation.requirement));
-    let copy = Copy::new(&repository)?;
+    let copy = TreeCopy::new(&repository)?;
     copy.check(&mutations)?;
     eprintln!("building the unchanged tree in {}", copy.folder.display());
     copy.build().map_err(|why| format!("the unchanged tree does not build:\n{why}"))?;
@@ -93,11 +93,11 @@ fn read(path: &Path) -> Result<Vec<Mutation>, String> {
 }
 
 /// A copy of the committed tree, removed at the end.
-struct Copy {
+struct TreeCopy {
     folder: PathBuf,
 }
 
-impl Drop for Copy {
+impl Drop for TreeCopy {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.folder) {
             eprintln!("{} is left over: {error}", self.folder.display());
@@ -105,11 +105,11 @@ impl Drop for Copy {
     }
 }
 
-impl Copy {
-    fn new(repository: &Path) -> Result<Copy, String> {
+impl TreeCopy {
+    fn new(repository: &Path) -> Result<TreeCopy, String> {
         let folder = std::env::temp_dir().join(format!("portico-mutations-{}", std::process::id()));
         fs::create_dir_all(folder.join("target/debug")).map_err(|error| error.to_string())?;
-        let copy = Copy { folder };
+        let copy = TreeCopy { folder };
         let script = "git archive HEAD | tar -x -C \"$1\"; \
                       for part in .fingerprint build deps; do \
                       [ ! -d target/debug/$part ] || cp -a target/debug/$part \"$1/target/debug/\"; done";
