@@ -204,6 +204,17 @@ fn choose_global(
     Ok(Some(Chosen { end, mapping, rule: rule.id, vrfs: (rule.inside_vrf, rule.outside_vrf) }))
 }
 
+/// Whether a packet of a session that serves every peer is not to be translated after all, for where it goes:
+/// to the inside, or where the rules make an exception (RFC 6888 REQ-6).
+pub fn is_exempt(tables: &Tables, head: &Head, found: SessionRef, next_hop: NextHop) -> bool {
+    let egress = tables.policy.interfaces.get(usize::from(next_hop.interface));
+    if egress.is_some_and(|egress| egress.domain != Domain::Outside) {
+        return true;
+    }
+    let is_dynamic = tables.shard.session(found.index).is_some_and(|session| session.mapping != NONE);
+    is_dynamic && tables.policy.rules_see_destinations && find_rule(tables, head, Some(next_hop)).is_none()
+}
+
 /// The position of the first dynamic rule whose conditions a packet from inside meets.
 fn find_rule(tables: &Tables, head: &Head, next_hop: Option<NextHop>) -> Option<usize> {
     tables.policy.rules.iter().position(|rule| {

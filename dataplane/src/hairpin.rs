@@ -12,7 +12,7 @@ use crate::policy::InterfaceIndex;
 use crate::rewrite;
 use crate::steer;
 use crate::translate::{self, Decision};
-use crate::tuple::Vrf;
+use crate::tuple::{ICMP, Vrf};
 use crate::worker::{HandedOver, Worker};
 
 /// A packet from inside to a global address: translated, it is one from outside, at the worker that owns that
@@ -26,7 +26,13 @@ pub fn turn_around(
 ) -> Result<(), DropReason> {
     rewrite::apply(&mut packet, plan);
     let interface = worker.tables.policy.outside_interface(vrf).ok_or(DropReason::NoRoute)?;
-    let head = parse_ipv4(packet.bytes(), usize::from(plan.l3), interface, vrf)?;
+    let mut head = parse_ipv4(packet.bytes(), usize::from(plan.l3), interface, vrf)?;
+    if head.is_fragment {
+        // A later fragment does not show the ports of its packet: they are those of the plan.
+        head.new_id = plan.new_id;
+        head.tuple.src.port = plan.src.port;
+        head.tuple.dst.port = if head.tuple.protocol == ICMP { plan.src.port } else { plan.dst.port };
+    }
     let owner = steer::outside_owner(&worker.tables.policy, &head, worker.count);
     if owner != worker.index {
         return worker.hand_over(HandedOver::new(packet, &head), owner);
@@ -62,11 +68,15 @@ pub fn arrive_from_outside(
 pub fn originate(worker: &mut Worker, packet: Packet, interface: InterfaceIndex, now: u32) {
     worker.counters.fates.generated.add(1);
     let vrf = worker.tables.policy.interfaces[usize::from(interface)].vrf;
+    let domain = worker.tables.policy.interfaces[usize::from(interface)].domain;
     let fate = parse_ipv4(packet.bytes(), 0, interface, vrf).and_then(|head| {
-        let found = lookup::direction(worker.tables.policy.interfaces[usize::from(interface)].domain)
-            .and_then(|direction| {
-                lookup::find_now(&worker.tables.shard, &worker.tables.policy, &head, direction)
-            });
+        let owner = steer::owner(&worker.tables.policy, &head, domain, worker.count);
+        if owner != worker.index {
+            return worker.hand_over(HandedOver::new(packet, &head), owner);
+        }
+        let found = lookup::direction(domain).and_then(|direction| {
+            lookup::find_now(&worker.tables.shard, &worker.tables.policy, &head, direction)
+        });
         match translate::decide(&mut worker.tables, &head, found, now) {
             Ok(Decision::Forward(mut plan)) => {
                 // It starts here, and has an address of the interface it leaves by (RFC 1812 section 4.3.2.4).

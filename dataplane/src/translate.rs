@@ -89,7 +89,7 @@ pub fn established(
     found: SessionRef,
     now: u32,
 ) -> Result<Decision, Refused> {
-    let Tables { policy, fib, neighbours, shard, counters } = tables;
+    let Tables { fib, neighbours, shard, .. } = tables;
     let session = shard.session_mut(found.index).ok_or(DropReason::NoMapping)?;
     let mut plan = Plan::translated(head, session, found.direction);
     // Routing looks at what the inside sees: outbound packets are routed before, inbound ones after.
@@ -102,6 +102,7 @@ pub fn established(
         Direction::Outbound => (session.hop_out, head.dst),
         Direction::Inbound => (session.hop_in, plan.dst.addr),
     };
+    let is_any_peer = session.flags.has(Flags::ANY_PEER);
     let (next_hop, hop) = match lookup::cached_hop(fib, neighbours, cached) {
         Some(next_hop) => (next_hop, cached),
         None => match lookup::destination(fib, session.inside_vrf, dst)? {
@@ -119,6 +120,15 @@ pub fn established(
             Destination::Nat | Destination::Local(_) => return Err(DropReason::NoLocalService.into()),
         },
     };
+    // What serves every peer was made for another one: this packet may go where nothing is translated.
+    if is_any_peer
+        && found.direction == Direction::Outbound
+        && admit::is_exempt(tables, head, found, next_hop)
+    {
+        return routed_to(tables, head, next_hop);
+    }
+    let Tables { policy, shard, counters, .. } = tables;
+    let session = shard.session_mut(found.index).ok_or(DropReason::NoMapping)?;
     leave_by(&mut plan, next_hop, hop);
     check_egress(policy, counters, head, &mut plan)?;
     match found.direction {

@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 
 use dataplane::policy::{
-    Clause, DestinationRule, OutsideRule, Pool, PoolKind, Selector, SourceRule, StaticRule, Statics,
+    AclIndex, AddressMatch, Clause, DestinationRule, OutsideRule, Pool, PoolKind, Selector, SourceRule,
+    StaticRule, Statics,
 };
 use dataplane::steer::Ownership;
 use dataplane::tuple::{Endpoint, Protocol, TCP, UDP, Vrf};
@@ -120,8 +121,34 @@ impl Compiler<'_> {
             };
             self.out.policy.rules.push(compiled);
         }
+        self.out.policy.rules_see_destinations = self
+            .out
+            .policy
+            .rules
+            .iter()
+            .any(|rule| rule.egress.is_some() || self.sees_destination(&rule.selector));
         self.outside_rules();
         self.destination_rules();
+    }
+
+    /// Whether a selector looks at where packets go.
+    fn sees_destination(&self, selector: &Selector) -> bool {
+        let acl_sees = |acl: &AclIndex| {
+            let entries = self.out.policy.acls.get(usize::from(*acl)).map(|acl| acl.entries.as_slice());
+            entries
+                .unwrap_or_default()
+                .iter()
+                .any(|entry| entry.dst != AddressMatch::ANY || !entry.dst_ports.is_empty())
+        };
+        match selector {
+            Selector::Nothing => false,
+            Selector::Acl(acl) => acl_sees(acl),
+            Selector::RouteMap(clauses) => clauses.iter().any(|clause| {
+                !clause.interfaces.is_empty()
+                    || !clause.next_hops.is_empty()
+                    || clause.acls.iter().any(acl_sees)
+            }),
+        }
     }
 
     fn outside_rules(&mut self) {

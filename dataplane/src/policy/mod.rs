@@ -59,6 +59,8 @@ pub struct Policy {
     /// Static rules of `ip nat outside source static`: local is the outside local address, global the outside
     /// global one.
     pub outside_statics: Statics,
+    /// Whether any of those rules looks at where packets go, rather than at where they come from alone.
+    pub rules_see_destinations: bool,
     /// Rules of `ip nat inside destination`.
     pub destination_rules: Vec<DestinationRule>,
     /// How mappings, filters and ports behave.

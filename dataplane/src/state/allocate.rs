@@ -12,7 +12,7 @@ use crate::state::random::Random;
 use crate::state::subscriber::Subscriber;
 use crate::state::timer::is_due;
 use crate::steer::WorkerIndex;
-use crate::tuple::{Endpoint, Protocol, TCP, Vrf};
+use crate::tuple::{Endpoint, ICMP, Protocol, TCP, Vrf};
 
 /// The most ports held down at once; beyond that the oldest is free early (RFC 6888 REQ-8).
 const HELD_DOWN_MAX: usize = 65_536;
@@ -159,7 +159,7 @@ impl Allocator {
         }
         let wish = self.wish(request);
         if let Some(blocks) = policy.behaviour.blocks
-            && source.local.port >= 1024
+            && (source.local.port >= 1024 || source.protocol == ICMP)
             && !is_interface(policy, rule)
         {
             return self.take_in_sets(request, &wish, addr, blocks, subscriber);
