@@ -38,7 +38,8 @@ impl Responder {
         let listen = format!("UDP4-RECVFROM:{},bind={},fork", local.port(), local.ip());
         let command = match answer {
             Answer::Echo => "SYSTEM:cat",
-            Answer::Peer => r#"SYSTEM:echo $SOCAT_PEERADDR\:$SOCAT_PEERPORT"#,
+            // It reads before it answers: socat gives up on a command that has ended before the datagram is written.
+            Answer::Peer => r#"SYSTEM:read question; echo $SOCAT_PEERADDR\:$SOCAT_PEERPORT"#,
         };
         let name = format!("responder-{}-{}", local.ip(), local.port());
         let mut process =

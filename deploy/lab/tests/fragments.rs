@@ -20,10 +20,10 @@ fn large_pings(peer: Peer) {
     let _turn = turn();
     let lab = build(peer);
     for host in &lab.hosts[..3] {
-        session::ping_with(&host.namespace, SERVER, 10, 4000).expect("inside to outside");
+        session::ping_with(&host.namespace, SERVER, 3, 4000).expect("inside to outside");
     }
     let global = lab.rules.static_global().expect("a one-to-one static");
-    session::ping_with(&lab.client.namespace, global, 10, 4000).expect("outside to the static host");
+    session::ping_with(&lab.client.namespace, global, 5, 4000).expect("outside to the static host");
 }
 
 /// Datagrams of 3,000 bytes come back as they were sent: from a dynamic host, to a static host and to a static port.

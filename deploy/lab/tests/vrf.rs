@@ -82,9 +82,22 @@ fn carry_both(lab: &Lab) {
     });
 }
 
+/// A host reaches the web server of the other VRF, whose inside address is that of its own VRF's, by its global address.
+fn meet_by_global_addresses(lab: &Lab) {
+    let [red, blue] = vrfs(lab);
+    for (client, server) in [(red, blue), (blue, red), (red, red), (blue, blue)] {
+        let web = web_global(server.statics).expect("a static port");
+        let names = format!("{} to {}", client.name, server.name);
+        let body = session::fetch(&client.hosts[2].namespace, web, "").expect(&names);
+        assert_eq!(body, format!("hello from {}\n", server.web_name), "{names}");
+        let seen = session::seen_as(&client.hosts[2].namespace, web).expect(&names);
+        assert!(client.source.contains(*seen.ip()), "{names} is seen as {seen}");
+    }
+}
+
 /// The same inside endpoint of both VRFs has a connection to the same server at once, as two global endpoints.
 fn same_endpoints_stay_apart(lab: &Lab) {
-    let blob = lab.web.add_blob("slow", 4).expect("a blob");
+    let blob = lab.web.add_blob("slow", 2).expect("a blob");
     let url = format!("http://{WEB}/{}", blob.name);
     let argv =
         ["curl", "-sS", "--fail", "--local-port", "40000", "--limit-rate", "1M", "-o", "/dev/null", &url];
@@ -120,6 +133,7 @@ fn overlapping_vrfs_share_a_pool() {
     let lab = build(Vrfs::one_pool(), 1);
     carry_both(&lab);
     same_endpoints_stay_apart(&lab);
+    meet_by_global_addresses(&lab);
 }
 
 #[test]
@@ -128,29 +142,15 @@ fn overlapping_vrfs_have_their_own_pools() {
     let lab = build(Vrfs::two_pools(), 1);
     carry_both(&lab);
     same_endpoints_stay_apart(&lab);
+    meet_by_global_addresses(&lab);
 }
 
-/// The hosts of one address have the same worker in both VRFs.
+/// Hosts of the same address have the same worker in both VRFs.
 #[test]
 fn two_workers_keep_overlapping_vrfs_apart() {
     let _turn = turn();
     let lab = build(Vrfs::one_pool(), 2);
-    carry_both(&lab);
     same_endpoints_stay_apart(&lab);
-}
-
-/// A host reaches the web server of the other VRF, whose inside address is that of its own VRF's, by its global address.
-#[test]
-fn vrfs_meet_by_global_addresses() {
-    let _turn = turn();
-    let lab = build(Vrfs::one_pool(), 1);
-    let [red, blue] = vrfs(&lab);
-    for (client, server) in [(red, blue), (blue, red), (red, red), (blue, blue)] {
-        let web = web_global(server.statics).expect("a static port");
-        let names = format!("{} to {}", client.name, server.name);
-        let body = session::fetch(&client.hosts[2].namespace, web, "").expect(&names);
-        assert_eq!(body, format!("hello from {}\n", server.web_name), "{names}");
-        let seen = session::seen_as(&client.hosts[2].namespace, web).expect(&names);
-        assert!(client.source.contains(*seen.ip()), "{names} is seen as {seen}");
-    }
+    meet_by_global_addresses(&lab);
+    vrfs(&lab).iter().for_each(Vrf::assert_sources);
 }

@@ -80,7 +80,7 @@ fn two_workers_translate_to_every_kind_of_pool() {
 fn packets_move_to_their_subscribers_worker() {
     let _turn = turn();
     let lab = build(Rules::routed_pool());
-    let count = 20;
+    let count = 10;
     let mut owners = BTreeSet::new();
     for host in &lab.hosts {
         // The first one finds the neighbours and is held meanwhile.
