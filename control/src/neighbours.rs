@@ -157,7 +157,7 @@ impl Neighbours {
         let is_on_link = subnet_address(interface, arp.sender).is_some_and(|own| own != arp.sender)
             || self.entries.contains_key(&next_hop);
         let is_believable =
-            arp.sender_mac[0] & 1 == 0 && is_on_link && !compiled.policy.is_global(arp.sender);
+            arp.sender_mac[0] & 1 == 0 && is_on_link && !compiled.policy.is_global(interface.vrf, arp.sender);
         // RFC 826: what is known is updated by any packet, what is new is learnt only where it concerns us.
         if is_believable && (is_asked || is_answer || self.entries.contains_key(&next_hop)) {
             self.learn(compiled, next_hop, arp.sender_mac, now_ms, orders);

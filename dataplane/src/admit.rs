@@ -49,6 +49,10 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, 
     let destination = outside_global_of(tables, head);
     let source = choose_global(tables, head, next_hop, now)?;
     if source.is_none() && destination.is_none() {
+        // Nobody inside may speak in the name of a global address.
+        if tables.policy.is_global(head.tuple.vrf, head.src) {
+            return Err(DropReason::Ipv4Source.into());
+        }
         return match next_hop {
             Some(next_hop) => routed_to(tables, head, next_hop),
             None => Err(DropReason::NoMapping.into()),
@@ -84,7 +88,7 @@ pub fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, R
 /// A packet from outside to an address that no inside host has at the moment.
 fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
     let vrf = head.tuple.vrf;
-    let is_global = tables.policy.is_global(head.dst);
+    let is_global = tables.policy.is_global(vrf, head.dst);
     match lookup::destination(&tables.fib, vrf, head.dst) {
         Ok(Destination::Local(_))
             if refusal_of_global(&tables.policy, head) != DropReason::UnsolicitedSyn =>
@@ -134,7 +138,7 @@ fn begin_inbound(
         (0, Some(source)) => source,
         _ => destination,
     };
-    let is_ours = tables.policy.is_global(peer.addr);
+    let is_ours = tables.policy.is_global(head.tuple.vrf, peer.addr);
     let is_contact = destination.mapping != NONE && is_address_dependent(&tables.policy);
     let session = Session {
         inside_local: destination.end,

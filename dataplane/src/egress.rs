@@ -106,6 +106,11 @@ impl Egress {
         Ok(if waiting == 0 { Sent::HeldFirst } else { Sent::Held })
     }
 
+    /// Whether any packet waits for this next hop.
+    pub fn is_awaited(&self, next_hop: NextHop) -> bool {
+        self.held.iter().any(|held| held.next_hop == next_hop)
+    }
+
     /// Packets that wait for a next hop.
     pub fn held_count(&self) -> usize {
         self.held.len()

@@ -13,7 +13,7 @@ use crate::rewrite;
 use crate::steer;
 use crate::translate::{self, Decision};
 use crate::tuple::{ICMP, Vrf};
-use crate::worker::{HandedOver, Worker};
+use crate::worker::{HandedOver, SecondPass, Worker};
 
 /// A packet from inside to a global address: translated, it is one from outside, at the worker that owns that
 /// address.
@@ -33,9 +33,9 @@ pub fn turn_around(
         head.tuple.src.port = plan.src.port;
         head.tuple.dst.port = if head.tuple.protocol == ICMP { plan.src.port } else { plan.dst.port };
     }
-    let owner = steer::outside_owner(&worker.tables.policy, &head, worker.count);
+    let owner = steer::outside_owner(&worker.tables.policy, &head, worker.index, worker.count);
     if owner != worker.index {
-        return worker.hand_over(HandedOver::new(packet, &head), owner);
+        return worker.hand_over(HandedOver::again(packet, &head, SecondPass::TurnedAround), owner);
     }
     arrive_from_outside(worker, packet, &head, now)
 }
@@ -67,30 +67,49 @@ pub fn arrive_from_outside(
 /// that it is translated like the packet it is about.
 pub fn originate(worker: &mut Worker, packet: Packet, interface: InterfaceIndex, now: u32) {
     worker.counters.fates.generated.add(1);
-    let vrf = worker.tables.policy.interfaces[usize::from(interface)].vrf;
-    let domain = worker.tables.policy.interfaces[usize::from(interface)].domain;
+    let ingress = &worker.tables.policy.interfaces[usize::from(interface)];
+    let (vrf, domain) = (ingress.vrf, ingress.domain);
     let fate = parse_ipv4(packet.bytes(), 0, interface, vrf).and_then(|head| {
-        let owner = steer::owner(&worker.tables.policy, &head, domain, worker.count);
+        let owner = steer::owner(&worker.tables.policy, &head, domain, worker.index, worker.count);
         if owner != worker.index {
-            return worker.hand_over(HandedOver::new(packet, &head), owner);
+            return worker.hand_over(HandedOver::again(packet, &head, SecondPass::OwnError), owner);
         }
-        let found = lookup::direction(domain).and_then(|direction| {
-            lookup::find_now(&worker.tables.shard, &worker.tables.policy, &head, direction)
-        });
-        match translate::decide(&mut worker.tables, &head, found, now) {
-            Ok(Decision::Forward(mut plan)) => {
-                // It starts here, and has an address of the interface it leaves by (RFC 1812 section 4.3.2.4).
-                let egress = worker.tables.policy.interfaces.get(usize::from(plan.egress));
-                if let Some(&(own, _)) = egress.and_then(|egress| egress.addresses.first()) {
-                    plan.start_here(own);
-                }
-                carry_out(worker, packet, &plan, now)
-            }
-            Ok(Decision::TurnAround(..) | Decision::Answer) => Err(DropReason::NoLocalService),
-            Err(refused) => Err(refused.reason),
-        }
+        send_own_error(worker, packet, &head, now)
     });
     if let Err(reason) = fate {
         worker.counters.dropped(reason);
+    }
+}
+
+/// What another worker handed over to be taken through the path a second time.
+pub fn pass_again(
+    worker: &mut Worker,
+    packet: Packet,
+    head: &Head,
+    why: SecondPass,
+    now: u32,
+) -> Result<(), DropReason> {
+    match why {
+        SecondPass::TurnedAround => arrive_from_outside(worker, packet, head, now),
+        SecondPass::OwnError => send_own_error(worker, packet, head, now),
+    }
+}
+
+fn send_own_error(worker: &mut Worker, packet: Packet, head: &Head, now: u32) -> Result<(), DropReason> {
+    let policy = &worker.tables.policy;
+    let domain = policy.interfaces[usize::from(head.interface)].domain;
+    let found = lookup::direction(domain)
+        .and_then(|direction| lookup::find_now(&worker.tables.shard, policy, head, direction));
+    match translate::decide(&mut worker.tables, head, found, now) {
+        Ok(Decision::Forward(mut plan)) => {
+            // It starts here, and has an address of the interface it leaves by (RFC 1812 section 4.3.2.4).
+            let egress = worker.tables.policy.interfaces.get(usize::from(plan.egress));
+            if let Some(&(own, _)) = egress.and_then(|egress| egress.addresses.first()) {
+                plan.start_here(own);
+            }
+            carry_out(worker, packet, &plan, now)
+        }
+        Ok(Decision::TurnAround(..) | Decision::Answer) => Err(DropReason::NoLocalService),
+        Err(refused) => Err(refused.reason),
     }
 }

@@ -63,7 +63,11 @@ impl Worker {
         let interface = self.tables.policy.interfaces.get(usize::from(interface))?;
         let &(from, _) = interface.addresses.first()?;
         let port = self.ports.get_mut(usize::from(interface.port))?;
-        if notice == Notice::Silent || !self.notices.take(now) {
+        let budget = match notice {
+            Notice::FragmentationNeeded => &mut self.mtu_notices,
+            _ => &mut self.notices,
+        };
+        if notice == Notice::Silent || !budget.take(now) {
             return None;
         }
         let mut packet = port.allocate().filter(|packet| packet.headroom() >= usize::from(LINK_ROOM))?;

@@ -103,7 +103,7 @@ fn steer(
     let domain = worker.tables.policy.interfaces[usize::from(head.interface)].domain;
     if !is_steered {
         worker.count_arrival(head.interface, packet.len());
-        let owner = steer::owner(&worker.tables.policy, head, domain, worker.count);
+        let owner = steer::owner(&worker.tables.policy, head, domain, worker.index, worker.count);
         if owner != worker.index {
             return worker.hand_over(HandedOver::new(packet, head), owner);
         }
@@ -126,7 +126,8 @@ fn gather(
     now: u32,
 ) -> Result<(), DropReason> {
     for (packet, head) in worker.gather(packet, head, now) {
-        let owner = steer::owner_of_gathered(&worker.tables.policy, &head, domain, worker.count);
+        let owner =
+            steer::owner_of_gathered(&worker.tables.policy, &head, domain, worker.index, worker.count);
         let fate = if owner == worker.index {
             forward_fragment(worker, packet, &head, domain, now)
         } else {

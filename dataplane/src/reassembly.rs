@@ -15,12 +15,14 @@ use crate::drops::DropReason;
 use crate::parse::{Head, Transport};
 use crate::policy::InterfaceIndex;
 use crate::state::timer::is_due;
-use crate::tuple::{Protocol, TCP};
+use crate::tuple::{ICMP, Protocol, TCP};
 
 /// Packets whose fragments are followed at once.
 pub const DATAGRAMS_MAX: usize = 1024;
+/// Packets that are remembered until their time is over, complete ones included.
+const FOLLOWED_MAX: usize = 16 * DATAGRAMS_MAX;
 /// Fragments of one packet that wait for its first one.
-pub const WAITING_MAX: usize = 16;
+pub const WAITING_MAX: usize = 48;
 /// Separate stretches of one packet that were seen.
 const STRETCHES_MAX: usize = 64;
 /// How long a packet's fragments are followed, in milliseconds (IOS waits three seconds).
@@ -44,7 +46,10 @@ struct First {
 }
 
 struct Datagram {
+    since_ms: u32,
     first: Option<First>,
+    /// Bytes of its payload, once the last fragment told.
+    total: Option<u32>,
     is_refused: bool,
     /// First byte and the one after the last, of each fragment.
     seen: ArrayVec<(u16, u16), STRETCHES_MAX>,
@@ -57,6 +62,8 @@ pub type Ready = ArrayVec<(Packet, Head), { WAITING_MAX + 1 }>;
 /// The fragments of one worker.
 pub struct Reassembly {
     datagrams: HashMap<Key, Datagram>,
+    /// What is still known of packets that are complete: a fragment of theirs may be repeated.
+    done: HashMap<Key, (First, u32)>,
     order: VecDeque<(Key, u32)>,
     waiting_count: usize,
 }
@@ -65,7 +72,8 @@ impl Default for Reassembly {
     fn default() -> Reassembly {
         Reassembly {
             datagrams: HashMap::with_capacity(DATAGRAMS_MAX),
-            order: VecDeque::with_capacity(DATAGRAMS_MAX),
+            done: HashMap::with_capacity(FOLLOWED_MAX),
+            order: VecDeque::with_capacity(FOLLOWED_MAX),
             waiting_count: 0,
         }
     }
@@ -84,14 +92,26 @@ impl Reassembly {
     ) -> Ready {
         let mut ready = Ready::new();
         let Head { src, dst, id, interface, .. } = head;
-        let key = Key { src, dst, id, protocol: head.tuple.protocol, interface };
+        // The tuple of an ICMP error is that of the packet it quotes.
+        let is_error = matches!(head.transport, Transport::IcmpError { .. });
+        let protocol = if is_error { ICMP } else { head.tuple.protocol };
+        let key = Key { src, dst, id, protocol, interface };
+        if head.transport == Transport::LaterFragment
+            && let Some((first, _)) = self.done.get(&key)
+        {
+            ready.push((packet, first.told_to(head)));
+            return ready;
+        }
         if !self.datagrams.contains_key(&key) {
-            if self.datagrams.len() >= DATAGRAMS_MAX {
+            if self.datagrams.len() >= DATAGRAMS_MAX || self.order.len() >= FOLLOWED_MAX {
                 refuse(DropReason::FragmentsFull);
                 return ready;
             }
             let (seen, waiting) = (ArrayVec::new(), ArrayVec::new());
-            self.datagrams.insert(key, Datagram { first: None, is_refused: false, seen, waiting });
+            self.datagrams.insert(
+                key,
+                Datagram { since_ms: now, first: None, total: None, is_refused: false, seen, waiting },
+            );
             self.order.push_back((key, now));
         }
         let Some(datagram) = self.datagrams.get_mut(&key) else { return ready };
@@ -109,6 +129,7 @@ impl Reassembly {
             ready.push((packet, head));
             self.waiting_count -= datagram.waiting.len();
             ready.extend(datagram.waiting.drain(..).map(|(packet, head)| (packet, first.told_to(head))));
+            self.forget_if_complete(key);
             return ready;
         }
         match datagram.first {
@@ -118,7 +139,18 @@ impl Reassembly {
                 Err(_) => refuse(DropReason::FragmentsFull),
             },
         }
+        self.forget_if_complete(key);
         ready
+    }
+
+    /// Makes room as soon as every fragment of a packet has gone on.
+    fn forget_if_complete(&mut self, key: Key) {
+        if self.datagrams.get(&key).is_some_and(Datagram::is_complete)
+            && let Some(datagram) = self.datagrams.remove(&key)
+            && let Some(first) = datagram.first
+        {
+            self.done.insert(key, (first, datagram.since_ms));
+        }
     }
 
     /// Forgets packets that were followed long enough. Fragments that still wait are refused.
@@ -128,7 +160,12 @@ impl Reassembly {
                 return;
             }
             self.order.pop_front();
-            if let Some(datagram) = self.datagrams.remove(&key) {
+            if self.done.get(&key).is_some_and(|&(_, done_since_ms)| done_since_ms == since_ms) {
+                self.done.remove(&key);
+            }
+            // Another packet may have the key by now.
+            let is_same = self.datagrams.get(&key).is_some_and(|datagram| datagram.since_ms == since_ms);
+            if is_same && let Some(datagram) = self.datagrams.remove(&key) {
                 self.waiting_count -= datagram.waiting.len();
                 datagram.waiting.iter().for_each(|_| refuse(DropReason::FragmentTimeout));
             }
@@ -150,6 +187,12 @@ impl First {
 }
 
 impl Datagram {
+    /// Whether every fragment was seen and none waits.
+    fn is_complete(&self) -> bool {
+        let seen: u32 = self.seen.iter().map(|&(from, to)| u32::from(to - from)).sum();
+        self.first.is_some() && self.waiting.is_empty() && self.total == Some(seen)
+    }
+
     /// Whether a fragment fits to those before it: it repeats one exactly, or covers nothing that they do. A
     /// second fragment that would hold TCP's flags is refused (RFC 3128).
     fn fits(&mut self, head: &Head) -> bool {
@@ -161,6 +204,9 @@ impl Datagram {
         }
         if self.seen.contains(&(start, end)) {
             return true;
+        }
+        if head.is_last {
+            self.total = Some(u32::from(end));
         }
         let overlaps = self.seen.iter().any(|&(from, to)| start < to && from < end);
         !overlaps && self.seen.try_push((start, end)).is_ok()

@@ -24,27 +24,39 @@ const UNOWNED: u8 = u8::MAX;
 
 /// The worker that owns a packet arriving on an interface of this domain.
 #[inline]
-pub fn owner(policy: &Policy, head: &Head, domain: Domain, worker_count: u8) -> WorkerIndex {
+pub fn owner(
+    policy: &Policy,
+    head: &Head,
+    domain: Domain,
+    receiver: WorkerIndex,
+    worker_count: u8,
+) -> WorkerIndex {
     if worker_count <= 1 {
         return 0;
     }
     if head.is_fragment && domain != Domain::None {
         return fragment_owner(head, worker_count);
     }
-    owner_of_gathered(policy, head, domain, worker_count)
+    owner_of_gathered(policy, head, domain, receiver, worker_count)
 }
 
 /// The worker that owns a packet whose ports are known, a fragment or not.
 #[inline]
-pub fn owner_of_gathered(policy: &Policy, head: &Head, domain: Domain, worker_count: u8) -> WorkerIndex {
+pub fn owner_of_gathered(
+    policy: &Policy,
+    head: &Head,
+    domain: Domain,
+    receiver: WorkerIndex,
+    worker_count: u8,
+) -> WorkerIndex {
     if worker_count <= 1 {
         return 0;
     }
     match domain {
         // An ICMP error belongs to the flow it quotes.
         Domain::Inside => inside_owner(policy, head.tuple.src.addr, worker_count),
-        Domain::Outside => outside_owner(policy, head, worker_count),
-        Domain::None => 0,
+        Domain::Outside => outside_owner(policy, head, receiver, worker_count),
+        Domain::None => receiver,
     }
 }
 
@@ -64,8 +76,9 @@ fn fragment_owner(head: &Head, worker_count: u8) -> WorkerIndex {
     spread(head.src.to_bits() ^ head.dst.to_bits().rotate_left(16) ^ u32::from(head.id), worker_count)
 }
 
-/// The worker that owns what a global endpoint stands for.
-pub fn outside_owner(policy: &Policy, head: &Head, worker_count: u8) -> WorkerIndex {
+/// The worker that owns what a global endpoint stands for. What nobody owns is decided where it arrives, but for
+/// virtual servers, whose real ones are all the first worker's.
+pub fn outside_owner(policy: &Policy, head: &Head, receiver: WorkerIndex, worker_count: u8) -> WorkerIndex {
     let tuple = &head.tuple;
     if let Some((local, _)) = policy.statics.local_of(tuple.vrf, tuple.protocol, tuple.dst) {
         return inside_owner(policy, local.addr, worker_count);
@@ -73,7 +86,8 @@ pub fn outside_owner(policy: &Policy, head: &Head, worker_count: u8) -> WorkerIn
     if let Some(host) = policy.computed_host(tuple.dst) {
         return inside_owner(policy, host, worker_count);
     }
-    policy.ownership.owner(tuple.dst).unwrap_or(0)
+    let unowned = if policy.destination_rules.is_empty() { receiver } else { 0 };
+    policy.ownership.owner(tuple.dst).unwrap_or(unowned)
 }
 
 /// Who owns which ports of the global addresses. Shared by all workers; claimed rarely, read per packet.
@@ -119,8 +133,11 @@ impl Ownership {
     pub fn claim(&self, addr: Ipv4Addr, port: u16, worker: WorkerIndex) -> bool {
         let Some(owners) = self.addresses.get(&addr) else { return false };
         let group = &Self::groups(owners)[usize::from(port) / PORTS_PER_GROUP];
-        if !take(group, worker) {
-            return false;
+        // A group that is the worker's own has ports in use, and so nobody can have the whole address.
+        match group.load(Ordering::SeqCst) {
+            owner if owner == worker => return true,
+            UNOWNED if take(group, worker) => {}
+            _ => return false,
         }
         // Claimed first and then looked, as `claim_whole` does: of two at once, at least one sees the other.
         let is_free = owners.whole.load(Ordering::SeqCst) == UNOWNED;

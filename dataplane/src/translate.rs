@@ -95,7 +95,7 @@ pub fn established(
     // Routing looks at what the inside sees: outbound packets are routed before, inbound ones after.
     let (cached, dst) = match found.direction {
         Direction::Outbound if session.flags.has(Flags::HAIRPIN) => {
-            return turn_around(head, plan, session.outside_vrf);
+            return turn_around(tables, head, plan, found, now);
         }
         // Its packets go everywhere.
         Direction::Outbound if session.flags.has(Flags::ANY_PEER) => (CachedHop::UNKNOWN, head.dst),
@@ -108,13 +108,13 @@ pub fn established(
         None => match lookup::destination(fib, session.inside_vrf, dst)? {
             Destination::Beyond(next_hop) => (next_hop, lookup::resolve(fib, neighbours, next_hop)),
             Destination::Nat if found.direction == Direction::Outbound => {
-                return turn_around(head, plan, session.outside_vrf);
+                return turn_around(tables, head, plan, found, now);
             }
             Destination::Local(_) if found.direction == Direction::Outbound => {
                 return if head.transport == Transport::IcmpQuery {
                     local(head)
                 } else {
-                    turn_around(head, plan, session.outside_vrf)
+                    turn_around(tables, head, plan, found, now)
                 };
             }
             Destination::Nat | Destination::Local(_) => return Err(DropReason::NoLocalService.into()),
@@ -158,10 +158,18 @@ fn refresh(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) {
     }
 }
 
-fn turn_around(head: &Head, mut plan: Plan, vrf: Vrf) -> Result<Decision, Refused> {
+fn turn_around(
+    tables: &mut Tables,
+    head: &Head,
+    mut plan: Plan,
+    found: SessionRef,
+    now: u32,
+) -> Result<Decision, Refused> {
     if head.ttl <= 1 {
         return Err(DropReason::TtlExceeded.into());
     }
+    let vrf = tables.shard.session(found.index).map_or(0, |session| session.outside_vrf);
+    refresh(tables, head, found, now);
     plan.keeps_ttl = true;
     Ok(Decision::TurnAround(plan, vrf))
 }

@@ -10,6 +10,7 @@ use crate::counters::Counters;
 use crate::drops::DropReason;
 use crate::egress::Egress;
 use crate::fib::Fib;
+use crate::hairpin;
 use crate::message::{Event, Message, Usage};
 use crate::neighbour::Neighbours;
 use crate::parse::{Head, Parsed, parse_ipv4};
@@ -48,6 +49,15 @@ pub struct WorkerSetup {
     pub counters: Arc<Counters>,
 }
 
+/// Why a packet takes the path a second time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondPass {
+    /// It is from inside, to a global address.
+    TurnedAround,
+    /// It is an ICMP error of the box's own, about a packet that was translated.
+    OwnError,
+}
+
 /// A packet on its way to the worker that owns it, with where it is to be read again.
 pub struct HandedOver {
     packet: Packet,
@@ -55,6 +65,8 @@ pub struct HandedOver {
     l3: u16,
     /// The ports and the new identification of a fragment whose packet's first one was seen.
     fragment: Option<(u16, u16, u16)>,
+    /// Why it takes the path a second time, as if it came from outside.
+    second: Option<SecondPass>,
 }
 
 impl HandedOver {
@@ -62,7 +74,12 @@ impl HandedOver {
     pub fn new(packet: Packet, head: &Head) -> HandedOver {
         let ports = (head.tuple.src.port, head.tuple.dst.port);
         let fragment = head.new_id.map(|id| (ports.0, ports.1, id));
-        HandedOver { packet, interface: head.interface, l3: head.l3, fragment }
+        HandedOver { packet, interface: head.interface, l3: head.l3, fragment, second: None }
+    }
+
+    /// A packet that takes the path a second time.
+    pub fn again(packet: Packet, head: &Head, why: SecondPass) -> HandedOver {
+        HandedOver { second: Some(why), ..HandedOver::new(packet, head) }
     }
 
     /// Reads its headers again.
@@ -93,6 +110,8 @@ pub struct Worker {
     reassembly: Reassembly,
     pub(crate) unsolicited: Unsolicited,
     pub(crate) notices: NoticeBudget,
+    /// Apart, so that nobody's traceroute keeps others from learning a path's MTU.
+    pub(crate) mtu_notices: NoticeBudget,
     sweep: Option<Sweep>,
 }
 
@@ -127,6 +146,7 @@ impl Worker {
             reassembly: Reassembly::default(),
             unsolicited: Unsolicited::default(),
             notices: NoticeBudget::new(now),
+            mtu_notices: NoticeBudget::new(now),
             sweep: None,
         }
     }
@@ -145,14 +165,35 @@ impl Worker {
 
     fn take_over(&mut self, now: u32) -> usize {
         let Some(ring) = self.handovers.get(usize::from(self.index)) else { return 0 };
-        let mut arrivals = PerPacket::new();
-        while !arrivals.is_full()
-            && let Some(handed_over) = ring.pop()
-        {
-            arrivals.push(handed_over.arrive(&self.tables.policy));
+        if self.count <= 1 {
+            return 0;
         }
-        self.counters.fates.taken_over.add(arrivals.len() as u64);
-        path::process(self, arrivals, now)
+        let ring = Arc::clone(ring);
+        let mut count = 0;
+        // As many bursts as the ports may have brought for others.
+        for _ in 0..=self.ports.len() {
+            let mut arrivals = PerPacket::new();
+            while !arrivals.is_full()
+                && let Some(handed_over) = ring.pop()
+            {
+                self.counters.fates.taken_over.add(1);
+                let second = handed_over.second;
+                let arrival = handed_over.arrive(&self.tables.policy);
+                match (arrival.parsed, second) {
+                    (Ok(Parsed::Ipv4(head)), Some(why)) => {
+                        if let Err(reason) = hairpin::pass_again(self, arrival.packet, &head, why, now) {
+                            self.counters.dropped(reason);
+                        }
+                    }
+                    _ => arrivals.push(arrival),
+                }
+                count += 1;
+            }
+            if path::process(self, arrivals, now) == 0 {
+                break;
+            }
+        }
+        count
     }
 
     fn between_bursts(&mut self, now: u32) {

@@ -8,7 +8,7 @@ mod limits;
 mod nat;
 mod routing;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use dataplane::fib::{Fib, NextHop, Route};
@@ -91,6 +91,8 @@ pub fn compile(
         ports,
         errors: Vec::new(),
         previous_rule_lines: HashMap::new(),
+        taken_rule_ids: HashSet::new(),
+        next_rule_id: 1,
         added_routes: Vec::new(),
         out: Compiled::default(),
     };
@@ -113,6 +115,8 @@ struct Compiler<'a> {
     ports: &'a [PortBinding],
     errors: Vec<Diagnostic>,
     previous_rule_lines: HashMap<String, RuleId>,
+    taken_rule_ids: HashSet<RuleId>,
+    next_rule_id: RuleId,
     /// Routes that `add-route` asks for: VRFs of inside and outside, the prefix, and an address that is reached
     /// the same way, or none.
     added_routes: Vec<(Vrf, Vrf, Ipv4Net, Ipv4Addr)>,
@@ -162,10 +166,19 @@ impl Compiler<'_> {
     /// The number of a rule: the one its line had before, or the smallest that no rule has or had before.
     fn rule_id(&mut self, line: String) -> RuleId {
         let known = self.out.rule_lines.get(&line).or(self.previous_rule_lines.get(&line)).copied();
-        let is_taken = |id: &RuleId| {
-            self.out.rule_lines.values().chain(self.previous_rule_lines.values()).any(|taken| taken == id)
-        };
-        let id = known.or_else(|| (1..=RuleId::MAX).find(|id| !is_taken(id))).unwrap_or(RuleId::MAX);
+        let id = known.unwrap_or_else(|| {
+            if self.taken_rule_ids.is_empty() {
+                self.taken_rule_ids = self.previous_rule_lines.values().copied().collect();
+            }
+            while self.taken_rule_ids.contains(&self.next_rule_id) {
+                self.next_rule_id = self.next_rule_id.saturating_add(1);
+            }
+            self.next_rule_id = self.next_rule_id.saturating_add(1);
+            self.next_rule_id - 1
+        });
+        if id == RuleId::MAX {
+            self.error(Place::default(), format!("more than {} rules", RuleId::MAX - 1));
+        }
         self.out.rule_lines.insert(line, id);
         id
     }
@@ -315,5 +328,5 @@ pub fn is_alias(compiled: &Compiled, interface: &Interface, addr: Ipv4Addr) -> b
         .addresses
         .iter()
         .any(|&(own, prefix_len)| Ipv4Net::new(own, prefix_len).is_ok_and(|subnet| subnet.contains(&addr)));
-    is_on_subnet && compiled.policy.is_global(addr) && !compiled.no_alias.contains(&addr)
+    is_on_subnet && compiled.policy.is_global(interface.vrf, addr) && !compiled.no_alias.contains(&addr)
 }

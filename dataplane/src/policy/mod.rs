@@ -160,8 +160,9 @@ pub struct Interface {
 impl Policy {
     /// Whether packets to this address, arriving from outside, belong to the NAT: it is in a pool of inside
     /// global addresses or a static's global side.
-    pub fn is_global(&self, addr: Ipv4Addr) -> bool {
-        self.rules.iter().any(|rule| self.pool_holds(rule.pool, addr)) || self.statics.is_global(addr)
+    pub fn is_global(&self, vrf: Vrf, addr: Ipv4Addr) -> bool {
+        let is_of = |rule: &SourceRule| rule.outside_vrf == vrf && self.pool_holds(rule.pool, addr);
+        self.rules.iter().any(is_of) || self.statics.is_global(vrf, addr)
     }
 
     /// The inside host that a global endpoint belongs to by computation.

@@ -85,9 +85,9 @@ impl Statics {
         &self.rules
     }
 
-    /// Whether an address is the global side of any rule.
-    pub fn is_global(&self, addr: Ipv4Addr) -> bool {
-        self.rules.iter().any(|rule| rule.is_global(addr))
+    /// Whether an address is the global side of any rule, seen from an outside VRF.
+    pub fn is_global(&self, vrf: Vrf, addr: Ipv4Addr) -> bool {
+        self.rules.iter().any(|rule| rule.outside_vrf == vrf && rule.is_global(addr))
     }
 
     /// The global endpoint of a local one, and the first rule that says so and that `applies`.

@@ -55,7 +55,7 @@ struct Request<'a> {
 
 impl Allocator {
     /// An allocator that has given out nothing.
-    pub fn new(seed: u64, worker: WorkerIndex, worker_count: u8) -> Allocator {
+    pub fn new(seed: [u64; 2], worker: WorkerIndex, worker_count: u8) -> Allocator {
         Allocator {
             addresses: HashMap::new(),
             positions: Vec::new(),
@@ -84,8 +84,14 @@ impl Allocator {
             let addr = pool.match_host(source.local.addr, prefix_len)?;
             return self.take_on(&request, addr, subscriber);
         }
+        // Under overload a whole address is for what has no ports alone: never the last one that is shared, and
+        // nobody is paired with it.
+        let is_beside = rule.overload && source.protocol == ANY_PROTOCOL;
+        if is_beside && self.shared_count(policy, rule) <= 1 {
+            return None;
+        }
         let paired = subscriber.paired.filter(|&(of, addr)| of == rule.pool && pool.contains(addr));
-        if let Some((_, addr)) = paired {
+        if let Some((_, addr)) = paired.filter(|_| !is_beside) {
             let taken = self.take_on(&request, addr, subscriber);
             let is_strict =
                 rule.is_paired && policy.behaviour.pairing.is_some_and(|pairing| !pairing.is_soft);
@@ -93,7 +99,7 @@ impl Allocator {
                 return taken;
             }
         }
-        self.take_anywhere(&request, pool, subscriber, paired.is_none())
+        self.take_anywhere(&request, pool, subscriber, paired.is_none() && !is_beside)
     }
 
     /// Tries the pool's addresses in turn, from the one that had room last time. The subscriber is paired with
@@ -131,6 +137,9 @@ impl Allocator {
     }
 
     fn pair(&mut self, subscriber: &mut Subscriber, pool: u16, addr: Ipv4Addr) {
+        if subscriber.paired == Some((pool, addr)) {
+            return;
+        }
         self.unpair(subscriber);
         subscriber.paired = Some((pool, addr));
         self.addresses.entry(addr).or_default().subscriber_count += 1;
@@ -154,8 +163,7 @@ impl Allocator {
     ) -> Option<Endpoint> {
         let Request { policy, rule, source } = *request;
         if source.protocol == ANY_PROTOCOL {
-            let is_last = rule.overload && self.shared_count(policy, rule) <= 1;
-            return (!is_last && self.take_whole(policy, addr)).then(|| Endpoint::new(addr, 0));
+            return self.take_whole(policy, addr).then(|| Endpoint::new(addr, 0));
         }
         let wish = self.wish(request);
         if let Some(blocks) = policy.behaviour.blocks
@@ -169,6 +177,7 @@ impl Allocator {
         let may_take = |port| {
             let end = Endpoint::new(addr, port);
             policy.statics.local_of(rule.outside_vrf, source.protocol, end).is_none()
+                && policy.computed_host(end).is_none()
                 && !(is_interface(policy, rule) && blocked.contains(&(source.protocol, port)))
                 && (worker_count <= 1 || policy.ownership.claim(addr, port, worker))
         };
@@ -179,7 +188,8 @@ impl Allocator {
     fn take_whole(&mut self, policy: &Policy, addr: Ipv4Addr) -> bool {
         let (worker, worker_count) = (self.worker, self.worker_count);
         let ports = self.addresses.entry(addr).or_default();
-        let is_free = ports.used_total() == 0 && !policy.statics.is_global(addr);
+        let is_static = policy.statics.rules().iter().any(|fixed| fixed.is_global(addr));
+        let is_free = ports.used_total() == 0 && !is_static;
         is_free && (worker_count <= 1 || policy.ownership.claim_whole(addr, worker)) && ports.take_whole()
     }
 
@@ -217,9 +227,11 @@ impl Allocator {
         subscriber: &mut Subscriber,
     ) -> Option<Endpoint> {
         let Request { policy, rule, source } = *request;
-        if subscriber.paired.is_none_or(|(_, paired)| paired != addr) {
-            self.pair(subscriber, rule.pool, addr);
+        // Sets are of one address: where that has no more, a subscriber gets no other one's.
+        if subscriber.paired.is_some_and(|(_, paired)| paired != addr) && !subscriber.sets.is_empty() {
+            return None;
         }
+        self.pair(subscriber, rule.pool, addr);
         let ports = self.addresses.entry(addr).or_default();
         let is_free = |port| {
             policy.statics.local_of(rule.outside_vrf, source.protocol, Endpoint::new(addr, port)).is_none()
@@ -243,7 +255,10 @@ impl Allocator {
                 })
         };
         let mut set = ports.take_set(blocks.size, blocks.step, may_take)?;
-        let port = ports.take_of_set(wish, &set, is_free)?;
+        let Some(port) = ports.take_of_set(wish, &set, is_free) else {
+            ports.release_set(&set);
+            return None;
+        };
         set.used = 1;
         subscriber.sets.push(set);
         Some(Endpoint::new(addr, port))
@@ -313,8 +328,9 @@ impl Allocator {
             let is_extra = policy.computed_host(mapping.seen).is_none();
             subscriber.extra_ports = subscriber.extra_ports.saturating_sub(u32::from(is_extra));
         }
-        // A TCP connection's end was seen, so its port may be used again at once.
-        if policy.behaviour.hold_down_ms == 0 || mapping.protocol == TCP {
+        // A TCP connection's end was seen, so its port may be used again at once; and so may a port that was
+        // given back in the moment it was taken, as nobody heard of it.
+        if policy.behaviour.hold_down_ms == 0 || mapping.protocol == TCP || mapping.created_ms == now {
             self.free_port(policy, mapping.protocol, mapping.seen);
             return;
         }

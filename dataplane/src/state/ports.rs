@@ -125,9 +125,11 @@ impl AddressPorts {
     ) -> Option<u16> {
         let map = &mut self.maps[Self::map_of(wish.protocol)?];
         let start = (wish.random % u64::from(set.size)) as u16;
-        let ports = (0..set.size).map(|k| set.port((start + k) % set.size));
-        let same_parity = |port: &u16| !wish.parity || port & 1 == wish.inside & 1;
-        let port = ports.filter(same_parity).find(|&port| !map.is_set(port) && may_take(port))?;
+        let mut is_good = |port: &u16| !map.is_set(*port) && may_take(*port);
+        let ports = || (0..set.size).map(|k| set.port((start + k) % set.size));
+        let is_alike = |port: &u16| port & 1 == wish.inside & 1;
+        let alike = if wish.parity { ports().filter(is_alike).find(&mut is_good) } else { None };
+        let port = alike.or_else(|| ports().find(is_good))?;
         map.set(port);
         Some(port)
     }

@@ -1,20 +1,23 @@
-//! Random numbers of a shard: for choosing ports, seeded once.
+//! Random numbers of a shard: for choosing ports and identifications, seeded once.
 
-/// A generator (xorshift64*). Its seed is a secret of the worker, so that ports are hard to guess.
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+/// A generator whose next number cannot be told from those before, so that ports are hard to guess (RFC 6056).
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random(ChaCha8Rng);
 
 impl Random {
-    /// A generator with this seed.
-    pub fn new(seed: u64) -> Random {
-        Random(seed | 1)
+    /// A generator with this secret seed.
+    pub fn new(seed: [u64; 2]) -> Random {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed[0].to_le_bytes());
+        bytes[8..16].copy_from_slice(&seed[1].to_le_bytes());
+        Random(ChaCha8Rng::from_seed(bytes))
     }
 
     /// The next number.
     pub fn draw(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        self.0.next_u64()
     }
 }

@@ -116,17 +116,20 @@ impl TcpSeen {
     const FIN_OUT: u8 = 4;
     const FIN_IN: u8 = 8;
     const RST: u8 = 16;
+    const ANY_OUT: u8 = 32;
+    const ANY_IN: u8 = 64;
 
     /// Takes note of one segment.
     pub fn note(&mut self, direction: Direction, flags: u8) {
-        let (syn, fin) = match direction {
-            Direction::Outbound => (Self::SYN_OUT, Self::FIN_OUT),
-            Direction::Inbound => (Self::SYN_IN, Self::FIN_IN),
+        let (syn, fin, any) = match direction {
+            Direction::Outbound => (Self::SYN_OUT, Self::FIN_OUT, Self::ANY_OUT),
+            Direction::Inbound => (Self::SYN_IN, Self::FIN_IN, Self::ANY_IN),
         };
+        self.0 |= any;
         if flags & tcp_flags::SYN != 0 {
             // A new connection over the same endpoints forgets the old one's end.
             let restarts = self.class() == IdleClass::TcpClosing && flags & tcp_flags::ACK == 0;
-            self.0 = if restarts { syn } else { self.0 | syn };
+            self.0 = if restarts { syn | any } else { self.0 | syn };
         }
         if flags & tcp_flags::FIN != 0 {
             self.0 |= fin;
@@ -139,13 +142,15 @@ impl TcpSeen {
         }
     }
 
-    /// The idle class of a connection in this state. One whose start was not seen counts as established.
+    /// The idle class of a connection in this state. One whose start was not seen counts as established once
+    /// both sides were heard, so that nobody alone can hold a session for long.
     pub fn class(self) -> IdleClass {
         const SYNS: u8 = TcpSeen::SYN_OUT | TcpSeen::SYN_IN;
         const FINS: u8 = TcpSeen::FIN_OUT | TcpSeen::FIN_IN;
+        const BOTH: u8 = TcpSeen::ANY_OUT | TcpSeen::ANY_IN;
         if self.0 & TcpSeen::RST != 0 || self.0 & FINS == FINS {
             IdleClass::TcpClosing
-        } else if matches!(self.0 & SYNS, TcpSeen::SYN_OUT | TcpSeen::SYN_IN) {
+        } else if matches!(self.0 & SYNS, TcpSeen::SYN_OUT | TcpSeen::SYN_IN) || self.0 & BOTH != BOTH {
             IdleClass::TcpSyn
         } else {
             IdleClass::TcpEstablished
@@ -198,7 +203,8 @@ impl Session {
             UDP if peer_port == 53 => IdleClass::Dns,
             UDP => IdleClass::Udp,
             ICMP => IdleClass::Icmp,
-            _ => IdleClass::Other,
+            // The mapping of the whole address above it lives longer.
+            _ => IdleClass::Udp,
         }
     }
 }
@@ -234,11 +240,12 @@ mod tests {
             (&[(Outbound, SYN)], IdleClass::TcpSyn),
             (&[(Outbound, SYN), (Inbound, SYN | ACK)], IdleClass::TcpEstablished),
             (&[(Outbound, SYN), (Inbound, SYN), (Outbound, ACK)], IdleClass::TcpEstablished),
-            (&[(Outbound, ACK)], IdleClass::TcpEstablished),
+            (&[(Outbound, ACK)], IdleClass::TcpSyn),
+            (&[(Outbound, ACK), (Inbound, ACK)], IdleClass::TcpEstablished),
             (&[(Outbound, SYN), (Inbound, SYN | ACK), (Outbound, FIN | ACK)], IdleClass::TcpEstablished),
             (&[(Outbound, FIN | ACK), (Inbound, FIN | ACK)], IdleClass::TcpClosing),
             (&[(Outbound, SYN), (Inbound, RST | ACK)], IdleClass::TcpClosing),
-            (&[(Outbound, ACK), (Inbound, RST), (Outbound, ACK)], IdleClass::TcpEstablished),
+            (&[(Outbound, ACK), (Inbound, ACK | RST), (Outbound, ACK)], IdleClass::TcpEstablished),
             (&[(Outbound, FIN | ACK), (Inbound, FIN | ACK), (Outbound, SYN)], IdleClass::TcpSyn),
         ];
         for (segments, class) in rows {

@@ -82,7 +82,7 @@ impl Shard {
     /// An empty shard of a worker, with room for `capacity` sessions, at time `now`.
     pub fn new(capacity: usize, secret: [u64; 2], worker: WorkerIndex, worker_count: u8, now: u32) -> Shard {
         let hasher = Hasher::new(secret);
-        let seed = secret[0] ^ secret[1].rotate_left(17) ^ u64::from(worker) << 56;
+        let seed = [secret[0], secret[1] ^ u64::from(worker) << 56];
         Shard {
             hasher,
             sessions: Slots::new(capacity),
@@ -154,7 +154,9 @@ impl Shard {
             true => Source { protocol: ANY_PROTOCOL, local: Endpoint::new(source.local.addr, 0), ..source },
         };
         let key = Mapping::own_key(Side::Inside, mapped.protocol, mapped.vrf, mapped.local);
-        let index = match self.find_mapping(key) {
+        // Another rule's mapping of the same source has an address that this rule does not give.
+        let found = self.find_mapping(key, |mapping| mapping.rule == rule.id);
+        let index = match found {
             Some(index) => index,
             None => self.make_mapping(policy, rule, mapped, now)?,
         };
@@ -172,9 +174,10 @@ impl Shard {
         global: Endpoint,
     ) -> Option<(u32, &Mapping)> {
         let whole = Endpoint::new(global.addr, 0);
-        let index = self
-            .find_mapping(Mapping::seen_key(Side::Inside, protocol, vrf, global))
-            .or_else(|| self.find_mapping(Mapping::seen_key(Side::Inside, ANY_PROTOCOL, vrf, whole)))?;
+        let index =
+            self.find_mapping(Mapping::seen_key(Side::Inside, protocol, vrf, global), |_| true).or_else(
+                || self.find_mapping(Mapping::seen_key(Side::Inside, ANY_PROTOCOL, vrf, whole), |_| true),
+            )?;
         Some((index, self.mappings.at(index)?))
     }
 
@@ -199,7 +202,7 @@ impl Shard {
     ) -> Result<Ipv4Addr, DropReason> {
         let own = Endpoint::new(global, 0);
         let key = Mapping::own_key(Side::Outside, ANY_PROTOCOL, rule.outside_vrf, own);
-        if let Some(index) = self.find_mapping(key)
+        if let Some(index) = self.find_mapping(key, |_| true)
             && let Some(mapping) = self.mappings.at_mut(index)
         {
             mapping.used_ms = now;
@@ -230,11 +233,13 @@ impl Shard {
     /// The outside global address of an outside local one that a dynamic rule gave.
     pub fn outside_global_of(&self, vrf: Vrf, local: Ipv4Addr) -> Option<Ipv4Addr> {
         let key = Mapping::seen_key(Side::Outside, ANY_PROTOCOL, vrf, Endpoint::new(local, 0));
-        Some(self.mappings.at(self.find_mapping(key)?)?.own.addr)
+        Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.own.addr)
     }
 
-    fn find_mapping(&self, key: MappingKey) -> Option<u32> {
-        let is_key = |index| self.mappings.at(index).is_some_and(|mapping| mapping.keys().contains(&key));
+    fn find_mapping(&self, key: MappingKey, is_wanted: impl Fn(&Mapping) -> bool) -> Option<u32> {
+        let is_key = |index| {
+            self.mappings.at(index).is_some_and(|mapping| mapping.keys().contains(&key) && is_wanted(mapping))
+        };
         self.mapping_index.find(self.hasher.hash(key), is_key)
     }
 
@@ -313,7 +318,10 @@ impl Shard {
         };
         let inserted = admitted.and_then(|subscriber| {
             let deadline = deadline_ms(policy, &session).unwrap_or(far_off(now));
-            let index = self.enter_session(session).ok_or(DropReason::SessionsFull)?;
+            let Some(index) = self.enter_session(session) else {
+                self.leave(subscriber);
+                return Err(DropReason::SessionsFull);
+            };
             self.wheel.arm(index, deadline);
             Ok((index, subscriber))
         });

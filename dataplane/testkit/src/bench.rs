@@ -43,6 +43,8 @@ pub struct Setup {
     pub buffer_count: usize,
     /// The longest frame, in bytes.
     pub frame_len_max: usize,
+    /// What hashes and port choice are seeded with.
+    pub secret: [u64; 2],
 }
 
 impl Default for Setup {
@@ -53,6 +55,7 @@ impl Default for Setup {
             worker_count: 1,
             buffer_count: 4096,
             frame_len_max: 2048,
+            secret: [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210],
         }
     }
 }
@@ -124,8 +127,7 @@ impl Bench {
             queues.push(own.into_iter().map(|port| Box::new(port) as Box<dyn Port>).collect());
             wires.push(other);
         }
-        let secret = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
-        let (appliance, setups) = Appliance::new(config, bindings, queues, secret)
+        let (appliance, setups) = Appliance::new(config, bindings, queues, setup.secret)
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
         let now = setup.start_ms as u32;
         let workers = setups.into_iter().map(|setup| Worker::new(setup, now)).collect();

@@ -18,6 +18,7 @@ pub mod describe;
 pub mod dissect;
 pub mod notation;
 pub mod random;
+pub mod reference;
 pub mod run;
 pub mod spec;
 pub mod stations;

@@ -19,6 +19,8 @@ pub const UDP: u8 = 17;
 pub const INSIDE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// The address of the box on the outside.
 pub const OUTSIDE_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// The inside's subnet.
+pub const INSIDE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 16);
 /// The inside hosts that the access list permits.
 pub const PERMITTED: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 17);
 
@@ -200,18 +202,14 @@ impl Facts {
         self.statics.iter().filter_map(find).max_by_key(|(_, len)| *len).map(|(end, _)| end)
     }
 
-    /// The ports that an inside port may become, by its class, and none for identifiers of queries.
+    /// The ports that an inside port may become, by its class; any identifier of a query. A range for interfaces
+    /// narrows the higher class.
     pub fn port_range(&self, protocol: u8, local_port: u16) -> (u16, u16) {
-        let class = match (protocol, local_port) {
+        let range = self.interface_range.filter(|_| self.dynamic == Dynamic::Interface);
+        match (protocol, local_port) {
             (ICMP, _) => (0, u16::MAX),
             (_, ..1024) => (512, 1023),
-            _ => (1024, u16::MAX),
-        };
-        match self.interface_range.filter(|_| self.dynamic == Dynamic::Interface) {
-            None => class,
-            // A range that leaves nothing of the class stands for it.
-            Some((low, high)) if high < class.0 || class.1 < low => (low, high),
-            Some((low, high)) => (low.max(class.0), high.min(class.1)),
+            _ => range.unwrap_or((1024, u16::MAX)),
         }
     }
 
@@ -256,6 +254,7 @@ impl Facts {
                 }
             };
         }
+        self.settings(&mut text);
         self.timers(&mut text);
         self.limits(&mut text);
         text
@@ -272,9 +271,33 @@ impl Facts {
             ("tcp-timeout", idle.tcp_ms, usual.tcp_ms),
             ("finrst-timeout", idle.finrst_ms, usual.finrst_ms),
         ] {
-            if own != usual {
+            // CGN mode has defaults of its own.
+            if own != usual || self.mode == Mode::Cgn {
                 let _ = writeln!(text, "ip nat translation {name} {}", own / 1000);
             }
+        }
+    }
+
+    fn settings(&self, text: &mut String) {
+        let choice = if self.preserve { "preserve" } else { "random" };
+        let parity = if self.parity { "preserve" } else { "ignore" };
+        let mut lines = vec![format!("port choice {choice}"), format!("port parity {parity}")];
+        // Hosts that would get a whole address of a shared pool are another story.
+        lines.extend(["nonpatdrop".to_string(), "tcp unsolicited-syn silent".to_string()]);
+        match (self.mode, self.filtering) {
+            (Mode::Cgn, _) => lines.push("mode cgn".into()),
+            (_, Filtering::EndpointIndependent) => lines.push("filtering endpoint-independent".into()),
+            (_, Filtering::AddressDependent) => lines.push("filtering address-dependent".into()),
+            (_, Filtering::AddressAndPortDependent) => {}
+        }
+        lines.extend(self.paired_max.map(|max| format!("pap limit {max}")));
+        let range = self.interface_range;
+        lines.extend(range.map(|(low, high)| format!("interface-overload port range start {low} end {high}")));
+        if self.hold_down_ms > 0 {
+            lines.push(format!("hold-down {}", self.hold_down_ms / 1000));
+        }
+        for line in lines {
+            let _ = writeln!(text, "ip nat settings {line}");
         }
     }
 

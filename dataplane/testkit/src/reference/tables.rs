@@ -40,7 +40,9 @@ pub struct Tcp {
     pub syn: [bool; 2],
     /// FIN seen, likewise.
     pub fin: [bool; 2],
-    /// An ACK after both SYNs.
+    /// ACK of the other side's SYN seen, likewise.
+    pub ack: [bool; 2],
+    /// Both SYNs were acknowledged.
     pub is_established: bool,
     /// A RST was seen, or it began in the middle, or began anew: its idle time is any.
     pub is_odd: bool,

@@ -30,7 +30,6 @@ pub enum Kind {
 /// A packet, or one that an error quotes.
 #[derive(Clone, Debug)]
 pub struct View {
-    layout: Dissection,
     /// The IP protocol.
     pub protocol: u8,
     /// Source, with port; an ICMP query has its identifier here if it is a request.
@@ -54,15 +53,15 @@ pub struct View {
 impl View {
     /// A packet's own view.
     pub fn of(packet: &[u8]) -> View {
-        View::at(packet, Dissection::of_packet(packet), 0)
+        View::at(packet, &Dissection::of_packet(packet), 0)
     }
 
     /// The view of the packet that an error quotes.
     pub fn quoted(packet: &[u8]) -> View {
-        View::at(packet, Dissection::of_packet(packet), 1)
+        View::at(packet, &Dissection::of_packet(packet), 1)
     }
 
-    fn at(packet: &[u8], layout: Dissection, depth: u8) -> View {
+    fn at(packet: &[u8], layout: &Dissection, depth: u8) -> View {
         let value = |name| layout.value(packet, depth, name).unwrap_or(0);
         let protocol = value("protocol") as u8;
         let icmp_type = value("type") as u8;
@@ -88,7 +87,6 @@ impl View {
             ttl: value("ttl") as u8,
             id: value("ip-id") as u16,
             has_more: value("mf") != 0,
-            layout,
         }
     }
 
@@ -114,6 +112,8 @@ pub struct Edits {
     pub quoted_src: Option<Endpoint>,
     /// The quoted packet's new destination.
     pub quoted_dst: Option<Endpoint>,
+    /// A new identification, which a translator gives to all fragments of a datagram (RFC 7857 section 10).
+    pub id: Option<u16>,
     /// Only addresses change: the packet shows no ports.
     pub is_address_only: bool,
 }
@@ -129,6 +129,9 @@ pub fn forwarded(before: &[u8], edits: &Edits) -> Vec<u8> {
     };
     let ttl = layout.value(before, 0, "ttl").unwrap_or(0);
     set(0, "ttl", ttl.saturating_sub(1));
+    if let Some(id) = edits.id {
+        set(0, "ip-id", u64::from(id));
+    }
     for (depth, is_src, end) in [
         (0, true, edits.src),
         (0, false, edits.dst),
@@ -156,16 +159,27 @@ pub fn forwarded(before: &[u8], edits: &Edits) -> Vec<u8> {
 
 /// A packet with right checksums, of a header's fields and what follows it. Fragments are cut from one.
 pub fn packet(protocol: u8, src: Ipv4Addr, dst: Ipv4Addr, ttl: u8, id: u16, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0x45, 0];
+    // The service and DF are anything that follows from the identification, so that they vary.
+    let is_whole_only = if id % 4 == 0 { 0x40 } else { 0 };
+    let mut bytes = vec![0x45, id as u8];
     bytes.extend((20 + body.len() as u16).to_be_bytes());
     bytes.extend(id.to_be_bytes());
-    bytes.extend([0, 0, ttl, protocol, 0, 0]);
+    bytes.extend([is_whole_only, 0, ttl, protocol, 0, 0]);
     bytes.extend(src.octets());
     bytes.extend(dst.octets());
     bytes.extend(body);
     let layout = Dissection::of_packet(&bytes);
     let own: Vec<_> = layout.sites.iter().filter(|site| site.depth == 0).cloned().collect();
     checksum::seal(&mut bytes, &own);
+    bytes
+}
+
+/// A UDP header without checksum, and its payload.
+pub fn udp(sport: u16, dport: u16, body: &[u8]) -> Vec<u8> {
+    let mut bytes = [sport.to_be_bytes(), dport.to_be_bytes()].concat();
+    bytes.extend((8 + body.len() as u16).to_be_bytes());
+    bytes.extend([0; 2]);
+    bytes.extend(body);
     bytes
 }
 
