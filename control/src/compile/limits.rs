@@ -30,15 +30,12 @@ impl Compiler<'_> {
         }
     }
 
-    /// Limits on groups hold for each worker's share of the sessions: their subscribers are spread over the
-    /// workers, and so is the limit.
     pub(super) fn limits(&mut self) {
         let config = self.config;
-        let workers = u32::from(config.platform.workers.unwrap_or(1).max(1));
         let own_vrfs: Vec<&str> =
             config.nat.max_entries.iter().filter_map(|limit| vrf_of(&limit.scope)).collect();
         for limit in &config.nat.max_entries {
-            let sessions_max = limit.max.div_ceil(workers);
+            let sessions_max = limit.max;
             match &limit.scope {
                 model::LimitScope::EachHost => self.out.policy.limits.per_host = Some(limit.max),
                 model::LimitScope::Host(host) => self.out.policy.limits.hosts.push((*host, limit.max)),

@@ -21,7 +21,7 @@ pub enum LimitScope {
 pub struct Limit {
     /// Whom it counts.
     pub scope: LimitScope,
-    /// The most sessions.
+    /// The most sessions. Each worker has an equal share, as its subscribers have.
     pub sessions_max: u32,
 }
 

@@ -34,6 +34,8 @@ pub struct Shard {
     pub(super) group_counts: Vec<u32>,
     /// For address-dependent filtering: how many sessions a mapping has with an outside address.
     contacts: HashMap<(u32, Ipv4Addr), u32>,
+    /// Which worker this is, and of how many.
+    worker: (WorkerIndex, u8),
     /// For each destination rule, which real server is next.
     rotation: HashMap<RuleId, u32>,
 }
@@ -96,6 +98,7 @@ impl Shard {
             rules: HashMap::new(),
             group_counts: Vec::new(),
             contacts: HashMap::new(),
+            worker: (worker, worker_count),
             rotation: HashMap::new(),
         }
     }
@@ -345,7 +348,7 @@ impl Shard {
         session.limit_groups = policy.limit_groups_of(session.inside_vrf, host);
         for (number, limit) in policy.limits.groups.iter().enumerate() {
             let counts = session.limit_groups >> number & 1 == 1;
-            if counts && self.group_counts[number] >= limit.sessions_max {
+            if counts && self.group_counts[number] >= self.share_of(limit.sessions_max) {
                 return Err(DropReason::LimitGroup);
             }
         }
@@ -358,6 +361,13 @@ impl Shard {
             return Err(if is_over { DropReason::LimitHost } else { DropReason::LimitRate });
         }
         Ok(number)
+    }
+
+    /// This worker's share of a limit on all workers together.
+    fn share_of(&self, max: u32) -> u32 {
+        let (worker, count) = self.worker;
+        let count = u32::from(count.max(1));
+        max / count + u32::from(u32::from(worker) < max % count)
     }
 
     fn enter_session(&mut self, session: Session) -> Option<u32> {
