@@ -45,7 +45,15 @@ struct Feed {
 
 impl Feed {
     fn new(index: usize, slab: &Slab) -> Feed {
-        Feed { index, slab: slab.clone(), frame: template(), flows: 0, next: 0, is_feeding: index == 0, sent: 0 }
+        Feed {
+            index,
+            slab: slab.clone(),
+            frame: template(),
+            flows: 0,
+            next: 0,
+            is_feeding: index == 0,
+            sent: 0,
+        }
     }
 
     fn aim(&mut self, flow: u32) {
@@ -153,7 +161,10 @@ fn ports_alone(flows: u32, packets: u64) -> f64 {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let mode = if arguments.cgn { "cgn" } else { "default" };
-    println!("{:<10}{:>12}{:>16}{:>16}{:>16}", "mode", "flows", "ports alone ns", "set-up ns", "established ns");
+    println!(
+        "{:<10}{:>12}{:>16}{:>16}{:>16}",
+        "mode", "flows", "ports alone ns", "set-up ns", "established ns"
+    );
     for flows in arguments.flows {
         let flows = flows.next_power_of_two();
         let ports = ports_alone(flows, arguments.packets);
@@ -163,7 +174,10 @@ fn main() -> Result<()> {
         let established = per_packet(arguments.packets, |now| worker.round(now));
         let nat = &worker.counters().nat;
         if nat.sessions.value() != u64::from(flows) {
-            return Err(anyhow!("{} sessions of {flows} flows: the figures say nothing", nat.sessions.value()));
+            return Err(anyhow!(
+                "{} sessions of {flows} flows: the figures say nothing",
+                nat.sessions.value()
+            ));
         }
         println!("{mode:<10}{flows:>12}{ports:>16.1}{:>16.1}{:>16.1}", setup - ports, established - ports);
         drop(worker);

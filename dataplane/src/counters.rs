@@ -63,6 +63,19 @@ pub struct FateCounters {
     pub held: Count,
 }
 
+/// Why packets were handed to other workers; together they are [`FateCounters::handed_over`].
+#[derive(Default, Debug)]
+pub struct HandoverCounters {
+    /// Their inside host belongs to another worker.
+    pub inside: Count,
+    /// Their global endpoint belongs to another worker.
+    pub outside: Count,
+    /// Fragments, on their way to the others of their packet or from there to their owner.
+    pub fragments: Count,
+    /// They take the path a second time, at the owner of a global address.
+    pub turned_around: Count,
+}
+
 /// What the NAT did.
 #[derive(Default, Debug)]
 pub struct NatCounters {
@@ -106,6 +119,8 @@ pub struct Counters {
     pub poll: LoopCounters,
     /// Fates.
     pub fates: FateCounters,
+    /// Hand-overs.
+    pub handovers: HandoverCounters,
     /// NAT.
     pub nat: NatCounters,
     drops: [Count; DropReason::ALL.len()],
@@ -121,6 +136,7 @@ impl Default for Counters {
         Counters {
             poll: LoopCounters::default(),
             fates: FateCounters::default(),
+            handovers: HandoverCounters::default(),
             nat: NatCounters::default(),
             drops: std::array::from_fn(|_| Count::default()),
             interfaces: (0..INTERFACE_COUNT_MAX).map(|_| InterfaceCounters::default()).collect(),

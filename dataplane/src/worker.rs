@@ -15,7 +15,7 @@ use crate::message::{Event, Message, Usage};
 use crate::neighbour::Neighbours;
 use crate::parse::{Head, Parsed, parse_ipv4};
 use crate::path::{self, Arrival, PerPacket};
-use crate::policy::{InterfaceIndex, Policy};
+use crate::policy::{Domain, InterfaceIndex, Policy};
 use crate::port::{Port, Ports};
 use crate::reassembly::{Ready, Reassembly};
 use crate::reply::NoticeBudget;
@@ -65,6 +65,7 @@ pub struct HandedOver {
     l3: u16,
     /// The ports and the new identification of a fragment whose packet's first one was seen.
     fragment: Option<(u16, u16, u16)>,
+    is_fragment: bool,
     /// Why it takes the path a second time, as if it came from outside.
     second: Option<SecondPass>,
 }
@@ -74,7 +75,14 @@ impl HandedOver {
     pub fn new(packet: Packet, head: &Head) -> HandedOver {
         let ports = (head.tuple.src.port, head.tuple.dst.port);
         let fragment = head.new_id.map(|id| (ports.0, ports.1, id));
-        HandedOver { packet, interface: head.interface, l3: head.l3, fragment, second: None }
+        HandedOver {
+            packet,
+            interface: head.interface,
+            l3: head.l3,
+            fragment,
+            is_fragment: head.is_fragment,
+            second: None,
+        }
     }
 
     /// A packet that takes the path a second time.
@@ -287,10 +295,19 @@ impl Worker {
         self.unsolicited.keep(head, original, now);
     }
 
-    /// Puts a packet into its owner's ring.
+    /// Puts a packet into its owner's ring, and counts why.
     pub(crate) fn hand_over(&mut self, packet: HandedOver, owner: WorkerIndex) -> Result<(), DropReason> {
         let ring = self.handovers.get(usize::from(owner)).ok_or(DropReason::HandoverFull)?;
+        let counters = &self.counters.handovers;
+        let domain = self.tables.policy.interfaces.get(usize::from(packet.interface)).map(|i| i.domain);
+        let reason = match (packet.second, packet.is_fragment, domain) {
+            (Some(_), ..) => &counters.turned_around,
+            (None, true, _) => &counters.fragments,
+            (None, false, Some(Domain::Inside)) => &counters.inside,
+            _ => &counters.outside,
+        };
         ring.push(packet).map_err(|_| DropReason::HandoverFull)?;
+        reason.add(1);
         self.counters.fates.handed_over.add(1);
         Ok(())
     }
