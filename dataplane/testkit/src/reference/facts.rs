@@ -181,9 +181,7 @@ impl Facts {
         self.by_static(|rule| match *rule {
             Static::Port(of, from, to) => (of == protocol && from == local).then_some((to, 33)),
             Static::Address(from, to) => (from == local.0).then_some(((to, local.1), 32)),
-            Static::Network(from, to, len) => {
-                moved(local.0, from, to, len).map(|to| ((to, local.1), len))
-            }
+            Static::Network(from, to, len) => moved(local.0, from, to, len).map(|to| ((to, local.1), len)),
         })
     }
 
@@ -192,9 +190,7 @@ impl Facts {
         self.by_static(|rule| match *rule {
             Static::Port(of, to, from) => (of == protocol && from == global).then_some((to, 33)),
             Static::Address(to, from) => (from == global.0).then_some(((to, global.1), 32)),
-            Static::Network(to, from, len) => {
-                moved(global.0, from, to, len).map(|to| ((to, global.1), len))
-            }
+            Static::Network(to, from, len) => moved(global.0, from, to, len).map(|to| ((to, global.1), len)),
         })
     }
 
@@ -292,7 +288,8 @@ impl Facts {
         }
         lines.extend(self.paired_max.map(|max| format!("pap limit {max}")));
         let range = self.interface_range;
-        lines.extend(range.map(|(low, high)| format!("interface-overload port range start {low} end {high}")));
+        lines
+            .extend(range.map(|(low, high)| format!("interface-overload port range start {low} end {high}")));
         if self.hold_down_ms > 0 {
             lines.push(format!("hold-down {}", self.hold_down_ms / 1000));
         }

@@ -160,7 +160,7 @@ pub fn forwarded(before: &[u8], edits: &Edits) -> Vec<u8> {
 /// A packet with right checksums, of a header's fields and what follows it. Fragments are cut from one.
 pub fn packet(protocol: u8, src: Ipv4Addr, dst: Ipv4Addr, ttl: u8, id: u16, body: &[u8]) -> Vec<u8> {
     // The service and DF are anything that follows from the identification, so that they vary.
-    let is_whole_only = if id % 4 == 0 { 0x40 } else { 0 };
+    let is_whole_only = if id.is_multiple_of(4) { 0x40 } else { 0 };
     let mut bytes = vec![0x45, id as u8];
     bytes.extend((20 + body.len() as u16).to_be_bytes());
     bytes.extend(id.to_be_bytes());

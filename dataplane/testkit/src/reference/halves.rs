@@ -1,0 +1,227 @@
+//! The two halves of a translation: what an inside endpoint becomes, and whom a global one leads to.
+//!
+//! Each says what is legal, by the facts and by what was seen so far; a hairpin is both in one packet.
+
+use std::net::Ipv4Addr;
+
+use super::facts::{Dynamic, Endpoint, Filtering, ICMP, Mode, OUTSIDE_ADDRESS, PERMITTED, TCP, UDP};
+use super::known::Known;
+use super::relation::Relation;
+use super::tables::{ANYONE, Local, Session, WHOLE};
+use super::view::flags::RST;
+
+/// What an endpoint becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It stays.
+    Same,
+    /// This.
+    Known(Endpoint),
+    /// Whatever the appliance chose, if it may; the second is what it may also have kept.
+    Fresh(Option<Endpoint>),
+}
+
+/// One half.
+#[derive(Clone, Debug)]
+pub struct Half {
+    /// What the endpoint becomes when the packet is forwarded; none if it must not be.
+    pub end: Option<End>,
+    /// Reasons to drop it that are legal.
+    pub drops: Vec<&'static str>,
+    /// The inside endpoint, and the peer, whose session this is; none where the NAT has no part.
+    pub session: Option<(Local, Endpoint)>,
+    /// The session is a dynamic rule's.
+    pub is_dynamic: bool,
+}
+
+impl Half {
+    pub(super) fn untouched() -> Half {
+        Half { end: Some(End::Same), drops: Vec::new(), session: None, is_dynamic: false }
+    }
+
+    pub(super) fn refused(reasons: &[&'static str]) -> Half {
+        Half { end: None, drops: reasons.to_vec(), session: None, is_dynamic: false }
+    }
+}
+
+/// Who sends what to whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// The IP protocol.
+    pub protocol: u8,
+    /// TCP flags.
+    pub flags: u8,
+    /// The endpoint to be translated.
+    pub own: Endpoint,
+    /// The other one.
+    pub peer: Endpoint,
+}
+
+impl Relation {
+    /// The peer that a session is kept by.
+    pub(super) fn peer_key(&self, protocol: u8, peer: Endpoint, is_dynamic: bool) -> Endpoint {
+        let is_for_all = self.facts.mode == Mode::Cgn
+            && is_dynamic
+            && matches!(protocol, UDP | ICMP)
+            && !self.has_wholes();
+        if is_for_all { ANYONE } else { peer }
+    }
+
+    fn has_wholes(&self) -> bool {
+        matches!(self.facts.dynamic, Dynamic::Whole(_))
+    }
+
+    /// What an inside endpoint becomes on its way out, or on its way to a global address.
+    pub(super) fn source(&self, flow: Flow) -> Half {
+        let Flow { protocol, own, peer, .. } = flow;
+        let local = (own.0, protocol, own.1);
+        if let Some(global) = self.facts.static_global(protocol, own) {
+            let mut half =
+                Half { end: Some(End::Known(global)), session: Some((local, peer)), ..Half::untouched() };
+            self.admit(&mut half, flow.flags);
+            return half;
+        }
+        if !PERMITTED.contains(&own.0) || self.facts.dynamic == Dynamic::Nothing {
+            return Half::untouched();
+        }
+        let is_portless = !matches!(protocol, UDP | TCP | ICMP);
+        if is_portless && !self.has_wholes() {
+            return Half::refused(&["protocol-untranslatable"]);
+        }
+        let mapped = if self.has_wholes() { (own.0, WHOLE, 0) } else { local };
+        let global = |found: Endpoint| if self.has_wholes() { (found.0, own.1) } else { found };
+        let mut drops = Vec::new();
+        let end = match self.tables.mapping(mapped, self.now_ms) {
+            Some((found, true)) => End::Known(global(found)),
+            found => {
+                if self.may_be_exhausted(local) {
+                    drops.push("pool-exhausted");
+                }
+                End::Fresh(found.map(|(found, _)| global(found)))
+            }
+        };
+        let key = self.peer_key(protocol, peer, true);
+        let is_asked_for = self.tables.sessions.get(&(local, key)).is_none_or(|session| session.is_asked_for);
+        if protocol == ICMP && !is_asked_for && Known::EchoConflict.is_left_out() {
+            drops.push("session-conflict");
+        }
+        let mut half = Half { end: Some(end), drops, session: Some((local, key)), is_dynamic: true };
+        self.admit(&mut half, flow.flags);
+        half
+    }
+
+    /// Whom a global endpoint leads to, for a packet of this peer.
+    pub(super) fn target(&self, flow: Flow, is_request: bool) -> Half {
+        let Flow { protocol, own, peer, .. } = flow;
+        if let Some(local) = self.facts.static_local(protocol, own) {
+            let session = Some(((local.0, protocol, local.1), peer));
+            let mut half = Half { end: Some(End::Known(local)), session, ..Half::untouched() };
+            self.admit(&mut half, flow.flags);
+            return half;
+        }
+        let unknown: &[&'static str] = match own.0 == OUTSIDE_ADDRESS {
+            true if protocol == ICMP && Known::InterfaceReason.is_left_out() => {
+                &["no-mapping", "no-local-service", "protocol-untranslatable"]
+            }
+            true => &["no-mapping", "no-local-service"],
+            false => &["no-mapping"],
+        };
+        let found = match self.has_wholes() {
+            true => self.tables.owner(WHOLE, (own.0, 0), self.now_ms),
+            false => self.tables.owner(protocol, own, self.now_ms),
+        };
+        let Some((mapped, is_mapped)) = found else { return Half::refused(unknown) };
+        let local = if self.has_wholes() { (mapped.0, protocol, own.1) } else { mapped };
+        let key = self.peer_key(protocol, peer, true);
+        let session = self.tables.sessions.get(&(local, key));
+        let has_session = session.is_some_and(|session| session.life.is_certain(self.now_ms));
+        let (is_admitted, may_be_admitted) = match self.facts.filtering {
+            // A whole address is open to everybody while it is a host's.
+            _ if self.has_wholes() => {
+                (is_mapped && self.facts.filtering != Filtering::AddressDependent, true)
+            }
+            Filtering::EndpointIndependent => (is_mapped, true),
+            Filtering::AddressDependent => self.knows_address(local, peer.0),
+            Filtering::AddressAndPortDependent => (has_session, session.is_some()),
+        };
+        if !may_be_admitted {
+            return Half::refused(unknown);
+        }
+        let mut half = Half {
+            end: Some(End::Known((local.0, local.2))),
+            drops: if is_admitted { Vec::new() } else { unknown.to_vec() },
+            session: Some((local, key)),
+            is_dynamic: true,
+        };
+        self.admit(&mut half, flow.flags);
+        // Whether others' queries reach the identifier of a host's own is nowhere said; nor whether a connection may
+        // begin in its middle, or with a RST, from outside.
+        let begins_oddly = protocol == TCP && !has_session && flow.flags & 0x17 != 0x02;
+        if is_request || begins_oddly {
+            half.drops.extend(unknown);
+        }
+        half
+    }
+
+    /// Whether an inside endpoint sent to an address, for certain and perhaps.
+    fn knows_address(&self, local: Local, addr: Ipv4Addr) -> (bool, bool) {
+        let known: Vec<_> = self.tables.of(local).filter(|(peer, _)| peer.0 == addr).collect();
+        let is_sure =
+            known.iter().any(|(_, session)| session.is_asked_for && session.life.is_certain(self.now_ms));
+        (is_sure, !known.is_empty())
+    }
+
+    /// Adds why a session that this flow may need to begin may be refused; forbids it where it must be.
+    fn admit(&self, half: &mut Half, flags: u8) {
+        let Some((local, peer)) = half.session else { return };
+        let session = self.tables.sessions.get(&(local, peer));
+        if session.is_some_and(|session| session.life.is_certain(self.now_ms)) {
+            return;
+        }
+        if local.1 == TCP && flags & RST != 0 {
+            half.drops.extend(["tcp-no-session", "no-mapping"]);
+        }
+        let host = self.count(self.tables.of_host(local.0));
+        // Counting all is dear, and of no use while even a worker's share of the least limit is far away.
+        let least = self.facts.all_max.unwrap_or(u32::MAX).min(self.facts.room) as usize;
+        let is_near = self.tables.sessions.len() >= least / self.facts.worker_count;
+        let all = if is_near { self.count(&self.tables.sessions) } else { (0, 0) };
+        let room = u64::from(self.facts.room);
+        // What all share is dealt out to workers, so that one may have used its part up.
+        let workers = self.facts.worker_count as u64;
+        for (reason, max, (certain, possible), possible_max) in [
+            ("limit-host", self.facts.per_host_max.map(u64::from), host, None),
+            (
+                "limit-group",
+                self.facts.all_max.map(u64::from),
+                all,
+                self.facts.all_max.map(|max| max as u64 / workers),
+            ),
+            ("sessions-full", Some(room), all, Some(room / workers)),
+        ] {
+            let Some(max) = max else { continue };
+            if possible >= possible_max.unwrap_or(max) {
+                half.drops.push(reason);
+            }
+            let times = if Known::LimitShares.is_left_out() && reason == "limit-group" { workers } else { 1 };
+            if certain >= max * times && session.is_none() {
+                half.end = None;
+            }
+        }
+    }
+
+    /// How many sessions there are for certain, and perhaps.
+    fn count<'a>(
+        &self,
+        sessions: impl IntoIterator<Item = (&'a (Local, Endpoint), &'a Session)>,
+    ) -> (u64, u64) {
+        let mut counts = (0, 0);
+        for ((local, _), session) in sessions {
+            let is_certain = session.is_counted && session.life.is_certain(self.now_ms);
+            // A whole address's mapping may count as well.
+            counts.0 += u64::from(is_certain && local.1 != WHOLE);
+            counts.1 += 1;
+        }
+        counts
+    }
+}

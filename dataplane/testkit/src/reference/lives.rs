@@ -1,0 +1,168 @@
+//! How long sessions live, by the packets that pass.
+
+use super::facts::{Dynamic, Endpoint, ICMP, TCP, UDP};
+use super::halves::Half;
+use super::known::Known;
+use super::relation::Relation;
+use super::tables::{ANYONE, Life, Local, Session, Tcp, WHOLE};
+use super::view::View;
+use super::view::flags::{ACK, FIN, RST, SYN};
+
+/// A slot of the appliance's timer, in milliseconds.
+const SLOT_MS: u64 = 100;
+/// Expiries that the appliance handles at once, and how often the bench lets it, in milliseconds.
+const EXPIRIES: usize = 64;
+const TICK_MS: u64 = 50;
+
+/// Idle times between the shortest and the longest that are legal, in milliseconds.
+type Idle = (u64, u64);
+
+impl Relation {
+    /// A packet passed: its sessions live on, or begin.
+    pub(super) fn touch_all(&mut self, view: &View, source: Option<&Half>, target: Option<&Half>) {
+        let mut is_hairpin = false;
+        if let Some(Half { session: Some((local, peer)), is_dynamic, .. }) = source {
+            is_hairpin = target.is_some();
+            self.touch(*local, *peer, view, (true, is_hairpin), *is_dynamic);
+        }
+        if let Some(Half { session: Some((local, peer)), is_dynamic, .. }) = target {
+            let mut peer = *peer;
+            if is_hairpin && peer != ANYONE {
+                // By now the sender's global endpoint is known.
+                let own = (view.src.0, view.src.1.max(if view.is_reply() { view.dst.1 } else { 0 }));
+                let seen = self.global_of(view.protocol, own).unwrap_or(peer);
+                peer = if view.protocol == ICMP { (seen.0, 0) } else { seen };
+            }
+            self.touch(*local, peer, view, (false, is_hairpin), *is_dynamic && !is_hairpin);
+        }
+    }
+
+    /// A hairpin was refused at its second half: whether the first half began a session is nowhere said.
+    pub(super) fn may_have_begun(&mut self, source: &Half) {
+        let Some((local, peer)) = source.session else { return };
+        if self.global_of(local.1, (local.0, local.2)).is_none() {
+            return;
+        }
+        let life = Life { earliest_ms: 0, latest_ms: self.now_ms + self.idle_max() };
+        let new = Session { life, tcp: Tcp::default(), is_asked_for: true, is_counted: false };
+        let mut session = self.tables.sessions.get(&(local, peer)).copied().unwrap_or(new);
+        session.life.latest_ms = session.life.latest_ms.max(life.latest_ms);
+        session.tcp.is_odd = true;
+        self.tables.put(local, peer, session);
+    }
+
+    fn idle_max(&self) -> u64 {
+        let idle = self.facts.idle;
+        idle.tcp_ms.max(idle.udp_ms).max(idle.icmp_ms)
+    }
+
+    fn touch(
+        &mut self,
+        local: Local,
+        peer: Endpoint,
+        view: &View,
+        (is_outbound, is_hairpin): (bool, bool),
+        is_counted: bool,
+    ) {
+        let known = self.tables.sessions.get(&(local, peer)).copied();
+        let is_known = known.is_some_and(|session| session.life.is_certain(self.now_ms));
+        let mut session = known.unwrap_or(Session {
+            life: Life { earliest_ms: 0, latest_ms: 0 },
+            tcp: Tcp::default(),
+            is_asked_for: false,
+            is_counted,
+        });
+        let ((low, high), refreshes) = match local.1 {
+            TCP => {
+                session.tcp.is_odd |= known.is_some() && !is_known;
+                self.tcp(&mut session.tcp, view.flags, !is_outbound, known.is_some())
+            }
+            _ => (self.datagram_idle(&mut session.tcp, local, peer, view, is_outbound), true),
+        };
+        let tolerance_ms = SLOT_MS + TICK_MS * (1 + self.tables.sessions.len() / EXPIRIES) as u64;
+        let earliest_ms = (self.now_ms + low).saturating_sub(SLOT_MS);
+        let is_left_out = is_hairpin && Known::HairpinLife.is_left_out();
+        session.life.earliest_ms = match (refreshes, is_known) {
+            _ if is_left_out => session.life.earliest_ms,
+            (true, _) | (_, false) => earliest_ms,
+            (false, true) => session.life.earliest_ms.min(earliest_ms),
+        };
+        let latest_ms = self.now_ms + high + tolerance_ms;
+        session.life.latest_ms =
+            if session.tcp.is_odd || is_left_out { session.life.latest_ms.max(latest_ms) } else { latest_ms };
+        session.is_asked_for |= is_outbound;
+        session.is_counted &= is_counted || is_known;
+        self.tables.put(local, peer, session);
+        let refreshes = is_outbound && (known.is_none() || !Known::WholeRefresh.is_left_out());
+        self.touch_whole(local, refreshes, latest_ms);
+    }
+
+    /// A whole address's mapping has an idle time of its own, and lives as long as sessions beneath it.
+    fn touch_whole(&mut self, local: Local, refreshes: bool, latest_ms: u64) {
+        let whole = (local.0, WHOLE, 0);
+        let is_dynamic = matches!(self.facts.dynamic, Dynamic::Whole(_));
+        if !is_dynamic || !self.tables.mappings.contains_key(&whole) {
+            return;
+        }
+        let earliest_ms = (self.now_ms + self.facts.idle.simple_ms).saturating_sub(SLOT_MS);
+        let none = Life { earliest_ms: 0, latest_ms: 0 };
+        let old = self.tables.sessions.get(&(whole, ANYONE)).map_or(none, |session| session.life);
+        let earliest_ms = if refreshes { earliest_ms } else { old.earliest_ms };
+        let latest_ms = old.latest_ms.max(latest_ms + self.facts.idle.simple_ms);
+        let life = Life { earliest_ms, latest_ms };
+        let session = Session { life, tcp: Tcp::default(), is_asked_for: true, is_counted: false };
+        self.tables.put(whole, ANYONE, session);
+    }
+
+    fn datagram_idle(
+        &self,
+        state: &mut Tcp,
+        local: Local,
+        peer: Endpoint,
+        view: &View,
+        is_outbound: bool,
+    ) -> Idle {
+        let idle = self.facts.idle;
+        let peer_port = if is_outbound { view.dst.1 } else { view.src.1 };
+        match local.1 {
+            ICMP => (idle.icmp_ms, idle.icmp_ms),
+            UDP if peer == ANYONE || local.2 == 53 || (!is_outbound && peer_port == 53) || state.is_odd => {
+                // A mapping with and without port 53 has either idle time, and so has a session that 53 began.
+                state.is_odd |= peer_port == 53 || local.2 == 53;
+                let low = if state.is_odd { idle.dns_ms.min(idle.udp_ms) } else { idle.udp_ms };
+                (low, idle.udp_ms.max(idle.dns_ms))
+            }
+            UDP if peer_port == 53 => (idle.dns_ms, idle.dns_ms),
+            UDP => (idle.udp_ms, idle.udp_ms),
+            _ => (idle.simple_ms, idle.simple_ms),
+        }
+    }
+
+    /// A packet of a connection: its idle time from now on, and whether it counts from this packet.
+    fn tcp(&self, tcp: &mut Tcp, flags: u8, is_inbound: bool, is_known: bool) -> (Idle, bool) {
+        let idle = self.facts.idle;
+        let from = usize::from(is_inbound);
+        let was_closing = tcp.fin == [true; 2];
+        let begun = tcp.syn != [false; 2];
+        tcp.is_odd |= flags & RST != 0;
+        tcp.is_odd |= !is_known && flags & (SYN | ACK) != SYN;
+        tcp.is_odd |= flags & SYN != 0 && (tcp.is_established || tcp.fin != [false; 2]);
+        tcp.is_odd |= flags & FIN != 0 && !tcp.is_established;
+        tcp.is_odd |= is_known && !begun;
+        tcp.syn[from] |= flags & SYN != 0;
+        tcp.fin[from] |= flags & FIN != 0;
+        tcp.ack[from] |= flags & ACK != 0 && tcp.syn[1 - from];
+        tcp.is_established |= tcp.syn == [true; 2] && tcp.ack == [true; 2];
+        let any = [idle.syn_ms, idle.tcp_ms, idle.finrst_ms];
+        match () {
+            () if tcp.is_odd => ((*any.iter().min().unwrap_or(&0), *any.iter().max().unwrap_or(&0)), false),
+            () if tcp.fin == [true; 2] => ((idle.finrst_ms, idle.finrst_ms), !was_closing),
+            () if tcp.is_established => ((idle.tcp_ms, idle.tcp_ms), true),
+            // Whether the handshake ends with the second SYN or its ACK is open.
+            () if tcp.syn == [true; 2] => {
+                ((idle.syn_ms.min(idle.tcp_ms), idle.tcp_ms.max(idle.syn_ms)), false)
+            }
+            () => ((idle.syn_ms, idle.syn_ms), false),
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! The relation: whether what the appliance did with a packet is legal.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+
+use super::facts::{Dynamic, Endpoint, Facts, INSIDE, INSIDE_ADDRESS, OUTSIDE_ADDRESS};
+use super::halves::{End, Flow, Half};
+use super::known::Known;
+use super::notices;
+use super::tables::{Local, Tables};
+use super::view::{Edits, Kind, View, forwarded};
+use crate::compare::differences;
+use crate::stations::frame;
+
+/// A side of the appliance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// `ip nat inside`
+    Inside,
+    /// `ip nat outside`
+    Outside,
+}
+
+/// What the appliance did with a packet, or while time passed.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// IPv4 packets it sent, with their side.
+    pub sent: Vec<(Side, Vec<u8>)>,
+    /// Drops it counted, by reason.
+    pub drops: Vec<(&'static str, u64)>,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It left on this side.
+    Forwarded(Side),
+    /// It was dropped for this reason.
+    Dropped(&'static str),
+    /// It waits: a fragment without its first one.
+    Held,
+    /// The box itself had it.
+    Consumed,
+}
+
+/// What may become of a packet.
+#[derive(Clone, Debug)]
+pub(super) struct Legal {
+    /// How it may be forwarded: to which side, with which edits, and by which halves.
+    pub forward: Option<(Side, Edits, Option<Half>, Option<Half>)>,
+    /// Why it may be dropped.
+    pub drops: Vec<&'static str>,
+    /// It may be the box's own.
+    pub is_own: bool,
+    /// The inside sender's half.
+    pub source: Option<Half>,
+    /// The same of a hairpin, which may begin a session though the second half is refused.
+    pub first_half: Option<Half>,
+}
+
+/// A datagram of which fragments came in, by side, addresses and identification.
+type DatagramKey = (Side, Ipv4Addr, Ipv4Addr, u16);
+
+/// What is known of one.
+#[derive(Clone, Debug)]
+pub(super) struct Datagram {
+    pub seen_ms: u64,
+    /// Where it goes and what is changed, once the first fragment showed it; or the first one was dropped.
+    pub way: Option<Option<(Side, Edits)>>,
+    /// Fragments that wait for the first one.
+    pub waiting: Vec<Vec<u8>>,
+}
+
+/// The reference: facts, and what the appliance must have in its tables by what it did.
+#[derive(Clone, Debug)]
+pub struct Relation {
+    pub(super) facts: Facts,
+    pub(super) tables: Tables,
+    pub(super) now_ms: u64,
+    pub(super) datagrams: BTreeMap<DatagramKey, Datagram>,
+    /// When a flow was refused that would have needed a new mapping.
+    pub(super) refused_ms: u64,
+}
+
+/// How long a fragment waits for certain, in milliseconds.
+const WAIT_MS: u64 = 1000;
+
+impl Relation {
+    /// A reference for these facts.
+    pub fn new(facts: Facts) -> Relation {
+        Relation { facts, tables: Tables::default(), now_ms: 0, datagrams: BTreeMap::new(), refused_ms: 0 }
+    }
+
+    /// The facts.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The global endpoint that an inside one has, as far as is known.
+    pub fn global_of(&self, protocol: u8, local: Endpoint) -> Option<Endpoint> {
+        let fixed = self.facts.static_global(protocol, local);
+        let mapped = || self.tables.mappings.get(&(local.0, protocol, local.1)).copied();
+        let whole = || self.tables.mappings.get(&(local.0, 0, 0)).map(|whole| (whole.0, local.1));
+        fixed.or_else(mapped).or_else(whole)
+    }
+
+    /// The same, but only where it has it for certain.
+    pub fn certain_global_of(&self, protocol: u8, local: Endpoint) -> Option<Endpoint> {
+        let is_certain =
+            |local: Local| self.tables.mapping(local, self.now_ms).is_some_and(|(_, certain)| certain);
+        let is_fixed = self.facts.static_global(protocol, local).is_some();
+        let has_mapping = || is_certain((local.0, protocol, local.1)) || is_certain((local.0, 0, 0));
+        self.global_of(protocol, local).filter(|_| is_fixed || has_mapping())
+    }
+
+    /// What is known of the endpoints of a packet, in lines.
+    pub fn known(&self, packet: &[u8]) -> String {
+        let view = View::of(packet);
+        let ends = [view.src, view.dst];
+        let owners =
+            ends.map(|end| self.tables.owner(view.protocol, end, self.now_ms).map(|(local, _)| local));
+        let own = ends.map(|end| Some((end.0, view.protocol, end.1)));
+        let mut text = String::new();
+        for local in owners.into_iter().chain(own).flatten() {
+            let mapping = self.tables.mappings.get(&local);
+            for (peer, session) in self.tables.of(local) {
+                let _ = writeln!(text, "  {local:?} as {mapping:?} with {peer:?}: {session:?}");
+            }
+        }
+        text
+    }
+
+    /// How many sessions there may be, and how many mappings.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.tables.sessions.len(), self.tables.mappings.len())
+    }
+
+    /// Time passes. `seen` is what the appliance did meanwhile.
+    ///
+    /// # Errors
+    /// What it should not have done.
+    pub fn pass(&mut self, now_ms: u64, seen: &Seen) -> Result<(), String> {
+        self.now_ms = now_ms;
+        self.tables.purge(now_ms, &self.facts);
+        let waiting: usize = self.datagrams.values().map(|datagram| datagram.waiting.len()).sum();
+        for &(reason, count) in &seen.drops {
+            if reason != "fragment-timeout" || count > waiting as u64 {
+                return Err(format!("{count} packets were dropped as {reason} while nothing came in"));
+            }
+        }
+        if let Some((side, packet)) = seen.sent.first() {
+            return Err(format!("out of nothing came {}, {side:?}", crate::describe::packet(packet)));
+        }
+        self.datagrams.retain(|_, datagram| now_ms < datagram.seen_ms + 120_000);
+        Ok(())
+    }
+
+    /// Whether what was seen is legal for a packet that came in on a side; then it is adopted.
+    ///
+    /// # Errors
+    /// What is not legal.
+    pub fn judge(&mut self, side: Side, packet: &[u8], seen: &Seen) -> Result<Verdict, String> {
+        let view = View::of(packet);
+        if view.kind == Kind::LaterFragment {
+            return self.judge_later_fragment(side, packet, &view, seen);
+        }
+        let mut legal = match view.kind {
+            Kind::Error => self.error(side, packet, &view),
+            _ => self.flow(side, &view),
+        };
+        if view.ttl <= 1 {
+            legal.forward = None;
+            legal.drops.push("ttl-exceeded");
+        }
+        let key = (side, view.src.0, view.dst.0, view.id);
+        let known = if view.has_more { self.datagrams.remove(&key) } else { None };
+        // Fragments that waited for long may have been dropped meanwhile.
+        let is_old = known.as_ref().is_some_and(|known| self.now_ms > known.seen_ms + WAIT_MS);
+        let waiting = (known.map_or(Vec::new(), |known| known.waiting), is_old);
+        let verdict = self.compare(side, packet, &legal, &waiting, seen)?;
+        let way = match (verdict, &legal.forward) {
+            (Verdict::Forwarded(to), Some((_, edits, source, target))) => {
+                let edits = Edits { is_address_only: true, ..self.adopted(edits, source.as_ref(), &view) };
+                self.touch_all(&view, source.as_ref(), target.as_ref());
+                let first = seen.sent.iter().find(|(side, _)| *side == to);
+                Some((to, Edits { id: first.map(|(_, came)| View::of(came).id), ..edits }))
+            }
+            _ => None,
+        };
+        if let (Verdict::Dropped(_), Some(source)) = (verdict, &legal.first_half) {
+            self.may_have_begun(source);
+        }
+        let is_fresh = |half: &Half| matches!(half.end, None | Some(End::Fresh(_)));
+        if matches!(verdict, Verdict::Dropped(_)) && legal.source.as_ref().is_some_and(is_fresh) {
+            self.refused_ms = self.now_ms;
+        }
+        if view.has_more {
+            self.verify_id(&key, &way)?;
+            let datagram = Datagram { seen_ms: self.now_ms, way: Some(way), waiting: Vec::new() };
+            self.datagrams.insert(key, datagram);
+        }
+        Ok(verdict)
+    }
+
+    /// No two datagrams between the same addresses have one identification while fragments may be under way.
+    fn verify_id(&self, key: &DatagramKey, way: &Option<(Side, Edits)>) -> Result<(), String> {
+        if Known::FragmentIds.is_left_out() && self.facts.worker_count > 1 {
+            return Ok(());
+        }
+        let shown = |key: &DatagramKey, (to, edits): &(Side, Edits)| {
+            let addr = |end: Option<Endpoint>, own| end.map_or(own, |(addr, _)| addr);
+            (*to, addr(edits.src, key.1), addr(edits.dst, key.2), edits.id)
+        };
+        let Some(own) = way.as_ref().map(|way| shown(key, way)) else { return Ok(()) };
+        let is_same = |(other, datagram): (&DatagramKey, &Datagram)| {
+            other != key
+                && self.now_ms < datagram.seen_ms + WAIT_MS
+                && datagram.way.flatten().is_some_and(|way| shown(other, &way) == own)
+        };
+        match self.datagrams.iter().any(is_same) {
+            true => Err(format!("two datagrams are in fragments as {own:?}")),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether what a packet leads to can be seen: the mapping of a hairpin that is refused cannot.
+    pub fn is_predictable(&self, side: Side, packet: &[u8]) -> bool {
+        let view = View::of(packet);
+        if side == Side::Inside && view.kind == Kind::Error {
+            return !self.is_left_out_error(packet, &view);
+        }
+        let is_hairpin = side == Side::Inside && self.facts.is_global(view.dst.0);
+        let keeps = self.facts.hold_down_ms > 0 || matches!(self.facts.dynamic, Dynamic::Whole(_));
+        if keeps && Known::RefusedKeeps.is_left_out() && side == Side::Inside && view.ttl <= 1 {
+            return false;
+        }
+        if !is_hairpin || view.kind != Kind::Flow {
+            return true;
+        }
+        let legal = self.flow(side, &view);
+        let source =
+            self.source(Flow { protocol: view.protocol, flags: view.flags, own: view.src, peer: view.dst });
+        let is_fresh = matches!(source.end, Some(End::Fresh(_)));
+        !is_fresh || (legal.forward.is_some() && legal.drops.is_empty() && view.ttl > 1)
+    }
+
+    /// What may become of a packet that is no error.
+    fn flow(&self, side: Side, view: &View) -> Legal {
+        let flow = |own, peer| Flow { protocol: view.protocol, flags: view.flags, own, peer };
+        let is_to_nat = self.facts.is_global(view.dst.0);
+        let is_own = [INSIDE_ADDRESS, OUTSIDE_ADDRESS].contains(&view.dst.0);
+        if is_own && !is_to_nat {
+            return Legal {
+                forward: None,
+                drops: vec!["no-local-service"],
+                is_own: true,
+                source: None,
+                first_half: None,
+            };
+        }
+        // An ICMP query's identifier belongs to the host of ours that asks or is asked; its peer has none.
+        let id = view.src.1.max(view.dst.1);
+        let is_query = view.is_request() || view.is_reply();
+        let own = |end: Endpoint| if is_query { (end.0, id) } else { end };
+        let peer = |end: Endpoint| if is_query { (end.0, 0) } else { end };
+        let source = (side == Side::Inside).then(|| self.source(flow(own(view.src), peer(view.dst))));
+        if source.as_ref().is_some_and(|source| source.end.is_none()) || !is_to_nat {
+            let mut drops = source.as_ref().map_or(Vec::new(), |source| source.drops.clone());
+            if is_to_nat {
+                // A hairpin that neither half lets pass is dropped for either's reason.
+                drops.extend(["no-mapping", "no-local-service"]);
+            }
+            let to = if INSIDE.contains(&view.dst.0) { Side::Inside } else { Side::Outside };
+            let edits = Edits { src: known(&source), ..Edits::default() };
+            let may_pass = source.as_ref().is_none_or(|source| source.end.is_some());
+            let half = source.clone();
+            let forward = may_pass.then_some((to, edits, source, None));
+            return Legal { forward, drops, is_own: false, source: half, first_half: None };
+        }
+        // What the other host sees of a hairpin is the global endpoint, if that is known already.
+        let (seen, is_fresh) = match source.as_ref().and_then(|source| source.end) {
+            Some(End::Known(global) | End::Fresh(Some(global))) => (global, false),
+            end => (view.src, end == Some(End::Fresh(None))),
+        };
+        let mut target = self.target(flow(own(view.dst), peer(seen)), view.is_request());
+        if is_fresh {
+            self.loosen(&mut target, view.protocol, own(view.dst));
+        }
+        let mut drops = source.as_ref().map_or(Vec::new(), |source| source.drops.clone());
+        drops.extend(&target.drops);
+        // Whether hosts that are not translated reach others by their global addresses is nowhere said.
+        if source.as_ref().is_some_and(|source| source.end == Some(End::Same)) {
+            drops.push("no-mapping");
+        }
+        let edits = Edits { src: known(&source), dst: known(&Some(target.clone())), ..Edits::default() };
+        let first_half = source.clone();
+        let forward = target.end.map(|_| (Side::Inside, edits, source, Some(target)));
+        Legal { forward, drops, is_own, source: first_half.clone(), first_half }
+    }
+
+    /// A host whose global endpoint is still to be chosen may get one that another host sent to before.
+    fn loosen(&self, target: &mut Half, protocol: u8, global: Endpoint) {
+        let Some((local, _)) = self.tables.owner(protocol, global, self.now_ms) else { return };
+        let mut peers = self.tables.of(local).map(|(peer, _)| *peer);
+        if let Some(peer) = peers.find(|peer| target.end.is_none() && self.facts.is_global(peer.0)) {
+            target.end = Some(End::Known((local.0, local.2)));
+            target.session = Some((local, peer));
+            target.is_dynamic = true;
+        }
+    }
+
+    /// Compares what was seen with what is legal. A fresh endpoint is read from what came out, and verified.
+    fn compare(
+        &mut self,
+        side: Side,
+        packet: &[u8],
+        legal: &Legal,
+        (waiting, is_old): &(Vec<Vec<u8>>, bool),
+        seen: &Seen,
+    ) -> Result<Verdict, String> {
+        let (notices, sent): (Vec<_>, Vec<_>) =
+            seen.sent.iter().partition(|(to, sent)| *to == side && notices::is_own(sent, packet));
+        if !seen.drops.is_empty() {
+            // Fragments that waited are dropped with the first one, for a reason of their own.
+            let reason =
+                seen.drops.iter().map(|(reason, _)| *reason).find(|reason| legal.drops.contains(reason));
+            let count: u64 = seen.drops.iter().map(|(_, count)| count).sum();
+            let has_second = legal.first_half.is_some()
+                && self.facts.worker_count > 1
+                && Known::HairpinNotice.is_left_out()
+                && seen.drops.iter().any(|(reason, _)| *reason == "no-local-service");
+            let all = 1 + waiting.len() as u64;
+            let is_right = count == all || (*is_old && count < all) || (has_second && count == 2);
+            let is_right = is_right && sent.is_empty();
+            let Some(reason) = reason.filter(|_| is_right) else {
+                return Err(format!("dropped as {:?}; legal: {}", seen.drops, self.told(legal)));
+            };
+            notices::verify(reason, side, packet, &notices)?;
+            return Ok(Verdict::Dropped(reason));
+        }
+        if legal.is_own && sent.is_empty() {
+            return Ok(Verdict::Consumed);
+        }
+        let Some((to, edits, source, _)) = &legal.forward else {
+            return Err(format!("{} packets sent, none dropped; legal: {}", sent.len(), self.told(legal)));
+        };
+        let Some((_, first)) = sent.first() else {
+            return Err(format!("neither sent nor dropped; legal: {}", self.told(legal)));
+        };
+        let mut edits = *edits;
+        if let Some(Half { end: Some(End::Fresh(old)), session: Some((local, _)), .. }) = source {
+            let view = View::of(first);
+            let global = if view.is_reply() { (view.src.0, view.dst.1) } else { view.src };
+            if Some(global) != *old {
+                self.may_choose(*local, global)?;
+            }
+            self.adopt(*local, global);
+            edits.src = Some(global);
+        }
+        if View::of(packet).has_more {
+            edits.id = Some(View::of(first).id);
+        }
+        let later = Edits { is_address_only: true, ..edits };
+        let mut expected = vec![forwarded(packet, &edits)];
+        expected.extend(waiting.iter().map(|fragment| forwarded(fragment, &later)));
+        // Waiting fragments may have timed out, if they waited for long; and leave in any order.
+        let too_few = expected.len() > sent.len();
+        for (index, (came_to, came)) in sent.iter().enumerate() {
+            if came_to != to {
+                return Err(format!("sent {came_to:?}; legal: {}", self.told(legal)));
+            }
+            let wanted =
+                if index == 0 { Some(&expected[0]) } else { expected[1..].iter().find(|e| *e == came) };
+            verify(*to, wanted.unwrap_or(&expected[0]), came)?;
+        }
+        if (too_few && !is_old) || sent.len() > expected.len() {
+            return Err(format!("{} packets sent, {} expected", sent.len(), expected.len()));
+        }
+        Ok(Verdict::Forwarded(*to))
+    }
+
+    /// The edits with the endpoint that was adopted, if one was.
+    fn adopted(&self, edits: &Edits, source: Option<&Half>, view: &View) -> Edits {
+        let is_fresh = source.is_some_and(|source| matches!(source.end, Some(End::Fresh(_))));
+        let src = if is_fresh { self.global_of(view.protocol, view.src) } else { edits.src };
+        Edits { src, ..*edits }
+    }
+
+    fn told(&self, legal: &Legal) -> String {
+        let forward = legal.forward.as_ref().map(|(to, edits, source, _)| {
+            let end = source.as_ref().and_then(|source| source.end);
+            format!("to {to:?} as {edits:?}, source {end:?}")
+        });
+        format!("{} or dropped as {:?}", forward.unwrap_or("not forwarded".into()), legal.drops)
+    }
+
+    /// A fragment that is not the first.
+    fn judge_later_fragment(
+        &mut self,
+        side: Side,
+        packet: &[u8],
+        view: &View,
+        seen: &Seen,
+    ) -> Result<Verdict, String> {
+        let mut reasons = vec!["fragment-untranslatable", "fragment-timeout", "fragments-full", "no-mapping"];
+        if Known::InterfaceReason.is_left_out() && view.dst.0 == OUTSIDE_ADDRESS {
+            reasons.push("protocol-untranslatable");
+        }
+        let now_ms = self.now_ms;
+        let key = (side, view.src.0, view.dst.0, view.id);
+        let new = Datagram { seen_ms: now_ms, way: None, waiting: Vec::new() };
+        let datagram = self.datagrams.entry(key).or_insert(new);
+        let is_old = now_ms > datagram.seen_ms + WAIT_MS;
+        match (seen.sent.as_slice(), seen.drops.as_slice(), datagram.way) {
+            ([(to, came)], [], Some(Some((way, edits)))) if *to == way => {
+                verify(way, &forwarded(packet, &edits), came)?;
+                Ok(Verdict::Forwarded(way))
+            }
+            ([], [], way) if way.is_none() || is_old || way == Some(None) => {
+                datagram.waiting.push(packet.to_vec());
+                Ok(Verdict::Held)
+            }
+            ([], [(reason, 1)], way) if reasons.contains(reason) && (is_old || way == Some(None)) => {
+                Ok(Verdict::Dropped(reason))
+            }
+            // A flow that was refused with the first fragment may have begun since.
+            ([(to, came)], [], Some(None)) => {
+                let seen = View::of(came);
+                let (src, dst) = (Some(seen.src), Some(seen.dst));
+                let edits = Edits { src, dst, id: Some(seen.id), is_address_only: true, ..Edits::default() };
+                verify(*to, &forwarded(packet, &edits), came)?;
+                Ok(Verdict::Forwarded(*to))
+            }
+            // What passes as it is need not wait.
+            ([(to, came)], [], None) => {
+                let edits = Edits { is_address_only: true, ..Edits::default() };
+                verify(*to, &forwarded(packet, &edits), came)?;
+                Ok(Verdict::Forwarded(*to))
+            }
+            (sent, drops, way) => Err(format!("{} sent, {drops:?} dropped; its way is {way:?}", sent.len())),
+        }
+    }
+
+    /// Adopts a global endpoint.
+    fn adopt(&mut self, local: Local, global: Endpoint) {
+        let is_whole = matches!(self.facts.dynamic, Dynamic::Whole(_));
+        match is_whole {
+            true => self.tables.adopt((local.0, 0, 0), (global.0, 0), self.now_ms),
+            false => self.tables.adopt(local, global, self.now_ms),
+        }
+    }
+}
+
+/// What is known of an end beforehand.
+fn known(half: &Option<Half>) -> Option<Endpoint> {
+    match half.as_ref()?.end? {
+        End::Known(end) => Some(end),
+        End::Same | End::Fresh(_) => None,
+    }
+}
+
+/// Compares a packet that came out with the one expected, byte for byte.
+fn verify(to: Side, wanted: &[u8], came: &[u8]) -> Result<(), String> {
+    if wanted == came {
+        return Ok(());
+    }
+    let framed = |packet: &[u8]| frame([0; 6], [0; 6], None, 0x0800, packet);
+    let lines = differences(&framed(wanted), &framed(came)).join("; ");
+    Err(format!("sent {to:?} {}: {lines}", crate::describe::packet(came)))
+}

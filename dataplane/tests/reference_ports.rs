@@ -1,0 +1,135 @@
+//! How global ports are used up, and whether they can be guessed.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use portico::config::InterfaceName;
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use testkit::bench::{Bench, Setup};
+use testkit::random::generator;
+use testkit::reference::facts::{Facts, Filtering, Mode, UDP};
+use testkit::reference::view::{View, packet, udp};
+
+/// Ports of the class of 1024 and above.
+const PORT_COUNT: usize = 64_512;
+/// Inside hosts that share the address.
+const HOST_COUNT: u8 = 64;
+
+/// An appliance with one global address for all.
+struct Nat {
+    bench: Bench,
+    inside: InterfaceName,
+}
+
+impl Nat {
+    fn new(mode: Mode, worker_count: usize, seed: u64) -> Nat {
+        let filtering = match mode {
+            Mode::Cgn => Filtering::EndpointIndependent,
+            Mode::Default => Filtering::AddressAndPortDependent,
+        };
+        let facts = Facts {
+            mode,
+            filtering,
+            preserve: mode == Mode::Default,
+            parity: false,
+            room: 300_000,
+            worker_count,
+            ..Facts::default()
+        };
+        let setup = Setup { worker_count, secret: [seed, !seed], ..Setup::default() };
+        let bench = Bench::new("ports", &facts.config(), setup).expect("a configuration that is right");
+        let inside = bench.interface("inside").expect("an interface").name.clone();
+        Nat { bench, inside }
+    }
+
+    /// The global port of a host's datagram; none if it was dropped.
+    fn port_of(&mut self, host: u8, port: u16) -> Option<u16> {
+        let (src, dst) = (Ipv4Addr::new(10, 0, 0, 10 + host), Ipv4Addr::new(198, 51, 100, 7));
+        let packet = packet(UDP, src, dst, 64, 1, &udp(port, 5000, &[]));
+        let frame = self.bench.frame_to(&self.inside, &packet).expect("a port");
+        self.bench.inject(&self.inside, &frame).expect("invariants hold");
+        let came = self.bench.take_all();
+        let sent = came.iter().map(|(_, frame)| View::of(&frame[14..]));
+        sent.filter(|sent| sent.protocol == UDP).map(|sent| sent.src.1).next()
+    }
+}
+
+/// Opens flows of many hosts until one is refused; returns how many ports were in use by then.
+fn used_before_refusal(mode: Mode, worker_count: usize, seed: u64) -> usize {
+    let mut random = generator(&format!("{mode:?} mode, {worker_count} workers"), seed);
+    let mut nat = Nat::new(mode, worker_count, random.random());
+    let mut flows: Vec<(u8, u16)> =
+        (0..HOST_COUNT).flat_map(|host| (0..2000).map(move |at| (host, 1024 + at * 31))).collect();
+    flows.shuffle(&mut random);
+    let mut used = BTreeSet::new();
+    for (host, port) in flows {
+        match nat.port_of(host, port) {
+            Some(global) => assert!(used.insert(global), "{global} was given out twice"),
+            None => break,
+        }
+    }
+    assert_eq!(nat.bench.counter("pool-exhausted"), 1, "the flows end before the ports do");
+    assert!(used.iter().all(|&port| port >= 1024), "a port of the lower class");
+    used.len()
+}
+
+#[test]
+fn one_worker_uses_every_port_before_it_refuses() {
+    assert_eq!(used_before_refusal(Mode::Default, 1, 1), PORT_COUNT);
+}
+
+#[test]
+fn one_worker_in_cgn_mode_uses_every_port_before_it_refuses() {
+    assert_eq!(used_before_refusal(Mode::Cgn, 1, 2), PORT_COUNT);
+}
+
+#[test]
+fn two_workers_use_nearly_every_port_before_one_refuses() {
+    for mode in [Mode::Default, Mode::Cgn] {
+        let used = used_before_refusal(mode, 2, 3);
+        println!("{mode:?} mode: {used} of {PORT_COUNT}");
+        assert!(used * 100 >= PORT_COUNT * 95, "{mode:?} mode: {used} of {PORT_COUNT}");
+    }
+}
+
+/// Pearson's statistic for as many counts that should be equal.
+fn chi_square(counts: &[u32]) -> f64 {
+    let expected = f64::from(counts.iter().sum::<u32>()) / counts.len() as f64;
+    counts.iter().map(|&count| (f64::from(count) - expected).powi(2) / expected).sum()
+}
+
+/// What the statistic of 64 counts exceeds once in a thousand times.
+const CHI_SQUARE_63_MAX: f64 = 103.4;
+
+/// Ports are spread evenly, within 64 neighbours and over the whole range, and do not follow each other.
+#[test]
+fn ports_of_cgn_mode_pass_a_chi_square_test() {
+    for seed in 1..=3 {
+        let mut random = generator("ports_of_cgn_mode_pass_a_chi_square_test", seed);
+        let mut nat = Nat::new(Mode::Cgn, 1, random.random());
+        let (mut low, mut high, mut step) = ([0; 64], [0; 64], [0; 64]);
+        let mut last = 0;
+        let mut neighbours = 0;
+        let mut opened = BTreeSet::new();
+        while opened.len() < 12_800 {
+            let flow = (random.random_range(0..HOST_COUNT), random.random_range(1024..=u16::MAX));
+            if !opened.insert(flow) {
+                continue;
+            }
+            let port = nat.port_of(flow.0, flow.1).expect("a port");
+            low[usize::from(port % 64)] += 1;
+            high[usize::from((port - 1024) / 1008)] += 1;
+            step[usize::from(port.wrapping_sub(last) % 64)] += 1;
+            neighbours += u32::from(port.abs_diff(last) <= 1);
+            last = port;
+        }
+        for (name, counts) in [("low bits", low), ("ranges", high), ("steps", step)] {
+            let statistic = chi_square(&counts);
+            println!("seed {seed}: chi-square of {name} is {statistic:.1}");
+            assert!(statistic < CHI_SQUARE_63_MAX, "seed {seed}: chi-square of {name} is {statistic:.1}");
+        }
+        // About 12,800 * 3 / 64,512 by chance.
+        assert!(neighbours < 12, "seed {seed}: {neighbours} of 12800 ports follow the one before");
+    }
+}
