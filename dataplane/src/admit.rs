@@ -183,7 +183,10 @@ fn choose_global(
     };
     let by_static = tables.policy.statics.global_of(head.tuple.vrf, protocol, source, applies);
     if let Some(refusal) = refusal_without_session(head) {
-        let concerns = by_static.is_some() || find_rule(tables, head, next_hop).is_some();
+        // An error may come from a router that no rule concerns, about a host that one does.
+        let statics = &tables.policy.statics;
+        let about = statics.global_of(head.tuple.vrf, protocol, head.tuple.src, |_| true);
+        let concerns = by_static.is_some() || about.is_some() || find_rule(tables, head, next_hop).is_some();
         return if concerns { Err(refusal.into()) } else { Ok(None) };
     }
     if let Some((end, rule)) = by_static {

@@ -12,7 +12,7 @@ use crate::state::mapping::{ANY_PROTOCOL, Mapping, MappingKey, Side};
 use crate::state::session::{Direction, Flags, Session, SessionKey};
 use crate::state::slots::{NONE, Slots};
 use crate::state::subscriber::Subscribers;
-use crate::state::timer::Wheel;
+use crate::state::timer::{Wheel, is_due};
 use crate::steer::WorkerIndex;
 use crate::tuple::{Endpoint, Protocol, Vrf};
 
@@ -415,6 +415,9 @@ impl Shard {
         self.count_out(policy, &session);
         if let Some(mapping) = self.mappings.at_mut(session.mapping) {
             mapping.session_count -= 1;
+            // A whole address was in use as long as its sessions were.
+            let is_later = is_due(session.used_ms, mapping.used_ms);
+            mapping.used_ms = if is_later { session.used_ms } else { mapping.used_ms };
         }
         self.release_port_mapping(policy, session.mapping, now);
         if let Some(number) = self.subscribers.find(session.inside_vrf, session.inside_local.addr) {
@@ -447,10 +450,13 @@ impl Shard {
         }
     }
 
-    /// Ends a port's mapping that has no session left.
+    /// Ends a port's mapping that has no session left, and one of a whole address that never had any: it was made
+    /// for a packet that was refused after all.
     fn release_port_mapping(&mut self, policy: &Policy, index: u32, now: u32) {
-        if self.mappings.at(index).is_some_and(|mapping| mapping.session_count == 0 && !mapping.is_address())
-        {
+        let is_over = |mapping: &Mapping| {
+            mapping.session_count == 0 && (!mapping.is_address() || mapping.created_ms == now)
+        };
+        if self.mappings.at(index).is_some_and(is_over) {
             self.remove_mapping(policy, index, now);
         }
     }
