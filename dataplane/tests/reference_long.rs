@@ -19,7 +19,7 @@ fn run(worker_count: usize) {
     let (mut packet_count, mut run_count) = (0, 0);
     while packet_count < PACKET_COUNT {
         let outcome = Run::random(random.random(), worker_count, STEP_COUNT).check();
-        let outcome = outcome.unwrap_or_else(|text| panic!("{text}"));
+        let outcome = outcome.unwrap_or_else(|text| panic!("after {packet_count} packets: {text}"));
         packet_count += outcome.packet_count;
         run_count += 1;
         for (verdict, count) in outcome.verdicts {

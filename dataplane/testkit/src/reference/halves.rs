@@ -184,7 +184,7 @@ impl Relation {
         let host = self.count(self.tables.of_host(local.0));
         // Counting all is dear, and of no use while even a worker's share of the least limit is far away.
         let least = self.facts.all_max.unwrap_or(u32::MAX).min(self.facts.room) as usize;
-        let is_near = self.tables.sessions.len() >= least / self.facts.worker_count;
+        let is_near = self.tables.sessions.len() + self.facts.worker_count >= least / self.facts.worker_count;
         let all = if is_near { self.count(&self.tables.sessions) } else { (0, 0) };
         let room = u64::from(self.facts.room);
         // What all share is dealt out to workers, so that one may have used its part up.
@@ -195,16 +195,21 @@ impl Relation {
                 "limit-group",
                 self.facts.all_max.map(u64::from),
                 all,
-                self.facts.all_max.map(|max| max as u64 / workers),
+                self.facts.all_max.map(|max| (u64::from(max) / workers).saturating_sub(workers - 1)),
             ),
             ("sessions-full", Some(room), all, Some(room / workers)),
         ] {
             let Some(max) = max else { continue };
-            if possible >= possible_max.unwrap_or(max) {
+            let margin = if reason == "limit-host" && Known::HostCount.is_left_out() { 3 } else { 0 };
+            // A hairpin's session counts beside those of its hosts' mappings.
+            let last_ms = self.hairpins.get(&local.0).copied();
+            let is_unsure = reason == "limit-host"
+                && Known::HairpinLife.is_left_out()
+                && last_ms.is_some_and(|last_ms| self.now_ms < last_ms + self.idle_max());
+            if is_unsure || possible + margin >= possible_max.unwrap_or(max) {
                 half.drops.push(reason);
             }
-            let times = if Known::LimitShares.is_left_out() && reason == "limit-group" { workers } else { 1 };
-            if certain >= max * times && session.is_none() {
+            if certain >= max + margin && session.is_none() {
                 half.end = None;
             }
         }

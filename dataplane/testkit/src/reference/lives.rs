@@ -40,6 +40,7 @@ impl Relation {
     /// A hairpin was refused at its second half: whether the first half began a session is nowhere said.
     pub(super) fn may_have_begun(&mut self, source: &Half) {
         let Some((local, peer)) = source.session else { return };
+        self.hairpins.insert(local.0, self.now_ms);
         if self.global_of(local.1, (local.0, local.2)).is_none() {
             return;
         }
@@ -51,9 +52,20 @@ impl Relation {
         self.tables.put(local, peer, session);
     }
 
-    fn idle_max(&self) -> u64 {
+    /// Sessions may live on with a packet that was not forwarded.
+    pub(super) fn may_be_refreshed<'a>(&mut self, halves: impl Iterator<Item = &'a Half>) {
+        for (local, peer) in halves.filter_map(|half| half.session) {
+            if let Some(session) = self.tables.sessions.get(&(local, peer)) {
+                let latest_ms = session.life.latest_ms.max(self.now_ms + self.idle_max());
+                let life = Life { latest_ms, ..session.life };
+                self.tables.put(local, peer, Session { life, ..*session });
+            }
+        }
+    }
+
+    pub(super) fn idle_max(&self) -> u64 {
         let idle = self.facts.idle;
-        idle.tcp_ms.max(idle.udp_ms).max(idle.icmp_ms)
+        idle.tcp_ms.max(idle.udp_ms).max(idle.icmp_ms) + 5000
     }
 
     fn touch(
@@ -70,7 +82,8 @@ impl Relation {
             life: Life { earliest_ms: 0, latest_ms: 0 },
             tcp: Tcp::default(),
             is_asked_for: false,
-            is_counted,
+            // What strangers begin need not count against a host.
+            is_counted: is_counted && is_outbound,
         });
         let ((low, high), refreshes) = match local.1 {
             TCP => {
@@ -81,6 +94,9 @@ impl Relation {
         };
         let tolerance_ms = SLOT_MS + TICK_MS * (1 + self.tables.sessions.len() / EXPIRIES) as u64;
         let earliest_ms = (self.now_ms + low).saturating_sub(SLOT_MS);
+        if is_hairpin {
+            self.hairpins.insert(local.0, self.now_ms);
+        }
         let is_left_out = is_hairpin && Known::HairpinLife.is_left_out();
         session.life.earliest_ms = match (refreshes, is_known) {
             _ if is_left_out => session.life.earliest_ms,
