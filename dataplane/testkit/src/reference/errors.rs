@@ -118,7 +118,10 @@ impl Relation {
     /// Whether there is a session for certain.
     fn has_session(&self, protocol: u8, local: Endpoint, peer: Endpoint, is_dynamic: bool) -> bool {
         let key = ((local.0, protocol, local.1), self.peer_key(protocol, peer, is_dynamic));
-        self.tables.sessions.get(&key).is_some_and(|session| session.life.is_certain(self.now_ms))
+        let Some(session) = self.tables.sessions.get(&key) else { return false };
+        // What such a session is found by is what is wrong with it.
+        let is_left_out = protocol == ICMP && !session.is_asked_for && Known::EchoConflict.is_left_out();
+        session.life.is_certain(self.now_ms) && !is_left_out
     }
 
     fn is_plain(&self, protocol: u8, local: Endpoint) -> bool {
