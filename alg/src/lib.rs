@@ -1,0 +1,182 @@
+//! Application-layer gateways: what NAT must know about protocols that carry addresses in their messages.
+//!
+//! This page is the whole contract. A gateway is one file, one [`Row`] of [`registry::ROWS`] and one folder
+//! of cases. It sees the messages of one control session, whole and in order, and acts on the world through its
+//! [`Context`] alone. It knows no packets, no clock and no sockets.
+//!
+//! A stream of TCP is cut into messages by [`Row::frame`]; a datagram is a message. [`Row::handle`] reads a
+//! message to positions, replaces the spans that must change, and reserves doors for the endpoints the message
+//! announces. What it asked for takes effect only if it returns `Ok`: after an `Err` the message passes as it
+//! came. Refusals that show that this is not the protocol, or that somebody plays with it, detach the gateway for
+//! good ([`Refusal::detaches`]): the session is still translated, its payload is never read again.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+pub mod registry;
+
+mod refusal;
+mod state;
+
+pub use refusal::Refusal;
+pub use registry::Row;
+pub use state::State;
+
+/// Bytes of a message, from `start` up to `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first byte's position.
+    pub start: usize,
+    /// The position behind the last byte.
+    pub end: usize,
+}
+
+/// A side of the translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The subscribers' side.
+    Inside,
+    /// The other one.
+    Outside,
+}
+
+/// What carries messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// A byte stream.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// One message of a control session.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'m> {
+    /// The whole of it, and nothing else.
+    pub bytes: &'m [u8],
+    /// Who sent it.
+    pub from: Side,
+    /// It was sent by who opened the control session: a request, in most protocols.
+    pub by_client: bool,
+}
+
+/// The control session that messages belong to.
+#[derive(Clone, Copy, Debug)]
+pub struct Session {
+    /// What carries it.
+    pub transport: Transport,
+    /// The inside host's endpoint, as the inside sees it.
+    pub inside_local: SocketAddrV4,
+    /// The same, as the outside sees it.
+    pub inside_global: SocketAddrV4,
+    /// The outside host's endpoint, as the inside sees it.
+    pub outside_local: SocketAddrV4,
+    /// The same, as the outside sees it.
+    pub outside_global: SocketAddrV4,
+}
+
+/// What the beginning of a stream's unread bytes is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// A message of this many bytes, one at least.
+    Message(usize),
+    /// A message that has not arrived whole.
+    Incomplete,
+    /// This many bytes, some of which may still be to come, are none of the gateway's business.
+    Opaque(usize),
+    /// Not this protocol.
+    Foreign,
+}
+
+/// What follows from a message that was understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The next message is read too.
+    Continue,
+    /// What follows cannot be read (it is encrypted, say): the gateway detaches, and nobody is to blame.
+    Detach,
+}
+
+/// Which global ports a door gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// One, the announced one where it is free.
+    One,
+    /// An even one and the odd one behind it, for the inside host's port and the next one; the even one
+    /// is answered.
+    Pair,
+    /// One from 512 to 1023, as rcmd's servers demand.
+    Reserved,
+}
+
+/// What a door belongs to; it can be closed by that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The control session: its doors close when it ends. The number tells doors of one session apart.
+    Session(u32),
+    /// A call or registration, by a hash of its identity, which may outlive its control session.
+    Call(u64),
+}
+
+/// An endpoint that a message announces: somebody will send there, or from there, before long.
+///
+/// The inside endpoint announced twice in one control session or call has one global endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// What will go through it.
+    pub transport: Transport,
+    /// The inside endpoint, as the inside sees it. Its host is the control session's own, unless policy allows
+    /// third parties.
+    pub inside: SocketAddrV4,
+    /// The only outside host (as the outside sees it) that may use the door; anyone if none.
+    pub peer: Option<Ipv4Addr>,
+    /// Which global ports are wanted.
+    pub ports: Ports,
+    /// How long the door waits for its first packet, in seconds.
+    pub life_s: u32,
+    /// How often it can be gone through: a listening socket's more than once, until its life ends.
+    pub uses_max: u16,
+    /// What it belongs to.
+    pub owner: Owner,
+    /// The gateway of the session that goes through it, by its row's name.
+    pub child: Option<&'static str>,
+}
+
+/// An address's counterpart in the other realm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counterpart {
+    /// The address.
+    pub addr: Ipv4Addr,
+    /// It stays as long as the configuration: a static line says so.
+    pub is_static: bool,
+}
+
+/// What a gateway may ask for and do. Edits and reservations take effect if [`Row::handle`] returns `Ok`.
+pub trait Context {
+    /// The control session.
+    fn session(&self) -> &Session;
+
+    /// Milliseconds on a clock that wraps around.
+    fn now_ms(&self) -> u32;
+
+    /// `ip nat service dns-reset-ttl` is configured.
+    fn resets_ttl(&self) -> bool;
+
+    /// The global endpoint that an inside endpoint has now, by a mapping, a static line or a door.
+    fn global(&self, transport: Transport, local: SocketAddrV4) -> Option<SocketAddrV4>;
+
+    /// The inside endpoint behind a global endpoint, if it has one now.
+    fn local(&self, transport: Transport, global: SocketAddrV4) -> Option<SocketAddrV4>;
+
+    /// What the configuration (and dynamic whole-address mappings) make of an address in a message on its way
+    /// from `from` to the other side; none if it stays.
+    fn policy_address(&self, from: Side, addr: Ipv4Addr) -> Option<Counterpart>;
+
+    /// Reserves a door. Returns the global endpoint to announce.
+    fn reserve(&mut self, door: Door) -> Result<SocketAddrV4, Refusal>;
+
+    /// Closes the doors of an owner that nobody went through. Sessions stay.
+    fn close(&mut self, owner: Owner);
+
+    /// Replaces bytes of the message. Spans must not overlap; they may be given in any order.
+    fn replace(&mut self, span: Span, bytes: &[u8]) -> Result<(), Refusal>;
+}

@@ -1,0 +1,55 @@
+//! Why a gateway refuses a message.
+
+/// Why a message passes as it came, without edits or doors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not the protocol.
+    Foreign,
+    /// The protocol, but not well-formed.
+    Malformed,
+    /// Longer than a message may be.
+    TooLong,
+    /// An address that is not the session's own host's, and that policy does not map.
+    ForeignAddress,
+    /// A port below 1024 that is not to be opened.
+    LowPort,
+    /// No global port is free.
+    NoPort,
+    /// As many doors as there may be.
+    DoorLimit,
+    /// More edits, or more growth, than a message may have.
+    EditLimit,
+}
+
+impl Refusal {
+    /// All, in the order of their counters.
+    pub const ALL: [Refusal; 8] = [
+        Refusal::Foreign,
+        Refusal::Malformed,
+        Refusal::TooLong,
+        Refusal::ForeignAddress,
+        Refusal::LowPort,
+        Refusal::NoPort,
+        Refusal::DoorLimit,
+        Refusal::EditLimit,
+    ];
+
+    /// The label in metrics and tables.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Refusal::Foreign => "foreign",
+            Refusal::Malformed => "malformed",
+            Refusal::TooLong => "too-long",
+            Refusal::ForeignAddress => "foreign-address",
+            Refusal::LowPort => "low-port",
+            Refusal::NoPort => "no-port",
+            Refusal::DoorLimit => "door-limit",
+            Refusal::EditLimit => "edit-limit",
+        }
+    }
+
+    /// Whether the gateway lets go of the session for good.
+    pub const fn detaches(self) -> bool {
+        matches!(self, Refusal::Foreign | Refusal::Malformed | Refusal::TooLong)
+    }
+}

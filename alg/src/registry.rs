@@ -1,0 +1,37 @@
+//! The gateways, a row each. Dispatch, keywords, counters, labels, tables, documents and fuzzing are loops over them.
+
+use crate::{Context, Frame, Message, Refusal, State, Transport, Verdict};
+
+/// Where a gateway attaches unless configured otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// What carries the protocol there.
+    pub transport: Transport,
+    /// The control session's destination port.
+    pub port: u16,
+}
+
+/// A gateway.
+pub struct Row {
+    /// Its name: in metrics, in `show`, as folder of its cases.
+    pub name: &'static str,
+    /// The label of its row in `show platform hardware qfp active feature alg statistics`.
+    pub label: &'static str,
+    /// The words after `ip nat service`, as in IOS; `{}` stands for the transport.
+    pub keyword: &'static str,
+    /// Where it attaches by default.
+    pub ports: &'static [Port],
+    /// It stays on under the `ietf` preset (RFC 4787 REQ-10, RFC 5382 REQ-6).
+    pub is_ietf: bool,
+    /// The memory of a new control session.
+    pub state: fn() -> State,
+    /// What the beginning of a stream's unread bytes is. Datagrams are not framed.
+    pub frame: fn(&State, &Message) -> Frame,
+    /// Reads a message, edits it and reserves doors.
+    pub handle: fn(&mut State, &Message, &mut dyn Context) -> Result<Verdict, Refusal>,
+    /// What it does, in a sentence for the documents.
+    pub about: &'static str,
+}
+
+/// All gateways.
+pub const ROWS: &[Row] = &[];
