@@ -28,6 +28,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_get_tsc_hz",
     "rte_mempool_avail_count",
     "rte_pktmbuf_copy",
+    "rte_pktmbuf_free_bulk",
     "rte_pktmbuf_pool_create",
     "rte_thread_register",
     "rte_thread_unregister",

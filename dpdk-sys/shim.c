@@ -33,6 +33,10 @@ uint16_t shim_transmit(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, u
 
 struct rte_mbuf *shim_allocate(struct rte_mempool *pool) { return rte_pktmbuf_alloc(pool); }
 
+bool shim_allocate_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, uint16_t count) {
+    return rte_pktmbuf_alloc_bulk(pool, mbufs, count) == 0;
+}
+
 void shim_free(struct rte_mbuf *mbuf) { rte_pktmbuf_free(mbuf); }
 
 bool shim_link_is_up(uint16_t port) {

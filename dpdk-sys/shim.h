@@ -43,6 +43,9 @@ uint16_t shim_transmit(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, u
 // An empty mbuf with the usual head room, or NULL when the pool is empty.
 struct rte_mbuf *shim_allocate(struct rte_mempool *pool);
 
+// Fills `mbufs` with `count` of them, or with none when the pool has fewer; returns whether it did.
+bool shim_allocate_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, uint16_t count);
+
 // Gives an mbuf back to the pool it came from.
 void shim_free(struct rte_mbuf *mbuf);
 

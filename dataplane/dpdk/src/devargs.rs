@@ -97,6 +97,11 @@ impl Devargs {
         self.name.starts_with("net_af_packet") || self.name.starts_with("eth_af_packet")
     }
 
+    /// Whether it is a memif client that shares its packet buffers rather than copying.
+    pub fn is_zero_copy_memif(&self) -> bool {
+        self.name.starts_with("net_memif") && self.argument("zero-copy") == Some("yes")
+    }
+
     fn argument(&self, key: &str) -> Option<&str> {
         let pairs = self.arguments.split(',').filter_map(|pair| pair.split_once('='));
         pairs.into_iter().find_map(|(name, value)| (name == key).then_some(value))
@@ -135,6 +140,13 @@ mod tests {
         assert_eq!((device.name.as_str(), device.is_pci), ("net_af_packet0", false));
         assert_eq!((device.argument("iface"), device.argument("qpairs")), (Some("eth1"), Some("2")));
         assert_eq!(device.normalised(), "net_af_packet0,iface=eth1,qpairs=2");
+    }
+
+    #[test]
+    fn memif_without_copies_is_recognised() {
+        for (text, expected) in [("net_memif0,zero-copy=yes", true), ("net_memif0,id=1", false)] {
+            assert_eq!(Devargs::parse(text).unwrap().is_zero_copy_memif(), expected, "{text}");
+        }
     }
 
     #[test]

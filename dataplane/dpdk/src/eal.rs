@@ -96,18 +96,18 @@ impl Eal {
         }
     }
 
-    /// The CPU's time stamp counter in cycles.
-    #[inline]
-    pub fn tsc(self) -> u64 {
-        // SAFETY: reads a register.
-        unsafe { dpdk_sys::shim_tsc() }
-    }
-
-    /// Cycles of [`Eal::tsc`] per second.
+    /// Ticks of [`tsc`] per second.
     pub fn tsc_hz(self) -> u64 {
         // SAFETY: EAL is started, so the frequency is known.
         unsafe { dpdk_sys::rte_get_tsc_hz() }
     }
+}
+
+/// The CPU's time stamp counter in ticks.
+#[inline]
+pub fn tsc() -> u64 {
+    // SAFETY: reads a register.
+    unsafe { dpdk_sys::shim_tsc() }
 }
 
 /// The calling thread's registration with DPDK, ended when dropped.
@@ -140,9 +140,13 @@ fn arguments(options: &EalOptions) -> Result<Vec<CString>, DpdkError> {
         true => arguments.push("--in-memory".to_owned()),
         false => arguments.extend(["--no-huge".to_owned(), "--no-shconf".to_owned()]),
     }
-    let devices = options.devices.iter().map(|device| Devargs::parse(device));
-    let pci: Vec<Devargs> =
-        devices.filter(|device| !matches!(device, Ok(device) if !device.is_pci)).collect::<Result<_, _>>()?;
+    let devices: Vec<Devargs> =
+        options.devices.iter().map(|device| Devargs::parse(device)).collect::<Result<_, _>>()?;
+    // A memif client without copies shows its buffers to the server: each file it shares must hold a whole segment.
+    if devices.iter().any(Devargs::is_zero_copy_memif) {
+        arguments.push("--single-file-segments".to_owned());
+    }
+    let pci: Vec<Devargs> = devices.into_iter().filter(|device| device.is_pci).collect();
     if pci.is_empty() {
         arguments.push("--no-pci".to_owned());
     }

@@ -72,6 +72,36 @@ impl Port for DpdkPort {
 }
 
 impl DpdkPort {
+    /// Fills what room there is in `burst` with empty packets, all or, when buffers ran out, none.
+    #[inline]
+    pub fn allocate_burst(&mut self, burst: &mut Burst) {
+        let mut mbufs = [ptr::null_mut(); BURST];
+        let count = burst.remaining_capacity();
+        // SAFETY: the mempool lives as long as the process, and the array has the room.
+        if !unsafe {
+            dpdk_sys::shim_allocate_bulk(self.mempool.as_ptr(), mbufs.as_mut_ptr(), count as u16)
+        } {
+            return;
+        }
+        for &mbuf in &mbufs[..count] {
+            // SAFETY: all of them were allocated; fresh mbufs are plain and ours.
+            burst.push(unsafe { mbuf::into_packet(NonNull::new_unchecked(mbuf), self.index) });
+        }
+    }
+
+    /// Empties `burst` and gives its buffers back in one go, which dropping the packets one by one would not.
+    #[inline]
+    pub fn release_burst(&mut self, burst: &mut Burst) {
+        let mut mbufs = [ptr::null_mut(); BURST];
+        let mut count = 0;
+        for packet in burst.drain(..).filter(mbuf::is_mbuf) {
+            mbufs[count] = packet.into_raw().handle.cast::<rte_mbuf>().as_ptr();
+            count += 1;
+        }
+        // SAFETY: the first `count` mbufs are live, and their packets were taken apart.
+        unsafe { dpdk_sys::rte_pktmbuf_free_bulk(mbufs.as_mut_ptr(), count as u32) }
+    }
+
     /// Copies a frame in several segments, or one whose buffer is shared, into a buffer of its own. Such
     /// frames are not asked for, but some virtual devices yield them.
     #[cold]
