@@ -119,7 +119,8 @@ pub enum Owner {
 
 /// An endpoint that a message announces: somebody will send there, or from there, before long.
 ///
-/// The inside endpoint announced twice in one control session or call has one global endpoint.
+/// The inside endpoint announced twice in one control session or call has one global endpoint: a door that is
+/// asked for again keeps it, and takes the later peer, life, uses and owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Door {
     /// What will go through it.
@@ -133,7 +134,8 @@ pub struct Door {
     pub ports: Ports,
     /// How long the door waits for its first packet, in seconds.
     pub life_s: u32,
-    /// How often it can be gone through: a listening socket's more than once, until its life ends.
+    /// How often it (each port of a pair) can be gone through: a listening socket's more than once, until its
+    /// life ends.
     pub uses_max: u16,
     /// What it belongs to.
     pub owner: Owner,

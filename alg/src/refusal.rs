@@ -9,6 +9,8 @@ pub enum Refusal {
     Malformed,
     /// Longer than a message may be.
     TooLong,
+    /// A sound message with an argument that is not: no number, or more than a number may be.
+    Argument,
     /// An address that is not the session's own host's, and that policy does not map.
     ForeignAddress,
     /// A port below 1024 that is not to be opened.
@@ -23,10 +25,11 @@ pub enum Refusal {
 
 impl Refusal {
     /// All, in the order of their counters.
-    pub const ALL: [Refusal; 8] = [
+    pub const ALL: [Refusal; 9] = [
         Refusal::Foreign,
         Refusal::Malformed,
         Refusal::TooLong,
+        Refusal::Argument,
         Refusal::ForeignAddress,
         Refusal::LowPort,
         Refusal::NoPort,
@@ -40,6 +43,7 @@ impl Refusal {
             Refusal::Foreign => "foreign",
             Refusal::Malformed => "malformed",
             Refusal::TooLong => "too-long",
+            Refusal::Argument => "argument",
             Refusal::ForeignAddress => "foreign-address",
             Refusal::LowPort => "low-port",
             Refusal::NoPort => "no-port",

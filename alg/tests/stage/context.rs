@@ -1,0 +1,175 @@
+//! A context without packets. It judges requests as the product does, and gives predictable ports.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use alg::{Context, Counterpart, Door, Owner, Ports, Refusal, Session, Side, Span, Transport};
+
+/// The doors that may be open at once.
+pub const DOOR_COUNT_MAX: usize = 16;
+/// The edits that a message may have.
+pub const EDIT_COUNT_MAX: usize = 64;
+/// The bytes by which a message may grow.
+pub const GROWTH_MAX: usize = 4096;
+
+/// What the gateway acts on.
+pub struct Stage {
+    /// The control session.
+    pub session: Session,
+    /// `ip nat service dns-reset-ttl`.
+    pub resets_ttl: bool,
+    /// The clock.
+    pub now_ms: u32,
+    /// Addresses that configuration maps: whose message, before, after.
+    pub policy: Vec<(Side, Ipv4Addr, Counterpart)>,
+    /// Mappings beside the doors: inside local and inside global.
+    pub mappings: Vec<(Transport, SocketAddrV4, SocketAddrV4)>,
+    /// What is added to an inside port to get the global one.
+    pub port_shift: u16,
+    /// Doors that are open, and their global endpoints.
+    pub doors: Vec<(Door, SocketAddrV4)>,
+    /// Owners whose doors were closed, in order.
+    pub closed: Vec<Owner>,
+    /// The length of the message that is being read.
+    pub message_len: usize,
+    asked: Vec<(Door, SocketAddrV4)>,
+    closing: Vec<Owner>,
+    edits: Vec<(Span, Vec<u8>)>,
+}
+
+impl Stage {
+    /// A stage for one control session, whose doors have the ports that were asked for.
+    pub fn new(session: Session) -> Stage {
+        Stage {
+            session,
+            resets_ttl: false,
+            now_ms: 1_000_000,
+            policy: Vec::new(),
+            mappings: Vec::new(),
+            port_shift: 0,
+            doors: Vec::new(),
+            closed: Vec::new(),
+            message_len: 0,
+            asked: Vec::new(),
+            closing: Vec::new(),
+            edits: Vec::new(),
+        }
+    }
+
+    /// Lets what was asked for take effect. Returns the message after it.
+    pub fn commit(&mut self, message: &[u8]) -> Vec<u8> {
+        self.doors.append(&mut self.asked);
+        for owner in self.closing.drain(..) {
+            self.doors.retain(|(door, _)| door.owner != owner);
+            self.closed.push(owner);
+        }
+        let mut edits = std::mem::take(&mut self.edits);
+        edits.sort_by_key(|(span, _)| span.start);
+        let (mut out, mut done) = (Vec::new(), 0);
+        for (span, bytes) in edits {
+            assert!(done <= span.start, "edits overlap at {}", span.start);
+            out.extend_from_slice(&message[done..span.start]);
+            out.extend_from_slice(&bytes);
+            done = span.end;
+        }
+        out.extend_from_slice(&message[done..]);
+        out
+    }
+
+    /// Forgets what was asked for.
+    pub fn roll_back(&mut self) {
+        self.asked.clear();
+        self.closing.clear();
+        self.edits.clear();
+    }
+
+    /// What the gateway asked for in this message, so far.
+    pub fn asked(&self) -> &[(Door, SocketAddrV4)] {
+        &self.asked
+    }
+
+    fn bound(&self) -> impl Iterator<Item = (Transport, SocketAddrV4, SocketAddrV4)> + '_ {
+        let doors = self.doors.iter().chain(&self.asked).flat_map(|(door, global)| {
+            let count = if door.ports == Ports::Pair { 2 } else { 1 };
+            (0..count).map(|n| (door.transport, behind(door.inside, n), behind(*global, n)))
+        });
+        self.mappings.iter().copied().chain(doors)
+    }
+}
+
+fn behind(endpoint: SocketAddrV4, n: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(*endpoint.ip(), endpoint.port() + n)
+}
+
+impl Context for Stage {
+    fn session(&self) -> &Session {
+        &self.session
+    }
+
+    fn now_ms(&self) -> u32 {
+        self.now_ms
+    }
+
+    fn resets_ttl(&self) -> bool {
+        self.resets_ttl
+    }
+
+    fn global(&self, transport: Transport, local: SocketAddrV4) -> Option<SocketAddrV4> {
+        if transport == self.session.transport && local == self.session.inside_local {
+            return Some(self.session.inside_global);
+        }
+        self.bound().find(|(t, l, _)| *t == transport && *l == local).map(|(_, _, global)| global)
+    }
+
+    fn local(&self, transport: Transport, global: SocketAddrV4) -> Option<SocketAddrV4> {
+        if transport == self.session.transport && global == self.session.inside_global {
+            return Some(self.session.inside_local);
+        }
+        self.bound().find(|(t, _, g)| *t == transport && *g == global).map(|(_, local, _)| local)
+    }
+
+    fn policy_address(&self, from: Side, addr: Ipv4Addr) -> Option<Counterpart> {
+        self.policy.iter().find(|(f, before, _)| *f == from && *before == addr).map(|(_, _, c)| *c)
+    }
+
+    fn reserve(&mut self, door: Door) -> Result<SocketAddrV4, Refusal> {
+        if door.inside.ip() != self.session.inside_local.ip() {
+            return Err(Refusal::ForeignAddress);
+        }
+        if door.inside.port() < 1024 && door.ports != Ports::Reserved {
+            return Err(Refusal::LowPort);
+        }
+        let twice = self.doors.iter().chain(&self.asked).any(|(d, _)| {
+            d.transport == door.transport && d.inside == door.inside && d.ports == door.ports
+        });
+        if twice {
+            return self.global(door.transport, door.inside).ok_or(Refusal::NoPort);
+        }
+        if self.doors.len() + self.asked.len() >= DOOR_COUNT_MAX {
+            return Err(Refusal::DoorLimit);
+        }
+        let port = match self.global(door.transport, door.inside) {
+            Some(global) => global.port(),
+            None => door.inside.port().checked_add(self.port_shift).ok_or(Refusal::NoPort)?,
+        };
+        let port = if door.ports == Ports::Pair { port & !1 } else { port };
+        let global = SocketAddrV4::new(*self.session.inside_global.ip(), port);
+        self.asked.push((door, global));
+        Ok(global)
+    }
+
+    fn close(&mut self, owner: Owner) {
+        self.closing.push(owner);
+    }
+
+    fn replace(&mut self, span: Span, bytes: &[u8]) -> Result<(), Refusal> {
+        assert!(span.start <= span.end && span.end <= self.message_len, "{span:?} of {}", self.message_len);
+        let grown: usize =
+            self.edits.iter().map(|(s, b)| b.len().saturating_sub(s.end - s.start)).sum::<usize>()
+                + bytes.len().saturating_sub(span.end - span.start);
+        if self.edits.len() >= EDIT_COUNT_MAX || grown > GROWTH_MAX {
+            return Err(Refusal::EditLimit);
+        }
+        self.edits.push((span, bytes.to_vec()));
+        Ok(())
+    }
+}

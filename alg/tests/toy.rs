@@ -1,0 +1,71 @@
+//! A new gateway is one file and one row: this file is one.
+
+mod stage;
+
+use std::net::SocketAddrV4;
+
+use alg::registry::Port;
+use alg::{
+    Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict,
+};
+use stage::{Conversation, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, session};
+
+/// The toy's messages are a length, `T`, and a port of UDP on which the sender listens, in two bytes.
+const TOY: Row = Row {
+    name: "toy",
+    label: "TOY",
+    keyword: "toy {} port",
+    ports: &[Port { transport: Transport::Tcp, port: 4711 }],
+    is_ietf: false,
+    state: State::default,
+    frame,
+    handle,
+    about: "Opens the port that the message names.",
+};
+
+fn frame(_: &State, message: &Message) -> Frame {
+    match *message.bytes {
+        [4, b'T', _, _, ..] => Frame::Message(4),
+        [4] | [4, b'T'] | [4, b'T', _] => Frame::Incomplete,
+        _ => Frame::Foreign,
+    }
+}
+
+fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+    let [4, b'T', high, low] = *message.bytes else { return Err(Refusal::Malformed) };
+    if message.from == Side::Outside {
+        return Ok(Verdict::Continue);
+    }
+    let session = *context.session();
+    let global = context.reserve(Door {
+        transport: Transport::Udp,
+        inside: SocketAddrV4::new(*session.inside_local.ip(), u16::from_be_bytes([high, low])),
+        peer: Some(*session.outside_global.ip()),
+        ports: Ports::One,
+        life_s: 30,
+        uses_max: 1,
+        owner: Owner::Session(0),
+        child: None,
+    })?;
+    context.replace(Span { start: 2, end: 4 }, &global.port().to_be_bytes())?;
+    Ok(Verdict::Continue)
+}
+
+#[test]
+fn a_row_is_a_gateway() {
+    let mut stage = Stage::new(session(Transport::Tcp, Side::Inside, 4711));
+    stage.port_shift = 1000;
+    let mut toy = Conversation::new(&TOY, stage, Side::Inside);
+    assert_eq!(toy.client([4, b'T', 0x13]), []);
+    assert_eq!(toy.client([0x88, 4]), [4, b'T', 0x17, 0x70], "5000 becomes 6000");
+    let (door, global) = toy.stage.doors[0];
+    assert_eq!((door.inside, door.peer), (endpoint(INSIDE_LOCAL, 5000), Some(OUTSIDE)));
+    assert_eq!(global.port(), 6000);
+
+    assert_eq!(toy.client([b'T', 0, 80]), [4, b'T', 0, 80], "a low port passes, without a door");
+    assert_eq!(toy.refusals, [Refusal::LowPort]);
+    assert!(toy.is_attached);
+    assert_eq!(toy.client(b"GET /"), b"GET /");
+    assert_eq!(toy.client([4, b'T', 0x13, 0x89]), [4, b'T', 0x13, 0x89], "it let go for good");
+    assert_eq!(toy.stage.doors.len(), 1);
+}
