@@ -33,7 +33,7 @@ struct Chosen {
 
 /// A packet from inside without a session.
 pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
-    let next_hop = match lookup::destination(&tables.fib, head.tuple.vrf, head.dst)? {
+    let next_hop = match lookup::route(tables, head.tuple.vrf, head.dst)?.0 {
         Destination::Beyond(next_hop) => Some(next_hop),
         Destination::Nat => None,
         // The box's own address may be overloaded: then it is a global address for those who are mapped to it.
@@ -89,12 +89,14 @@ pub fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, R
 fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
     let vrf = head.tuple.vrf;
     let is_global = tables.policy.is_global(vrf, head.dst);
+    // What an overloaded interface's own address has no port for: it was for an inside host, if for anybody.
+    let is_for_host = match head.transport {
+        Transport::IcmpQuery => is_global && head.icmp.0 != 8,
+        Transport::LaterFragment => is_global,
+        _ => refusal_of_global(&tables.policy, head) == DropReason::UnsolicitedSyn,
+    };
     match lookup::destination(&tables.fib, vrf, head.dst) {
-        Ok(Destination::Local(_))
-            if refusal_of_global(&tables.policy, head) != DropReason::UnsolicitedSyn =>
-        {
-            local(head)
-        }
+        Ok(Destination::Local(_)) if !is_for_host => local(head),
         Ok(Destination::Beyond(next_hop)) if !is_global => {
             let is_inward = tables
                 .policy
@@ -140,10 +142,15 @@ fn begin_inbound(
     };
     let is_ours = tables.policy.is_global(head.tuple.vrf, peer.addr);
     let is_contact = destination.mapping != NONE && is_address_dependent(&tables.policy);
+    let mut outside_local = source.map_or(peer, |source| source.end);
+    if head.tuple.protocol == ICMP {
+        // Both sides of an ICMP query show its identifier: inside, the one that the host knows.
+        outside_local.port = destination.end.port;
+    }
     let session = Session {
         inside_local: destination.end,
         inside_global: head.tuple.dst,
-        outside_local: source.map_or(peer, |source| source.end),
+        outside_local,
         outside_global: peer,
         flags: Flags::default().with(Flags::HAIRPIN, is_ours).with(Flags::CONTACT, is_contact),
         ..blank_session(head, Chosen { mapping: destination.mapping, ..chosen }, destination.end.port, now)
