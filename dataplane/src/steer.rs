@@ -5,7 +5,7 @@
 //! when none of them is in use. What a static rule maps belongs to the owner of its inside host.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
@@ -101,6 +101,8 @@ pub struct Ownership {
 struct Owners {
     /// The owner of the whole address.
     whole: AtomicU8,
+    /// Subscribers of all workers that are paired with the address.
+    subscribers: AtomicU32,
     /// The owners of its groups of ports, made when the first one is claimed.
     groups: OnceLock<Box<[AtomicU8; GROUPS]>>,
 }
@@ -108,7 +110,10 @@ struct Owners {
 impl Ownership {
     /// A table for these addresses. What `previous` knows of them stays true, also of claims still to come.
     pub fn new(addresses: impl IntoIterator<Item = Ipv4Addr>, previous: &Ownership) -> Ownership {
-        let unowned = || Arc::new(Owners { whole: AtomicU8::new(UNOWNED), groups: OnceLock::new() });
+        let unowned = || {
+            let (whole, subscribers) = (AtomicU8::new(UNOWNED), AtomicU32::new(0));
+            Arc::new(Owners { whole, subscribers, groups: OnceLock::new() })
+        };
         let owners = |addr| previous.addresses.get(&addr).map_or_else(unowned, Arc::clone);
         Ownership { addresses: addresses.into_iter().map(|addr| (addr, owners(addr))).collect() }
     }
@@ -166,6 +171,21 @@ impl Ownership {
             return false;
         }
         true
+    }
+
+    /// Pairs a subscriber with an address, where it has fewer than so many of all workers.
+    pub fn claim_subscriber(&self, addr: Ipv4Addr, subscribers_max: u32) -> bool {
+        let Some(owners) = self.addresses.get(&addr) else { return false };
+        let more = |count| (count < subscribers_max).then_some(count + 1);
+        owners.subscribers.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Ends a subscriber's pairing with an address.
+    pub fn release_subscriber(&self, addr: Ipv4Addr) {
+        if let Some(owners) = self.addresses.get(&addr) {
+            let less = |count: u32| count.checked_sub(1);
+            let _ = owners.subscribers.fetch_update(Ordering::AcqRel, Ordering::Relaxed, less);
+        }
     }
 
     /// Gives a whole address back.

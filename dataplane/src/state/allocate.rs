@@ -120,36 +120,42 @@ impl Allocator {
         for step in 0..count {
             let position = (start + step) % count;
             let addr = pool.address_at(position)?;
-            let pairing = request.policy.behaviour.pairing.filter(|_| request.rule.is_paired);
-            let subscribers_max = pairing.map_or(u32::MAX, |pairing| pairing.subscribers_max);
-            if pair && self.addresses.entry(addr).or_default().subscriber_count >= subscribers_max {
+            if pair && !self.pair(request, subscriber, addr) {
                 continue;
             }
             if let Some(end) = self.take_on(request, addr, subscriber) {
                 self.positions[number] = position;
-                if pair {
-                    self.pair(subscriber, request.rule.pool, addr);
-                }
                 return Some(end);
             }
+        }
+        if pair {
+            self.unpair(request.policy, subscriber);
         }
         None
     }
 
-    fn pair(&mut self, subscriber: &mut Subscriber, pool: u16, addr: Ipv4Addr) {
-        if subscriber.paired == Some((pool, addr)) {
-            return;
+    /// Pairs a subscriber with an address instead of the one it had, unless that has as many as it may. All workers
+    /// count together.
+    fn pair(&mut self, request: &Request, subscriber: &mut Subscriber, addr: Ipv4Addr) -> bool {
+        let Request { policy, rule, .. } = *request;
+        if subscriber.paired == Some((rule.pool, addr)) {
+            return true;
         }
-        self.unpair(subscriber);
-        subscriber.paired = Some((pool, addr));
-        self.addresses.entry(addr).or_default().subscriber_count += 1;
+        let pairing = policy.behaviour.pairing.filter(|_| rule.is_paired);
+        let subscribers_max = pairing.map_or(u32::MAX, |pairing| pairing.subscribers_max);
+        if !policy.ownership.claim_subscriber(addr, subscribers_max) && pairing.is_some() {
+            return false;
+        }
+        self.unpair(policy, subscriber);
+        subscriber.paired = Some((rule.pool, addr));
+        true
     }
 
     /// Ends a subscriber's pairing, with its port sets.
-    pub fn unpair(&mut self, subscriber: &mut Subscriber) {
+    pub fn unpair(&mut self, policy: &Policy, subscriber: &mut Subscriber) {
         let Some((_, addr)) = subscriber.paired.take() else { return };
+        policy.ownership.release_subscriber(addr);
         if let Some(ports) = self.addresses.get_mut(&addr) {
-            ports.subscriber_count -= 1;
             subscriber.sets.iter().for_each(|set| ports.release_set(set));
         }
         subscriber.sets.clear();
@@ -231,7 +237,9 @@ impl Allocator {
         if subscriber.paired.is_some_and(|(_, paired)| paired != addr) && !subscriber.sets.is_empty() {
             return None;
         }
-        self.pair(subscriber, rule.pool, addr);
+        if !self.pair(request, subscriber, addr) {
+            return None;
+        }
         let ports = self.addresses.entry(addr).or_default();
         let is_free = |port| {
             policy.statics.local_of(rule.outside_vrf, source.protocol, Endpoint::new(addr, port)).is_none()

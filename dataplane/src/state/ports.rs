@@ -15,8 +15,6 @@ const _: () = assert!(PORTS_PER_GROUP == 64);
 pub struct AddressPorts {
     maps: [PortMap; 3],
     is_whole: bool,
-    /// Subscribers paired with it.
-    pub subscriber_count: u32,
     /// Sets of ports in use, by number (`ip nat settings pap bpa`).
     sets: Vec<u64>,
 }
@@ -62,7 +60,7 @@ impl Default for AddressPorts {
             full: [[0; WORDS / 64]; 2],
             used: 0,
         });
-        AddressPorts { maps, is_whole: false, subscriber_count: 0, sets: Vec::new() }
+        AddressPorts { maps, is_whole: false, sets: Vec::new() }
     }
 }
 

@@ -260,7 +260,7 @@ impl Shard {
         let number = self.subscribers.enter(vrf, local.addr).ok_or(DropReason::SessionsFull)?;
         let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SessionsFull)?;
         let Some(global) = self.allocator.take(policy, rule, source, subscriber) else {
-            self.leave(number);
+            self.leave(policy, number);
             self.rules.entry(rule.id).or_default().misses += 1;
             return Err(DropReason::PoolExhausted);
         };
@@ -301,9 +301,9 @@ impl Shard {
         self.sessions.capacity() as u32 + index
     }
 
-    fn leave(&mut self, subscriber: u32) {
+    fn leave(&mut self, policy: &Policy, subscriber: u32) {
         if let Some(mut gone) = self.subscribers.leave_if_idle(subscriber) {
-            self.allocator.unpair(&mut gone);
+            self.allocator.unpair(policy, &mut gone);
         }
     }
 
@@ -322,7 +322,7 @@ impl Shard {
         let inserted = admitted.and_then(|subscriber| {
             let deadline = deadline_ms(policy, &session).unwrap_or(far_off(now));
             let Some(index) = self.enter_session(session) else {
-                self.leave(subscriber);
+                self.leave(policy, subscriber);
                 return Err(DropReason::SessionsFull);
             };
             self.wheel.arm(index, deadline);
@@ -357,7 +357,7 @@ impl Shard {
         let is_over = policy.limits.of_host(host).is_some_and(|max| subscriber.session_count >= max);
         let is_fast = policy.limits.rate_of_host(host).is_some_and(|rate| !subscriber.may_begin(rate, now));
         if is_over || is_fast {
-            self.leave(number);
+            self.leave(policy, number);
             return Err(if is_over { DropReason::LimitHost } else { DropReason::LimitRate });
         }
         Ok(number)
@@ -424,7 +424,7 @@ impl Shard {
             if let Some(subscriber) = self.subscribers.at_mut(number) {
                 subscriber.session_count -= 1;
             }
-            self.leave(number);
+            self.leave(policy, number);
         }
         Some(session)
     }
@@ -472,7 +472,7 @@ impl Shard {
         if let Some(subscriber) = self.subscribers.at_mut(mapping.subscriber) {
             subscriber.mapping_count -= 1;
         }
-        self.leave(mapping.subscriber);
+        self.leave(policy, mapping.subscriber);
     }
 
     /// The next position in a destination rule's rotation.
