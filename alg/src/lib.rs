@@ -14,8 +14,11 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 pub mod registry;
 
+mod dns;
+mod ftp;
 mod refusal;
 mod state;
+mod text;
 
 pub use refusal::Refusal;
 pub use registry::Row;

@@ -21,11 +21,13 @@ pub enum Refusal {
     DoorLimit,
     /// More edits, or more growth, than a message may have.
     EditLimit,
+    /// An edit would break its signatures.
+    Signed,
 }
 
 impl Refusal {
     /// All, in the order of their counters.
-    pub const ALL: [Refusal; 9] = [
+    pub const ALL: [Refusal; 10] = [
         Refusal::Foreign,
         Refusal::Malformed,
         Refusal::TooLong,
@@ -35,6 +37,7 @@ impl Refusal {
         Refusal::NoPort,
         Refusal::DoorLimit,
         Refusal::EditLimit,
+        Refusal::Signed,
     ];
 
     /// The label in metrics and tables.
@@ -49,6 +52,7 @@ impl Refusal {
             Refusal::NoPort => "no-port",
             Refusal::DoorLimit => "door-limit",
             Refusal::EditLimit => "edit-limit",
+            Refusal::Signed => "signed",
         }
     }
 

@@ -6,4 +6,11 @@ pub enum State {
     /// Nothing.
     #[default]
     None,
+    /// Of DNS between two hosts.
+    Dns {
+        /// The largest answer that the asker takes in a datagram, as it said last.
+        payload_size_max: u16,
+    },
+    /// Of an FTP control connection.
+    Ftp(crate::ftp::Control),
 }

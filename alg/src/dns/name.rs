@@ -42,7 +42,6 @@ impl<'m> Labels<'m> {
     }
 
     fn step(&mut self) -> Result<Label<'m>, Refusal> {
-        let is_own = self.jumps == 0;
         let mut found_at = None;
         loop {
             match piece(self.bytes, self.at, self.run_start)? {
@@ -62,7 +61,7 @@ impl<'m> Labels<'m> {
                         return Err(Refusal::Malformed);
                     }
                     self.is_over = text.is_empty();
-                    return Ok(Label { at, is_own: is_own && found_at.is_none(), text });
+                    return Ok(Label { at, is_own: self.jumps == 0, text });
                 }
             }
         }

@@ -1,0 +1,122 @@
+//! DNS (RFC 1035) through NAT, as RFC 2694 has it: addresses in answers, and names that spell addresses backwards.
+//!
+//! # Which way means what
+//!
+//! An address in a message is written for the realm that the message comes from, and is read in the realm that it
+//! goes to. So it does not matter who asks and who answers: each address of a message from inside becomes what the
+//! outside calls that host, and each address of a message from outside becomes what the inside calls it, where
+//! configuration (or a dynamic mapping of the whole address) has a word on it, and stays otherwise.
+//!
+//! - A server inside answers somebody outside: its inside local addresses become inside global ones.
+//! - A server outside answers a subscriber: an inside global address becomes the inside local one, so that
+//!   subscribers reach each other's published names without a detour, and under twice NAT an outside global address
+//!   becomes the outside local one.
+//! - Somebody outside asks a server inside for the name of a global address (`1.113.0.203.in-addr.arpa`): the
+//!   question becomes that for the inside local address, which the server knows, and the question and the owners of
+//!   the records in its answer become what was asked. A subscriber's question to the outside goes the other way.
+//! - What subscribers look up every day names nobody that configuration knows, and passes byte for byte.
+//!
+//! # What is changed
+//!
+//! Records and questions of class IN, in all sections: addresses in A records and the `ipv4hint` of HTTPS and SVCB
+//! records are overwritten in place. Names of exactly four octets before `in-addr.arpa` are spelled anew wherever
+//! names may be compressed, pointers and lengths are put right, and an answer that grows past what the asker takes in
+//! a datagram becomes an empty one with TC set. Names of reverse zones (three octets and fewer) are no addresses and
+//! stay, as do APL records and the client subnet option. The header stays, but for TC.
+//!
+//! Times to live: a record changed by a static line keeps its own; one changed by a dynamic mapping gets 0 (RFC 2694).
+//! Aliases (CNAME) keep theirs. With `ip nat service dns-reset-ttl` the changed records and the aliases of a message
+//! that changes get 0, static or not. In zone transfers only static lines change anything.
+//!
+//! # What is not changed
+//!
+//! Signed messages (RRSIG, SIG, TSIG), and those whose server vouches for them (AD) to an asker who minds (DO): they
+//! are refused, and counted, if something in them should change. Dynamic updates, notifications and other operations
+//! pass as they are.
+
+mod data;
+mod edits;
+mod message;
+mod name;
+mod rename;
+mod rewrite;
+mod survey;
+
+use crate::registry::{Port, Row};
+use crate::{Context, Frame, Message, Refusal, State, Transport, Verdict};
+use edits::{Edits, PREFIX_LEN};
+use message::{HEADER_LEN, Header, Opcode};
+use rewrite::Rewrite;
+use survey::{PAYLOAD_SIZE_MIN, Survey};
+
+/// The row of DNS.
+pub(crate) const ROW: Row = Row {
+    name: "dns",
+    label: "DNS",
+    keyword: "dns {}",
+    ports: &[Port { transport: Transport::Udp, port: 53 }, Port { transport: Transport::Tcp, port: 53 }],
+    is_ietf: false,
+    state: || State::Dns { payload_size_max: PAYLOAD_SIZE_MIN },
+    frame,
+    handle,
+    about: "Translates addresses in answers, and names that spell addresses backwards in questions and answers, \
+            where configuration maps them; signed messages stay.",
+};
+
+/// A message has its length in front of it, in two bytes.
+fn frame(_: &State, message: &Message) -> Frame {
+    let Some((prefix, rest)) = message.bytes.split_first_chunk::<PREFIX_LEN>() else {
+        return Frame::Incomplete;
+    };
+    let len = usize::from(u16::from_be_bytes(*prefix));
+    if len < HEADER_LEN {
+        return Frame::Foreign;
+    }
+    if rest.len() < HEADER_LEN {
+        return Frame::Incomplete;
+    }
+    match Header::read(rest, len) {
+        Some(header) if is_in_turn(&header, message.by_client) => {}
+        _ => return Frame::Foreign,
+    }
+    if rest.len() < len { Frame::Incomplete } else { Frame::Message(PREFIX_LEN + len) }
+}
+
+/// In a stream clients ask and servers answer.
+fn is_in_turn(header: &Header, by_client: bool) -> bool {
+    header.opcode == Opcode::Stateful || header.is_response() != by_client
+}
+
+fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+    let mut edits = Edits::new(context, message.from);
+    let bytes = if edits.is_stream() { unprefixed(message.bytes)? } else { message.bytes };
+    let header = Header::read(bytes, bytes.len()).ok_or(Refusal::Foreign)?;
+    if header.opcode != Opcode::Query {
+        return Ok(Verdict::Continue);
+    }
+    let survey = Survey::new(bytes, &header, &mut edits)?;
+    let size_max = match state {
+        State::Dns { payload_size_max } if !edits.is_stream() => {
+            if !header.is_response() {
+                *payload_size_max = survey.payload_size_max;
+            }
+            header.is_response().then_some(usize::from(*payload_size_max))
+        }
+        _ => None,
+    };
+    if !survey.has_addresses && !survey.has_names {
+        return Ok(Verdict::Continue);
+    }
+    if survey.is_authenticated {
+        return Err(Refusal::Signed);
+    }
+    Rewrite { bytes, header: &header, survey: &survey }.apply(&mut edits, size_max)?;
+    Ok(Verdict::Continue)
+}
+
+fn unprefixed(bytes: &[u8]) -> Result<&[u8], Refusal> {
+    match bytes.split_first_chunk::<PREFIX_LEN>() {
+        Some((prefix, rest)) if usize::from(u16::from_be_bytes(*prefix)) == rest.len() => Ok(rest),
+        _ => Err(Refusal::Foreign),
+    }
+}
