@@ -48,6 +48,16 @@ impl Shard {
         }
     }
 
+    /// A whole address whose last session ended is looked at when its own idle time runs out.
+    pub(super) fn rest_mapping(&mut self, policy: &Policy, index: u32, now: u32) {
+        let is_resting = |mapping: &&Mapping| mapping.is_address() && mapping.session_count == 0;
+        let Some(mapping) = self.mappings.at(index).filter(is_resting) else { return };
+        let deadline = mapping_deadline_ms(policy, mapping).unwrap_or(far_off(now));
+        let node = self.sessions.capacity() as u32 + index;
+        self.wheel.disarm(node);
+        self.wheel.arm(node, deadline);
+    }
+
     /// Arms a session anew, after its idle class changed.
     pub fn rearm(&mut self, index: u32, deadline: Option<u32>, now: u32) {
         self.wheel.disarm(index);

@@ -420,6 +420,7 @@ impl Shard {
             mapping.used_ms = if is_later { session.used_ms } else { mapping.used_ms };
         }
         self.release_port_mapping(policy, session.mapping, now);
+        self.rest_mapping(policy, session.mapping, now);
         if let Some(number) = self.subscribers.find(session.inside_vrf, session.inside_local.addr) {
             if let Some(subscriber) = self.subscribers.at_mut(number) {
                 subscriber.session_count -= 1;
