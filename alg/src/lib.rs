@@ -19,6 +19,7 @@ mod ftp;
 mod refusal;
 mod state;
 mod text;
+mod tftp;
 
 pub use refusal::Refusal;
 pub use registry::Row;

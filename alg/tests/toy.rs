@@ -5,9 +5,7 @@ mod stage;
 use std::net::SocketAddrV4;
 
 use alg::registry::Port;
-use alg::{
-    Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict,
-};
+use alg::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict};
 use stage::{Conversation, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, session};
 
 /// The toy's messages are a length, `T`, and a port of UDP on which the sender listens, in two bytes.

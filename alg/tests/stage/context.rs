@@ -138,9 +138,10 @@ impl Context for Stage {
         if door.inside.port() < 1024 && door.ports != Ports::Reserved {
             return Err(Refusal::LowPort);
         }
-        let twice = self.doors.iter().chain(&self.asked).any(|(d, _)| {
-            d.transport == door.transport && d.inside == door.inside && d.ports == door.ports
-        });
+        let twice =
+            self.doors.iter().chain(&self.asked).any(|(d, _)| {
+                d.transport == door.transport && d.inside == door.inside && d.ports == door.ports
+            });
         if twice {
             return self.global(door.transport, door.inside).ok_or(Refusal::NoPort);
         }

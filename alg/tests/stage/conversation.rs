@@ -23,7 +23,12 @@ pub fn play(
 }
 
 /// What a fresh gateway makes of a first message from the client.
-pub fn outcome(row: &Row, stage: &mut Stage, from: Side, bytes: &[u8]) -> (Result<Verdict, Refusal>, Vec<u8>) {
+pub fn outcome(
+    row: &Row,
+    stage: &mut Stage,
+    from: Side,
+    bytes: &[u8],
+) -> (Result<Verdict, Refusal>, Vec<u8>) {
     play(row, &mut (row.state)(), stage, &Message { bytes, from, by_client: true })
 }
 

@@ -3,7 +3,7 @@
 //! Every test binary includes this module and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
-mod context;
+pub mod context;
 mod conversation;
 pub mod script;
 

@@ -1,6 +1,7 @@
 //! Scripts: what client and server say, as text. The corpora are written in it.
 //!
-//! The first line says who is inside: `inside client` or `inside server`. Then one line for each thing said:
+//! The first line says who is inside: `inside client` or `inside server`; `over udp` or `over tcp` says what the
+//! transport is, unless it is that of the gateway's first port. Then one line for each thing said:
 //! `C| text` is a line of the client's with CRLF behind it, `C: text` the text alone, with `\r \n \t \0 \\ \xHH`,
 //! and `C# hex` bytes in hex. `S` is the server. What one of both says in successive lines is one segment of a
 //! stream; for datagrams each line is one, and a line of `+ hex` or `+ text` is more of the same, as the line
@@ -8,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use alg::Side;
+use alg::{Row, Side, Transport};
 
 /// A script.
 pub struct Script {
@@ -16,24 +17,26 @@ pub struct Script {
     pub path: PathBuf,
     /// The client's side.
     pub client: Side,
+    /// What carries it.
+    pub transport: Transport,
     /// Who says what: by the client?, the bytes.
     pub said: Vec<(bool, Vec<u8>)>,
 }
 
-/// All scripts of the gateway `name`, in the order of their names.
-pub fn corpus(name: &str) -> Vec<Script> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+/// All scripts of a gateway, in the order of their names.
+pub fn corpus(row: &Row) -> Vec<Script> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(row.name);
     let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.expect("an entry of the folder").path())
         .collect();
     paths.sort();
-    paths.iter().map(|path| read(path)).collect()
+    paths.iter().map(|path| read(path, row.ports[0].transport)).collect()
 }
 
-fn read(path: &Path) -> Script {
+fn read(path: &Path, transport: Transport) -> Script {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut script = Script { path: path.to_path_buf(), client: Side::Inside, said: Vec::new() };
+    let mut script = Script { path: path.to_path_buf(), client: Side::Inside, transport, said: Vec::new() };
     let mut form = '|';
     for (n, line) in text.lines().enumerate() {
         let wrong = |why: &str| -> ! { panic!("{}:{}: {why}: {line}", path.display(), n + 1) };
@@ -43,6 +46,8 @@ fn read(path: &Path) -> Script {
         match line {
             "inside client" => script.client = Side::Inside,
             "inside server" => script.client = Side::Outside,
+            "over tcp" => script.transport = Transport::Tcp,
+            "over udp" => script.transport = Transport::Udp,
             _ => {
                 let (head, rest) = match line.strip_prefix('+') {
                     Some(rest) => ("+", rest),

@@ -1,0 +1,252 @@
+//! FTP (RFC 959, 1639, 2428): the endpoints of data connections, in commands and in replies.
+//!
+//! A message is a line. The client's first line must be a command, the server's first a reply, or this is not FTP.
+//! Whoever is inside announces an endpoint of its own with `PORT`, `EPRT` and `LPRT` (a client), or with 227, 228
+//! and 229 (a server): a door is opened for the other host, and the global endpoint announced. An inside host
+//! that announces the global address itself, as configured servers do, gets its door too. A server's reply
+//! counts only if it was asked for, on the first or last line of a reply; text between these is never read. What
+//! an outside host announces changes only with its address (twice NAT).
+//!
+//! A client that was granted `EPSV ALL` opens nothing by other commands any more. After 234 the session is
+//! encrypted.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use crate::registry::Port;
+use crate::text::written;
+use crate::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
+
+mod line;
+
+use line::{Form, Named};
+
+/// The gateway.
+pub const ROW: Row = Row {
+    name: "ftp",
+    label: "FTP",
+    keyword: "ftp",
+    ports: &[Port { transport: Transport::Tcp, port: 21 }],
+    is_ietf: true,
+    state: || State::Ftp(Control::default()),
+    frame,
+    handle,
+    about: "Translates PORT, EPRT, LPRT and the replies 227, 228 and 229, and opens the data connection's port.",
+};
+
+/// No line is longer: longer than any path, and than what servers read.
+const LINE_LEN_MAX: usize = 8192;
+/// A data connection comes soon, or not at all.
+const DOOR_LIFE_S: u32 = 120;
+/// The only doors of a control session.
+const OWNER: Owner = Owner::Session(0);
+
+/// What is remembered of a control connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// The client's first line came.
+    client_spoke: bool,
+    /// The server's first line came.
+    server_spoke: bool,
+    /// The code of the reply whose lines are coming; 0 if none.
+    code: u16,
+    /// `PASV` without answer.
+    passive: u8,
+    /// `LPSV` without answer.
+    long_passive: u8,
+    /// `EPSV` without answer.
+    extended_passive: u8,
+    /// `AUTH` was sent.
+    authenticates: bool,
+    /// What became of `EPSV ALL`.
+    promise: Promise,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Promise {
+    #[default]
+    None,
+    Asked,
+    Granted,
+}
+
+fn frame(state: &State, message: &Message) -> Frame {
+    let State::Ftp(control) = state else { return Frame::Foreign };
+    let bytes = &message.bytes[..message.bytes.len().min(LINE_LEN_MAX)];
+    if !control.may_begin(bytes, message.by_client) {
+        return Frame::Foreign;
+    }
+    match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(end) => Frame::Message(end + 1),
+        None if bytes.len() == LINE_LEN_MAX => Frame::Message(LINE_LEN_MAX),
+        None => Frame::Incomplete,
+    }
+}
+
+fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+    let State::Ftp(control) = state else { return Err(Refusal::Foreign) };
+    let line = match message.bytes {
+        [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] => line,
+        _ => return Err(Refusal::TooLong),
+    };
+    if !control.may_begin(message.bytes, message.by_client) {
+        return Err(Refusal::Foreign);
+    }
+    if message.by_client {
+        control.client_spoke = true;
+        control.command(line, message.from, context)?;
+        return Ok(Verdict::Continue);
+    }
+    control.server_spoke = true;
+    control.reply(line, message.from, context)
+}
+
+impl Control {
+    /// Whether a line may begin with these bytes.
+    fn may_begin(&self, bytes: &[u8], by_client: bool) -> bool {
+        let Some(telnet_len) = line::telnet_len(bytes) else { return true };
+        let beginning = &bytes[telnet_len..];
+        match by_client {
+            _ if beginning.is_empty() => true,
+            true => line::may_be_command(beginning, !self.client_spoke),
+            false => self.code != 0 || line::may_be_reply(beginning, !self.server_spoke),
+        }
+    }
+
+    fn command(&mut self, line: &[u8], from: Side, context: &mut dyn Context) -> Result<(), Refusal> {
+        let telnet_len = line::telnet_len(line).unwrap_or(line.len());
+        let (verb, argument) = line::command(&line[telnet_len..]);
+        let mut upper = [0; 4];
+        let Some(name) = upper.get_mut(..verb.len()) else { return Ok(()) };
+        name.copy_from_slice(verb);
+        name.make_ascii_uppercase();
+        let has_promised = self.promise == Promise::Granted;
+        let named = match &*name {
+            b"EPSV" if argument.trim_ascii().eq_ignore_ascii_case(b"ALL") => {
+                self.promise = if has_promised { Promise::Granted } else { Promise::Asked };
+                None
+            }
+            b"EPSV" => count(&mut self.extended_passive),
+            b"AUTH" => {
+                self.authenticates = true;
+                None
+            }
+            _ if has_promised => None,
+            b"PASV" => count(&mut self.passive),
+            b"LPSV" => count(&mut self.long_passive),
+            b"PORT" => Some(line::numbers(line, argument, Form::Six)?),
+            b"LPRT" => Some(line::numbers(line, argument, Form::Long)?),
+            b"EPRT" => line::extended(line, argument)?,
+            _ => None,
+        };
+        named.map_or(Ok(()), |named| announce(named, from, context))
+    }
+
+    fn reply(&mut self, line: &[u8], from: Side, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+        let telnet_len = line::telnet_len(line).unwrap_or(line.len());
+        let text = &line[telnet_len..];
+        let Some((code, has_more)) = line::reply(text) else { return Ok(Verdict::Continue) };
+        let ends = self.code != 0;
+        if ends && (code != self.code || has_more || text.get(3).is_some_and(|byte| *byte != b' ')) {
+            return Ok(Verdict::Continue);
+        }
+        self.code = if has_more { code } else { 0 };
+        let was_asked = match code {
+            227 => self.passive > 0,
+            228 => self.long_passive > 0,
+            229 => self.extended_passive > 0,
+            234 => self.authenticates && !has_more,
+            _ => false,
+        };
+        if !has_more {
+            self.settle(code);
+        }
+        if !was_asked {
+            return Ok(Verdict::Continue);
+        }
+        let named = match code {
+            227 => line::numbers_within(line, text, Form::Six)?,
+            228 => line::numbers_within(line, text, Form::Long)?,
+            234 => return Ok(Verdict::Detach),
+            _ => {
+                extended_reply(line, from, context)?;
+                None
+            }
+        };
+        named.map_or(Ok(()), |named| announce(named, from, context))?;
+        Ok(Verdict::Continue)
+    }
+
+    /// Counts the answer with this code.
+    fn settle(&mut self, code: u16) {
+        match code {
+            227 => self.passive = self.passive.saturating_sub(1),
+            228 => self.long_passive = self.long_passive.saturating_sub(1),
+            229 => self.extended_passive = self.extended_passive.saturating_sub(1),
+            200..=299 if self.promise == Promise::Asked => self.promise = Promise::Granted,
+            400.. if self.promise == Promise::Asked => self.promise = Promise::None,
+            _ => {}
+        }
+    }
+}
+
+fn count(questions: &mut u8) -> Option<Named> {
+    *questions = questions.saturating_add(1);
+    None
+}
+
+fn extended_reply(line: &[u8], from: Side, context: &mut dyn Context) -> Result<(), Refusal> {
+    let Some((span, port)) = line::extended_port(line)? else { return Ok(()) };
+    if from == Side::Outside {
+        return Ok(());
+    }
+    let own = *context.session().inside_local.ip();
+    let global = open(SocketAddrV4::new(own, port), context)?;
+    if global.port() != port {
+        context.replace(span, written(format_args!("{}", global.port())).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Translates the endpoint that a host announces as its own.
+fn announce(named: Named, from: Side, context: &mut dyn Context) -> Result<(), Refusal> {
+    let endpoint = named.endpoint;
+    let translated = match from {
+        Side::Inside => open(endpoint, context)?,
+        Side::Outside => SocketAddrV4::new(seen_inside(*endpoint.ip(), context), endpoint.port()),
+    };
+    if translated != endpoint {
+        context.replace(named.span, named.form.write(translated).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Opens a door to an endpoint of the inside host, which may know its global address.
+fn open(endpoint: SocketAddrV4, context: &mut dyn Context) -> Result<SocketAddrV4, Refusal> {
+    let session = *context.session();
+    let own = [*session.inside_local.ip(), *session.inside_global.ip()];
+    if !own.contains(endpoint.ip()) {
+        return Err(Refusal::ForeignAddress);
+    }
+    if endpoint.port() < 1024 {
+        return Err(Refusal::LowPort);
+    }
+    context.reserve(Door {
+        transport: Transport::Tcp,
+        inside: SocketAddrV4::new(*session.inside_local.ip(), endpoint.port()),
+        peer: Some(*session.outside_global.ip()),
+        ports: Ports::One,
+        life_s: DOOR_LIFE_S,
+        uses_max: 1,
+        owner: OWNER,
+        child: None,
+    })
+}
+
+/// An outside host's address as the inside sees it.
+fn seen_inside(addr: Ipv4Addr, context: &dyn Context) -> Ipv4Addr {
+    let session = context.session();
+    if addr == *session.outside_global.ip() {
+        return *session.outside_local.ip();
+    }
+    context.policy_address(Side::Outside, addr).map_or(addr, |counterpart| counterpart.addr)
+}

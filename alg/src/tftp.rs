@@ -1,0 +1,71 @@
+//! TFTP (RFC 1350, 2347): the server answers a request from a port of its own choice.
+//!
+//! No payload changes. With the client inside, a well-formed request opens a door for the client's own endpoint, to
+//! the server's host with any port. The endpoint has a mapping already, the request's, and the door is on its
+//! global endpoint; what goes through it becomes a session of that mapping.
+//!
+//! With the server inside (behind a static line for port 69, say) there is nothing to open or edit: its answer comes
+//! from a new inside port, so it is an ordinary outbound session with the client's endpoint as its
+//! destination. The client expects it from the address that it asked; that is so if the translation gives all
+//! sessions of an inside host one global address, as pairing does, and nothing here could make it so.
+
+use nom::branch::alt;
+use nom::bytes::complete::{tag, tag_no_case, take_while1};
+use nom::combinator::all_consuming;
+use nom::multi::many0_count;
+use nom::{IResult, Parser};
+
+use crate::registry::Port;
+use crate::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
+
+/// The gateway.
+pub const ROW: Row = Row {
+    name: "tftp",
+    label: "TFTP",
+    keyword: "tftp",
+    ports: &[Port { transport: Transport::Udp, port: 69 }],
+    is_ietf: false,
+    state: State::default,
+    frame: |_, _| Frame::Foreign,
+    handle,
+    about: "Lets the server's answer to a read or write request come from any of its ports.",
+};
+
+/// A server answers within this time, or the client asks again.
+const DOOR_LIFE_S: u32 = 30;
+
+fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+    match message.bytes {
+        [0, 1 | 2, request @ ..] if is_request(request) => {}
+        // A server that stays on its port, and a client that goes on there.
+        [0, 3, _, _, ..] | [0, 4, _, _] | [0, 5, _, _, ..] | [0, 6, ..] => return Ok(Verdict::Continue),
+        [0, 1 | 2, ..] => return Err(Refusal::Malformed),
+        _ => return Err(Refusal::Foreign),
+    }
+    if message.from == Side::Inside && message.by_client {
+        let session = *context.session();
+        context.reserve(Door {
+            transport: Transport::Udp,
+            inside: session.inside_local,
+            peer: Some(*session.outside_global.ip()),
+            ports: Ports::One,
+            life_s: DOOR_LIFE_S,
+            uses_max: 1,
+            owner: Owner::Session(0),
+            child: None,
+        })?;
+    }
+    Ok(Verdict::Continue)
+}
+
+/// A file's name, a mode, and options in pairs.
+fn is_request(bytes: &[u8]) -> bool {
+    let mode = alt((tag_no_case("octet"), tag_no_case("netascii"), tag_no_case("mail")));
+    let parsed: IResult<_, _> =
+        all_consuming((word, mode, tag(&b"\0"[..]), many0_count((word, word)))).parse(bytes);
+    parsed.is_ok()
+}
+
+fn word(input: &[u8]) -> IResult<&[u8], ()> {
+    (take_while1(|byte| byte != 0), tag(&b"\0"[..])).map(|_| ()).parse(input)
+}

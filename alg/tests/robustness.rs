@@ -1,0 +1,183 @@
+//! What every gateway owes: for each message of its corpus, every prefix, every single-bit flip and every two-way
+//! split neither panics, nor opens a door that it should not, nor edits out of bounds.
+
+mod stage;
+
+use alg::{Frame, Message, Ports, Row, State, Transport, registry};
+use stage::context::GROWTH_MAX;
+use stage::script::{Script, corpus};
+use stage::{Conversation, INSIDE_LOCAL, Stage, across, play, session};
+
+fn stage(row: &Row, script: &Script) -> Stage {
+    let mut stage = Stage::new(session(script.transport, script.client, row.ports[0].port));
+    stage.port_shift = 1000;
+    stage
+}
+
+/// Plays a script, with its thing number `n` split at `split`. Returns what reached the client and the server, too.
+fn played(
+    row: &'static Row,
+    script: &Script,
+    n: usize,
+    split: usize,
+) -> (Conversation<'static>, [Vec<u8>; 2]) {
+    let mut conversation = Conversation::new(row, stage(row, script), script.client);
+    let mut streams = [Vec::new(), Vec::new()];
+    for (m, (by_client, bytes)) in script.said.iter().enumerate() {
+        let (head, tail) = bytes.split_at(if m == n { split } else { 0 });
+        if !head.is_empty() {
+            streams[usize::from(*by_client)].extend(conversation.send(*by_client, head));
+        }
+        streams[usize::from(*by_client)].extend(conversation.send(*by_client, tail));
+    }
+    (conversation, streams)
+}
+
+fn check_doors(stage: &Stage, of: &str) {
+    for (door, _) in stage.doors.iter().chain(stage.asked()) {
+        assert_eq!(*door.inside.ip(), INSIDE_LOCAL, "{of}: a door for another host");
+        let is_low = door.inside.port() < 1024;
+        assert!(!is_low || door.ports == Ports::Reserved, "{of}: a door to port {}", door.inside.port());
+        assert!(door.life_s > 0 && door.life_s <= 3600 && door.uses_max > 0, "{of}: {door:?}");
+    }
+}
+
+/// A message of a corpus: where it is from, and what the gateway remembered when it came.
+struct Sample<'s> {
+    row: &'static Row,
+    script: &'s Script,
+    by_client: bool,
+    bytes: &'s [u8],
+    before: &'s State,
+    name: String,
+}
+
+impl Sample<'_> {
+    /// Gives the gateway this message instead, and checks what it may not do.
+    fn try_instead(&self, bytes: &[u8], how: &str) {
+        let of = format!("{}, {how}", self.name);
+        let mut state = self.before.clone();
+        let mut stage = stage(self.row, self.script);
+        let (said, out) = play(self.row, &mut state, &mut stage, &self.message(bytes));
+        check_doors(&stage, &of);
+        assert!(out.len() <= bytes.len() + GROWTH_MAX, "{of}: grew to {}", out.len());
+        if said.is_err() {
+            assert_eq!(out, bytes, "{of}: refused and changed");
+            assert!(stage.doors.is_empty(), "{of}: refused, and a door");
+        }
+    }
+
+    fn message<'m>(&self, bytes: &'m [u8]) -> Message<'m> {
+        let client = self.script.client;
+        let from = if self.by_client { client } else { across(client) };
+        Message { bytes, from, by_client: self.by_client }
+    }
+
+    fn frame(&self, bytes: &[u8], how: &str) -> Frame {
+        let frame = (self.row.frame)(self.before, &self.message(bytes));
+        match frame {
+            Frame::Message(len) => assert!(0 < len && len <= bytes.len(), "{}, {how}: {frame:?}", self.name),
+            Frame::Opaque(len) => assert!(len > 0, "{}, {how}: {frame:?}", self.name),
+            Frame::Incomplete | Frame::Foreign => {}
+        }
+        frame
+    }
+
+    /// The framing of a beginning is that of the whole, or not known yet.
+    fn check_beginnings(&self, bytes: &[u8], how: &str) {
+        let whole = self.frame(bytes, how);
+        for len in 1..bytes.len() {
+            let part = self.frame(&bytes[..len], how);
+            let of = format!("{}, {how}, of which {len} bytes came", self.name);
+            assert!(part == whole || part == Frame::Incomplete, "{of}: {part:?}, then {whole:?}");
+            if let (Frame::Message(whole), Frame::Incomplete) = (whole, part) {
+                assert!(len < whole, "{of}: held though whole");
+            }
+        }
+    }
+}
+
+fn each_sample(check: impl Fn(&Sample)) {
+    for row in registry::ROWS {
+        let scripts = corpus(row);
+        assert!(!scripts.is_empty(), "{} has no corpus", row.name);
+        for script in &scripts {
+            let (conversation, _) = played(row, script, 0, 0);
+            assert!(!conversation.messages.is_empty(), "{} says nothing", script.path.display());
+            for (n, (by_client, bytes, before)) in conversation.messages.iter().enumerate() {
+                let name = format!("{}, message {n}", script.path.display());
+                check(&Sample { row, script, by_client: *by_client, bytes, before, name });
+            }
+        }
+    }
+}
+
+fn each_bit_flip(bytes: &[u8], step: usize, mut check: impl FnMut(&[u8], &str)) {
+    let mut flipped = bytes.to_vec();
+    for bit in (0..bytes.len() * 8).step_by(step) {
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        check(&flipped, &format!("bit {bit} flipped"));
+        flipped[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
+fn every_script_is_understood() {
+    for row in registry::ROWS {
+        for script in corpus(row) {
+            let (conversation, _) = played(row, &script, 0, 0);
+            check_doors(&conversation.stage, row.name);
+            let has_detached = conversation.refusals.iter().any(|refusal| refusal.detaches());
+            assert!(!has_detached, "{}: {:?}", script.path.display(), conversation.refusals);
+        }
+    }
+}
+
+#[test]
+fn every_prefix() {
+    each_sample(|sample| {
+        for len in 0..=sample.bytes.len() {
+            sample.try_instead(&sample.bytes[..len], &format!("the first {len} bytes"));
+        }
+    });
+}
+
+#[test]
+fn every_bit() {
+    each_sample(|sample| {
+        each_bit_flip(sample.bytes, 1, |flipped, how| sample.try_instead(flipped, how));
+    });
+}
+
+#[test]
+fn the_framing_of_a_part_is_that_of_the_whole() {
+    each_sample(|sample| {
+        if sample.script.transport == Transport::Udp {
+            return;
+        }
+        sample.check_beginnings(&[sample.bytes, sample.bytes].concat(), "twice");
+        each_bit_flip(sample.bytes, 7, |flipped, how| sample.check_beginnings(flipped, how));
+    });
+}
+
+#[test]
+fn every_split_gives_the_same_streams() {
+    for row in registry::ROWS {
+        for script in corpus(row).iter().filter(|script| script.transport == Transport::Tcp) {
+            let (whole, streams) = played(row, script, 0, 0);
+            for (n, (_, bytes)) in script.said.iter().enumerate() {
+                for split in 1..bytes.len() {
+                    let of = format!("{}, part {n}, split at {split}", script.path.display());
+                    let (parts, heard) = played(row, script, n, split);
+                    assert_eq!(heard, streams, "{of}");
+                    assert_eq!(parts.stage.doors, whole.stage.doors, "{of}");
+                    assert_eq!(
+                        (parts.refusals, parts.state),
+                        (whole.refusals.clone(), whole.state.clone()),
+                        "{of}"
+                    );
+                }
+            }
+        }
+    }
+}
