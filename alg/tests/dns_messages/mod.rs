@@ -6,10 +6,10 @@
 use std::net::Ipv4Addr;
 
 use alg::{Context, Counterpart, Refusal, Row, Side, Transport, Verdict};
-use hickory_proto::op::{Edns, Message, MessageType, Query};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::svcb::{Alpn, IpHint, SvcParamKey, SvcParamValue};
-use hickory_proto::rr::rdata::{A, CNAME, HTTPS, MX, NS, PTR, SOA, SVCB};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::rr::rdata::{A, CNAME, HTTPS, MX, NAPTR, NS, PTR, SOA, SRV, SVCB};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use super::stage::{Stage, outcome, session};
 
@@ -113,13 +113,19 @@ pub fn send(stage: &mut Stage, from: Side, message: &Message) -> (Result<Verdict
     (said, read(transport, &out))
 }
 
-/// What a message should become, by what its parts mean.
+/// What a message that is neither signed nor part of a zone transfer should become, by what its parts mean.
 pub fn expected(stage: &Stage, from: Side, message: &Message) -> Message {
     // With the counts in its header.
     let mut message = read(Transport::Udp, &wire(Transport::Udp, message));
+    if message.op_code() != OpCode::Query {
+        return message;
+    }
     let mapper = Mapper { stage, from };
     let mut has_changed = false;
     for query in message.queries_mut() {
+        if query.query_class() != DNSClass::IN {
+            continue;
+        }
         if let Some((new, _)) = mapper.name(query.name()) {
             query.set_name(new);
             has_changed = true;
@@ -158,7 +164,17 @@ impl Mapper<'_> {
         Some((reverse(found.addr), found.is_static))
     }
 
+    fn address(&self, addr: &mut Ipv4Addr, found: &mut Vec<bool>) {
+        if let Some(counterpart) = self.stage.policy_address(self.from, *addr) {
+            *addr = counterpart.addr;
+            found.push(counterpart.is_static);
+        }
+    }
+
     fn record(&self, record: &mut Record) -> bool {
+        if record.dns_class() != DNSClass::IN {
+            return false;
+        }
         let mut found = Vec::new();
         let mut mapped = |old: &Name| match self.name(old) {
             Some((new, is_static)) => {
@@ -172,6 +188,17 @@ impl Mapper<'_> {
             RData::CNAME(CNAME(target)) => RData::CNAME(CNAME(mapped(target))),
             RData::NS(NS(target)) => RData::NS(NS(mapped(target))),
             RData::PTR(PTR(target)) => RData::PTR(PTR(mapped(target))),
+            RData::SRV(srv) => {
+                RData::SRV(SRV::new(srv.priority(), srv.weight(), srv.port(), mapped(srv.target())))
+            }
+            RData::NAPTR(naptr) => RData::NAPTR(NAPTR::new(
+                naptr.order(),
+                naptr.preference(),
+                naptr.flags().into(),
+                naptr.services().into(),
+                naptr.regexp().into(),
+                mapped(naptr.replacement()),
+            )),
             RData::MX(mx) => RData::MX(MX::new(mx.preference(), mapped(mx.exchange()))),
             RData::SOA(soa) => RData::SOA(SOA::new(
                 mapped(soa.mname()),
@@ -184,15 +211,18 @@ impl Mapper<'_> {
             )),
             other => other.clone(),
         };
-        let addresses = match &mut data {
-            RData::A(A(addr)) => vec![addr],
-            _ => Vec::new(),
-        };
-        for addr in addresses {
-            if let Some(counterpart) = self.stage.policy_address(self.from, *addr) {
-                *addr = counterpart.addr;
-                found.push(counterpart.is_static);
+        match &mut data {
+            RData::A(A(addr)) => self.address(addr, &mut found),
+            RData::HTTPS(HTTPS(svcb)) | RData::SVCB(svcb) => {
+                let mut params = svcb.svc_params().to_vec();
+                for (_, value) in &mut params {
+                    if let SvcParamValue::Ipv4Hint(IpHint(hints)) = value {
+                        hints.iter_mut().for_each(|A(addr)| self.address(addr, &mut found));
+                    }
+                }
+                *svcb = SVCB::new(svcb.svc_priority(), svcb.target_name().clone(), params);
             }
+            _ => {}
         }
         record.set_name(owner).set_data(data);
         if found.iter().any(|is_static| !is_static) || self.stage.resets_ttl && !found.is_empty() {
