@@ -10,16 +10,16 @@ use crate::{Refusal, Span};
 
 const KEY_IPV4HINT: u16 = 4;
 
-/// The names in a record's data. Only in data of these types may names be compressed or share their labels with
-/// others (RFC 1035 section 3.3, RFC 3597 section 4); names in data of other types are spelled in full, and stay.
+/// The names in a record's data, of the types where they may be compressed (RFC 1035 section 3.3, RFC 3597 section 4),
+/// or where some servers compress them though they should not. In other data names are spelled in full, and stay.
 pub(super) fn names(bytes: &[u8], kind: u16, data: Span) -> Result<ArrayVec<Span, 2>, Refusal> {
     let (start, count) = match kind {
-        // NS, MD, MF, CNAME, MB, MG, MR, PTR.
-        2..=5 | 7..=9 | 12 => (data.start, 1),
+        // NS, MD, MF, CNAME, MB, MG, MR, PTR, DNAME.
+        2..=5 | 7..=9 | 12 | 39 => (data.start, 1),
         // SOA, MINFO, RP.
         kind::SOA | 14 | 17 => (data.start, 2),
-        // MX, AFSDB, RT.
-        15 | 18 | 21 => (data.start + 2, 1),
+        // MX, AFSDB, RT, KX.
+        15 | 18 | 21 | 36 | kind::SVCB | kind::HTTPS => (data.start + 2, 1),
         // PX.
         26 => (data.start + 2, 2),
         // SRV.

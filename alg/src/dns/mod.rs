@@ -104,7 +104,7 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
         }
         _ => None,
     };
-    if !survey.has_addresses && !survey.has_names {
+    if !survey.has_changes {
         return Ok(Verdict::Continue);
     }
     if survey.is_authenticated {

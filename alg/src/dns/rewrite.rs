@@ -34,10 +34,6 @@ impl Touch {
 impl Rewrite<'_> {
     /// Edits the message. `size_max` is what the receiver takes: a longer answer is cut, and says so.
     pub(super) fn apply(&self, edits: &mut Edits, size_max: Option<usize>) -> Result<(), Refusal> {
-        if !self.survey.has_names {
-            self.entries(edits)?;
-            return Ok(());
-        }
         if let Some(size_max) = size_max {
             edits.is_rehearsal = true;
             let growth = self.entries(edits)?;
@@ -68,10 +64,8 @@ impl Rewrite<'_> {
         self.name(entry.class, entry.name, renames, &mut touch, edits)?;
         let Some(body) = &entry.body else { return Ok(()) };
         let growth_before = renames.growth();
-        if self.survey.has_names {
-            for name in data::names(self.bytes, entry.kind, body.data)? {
-                self.name(entry.class, name, renames, &mut touch, edits)?;
-            }
+        for name in data::names(self.bytes, entry.kind, body.data)? {
+            self.name(entry.class, name, renames, &mut touch, edits)?;
         }
         let growth = renames.growth() - growth_before;
         if growth != 0 {
@@ -100,9 +94,6 @@ impl Rewrite<'_> {
         touch: &mut Touch,
         edits: &mut Edits,
     ) -> Result<(), Refusal> {
-        if !self.survey.has_names {
-            return Ok(());
-        }
         let change = edits.change(self.bytes, class, span);
         if let Some((_, is_static)) = change {
             touch.note(is_static);

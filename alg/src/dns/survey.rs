@@ -13,10 +13,8 @@ pub(super) const PAYLOAD_SIZE_MIN: u16 = 512;
 
 /// What a message is like.
 pub(super) struct Survey {
-    /// An address in data changes.
-    pub has_addresses: bool,
-    /// A name changes.
-    pub has_names: bool,
+    /// An address or a name changes.
+    pub has_changes: bool,
     /// It is signed, or vouched for to somebody who cares: it must not change.
     pub is_authenticated: bool,
     /// The largest datagram that its sender takes.
@@ -30,8 +28,7 @@ impl Survey {
     pub(super) fn new(bytes: &[u8], header: &Header, edits: &mut Edits) -> Result<Survey, Refusal> {
         edits.is_transfer = edits.is_stream() && header.is_response() && header.has_no_question();
         let mut survey = Survey {
-            has_addresses: false,
-            has_names: false,
+            has_changes: false,
             is_authenticated: false,
             payload_size_max: PAYLOAD_SIZE_MIN,
             opt: None,
@@ -51,7 +48,7 @@ impl Survey {
     ) -> Result<(), Refusal> {
         let Some(body) = &entry.body else {
             edits.is_transfer |= matches!(entry.kind, kind::AXFR | kind::IXFR);
-            self.has_names |= edits.change(bytes, entry.class, entry.name).is_some();
+            self.has_changes |= edits.change(bytes, entry.class, entry.name).is_some();
             return Ok(());
         };
         match entry.kind {
@@ -63,13 +60,13 @@ impl Survey {
             }
             _ => {}
         }
-        self.has_names |= edits.change(bytes, entry.class, entry.name).is_some();
+        self.has_changes |= edits.change(bytes, entry.class, entry.name).is_some();
         for name in data::names(bytes, entry.kind, body.data)? {
-            self.has_names |= edits.change(bytes, entry.class, name).is_some();
+            self.has_changes |= edits.change(bytes, entry.class, name).is_some();
         }
         if entry.class == CLASS_IN {
             let mut addresses = data::addresses(bytes, entry.kind, body.data)?;
-            self.has_addresses |= addresses.any(|(_, addr)| edits.counterpart(addr).is_some());
+            self.has_changes |= addresses.any(|(_, addr)| edits.counterpart(addr).is_some());
         }
         Ok(())
     }
