@@ -1,35 +1,44 @@
 //! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
 
-/// Sums `bytes` as big-endian 16-bit words into a partial sum; an odd last byte is padded with zero.
-fn sum(bytes: &[u8], start: u32) -> u32 {
-    let mut words = bytes.chunks_exact(2);
-    let mut sum = u64::from(start);
-    for word in &mut words {
-        sum += u64::from(u16::from_be_bytes([word[0], word[1]]));
+/// Sums `bytes` in the machine's own byte order, four at a time; missing last bytes count as zero. The sum's
+/// bytes come out swapped, and swapped back it is the sum of big-endian words (RFC 1071 section 2 B).
+#[inline]
+fn sum(bytes: &[u8]) -> u64 {
+    let words = bytes.chunks_exact(4);
+    let rest = words.remainder();
+    let mut sum = words.map(|word| u64::from(u32::from_ne_bytes([word[0], word[1], word[2], word[3]]))).sum();
+    if !rest.is_empty() {
+        let mut last = [0; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        sum += u64::from(u32::from_ne_bytes(last));
     }
-    if let [last] = words.remainder() {
-        sum += u64::from(*last) << 8;
-    }
-    (sum & 0xffff_ffff) as u32 + (sum >> 32) as u32
+    sum
+}
+
+/// Folds a sum of words in the machine's own order to one big-endian word.
+#[inline]
+fn fold_wide(sum: u64) -> u16 {
+    // A number plus itself with its halves swapped has the end-around sum of the halves in the upper one.
+    let half = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    u16::from_be(fold(half))
 }
 
 /// Folds a partial sum to 16 bits by end-around carry.
 #[inline]
-fn fold(mut sum: u32) -> u16 {
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum as u16
+fn fold(sum: u32) -> u16 {
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 /// The checksum of `bytes`. Over bytes that contain a correct checksum it is zero.
+#[inline]
 pub fn checksum(bytes: &[u8]) -> u16 {
-    !fold(sum(bytes, 0))
+    !fold_wide(sum(bytes))
 }
 
 /// The checksum of a TCP or UDP segment with its IPv4 pseudo header. Addresses are in network order.
 pub fn transport_checksum(src: [u8; 4], dst: [u8; 4], protocol: u8, segment: &[u8]) -> u16 {
-    let pseudo = sum(&src, sum(&dst, u32::from(protocol) + segment.len() as u32));
-    !fold(sum(segment, pseudo))
+    let rest = u32::from(protocol) + segment.len() as u32;
+    !fold_wide(sum(&src) + sum(&dst) + u64::from(rest.to_be()) + sum(segment))
 }
 
 /// What a change of covered words adds to a checksum: carries over from one packet to the next of a session.
@@ -37,6 +46,9 @@ pub fn transport_checksum(src: [u8; 4], dst: [u8; 4], protocol: u8, segment: &[u
 pub struct Delta(u16);
 
 impl Delta {
+    /// No change.
+    pub const NONE: Delta = Delta(0);
+
     /// The change of one 16-bit word.
     #[inline]
     pub fn word(old: u16, new: u16) -> Delta {

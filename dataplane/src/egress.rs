@@ -10,6 +10,8 @@ use crate::counters::Counters;
 use crate::drops::DropReason;
 use crate::fib::NextHop;
 use crate::neighbour::Neighbour;
+use crate::parse::ETHERNET_LEN;
+use crate::policy::InterfaceIndex;
 use crate::port::{BURST, Burst, Port};
 use crate::state::timer::is_due;
 
@@ -24,9 +26,15 @@ const HOLD_MS: u32 = 3000;
 pub struct Egress {
     counters: Arc<Counters>,
     queues: Vec<Burst>,
-    /// The interface of each queued packet, for the counters.
-    interfaces: Vec<ArrayVec<u16, BURST>>,
+    /// What the counters need to know of each queued packet.
+    leaving: Vec<ArrayVec<Leaving, BURST>>,
     held: VecDeque<Held>,
+}
+
+#[derive(Clone, Copy)]
+struct Leaving {
+    interface: InterfaceIndex,
+    bytes: u16,
 }
 
 struct Held {
@@ -53,13 +61,13 @@ impl Egress {
         Egress {
             counters,
             queues: (0..port_count).map(|_| Burst::new()).collect(),
-            interfaces: (0..port_count).map(|_| ArrayVec::new()).collect(),
+            leaving: (0..port_count).map(|_| ArrayVec::new()).collect(),
             held: VecDeque::with_capacity(HELD_MAX),
         }
     }
 
     /// Sends an IPv4 packet, whose header is at `l3`, to a neighbour, or holds it while there is none.
-    #[inline]
+    #[inline(always)]
     pub fn send(
         &mut self,
         ports: &mut [Box<dyn Port>],
@@ -80,6 +88,7 @@ impl Egress {
     }
 
     /// Puts a finished frame into a port's queue, sending the queue first when it is full.
+    #[inline(always)]
     pub fn queue(
         &mut self,
         ports: &mut [Box<dyn Port>],
@@ -88,12 +97,11 @@ impl Egress {
         packet: Packet,
     ) -> Result<(), DropReason> {
         let port = usize::from(port);
-        let is_full = self.queues.get(port).ok_or(DropReason::InterfaceDown)?.is_full();
-        if is_full {
+        if self.queues.get(port).ok_or(DropReason::InterfaceDown)?.is_full() {
             self.flush_port(ports, port);
         }
+        self.leaving[port].push(Leaving { interface, bytes: packet.len() as u16 });
         self.queues[port].push(packet);
-        self.interfaces[port].push(interface);
         Ok(())
     }
 
@@ -153,32 +161,40 @@ impl Egress {
     }
 
     fn flush_port(&mut self, ports: &mut [Box<dyn Port>], port: usize) {
-        let (queue, interfaces) = (&mut self.queues[port], &mut self.interfaces[port]);
+        let (queue, leaving) = (&mut self.queues[port], &mut self.leaving[port]);
         let queued = queue.len();
-        let lens: ArrayVec<u64, BURST> = queue.iter().map(|packet| packet.len() as u64).collect();
         ports[port].transmit(queue);
         let sent = queued - queue.len();
-        for (&interface, &len) in interfaces.iter().zip(&lens).take(sent) {
-            let interface = self.counters.interface(interface);
-            interface.out_packets.add(1);
-            interface.out_bytes.add(len);
+        // Packets of one interface mostly follow each other.
+        for run in leaving[..sent].chunk_by(|a, b| a.interface == b.interface) {
+            let interface = self.counters.interface(run[0].interface);
+            interface.out_packets.add(run.len() as u64);
+            interface.out_bytes.add(run.iter().map(|leaving| u64::from(leaving.bytes)).sum());
         }
         self.counters.fates.sent.add(sent as u64);
-        let reason = if ports[port].is_up() { DropReason::TransmitQueueFull } else { DropReason::LinkDown };
-        for _ in queue.drain(..) {
-            self.counters.dropped(reason);
+        leaving.clear();
+        if !queue.is_empty() {
+            let is_up = ports[port].is_up();
+            let reason = if is_up { DropReason::TransmitQueueFull } else { DropReason::LinkDown };
+            for _ in queue.drain(..) {
+                self.counters.dropped(reason);
+            }
         }
-        interfaces.clear();
     }
 }
 
 /// Puts the neighbour's Ethernet header in place of the one the packet came with.
-#[inline]
+#[inline(always)]
 fn frame(mut packet: Packet, l3: u16, neighbour: &Neighbour) -> Result<Packet, DropReason> {
     let header = neighbour.link_header();
     if !packet.shift_front(isize::from(l3 as i16) - header.len() as isize) {
         return Err(DropReason::BuffersExhausted);
     }
-    packet.bytes_mut()[..header.len()].copy_from_slice(header);
+    let bytes = packet.bytes_mut();
+    // Copies of a known length compile to two moves.
+    match (bytes.first_chunk_mut::<ETHERNET_LEN>(), header.first_chunk::<ETHERNET_LEN>()) {
+        (Some(place), Some(untagged)) if header.len() == ETHERNET_LEN => *place = *untagged,
+        _ => bytes[..header.len()].copy_from_slice(header),
+    }
     Ok(packet)
 }

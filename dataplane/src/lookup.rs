@@ -10,6 +10,7 @@ use crate::policy::{Domain, InterfaceIndex, Mode, Policy};
 use crate::state::index::Hash;
 use crate::state::session::{ANYONE, CachedHop, Direction, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
+use crate::tables::Tables;
 use crate::tuple::{Protocol, TCP, Vrf};
 
 /// What a packet's session is looked up with.
@@ -19,6 +20,8 @@ pub struct Probe {
     pub key: SessionKey,
     /// The key's hash.
     pub hash: Hash,
+    /// What the index's line promises; to be compared with the key.
+    pub candidate: Option<SessionRef>,
 }
 
 /// Computes what a packet's session is found by, and asks for the index's cache line. None for packets that
@@ -31,7 +34,13 @@ pub fn prepare(shard: &Shard, policy: &Policy, head: &Head) -> Option<Probe> {
         return None;
     }
     let key = key(policy, head, direction);
-    Some(Probe { key, hash: shard.prepare(key) })
+    Some(Probe { key, hash: shard.prepare(key), candidate: None })
+}
+
+/// Reads the index's line, and asks for the session's.
+#[inline]
+pub fn probe(shard: &Shard, probe: &mut Probe) {
+    probe.candidate = shard.candidate(probe.hash);
 }
 
 /// Which way packets from an interface of this domain cross the NAT.
@@ -52,7 +61,7 @@ pub fn key(policy: &Policy, head: &Head, direction: Direction) -> SessionKey {
     if serves_any_peer(policy, tuple.protocol) {
         *(if direction == Direction::Outbound { &mut dst } else { &mut src }) = ANYONE;
     }
-    SessionKey::new(direction, tuple.protocol, tuple.vrf, src, dst)
+    SessionKey { src, dst, vrf: tuple.vrf, protocol: tuple.protocol, direction }
 }
 
 /// Whether sessions of a protocol serve every peer of their mapping.
@@ -61,11 +70,12 @@ pub fn serves_any_peer(policy: &Policy, protocol: Protocol) -> bool {
     policy.behaviour.mode == Mode::Cgn && protocol != TCP
 }
 
-/// The session of a packet.
+/// The session of a packet. Nearly always the candidate; a packet before it in the burst may have begun the
+/// session.
 #[inline]
-pub fn find(shard: &Shard, probe: Option<Probe>) -> Option<SessionRef> {
-    let Probe { key, hash } = probe?;
-    shard.find(key, hash)
+pub fn find(shard: &Shard, probe: &Probe) -> Option<SessionRef> {
+    let is_it = |found: &SessionRef| shard.has_key(*found, probe.key);
+    probe.candidate.filter(is_it).or_else(|| shard.find(probe.key, probe.hash))
 }
 
 /// The session of a packet that was not prepared with its burst.
@@ -98,6 +108,21 @@ pub fn destination(fib: &Fib, vrf: Vrf, addr: Ipv4Addr) -> Result<Destination, D
         Route::Broadcast => Err(DropReason::Ipv4Multicast),
         Route::Null => Err(DropReason::NullRoute),
     }
+}
+
+/// Routes a destination, and tells the cache entry of its next hop.
+#[inline]
+pub fn route(tables: &Tables, vrf: Vrf, addr: Ipv4Addr) -> Result<(Destination, CachedHop), DropReason> {
+    let Tables { fib, neighbours, recent_routes, .. } = tables;
+    let recent = recent_routes.hop(vrf, addr);
+    if let Some(next_hop) = cached_hop(fib, neighbours, recent) {
+        return Ok((Destination::Beyond(next_hop), recent));
+    }
+    let destination = destination(fib, vrf, addr)?;
+    let Destination::Beyond(next_hop) = destination else { return Ok((destination, CachedHop::UNKNOWN)) };
+    let hop = resolve(fib, neighbours, next_hop);
+    recent_routes.note(vrf, addr, hop);
+    Ok((destination, hop))
 }
 
 /// The next hop that a session cached, where that still holds.

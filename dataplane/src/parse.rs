@@ -11,6 +11,8 @@ use crate::tuple::{Endpoint, ICMP, TCP, Tuple, UDP, Vrf};
 
 /// Bytes of an Ethernet header without tags.
 pub const ETHERNET_LEN: usize = 14;
+/// Bytes that a VLAN tag adds.
+const TAG_LEN: usize = 4;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_ARP: u16 = 0x0806;
 const ETHERTYPE_VLAN: u16 = 0x8100;
@@ -33,10 +35,10 @@ pub mod tcp_flags {
 }
 
 /// What a frame turned out to be.
-#[derive(Clone, Copy, Debug)]
-pub enum Parsed {
-    /// An IPv4 packet.
-    Ipv4(Head),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// An IPv4 packet, whose [`Head`] was read.
+    Ipv4,
     /// An ARP packet at this offset, for the control thread.
     Arp(InterfaceIndex, u16),
 }
@@ -105,6 +107,36 @@ pub enum Transport {
 }
 
 impl Head {
+    /// A head that nothing was read into.
+    pub const EMPTY: Head = Head {
+        tuple: Tuple { src: Head::NOWHERE, dst: Head::NOWHERE, protocol: 0, vrf: 0 },
+        src: Ipv4Addr::UNSPECIFIED,
+        dst: Ipv4Addr::UNSPECIFIED,
+        interface: 0,
+        l3: 0,
+        l4: 0,
+        total_len: 0,
+        transport: Transport::Other,
+        ttl: 0,
+        tcp_flags: 0,
+        icmp: (0, 0),
+        tos: 0,
+        dont_fragment: false,
+        is_fragment: false,
+        id: 0,
+        new_id: None,
+        fragment_offset: 0,
+        is_last: false,
+    };
+    const NOWHERE: Endpoint = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
+
+    /// Takes over the ports as they stand at the beginning of a TCP or UDP header.
+    #[inline]
+    fn set_ports(&mut self, [src_high, src_low, dst_high, dst_low]: [u8; 4]) {
+        self.tuple.src.port = u16::from_be_bytes([src_high, src_low]);
+        self.tuple.dst.port = u16::from_be_bytes([dst_high, dst_low]);
+    }
+
     /// Outer source and destination, with ports where the packet shows some of its own.
     #[inline]
     pub fn outer_endpoints(&self) -> (Endpoint, Endpoint) {
@@ -149,22 +181,18 @@ fn addr_at(bytes: &[u8], at: usize) -> Ipv4Addr {
     }
 }
 
-/// Reads a frame's headers. Cuts off Ethernet padding, and changes nothing else.
-pub fn parse(packet: &mut Packet, policy: &Policy) -> Result<Parsed, DropReason> {
+/// Reads a frame's headers into `head`, which says nothing unless the answer is [`Frame::Ipv4`]. Cuts off Ethernet
+/// padding, and changes nothing else.
+#[inline]
+pub fn parse(packet: &mut Packet, policy: &Policy, head: &mut Head) -> Result<Frame, DropReason> {
     let bytes = packet.bytes();
-    if bytes.len() < ETHERNET_LEN {
-        return Err(DropReason::EthernetTruncated);
-    }
-    let mut ethertype = u16_at(bytes, 12);
+    let ethernet: &[u8; ETHERNET_LEN] = bytes.first_chunk().ok_or(DropReason::EthernetTruncated)?;
+    let mut ethertype = u16::from_be_bytes([ethernet[12], ethernet[13]]);
     let mut l3 = ETHERNET_LEN;
     let mut vlan = None;
     if ethertype == ETHERTYPE_VLAN {
-        if bytes.len() < ETHERNET_LEN + 4 {
-            return Err(DropReason::EthernetTruncated);
-        }
-        vlan = Some(u16_at(bytes, 14) & 0x0fff).filter(|&id| id != 0);
-        ethertype = u16_at(bytes, 16);
-        l3 += 4;
+        (vlan, ethertype) = parse_tag(bytes)?;
+        l3 += TAG_LEN;
     }
     let index = policy.attachments.find(packet.port(), vlan).ok_or(match vlan {
         Some(_) => DropReason::VlanUnknown,
@@ -174,21 +202,42 @@ pub fn parse(packet: &mut Packet, policy: &Policy) -> Result<Parsed, DropReason>
     if !interface.is_up {
         return Err(DropReason::InterfaceDown);
     }
-    let is_ours = bytes[..6] == interface.mac;
+    let is_ours = ethernet[..6] == interface.mac;
+    if ethertype != ETHERTYPE_IPV4 || !is_ours {
+        return not_for_us(ethernet, ethertype, is_ours, index, l3);
+    }
+    read_ipv4(bytes, l3, index, interface.vrf, head)?;
+    // On a wire, that is: a packet that turns around may have one global address at both ends.
+    if head.src == head.dst {
+        return Err(DropReason::Ipv4Land);
+    }
+    // Shrinking a frame always succeeds: parse_ipv4 checked that it holds the packet.
+    let _ = packet.resize(l3 + usize::from(head.total_len));
+    Ok(Frame::Ipv4)
+}
+
+/// The VLAN and the type of what it carries (IEEE 802.1Q); no VLAN for a priority tag.
+#[inline]
+fn parse_tag(bytes: &[u8]) -> Result<(Option<u16>, u16), DropReason> {
+    if bytes.len() < ETHERNET_LEN + TAG_LEN {
+        return Err(DropReason::EthernetTruncated);
+    }
+    Ok((Some(u16_at(bytes, 14) & 0x0fff).filter(|&id| id != 0), u16_at(bytes, 16)))
+}
+
+/// A frame that is no IPv4 packet to the interface's own station address.
+#[cold]
+fn not_for_us(
+    ethernet: &[u8; ETHERNET_LEN],
+    ethertype: u16,
+    is_ours: bool,
+    index: InterfaceIndex,
+    l3: usize,
+) -> Result<Frame, DropReason> {
+    let is_to_many = ethernet[0] & 1 == 1;
     match ethertype {
-        ETHERTYPE_ARP if is_ours || bytes[0] & 1 == 1 => Ok(Parsed::Arp(index, l3 as u16)),
-        ETHERTYPE_IPV4 if is_ours => {
-            let head = parse_ipv4(bytes, l3, index, interface.vrf)?;
-            // On a wire, that is: a packet that turns around may have one global address at both ends.
-            if head.src == head.dst {
-                return Err(DropReason::Ipv4Land);
-            }
-            let end = l3 + usize::from(head.total_len);
-            // Shrinking a frame always succeeds: parse_ipv4 checked that it holds `end` bytes.
-            let _ = packet.resize(end);
-            Ok(Parsed::Ipv4(head))
-        }
-        ETHERTYPE_IPV4 if bytes[0] & 1 == 1 => Err(DropReason::Ipv4Multicast),
+        ETHERTYPE_ARP if is_ours || is_to_many => Ok(Frame::Arp(index, l3 as u16)),
+        ETHERTYPE_IPV4 if is_to_many => Err(DropReason::Ipv4Multicast),
         ETHERTYPE_IPV4 | ETHERTYPE_ARP => Err(DropReason::EthernetNotForUs),
         _ => Err(DropReason::EtherTypeUnknown),
     }
@@ -196,15 +245,74 @@ pub fn parse(packet: &mut Packet, policy: &Policy) -> Result<Parsed, DropReason>
 
 /// Reads an IPv4 packet that starts at `l3` (RFC 1812 section 5.2.2, with the address checks of 5.3.7).
 pub fn parse_ipv4(frame: &[u8], l3: usize, interface: InterfaceIndex, vrf: Vrf) -> Result<Head, DropReason> {
-    let bytes = &frame[l3..];
-    if bytes.len() < IPV4_LEN_MIN {
-        return Err(DropReason::Ipv4Truncated);
+    let mut head = Head::EMPTY;
+    read_ipv4(frame, l3, interface, vrf, &mut head)?;
+    Ok(head)
+}
+
+/// Reads an IPv4 packet into a head in its place: it is too long to be passed around for nothing.
+#[inline]
+fn read_ipv4(
+    frame: &[u8],
+    l3: usize,
+    interface: InterfaceIndex,
+    vrf: Vrf,
+    head: &mut Head,
+) -> Result<(), DropReason> {
+    let bytes = frame.get(l3..).unwrap_or_default();
+    let header: &[u8; IPV4_LEN_MIN] = bytes.first_chunk().ok_or(DropReason::Ipv4Truncated)?;
+    let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let total_len = usize::from(word(2));
+    let header_len = match header[0] {
+        // Version 4, without options.
+        0x45 if total_len >= IPV4_LEN_MIN && total_len <= bytes.len() => {
+            if checksum(header) != 0 {
+                return Err(DropReason::Ipv4Checksum);
+            }
+            IPV4_LEN_MIN
+        }
+        _ => check_header(bytes, total_len)?,
+    };
+    let (src, dst) = (addr_at(header, 12), addr_at(header, 16));
+    check_addresses(src, dst)?;
+    if header_len > IPV4_LEN_MIN && has_source_route(&bytes[IPV4_LEN_MIN..header_len]) {
+        return Err(DropReason::Ipv4SourceRoute);
     }
+    let fragment = word(6);
+    *head = Head {
+        tuple: Tuple { src: Endpoint::new(src, 0), dst: Endpoint::new(dst, 0), protocol: header[9], vrf },
+        src,
+        dst,
+        interface,
+        l3: l3 as u16,
+        l4: (l3 + header_len) as u16,
+        total_len: total_len as u16,
+        transport: Transport::Other,
+        ttl: header[8],
+        tcp_flags: 0,
+        icmp: (0, 0),
+        tos: header[1],
+        dont_fragment: fragment & 0x4000 != 0,
+        is_fragment: fragment & 0x3fff != 0,
+        id: word(4),
+        new_id: None,
+        fragment_offset: (fragment & 0x1fff) * 8,
+        is_last: fragment & 0x2000 == 0,
+    };
+    if fragment & 0x1fff != 0 {
+        head.transport = Transport::LaterFragment;
+        return Ok(());
+    }
+    parse_transport(&frame[..l3 + total_len], head)
+}
+
+/// Checks the length, version and checksum of any header. Returns its length.
+#[cold]
+fn check_header(bytes: &[u8], total_len: usize) -> Result<usize, DropReason> {
     if bytes[0] >> 4 != 4 {
         return Err(DropReason::Ipv4Version);
     }
     let header_len = usize::from(bytes[0] & 0x0f) * 4;
-    let total_len = usize::from(u16_at(bytes, 2));
     if header_len < IPV4_LEN_MIN || header_len > total_len {
         return Err(DropReason::Ipv4HeaderLength);
     }
@@ -214,53 +322,24 @@ pub fn parse_ipv4(frame: &[u8], l3: usize, interface: InterfaceIndex, vrf: Vrf) 
     if checksum(&bytes[..header_len]) != 0 {
         return Err(DropReason::Ipv4Checksum);
     }
-    let (src, dst) = (addr_at(bytes, 12), addr_at(bytes, 16));
-    check_addresses(src, dst)?;
-    if header_len > IPV4_LEN_MIN && has_source_route(&bytes[IPV4_LEN_MIN..header_len]) {
-        return Err(DropReason::Ipv4SourceRoute);
-    }
-    let fragment = u16_at(bytes, 6);
-    let protocol = bytes[9];
-    let mut head = Head {
-        tuple: Tuple { src: Endpoint::new(src, 0), dst: Endpoint::new(dst, 0), protocol, vrf },
-        src,
-        dst,
-        interface,
-        l3: l3 as u16,
-        l4: (l3 + header_len) as u16,
-        total_len: total_len as u16,
-        transport: Transport::Other,
-        ttl: bytes[8],
-        tcp_flags: 0,
-        icmp: (0, 0),
-        tos: bytes[1],
-        dont_fragment: fragment & 0x4000 != 0,
-        is_fragment: fragment & 0x3fff != 0,
-        id: u16_at(bytes, 4),
-        new_id: None,
-        fragment_offset: (fragment & 0x1fff) * 8,
-        is_last: fragment & 0x2000 == 0,
-    };
-    if fragment & 0x1fff != 0 {
-        head.transport = Transport::LaterFragment;
-    } else {
-        parse_transport(&frame[..l3 + total_len], &mut head)?;
-    }
-    Ok(head)
+    Ok(header_len)
 }
 
+#[inline]
 fn check_addresses(src: Ipv4Addr, dst: Ipv4Addr) -> Result<(), DropReason> {
-    let is_class_e = |addr: Ipv4Addr| addr.octets()[0] >= 240;
-    if src.is_multicast() || is_class_e(src) || src.is_loopback() || src.octets()[0] == 0 {
+    // Networks 1 to 223 but loopback.
+    let is_unicast = |addr: Ipv4Addr| {
+        let network = addr.octets()[0];
+        network.wrapping_sub(1) < 223 && network != 127
+    };
+    if !is_unicast(src) {
         return Err(DropReason::Ipv4Source);
     }
-    if dst.is_multicast() || dst.is_broadcast() {
-        return Err(DropReason::Ipv4Multicast);
+    if is_unicast(dst) {
+        return Ok(());
     }
-    if dst.is_loopback() || dst.octets()[0] == 0 || is_class_e(dst) {
-        return Err(DropReason::Ipv4Destination);
-    }
-    Ok(())
+    let is_to_many = dst.is_multicast() || dst.is_broadcast();
+    Err(if is_to_many { DropReason::Ipv4Multicast } else { DropReason::Ipv4Destination })
 }
 
 /// Whether IPv4 options contain a loose or strict source route. An option with an impossible length ends the
@@ -282,29 +361,29 @@ fn has_source_route(options: &[u8]) -> bool {
 }
 
 /// Reads the transport header of a whole packet or a first fragment; `frame` ends where the packet does.
+#[inline]
 fn parse_transport(frame: &[u8], head: &mut Head) -> Result<(), DropReason> {
-    let l4 = usize::from(head.l4);
-    let bytes = &frame[l4..];
+    let bytes = frame.get(usize::from(head.l4)..).unwrap_or_default();
     match head.tuple.protocol {
-        TCP => {
-            if bytes.len() < 20
-                || bytes[12] < 0x50
-                || (usize::from(bytes[12] >> 4) * 4 > bytes.len() && !head.is_fragment)
-            {
-                return Err(DropReason::TcpHeader);
-            }
-            head.tcp_flags = bytes[13] & 0x3f;
-            check_tcp_flags(head.tcp_flags)?;
-            head.transport = Transport::Tcp;
-            (head.tuple.src.port, head.tuple.dst.port) = (u16_at(bytes, 0), u16_at(bytes, 2));
-        }
         UDP => {
-            let len = usize::from(u16_at(bytes, 4));
-            if bytes.len() < 8 || len < 8 || (len > bytes.len() && !head.is_fragment) {
+            let header: &[u8; 8] = bytes.first_chunk().ok_or(DropReason::UdpLength)?;
+            let len = usize::from(u16::from_be_bytes([header[4], header[5]]));
+            if len < header.len() || (len > bytes.len() && !head.is_fragment) {
                 return Err(DropReason::UdpLength);
             }
             head.transport = Transport::Udp;
-            (head.tuple.src.port, head.tuple.dst.port) = (u16_at(bytes, 0), u16_at(bytes, 2));
+            head.set_ports([header[0], header[1], header[2], header[3]]);
+        }
+        TCP => {
+            let header: &[u8; 20] = bytes.first_chunk().ok_or(DropReason::TcpHeader)?;
+            let header_len = usize::from(header[12] >> 4) * 4;
+            if header_len < header.len() || (header_len > bytes.len() && !head.is_fragment) {
+                return Err(DropReason::TcpHeader);
+            }
+            head.tcp_flags = header[13] & 0x3f;
+            check_tcp_flags(head.tcp_flags)?;
+            head.transport = Transport::Tcp;
+            head.set_ports([header[0], header[1], header[2], header[3]]);
         }
         ICMP => parse_icmp(frame, head)?,
         _ => {}
@@ -313,6 +392,7 @@ fn parse_transport(frame: &[u8], head: &mut Head) -> Result<(), DropReason> {
 }
 
 /// Combinations that no TCP sends: nothing at all, SYN with FIN or RST, FIN without ACK.
+#[inline]
 fn check_tcp_flags(flags: u8) -> Result<(), DropReason> {
     use tcp_flags::{ACK, FIN, RST, SYN};
     let is_impossible = flags & (SYN | FIN) == SYN | FIN

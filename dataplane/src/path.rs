@@ -23,7 +23,7 @@ use crate::drops::DropReason;
 use crate::hairpin;
 use crate::lookup::{self, Probe};
 use crate::message::{ARP_LEN, Event};
-use crate::parse::{Head, Parsed, parse};
+use crate::parse::{Frame, Head, parse};
 use crate::plan::Plan;
 use crate::policy::{Domain, InterfaceIndex};
 use crate::port::{BURST, Burst};
@@ -36,67 +36,66 @@ use crate::worker::{HandedOver, Worker};
 /// One value for each packet of a burst.
 pub type PerPacket<T> = ArrayVec<T, BURST>;
 
-/// A packet with its headers read.
-pub struct Arrival {
-    /// The packet.
-    pub packet: Packet,
-    /// What it is, or why it is dropped.
-    pub parsed: Result<Parsed, DropReason>,
-    /// It is known to belong to this worker.
-    pub is_steered: bool,
-}
-
 /// Takes one burst from a port through the path. Returns how many packets there were.
 pub fn burst(worker: &mut Worker, port: usize, now: u32) -> usize {
     let mut packets = Burst::new();
     worker.ports[port].receive(&mut packets);
-    worker.counters.fates.received.add(packets.len() as u64);
-    let policy = &worker.tables.policy;
-    let arrivals = packets.into_iter().map(|mut packet| {
-        let parsed = parse(&mut packet, policy);
-        Arrival { packet, parsed, is_steered: false }
-    });
-    let arrivals = arrivals.collect();
-    process(worker, arrivals, now)
-}
-
-/// Takes packets whose headers are read through the stages after that.
-pub fn process(worker: &mut Worker, arrivals: PerPacket<Arrival>, now: u32) -> usize {
-    let count = arrivals.len();
+    let count = packets.len();
     if count == 0 {
         return 0;
     }
-    let probes: PerPacket<Option<Probe>> = arrivals.iter().map(|arrival| prepare(worker, arrival)).collect();
-    for probe in probes.iter().flatten() {
-        worker.tables.shard.prefetch(probe.hash);
+    worker.counters.fates.received.add(count as u64);
+    let mut heads = [Head::EMPTY; BURST];
+    let mut frames = PerPacket::new();
+    for (packet, head) in packets.iter_mut().zip(&mut heads) {
+        frames.push(parse(packet, &worker.tables.policy, head));
     }
-    let mut drops: PerPacket<DropReason> = ArrayVec::new();
-    for (Arrival { packet, parsed, is_steered }, probe) in arrivals.into_iter().zip(probes) {
-        let fate = match parsed {
-            Ok(Parsed::Ipv4(head)) => steer(worker, packet, &head, probe, is_steered, now),
-            Ok(Parsed::Arp(interface, l3)) => consume_arp(worker, &packet, interface, usize::from(l3)),
-            Err(reason) => Err(reason),
-        };
-        drops.extend(fate.err());
-    }
-    worker.egress.flush(&mut worker.ports);
-    drops.into_iter().for_each(|reason| worker.counters.dropped(reason));
+    process(worker, &mut packets, &heads, &frames, false, now);
     count
 }
 
-fn prepare(worker: &Worker, arrival: &Arrival) -> Option<Probe> {
-    match &arrival.parsed {
-        Ok(Parsed::Ipv4(head)) => lookup::prepare(&worker.tables.shard, &worker.tables.policy, head),
-        _ => None,
+/// Takes packets whose headers are read through the stages after that. Those that were handed over are known to
+/// be this worker's.
+pub fn process(
+    worker: &mut Worker,
+    packets: &mut Burst,
+    heads: &[Head; BURST],
+    frames: &PerPacket<Result<Frame, DropReason>>,
+    is_steered: bool,
+    now: u32,
+) {
+    let mut probes: PerPacket<Option<Probe>> = ArrayVec::new();
+    for (head, frame) in heads.iter().zip(frames) {
+        let is_ipv4 = *frame == Ok(Frame::Ipv4);
+        probes.push(
+            is_ipv4.then(|| lookup::prepare(&worker.tables.shard, &worker.tables.policy, head)).flatten(),
+        );
     }
+    for probe in probes.iter_mut().flatten() {
+        lookup::probe(&worker.tables.shard, probe);
+    }
+    let mut drops: PerPacket<DropReason> = ArrayVec::new();
+    for (((packet, head), frame), probe) in packets.drain(..).zip(heads).zip(frames).zip(&probes) {
+        let fate = match *frame {
+            Ok(Frame::Ipv4) => steer(worker, packet, head, probe.as_ref(), is_steered, now),
+            Ok(Frame::Arp(interface, l3)) => consume_arp(worker, &packet, interface, usize::from(l3)),
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = fate {
+            drops.push(reason);
+        }
+    }
+    worker.egress.flush(&mut worker.ports);
+    drops.into_iter().for_each(|reason| worker.counters.dropped(reason));
 }
 
 /// An IPv4 packet goes to the worker that owns it; fragments meet first, and go on when their ports are known.
+#[inline(always)]
 fn steer(
     worker: &mut Worker,
     packet: Packet,
     head: &Head,
-    probe: Option<Probe>,
+    probe: Option<&Probe>,
     is_steered: bool,
     now: u32,
 ) -> Result<(), DropReason> {
@@ -111,7 +110,7 @@ fn steer(
     if head.is_fragment && domain != Domain::None && head.new_id.is_none() {
         return gather(worker, packet, *head, domain, now);
     }
-    let found = lookup::find(&worker.tables.shard, probe);
+    let found = probe.and_then(|probe| lookup::find(&worker.tables.shard, probe));
     worker.count_probe(probe.is_some(), found.is_some());
     let decision = translate::decide(&mut worker.tables, head, found, now);
     follow(worker, packet, head, decision, now)
@@ -156,6 +155,7 @@ fn forward_fragment(
 }
 
 /// Does what was decided about a packet.
+#[inline(always)]
 fn follow(
     worker: &mut Worker,
     packet: Packet,
@@ -172,6 +172,7 @@ fn follow(
 }
 
 /// Changes the packet as planned and sends it on.
+#[inline(always)]
 pub fn carry_out(worker: &mut Worker, mut packet: Packet, plan: &Plan, now: u32) -> Result<(), DropReason> {
     rewrite::apply(&mut packet, plan);
     if plan.fragment_bytes_max != 0 {

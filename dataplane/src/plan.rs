@@ -70,92 +70,92 @@ pub struct Plan {
 const _: () = assert!(size_of::<Plan>() <= 64, "a plan is one cache line");
 
 impl Plan {
+    /// A plan that changes nothing and leads nowhere.
+    const EMPTY: Plan = Plan {
+        edit: Edit::None,
+        src: Plan::NOWHERE,
+        dst: Plan::NOWHERE,
+        quoted_src: Plan::NOWHERE,
+        quoted_dst: Plan::NOWHERE,
+        ip_delta: Delta::NONE,
+        l4_delta: Delta::NONE,
+        l3: 0,
+        l4: 0,
+        quoted_l3: 0,
+        quoted_l4: 0,
+        egress: 0,
+        neighbour: CachedHop::UNKNOWN.neighbour,
+        next_hop: Ipv4Addr::UNSPECIFIED,
+        fragment_bytes_max: 0,
+        mss_max: 0,
+        new_id: None,
+        keeps_ttl: false,
+    };
+    const NOWHERE: Endpoint = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
+
     /// A packet that is routed as it is.
     pub fn routed(head: &Head) -> Plan {
         let (src, dst) = head.outer_endpoints();
-        Plan {
-            edit: Edit::None,
-            src,
-            dst,
-            quoted_src: head.tuple.dst,
-            quoted_dst: head.tuple.src,
-            ip_delta: Delta::default(),
-            l4_delta: Delta::default(),
-            l3: head.l3,
-            l4: head.l4,
-            quoted_l3: 0,
-            quoted_l4: 0,
-            egress: 0,
-            neighbour: CachedHop::UNKNOWN.neighbour,
-            next_hop: Ipv4Addr::UNSPECIFIED,
-            fragment_bytes_max: 0,
-            mss_max: 0,
-            new_id: None,
-            keeps_ttl: false,
-        }
+        Plan { src, dst, l3: head.l3, l4: head.l4, ..Plan::EMPTY }
     }
 
     /// A packet of a session.
     #[inline]
     pub fn translated(head: &Head, session: &Session, direction: Direction) -> Plan {
-        let mut plan = Plan::routed(head);
-        if let Transport::IcmpError { l3, l4 } = head.transport {
-            (plan.quoted_l3, plan.quoted_l4) = (l3, l4);
-            plan.translate_error(head, session, direction);
-            return plan;
-        }
-        plan.edit = match head.transport {
-            Transport::Tcp => Edit::Tcp,
+        let edit = match head.transport {
             Transport::Udp => Edit::Udp,
+            Transport::Tcp => Edit::Tcp,
             Transport::IcmpQuery => Edit::IcmpQuery,
+            Transport::IcmpError { l3, l4 } => return Plan::of_error(head, (l3, l4), session, direction),
             _ => Edit::Addresses,
         };
         let (outside_local, outside_global) = outside_ends(head, session, direction);
-        (plan.src, plan.dst, plan.ip_delta, plan.l4_delta) = match direction {
+        let (src, dst, ip_delta, l4_delta, new_id) = match direction {
             Direction::Outbound => {
-                (session.inside_global, outside_global, session.ip_delta, session.l4_delta)
+                (session.inside_global, outside_global, session.ip_delta, session.l4_delta, head.new_id)
             }
             Direction::Inbound => {
-                (outside_local, session.inside_local, session.ip_delta.reverse(), session.l4_delta.reverse())
+                // The one identifier field of an ICMP query is written from the source's port.
+                let port =
+                    if edit == Edit::IcmpQuery { session.inside_local.port } else { outside_local.port };
+                let src = Endpoint::new(outside_local.addr, port);
+                (src, session.inside_local, session.ip_delta.reverse(), session.l4_delta.reverse(), None)
             }
         };
-        if direction == Direction::Inbound && plan.edit == Edit::IcmpQuery {
-            // The one identifier field is written from the source's port.
-            plan.src.port = session.inside_local.port;
-        }
-        if direction == Direction::Outbound {
-            plan.new_id = head.new_id;
-        }
-        plan
+        Plan { edit, src, dst, ip_delta, l4_delta, l3: head.l3, l4: head.l4, new_id, ..Plan::EMPTY }
     }
 
-    /// An ICMP error about a session's packet (RFC 5508 REQ-4 and REQ-5). The error travels in `direction`,
-    /// and so the packet it quotes travelled the other way.
-    fn translate_error(&mut self, head: &Head, session: &Session, direction: Direction) {
-        self.edit = Edit::IcmpError;
+    /// An ICMP error about a session's packet (RFC 5508 REQ-4 and REQ-5), which it quotes at these offsets. The
+    /// error travels in `direction`, and so the packet it quotes travelled the other way.
+    #[cold]
+    fn of_error(head: &Head, quoted: (u16, u16), session: &Session, direction: Direction) -> Plan {
+        let mut plan = Plan::routed(head);
+        plan.edit = Edit::IcmpError;
+        (plan.quoted_l3, plan.quoted_l4) = quoted;
         let (outside_local, outside_global) = outside_ends(head, session, direction);
         match direction {
             Direction::Inbound => {
-                (self.quoted_src, self.quoted_dst) = (session.inside_local, outside_local);
-                self.dst.addr = session.inside_local.addr;
+                (plan.quoted_src, plan.quoted_dst) = (session.inside_local, outside_local);
+                plan.dst.addr = session.inside_local.addr;
                 if head.src == outside_global.addr {
-                    self.src.addr = outside_local.addr;
+                    plan.src.addr = outside_local.addr;
                 }
             }
             Direction::Outbound => {
-                (self.quoted_src, self.quoted_dst) = (outside_global, session.inside_global);
+                (plan.quoted_src, plan.quoted_dst) = (outside_global, session.inside_global);
                 // Whichever inside router it comes from, the outside sees the NAT's own address.
-                self.src.addr = session.inside_global.addr;
+                plan.src.addr = session.inside_global.addr;
                 if head.dst == outside_local.addr {
-                    self.dst.addr = outside_global.addr;
+                    plan.dst.addr = outside_global.addr;
                 }
                 if session.protocol == ICMP {
-                    self.quoted_src.port = session.inside_global.port;
+                    plan.quoted_src.port = session.inside_global.port;
                 }
             }
         }
         let change = |from: Ipv4Addr, to: Ipv4Addr| Delta::address(from.to_bits(), to.to_bits());
-        self.ip_delta = change(head.src, self.src.addr).and(change(head.dst, self.dst.addr));
+        plan.ip_delta = change(head.src, plan.src.addr).and(change(head.dst, plan.dst.addr));
+        plan
     }
 
     /// The packet starts at this box, from this address of it.

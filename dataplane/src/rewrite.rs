@@ -55,45 +55,54 @@ fn adjust_udp(bytes: &mut [u8], at: usize, delta: Delta) {
 }
 
 /// Changes a packet as planned.
-#[inline]
+#[inline(always)]
 pub fn apply(packet: &mut Packet, plan: &Plan) {
     let bytes = packet.bytes_mut();
-    let (l3, l4) = (usize::from(plan.l3), usize::from(plan.l4));
-    let ttl_and_protocol = word(bytes, l3 + TTL);
-    let decremented = ttl_and_protocol.wrapping_sub(if plan.keeps_ttl { 0 } else { 0x0100 });
-    put_word(bytes, l3 + TTL, decremented);
-    let mut ip_delta = Delta::word(ttl_and_protocol, decremented);
-    if plan.edit != Edit::None {
-        put_addr(bytes, l3 + SRC, plan.src);
-        put_addr(bytes, l3 + DST, plan.dst);
-        ip_delta = ip_delta.and(plan.ip_delta);
-    }
-    if let Some(id) = plan.new_id {
-        ip_delta = ip_delta.and(Delta::word(word(bytes, l3 + ID), id));
-        put_word(bytes, l3 + ID, id);
-    }
-    adjust(bytes, l3 + IPV4_CHECKSUM, ip_delta);
+    let Some((before, transport)) = bytes.split_at_mut_checked(usize::from(plan.l4)) else { return };
+    let Some(ip) = before.get_mut(usize::from(plan.l3)..).and_then(|ip| ip.first_chunk_mut()) else { return };
+    apply_to_header(ip, plan);
     match plan.edit {
         Edit::None | Edit::Addresses => {}
-        Edit::Tcp => {
-            put_word(bytes, l4, plan.src.port);
-            put_word(bytes, l4 + 2, plan.dst.port);
-            adjust(bytes, l4 + TCP_CHECKSUM, plan.l4_delta);
-        }
         Edit::Udp => {
-            put_word(bytes, l4, plan.src.port);
-            put_word(bytes, l4 + 2, plan.dst.port);
-            adjust_udp(bytes, l4 + UDP_CHECKSUM, plan.l4_delta);
+            let Some(header) = transport.first_chunk_mut::<8>() else { return };
+            header[0..2].copy_from_slice(&plan.src.port.to_be_bytes());
+            header[2..4].copy_from_slice(&plan.dst.port.to_be_bytes());
+            adjust_udp(header, UDP_CHECKSUM, plan.l4_delta);
+        }
+        Edit::Tcp => {
+            let Some(header) = transport.first_chunk_mut::<20>() else { return };
+            header[0..2].copy_from_slice(&plan.src.port.to_be_bytes());
+            header[2..4].copy_from_slice(&plan.dst.port.to_be_bytes());
+            adjust(header, TCP_CHECKSUM, plan.l4_delta);
         }
         Edit::IcmpQuery => {
-            put_word(bytes, l4 + ICMP_ID, plan.src.port);
-            adjust(bytes, l4 + ICMP_CHECKSUM, plan.l4_delta);
+            put_word(transport, ICMP_ID, plan.src.port);
+            adjust(transport, ICMP_CHECKSUM, plan.l4_delta);
         }
         Edit::IcmpError => apply_to_quote(bytes, plan),
     }
     if plan.mss_max != 0 {
-        limit_mss(bytes, l4, plan.mss_max);
+        limit_mss(packet.bytes_mut(), usize::from(plan.l4), plan.mss_max);
     }
+}
+
+/// Changes TTL, addresses, identification and checksum of the IPv4 header.
+#[inline]
+fn apply_to_header(ip: &mut [u8; 20], plan: &Plan) {
+    let ttl_and_protocol = word(ip, TTL);
+    let decremented = ttl_and_protocol.wrapping_sub(if plan.keeps_ttl { 0 } else { 0x0100 });
+    put_word(ip, TTL, decremented);
+    let mut delta = Delta::word(ttl_and_protocol, decremented);
+    if plan.edit != Edit::None {
+        put_addr(ip, SRC, plan.src);
+        put_addr(ip, DST, plan.dst);
+        delta = delta.and(plan.ip_delta);
+    }
+    if let Some(id) = plan.new_id {
+        delta = delta.and(Delta::word(word(ip, ID), id));
+        put_word(ip, ID, id);
+    }
+    adjust(ip, IPV4_CHECKSUM, delta);
 }
 
 /// Lowers the maximum segment size that a SYN announces (RFC 9293 section 3.7.1).

@@ -40,6 +40,7 @@ impl Worker {
     }
 
     /// Sends an IPv4 packet to a next hop, or holds it and has the next hop resolved.
+    #[inline(always)]
     pub(crate) fn send_to_hop(
         &mut self,
         packet: Packet,

@@ -1,12 +1,16 @@
 //! What a worker decides with: the control thread's view of the world and the worker's own memory.
 
+use std::cell::Cell;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::counters::Counters;
 use crate::fib::Fib;
 use crate::neighbour::Neighbours;
 use crate::policy::Policy;
+use crate::state::session::CachedHop;
 use crate::state::shard::Shard;
+use crate::tuple::Vrf;
 
 /// Policy, routes, neighbours, and the shard.
 pub struct Tables {
@@ -16,8 +20,53 @@ pub struct Tables {
     pub fib: Arc<Fib>,
     /// Resolved next hops.
     pub neighbours: Neighbours,
+    /// The next hops of destinations that were looked up lately.
+    pub recent_routes: RecentRoutes,
     /// Sessions and mappings.
     pub shard: Shard,
     /// What the worker counts.
     pub counters: Arc<Counters>,
+}
+
+/// Destinations that are remembered; a power of two.
+const RECENT_COUNT: usize = 4096;
+
+/// Next hops by destination, each in the one place its address leads to. Valid as a session's are: while the
+/// forwarding table is the one they were found in.
+pub struct RecentRoutes(Box<[Cell<Recent>; RECENT_COUNT]>);
+
+#[derive(Clone, Copy)]
+struct Recent {
+    addr: Ipv4Addr,
+    vrf: Vrf,
+    hop: CachedHop,
+}
+
+const NOTHING: Recent = Recent { addr: Ipv4Addr::UNSPECIFIED, vrf: 0, hop: CachedHop::UNKNOWN };
+
+impl Default for RecentRoutes {
+    fn default() -> RecentRoutes {
+        RecentRoutes(Box::new([const { Cell::new(NOTHING) }; RECENT_COUNT]))
+    }
+}
+
+impl RecentRoutes {
+    #[inline]
+    fn place(&self, vrf: Vrf, addr: Ipv4Addr) -> &Cell<Recent> {
+        let mixed = (addr.to_bits() ^ u32::from(vrf) << 20).wrapping_mul(0x9e37_79b1) >> 20;
+        &self.0[mixed as usize % RECENT_COUNT]
+    }
+
+    /// The next hop of a destination, unknown if it is not remembered.
+    #[inline]
+    pub fn hop(&self, vrf: Vrf, addr: Ipv4Addr) -> CachedHop {
+        let recent = self.place(vrf, addr).get();
+        if recent.addr == addr && recent.vrf == vrf { recent.hop } else { CachedHop::UNKNOWN }
+    }
+
+    /// Remembers the next hop of a destination.
+    #[inline]
+    pub fn note(&self, vrf: Vrf, addr: Ipv4Addr, hop: CachedHop) {
+        self.place(vrf, addr).set(Recent { addr, vrf, hop });
+    }
 }

@@ -41,6 +41,7 @@ impl From<DropReason> for Refused {
 }
 
 /// Decides about a packet: inbound access list, then its session, or else its destination and the rules.
+#[inline(always)]
 pub fn decide(
     tables: &mut Tables,
     head: &Head,
@@ -69,6 +70,7 @@ pub fn decide_inbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Deci
 
 /// Whether an access list permits a packet, and counts the entry that decides. No list permits everything; a
 /// list that does not exist is no list.
+#[inline]
 pub fn permits(
     policy: &Policy,
     counters: &Counters,
@@ -82,65 +84,77 @@ pub fn permits(
 }
 
 /// A packet of a session: the fast path, and the end of the slow one.
-#[inline]
+#[inline(always)]
 pub fn established(
     tables: &mut Tables,
     head: &Head,
     found: SessionRef,
     now: u32,
 ) -> Result<Decision, Refused> {
-    let Tables { fib, neighbours, shard, .. } = tables;
+    let Tables { fib, neighbours, shard, .. } = &mut *tables;
     let session = shard.session_mut(found.index).ok_or(DropReason::NoMapping)?;
     let mut plan = Plan::translated(head, session, found.direction);
-    // Routing looks at what the inside sees: outbound packets are routed before, inbound ones after.
-    let (cached, dst) = match found.direction {
-        Direction::Outbound if session.flags.has(Flags::HAIRPIN) => {
-            return turn_around(tables, head, plan, found, now);
-        }
-        // Its packets go everywhere.
-        Direction::Outbound if session.flags.has(Flags::ANY_PEER) => (CachedHop::UNKNOWN, head.dst),
-        Direction::Outbound => (session.hop_out, head.dst),
-        Direction::Inbound => (session.hop_in, plan.dst.addr),
+    let cached = match found.direction {
+        Direction::Outbound => session.hop_out,
+        Direction::Inbound => session.hop_in,
     };
-    let is_any_peer = session.flags.has(Flags::ANY_PEER);
-    let (next_hop, hop) = match lookup::cached_hop(fib, neighbours, cached) {
-        Some(next_hop) => (next_hop, cached),
-        None => match lookup::destination(fib, session.inside_vrf, dst)? {
-            Destination::Beyond(next_hop) => (next_hop, lookup::resolve(fib, neighbours, next_hop)),
-            Destination::Nat if found.direction == Direction::Outbound => {
-                return turn_around(tables, head, plan, found, now);
-            }
-            Destination::Local(_) if found.direction == Direction::Outbound => {
-                return if head.transport == Transport::IcmpQuery {
-                    local(head)
-                } else {
-                    turn_around(tables, head, plan, found, now)
-                };
-            }
-            Destination::Nat | Destination::Local(_) => return Err(DropReason::NoLocalService.into()),
+    match lookup::cached_hop(fib, neighbours, cached) {
+        Some(next_hop) => leave_by(&mut plan, next_hop, cached),
+        None => match find_way(tables, head, found, &mut plan)? {
+            Way::Out => {}
+            Way::Around => return turn_around(tables, head, plan, found, now),
+            Way::Untranslated(next_hop) => return routed_to(tables, head, next_hop),
+            Way::Here => return local(head),
         },
-    };
-    // What serves every peer was made for another one: this packet may go where nothing is translated.
-    if is_any_peer
-        && found.direction == Direction::Outbound
-        && admit::is_exempt(tables, head, found, next_hop)
-    {
-        return routed_to(tables, head, next_hop);
     }
-    let Tables { policy, shard, counters, .. } = tables;
-    let session = shard.session_mut(found.index).ok_or(DropReason::NoMapping)?;
-    leave_by(&mut plan, next_hop, hop);
-    check_egress(policy, counters, head, &mut plan)?;
-    match found.direction {
-        Direction::Outbound => session.hop_out = hop,
-        Direction::Inbound => session.hop_in = hop,
-    }
+    check_egress(&tables.policy, &tables.counters, head, &mut plan)?;
     refresh(tables, head, found, now);
     Ok(Decision::Forward(plan))
 }
 
+/// Where a packet of a session goes.
+enum Way {
+    /// Out of the interface the plan names now.
+    Out,
+    /// Back inside.
+    Around,
+    /// Out as it came: what serves every peer was made for another one.
+    Untranslated(NextHop),
+    /// To the box itself.
+    Here,
+}
+
+/// Routes a packet of a session, and notes the next hop in the session. Outbound packets are routed before
+/// translation, inbound ones after: routing looks at what the inside sees.
+fn find_way(tables: &mut Tables, head: &Head, found: SessionRef, plan: &mut Plan) -> Result<Way, Refused> {
+    let session = tables.shard.session(found.index).ok_or(DropReason::NoMapping)?;
+    let (vrf, flags) = (session.inside_vrf, session.flags);
+    let is_outbound = found.direction == Direction::Outbound;
+    if is_outbound && flags.has(Flags::HAIRPIN) {
+        return Ok(Way::Around);
+    }
+    let dst = if is_outbound { head.dst } else { plan.dst.addr };
+    let (next_hop, hop) = match lookup::route(tables, vrf, dst)? {
+        (Destination::Beyond(next_hop), hop) => (next_hop, hop),
+        (Destination::Local(_), _) if is_outbound && head.transport == Transport::IcmpQuery => {
+            return Ok(Way::Here);
+        }
+        _ if is_outbound => return Ok(Way::Around),
+        _ => return Err(DropReason::NoLocalService.into()),
+    };
+    leave_by(plan, next_hop, hop);
+    if is_outbound && flags.has(Flags::ANY_PEER) {
+        let is_exempt = admit::is_exempt(tables, head, found, next_hop);
+        return Ok(if is_exempt { Way::Untranslated(next_hop) } else { Way::Out });
+    }
+    if let Some(session) = tables.shard.session_mut(found.index) {
+        *(if is_outbound { &mut session.hop_out } else { &mut session.hop_in }) = hop;
+    }
+    Ok(Way::Out)
+}
+
 /// Notes that a session was used. Errors neither refresh nor end what they are about (RFC 5508 REQ-6).
-#[inline]
+#[inline(always)]
 fn refresh(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) {
     if matches!(head.transport, Transport::IcmpError { .. }) {
         return;
@@ -174,11 +188,13 @@ fn turn_around(
     Ok(Decision::TurnAround(plan, vrf))
 }
 
+#[inline(always)]
 pub(crate) fn leave_by(plan: &mut Plan, next_hop: NextHop, hop: CachedHop) {
     (plan.egress, plan.next_hop, plan.neighbour) = (next_hop.interface, next_hop.addr, hop.neighbour);
 }
 
 /// What the outgoing interface has to say: TTL, its state, its MTU, its access list.
+#[inline(always)]
 fn check_egress(policy: &Policy, counters: &Counters, head: &Head, plan: &mut Plan) -> Result<(), Refused> {
     let egress = policy.interfaces.get(usize::from(plan.egress)).ok_or(DropReason::NoRoute)?;
     if head.ttl <= 1 {
@@ -208,7 +224,7 @@ fn check_egress(policy: &Policy, counters: &Counters, head: &Head, plan: &mut Pl
 
 /// A packet that crosses no NAT boundary.
 pub fn routed(tables: &mut Tables, head: &Head) -> Result<Decision, Refused> {
-    match lookup::destination(&tables.fib, head.tuple.vrf, head.dst)? {
+    match lookup::route(tables, head.tuple.vrf, head.dst)?.0 {
         Destination::Local(_) => local(head),
         Destination::Beyond(next_hop) => routed_to(tables, head, next_hop),
         Destination::Nat => Err(DropReason::NoMapping.into()),

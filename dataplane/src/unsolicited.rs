@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 use crate::parse::Head;
 use crate::state::session::{Direction, SessionKey};
 use crate::state::timer::is_due;
-use crate::tuple::Endpoint;
+use crate::tuple::{Endpoint, Tuple};
 
 /// How long a SYN is kept, in milliseconds.
 const KEPT_MS: u32 = 6000;
@@ -43,7 +43,8 @@ impl Unsolicited {
             return;
         }
         let tuple = &head.tuple;
-        let key = SessionKey::new(Direction::Inbound, tuple.protocol, tuple.vrf, tuple.src, tuple.dst);
+        let Tuple { src, dst, vrf, protocol } = *tuple;
+        let key = SessionKey { src, dst, vrf, protocol, direction: Direction::Inbound };
         let quote = original.iter().copied().take(QUOTE_LEN_MAX).collect();
         let (dst, interface) = (tuple.dst, head.interface);
         self.kept.push_back(Kept { key, dst, interface, quote, since_ms: now });

@@ -13,15 +13,15 @@ use crate::fib::Fib;
 use crate::hairpin;
 use crate::message::{Event, Message, Usage};
 use crate::neighbour::Neighbours;
-use crate::parse::{Head, Parsed, parse_ipv4};
-use crate::path::{self, Arrival, PerPacket};
+use crate::parse::{Frame, Head, parse_ipv4};
+use crate::path::{self, PerPacket};
 use crate::policy::{Domain, InterfaceIndex, Policy};
-use crate::port::{Port, Ports};
+use crate::port::{BURST, Burst, Port, Ports};
 use crate::reassembly::{Ready, Reassembly};
 use crate::reply::NoticeBudget;
 use crate::state::shard::Shard;
 use crate::steer::WorkerIndex;
-use crate::tables::Tables;
+use crate::tables::{RecentRoutes, Tables};
 use crate::unsolicited::Unsolicited;
 
 /// Sessions that one burst may end, so that expiry never stalls traffic.
@@ -91,16 +91,13 @@ impl HandedOver {
     }
 
     /// Reads its headers again.
-    fn arrive(self, policy: &Policy) -> Arrival {
+    fn read(&self, policy: &Policy) -> Result<Head, DropReason> {
         let vrf = policy.interfaces.get(usize::from(self.interface)).map_or(0, |interface| interface.vrf);
-        let parsed = parse_ipv4(self.packet.bytes(), usize::from(self.l3), self.interface, vrf);
-        let parsed = parsed.map(|mut head| {
-            if let Some((src, dst, id)) = self.fragment {
-                (head.tuple.src.port, head.tuple.dst.port, head.new_id) = (src, dst, Some(id));
-            }
-            Parsed::Ipv4(head)
-        });
-        Arrival { packet: self.packet, parsed, is_steered: true }
+        let mut head = parse_ipv4(self.packet.bytes(), usize::from(self.l3), self.interface, vrf)?;
+        if let Some((src, dst, id)) = self.fragment {
+            (head.tuple.src.port, head.tuple.dst.port, head.new_id) = (src, dst, Some(id));
+        }
+        Ok(head)
     }
 }
 
@@ -144,6 +141,7 @@ impl Worker {
                 policy: Arc::new(Policy::default()),
                 fib: Arc::new(Fib::default()),
                 neighbours: Neighbours::default(),
+                recent_routes: RecentRoutes::default(),
                 shard,
                 counters: Arc::clone(&setup.counters),
             },
@@ -180,26 +178,30 @@ impl Worker {
         let mut count = 0;
         // As many bursts as the ports may have brought for others.
         for _ in 0..=self.ports.len() {
-            let mut arrivals = PerPacket::new();
-            while !arrivals.is_full()
+            let (mut packets, mut heads, mut frames) = (Burst::new(), [Head::EMPTY; BURST], PerPacket::new());
+            while !packets.is_full()
                 && let Some(handed_over) = ring.pop()
             {
                 self.counters.fates.taken_over.add(1);
-                let second = handed_over.second;
-                let arrival = handed_over.arrive(&self.tables.policy);
-                match (arrival.parsed, second) {
-                    (Ok(Parsed::Ipv4(head)), Some(why)) => {
-                        if let Err(reason) = hairpin::pass_again(self, arrival.packet, &head, why, now) {
+                count += 1;
+                match (handed_over.read(&self.tables.policy), handed_over.second) {
+                    (Ok(head), None) => {
+                        heads[packets.len()] = head;
+                        packets.push(handed_over.packet);
+                        frames.push(Ok(Frame::Ipv4));
+                    }
+                    (Ok(head), Some(why)) => {
+                        if let Err(reason) = hairpin::pass_again(self, handed_over.packet, &head, why, now) {
                             self.counters.dropped(reason);
                         }
                     }
-                    _ => arrivals.push(arrival),
+                    (Err(reason), _) => self.counters.dropped(reason),
                 }
-                count += 1;
             }
-            if path::process(self, arrivals, now) == 0 {
+            if packets.is_empty() {
                 break;
             }
+            path::process(self, &mut packets, &heads, &frames, true, now);
         }
         count
     }
@@ -318,12 +320,14 @@ impl Worker {
     }
 
     /// Counts a frame that arrived on an interface.
+    #[inline]
     pub(crate) fn count_arrival(&self, interface: InterfaceIndex, bytes: usize) {
         let interface = self.counters.interface(interface);
         interface.in_packets.add(1);
         interface.in_bytes.add(bytes as u64);
     }
 
+    #[inline]
     pub(crate) fn count_probe(&self, was_probed: bool, was_found: bool) {
         let nat = &self.counters.nat;
         if was_found {

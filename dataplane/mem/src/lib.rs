@@ -4,10 +4,12 @@
 //! offers to the path is safe to call in any order.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod lanes;
 mod packet;
 mod prefetch;
 mod slab;
 
+pub use lanes::equal_lanes;
 pub use packet::{Packet, RawPacket, Source};
 pub use prefetch::prefetch;
 pub use slab::Slab;

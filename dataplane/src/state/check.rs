@@ -27,7 +27,7 @@ impl Shard {
         for (index, session) in self.sessions.iter_from(0) {
             for direction in [Direction::Outbound, Direction::Inbound] {
                 let key = session.key(direction);
-                if self.find(key, self.hasher.hash(key.0)) != Some(SessionRef { index, direction }) {
+                if self.find(key, self.hasher.hash(key.words())) != Some(SessionRef { index, direction }) {
                     return Err(format!("session {index} is not found {direction:?}"));
                 }
             }

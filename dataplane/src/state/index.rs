@@ -121,11 +121,13 @@ impl Index {
         let tag = Self::tag(hash);
         for at in [first, self.other(first, tag)] {
             let bucket = &self.buckets[at];
-            for entry in 0..WIDTH {
-                if bucket.tags[entry] == tag && bucket.values[entry] != EMPTY && is_key(bucket.values[entry])
-                {
+            let mut tagged = mem::equal_lanes(&bucket.tags, tag);
+            while tagged != 0 {
+                let entry = tagged.trailing_zeros() as usize % WIDTH;
+                if bucket.values[entry] != EMPTY && is_key(bucket.values[entry]) {
                     return Some((at, entry));
                 }
+                tagged &= tagged - 1;
             }
         }
         None

@@ -163,20 +163,20 @@ impl Session {
     #[inline]
     pub fn key(&self, direction: Direction) -> SessionKey {
         match direction {
-            Direction::Outbound => SessionKey::new(
+            Direction::Outbound => SessionKey {
+                src: self.inside_local,
+                dst: self.outside_local,
+                vrf: self.inside_vrf,
+                protocol: self.protocol,
                 direction,
-                self.protocol,
-                self.inside_vrf,
-                self.inside_local,
-                self.outside_local,
-            ),
-            Direction::Inbound => SessionKey::new(
+            },
+            Direction::Inbound => SessionKey {
+                src: self.outside_global,
+                dst: self.inside_global,
+                vrf: self.outside_vrf,
+                protocol: self.protocol,
                 direction,
-                self.protocol,
-                self.outside_vrf,
-                self.outside_global,
-                self.inside_global,
-            ),
+            },
         }
     }
 
@@ -209,22 +209,28 @@ impl Session {
     }
 }
 
-/// What a session is found by, in two words.
+/// What a session is found by: packets from `src` to `dst`, arriving in `vrf`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionKey(pub [u64; 2]);
+pub struct SessionKey {
+    /// Where they come from.
+    pub src: Endpoint,
+    /// Where they go.
+    pub dst: Endpoint,
+    /// Where they arrive.
+    pub vrf: Vrf,
+    /// The IP protocol.
+    pub protocol: Protocol,
+    /// Which way they cross the NAT.
+    pub direction: Direction,
+}
 
 impl SessionKey {
-    /// The key of packets from `src` to `dst`, arriving in `vrf`.
+    /// The key in two words, to be hashed.
     #[inline]
-    pub fn new(
-        direction: Direction,
-        protocol: Protocol,
-        vrf: Vrf,
-        src: Endpoint,
-        dst: Endpoint,
-    ) -> SessionKey {
-        let side = u64::from(direction == Direction::Inbound);
-        SessionKey([src.bits() | u64::from(protocol) << 48 | side << 56, dst.bits() | u64::from(vrf) << 48])
+    pub fn words(&self) -> [u64; 2] {
+        let side = u64::from(self.direction == Direction::Inbound);
+        let what = u64::from(self.protocol) << 48 | side << 56;
+        [self.src.bits() | what, self.dst.bits() | u64::from(self.vrf) << 48]
     }
 }
 

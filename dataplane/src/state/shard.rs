@@ -59,6 +59,7 @@ pub struct SessionRef {
 }
 
 impl SessionRef {
+    #[inline]
     fn from_value(value: u32) -> SessionRef {
         let direction = if value & 1 == 0 { Direction::Outbound } else { Direction::Inbound };
         SessionRef { index: value >> 1, direction }
@@ -106,26 +107,29 @@ impl Shard {
     /// The hash of a session key; asks for the index's cache line.
     #[inline]
     pub fn prepare(&self, key: SessionKey) -> Hash {
-        let hash = self.hasher.hash(key.0);
+        let hash = self.hasher.hash(key.words());
         self.session_index.prefetch(hash);
         hash
     }
 
-    /// Asks for the cache line of the session that a key probably finds.
+    /// The session that a hash probably finds; asks for its cache line.
     #[inline]
-    pub fn prefetch(&self, hash: Hash) {
-        if let Some(value) = self.session_index.candidate(hash) {
-            self.sessions.prefetch(value >> 1);
-        }
+    pub fn candidate(&self, hash: Hash) -> Option<SessionRef> {
+        let found = SessionRef::from_value(self.session_index.candidate(hash)?);
+        self.sessions.prefetch(found.index);
+        Some(found)
+    }
+
+    /// Whether packets with this key belong to a session.
+    #[inline]
+    pub fn has_key(&self, found: SessionRef, key: SessionKey) -> bool {
+        self.sessions.at(found.index).is_some_and(|session| session.key(found.direction) == key)
     }
 
     /// The session with this key.
     #[inline]
     pub fn find(&self, key: SessionKey, hash: Hash) -> Option<SessionRef> {
-        let is_key = |value| {
-            let found = SessionRef::from_value(value);
-            self.sessions.at(found.index).is_some_and(|session| session.key(found.direction) == key)
-        };
+        let is_key = |value| self.has_key(SessionRef::from_value(value), key);
         self.session_index.find(hash, is_key).map(SessionRef::from_value)
     }
 
@@ -313,7 +317,7 @@ impl Shard {
         let mapping = session.mapping;
         let is_taken = [Direction::Outbound, Direction::Inbound].into_iter().any(|direction| {
             let key = session.key(direction);
-            self.find(key, self.hasher.hash(key.0)).is_some()
+            self.find(key, self.hasher.hash(key.words())).is_some()
         });
         let admitted = match is_taken {
             true => Err(DropReason::SessionConflict),
@@ -373,7 +377,7 @@ impl Shard {
     fn enter_session(&mut self, session: Session) -> Option<u32> {
         let keys = [Direction::Outbound, Direction::Inbound].map(|direction| session.key(direction));
         let index = self.sessions.insert(session)?;
-        let [outbound, inbound] = keys.map(|key| self.hasher.hash(key.0));
+        let [outbound, inbound] = keys.map(|key| self.hasher.hash(key.words()));
         let value = |direction| SessionRef { index, direction }.value();
         if !self.session_index.insert(outbound, value(Direction::Outbound)) {
             self.sessions.remove(index);
@@ -409,7 +413,7 @@ impl Shard {
         let session = self.sessions.remove(index)?;
         self.wheel.disarm(index);
         for direction in [Direction::Outbound, Direction::Inbound] {
-            let hash = self.hasher.hash(session.key(direction).0);
+            let hash = self.hasher.hash(session.key(direction).words());
             self.session_index.remove(hash, SessionRef { index, direction }.value());
         }
         self.count_out(policy, &session);
