@@ -16,7 +16,9 @@ pub mod registry;
 
 mod dns;
 mod ftp;
+mod piece;
 mod refusal;
+mod rtsp;
 mod state;
 mod text;
 mod tftp;

@@ -34,4 +34,4 @@ pub struct Row {
 }
 
 /// All gateways.
-pub const ROWS: &[Row] = &[crate::ftp::ROW, crate::tftp::ROW, crate::dns::ROW];
+pub const ROWS: &[Row] = &[crate::ftp::ROW, crate::tftp::ROW, crate::rtsp::ROW, crate::dns::ROW];

@@ -13,4 +13,6 @@ pub enum State {
     },
     /// Of an FTP control connection.
     Ftp(crate::ftp::Control),
+    /// Of an RTSP control connection.
+    Rtsp(crate::rtsp::Control),
 }

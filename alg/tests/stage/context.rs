@@ -27,6 +27,8 @@ pub struct Stage {
     pub port_shift: u16,
     /// Doors that are open, and their global endpoints.
     pub doors: Vec<(Door, SocketAddrV4)>,
+    /// All doors that were ever asked for, in order.
+    pub asks: Vec<Door>,
     /// Owners whose doors were closed, in order.
     pub closed: Vec<Owner>,
     /// The length of the message that is being read.
@@ -47,6 +49,7 @@ impl Stage {
             mappings: Vec::new(),
             port_shift: 0,
             doors: Vec::new(),
+            asks: Vec::new(),
             closed: Vec::new(),
             message_len: 0,
             asked: Vec::new(),
@@ -132,6 +135,7 @@ impl Context for Stage {
     }
 
     fn reserve(&mut self, door: Door) -> Result<SocketAddrV4, Refusal> {
+        self.asks.push(door);
         if door.inside.ip() != self.session.inside_local.ip() {
             return Err(Refusal::ForeignAddress);
         }

@@ -3,9 +3,9 @@
 //! The first line says who is inside: `inside client` or `inside server`; `over udp` or `over tcp` says what the
 //! transport is, unless it is that of the gateway's first port. Then one line for each thing said:
 //! `C| text` is a line of the client's with CRLF behind it, `C: text` the text alone, with `\r \n \t \0 \\ \xHH`,
-//! and `C# hex` bytes in hex. `S` is the server. What one of both says in successive lines is one segment of a
-//! stream; for datagrams each line is one, and a line of `+ hex` or `+ text` is more of the same, as the line
-//! before was written. Empty lines, and lines that begin with `;`, say nothing.
+//! and `C# hex` bytes in hex. `S` is the server. Each line is a segment or a datagram; a line of `+ hex` or
+//! `+ text` is more of the same, as the line before was written. Empty lines, and lines that begin with `;`, say
+//! nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -107,6 +107,6 @@ pub fn unescape(text: &str) -> Vec<u8> {
 pub fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> =
         text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16).expect("hex") as u8).collect();
-    assert!(digits.len() % 2 == 0, "half a byte in {text}");
+    assert!(digits.len().is_multiple_of(2), "half a byte in {text}");
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }

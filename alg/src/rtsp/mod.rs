@@ -1,0 +1,205 @@
+//! RTSP 1.0 and 2.0 (RFC 2326, 7826): the ports of media, in the `Transport` headers of set-ups.
+//!
+//! A message is a request or a response with its body; frames of media between messages pass unread. The first line of
+//! either side must be one of a request or a response, or this is not RTSP.
+//!
+//! With the client inside, its `SETUP` opens doors for its ports and announces their global ones; what the
+//! response repeats of them is turned back. The media may come from another host if the response says so. With
+//! the server inside, its response to a `SETUP` does the same for its own ports. Addresses of the two hosts, and
+//! those that policy maps, change in `Transport`, in descriptions, and in the URLs of headers; the URLs of
+//! requests stay, since digests cover them.
+//!
+//! Doors belong to the RTSP session that a response named, and close with its `TEARDOWN`, or with the set-up that
+//! failed.
+
+use std::hash::{DefaultHasher, Hasher};
+
+use arrayvec::ArrayVec;
+
+use crate::piece::Piece;
+use crate::registry::Port;
+use crate::text::decimal;
+use crate::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
+
+mod message;
+mod realm;
+mod transport;
+
+use message::{Parsed, Start};
+use transport::Parties;
+
+/// The gateway.
+pub const ROW: Row = Row {
+    name: "rtsp",
+    label: "RTSP",
+    keyword: "rtsp {}",
+    ports: &[
+        Port { transport: Transport::Tcp, port: 554 },
+        Port { transport: Transport::Tcp, port: 8554 },
+        Port { transport: Transport::Udp, port: 554 },
+        Port { transport: Transport::Udp, port: 8554 },
+    ],
+    is_ietf: false,
+    state: || State::Rtsp(Control::default()),
+    frame,
+    handle,
+    about: "Translates the ports and addresses of media in SETUP, descriptions and URLs, and opens the ports.",
+};
+
+/// Media may begin a while after its set-up, as long as the session is kept alive.
+const DOOR_LIFE_S: u32 = 300;
+/// Set-ups without response, and sessions, that one control connection may have.
+const COUNT_MAX: usize = 8;
+/// Headers whose values have URLs that a host gives of itself.
+const URL_HEADERS: &[&str] = &["content-base", "content-location", "location", "rtp-info"];
+
+/// What is remembered of a control connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// The server's first message came, the client's.
+    spoke: [bool; 2],
+    /// The owner of the next session's doors.
+    owner_next: u32,
+    /// Set-ups without response: their numbers and owners, the oldest first.
+    setups: ArrayVec<(u32, u32), COUNT_MAX>,
+    /// Sessions: hashes of their names, and their owners, the oldest first.
+    sessions: ArrayVec<(u32, u32), COUNT_MAX>,
+}
+
+fn frame(state: &State, message: &Message) -> Frame {
+    let State::Rtsp(control) = state else { return Frame::Foreign };
+    if control.spoke[usize::from(message.by_client)] {
+        match *message.bytes {
+            [b'\r' | b'\n', ..] => return Frame::Opaque(1),
+            [b'$', _, high, low, ..] => {
+                return Frame::Opaque(4 + usize::from(u16::from_be_bytes([high, low])));
+            }
+            [b'$', ..] => return Frame::Incomplete,
+            _ => {}
+        }
+    }
+    message::frame(message.bytes)
+}
+
+fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+    let State::Rtsp(control) = state else { return Err(Refusal::Foreign) };
+    let parsed = Parsed::read(message.bytes)?;
+    control.spoke[usize::from(message.by_client)] = true;
+    let owner = match parsed.start {
+        Start::Request(method) if message.by_client => control.request(&parsed, method, context),
+        Start::Request(_) => None,
+        Start::Response(_) if message.by_client => None,
+        Start::Response(code) => control.response(&parsed, code, context),
+    };
+    let client = match (message.from, message.by_client) {
+        (Side::Inside, true) | (Side::Outside, false) => Side::Inside,
+        (Side::Inside, false) | (Side::Outside, true) => Side::Outside,
+    };
+    let door = owner.map(|owner| door(owner, context));
+    for value in parsed.named("transport") {
+        transport::translate(value, Parties { from: message.from, client, door }, context)?;
+    }
+    translate_addresses(&parsed, message.from, context)?;
+    Ok(Verdict::Continue)
+}
+
+impl Control {
+    /// Takes note of a client's request. Returns the owner of the doors that it needs.
+    fn request(&mut self, parsed: &Parsed, method: &[u8], context: &mut dyn Context) -> Option<u32> {
+        let session = parsed.named("session").next().map(hash);
+        let known = self.sessions.iter().position(|(known, _)| Some(*known) == session);
+        match method {
+            b"SETUP" => {
+                let owner = known.map_or(self.owner_next, |n| self.sessions[n].1);
+                self.owner_next = self.owner_next.wrapping_add(u32::from(known.is_none()));
+                push(&mut self.setups, (number(parsed), owner));
+                Some(owner)
+            }
+            b"TEARDOWN" => {
+                let (_, owner) = self.sessions.remove(known?);
+                context.close(Owner::Session(owner));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes note of a server's response. Returns the owner of the doors that it needs.
+    fn response(&mut self, parsed: &Parsed, code: u32, context: &mut dyn Context) -> Option<u32> {
+        let number = number(parsed);
+        let setup = self.setups.iter().position(|(known, _)| *known == number)?;
+        if code < 200 {
+            return None;
+        }
+        let (_, owner) = self.setups.remove(setup);
+        let is_known = self.sessions.iter().any(|(_, known)| *known == owner);
+        match parsed.named("session").next() {
+            _ if code >= 300 => {
+                if !is_known {
+                    context.close(Owner::Session(owner));
+                }
+                return None;
+            }
+            Some(name) if !is_known => push(&mut self.sessions, (hash(name), owner)),
+            _ => {}
+        }
+        Some(owner)
+    }
+}
+
+/// Adds an item, for which the oldest makes room.
+fn push(items: &mut ArrayVec<(u32, u32), COUNT_MAX>, item: (u32, u32)) {
+    if items.is_full() {
+        items.remove(0);
+    }
+    items.push(item);
+}
+
+/// The number of a request, which its response repeats; 0 if it has none.
+fn number(parsed: &Parsed) -> u32 {
+    let value = parsed.named("cseq").next();
+    value.and_then(|value| decimal(u32::MAX)(value.bytes).ok()).map_or(0, |(_, number)| number)
+}
+
+/// A hash of a session's name, which parameters may follow.
+fn hash(value: Piece) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(value.cut(b';').0.trim().bytes);
+    hasher.finish() as u32
+}
+
+/// What a door of this session is like, but for its port.
+fn door(owner: u32, context: &dyn Context) -> Door {
+    let session = context.session();
+    Door {
+        transport: Transport::Udp,
+        inside: session.inside_local,
+        peer: Some(*session.outside_global.ip()),
+        ports: Ports::One,
+        life_s: DOOR_LIFE_S,
+        uses_max: 1,
+        owner: Owner::Session(owner),
+        child: None,
+    }
+}
+
+/// Translates addresses in URLs and in a description, and the length of that.
+fn translate_addresses(parsed: &Parsed, from: Side, context: &mut dyn Context) -> Result<(), Refusal> {
+    for header in parsed.headers() {
+        if URL_HEADERS.iter().any(|name| header.name.is(name)) {
+            realm::translate_urls(context, from, header.value)?;
+        }
+    }
+    let is_sdp = parsed.named("content-type").any(|value| value.cut(b';').0.trim().is("application/sdp"));
+    if !is_sdp || parsed.named("content-encoding").next().is_some() {
+        return Ok(());
+    }
+    let growth = realm::translate_sdp(context, from, parsed.body)?;
+    if growth != 0 {
+        let len = parsed.body.bytes.len().saturating_add_signed(growth);
+        for value in parsed.named("content-length") {
+            realm::replace(context, value, format_args!("{len}"))?;
+        }
+    }
+    Ok(())
+}
