@@ -101,7 +101,7 @@ fn a_reverse_zone_that_points_into_the_question_keeps_its_name() {
     for transport in TRANSPORTS {
         for (local, global) in [STATIC, ALIKE] {
             let mut stage = stage(transport, Side::Outside);
-            let zone = name(&reverse(local).to_ascii().split_once('.').expect("labels").1.to_string());
+            let zone = name(reverse(local).to_ascii().split_once('.').expect("labels").1);
             let mut message = answer(reverse(local), RecordType::PTR, Vec::new());
             let soa = SOA::new(zone.clone(), reverse(local), 1, 2, 3, 4, 5);
             message

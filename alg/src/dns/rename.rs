@@ -75,12 +75,14 @@ impl<'m> Renames<'m> {
     ) -> Result<Option<Spelling>, Refusal> {
         let span = own_span(self.bytes, start)?;
         let mut spelling = Spelling::new();
+        let mut was_own = true;
         for (index, label) in Labels::new(self.bytes, start).enumerate() {
             let label = label?;
-            if !label.is_own && !self.is_known(label.at) {
-                // It leads into what is no name here, and may read on into what changes.
+            if !label.is_own && was_own && !self.is_known(label.at) {
+                // Its pointer leads into what is no name here, and may read on into what changes.
                 return Err(Refusal::Malformed);
             }
+            was_own = label.is_own;
             if !label.is_own
                 && let Some(pointer) = self.pointer(label.at, index, change)
             {
