@@ -6,7 +6,6 @@ use rand::RngExt;
 use rand::rngs::SmallRng;
 
 use super::facts::{Dynamic, Facts, Filtering, Mode, OUTSIDE_ADDRESS, Static, TCP, UDP};
-use super::known::Known;
 
 /// Addresses of pools, from the first on.
 fn pool(count: u8) -> Vec<Ipv4Addr> {
@@ -48,9 +47,6 @@ pub fn random_facts(random: &mut SmallRng) -> (Facts, u8) {
     facts.per_host_max = chance(random, 4).then(|| random.random_range(3..40));
     facts.all_max = chance(random, 8).then(|| random.random_range(30..200));
     facts.room = if chance(random, 5) { random.random_range(64..512) } else { 16_384 };
-    if matches!(facts.dynamic, Dynamic::Whole(_)) && Known::WholeCount.is_left_out() {
-        (facts.per_host_max, facts.all_max, facts.room) = (None, None, 16_384);
-    }
     idle_times(&mut facts, random);
     facts.statics = statics(&facts, random);
     let host_count = if chance(random, 3) { 100 } else { random.random_range(2..8) };

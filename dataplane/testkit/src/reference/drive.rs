@@ -21,6 +21,8 @@ use crate::stations::{frame, station_mac};
 const SHORTER_RUN_COUNT_MAX: usize = 600;
 /// The most lines of what led to a disagreement that are told.
 const STORY_LINE_COUNT_MAX: usize = 60;
+/// The appliance's sessions are listed after so many steps.
+const STEPS_PER_LISTING: usize = 100;
 /// Waits longer than this are followed by a short one, in the bench's finest ticks.
 const LONG_WAIT_MS: u64 = 900_000;
 
@@ -115,6 +117,10 @@ impl Run {
                     outcome.log.push((number, verdict));
                 }),
             };
+            let done = done.and_then(|()| match (number + 1).is_multiple_of(STEPS_PER_LISTING) {
+                true => pair.relation.verify_sessions(&pair.bench.sessions()),
+                false => Ok(()),
+            });
             done.map_err(|text| fail(number, text))?;
         }
         pair.bench.finish().map_err(|text| fail(self.step_count, text))?;

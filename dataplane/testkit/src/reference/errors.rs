@@ -2,7 +2,6 @@
 
 use super::facts::{Endpoint, ICMP, INSIDE, UDP};
 use super::halves::{End, Half};
-use super::known::Known;
 use super::relation::{Legal, Relation, Side};
 use super::view::{Edits, View};
 
@@ -51,22 +50,6 @@ impl Relation {
         }
     }
 
-    /// Whether an error is one that [`Known::UntranslatedError`] leaves out.
-    pub(super) fn is_left_out_error(&self, packet: &[u8], view: &View) -> bool {
-        let quoted = View::quoted(packet);
-        let id = quoted.src.1.max(quoted.dst.1);
-        let is_query = quoted.protocol == ICMP;
-        let (own, peer) = match is_query {
-            true => ((quoted.dst.0, id), (quoted.src.0, 0)),
-            false => (quoted.dst, quoted.src),
-        };
-        let is_fixed = self.facts.static_global(quoted.protocol, own).is_some();
-        Known::UntranslatedError.is_left_out()
-            && is_fixed
-            && self.is_plain(quoted.protocol, view.src)
-            && !self.has_session(quoted.protocol, own, peer, false)
-    }
-
     /// The quoted packet came from another inside host, by its global endpoint.
     fn hairpin_error(
         &self,
@@ -100,32 +83,35 @@ impl Relation {
 
     /// The inside endpoint of a global one that has a session with a peer, or may have.
     fn local_of(&self, protocol: u8, global: Endpoint, peer: Endpoint) -> Found {
-        let fixed = self.facts.static_local(protocol, global).map(|local| (local, false));
+        let fixed = self.facts.static_local(protocol, global);
         let port = self.tables.owner(protocol, global, self.now_ms);
         let whole = self.tables.owner(0, (global.0, 0), self.now_ms).map(|(local, _)| (local.0, global.1));
-        let mapped = port.map(|(local, _)| (local.0, local.2)).or(whole).map(|local| (local, true));
-        let (local, is_dynamic) = fixed.or(mapped)?;
-        Some((local, self.has_session(protocol, local, peer, is_dynamic)))
+        let mapped = port.map(|(local, _)| (local.0, local.2)).or(whole);
+        let local = fixed.or(mapped)?;
+        Some((local, self.has_session(protocol, local, peer)))
     }
 
     /// The global endpoint of an inside one that has a session with a peer, or may have.
     fn global_for(&self, protocol: u8, local: Endpoint, peer: Endpoint) -> Found {
-        let is_dynamic = self.facts.static_global(protocol, local).is_none();
         let global = self.global_of(protocol, local)?;
-        Some((global, self.has_session(protocol, local, peer, is_dynamic)))
+        Some((global, self.has_session(protocol, local, peer)))
     }
 
     /// Whether there is a session for certain.
-    fn has_session(&self, protocol: u8, local: Endpoint, peer: Endpoint, is_dynamic: bool) -> bool {
-        let key = ((local.0, protocol, local.1), self.peer_key(protocol, peer, is_dynamic));
+    fn has_session(&self, protocol: u8, local: Endpoint, peer: Endpoint) -> bool {
+        let key = ((local.0, protocol, local.1), self.peer_key(protocol, peer));
         let Some(session) = self.tables.sessions.get(&key) else { return false };
-        // What such a session is found by is what is wrong with it.
-        let is_left_out = protocol == ICMP && !session.is_asked_for && Known::EchoConflict.is_left_out();
-        session.life.is_certain(self.now_ms) && !is_left_out
+        session.life.is_certain(self.now_ms)
     }
 
     fn is_plain(&self, protocol: u8, local: Endpoint) -> bool {
-        let flow = super::halves::Flow { protocol: protocol.max(UDP), flags: 0, own: local, peer: local };
+        let flow = super::halves::Flow {
+            protocol: protocol.max(UDP),
+            flags: 0,
+            own: local,
+            peer: local,
+            has_begun: false,
+        };
         matches!(self.source(flow), Half { end: Some(End::Same), .. })
     }
 }

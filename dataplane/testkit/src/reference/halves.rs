@@ -5,7 +5,6 @@
 use std::net::Ipv4Addr;
 
 use super::facts::{Dynamic, Endpoint, Filtering, ICMP, Mode, OUTSIDE_ADDRESS, PERMITTED, TCP, UDP};
-use super::known::Known;
 use super::relation::Relation;
 use super::tables::{ANYONE, Local, Session, WHOLE};
 use super::view::flags::RST;
@@ -55,15 +54,14 @@ pub struct Flow {
     pub own: Endpoint,
     /// The other one.
     pub peer: Endpoint,
+    /// The same packet may have begun a session already: that of a hairpin's sender.
+    pub has_begun: bool,
 }
 
 impl Relation {
     /// The peer that a session is kept by.
-    pub(super) fn peer_key(&self, protocol: u8, peer: Endpoint, is_dynamic: bool) -> Endpoint {
-        let is_for_all = self.facts.mode == Mode::Cgn
-            && is_dynamic
-            && matches!(protocol, UDP | ICMP)
-            && !self.has_wholes();
+    pub(super) fn peer_key(&self, protocol: u8, peer: Endpoint) -> Endpoint {
+        let is_for_all = self.facts.mode == Mode::Cgn && protocol != TCP;
         if is_for_all { ANYONE } else { peer }
     }
 
@@ -76,9 +74,9 @@ impl Relation {
         let Flow { protocol, own, peer, .. } = flow;
         let local = (own.0, protocol, own.1);
         if let Some(global) = self.facts.static_global(protocol, own) {
-            let mut half =
-                Half { end: Some(End::Known(global)), session: Some((local, peer)), ..Half::untouched() };
-            self.admit(&mut half, flow.flags);
+            let session = Some((local, self.peer_key(protocol, peer)));
+            let mut half = Half { end: Some(End::Known(global)), session, ..Half::untouched() };
+            self.admit(&mut half, flow);
             return half;
         }
         if !PERMITTED.contains(&own.0) || self.facts.dynamic == Dynamic::Nothing {
@@ -100,13 +98,9 @@ impl Relation {
                 End::Fresh(found.map(|(found, _)| global(found)))
             }
         };
-        let key = self.peer_key(protocol, peer, true);
-        let is_asked_for = self.tables.sessions.get(&(local, key)).is_none_or(|session| session.is_asked_for);
-        if protocol == ICMP && !is_asked_for && Known::EchoConflict.is_left_out() {
-            drops.push("session-conflict");
-        }
+        let key = self.peer_key(protocol, peer);
         let mut half = Half { end: Some(end), drops, session: Some((local, key)), is_dynamic: true };
-        self.admit(&mut half, flow.flags);
+        self.admit(&mut half, flow);
         half
     }
 
@@ -114,15 +108,12 @@ impl Relation {
     pub(super) fn target(&self, flow: Flow, is_request: bool) -> Half {
         let Flow { protocol, own, peer, .. } = flow;
         if let Some(local) = self.facts.static_local(protocol, own) {
-            let session = Some(((local.0, protocol, local.1), peer));
+            let session = Some(((local.0, protocol, local.1), self.peer_key(protocol, peer)));
             let mut half = Half { end: Some(End::Known(local)), session, ..Half::untouched() };
-            self.admit(&mut half, flow.flags);
+            self.admit(&mut half, flow);
             return half;
         }
         let unknown: &[&'static str] = match own.0 == OUTSIDE_ADDRESS {
-            true if protocol == ICMP && Known::InterfaceReason.is_left_out() => {
-                &["no-mapping", "no-local-service", "protocol-untranslatable"]
-            }
             true => &["no-mapping", "no-local-service"],
             false => &["no-mapping"],
         };
@@ -132,7 +123,7 @@ impl Relation {
         };
         let Some((mapped, is_mapped)) = found else { return Half::refused(unknown) };
         let local = if self.has_wholes() { (mapped.0, protocol, own.1) } else { mapped };
-        let key = self.peer_key(protocol, peer, true);
+        let key = self.peer_key(protocol, peer);
         let session = self.tables.sessions.get(&(local, key));
         let has_session = session.is_some_and(|session| session.life.is_certain(self.now_ms));
         let (is_admitted, may_be_admitted) = match self.facts.filtering {
@@ -153,7 +144,7 @@ impl Relation {
             session: Some((local, key)),
             is_dynamic: true,
         };
-        self.admit(&mut half, flow.flags);
+        self.admit(&mut half, flow);
         // Whether others' queries reach the identifier of a host's own is nowhere said; nor whether a connection may
         // begin in its middle, or with a RST, from outside.
         let begins_oddly = protocol == TCP && !has_session && flow.flags & 0x17 != 0x02;
@@ -172,13 +163,13 @@ impl Relation {
     }
 
     /// Adds why a session that this flow may need to begin may be refused; forbids it where it must be.
-    fn admit(&self, half: &mut Half, flags: u8) {
+    fn admit(&self, half: &mut Half, flow: Flow) {
         let Some((local, peer)) = half.session else { return };
         let session = self.tables.sessions.get(&(local, peer));
         if session.is_some_and(|session| session.life.is_certain(self.now_ms)) {
             return;
         }
-        if local.1 == TCP && flags & RST != 0 {
+        if local.1 == TCP && flow.flags & RST != 0 {
             half.drops.extend(["tcp-no-session", "no-mapping"]);
         }
         let host = self.count(self.tables.of_host(local.0));
@@ -200,16 +191,10 @@ impl Relation {
             ("sessions-full", Some(room), all, Some(room / workers)),
         ] {
             let Some(max) = max else { continue };
-            let margin = if reason == "limit-host" && Known::HostCount.is_left_out() { 3 } else { 0 };
-            // A hairpin's session counts beside those of its hosts' mappings.
-            let last_ms = self.hairpins.get(&local.0).copied();
-            let is_unsure = reason == "limit-host"
-                && Known::HairpinLife.is_left_out()
-                && last_ms.is_some_and(|last_ms| self.now_ms < last_ms + self.idle_max());
-            if is_unsure || possible + margin >= possible_max.unwrap_or(max) {
+            if possible + u64::from(flow.has_begun) >= possible_max.unwrap_or(max) {
                 half.drops.push(reason);
             }
-            if certain >= max + margin && session.is_none() {
+            if certain >= max && session.is_none() {
                 half.end = None;
             }
         }

@@ -2,7 +2,6 @@
 
 use super::facts::{Dynamic, Endpoint, ICMP, TCP, UDP};
 use super::halves::Half;
-use super::known::Known;
 use super::relation::Relation;
 use super::tables::{ANYONE, Life, Local, Session, Tcp, WHOLE};
 use super::view::View;
@@ -52,7 +51,7 @@ impl Relation {
         self.tables.put(local, peer, session);
     }
 
-    /// Sessions may live on with a packet that was not forwarded.
+    /// Sessions and whole addresses may live on with a packet that was not forwarded: whether they do is nowhere said.
     pub(super) fn may_be_refreshed<'a>(&mut self, halves: impl Iterator<Item = &'a Half>) {
         for (local, peer) in halves.filter_map(|half| half.session) {
             if let Some(session) = self.tables.sessions.get(&(local, peer)) {
@@ -60,6 +59,7 @@ impl Relation {
                 let life = Life { latest_ms, ..session.life };
                 self.tables.put(local, peer, Session { life, ..*session });
             }
+            self.touch_whole(local, false, self.now_ms + self.idle_max());
         }
     }
 
@@ -97,20 +97,17 @@ impl Relation {
         if is_hairpin {
             self.hairpins.insert(local.0, self.now_ms);
         }
-        let is_left_out = is_hairpin && Known::HairpinLife.is_left_out();
         session.life.earliest_ms = match (refreshes, is_known) {
-            _ if is_left_out => session.life.earliest_ms,
             (true, _) | (_, false) => earliest_ms,
             (false, true) => session.life.earliest_ms.min(earliest_ms),
         };
         let latest_ms = self.now_ms + high + tolerance_ms;
         session.life.latest_ms =
-            if session.tcp.is_odd || is_left_out { session.life.latest_ms.max(latest_ms) } else { latest_ms };
+            if session.tcp.is_odd { session.life.latest_ms.max(latest_ms) } else { latest_ms };
         session.is_asked_for |= is_outbound;
         session.is_counted &= is_counted || is_known;
         self.tables.put(local, peer, session);
-        let refreshes = is_outbound && (known.is_none() || !Known::WholeRefresh.is_left_out());
-        self.touch_whole(local, refreshes, latest_ms);
+        self.touch_whole(local, is_outbound, latest_ms);
     }
 
     /// A whole address's mapping has an idle time of its own, and lives as long as sessions beneath it.
@@ -150,7 +147,8 @@ impl Relation {
             }
             UDP if peer_port == 53 => (idle.dns_ms, idle.dns_ms),
             UDP => (idle.udp_ms, idle.udp_ms),
-            _ => (idle.simple_ms, idle.simple_ms),
+            // Which time protocols without ports have is nowhere said.
+            _ => (idle.udp_ms.min(idle.simple_ms), idle.udp_ms.max(idle.simple_ms)),
         }
     }
 

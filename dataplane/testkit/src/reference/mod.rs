@@ -10,7 +10,6 @@ pub mod drive;
 mod errors;
 pub mod facts;
 mod halves;
-pub mod known;
 mod lives;
 mod notices;
 mod ports;

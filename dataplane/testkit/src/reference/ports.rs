@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use super::facts::{Dynamic, Endpoint, ICMP, Static, TCP, UDP};
-use super::known::Known;
 use super::relation::Relation;
 use super::tables::{Local, WHOLE};
 
@@ -143,9 +142,8 @@ impl Relation {
                 return Err(format!("the host is paired with {paired}, which has ports"));
             }
         }
-        let times = if Known::PairingLimit.is_left_out() { self.facts.worker_count } else { 1 };
         if let Some(max) = self.facts.paired_max
-            && self.subscribers(global.0, local.0, true) >= max as usize * times
+            && self.subscribers(global.0, local.0, true) >= max as usize
         {
             return Err(format!("{} has its {max} subscribers", global.0));
         }
@@ -170,13 +168,8 @@ impl Relation {
     /// Whether a port that is not the inside one's is legal, by the rules to keep it and its parity.
     fn may_differ(&self, local: Local, global: Endpoint, (low, high): (u16, u16)) -> Result<(), String> {
         let (protocol, port) = (local.1, local.2);
-        // What a refused flow would have got may be held down, whichever that is.
-        let is_kept = Known::RefusedKeeps.is_left_out()
-            && self.facts.hold_down_ms > 0
-            && self.now_ms <= self.refused_ms + self.facts.hold_down_ms;
         let is_free = |port: u16| {
-            !is_kept
-                && self.use_of(protocol, (global.0, port), local) == Use::Free
+            self.use_of(protocol, (global.0, port), local) == Use::Free
                 && (self.facts.worker_count == 1 || !self.is_claimed((global.0, port)))
         };
         if self.facts.preserve && port != global.1 && (low..=high).contains(&port) && is_free(port) {

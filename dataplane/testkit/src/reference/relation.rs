@@ -1,14 +1,15 @@
 //! The relation: whether what the appliance did with a packet is legal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
-use super::facts::{Dynamic, Endpoint, Facts, INSIDE, INSIDE_ADDRESS, OUTSIDE_ADDRESS};
+use dataplane::message::SessionRow;
+
+use super::facts::{Dynamic, Endpoint, Facts, Filtering, ICMP, INSIDE, INSIDE_ADDRESS, OUTSIDE_ADDRESS};
 use super::halves::{End, Flow, Half};
-use super::known::Known;
 use super::notices;
-use super::tables::{Local, Tables};
+use super::tables::{Local, Session, Tables};
 use super::view::{Edits, Kind, View, forwarded};
 use crate::compare::differences;
 use crate::stations::frame;
@@ -70,6 +71,8 @@ pub(super) struct Datagram {
     pub way: Option<Option<(Side, Edits)>>,
     /// Fragments that wait for the first one.
     pub waiting: Vec<Vec<u8>>,
+    /// Whose sessions the first one was of.
+    pub halves: Vec<Half>,
 }
 
 /// The reference: facts, and what the appliance must have in its tables by what it did.
@@ -145,6 +148,32 @@ impl Relation {
         (self.tables.sessions.len(), self.tables.mappings.len())
     }
 
+    /// Whether the sessions that the appliance lists are those it must have, and none that it cannot have.
+    ///
+    /// # Errors
+    /// The first that is missing, or one too many.
+    pub fn verify_sessions(&self, rows: &[SessionRow]) -> Result<(), String> {
+        let mut listed = BTreeSet::new();
+        for row in rows {
+            let (local, peer) = (row.inside_local, row.outside_global);
+            let local = (local.addr, row.protocol, local.port);
+            let peer_port = if row.protocol == ICMP { 0 } else { peer.port };
+            // A whole address's mapping is listed with the sessions, and has no peer.
+            let key = (local, (peer.addr, peer_port));
+            if !self.tables.sessions.contains_key(&key) {
+                return Err(format!("a session that cannot be: {local:?} with {:?}", key.1));
+            }
+            listed.insert(key);
+        }
+        let is_missing = |(key, session): &(&(Local, Endpoint), &Session)| {
+            session.is_counted && session.life.is_certain(self.now_ms) && !listed.contains(*key)
+        };
+        match self.tables.sessions.iter().find(is_missing) {
+            Some((key, session)) => Err(format!("a session is missing: {key:?}, {session:?}")),
+            None => Ok(()),
+        }
+    }
+
     /// Time passes. `seen` is what the appliance did meanwhile.
     ///
     /// # Errors
@@ -178,7 +207,6 @@ impl Relation {
             Kind::Error => self.error(side, packet, &view),
             _ => self.flow(side, &view),
         };
-        // Whether a packet whose last hop this is refreshes its session is nowhere said.
         let last_hop = legal.forward.clone().filter(|_| view.ttl <= 1);
         if let Some((_, _, source, target)) = last_hop {
             self.may_be_refreshed(source.iter().chain(&target));
@@ -205,13 +233,19 @@ impl Relation {
         if let (Verdict::Dropped(_), Some(source)) = (verdict, &legal.first_half) {
             self.may_have_begun(source);
         }
+        if matches!(verdict, Verdict::Dropped(_)) {
+            self.may_be_refreshed(legal.source.iter());
+        }
         let is_fresh = |half: &Half| matches!(half.end, None | Some(End::Fresh(_)));
         if matches!(verdict, Verdict::Dropped(_)) && legal.source.as_ref().is_some_and(is_fresh) {
             self.refused_ms = self.now_ms;
         }
         if view.has_more {
             self.verify_id(&key, &way)?;
-            let datagram = Datagram { seen_ms: self.now_ms, way: Some(way), waiting: Vec::new() };
+            let target = legal.forward.and_then(|(.., target)| target);
+            let halves = legal.source.into_iter().chain(target).collect();
+            let (seen_ms, way) = (self.now_ms, Some(way));
+            let datagram = Datagram { seen_ms, way, waiting: Vec::new(), halves };
             self.datagrams.insert(key, datagram);
         }
         Ok(verdict)
@@ -238,27 +272,22 @@ impl Relation {
     /// Whether what a packet leads to can be seen: the mapping of a hairpin that is refused cannot.
     pub fn is_predictable(&self, side: Side, packet: &[u8]) -> bool {
         let view = View::of(packet);
-        if side == Side::Inside && view.kind == Kind::Error {
-            return !self.is_left_out_error(packet, &view);
-        }
         let is_hairpin = side == Side::Inside && self.facts.is_global(view.dst.0);
-        let keeps = self.facts.hold_down_ms > 0 || matches!(self.facts.dynamic, Dynamic::Whole(_));
-        if keeps && Known::RefusedKeeps.is_left_out() && side == Side::Inside && view.ttl <= 1 {
-            return false;
-        }
         if !is_hairpin || view.kind != Kind::Flow {
             return true;
         }
         let legal = self.flow(side, &view);
-        let source =
-            self.source(Flow { protocol: view.protocol, flags: view.flags, own: view.src, peer: view.dst });
+        let (own, peer) = (view.src, view.dst);
+        let flow = Flow { protocol: view.protocol, flags: view.flags, own, peer, has_begun: false };
+        let source = self.source(flow);
         let is_fresh = matches!(source.end, Some(End::Fresh(_)));
         !is_fresh || (legal.forward.is_some() && legal.drops.is_empty() && view.ttl > 1)
     }
 
     /// What may become of a packet that is no error.
     fn flow(&self, side: Side, view: &View) -> Legal {
-        let flow = |own, peer| Flow { protocol: view.protocol, flags: view.flags, own, peer };
+        let flow =
+            |own, peer| Flow { protocol: view.protocol, flags: view.flags, own, peer, has_begun: false };
         let is_to_nat = self.facts.is_global(view.dst.0);
         let is_own = [INSIDE_ADDRESS, OUTSIDE_ADDRESS].contains(&view.dst.0);
         if is_own && !is_to_nat {
@@ -291,12 +320,17 @@ impl Relation {
         }
         // What the other host sees of a hairpin is the global endpoint, if that is known already.
         let (seen, is_fresh) = match source.as_ref().and_then(|source| source.end) {
-            Some(End::Known(global) | End::Fresh(Some(global))) => (global, false),
-            end => (view.src, end == Some(End::Fresh(None))),
+            Some(End::Known(global)) => (global, false),
+            Some(End::Fresh(old)) => (old.unwrap_or(view.src), true),
+            _ => (view.src, false),
         };
-        let mut target = self.target(flow(own(view.dst), peer(seen)), view.is_request());
+        let to = Flow { has_begun: source.is_some(), ..flow(own(view.dst), peer(seen)) };
+        let mut target = self.target(to, view.is_request());
         if is_fresh {
             self.loosen(&mut target, view.protocol, own(view.dst));
+            if self.facts.filtering != Filtering::EndpointIndependent {
+                target.drops.extend(["no-mapping", "no-local-service"]);
+            }
         }
         let mut drops = source.as_ref().map_or(Vec::new(), |source| source.drops.clone());
         drops.extend(&target.drops);
@@ -410,13 +444,12 @@ impl Relation {
         view: &View,
         seen: &Seen,
     ) -> Result<Verdict, String> {
-        let mut reasons = vec!["fragment-untranslatable", "fragment-timeout", "fragments-full", "no-mapping"];
-        if Known::InterfaceReason.is_left_out() && view.dst.0 == OUTSIDE_ADDRESS {
-            reasons.push("protocol-untranslatable");
-        }
+        let reasons = ["fragment-untranslatable", "fragment-timeout", "fragments-full", "no-mapping"];
         let now_ms = self.now_ms;
         let key = (side, view.src.0, view.dst.0, view.id);
-        let new = Datagram { seen_ms: now_ms, way: None, waiting: Vec::new() };
+        let new = Datagram { seen_ms: now_ms, way: None, waiting: Vec::new(), halves: Vec::new() };
+        let halves = self.datagrams.get(&key).map_or(Vec::new(), |known| known.halves.clone());
+        self.may_be_refreshed(halves.iter());
         let datagram = self.datagrams.entry(key).or_insert(new);
         let is_old = now_ms > datagram.seen_ms + WAIT_MS;
         match (seen.sent.as_slice(), seen.drops.as_slice(), datagram.way) {
