@@ -180,7 +180,7 @@ fn an_inside_server_announces_its_global_ports() {
         let asked = setup(2, "RTP/AVP;unicast;client_port=7000-7001;destination=198.51.100.7");
         assert_eq!(text(rtsp.client(&asked)), asked);
         assert!(rtsp.stage.doors.is_empty());
-        assert_eq!(text(rtsp.server(granted(9, said))).contains("10000"), false, "an answer to nothing");
+        assert_eq!(text(rtsp.server(granted(9, said))).find("10000"), None, "an answer to nothing");
         assert_eq!(text(rtsp.server(granted(2, said))), granted(2, heard));
         assert_eq!(doors(&rtsp), opens);
         assert_eq!(rtsp.stage.doors[0].0.peer, Some(OUTSIDE));

@@ -21,12 +21,13 @@ use crate::registry::Port;
 use crate::text::decimal;
 use crate::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
 
+mod media;
 mod message;
 mod realm;
 mod transport;
 
+use media::Parties;
 use message::{Parsed, Start};
-use transport::Parties;
 
 /// The gateway.
 pub const ROW: Row = Row {
@@ -97,7 +98,7 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     };
     let door = owner.map(|owner| door(owner, context));
     for value in parsed.named("transport") {
-        transport::translate(value, Parties { from: message.from, client, door }, context)?;
+        media::translate(value, Parties { from: message.from, client, door }, context)?;
     }
     translate_addresses(&parsed, message.from, context)?;
     Ok(Verdict::Continue)

@@ -1,0 +1,171 @@
+//! Real traffic: the control sessions of captures are understood, and change nowhere but where they should.
+//!
+//! The captures are no part of the project. `PORTICO_CAPTURES` names the folder that has them, one folder for each
+//! gateway; `deploy/test --captures DIR` sets it.
+
+mod stage;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+
+use alg::{Refusal, Row, Session, Side, Transport, registry};
+use pcap_file::pcap::PcapReader;
+use stage::{Conversation, INSIDE_GLOBAL, Stage};
+
+/// Captures of what is not sound, and how their control sessions end.
+const UNSOUND: &[(&str, Refusal)] =
+    &[("heap_overflow", Refusal::Malformed), ("long_and_bad_commands", Refusal::Foreign)];
+
+/// What one host sent.
+struct Packet {
+    transport: Transport,
+    src: SocketAddrV4,
+    dst: SocketAddrV4,
+    sequence: u32,
+    payload: Vec<u8>,
+}
+
+fn packets(path: &Path) -> Vec<Packet> {
+    let mut reader = PcapReader::new(File::open(path).expect("a capture")).expect("a capture");
+    let head_len = match i32::from(u32::from(reader.header().datalink) as u16) {
+        113 => 16,
+        _ => 14,
+    };
+    let mut packets = Vec::new();
+    while let Some(packet) = reader.next_packet() {
+        let packet = packet.expect("a packet");
+        packets.extend(packet.data.get(head_len..).and_then(read));
+    }
+    packets
+}
+
+/// Reads an IPv4 packet of TCP or UDP that is no fragment.
+fn read(ip: &[u8]) -> Option<Packet> {
+    let word = |bytes: &[u8], at: usize| Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
+    let is_fragment = word(ip, 6)? & 0x3fff != 0;
+    if ip.first()? >> 4 != 4 || is_fragment {
+        return None;
+    }
+    let body = ip.get(usize::from(ip[0] & 15) * 4..usize::from(word(ip, 2)?).min(ip.len()))?;
+    let addr = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(ip.get(at..at + 4)?).ok()?));
+    let (transport, head_len, sequence) = match ip[9] {
+        6 => (
+            Transport::Tcp,
+            usize::from(body.get(12)? >> 4) * 4,
+            u32::from(word(body, 4)?) << 16 | u32::from(word(body, 6)?),
+        ),
+        17 => (Transport::Udp, 8, 0),
+        _ => return None,
+    };
+    Some(Packet {
+        transport,
+        src: SocketAddrV4::new(addr(12)?, word(body, 0)?),
+        dst: SocketAddrV4::new(addr(16)?, word(body, 2)?),
+        sequence,
+        payload: body.get(head_len..)?.to_vec(),
+    })
+}
+
+/// A control session that is played, and where each direction's stream has come to.
+struct Played {
+    conversation: Conversation<'static>,
+    sequences: [Option<u32>; 2],
+    said: [Vec<u8>; 2],
+    heard: [Vec<u8>; 2],
+}
+
+impl Played {
+    fn new(row: &'static Row, transport: Transport, client: SocketAddrV4, server: SocketAddrV4) -> Played {
+        let session = Session {
+            transport,
+            inside_local: client,
+            inside_global: SocketAddrV4::new(INSIDE_GLOBAL, client.port()),
+            outside_local: server,
+            outside_global: server,
+        };
+        let conversation = Conversation::new(row, Stage::new(session), Side::Inside);
+        Played { conversation, sequences: [None; 2], said: Default::default(), heard: Default::default() }
+    }
+
+    /// Gives a packet to the gateway; what a stream has already, is left out.
+    fn send(&mut self, by_client: bool, packet: &Packet) {
+        let n = usize::from(by_client);
+        let expected = self.sequences[n].unwrap_or(packet.sequence);
+        let known_len = expected.wrapping_sub(packet.sequence);
+        if packet.transport == Transport::Tcp && known_len as usize >= packet.payload.len().max(1) {
+            return;
+        }
+        let new = &packet.payload[known_len as usize..];
+        self.sequences[n] = Some(expected.wrapping_add(new.len() as u32));
+        self.said[n].extend(new);
+        self.heard[n].extend(self.conversation.send(by_client, new));
+    }
+}
+
+fn play(row: &'static Row, path: &Path) -> Vec<Played> {
+    let mut sessions: BTreeMap<(SocketAddrV4, SocketAddrV4), Played> = BTreeMap::new();
+    for packet in packets(path).iter().filter(|packet| !packet.payload.is_empty()) {
+        let serves = |endpoint: SocketAddrV4| {
+            row.ports.iter().any(|p| p.transport == packet.transport && p.port == endpoint.port())
+        };
+        let (client, server, by_client) = match (serves(packet.dst), serves(packet.src)) {
+            (true, _) => (packet.src, packet.dst, true),
+            (_, true) => (packet.dst, packet.src, false),
+            _ => continue,
+        };
+        let session = sessions
+            .entry((client, server))
+            .or_insert_with(|| Played::new(row, packet.transport, client, server));
+        session.send(by_client, packet);
+    }
+    sessions.into_values().collect()
+}
+
+fn captures(row: &Row, folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder.join(row.name)).expect("a folder of the gateway's captures");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "pcap"));
+    paths.sort();
+    paths
+}
+
+/// What the outside host heard, with the inside host's address back in its place. No port changes on this stage.
+fn localised(heard: &[u8], local: Ipv4Addr) -> Vec<u8> {
+    let text: String = heard.iter().map(|byte| char::from(*byte)).collect();
+    let commas = |addr: Ipv4Addr| addr.to_string().replace('.', ",");
+    let text = text.replace(&commas(INSIDE_GLOBAL), &commas(local));
+    text.replace(&INSIDE_GLOBAL.to_string(), &local.to_string()).chars().map(|c| c as u8).collect()
+}
+
+#[test]
+fn sound_traffic_is_understood() {
+    let Some(folder) = std::env::var_os("PORTICO_CAPTURES").map(PathBuf::from) else {
+        println!("no captures: PORTICO_CAPTURES is not set");
+        return;
+    };
+    for row in registry::ROWS.iter().filter(|row| ["ftp", "tftp", "rtsp"].contains(&row.name)) {
+        for path in captures(row, &folder) {
+            let unsound = UNSOUND.iter().find(|(name, _)| path.file_stem().is_some_and(|stem| stem == *name));
+            for played in play(row, &path) {
+                let conversation = &played.conversation;
+                let end = conversation.refusals.iter().find(|refusal| refusal.detaches());
+                assert_eq!(end, unsound.map(|(_, refusal)| refusal), "{}", path.display());
+                let own = conversation.stage.session.inside_local;
+                assert!(conversation.stage.doors.iter().all(|(door, _)| door.inside.ip() == own.ip()));
+                for n in 0..2 {
+                    let restored = localised(&played.heard[n], *own.ip());
+                    assert_eq!(restored, played.said[n], "{}, direction {n}", path.display());
+                }
+                let doors: Vec<_> =
+                    conversation.stage.asks.iter().map(|door| (door.inside, door.ports)).collect();
+                println!(
+                    "{}: {own} asked for {doors:?}, refused {:?}",
+                    path.display(),
+                    conversation.refusals
+                );
+            }
+        }
+    }
+}
