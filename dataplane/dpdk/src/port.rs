@@ -72,11 +72,11 @@ impl Port for DpdkPort {
 }
 
 impl DpdkPort {
-    /// Fills what room there is in `burst` with empty packets, all or, when buffers ran out, none.
+    /// Appends `count` empty packets to `burst`, as far as it has room; none when there are fewer buffers.
     #[inline]
-    pub fn allocate_burst(&mut self, burst: &mut Burst) {
+    pub fn allocate_burst(&mut self, burst: &mut Burst, count: usize) {
         let mut mbufs = [ptr::null_mut(); BURST];
-        let count = burst.remaining_capacity();
+        let count = count.min(burst.remaining_capacity());
         // SAFETY: the mempool lives as long as the process, and the array has the room.
         if !unsafe {
             dpdk_sys::shim_allocate_bulk(self.mempool.as_ptr(), mbufs.as_mut_ptr(), count as u16)
