@@ -148,11 +148,10 @@ fn the_media_may_come_from_where_the_server_says() {
     for source in ["source=198.51.100.9;server_port=9000-9001", "src_addr=\"198.51.100.9:9000\""] {
         let mut rtsp = opened(Side::Inside);
         rtsp.client(setup(1, "RTP/AVP;unicast;client_port=5000-5001"));
-        rtsp.stage.asks.clear();
         rtsp.server(granted(1, &format!("RTP/AVP;unicast;client_port=6000-6001;{source}")));
-        let again = rtsp.stage.asks[0];
-        assert_eq!((again.inside, again.ports), (endpoint(INSIDE_LOCAL, 5000), Ports::Pair));
-        assert_eq!(again.peer, Some(Ipv4Addr::new(198, 51, 100, 9)));
+        let (door, _) = rtsp.stage.doors[0];
+        assert_eq!((door.inside, door.ports), (endpoint(INSIDE_LOCAL, 5000), Ports::Pair));
+        assert_eq!(door.peer, Some(Ipv4Addr::new(198, 51, 100, 9)));
         assert_eq!(rtsp.stage.doors.len(), 1);
     }
 }
@@ -366,4 +365,25 @@ fn datagrams_are_messages_too() {
     let mut rtsp = Conversation::new(row(), stage, Side::Inside);
     let heard = text(rtsp.client(setup(1, "RTP/AVP;unicast;client_port=5000-5001")));
     assert_eq!(heard, setup(1, "RTP/AVP;unicast;client_port=6000-6001"));
+}
+
+#[test]
+fn what_would_grow_without_bound_passes_unchanged() {
+    let mut rtsp = opened(Side::Outside);
+    let bomb = described(1, &"c=IN IP4 10.0.0.2\r\n".repeat(3000));
+    assert_eq!(text(rtsp.server(&bomb)), bomb);
+    assert_eq!((&rtsp.refusals[..], rtsp.is_attached), (&[Refusal::EditLimit][..], true));
+
+    let mut rtsp = opened(Side::Inside);
+    let specs: Vec<String> =
+        (0..20).map(|n| format!("RTP/AVP;unicast;client_port={0}-{1}", 5000 + 2 * n, 5001 + 2 * n)).collect();
+    let bomb = setup(1, &specs.join(","));
+    assert_eq!(text(rtsp.client(&bomb)), bomb);
+    assert_eq!((&rtsp.refusals[..], rtsp.stage.doors.len()), (&[Refusal::DoorLimit][..], 0));
+    for number in 0..40 {
+        let port = 5000 + 2 * number;
+        rtsp.client(setup(number, &format!("RTP/AVP;unicast;client_port={port}-{}", port + 1)));
+    }
+    assert_eq!(rtsp.stage.doors.len(), stage::context::DOOR_COUNT_MAX);
+    assert!(rtsp.is_attached);
 }

@@ -60,7 +60,12 @@ impl Stage {
 
     /// Lets what was asked for take effect. Returns the message after it.
     pub fn commit(&mut self, message: &[u8]) -> Vec<u8> {
-        self.doors.append(&mut self.asked);
+        for (door, global) in self.asked.drain(..) {
+            match self.doors.iter_mut().find(|(known, _)| is_same(known, &door)) {
+                Some(known) => *known = (door, global),
+                None => self.doors.push((door, global)),
+            }
+        }
         for owner in self.closing.drain(..) {
             self.doors.retain(|(door, _)| door.owner != owner);
             self.closed.push(owner);
@@ -97,6 +102,11 @@ impl Stage {
         });
         self.mappings.iter().copied().chain(doors)
     }
+}
+
+/// A door that is asked for again.
+fn is_same(known: &Door, door: &Door) -> bool {
+    (known.transport, known.inside, known.ports) == (door.transport, door.inside, door.ports)
 }
 
 fn behind(endpoint: SocketAddrV4, n: u16) -> SocketAddrV4 {
@@ -142,12 +152,12 @@ impl Context for Stage {
         if door.inside.port() < 1024 && door.ports != Ports::Reserved {
             return Err(Refusal::LowPort);
         }
-        let twice =
-            self.doors.iter().chain(&self.asked).any(|(d, _)| {
-                d.transport == door.transport && d.inside == door.inside && d.ports == door.ports
-            });
-        if twice {
-            return self.global(door.transport, door.inside).ok_or(Refusal::NoPort);
+        let before = self.asked.iter().chain(&self.doors).find(|(known, _)| is_same(known, &door));
+        if let Some((_, global)) = before {
+            let global = *global;
+            self.asked.retain(|(known, _)| !is_same(known, &door));
+            self.asked.push((door, global));
+            return Ok(global);
         }
         if self.doors.len() + self.asked.len() >= DOOR_COUNT_MAX {
             return Err(Refusal::DoorLimit);
