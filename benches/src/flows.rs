@@ -16,6 +16,8 @@ pub struct Endpoint {
 const INSIDE_PORT_MIN: u32 = 1024;
 /// Inside ports that flows use, one generation after the other.
 const INSIDE_PORT_COUNT: u32 = 64_000;
+/// How far apart hosts' first ports are.
+const HOST_STRIDE: u32 = 257;
 /// The port of every peer. No ALG watches it.
 const PEER_PORT: u16 = 9000;
 
@@ -68,10 +70,11 @@ impl Flows {
         }
         if flow != slot {
             let ports = self.per_subscriber.div_ceil(self.peers);
-            port = (port + flow / self.window() * ports) % INSIDE_PORT_COUNT;
+            port += flow / self.window() * ports;
         }
-        let inside =
-            Endpoint { address: self.inside.to_bits() + host, port: (INSIDE_PORT_MIN + port) as u16 };
+        // Hosts do not all use the same ports, or all would compete for them in the pool.
+        let port = INSIDE_PORT_MIN + (port + host * HOST_STRIDE) % INSIDE_PORT_COUNT;
+        let inside = Endpoint { address: self.inside.to_bits() + host, port: port as u16 };
         (inside, Endpoint { address: self.peer.to_bits() + peer, port: PEER_PORT })
     }
 }

@@ -126,6 +126,9 @@ impl Frames {
     #[inline]
     pub fn recognise(&self, frame: &[u8]) -> Option<(u32, Kind)> {
         let mark = frame.get(self.protocol.payload_at()..)?.first_chunk::<6>()?;
+        if frame[12..14] != [0x08, 0x00] || frame[23] != self.protocol.number() {
+            return None;
+        }
         let flow = u32::from_be_bytes([mark[0], mark[1], mark[2], mark[3]]);
         let kind = KINDS[usize::from(mark[5] & 3)];
         (u16::from_be_bytes([mark[4], mark[5]]) == tag(flow, kind)).then_some((flow, kind))
@@ -135,7 +138,7 @@ impl Frames {
 /// What a payload has beside the flow's number: proof that it is one, and the packet's kind.
 #[inline]
 fn tag(flow: u32, kind: Kind) -> u16 {
-    let proof = (flow.wrapping_mul(0x9e37_79b1) >> 16) as u16;
+    let proof = (flow.wrapping_mul(0x9e37_79b1) >> 16) as u16 ^ 0xa55a;
     (proof & !3) | kind as u16
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod drive;
+pub mod feed;
 pub mod flows;
 pub mod frames;
 pub mod history;

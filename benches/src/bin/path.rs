@@ -1,187 +1,343 @@
-//! What a packet costs between a port's receive and its transmit, without any device: one worker, ports that
-//! copy prepared frames. Each figure stands beside that of the same ports without the path, in the same run.
+//! What a packet costs between a port's receive and its transmit, without any device: one worker, and ports that make
+//! frames in place and judge what comes back. Times are in ticks of the time stamp counter, as long as the worker was
+//! on its core.
 #![forbid(unsafe_code)]
 
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use anyhow::{Result, anyhow};
-use clap::Parser;
-use dataplane::port::{Burst, Port};
+use anyhow::{Context as _, Result, anyhow, bail};
+use benches::feed::{Bed, Feed, lock};
+use benches::flows::Flows;
+use benches::frames::{Frames, Protocol};
+use benches::history::{self, Origin, Record, median_by};
+use benches::plot;
+use benches::preemption::{Preemption, Thread};
+use benches::translations::Translations;
+use benches::verify::Verifier;
+use clap::{Parser, ValueEnum};
+use dataplane::drops::DropReason;
 use dataplane::worker::Worker;
-use mem::{Packet, Slab};
+use dataplane_dpdk::tsc;
 use portico::appliance::Appliance;
 use portico::compile::PortBinding;
 use portico::config;
+use serde::{Deserialize, Serialize};
 
-/// Measures set-up and established packets of UDP flows through the NAT.
+/// Measures the path without devices: set-up, and established packets in both directions.
 #[derive(Parser)]
 struct Arguments {
-    /// Flow counts to measure.
-    #[arg(long, value_delimiter = ',', default_values_t = [1u32, 65_536, 1_048_576])]
-    flows: Vec<u32>,
-    /// Packets measured at each flow count.
+    /// Session counts to measure at.
+    #[arg(long, value_delimiter = ',', default_values_t = [1024u32, 65_536, 1_048_576, 4_194_304, 16_777_216])]
+    sessions: Vec<u32>,
+    /// Modes to measure.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Mode::Default, Mode::Cgn])]
+    modes: Vec<Mode>,
+    /// Pool sizes to measure each with; an address for 16,384 sessions otherwise, and 4 and 256 at 65,536.
+    #[arg(long, value_delimiter = ',')]
+    pools: Vec<u32>,
+    /// Packets measured of each phase.
     #[arg(long, default_value_t = 4_000_000)]
     packets: u64,
-    /// Measure CGN mode rather than the default one.
+    /// Quiet runs of each that the medians are of.
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Runs of each at most.
+    #[arg(long, default_value_t = 6)]
+    tries: usize,
+    /// The core to run on; any otherwise.
     #[arg(long)]
-    cgn: bool,
+    core: Option<usize>,
+    /// The seed of the random order; drawn and printed otherwise.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Measure one row once and tell it in JSON, for the run that started this one.
+    #[arg(long, hide = true)]
+    once: bool,
+    /// A history to append the figures to; the plot is drawn beside it.
+    #[arg(long)]
+    history: Option<PathBuf>,
 }
 
-const FRAME_LEN: usize = 60;
+/// A mode of the NAT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    Default,
+    Cgn,
+}
+
+/// What is measured together.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    mode: Mode,
+    sessions: u32,
+    pool: u32,
+}
+
+/// What one phase found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Figures {
+    phase: String,
+    /// Ticks a packet between receive and transmit.
+    path: f64,
+    /// Ticks a packet of everything but the ports.
+    worker: f64,
+    session_bytes: Option<f64>,
+    preemption: Preemption,
+}
+
 const FLOWS_PER_HOST: u32 = 256;
+const SESSIONS_PER_ADDRESS: u32 = 16_384;
+const POOL_FIRST: Ipv4Addr = Ipv4Addr::new(203, 0, 0, 1);
 
-/// A port that receives prepared frames, one of `flows` after the other in a scattered order, and counts what
-/// is sent.
-struct Feed {
-    index: usize,
-    slab: Slab,
-    frame: [u8; FRAME_LEN],
-    flows: u32,
-    next: u32,
-    is_feeding: bool,
-    sent: u64,
-}
-
-impl Feed {
-    fn new(index: usize, slab: &Slab) -> Feed {
-        Feed {
-            index,
-            slab: slab.clone(),
-            frame: template(),
-            flows: 0,
-            next: 0,
-            is_feeding: index == 0,
-            sent: 0,
-        }
-    }
-
-    fn aim(&mut self, flow: u32) {
-        let host = Ipv4Addr::from_bits(0x0a00_0100 + flow / FLOWS_PER_HOST);
-        let port = 10_000 + (flow % FLOWS_PER_HOST) as u16;
-        self.frame[26..30].copy_from_slice(&host.octets());
-        self.frame[34..36].copy_from_slice(&port.to_be_bytes());
-        self.frame[24..26].fill(0);
-        let sum = dataplane::checksum::checksum(&self.frame[14..34]);
-        self.frame[24..26].copy_from_slice(&sum.to_be_bytes());
-    }
-}
-
-impl Port for Feed {
-    fn receive(&mut self, burst: &mut Burst) {
-        while self.is_feeding && self.flows > 0 && !burst.is_full() {
-            // An odd stride visits every flow of a power of two, far from the one before.
-            self.next = self.next.wrapping_add(0x9e37_79b1) & (self.flows - 1);
-            self.aim(self.next);
-            match self.slab.copy_of(&self.frame, self.index) {
-                Some(packet) => burst.push(packet),
-                None => return,
-            }
-        }
-    }
-
-    fn transmit(&mut self, burst: &mut Burst) {
-        self.sent += burst.len() as u64;
-        burst.clear();
-    }
-
-    fn allocate(&mut self) -> Option<Packet> {
-        self.slab.allocate(self.index)
-    }
-}
-
-/// A UDP frame to 198.51.100.7 port 5000, from a host yet to be filled in.
-fn template() -> [u8; FRAME_LEN] {
-    let mut frame = [0; FRAME_LEN];
-    frame[..6].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
-    frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
-    frame[12..18].copy_from_slice(&[0x08, 0x00, 0x45, 0, 0, 46]);
-    (frame[22], frame[23]) = (64, 17);
-    frame[30..34].copy_from_slice(&[198, 51, 100, 7]);
-    frame[36..38].copy_from_slice(&5000u16.to_be_bytes());
-    frame[38..40].copy_from_slice(&26u16.to_be_bytes());
-    frame
-}
-
-fn configuration(flows: u32, cgn: bool) -> String {
-    let mode = if cgn { "ip nat settings mode cgn\n" } else { "" };
+fn configuration(row: &Row) -> String {
+    let mode = if row.mode == Mode::Cgn { "ip nat settings mode cgn\n" } else { "" };
+    let last = Ipv4Addr::from_bits(POOL_FIRST.to_bits() + row.pool - 1);
     format!(
         "platform dpdk\n max-sessions {}\ninterface GigabitEthernet0/0/0\n mac-address 0200.0000.0001\n \
-         ip address 10.0.0.1 255.0.0.0\n ip nat inside\ninterface GigabitEthernet0/0/1\n \
+         ip address 10.0.0.1 255.255.255.0\n ip nat inside\ninterface GigabitEthernet0/0/1\n \
          mac-address 0200.0000.0002\n ip address 192.0.2.1 255.255.255.0\n ip nat outside\n\
-         ip nat pool P 203.0.112.1 203.0.113.254 prefix-length 22\nip nat inside source list 1 pool P overload\n\
-         access-list 1 permit any\nip route 0.0.0.0 0.0.0.0 192.0.2.254\narp 192.0.2.254 0200.0000.00fe arpa\n{mode}",
-        (flows * 2).max(1024)
+         ip nat pool P {POOL_FIRST} {last} prefix-length 16\nip nat inside source list 1 pool P overload\n\
+         access-list 1 permit any\nip route 100.64.0.0 255.192.0.0 10.0.0.2\nip route 0.0.0.0 0.0.0.0 192.0.2.254\n\
+         arp 10.0.0.2 0200.0000.000a arpa\narp 192.0.2.254 0200.0000.000b arpa\n{mode}",
+        row.sessions.max(1024)
     )
 }
 
-/// A worker over two feeding ports, forwarding.
-fn worker(flows: u32, cgn: bool) -> Result<(Appliance, Worker)> {
-    let config = config::parse("bench", &configuration(flows, cgn)).map_err(|found| anyhow!("{found:?}"))?;
-    let slab = Slab::new(1024, 1514);
-    let mut feeds: Vec<Feed> = (0..2).map(|index| Feed::new(index, &slab)).collect();
-    feeds[0].flows = flows;
+fn bed(row: &Row, seed: u64) -> Arc<Mutex<Bed>> {
+    let flows = Flows {
+        subscribers: (row.sessions / FLOWS_PER_HOST).max(1),
+        per_subscriber: row.sessions.min(FLOWS_PER_HOST),
+        peers: 1,
+        inside: Ipv4Addr::new(100, 64, 1, 0),
+        peer: Ipv4Addr::new(198, 51, 100, 7),
+    };
+    let links = [([2, 0, 0, 0, 0, 0x0a], [2, 0, 0, 0, 0, 1]), ([2, 0, 0, 0, 0, 0x0b], [2, 0, 0, 0, 0, 2])];
+    let frames = Frames::new(Protocol::Udp, &[64], links);
+    let first = POOL_FIRST.to_bits();
+    let translations = Translations::new(&flows);
+    let pool = Some(first..=first + row.pool - 1);
+    Arc::new(Mutex::new(Bed::new(Verifier { flows, frames, pool, translations }, seed)))
+}
+
+/// A worker over the bed's ports, forwarding.
+fn worker(row: &Row, bed: &Arc<Mutex<Bed>>) -> Result<(Appliance, Worker)> {
+    let config = config::parse("bench", &configuration(row)).map_err(|found| anyhow!("{found:?}"))?;
     let binding = |name: &str| PortBinding {
         interface: name.parse().unwrap_or_else(|()| unreachable!("a name of ours")),
         mac: None,
         has_link: true,
     };
     let bindings = vec![binding("GigabitEthernet0/0/0"), binding("GigabitEthernet0/0/1")];
-    let queues = vec![feeds.into_iter().map(|feed| Box::new(feed) as Box<dyn Port>).collect()];
-    let (appliance, setups) =
-        Appliance::new(config, bindings, queues, [7, 11]).map_err(|errors| anyhow!("{errors:?}"))?;
+    let (appliance, setups) = Appliance::new(config, bindings, vec![Feed::pair(bed)], [7, 11])
+        .map_err(|errors| anyhow!("{errors:?}"))?;
     let setup = setups.into_iter().next().ok_or_else(|| anyhow!("no worker"))?;
-    Ok((appliance, Worker::new(setup, 0)))
+    let mut worker = Worker::new(setup, 0);
+    worker.round(0);
+    Ok((appliance, worker))
 }
 
-/// Nanoseconds a packet over so many packets.
-fn per_packet(packets: u64, mut round: impl FnMut(u32) -> usize) -> f64 {
-    let started = Instant::now();
-    let mut done = 0;
-    while done < packets {
-        done += round((started.elapsed().as_millis() / 1000) as u32) as u64;
+/// Bytes of memory that the process occupies.
+fn resident_bytes() -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: Option<f64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    Ok(kib.ok_or_else(|| anyhow!("the kernel does not tell the resident size"))? * 1024.0)
+}
+
+/// Runs the worker until `is_done`, and tells what that cost.
+fn phase(
+    name: &str,
+    worker: &mut Worker,
+    bed: &Mutex<Bed>,
+    clock: Instant,
+    is_done: impl Fn(&Bed) -> bool,
+) -> Result<Figures> {
+    let thread = Thread::current()?;
+    let (before, sample, begun) = (lock(bed).tally, thread.sample()?, tsc());
+    while !is_done(&lock(bed)) {
+        worker.round(clock.elapsed().as_millis() as u32);
     }
-    started.elapsed().as_secs_f64() * 1e9 / done as f64
+    let (all, preemption, after) = (tsc() - begun, thread.since(sample)?, lock(bed).tally);
+    if let Some(wrong) = lock(bed).wrong {
+        bail!("a wrong packet: {wrong}");
+    }
+    let present = 1.0 - preemption.total();
+    let each = |ticks: u64| ticks as f64 * present / (after.packets - before.packets).max(1) as f64;
+    Ok(Figures {
+        phase: name.to_owned(),
+        path: each(after.path - before.path),
+        worker: each(all - (after.ports - before.ports)),
+        session_bytes: None,
+        preemption,
+    })
 }
 
-/// The cost of the ports alone.
-fn ports_alone(flows: u32, packets: u64) -> f64 {
-    let slab = Slab::new(1024, 1514);
-    let (mut from, mut to) = (Feed::new(0, &slab), Feed::new(1, &slab));
-    from.flows = flows;
-    per_packet(packets, |_| {
-        let mut burst = Burst::new();
-        from.receive(&mut burst);
-        let count = burst.len();
-        to.transmit(&mut burst);
-        count
-    })
+/// All phases of one row, once.
+fn measure(row: &Row, packets: u64, seed: u64) -> Result<Vec<Figures>> {
+    let bed = bed(row, seed);
+    let window = lock(&bed).verifier.flows.window();
+    let before_bytes = resident_bytes()?;
+    let clock = Instant::now();
+    let (_appliance, mut worker) = worker(row, &bed)?;
+    lock(&bed).new_until = window;
+    let mut set_up = phase("set-up", &mut worker, &bed, clock, |bed| bed.new_left() == 0)?;
+    set_up.session_bytes = Some((resident_bytes()? - before_bytes) / f64::from(window));
+    let established = lock(&bed).verifier.translations.established();
+    if established != window {
+        let counters = worker.counters();
+        let dropped = DropReason::ALL.iter().filter(|&&reason| counters.drops(reason).value() > 0);
+        let reasons: Vec<&str> = dropped.map(|reason| reason.label()).collect();
+        bail!(
+            "{established} sessions of {window} flows: the figures would say nothing; dropped: {reasons:?}"
+        );
+    }
+    let mut found = vec![set_up];
+    for (name, data) in [("out", [true, false]), ("in", [false, true]), ("both", [true, true])] {
+        lock(&bed).data = data;
+        let until = lock(&bed).tally.packets + packets;
+        found.push(phase(name, &mut worker, &bed, clock, |bed| bed.tally.packets >= until)?);
+        lock(&bed).data = [false; 2];
+    }
+    let (shared, _) = lock(&bed).verifier.translations.conflicts();
+    if shared > 0 {
+        bail!("{shared} global endpoints are shared");
+    }
+    Ok(found)
+}
+
+/// Measures a row in a process of its own, where no memory of earlier rows is used again.
+fn measure_apart(row: &Row, arguments: &Arguments, seed: u64) -> Result<Vec<Figures>> {
+    let mut child = Command::new(std::env::current_exe()?);
+    let mode = row.mode.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    child.args(["--once", "--modes", &mode]);
+    for (option, value) in [
+        ("--sessions", u64::from(row.sessions)),
+        ("--pools", u64::from(row.pool)),
+        ("--packets", arguments.packets),
+        ("--seed", seed),
+    ] {
+        child.args([option, &value.to_string()]);
+    }
+    if let Some(core) = arguments.core {
+        child.args(["--core", &core.to_string()]);
+    }
+    let output = child.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        bail!("the run ended with {}", output.status);
+    }
+    serde_json::from_slice(&output.stdout).context("the figures of a run")
+}
+
+/// Measures a row until enough runs were quiet; the phases' medians, and how many runs each is of.
+fn medians(row: &Row, arguments: &Arguments, seed: u64) -> Result<Vec<(Figures, usize, bool)>> {
+    let mut found: Vec<Vec<Figures>> = Vec::new();
+    for attempt in 1..=arguments.tries {
+        eprintln!("== {:?}, {} sessions, {} addresses, run {attempt}", row.mode, row.sessions, row.pool);
+        for (at, figures) in measure_apart(row, arguments, seed)?.into_iter().enumerate() {
+            if found.len() <= at {
+                found.push(Vec::new());
+            }
+            found[at].push(figures);
+        }
+        let quiet = |of: &Vec<Figures>| of.iter().filter(|figures| figures.preemption.is_quiet()).count();
+        if found.iter().all(|of| quiet(of) >= arguments.runs) {
+            break;
+        }
+    }
+    let median = |mut of: Vec<Figures>| {
+        of.sort_by(|a, b| a.preemption.total().total_cmp(&b.preemption.total()));
+        of.truncate(arguments.runs);
+        let is_quiet = of.len() >= arguments.runs && of.iter().all(|figures| figures.preemption.is_quiet());
+        let worst = of.last().map(|figures| figures.preemption).unwrap_or_default();
+        let count = of.len();
+        (Figures { preemption: worst, ..median_by(&mut of, |figures| figures.path).clone() }, count, is_quiet)
+    };
+    Ok(found.into_iter().map(median).collect())
+}
+
+fn rows(arguments: &Arguments) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for &mode in &arguments.modes {
+        for &sessions in &arguments.sessions {
+            let pools = match (&arguments.pools[..], sessions) {
+                ([], 65_536) => vec![4, 256],
+                ([], _) => vec![sessions.div_ceil(SESSIONS_PER_ADDRESS).max(4)],
+                (given, _) => given.to_vec(),
+            };
+            rows.extend(pools.into_iter().map(|pool| Row { mode, sessions, pool }));
+        }
+    }
+    rows
+}
+
+fn record(origin: &Origin, row: &Row, (figures, runs, is_quiet): &(Figures, usize, bool)) -> Record {
+    Record {
+        run_s: origin.run_s,
+        commit: origin.commit.clone(),
+        cpu: origin.cpu.clone(),
+        bench: "path".to_owned(),
+        what: format!("{:?}", row.mode).to_lowercase(),
+        phase: figures.phase.clone(),
+        flows: row.sessions,
+        protocol: "udp".to_owned(),
+        size: "64".to_owned(),
+        pool: row.pool,
+        mpps: None,
+        ratio: None,
+        ticks: figures.path,
+        ticks_beyond: Some(figures.worker),
+        session_bytes: figures.session_bytes,
+        lost: None,
+        runs: *runs,
+        worker: figures.preemption,
+        is_quiet: *is_quiet,
+    }
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let mode = if arguments.cgn { "cgn" } else { "default" };
+    if let Some(id) = arguments.core
+        && !core_affinity::set_for_current(core_affinity::CoreId { id })
+    {
+        bail!("this program may not run on core {id}; choose another with --core");
+    }
+    let seed = arguments.seed.unwrap_or_else(rand::random);
+    if arguments.once {
+        let row = rows(&arguments).into_iter().next().context("no row")?;
+        println!("{}", serde_json::to_string(&measure(&row, arguments.packets, seed)?)?);
+        return Ok(());
+    }
+    eprintln!("random order with --seed {seed}");
+    let origin = Origin::here();
     println!(
-        "{:<10}{:>12}{:>16}{:>16}{:>16}",
-        "mode", "flows", "ports alone ns", "set-up ns", "established ns"
+        "{:<9}{:>10}{:>7}  {:<8}{:>12}{:>14}{:>15}{:>8}  quiet",
+        "mode", "sessions", "pool", "phase", "rx-tx ticks", "worker ticks", "bytes/session", "kept %"
     );
-    for flows in arguments.flows {
-        let flows = flows.next_power_of_two();
-        let ports = ports_alone(flows, arguments.packets);
-        let (_appliance, mut worker) = worker(flows, arguments.cgn)?;
-        worker.round(0);
-        let setup = per_packet(u64::from(flows), |now| worker.round(now));
-        let established = per_packet(arguments.packets, |now| worker.round(now));
-        let nat = &worker.counters().nat;
-        if nat.sessions.value() != u64::from(flows) {
-            return Err(anyhow!(
-                "{} sessions of {flows} flows: the figures say nothing",
-                nat.sessions.value()
-            ));
+    for row in rows(&arguments) {
+        let found = medians(&row, &arguments, seed)?;
+        let records: Vec<Record> = found.iter().map(|found| record(&origin, &row, found)).collect();
+        for record in &records {
+            println!(
+                "{:<9}{:>10}{:>7}  {:<8}{:>12.1}{:>14.1}{:>15}{:>8.1}  {}",
+                record.what,
+                record.flows,
+                record.pool,
+                record.phase,
+                record.ticks,
+                record.ticks_beyond.unwrap_or_default(),
+                record.session_bytes.map(|bytes| format!("{bytes:.0}")).unwrap_or_default(),
+                record.worker.total() * 100.0,
+                if record.is_quiet { "yes" } else { "NO" },
+            );
         }
-        println!("{mode:<10}{flows:>12}{ports:>16.1}{:>16.1}{:>16.1}", setup - ports, established - ports);
-        drop(worker);
-        std::thread::sleep(Duration::from_millis(10));
+        if let Some(path) = &arguments.history {
+            history::append(path, &records)?;
+            plot::draw(&history::read(path)?, &path.with_extension("svg"))?;
+        }
     }
     Ok(())
 }
