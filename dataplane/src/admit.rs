@@ -12,9 +12,9 @@ use crate::lookup::{self, Destination, serves_any_peer};
 use crate::parse::{Head, Transport, tcp_flags};
 use crate::policy::{Clause, Domain, Filtering, Policy, RuleId, Selector, StaticRule};
 use crate::state::allocate::Source;
-use crate::state::session::{ANYONE, CachedHop, Direction, Flags, Session, TcpSeen};
+use crate::state::mapped::Mapped;
+use crate::state::session::{ANYONE, Above, Direction, Flags, NewSession, Session};
 use crate::state::shard::{SessionRef, has_ports};
-use crate::state::slots::NONE;
 use crate::tables::Tables;
 use crate::translate::{Decision, Refused, established, local, permits, routed_to};
 use crate::tuple::{Endpoint, ICMP, TCP, Vrf};
@@ -24,8 +24,8 @@ use crate::tuple::{Endpoint, ICMP, TCP, Vrf};
 struct Chosen {
     /// The endpoint in the other realm.
     end: Endpoint,
-    /// The dynamic mapping behind it; `NONE` beneath a static rule.
-    mapping: u32,
+    /// The dynamic mapping behind it.
+    above: Above,
     rule: RuleId,
     /// VRFs of inside and outside.
     vrfs: (Vrf, Vrf),
@@ -65,13 +65,13 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, 
     let outside_global = destination.map_or(peer, |destination| destination.end);
     // Both sides of an ICMP query show its identifier.
     let peer_port = if head.tuple.protocol == ICMP { inside_global.port } else { outside_global.port };
-    let session = Session {
+    let session = NewSession {
         inside_local: local,
         inside_global,
         outside_local: peer,
         outside_global: Endpoint::new(outside_global.addr, peer_port),
         flags: Flags::default().with(Flags::HAIRPIN, next_hop.is_none()),
-        ..blank_session(head, chosen, peer.port, now)
+        ..blank_session(head, chosen, peer.port)
     };
     begin(tables, head, session, Direction::Outbound, now)
 }
@@ -141,19 +141,19 @@ fn begin_inbound(
         _ => destination,
     };
     let is_ours = tables.policy.is_global(head.tuple.vrf, peer.addr);
-    let is_contact = destination.mapping != NONE && is_address_dependent(&tables.policy);
+    let is_contact = destination.above != Above::Fixed && is_address_dependent(&tables.policy);
     let mut outside_local = source.map_or(peer, |source| source.end);
     if head.tuple.protocol == ICMP {
         // Both sides of an ICMP query show its identifier: inside, the one that the host knows.
         outside_local.port = destination.end.port;
     }
-    let session = Session {
+    let session = NewSession {
         inside_local: destination.end,
         inside_global: head.tuple.dst,
         outside_local,
         outside_global: peer,
         flags: Flags::default().with(Flags::HAIRPIN, is_ours).with(Flags::CONTACT, is_contact),
-        ..blank_session(head, Chosen { mapping: destination.mapping, ..chosen }, destination.end.port, now)
+        ..blank_session(head, Chosen { above: destination.above, ..chosen }, destination.end.port)
     };
     begin(tables, head, session, Direction::Inbound, now)
 }
@@ -164,7 +164,7 @@ fn is_address_dependent(policy: &Policy) -> bool {
 
 /// An endpoint that no rule changes.
 fn unchanged(end: Endpoint, vrf: Vrf) -> Chosen {
-    Chosen { end, mapping: NONE, rule: 0, vrfs: (vrf, vrf) }
+    Chosen { end, above: Above::Fixed, rule: 0, vrfs: (vrf, vrf) }
 }
 
 /// Whether anyone inside is mapped to the packet's destination, here or at another worker.
@@ -198,7 +198,7 @@ fn choose_global(
     }
     if let Some((end, rule)) = by_static {
         let vrfs = (rule.inside_vrf, rule.outside_vrf);
-        return Ok(Some(Chosen { end, mapping: NONE, rule: rule.id, vrfs }));
+        return Ok(Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs }));
     }
     let Some(position) = find_rule(tables, head, next_hop) else { return Ok(None) };
     if head.tcp_flags & tcp_flags::RST != 0 {
@@ -210,12 +210,12 @@ fn choose_global(
         return Err(DropReason::ProtocolUntranslatable.into());
     }
     let source = Source { protocol, vrf: head.tuple.vrf, local: head.tuple.src };
-    let (mapping, end) = shard.map(policy, rule, source, now).map_err(|reason| {
+    let (above, end) = shard.map(policy, rule, source, now).map_err(|reason| {
         // It is not the ports that ran out.
         let is_portless = rule.overload && !has_ports(protocol) && reason == DropReason::PoolExhausted;
         if is_portless { DropReason::ProtocolUntranslatable } else { reason }
     })?;
-    Ok(Some(Chosen { end, mapping, rule: rule.id, vrfs: (rule.inside_vrf, rule.outside_vrf) }))
+    Ok(Some(Chosen { end, above, rule: rule.id, vrfs: (rule.inside_vrf, rule.outside_vrf) }))
 }
 
 /// Whether a packet of a session that serves every peer is not to be translated after all, for where it goes:
@@ -225,7 +225,7 @@ pub fn is_exempt(tables: &Tables, head: &Head, found: SessionRef, next_hop: Next
     if egress.is_some_and(|egress| egress.domain != Domain::Outside) {
         return true;
     }
-    let is_dynamic = tables.shard.session(found.index).is_some_and(|session| session.mapping != NONE);
+    let is_dynamic = tables.shard.session(found.index).is_some_and(Session::is_dynamic);
     is_dynamic && tables.policy.rules_see_destinations && find_rule(tables, head, Some(next_hop)).is_none()
 }
 
@@ -269,22 +269,19 @@ fn choose_local(tables: &mut Tables, head: &Head) -> Result<Option<Chosen>, Refu
             return Ok(None);
         }
         let vrfs = (rule.inside_vrf, rule.outside_vrf);
-        return Ok(Some(Chosen { end, mapping: NONE, rule: rule.id, vrfs }));
+        return Ok(Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs }));
     }
     if protocol == TCP
         && let Some(chosen) = choose_server(tables, global, vrf)
     {
         return Ok(Some(chosen));
     }
-    let Some((index, mapping)) = tables.shard.mapping_of_global(vrf, protocol, global) else {
-        return Ok(None);
-    };
-    if !tables.shard.passes_filter(tables.policy.behaviour.filtering, index, head.src) {
+    let Some(mapped) = tables.shard.mapping_of_global(vrf, protocol, global) else { return Ok(None) };
+    if !tables.shard.passes_filter(tables.policy.behaviour.filtering, mapped.above, head.src) {
         return Ok(None);
     }
-    let port = if mapping.is_address() { global.port } else { mapping.own.port };
-    let vrfs = (mapping.own_vrf, mapping.seen_vrf);
-    Ok(Some(Chosen { end: Endpoint::new(mapping.own.addr, port), mapping: index, rule: mapping.rule, vrfs }))
+    let Mapped { local, vrfs, rule, above } = mapped;
+    Ok(Some(Chosen { end: local, above, rule, vrfs }))
 }
 
 /// The next real server of a virtual one (`ip nat inside destination`).
@@ -295,7 +292,7 @@ fn choose_server(tables: &mut Tables, virtual_end: Endpoint, vrf: Vrf) -> Option
     let pool = policy.pools.get(usize::from(rule.pool))?;
     let position = tables.shard.rotate(rule.id) % pool.address_count().max(1);
     let end = Endpoint::new(pool.address_at(position)?, virtual_end.port);
-    Some(Chosen { end, mapping: NONE, rule: rule.id, vrfs: (vrf, vrf) })
+    Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs: (vrf, vrf) })
 }
 
 /// The outside global endpoint that an outside local destination stands for.
@@ -303,11 +300,11 @@ fn outside_global_of(tables: &Tables, head: &Head) -> Option<Chosen> {
     let (vrf, local) = (head.tuple.vrf, head.tuple.dst);
     let by_static = tables.policy.outside_statics.global_of(vrf, head.tuple.protocol, local, |_| true);
     if let Some((end, rule)) = by_static {
-        return Some(Chosen { end, mapping: NONE, rule: rule.id, vrfs: (vrf, rule.outside_vrf) });
+        return Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs: (vrf, rule.outside_vrf) });
     }
     let addr = tables.shard.outside_global_of(vrf, local.addr)?;
     let rule = tables.policy.outside_rules.first().map_or(0, |rule| rule.id);
-    Some(Chosen { end: Endpoint::new(addr, local.port), mapping: NONE, rule, vrfs: (vrf, vrf) })
+    Some(Chosen { end: Endpoint::new(addr, local.port), above: Above::Fixed, rule, vrfs: (vrf, vrf) })
 }
 
 /// The outside local endpoint that rules give an outside source.
@@ -315,7 +312,7 @@ fn choose_peer(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Chos
     let (vrf, global) = (head.tuple.vrf, head.tuple.src);
     let by_static = tables.policy.outside_statics.local_of(vrf, head.tuple.protocol, global);
     if let Some((end, rule)) = by_static {
-        return Ok(Some(Chosen { end, mapping: NONE, rule: rule.id, vrfs: (rule.inside_vrf, vrf) }));
+        return Ok(Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs: (rule.inside_vrf, vrf) }));
     }
     let rules = &tables.policy.outside_rules;
     let is_for = |position: &usize| {
@@ -326,7 +323,12 @@ fn choose_peer(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Chos
     let Tables { policy, shard, .. } = tables;
     let rule = &policy.outside_rules[position];
     let addr: Ipv4Addr = shard.map_outside(policy, rule, global.addr, now)?;
-    Ok(Some(Chosen { end: Endpoint::new(addr, global.port), mapping: NONE, rule: rule.id, vrfs: (vrf, vrf) }))
+    Ok(Some(Chosen {
+        end: Endpoint::new(addr, global.port),
+        above: Above::Fixed,
+        rule: rule.id,
+        vrfs: (vrf, vrf),
+    }))
 }
 
 /// Why a packet cannot be the first of a session: it does not show well enough which flow it belongs to.
@@ -338,28 +340,19 @@ fn refusal_without_session(head: &Head) -> Option<DropReason> {
     }
 }
 
-fn blank_session(head: &Head, chosen: Chosen, service_port: u16, now: u32) -> Session {
-    Session {
+fn blank_session(head: &Head, chosen: Chosen, service_port: u16) -> NewSession {
+    NewSession {
         inside_local: head.tuple.src,
         inside_global: head.tuple.src,
         outside_local: head.tuple.dst,
         outside_global: head.tuple.dst,
-        used_ms: now,
-        created_ms: now,
-        mapping: chosen.mapping,
-        hop_out: CachedHop::UNKNOWN,
-        hop_in: CachedHop::UNKNOWN,
-        ip_delta: Default::default(),
-        l4_delta: Default::default(),
         inside_vrf: chosen.vrfs.0,
         outside_vrf: chosen.vrfs.1,
         rule: chosen.rule,
         protocol: head.tuple.protocol,
         class: Session::class_of(head.tuple.protocol, service_port),
-        tcp: TcpSeen::default(),
         flags: Flags::default(),
-        limit_groups: 0,
-        limit_epoch: 0,
+        above: chosen.above,
     }
 }
 
@@ -368,7 +361,7 @@ fn blank_session(head: &Head, chosen: Chosen, service_port: u16, now: u32) -> Se
 fn begin(
     tables: &mut Tables,
     head: &Head,
-    mut session: Session,
+    mut session: NewSession,
     direction: Direction,
     now: u32,
 ) -> Result<Decision, Refused> {
@@ -378,11 +371,11 @@ fn begin(
         // Its peers are many: no port of theirs tells its class.
         session.class = Session::class_of(session.protocol, 0);
     } else if direction == Direction::Outbound {
-        let is_contact = session.mapping != NONE && is_address_dependent(&tables.policy);
+        let is_contact = session.above != Above::Fixed && is_address_dependent(&tables.policy);
         session.flags = session.flags.with(Flags::CONTACT, is_contact);
     }
     let Tables { policy, shard, .. } = tables;
-    let index = shard.insert(policy, session.with_deltas(), now)?;
+    let index = shard.insert(policy, Session::new(&session, now), session.above, now)?;
     let decision = established(tables, head, SessionRef { index, direction }, now);
     if decision.is_err() {
         let Tables { policy, shard, .. } = tables;

@@ -7,7 +7,6 @@ use crate::policy::IdleClass;
 use crate::state::mapping::Mapping;
 use crate::state::session::Session;
 use crate::state::shard::{Entry, deadline_ms, mapping_deadline_ms};
-use crate::state::slots::NONE;
 use crate::state::timer::is_due;
 use crate::tuple::Endpoint;
 use crate::worker::Worker;
@@ -57,7 +56,7 @@ impl Worker {
             outside_global: session.outside_global,
             vrf: session.inside_vrf,
             rule: session.rule,
-            is_static: session.mapping == NONE,
+            is_static: !session.is_dynamic(),
             class: session.class,
             age_ms: now.wrapping_sub(session.created_ms),
             idle_ms: now.wrapping_sub(session.used_ms),

@@ -94,10 +94,7 @@ pub fn established(
     let Tables { fib, neighbours, shard, .. } = &mut *tables;
     let session = shard.session_mut(found.index).ok_or(DropReason::NoMapping)?;
     let mut plan = Plan::translated(head, session, found.direction);
-    let cached = match found.direction {
-        Direction::Outbound => session.hop_out,
-        Direction::Inbound => session.hop_in,
-    };
+    let cached = session.hop(found.direction);
     match lookup::cached_hop(fib, neighbours, cached) {
         Some(next_hop) => leave_by(&mut plan, next_hop, cached),
         None => match find_way(tables, head, found, &mut plan)? {
@@ -148,7 +145,7 @@ fn find_way(tables: &mut Tables, head: &Head, found: SessionRef, plan: &mut Plan
         return Ok(if is_exempt { Way::Untranslated(next_hop) } else { Way::Out });
     }
     if let Some(session) = tables.shard.session_mut(found.index) {
-        *(if is_outbound { &mut session.hop_out } else { &mut session.hop_in }) = hop;
+        session.note_hop(found.direction, hop);
     }
     Ok(Way::Out)
 }

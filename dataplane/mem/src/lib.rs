@@ -4,11 +4,13 @@
 //! offers to the path is safe to call in any order.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod huge;
 mod lanes;
 mod packet;
 mod prefetch;
 mod slab;
 
+pub use huge::vec_in_huge_pages;
 pub use lanes::equal_lanes;
 pub use packet::{Packet, RawPacket, Source};
 pub use prefetch::prefetch;

@@ -1,9 +1,7 @@
 //! The shard's invariants, verified: for tests.
 
-use crate::state::mapping::Mapping;
-use crate::state::session::Direction;
+use crate::state::session::{Direction, Flags};
 use crate::state::shard::{SessionRef, Shard};
-use crate::state::slots::NONE;
 
 impl Shard {
     /// Verifies the shard's invariants. Walks every table: for tests.
@@ -12,16 +10,16 @@ impl Shard {
         let expect = |what: &str, is: usize, should: usize| {
             if is == should { Ok(()) } else { Err(format!("{what}: {is}, should be {should}")) }
         };
-        let taken = self.mappings.len() + self.allocator.held_down_count();
+        let taken = self.mapping_count() + self.allocator.held_down_count();
         expect("ports in use", in_use as usize, taken)?;
         expect("session index entries", self.session_index.len(), self.sessions.len() * 2)?;
         expect("mapping index entries", self.mapping_index.len(), self.mappings.len() * 2)?;
-        let beneath = self.sessions.iter_from(0).filter(|(_, session)| session.mapping != NONE).count();
+        let with = |flag| self.sessions.iter_from(0).filter(move |(_, session)| session.flags.has(flag));
         let counted: u32 = self.mappings.iter_from(0).map(|(_, mapping)| mapping.session_count).sum();
-        expect("sessions counted by mappings", counted as usize, beneath)?;
-        let is_idle = |mapping: &Mapping| mapping.session_count == 0 && !mapping.is_address();
-        let idle = self.mappings.iter_from(0).filter(|(_, mapping)| is_idle(mapping)).count();
-        expect("port mappings without sessions", idle, 0)?;
+        expect("sessions counted by whole addresses", counted as usize, with(Flags::ADDRESS).count())?;
+        expect("port index entries", self.port_index.len(), with(Flags::HEAD).count() * 2)?;
+        expect("sessions that serve every peer", self.any_peer_count, with(Flags::ANY_PEER).count())?;
+        self.check_rings()?;
         let of_subscribers: u32 = self.subscribers.iter().map(|subscriber| subscriber.session_count).sum();
         expect("sessions counted by subscribers", of_subscribers as usize, self.sessions.len())?;
         for (index, session) in self.sessions.iter_from(0) {
@@ -31,6 +29,35 @@ impl Shard {
                     return Err(format!("session {index} is not found {direction:?}"));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Every ring of sessions beneath a port's mapping is whole, and has one head, or none if its only session
+    /// serves every peer.
+    fn check_rings(&self) -> Result<(), String> {
+        let (mut headless, mut headed) = (0, 0);
+        for (index, session) in
+            self.sessions.iter_from(0).filter(|(_, session)| session.flags.has(Flags::PORT))
+        {
+            let next = self.sessions.at(session.next).ok_or(format!("session {index} leads nowhere"))?;
+            if next.previous != index || next.mapping_keys() != session.mapping_keys() {
+                return Err(format!("session {index} and the one after it do not agree"));
+            }
+            let is_head = session.flags.has(Flags::HEAD);
+            headed += usize::from(is_head);
+            headless += usize::from(session.next == index && !is_head);
+            if session.next == index && !is_head && !session.flags.has(Flags::ANY_PEER) {
+                return Err(format!("session {index} is alone and not in the index"));
+            }
+            let is_it = |found| found == index;
+            let found = session.mapping_keys().map(|key| self.port_index.find(self.hasher.hash(key), is_it));
+            if found.map(|found| found.is_some()) != [is_head; 2] {
+                return Err(format!("session {index} is in the index, or is not, against its flag"));
+            }
+        }
+        if headed + headless != self.port_mapping_count {
+            return Err(format!("{headed} and {headless} rings, counted {}", self.port_mapping_count));
         }
         Ok(())
     }

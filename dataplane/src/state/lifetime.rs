@@ -50,10 +50,10 @@ impl Shard {
 
     /// A whole address whose last session ended is looked at when its own idle time runs out.
     pub(super) fn rest_mapping(&mut self, policy: &Policy, index: u32, now: u32) {
-        let is_resting = |mapping: &&Mapping| mapping.is_address() && mapping.session_count == 0;
+        let is_resting = |mapping: &&Mapping| mapping.session_count == 0;
         let Some(mapping) = self.mappings.at(index).filter(is_resting) else { return };
         let deadline = mapping_deadline_ms(policy, mapping).unwrap_or(far_off(now));
-        let node = self.sessions.capacity() as u32 + index;
+        let node = self.mapping_node(index);
         self.wheel.disarm(node);
         self.wheel.arm(node, deadline);
     }
@@ -74,7 +74,8 @@ impl Shard {
     /// every one where `all` is asked for. Returns where to go on, and how many were ended.
     pub fn sweep(&mut self, policy: &Policy, all: bool, start: u32, now: u32) -> (Option<u32>, u64) {
         let capacity = self.sessions.capacity() as u32;
-        let end = start.saturating_add(SWEPT_AT_ONCE).min(capacity * 2);
+        let last = capacity + self.mappings.capacity() as u32;
+        let end = start.saturating_add(SWEPT_AT_ONCE).min(last);
         let mut ended = 0;
         for position in start..end {
             ended += u64::from(match position.checked_sub(capacity) {
@@ -82,7 +83,7 @@ impl Shard {
                 Some(index) => self.sweep_mapping(policy, all, index, now),
             });
         }
-        ((end < capacity * 2).then_some(end), ended)
+        ((end < last).then_some(end), ended)
     }
 
     fn sweep_session(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
@@ -106,7 +107,7 @@ impl Shard {
                 Side::Inside => policy.keeps(mapping.rule, mapping.seen.addr),
                 Side::Outside => policy.keeps_outside(mapping.rule, mapping.seen.addr),
             };
-            mapping.session_count == 0 && mapping.is_address() && (all || !is_kept)
+            mapping.session_count == 0 && (all || !is_kept)
         };
         let is_doomed = self.mappings.at(index).is_some_and(is_doomed);
         if is_doomed {

@@ -6,8 +6,9 @@ use crate::tuple::{Endpoint, Protocol, Vrf};
 /// "Every protocol": what an address-only mapping has in place of one.
 pub const ANY_PROTOCOL: Protocol = 0;
 
-/// A dynamic mapping. One of a port lives as long as sessions beneath it; one of a whole address has an idle
-/// time of its own besides, so that a host keeps its address between sessions.
+/// A dynamic mapping. Only those of whole addresses have records: they have an idle time of their own, so that a host
+/// keeps its address between sessions. One of a port is no more than the ring of sessions beneath it (see
+/// [`Above`](super::session::Above)).
 #[derive(Clone, Debug)]
 pub struct Mapping {
     /// The endpoint in its own realm, and the one it has in the other: inside local and inside global, or for

@@ -2,8 +2,10 @@
 
 pub mod allocate;
 mod check;
+mod enter;
 pub mod index;
 mod lifetime;
+pub mod mapped;
 pub mod mapping;
 pub mod ports;
 pub mod random;

@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 use crate::checksum::Delta;
 use crate::parse::tcp_flags;
 use crate::policy::{IdleClass, RuleId};
+use crate::state::mapping::{Mapping, MappingKey, Side};
+use crate::state::slots::{NONE, Slot};
 use crate::tuple::{Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
 
 /// Which way a packet crosses the NAT, seen from the subscriber.
@@ -30,6 +32,44 @@ impl CachedHop {
     pub const UNKNOWN: CachedHop = CachedHop { neighbour: u16::MAX, generation: 0 };
 }
 
+/// What a session is beneath.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Above {
+    /// A static rule, or none at all.
+    Fixed,
+    /// The mapping of a whole address, by its number.
+    Address(u32),
+    /// The mapping of a port: one of the sessions beneath it, none if this is the first.
+    Port(Option<u32>),
+}
+
+/// The parts of a session that are known when it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct NewSession {
+    /// The inside endpoint as it knows itself.
+    pub inside_local: Endpoint,
+    /// The inside endpoint as the outside sees it.
+    pub inside_global: Endpoint,
+    /// The outside endpoint as the inside sees it.
+    pub outside_local: Endpoint,
+    /// The outside endpoint as it knows itself.
+    pub outside_global: Endpoint,
+    /// VRF of the inside.
+    pub inside_vrf: Vrf,
+    /// VRF of the outside.
+    pub outside_vrf: Vrf,
+    /// The rule that makes it.
+    pub rule: RuleId,
+    /// The IP protocol.
+    pub protocol: Protocol,
+    /// Which idle time applies.
+    pub class: IdleClass,
+    /// What is special about it.
+    pub flags: Flags,
+    /// What it is beneath.
+    pub above: Above,
+}
+
 /// One flow. An established packet needs nothing but this cache line and the index's.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
@@ -46,12 +86,14 @@ pub struct Session {
     pub used_ms: u32,
     /// When it was made.
     pub created_ms: u32,
-    /// The dynamic mapping above it; `NONE` beneath a static rule.
-    pub mapping: u32,
-    /// Next hop of outbound packets.
-    pub hop_out: CachedHop,
-    /// Next hop of inbound packets.
-    pub hop_in: CachedHop,
+    /// Beneath a port's mapping, the next session beneath it, which may be this one; beneath a whole address's, the
+    /// number of that.
+    pub next: u32,
+    /// Beneath a port's mapping, the session before.
+    pub previous: u32,
+    /// The neighbours of outbound and of inbound packets, and the table they were found under.
+    neighbours: [u16; 2],
+    generation: u16,
     /// What translation outbound adds to the IPv4 header checksum; inbound takes it back.
     pub ip_delta: Delta,
     /// What translation outbound adds to the transport checksum.
@@ -87,6 +129,12 @@ impl Flags {
     pub const HAIRPIN: Flags = Flags(2);
     /// It is counted among the peers that may send to its mapping (address-dependent filtering).
     pub const CONTACT: Flags = Flags(4);
+    /// It is beneath a port's mapping.
+    pub const PORT: Flags = Flags(8);
+    /// It is beneath the mapping of a whole address.
+    pub const ADDRESS: Flags = Flags(16);
+    /// It stands for its port's mapping in the index.
+    pub const HEAD: Flags = Flags(32);
 
     /// Whether a flag is set.
     #[inline]
@@ -96,7 +144,7 @@ impl Flags {
 
     /// Sets a flag where a condition holds.
     #[must_use]
-    pub fn with(self, flag: Flags, condition: bool) -> Flags {
+    pub const fn with(self, flag: Flags, condition: bool) -> Flags {
         if condition { Flags(self.0 | flag.0) } else { self }
     }
 }
@@ -104,7 +152,7 @@ impl Flags {
 /// The endpoint that stands for every peer.
 pub const ANYONE: Endpoint = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
 
-const _: () = assert!(size_of::<Option<Session>>() == 64, "a session is one cache line");
+const _: () = assert!(size_of::<Slot<Session>>() == 64, "a session is one cache line, in use or not");
 
 /// What was seen of a TCP connection: bits, so that any order of events is a state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,6 +207,67 @@ impl TcpSeen {
 }
 
 impl Session {
+    /// A session that begins now.
+    pub fn new(new: &NewSession, now: u32) -> Session {
+        let (flag, next) = match new.above {
+            Above::Fixed => (Flags::default(), NONE),
+            Above::Address(mapping) => (Flags::ADDRESS, mapping),
+            Above::Port(_) => (Flags::PORT, NONE),
+        };
+        let session = Session {
+            inside_local: new.inside_local,
+            inside_global: new.inside_global,
+            outside_local: new.outside_local,
+            outside_global: new.outside_global,
+            used_ms: now,
+            created_ms: now,
+            next,
+            previous: NONE,
+            neighbours: [CachedHop::UNKNOWN.neighbour; 2],
+            generation: CachedHop::UNKNOWN.generation,
+            ip_delta: Delta::NONE,
+            l4_delta: Delta::NONE,
+            inside_vrf: new.inside_vrf,
+            outside_vrf: new.outside_vrf,
+            rule: new.rule,
+            protocol: new.protocol,
+            class: new.class,
+            tcp: TcpSeen::default(),
+            flags: new.flags.with(flag, true),
+            limit_groups: 0,
+            limit_epoch: 0,
+        };
+        session.with_deltas()
+    }
+
+    /// The next hop of packets of one direction, as noted last.
+    #[inline]
+    pub fn hop(&self, direction: Direction) -> CachedHop {
+        CachedHop { neighbour: self.neighbours[direction as usize], generation: self.generation }
+    }
+
+    /// Notes the next hop of packets of one direction. One that was found under another table is forgotten.
+    pub fn note_hop(&mut self, direction: Direction, hop: CachedHop) {
+        if self.generation != hop.generation {
+            self.neighbours = [CachedHop::UNKNOWN.neighbour; 2];
+        }
+        self.neighbours[direction as usize] = hop.neighbour;
+        self.generation = hop.generation;
+    }
+
+    /// Whether a dynamic rule made it.
+    pub fn is_dynamic(&self) -> bool {
+        self.flags.has(Flags::PORT) || self.flags.has(Flags::ADDRESS)
+    }
+
+    /// The keys of the port's mapping it is beneath: by the inside endpoint, and by the global one.
+    pub fn mapping_keys(&self) -> [MappingKey; 2] {
+        [
+            Mapping::own_key(Side::Inside, self.protocol, self.inside_vrf, self.inside_local),
+            Mapping::seen_key(Side::Inside, self.protocol, self.outside_vrf, self.inside_global),
+        ]
+    }
+
     /// The key that packets of one direction are found by.
     #[inline]
     pub fn key(&self, direction: Direction) -> SessionKey {
@@ -181,7 +290,7 @@ impl Session {
     }
 
     /// Fills in the checksum deltas from the endpoints.
-    pub fn with_deltas(mut self) -> Session {
+    fn with_deltas(mut self) -> Session {
         let change = |a: Endpoint, b: Endpoint| Delta::address(a.addr.to_bits(), b.addr.to_bits());
         let (src, dst) = (self.inside_local, self.outside_local);
         let (new_src, new_dst) = (self.inside_global, self.outside_global);

@@ -22,7 +22,7 @@ pub fn is_due(now: u32, deadline: u32) -> bool {
 /// A wheel for records numbered from 0 to its capacity.
 pub struct Wheel {
     slots: Box<[u32; SLOT_COUNT]>,
-    links: Box<[Link]>,
+    links: Vec<Link>,
     /// The slot that is being emptied, counted from the start.
     current: u32,
     /// When the current slot began.
@@ -42,12 +42,9 @@ const HEAD: u32 = 1 << 31;
 impl Wheel {
     /// A wheel with room for `capacity` records (below 2^31), at rest at `now`.
     pub fn new(capacity: usize, now: u32) -> Wheel {
-        Wheel {
-            slots: Box::new([NONE; SLOT_COUNT]),
-            links: vec![IDLE; capacity].into_boxed_slice(),
-            current: 0,
-            current_ms: now,
-        }
+        let mut links = mem::vec_in_huge_pages(capacity);
+        links.resize(capacity, IDLE);
+        Wheel { slots: Box::new([NONE; SLOT_COUNT]), links, current: 0, current_ms: now }
     }
 
     /// Arms an idle record for `deadline`, or for a turn ahead where that is nearer.
