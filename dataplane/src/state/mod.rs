@@ -12,5 +12,6 @@ pub mod random;
 pub mod session;
 pub mod shard;
 pub mod slots;
+pub mod stream;
 pub mod subscriber;
 pub mod timer;

@@ -1,0 +1,49 @@
+//! The end of all reading.
+
+use super::{Direction, Means, Stream};
+
+/// Why a stream is not read any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The inspector said so.
+    Refused,
+    /// A message is longer than configured.
+    TooLong,
+    /// The sender's data ended inside a message.
+    Truncated,
+    /// The inspector released nothing, or edited what it was not shown.
+    BadEdit,
+    /// Buffers or pieces ran out.
+    Memory,
+    /// The connection was reset.
+    Reset,
+    /// The receiver did not acknowledge what was acknowledged on its behalf.
+    Undeliverable,
+}
+
+impl Stream {
+    /// Lets go all that is held, as it came. Nothing is read from here on.
+    pub(super) fn detach(&mut self, cause: Cause, means: &mut Means) {
+        if self.detached.is_some() {
+            return;
+        }
+        self.detached = Some(cause);
+        for direction in Direction::ALL {
+            let flow = &mut self.flows[direction.index()];
+            (flow.stall_due, flow.opaque) = (None, 0);
+            loop {
+                let index = self.flows[direction.index()].held.first;
+                let Some(piece) = means.pool.pop(&mut self.flows[direction.index()].held) else { break };
+                let fresh = self.fresh.take_if(|fresh| fresh.0 == index).map(|fresh| fresh.1);
+                self.forward(direction, piece, fresh, means);
+            }
+            let flow = &mut self.flows[direction.index()];
+            let is_waiting = flow.fin.is_some_and(|fin| !super::sequence::is_before(fin, flow.released));
+            if let Some(fin) = flow.fin.filter(|_| is_waiting) {
+                let seq = fin.wrapping_add(flow.shift_after);
+                flow.finish();
+                self.send_fin(direction, seq, means);
+            }
+        }
+    }
+}
