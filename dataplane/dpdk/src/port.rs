@@ -78,9 +78,7 @@ impl DpdkPort {
         let mut mbufs = [ptr::null_mut(); BURST];
         let count = count.min(burst.remaining_capacity());
         // SAFETY: the mempool lives as long as the process, and the array has the room.
-        if !unsafe {
-            dpdk_sys::shim_allocate_bulk(self.mempool.as_ptr(), mbufs.as_mut_ptr(), count as u16)
-        } {
+        if !unsafe { dpdk_sys::shim_allocate_bulk(self.mempool.as_ptr(), mbufs.as_mut_ptr(), count as u16) } {
             return;
         }
         for &mbuf in &mbufs[..count] {
