@@ -134,9 +134,17 @@ impl Ownership {
         (owner != UNOWNED).then_some(owner)
     }
 
+    /// An address's groups as one worker of so many sees them.
+    pub fn claimant(&self, addr: Ipv4Addr, worker: WorkerIndex, worker_count: u8) -> Claimant<'_> {
+        Claimant { owners: self.addresses.get(&addr).map(Arc::as_ref), worker, worker_count }
+    }
+
     /// Claims the group of a port. Returns whether the worker owns it now.
     pub fn claim(&self, addr: Ipv4Addr, port: u16, worker: WorkerIndex) -> bool {
-        let Some(owners) = self.addresses.get(&addr) else { return false };
+        self.addresses.get(&addr).is_some_and(|owners| Self::claim_of(owners, port, worker))
+    }
+
+    fn claim_of(owners: &Owners, port: u16, worker: WorkerIndex) -> bool {
         let group = &Self::groups(owners)[usize::from(port) / PORTS_PER_GROUP];
         // A group that is the worker's own has ports in use, and so nobody can have the whole address.
         match group.load(Ordering::SeqCst) {
@@ -193,6 +201,94 @@ impl Ownership {
         if let Some(owners) = self.addresses.get(&addr) {
             give_back(&owners.whole, worker);
         }
+    }
+}
+
+/// Where a worker stands with a group of ports, in the order in which it takes from them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It owns the group.
+    Own,
+    /// Nobody does, and the group is of its share.
+    Share,
+    /// Nobody does, and the group is of another worker's share.
+    Spare,
+    /// Another worker owns it.
+    Foreign,
+}
+
+/// A worker that looks for a port of an address. The groups are shared out by their number, so that every worker has
+/// its part whatever the others' subscribers do: it takes of another's share when its own is full.
+#[derive(Clone, Copy)]
+pub struct Claimant<'a> {
+    owners: Option<&'a Owners>,
+    worker: WorkerIndex,
+    worker_count: u8,
+}
+
+impl Claimant<'_> {
+    /// One that owns every group.
+    pub const ALONE: Claimant<'static> = Claimant { owners: None, worker: 0, worker_count: 1 };
+
+    /// The kinds of groups to look in, one after the other.
+    pub fn standings(&self) -> &'static [Standing] {
+        if self.worker_count <= 1 {
+            &[Standing::Own]
+        } else {
+            &[Standing::Own, Standing::Share, Standing::Spare]
+        }
+    }
+
+    /// Where the worker stands with a group.
+    pub fn standing(&self, group: usize) -> Standing {
+        if self.worker_count <= 1 {
+            return Standing::Own;
+        }
+        let Some(owners) = self.owners else { return Standing::Foreign };
+        let owner = owners.groups.get().map_or(UNOWNED, |groups| groups[group].load(Ordering::Relaxed));
+        match owner {
+            owner if owner == self.worker => Standing::Own,
+            UNOWNED if self.is_of_share(group) => Standing::Share,
+            UNOWNED => Standing::Spare,
+            _ => Standing::Foreign,
+        }
+    }
+
+    fn is_of_share(&self, group: usize) -> bool {
+        group % usize::from(self.worker_count) == usize::from(self.worker)
+    }
+
+    /// Claims the group of a port. Returns whether the worker owns it now.
+    pub fn claim(&self, port: u16) -> bool {
+        self.worker_count <= 1
+            || self.owners.is_some_and(|owners| Ownership::claim_of(owners, port, self.worker))
+    }
+
+    /// Whether an inside port may be kept, of a range of ports: in a group of another's share only as long as all workers
+    /// together can borrow no more than half of that.
+    pub fn may_keep(&self, port: u16, range: (u16, u16)) -> bool {
+        match self.standing(usize::from(port) / PORTS_PER_GROUP) {
+            Standing::Own | Standing::Share => true,
+            Standing::Foreign => false,
+            Standing::Spare => {
+                let groups = usize::from(range.0) / PORTS_PER_GROUP..=usize::from(range.1) / PORTS_PER_GROUP;
+                let count = usize::from(self.worker_count);
+                let borrowed_max = groups.clone().count() / count / (2 * (count - 1));
+                let is_borrowed =
+                    |&group: &usize| !self.is_of_share(group) && self.standing(group) == Standing::Own;
+                groups.filter(is_borrowed).count() < borrowed_max
+            }
+        }
+    }
+
+    /// The port at the same place of the nearest group below that is of the worker's share; for the lowest, above.
+    pub fn in_share(&self, port: u16) -> u16 {
+        if self.worker_count <= 1 {
+            return port;
+        }
+        let (count, group) = (usize::from(self.worker_count), usize::from(port) / PORTS_PER_GROUP);
+        let group = group - group % count + usize::from(self.worker);
+        (group.min(GROUPS - 1) * PORTS_PER_GROUP) as u16 + port % PORTS_PER_GROUP as u16
     }
 }
 

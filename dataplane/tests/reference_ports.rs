@@ -93,6 +93,20 @@ fn two_workers_use_nearly_every_port_before_one_refuses() {
     }
 }
 
+/// One host keeps ports all over the range; those of other workers still get ports, and so do those of its own.
+#[test]
+fn a_host_cannot_claim_the_ports_of_other_workers() {
+    for worker_count in [2, 3, 8] {
+        let mut nat = Nat::new(Mode::Default, worker_count, 4);
+        for group in 16..1024 {
+            nat.port_of(0, group * 64 + 7).expect("a port");
+        }
+        for host in 1..HOST_COUNT {
+            assert!(nat.port_of(host, 5000).is_some(), "{worker_count} workers: nothing is left for host {host}");
+        }
+    }
+}
+
 /// Pearson's statistic for as many counts that should be equal.
 fn chi_square(counts: &[u32]) -> f64 {
     let expected = f64::from(counts.iter().sum::<u32>()) / counts.len() as f64;

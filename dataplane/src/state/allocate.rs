@@ -11,7 +11,7 @@ use crate::state::ports::{AddressPorts, Wish, class_of};
 use crate::state::random::Random;
 use crate::state::subscriber::Subscriber;
 use crate::state::timer::is_due;
-use crate::steer::WorkerIndex;
+use crate::steer::{Claimant, WorkerIndex};
 use crate::tuple::{Endpoint, ICMP, Protocol, TCP, Vrf};
 
 /// The most ports held down at once; beyond that the oldest is free early (RFC 6888 REQ-8).
@@ -178,16 +178,15 @@ impl Allocator {
         {
             return self.take_in_sets(request, &wish, addr, blocks, subscriber);
         }
-        let (worker, worker_count) = (self.worker, self.worker_count);
         let blocked = &policy.behaviour.interface_blocked;
-        let may_take = |port| {
+        let is_allowed = |port| {
             let end = Endpoint::new(addr, port);
             policy.statics.local_of(rule.outside_vrf, source.protocol, end).is_none()
                 && policy.computed_host(end).is_none()
                 && !(is_interface(policy, rule) && blocked.contains(&(source.protocol, port)))
-                && (worker_count <= 1 || policy.ownership.claim(addr, port, worker))
         };
-        let port = self.addresses.entry(addr).or_default().take(&wish, may_take)?;
+        let groups = policy.ownership.claimant(addr, self.worker, self.worker_count);
+        let port = self.addresses.entry(addr).or_default().take(&wish, groups, is_allowed)?;
         Some(Endpoint::new(addr, port))
     }
 
@@ -284,7 +283,7 @@ impl Allocator {
         let addr = pool.address_at(computed.position)?;
         let wish = self.wish(request);
         let own = Wish { range: (computed.first_port, computed.last_port), ..wish };
-        let (worker, worker_count) = (self.worker, self.worker_count);
+        let groups = request.policy.ownership.claimant(addr, self.worker, self.worker_count);
         let ports = self.addresses.entry(addr).or_default();
         let statics = &request.policy.statics;
         let is_free = |port| {
@@ -292,7 +291,7 @@ impl Allocator {
             !deterministic.is_reserved(port)
                 && statics.local_of(request.rule.outside_vrf, wish.protocol, end).is_none()
         };
-        if let Some(port) = ports.take(&own, is_free) {
+        if let Some(port) = ports.take(&own, Claimant::ALONE, is_free) {
             return Some(Endpoint::new(addr, port));
         }
         let extra_max = deterministic.ports_max.saturating_sub(deterministic.ports_per_host);
@@ -300,10 +299,7 @@ impl Allocator {
             return None;
         }
         let dynamic = Wish { range: (deterministic.first_dynamic_port()?, u16::MAX), ..wish };
-        let ownership = &request.policy.ownership;
-        let port = ports.take(&dynamic, |port| {
-            is_free(port) && (worker_count <= 1 || ownership.claim(addr, port, worker))
-        })?;
+        let port = ports.take(&dynamic, groups, is_free)?;
         subscriber.extra_ports += 1;
         Some(Endpoint::new(addr, port))
     }

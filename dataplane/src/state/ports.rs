@@ -1,6 +1,6 @@
 //! The ports of one global address: which are in use.
 
-use crate::steer::PORTS_PER_GROUP;
+use crate::steer::{Claimant, PORTS_PER_GROUP, Standing};
 use crate::tuple::{ICMP, Protocol, TCP, UDP};
 
 const WORDS: usize = 65_536 / 64;
@@ -103,13 +103,19 @@ impl AddressPorts {
     }
 
     /// Takes a port: the inside one, one at random, or the next free one, first of its parity, then of any, as
-    /// the wish says. Ports that `may_take` refuses are passed over; it is asked about free ports only.
-    pub fn take(&mut self, wish: &Wish, mut may_take: impl FnMut(u16) -> bool) -> Option<u16> {
+    /// the wish says. It is of a group that is the claimant's or becomes so. Ports that `is_allowed` refuses are passed
+    /// over; it is asked about free ports only.
+    pub fn take(
+        &mut self,
+        wish: &Wish,
+        groups: Claimant<'_>,
+        is_allowed: impl Fn(u16) -> bool,
+    ) -> Option<u16> {
         if self.is_whole || wish.range.0 > wish.range.1 {
             return None;
         }
         let map = &mut self.maps[Self::map_of(wish.protocol)?];
-        let port = map.choose(wish, &mut may_take)?;
+        let port = map.choose(wish, groups, |port| is_allowed(port) && groups.claim(port))?;
         map.set(port);
         Some(port)
     }
@@ -222,10 +228,13 @@ impl PortMap {
         self.full[usize::from(port & 1)][word / 64] &= !(1 << (word % 64));
     }
 
-    fn choose(&self, wish: &Wish, may_take: &mut impl FnMut(u16) -> bool) -> Option<u16> {
+    fn choose(&self, wish: &Wish, groups: Claimant<'_>, may_take: impl Fn(u16) -> bool) -> Option<u16> {
         let (low, high) = wish.range;
-        let mut is_good = |port: u16| !self.is_set(port) && may_take(port);
-        if wish.preserve && (low..=high).contains(&wish.inside) && is_good(wish.inside) {
+        let is_good = |port: u16| !self.is_set(port) && may_take(port);
+        let may_keep = wish.preserve
+            && (low..=high).contains(&wish.inside)
+            && groups.may_keep(wish.inside, wish.range);
+        if may_keep && is_good(wish.inside) {
             return Some(wish.inside);
         }
         let span = u64::from(high - low) + 1;
@@ -234,10 +243,12 @@ impl PortMap {
         if !wish.preserve {
             for _ in 0..RANDOM_TRIES {
                 start = low + ((u128::from(random) * u128::from(span)) >> 64) as u16;
+                start = groups.in_share(start).clamp(low, high);
                 if wish.parity {
                     start = (start & !1 | wish.inside & 1).clamp(low, high);
                 }
-                if is_good(start) {
+                let is_near = groups.standing(usize::from(start) / 64) != Standing::Spare;
+                if is_near && is_good(start) {
                     return Some(start);
                 }
                 random = random.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1);
@@ -248,16 +259,25 @@ impl PortMap {
             (true, 0) => [EVEN, !EVEN],
             (true, _) => [!EVEN, EVEN],
         };
-        parities.into_iter().find_map(|parity| self.next_free(start, wish.range, parity, may_take))
+        let mut kinds = parities
+            .into_iter()
+            .filter(|&parity| parity != 0)
+            .flat_map(|parity| groups.standings().iter().map(move |&standing| (parity, standing)));
+        kinds.find_map(|(parity, standing)| {
+            let is_wanted = |word| groups.standing(word) == standing;
+            self.next_free(start, wish.range, parity, is_wanted, &may_take)
+        })
     }
 
-    /// The first free port of a parity from `start` upward in the range, round to just before it.
+    /// The first free port of a parity from `start` upward in the range, round to just before it. Words that are not
+    /// wanted are passed over as a whole, which bounds the search where other workers have the rest.
     fn next_free(
         &self,
         start: u16,
         range: (u16, u16),
         parity: u64,
-        may_take: &mut impl FnMut(u16) -> bool,
+        is_wanted: impl Fn(usize) -> bool,
+        may_take: impl Fn(u16) -> bool,
     ) -> Option<u16> {
         let (first, last) = (usize::from(range.0) / 64, usize::from(range.1) / 64);
         let home = usize::from(start) / 64;
@@ -267,6 +287,9 @@ impl PortMap {
             let mut next = from;
             while let Some(word) = self.next_word(next, to, parity) {
                 next = word + 1;
+                if !is_wanted(word) {
+                    continue;
+                }
                 let part = match (word == home, is_upward) {
                     (false, _) => u64::MAX,
                     (true, true) => from_start,
@@ -326,7 +349,7 @@ mod tests {
     fn keeps_the_port_then_its_parity_then_its_class() {
         let mut ports = AddressPorts::default();
         let mut take =
-            |protocol, inside, low: u16| ports.take(&preserving(protocol, inside), |port| port >= low);
+            |protocol, inside, low: u16| ports.take(&preserving(protocol, inside), Claimant::ALONE, |port| port >= low);
         assert_eq!(take(UDP, 5000, 0), Some(5000));
         assert_eq!(take(UDP, 5000, 0), Some(5002));
         assert_eq!(take(UDP, 5001, 0), Some(5001));
@@ -334,7 +357,7 @@ mod tests {
         assert_eq!(take(UDP, 123, 0), Some(513));
         assert_eq!(take(UDP, 80, 600), Some(600));
         assert!(!ports.release(UDP, 5000), "5001 and 5002 are of its group");
-        assert_eq!(ports.take(&preserving(UDP, 5000), |_| true), Some(5000));
+        assert_eq!(ports.take(&preserving(UDP, 5000), Claimant::ALONE, |_| true), Some(5000));
         assert_eq!((ports.used(UDP), ports.used(TCP)), (5, 1));
     }
 
@@ -346,7 +369,8 @@ mod tests {
                 let mut random = 1u64;
                 let mut taken: Vec<u16> = std::iter::from_fn(|| {
                     random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    ports.take(&Wish { preserve, random, ..preserving(TCP, inside) }, |_| true)
+                    let wish = Wish { preserve, random, ..preserving(TCP, inside) };
+                    ports.take(&wish, Claimant::ALONE, |_| true)
                 })
                 .collect();
                 taken.sort_unstable();
@@ -370,7 +394,7 @@ mod tests {
             random ^= random >> 7;
             random ^= random << 17;
             let wish = Wish { preserve: false, parity: false, random, ..preserving(UDP, 5000) };
-            let port = ports.take(&wish, |_| true).unwrap();
+            let port = ports.take(&wish, Claimant::ALONE, |_| true).unwrap();
             buckets[usize::from(port - 1024) * 64 / 64_512] += 1;
         }
         let chi: f64 = buckets.iter().map(|&n| (f64::from(n) - 1000.0).powi(2) / 1000.0).sum();

@@ -86,6 +86,19 @@ impl Relation {
         (is_small || used + 1024 > usize::from(high - low)) && (low..=high).all(|port| is_used(&port))
     }
 
+    /// Whether a worker keeps a port of a group that is of another's share: each may borrow so many that half of the share
+    /// is left, and no worker has borrowed more groups than there are in use.
+    fn may_borrow(&self, addr: Ipv4Addr, (low, high): (u16, u16)) -> bool {
+        let count = self.facts.worker_count;
+        if count == 1 {
+            return true;
+        }
+        let groups = (low / GROUP_LEN)..=(high / GROUP_LEN);
+        let borrowed_max = groups.clone().count() / count / (2 * (count - 1));
+        let claimed = groups.filter(|&group| self.is_claimed((addr, group * GROUP_LEN)));
+        claimed.take(borrowed_max).count() < borrowed_max
+    }
+
     /// Whether a worker may have the group of ports that this one is in.
     fn is_claimed(&self, (addr, port): Endpoint) -> bool {
         let low = port - port % GROUP_LEN;
@@ -172,7 +185,12 @@ impl Relation {
             self.use_of(protocol, (global.0, port), local) == Use::Free
                 && (self.facts.worker_count == 1 || !self.is_claimed((global.0, port)))
         };
-        if self.facts.preserve && port != global.1 && (low..=high).contains(&port) && is_free(port) {
+        if self.facts.preserve
+            && port != global.1
+            && (low..=high).contains(&port)
+            && is_free(port)
+            && self.may_borrow(global.0, (low, high))
+        {
             return Err(format!("{port} is free on {} and yet not kept", global.0));
         }
         let has_parity = |port: &u16| *port % 2 == local.2 % 2;
