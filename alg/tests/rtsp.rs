@@ -96,6 +96,35 @@ fn an_inside_client_announces_its_global_ports_and_sees_its_own() {
 }
 
 #[test]
+fn a_port_of_a_pair_has_no_door_of_its_own() {
+    let mut rtsp = opened(Side::Inside);
+    let said = "x-real-rdt/udp;client_port=5001,RTP/AVP;unicast;client_port=5000-5001";
+    let heard = "x-real-rdt/udp;client_port=6001,RTP/AVP;unicast;client_port=6000-6001";
+    assert_eq!(text(rtsp.client(setup(1, said))), setup(1, heard));
+    assert_eq!(doors(&rtsp), [(5000, Ports::Pair)]);
+}
+
+#[test]
+fn only_the_hosts_own_ports_are_turned_back() {
+    let mut rtsp = opened(Side::Inside);
+    let other = endpoint(Ipv4Addr::new(10, 0, 0, 3), 5000);
+    let global = SocketAddrV4::new(*rtsp.stage.session.inside_global.ip(), 6000);
+    rtsp.stage.mappings.push((Transport::Udp, other, global));
+    let said = granted(1, "RTP/AVP;unicast;client_port=6000");
+    assert_eq!(text(rtsp.server(&said)), said, "a neighbour's, on the same global address");
+}
+
+#[test]
+fn an_outside_client_opens_nothing() {
+    let mut rtsp = opened(Side::Outside);
+    let global = SocketAddrV4::new(*rtsp.stage.session.inside_global.ip(), 7000);
+    rtsp.stage.mappings.push((Transport::Udp, endpoint(INSIDE_LOCAL, 7000), global));
+    let said = setup(1, "RTP/AVP;unicast;client_port=7000;source=198.51.100.9");
+    assert_eq!(text(rtsp.client(&said)), said);
+    assert!(rtsp.stage.doors.is_empty());
+}
+
+#[test]
 fn what_is_not_for_the_translation_stays() {
     for said in [
         "RTP/AVP/TCP;unicast;interleaved=0-1",
@@ -201,6 +230,10 @@ fn doors_close_with_their_session() {
     assert_eq!(rtsp.stage.doors.len(), 4);
     rtsp.server("RTSP/1.0 461 Unsupported Transport\r\nCSeq: 4\r\n\r\n");
     assert_eq!(doors(&rtsp).last(), Some(&(5004, Ports::Pair)), "the set-up that failed");
+    let third = setup(7, "RTP/AVP;unicast;client_port=1-2").replace("CSeq", "Session: s\r\nCSeq");
+    rtsp.client(third);
+    rtsp.server("RTSP/1.0 461 Unsupported Transport\r\nCSeq: 7\r\n\r\n");
+    assert_eq!(rtsp.stage.doors.len(), 3, "a set-up that failed ends no session");
     rtsp.client("TEARDOWN rtsp://198.51.100.7/a RTSP/1.0\r\nCSeq: 5\r\nSession: unknown\r\n\r\n");
     assert_eq!(rtsp.stage.doors.len(), 3);
     rtsp.client("TEARDOWN rtsp://198.51.100.7/a RTSP/1.0\r\nCSeq: 6\r\nSession:  s \r\n\r\n");

@@ -34,6 +34,9 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
     if message.from == Side::Outside {
         return Ok(Verdict::Continue);
     }
+    if high < 4 {
+        return Err(Refusal::LowPort);
+    }
     let session = *context.session();
     let global = context.reserve(Door {
         transport: Transport::Udp,

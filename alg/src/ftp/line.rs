@@ -175,7 +175,7 @@ pub fn extended(line: &[u8], argument: &[u8]) -> Result<Option<Named>, Refusal> 
 }
 
 fn family(argument: &[u8]) -> IResult<&[u8], (char, u32)> {
-    let (rest, mark) = satisfy(|c| ('!'..='~').contains(&c) && !c.is_ascii_digit()).parse(argument)?;
+    let (rest, mark) = satisfy(|c| ('!'..='~').contains(&c)).parse(argument)?;
     let (rest, family) = decimal(255)(rest)?;
     let (rest, _) = char(mark).parse(rest)?;
     Ok((rest, (mark, family)))
@@ -192,7 +192,7 @@ pub fn extended_port(line: &[u8]) -> Result<Option<(Span, u16)>, Refusal> {
 /// Returns what is behind the port, where the port begins, and the port.
 fn delimited_port(input: &[u8]) -> IResult<&[u8], (&[u8], u16)> {
     let (rest, _) = char('(').parse(input)?;
-    let (_, mark) = satisfy(|c| ('!'..='~').contains(&c) && !c.is_ascii_digit()).parse(rest)?;
+    let (_, mark) = satisfy(|c| ('!'..='~').contains(&c)).parse(rest)?;
     let field = |byte: u8| char::from(byte) != mark && byte != b')';
     let (rest, _) = delimited(char(mark), take_while(field), char(mark)).parse(rest)?;
     let (digits, _) = (take_while(field), char(mark)).parse(rest)?;
