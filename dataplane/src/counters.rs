@@ -97,6 +97,33 @@ pub struct NatCounters {
     pub mappings: Count,
 }
 
+/// What one gateway did.
+#[derive(Default, Debug)]
+pub struct GatewayCounters {
+    /// Control sessions it was attached to.
+    pub attached: Count,
+    /// Control sessions it reads now.
+    pub reading: Count,
+    /// Messages it read.
+    pub messages: Count,
+    /// Of those, messages it changed.
+    pub edited: Count,
+    /// Messages it refused, which passed as they came, by [`alg::Refusal`].
+    pub refused: [Count; alg::Refusal::ALL.len()],
+    /// Control sessions it let go of, for what a peer did, by [`alg::Refusal`].
+    pub detached: [Count; alg::Refusal::ALL.len()],
+    /// Control sessions it let go of, for want of memory or because the stream could not be followed.
+    pub detached_stream: Count,
+    /// Control sessions that had no room to be read.
+    pub unread: Count,
+    /// Doors it opened.
+    pub doors_opened: Count,
+    /// Doors that were gone through.
+    pub doors_used: Count,
+    /// Doors that nobody went through in time.
+    pub doors_expired: Count,
+}
+
 /// What the poll loop around a worker does. The caller of [`crate::worker::Worker::round`] sets these.
 #[derive(Default, Debug)]
 pub struct LoopCounters {
@@ -123,6 +150,10 @@ pub struct Counters {
     pub handovers: HandoverCounters,
     /// NAT.
     pub nat: NatCounters,
+    /// Gateways, as in [`alg::registry::ROWS`].
+    pub gateways: [GatewayCounters; alg::registry::ROWS.len()],
+    /// Doors open now.
+    pub doors: Count,
     drops: [Count; DropReason::ALL.len()],
     interfaces: Box<[InterfaceCounters]>,
     acl_matches: Box<[Count]>,
@@ -138,6 +169,8 @@ impl Default for Counters {
             fates: FateCounters::default(),
             handovers: HandoverCounters::default(),
             nat: NatCounters::default(),
+            gateways: std::array::from_fn(|_| GatewayCounters::default()),
+            doors: Count::default(),
             drops: std::array::from_fn(|_| Count::default()),
             interfaces: (0..INTERFACE_COUNT_MAX).map(|_| InterfaceCounters::default()).collect(),
             acl_matches: (0..ACL_COUNTER_MAX).map(|_| Count::default()).collect(),

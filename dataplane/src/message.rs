@@ -6,7 +6,7 @@ use crossbeam::channel::Sender;
 
 use crate::fib::{Fib, NextHop};
 use crate::neighbour::Neighbour;
-use crate::policy::{IdleClass, InterfaceIndex, Policy, RuleId};
+use crate::policy::{GatewayIndex, IdleClass, InterfaceIndex, Policy, RuleId};
 use crate::state::shard::RuleUse;
 use crate::tuple::{Endpoint, Protocol, Vrf};
 
@@ -30,6 +30,15 @@ pub enum Message {
         limit: usize,
         /// Where the answer goes.
         reply: Sender<Walked>,
+    },
+    /// Asks for at most `limit` doors from a table position on.
+    WalkDoors {
+        /// First position to look at.
+        start: u32,
+        /// The most rows to return.
+        limit: usize,
+        /// Where the answer goes.
+        reply: Sender<WalkedDoors>,
     },
     /// Asks how much rules and addresses are in use.
     Usage(Sender<Usage>),
@@ -90,6 +99,38 @@ pub struct SessionRow {
     pub idle_ms: u32,
     /// Milliseconds until it ends; none for never.
     pub left_ms: Option<u32>,
+}
+
+/// A slice of the door table.
+#[derive(Debug, Default)]
+pub struct WalkedDoors {
+    /// The doors.
+    pub rows: Vec<DoorRow>,
+    /// Where to go on; none at the table's end.
+    pub next: Option<u32>,
+}
+
+/// A door as `show ip nat doors` needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoorRow {
+    /// The IP protocol.
+    pub protocol: Protocol,
+    /// The inside endpoint that was announced, as the inside sees it.
+    pub inside_local: Endpoint,
+    /// As it was announced to the outside.
+    pub inside_global: Endpoint,
+    /// The only outside host that may use it; anyone if none.
+    pub peer: Option<std::net::Ipv4Addr>,
+    /// VRF of the inside.
+    pub vrf: Vrf,
+    /// The gateway that opened it.
+    pub gateway: GatewayIndex,
+    /// The gateway of the session that goes through it.
+    pub child: Option<GatewayIndex>,
+    /// How often it can still be gone through.
+    pub uses_left: u16,
+    /// Milliseconds until it closes.
+    pub left_ms: u32,
 }
 
 /// How much a worker's NAT is in use.

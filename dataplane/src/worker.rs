@@ -11,7 +11,7 @@ use crate::drops::DropReason;
 use crate::egress::Egress;
 use crate::fib::Fib;
 use crate::hairpin;
-use crate::message::{Event, Message, Usage};
+use crate::message::{Event, Message, Usage, WalkedDoors};
 use crate::neighbour::Neighbours;
 use crate::parse::{Frame, Head, parse_ipv4};
 use crate::path::{self, PerPacket};
@@ -243,6 +243,9 @@ impl Worker {
             Message::Transmit(interface, frame) => self.transmit(interface, &frame),
             Message::Walk { start, limit, reply } => {
                 let _ = reply.try_send(self.walk(start, limit, now));
+            }
+            Message::WalkDoors { reply, .. } => {
+                let _ = reply.try_send(WalkedDoors::default());
             }
             Message::Usage(reply) => {
                 let shard = &self.tables.shard;

@@ -102,7 +102,10 @@ fn a_host_cannot_claim_the_ports_of_other_workers() {
             nat.port_of(0, group * 64 + 7).expect("a port");
         }
         for host in 1..HOST_COUNT {
-            assert!(nat.port_of(host, 5000).is_some(), "{worker_count} workers: nothing is left for host {host}");
+            assert!(
+                nat.port_of(host, 5000).is_some(),
+                "{worker_count} workers: nothing is left for host {host}"
+            );
         }
     }
 }

@@ -7,6 +7,7 @@
 mod acl;
 mod behaviour;
 mod deterministic;
+mod gateways;
 mod limits;
 mod pool;
 mod rules;
@@ -21,6 +22,7 @@ use crate::tuple::{Endpoint, Protocol, Vrf};
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
 pub use behaviour::{Behaviour, Blocks, Filtering, Mode, Pairing, PortChoice};
 pub use deterministic::{Computed, Deterministic};
+pub use gateways::{Attachment, GatewayIndex, Gateways, gateway_named};
 pub use limits::{Limit, LimitScope, Limits};
 pub use pool::{Pool, PoolKind};
 pub use rules::{Clause, DestinationRule, OutsideRule, Selector, SourceRule};
@@ -67,6 +69,8 @@ pub struct Policy {
     pub behaviour: Behaviour,
     /// How much anyone may have.
     pub limits: Limits,
+    /// Which control sessions gateways read.
+    pub gateways: Gateways,
     /// Which worker owns which global ports.
     pub ownership: Ownership,
     /// Inside addresses that all belong to the first worker: first and last of each range.

@@ -231,9 +231,8 @@ impl PortMap {
     fn choose(&self, wish: &Wish, groups: Claimant<'_>, may_take: impl Fn(u16) -> bool) -> Option<u16> {
         let (low, high) = wish.range;
         let is_good = |port: u16| !self.is_set(port) && may_take(port);
-        let may_keep = wish.preserve
-            && (low..=high).contains(&wish.inside)
-            && groups.may_keep(wish.inside, wish.range);
+        let may_keep =
+            wish.preserve && (low..=high).contains(&wish.inside) && groups.may_keep(wish.inside, wish.range);
         if may_keep && is_good(wish.inside) {
             return Some(wish.inside);
         }
@@ -348,8 +347,9 @@ mod tests {
     #[test]
     fn keeps_the_port_then_its_parity_then_its_class() {
         let mut ports = AddressPorts::default();
-        let mut take =
-            |protocol, inside, low: u16| ports.take(&preserving(protocol, inside), Claimant::ALONE, |port| port >= low);
+        let mut take = |protocol, inside, low: u16| {
+            ports.take(&preserving(protocol, inside), Claimant::ALONE, |port| port >= low)
+        };
         assert_eq!(take(UDP, 5000, 0), Some(5000));
         assert_eq!(take(UDP, 5000, 0), Some(5002));
         assert_eq!(take(UDP, 5001, 0), Some(5001));

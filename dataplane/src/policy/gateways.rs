@@ -1,0 +1,84 @@
+//! Which gateways read which control sessions.
+
+use std::net::Ipv4Addr;
+
+use alg::Transport;
+use alg::registry::{Port, ROWS, Row};
+
+use super::{AclIndex, Policy, RuleId};
+use crate::tuple::{Protocol, TCP, UDP};
+
+/// A gateway by its position in [`ROWS`].
+pub type GatewayIndex = u8;
+
+/// The gateways that are on, and where.
+#[derive(Clone, Debug, Default)]
+pub struct Gateways {
+    /// In the order they are tried.
+    pub attachments: Vec<Attachment>,
+    /// `ip nat service dns-reset-ttl`.
+    pub resets_ttl: bool,
+    /// Rules with `no-payload`: gateways leave what their sessions carry alone.
+    pub payload_kept: Vec<RuleId>,
+    /// Inside hosts that other inside hosts may announce (`alg third-party ACL`).
+    pub third_parties: Option<AclIndex>,
+}
+
+/// A port that a gateway listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// The gateway.
+    pub gateway: GatewayIndex,
+    /// What carries the control session.
+    pub transport: Transport,
+    /// The control session's destination port.
+    pub port: u16,
+    /// The servers this holds for; all of them if none.
+    pub servers: Option<AclIndex>,
+}
+
+impl Gateways {
+    /// Every gateway on its own ports.
+    pub fn all() -> Gateways {
+        let of = |(gateway, row): (usize, &Row)| {
+            let gateway = gateway as GatewayIndex;
+            let at = |port: &Port| Attachment {
+                gateway,
+                transport: port.transport,
+                port: port.port,
+                servers: None,
+            };
+            row.ports.iter().map(at).collect::<Vec<_>>()
+        };
+        Gateways { attachments: ROWS.iter().enumerate().flat_map(of).collect(), ..Gateways::default() }
+    }
+}
+
+impl Policy {
+    /// The gateway of a new session, by a rule's making, to a server's port.
+    pub fn gateway_of(
+        &self,
+        rule: RuleId,
+        protocol: Protocol,
+        port: u16,
+        server: Ipv4Addr,
+    ) -> Option<GatewayIndex> {
+        let transport = match protocol {
+            TCP => Transport::Tcp,
+            UDP => Transport::Udp,
+            _ => return None,
+        };
+        let is_for = |attachment: &&Attachment| {
+            attachment.port == port
+                && attachment.transport == transport
+                && attachment.servers.is_none_or(|acl| self.permits_host(acl, server))
+        };
+        let attachment = self.gateways.attachments.iter().find(is_for)?;
+        (!self.gateways.payload_kept.contains(&rule)).then_some(attachment.gateway)
+    }
+}
+
+/// The position of a gateway by its row's name.
+pub fn gateway_named(name: &str) -> Option<GatewayIndex> {
+    ROWS.iter().position(|row| row.name == name).map(|index| index as GatewayIndex)
+}
