@@ -227,8 +227,8 @@ impl Policy {
         }
         self.destination_rules.iter().any(|destination| destination.id == rule)
             || self.outside_rules.iter().any(|outside| outside.id == rule)
-            || self.outside_statics.rules().iter().any(|outside| outside.id == rule)
-            || self.statics.rules().iter().any(|fixed| fixed.id == rule && fixed.is_global(global))
+            || self.outside_statics.with_id(rule).next().is_some()
+            || self.statics.with_id(rule).any(|fixed| fixed.is_global(global))
     }
 
     /// Whether a mapping of an outside host may stay.

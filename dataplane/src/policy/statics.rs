@@ -44,6 +44,10 @@ pub struct Statics {
     rules: Vec<StaticRule>,
     by_local: HashMap<StaticKey, Vec<u32>>,
     by_global: HashMap<StaticKey, Vec<u32>>,
+    /// The outside VRFs of each global prefix, by its bits and length.
+    global_prefixes: HashMap<(u32, u8), Vec<Vrf>>,
+    /// By number; a line of the configuration may be several rules.
+    by_id: HashMap<RuleId, Vec<u32>>,
     prefix_lens: Vec<u8>,
 }
 
@@ -71,6 +75,12 @@ impl Statics {
             };
             statics.by_local.entry(key(rule.inside_vrf, rule.local)).or_default().push(index as u32);
             statics.by_global.entry(key(rule.outside_vrf, rule.global)).or_default().push(index as u32);
+            let global = (masked(rule.global.addr, rule.prefix_len), rule.prefix_len);
+            let vrfs = statics.global_prefixes.entry(global).or_default();
+            if !vrfs.contains(&rule.outside_vrf) {
+                vrfs.push(rule.outside_vrf);
+            }
+            statics.by_id.entry(rule.id).or_default().push(index as u32);
             if !statics.prefix_lens.contains(&rule.prefix_len) {
                 statics.prefix_lens.push(rule.prefix_len);
             }
@@ -87,7 +97,22 @@ impl Statics {
 
     /// Whether an address is the global side of any rule, seen from an outside VRF.
     pub fn is_global(&self, vrf: Vrf, addr: Ipv4Addr) -> bool {
-        self.rules.iter().any(|rule| rule.outside_vrf == vrf && rule.is_global(addr))
+        self.vrfs_of_global(addr).any(|vrfs| vrfs.contains(&vrf))
+    }
+
+    /// Whether an address is the global side of any rule, in whatever VRF.
+    pub fn is_global_anywhere(&self, addr: Ipv4Addr) -> bool {
+        self.vrfs_of_global(addr).next().is_some()
+    }
+
+    fn vrfs_of_global(&self, addr: Ipv4Addr) -> impl Iterator<Item = &Vec<Vrf>> {
+        self.prefix_lens.iter().filter_map(move |&len| self.global_prefixes.get(&(masked(addr, len), len)))
+    }
+
+    /// The rules with a number.
+    pub fn with_id(&self, id: RuleId) -> impl Iterator<Item = &StaticRule> {
+        let indices = self.by_id.get(&id).into_iter().flatten();
+        indices.filter_map(|&index| self.rules.get(index as usize))
     }
 
     /// The global endpoint of a local one, and the first rule that says so and that `applies`.

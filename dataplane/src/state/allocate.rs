@@ -193,7 +193,7 @@ impl Allocator {
     fn take_whole(&mut self, policy: &Policy, addr: Ipv4Addr) -> bool {
         let (worker, worker_count) = (self.worker, self.worker_count);
         let ports = self.addresses.entry(addr).or_default();
-        let is_static = policy.statics.rules().iter().any(|fixed| fixed.is_global(addr));
+        let is_static = policy.statics.is_global_anywhere(addr);
         let is_free = ports.used_total() == 0 && !is_static;
         is_free && (worker_count <= 1 || policy.ownership.claim_whole(addr, worker)) && ports.take_whole()
     }
