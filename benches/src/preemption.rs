@@ -39,7 +39,7 @@ pub struct Preemption {
 impl Preemption {
     /// Both shares together.
     pub fn total(self) -> f64 {
-        self.preempted + self.stolen
+        (self.preempted + self.stolen).min(1.0)
     }
 
     /// Whether a figure measured meanwhile counts.
@@ -100,7 +100,8 @@ impl Thread {
         let end = self.sample()?;
         let elapsed_s = (end.at - begin.at).as_secs_f64();
         Ok(Preemption {
-            preempted: (end.wait_ns - begin.wait_ns) as f64 / 1e9 / elapsed_s,
+            // The kernel adds a wait when it ends, so that a short time may seem to have had more of it than fits.
+            preempted: ((end.wait_ns - begin.wait_ns) as f64 / 1e9 / elapsed_s).min(1.0),
             // The kernel tells in hundredths of a second, whatever its own tick.
             stolen: (end.stolen_ticks - begin.stolen_ticks) as f64 / 100.0 / elapsed_s,
         })

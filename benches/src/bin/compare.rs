@@ -57,6 +57,9 @@ struct Arguments {
     only_plot: bool,
 }
 
+/// With fewer, setting them up takes too short a time.
+const SET_UP_FLOWS_MIN: u32 = 10_000;
+
 /// Measurements by system and phase.
 type Found = BTreeMap<(System, String), Vec<Measurement>>;
 
@@ -94,6 +97,8 @@ fn measure(arguments: &Arguments, system: System, flows: u32) -> Result<Vec<Meas
     let status = generator.wait()?;
     let found: Vec<Measurement> =
         lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
+    // A handful of flows are set up before anything could be measured.
+    let is_kept = |measurement: &Measurement| measurement.phase != "set-up" || flows >= SET_UP_FLOWS_MIN;
     if found.iter().any(|measurement| measurement.wrong > 0) {
         bail!("{} returned wrong packets: no figure of it counts", system.name());
     }
@@ -101,7 +106,7 @@ fn measure(arguments: &Arguments, system: System, flows: u32) -> Result<Vec<Meas
     if !status.success() && system != System::Kernel {
         bail!("the load generator ended with {status}");
     }
-    Ok(found)
+    Ok(found.into_iter().filter(is_kept).collect())
 }
 
 /// Whether a measurement counts: neither the worker nor the load generator was kept from its core.
@@ -193,8 +198,7 @@ fn records(origin: &Origin, found: Found, arguments: &Arguments) -> Vec<Record> 
                 is_quiet: *is_quiet,
             }
         };
-    // A handful of flows are set up before anything could be measured.
-    summary.iter().map(record).filter(|record| record.phase != "set-up" || record.flows >= 10_000).collect()
+    summary.iter().map(record).collect()
 }
 
 fn print(records: &[Record]) {

@@ -2,22 +2,23 @@
 //! came back. A JSON line for each phase on the standard output, and a sentence on the standard error.
 #![forbid(unsafe_code)]
 
-use std::net::Ipv4Addr;
-use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use benches::drive::{Generator, Load, Outcome, Parts, SetUp};
-use benches::flows::Flows;
-use benches::frames::{Frames, Link, Protocol};
+use anyhow::{Context as _, Result, bail};
+use benches::drive::{Generator, Outcome, Parts, SetUp};
+use benches::frames::{Frames, Link};
 use benches::measurement::Measurement;
 use benches::preemption::Thread;
 use benches::side::Side;
 use benches::translations::Translations;
 use benches::verify::Verifier;
-use clap::{Parser, ValueEnum};
+use clap::Parser as _;
 use dataplane_dpdk::{Device, DeviceOptions, Eal, EalOptions, Mempool};
+
+mod arguments;
+
+use arguments::{Arguments, Order, Size};
 
 /// Frame sizes of an Internet mix: 7 small, 4 middling and 1 large of 12.
 const IMIX: [usize; 3] = [64, 594, 1500];
@@ -33,169 +34,6 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(4);
 const CONNECT_ATTEMPTS: u32 = 5;
 /// How long the appliance may take to notice its links.
 const SETTLE: Duration = Duration::from_millis(500);
-
-/// Offers flows to an appliance between two ports and verifies what comes back. Frames to the appliance go to
-/// 0200.0000.0001 inside and 0200.0000.0002 outside, and come from 0200.0000.000a and 0200.0000.000b.
-#[derive(Parser)]
-struct Arguments {
-    /// The socket of the appliance's memif servers, id 0 inside and id 1 outside.
-    #[arg(long, default_value = "/tmp/portico-bench.sock")]
-    socket: String,
-    /// DPDK's devargs of the inside port, instead of a memif client.
-    #[arg(long, requires = "outside_device")]
-    inside_device: Option<String>,
-    /// DPDK's devargs of the outside port, instead of a memif client.
-    #[arg(long, requires = "inside_device")]
-    outside_device: Option<String>,
-    /// Inside hosts.
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
-    subscribers: u32,
-    /// Flows of each host.
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=64_000))]
-    flows: u32,
-    /// Peers of each inside endpoint.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    peers: u32,
-    /// The first inside host.
-    #[arg(long, default_value = "100.64.1.0")]
-    inside: Ipv4Addr,
-    /// The first peer.
-    #[arg(long, default_value = "198.51.100.7")]
-    peer: Ipv4Addr,
-    /// Global addresses, FIRST-LAST, that sources must come from; without, nothing may be translated.
-    #[arg(long, value_parser = parse_pool)]
-    pool: Option<RangeInclusive<u32>>,
-    /// What the packets are.
-    #[arg(long, value_enum, default_value_t = Protocol::Udp)]
-    protocol: Protocol,
-    /// Frame size in bytes with the frame check sequence, 64 to 1518, or imix.
-    #[arg(long, default_value = "64", value_parser = parse_size)]
-    size: Size,
-    /// The order of flows.
-    #[arg(long, value_enum, default_value_t = Order::Random)]
-    order: Order,
-    /// The seed of the random order; drawn and printed otherwise.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// What to measure after setting all flows up.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Phase::Out, Phase::In, Phase::Both])]
-    phases: Vec<Phase>,
-    /// Measured seconds of each phase.
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
-    /// Seconds of each phase that are not measured.
-    #[arg(long, default_value_t = 0.5)]
-    warm_up: f64,
-    /// Millions of packets a second in each direction; as many as the appliance takes if 0.
-    #[arg(long, default_value_t = 0.0)]
-    rate: f64,
-    /// Flows a second to set up at; as many as the appliance takes if 0.
-    #[arg(long, default_value_t = 0.0)]
-    setup_rate: f64,
-    /// New flows a second while measuring, each in the place of the oldest.
-    #[arg(long, default_value_t = 0.0)]
-    churn: f64,
-    /// One of so many data packets is verified; of set-up packets, each is.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
-    sample: u32,
-    /// The core to run on.
-    #[arg(long, default_value_t = 0)]
-    core: usize,
-    /// The worker to observe, PID:THREAD, as in 4711:worker-0.
-    #[arg(long, value_parser = parse_watch)]
-    watch: Option<(u32, String)>,
-    /// Do without huge pages, and so copy every frame.
-    #[arg(long)]
-    no_huge: bool,
-}
-
-/// A way to load the appliance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Phase {
-    /// From inside.
-    Out,
-    /// From outside, to the translations seen.
-    In,
-    /// Both at once.
-    Both,
-}
-
-/// The order of flows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Order {
-    /// Each packet of any flow.
-    Random,
-    /// One flow after the other.
-    Sequential,
-}
-
-/// Sizes of frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Size {
-    Bytes(usize),
-    Imix,
-}
-
-fn parse_size(text: &str) -> Result<Size> {
-    match (text, text.parse()) {
-        ("imix", _) => Ok(Size::Imix),
-        (_, Ok(bytes @ 64..=1518)) => Ok(Size::Bytes(bytes)),
-        _ => Err(anyhow!("neither imix nor from 64 to 1518")),
-    }
-}
-
-fn parse_pool(text: &str) -> Result<RangeInclusive<u32>> {
-    let (first, last) = text.split_once('-').ok_or_else(|| anyhow!("not FIRST-LAST"))?;
-    let (first, last): (Ipv4Addr, Ipv4Addr) = (first.parse()?, last.parse()?);
-    Ok(first.to_bits()..=last.to_bits())
-}
-
-fn parse_watch(text: &str) -> Result<(u32, String)> {
-    let (pid, name) = text.split_once(':').ok_or_else(|| anyhow!("not PID:THREAD"))?;
-    Ok((pid.parse()?, name.to_owned()))
-}
-
-impl Arguments {
-    fn devices(&self) -> [String; 2] {
-        let memif = |id: usize| {
-            let copies = if self.no_huge { "no" } else { "yes" };
-            let socket = &self.socket;
-            format!("net_memif{id},role=client,id={id},socket={socket},socket-abstract=no,zero-copy={copies}")
-        };
-        [
-            self.inside_device.clone().unwrap_or_else(|| memif(0)),
-            self.outside_device.clone().unwrap_or_else(|| memif(1)),
-        ]
-    }
-
-    fn flows(&self) -> Result<Flows> {
-        let window = self.subscribers.checked_mul(self.flows);
-        if window.is_none_or(|window| window > 1 << 28) {
-            bail!(
-                "{} subscribers with {} flows are more than 268 million flows",
-                self.subscribers,
-                self.flows
-            );
-        }
-        let (inside, peer) = (self.inside, self.peer);
-        Ok(Flows {
-            subscribers: self.subscribers,
-            per_subscriber: self.flows,
-            peers: self.peers,
-            inside,
-            peer,
-        })
-    }
-
-    fn load(&self, phase: Phase) -> Load {
-        Load {
-            out: phase != Phase::In,
-            inbound: phase != Phase::Out,
-            rate: self.rate * 1e6,
-            churn: self.churn,
-        }
-    }
-}
 
 /// Opens the devices and waits for their links.
 fn connect(eal: Eal, devices: &[String; 2], options: &DeviceOptions) -> Result<[Device; 2]> {
