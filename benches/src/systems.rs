@@ -65,13 +65,18 @@ pub struct Start<'a> {
     pub portico: &'a Path,
 }
 
+/// Where sockets, configurations and logs of this process's systems are.
+pub fn directory() -> PathBuf {
+    std::env::temp_dir().join(format!("portico-bench-{}", std::process::id()))
+}
+
 impl Running {
     /// Starts a system and waits until it can be connected to.
     ///
     /// # Errors
     /// When it does not start.
     pub fn start(start: &Start<'_>) -> Result<Running> {
-        let directory = std::env::temp_dir().join(format!("portico-bench-{}", std::process::id()));
+        let directory = directory();
         fs::create_dir_all(&directory)?;
         let mut running = Running { child: None, namespaces: None, directory, thread: "" };
         let _ = fs::remove_file(running.socket());

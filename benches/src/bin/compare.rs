@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use benches::history::{self, Origin, Record, median_by};
 use benches::measurement::Measurement;
 use benches::plot;
-use benches::systems::{POOL, POOL_COUNT, Running, Start, System};
+use benches::systems::{self, POOL, POOL_COUNT, Running, Start, System};
 use clap::Parser;
 
 /// Flows of a subscriber, where there are as many.
@@ -237,6 +237,8 @@ fn main() -> Result<()> {
         }
         println!();
         print(&all);
+        // What failed leaves its logs behind.
+        let _ = std::fs::remove_dir_all(systems::directory());
     }
     plot::draw(&history::read(&arguments.history)?, &arguments.history.with_extension("svg"))
 }
