@@ -6,8 +6,11 @@
 
 use std::net::Ipv4Addr;
 
+use alg::Ports;
+
 use crate::drops::DropReason;
 use crate::fib::NextHop;
+use crate::gateway;
 use crate::lookup::{self, Destination, serves_any_peer};
 use crate::parse::{Head, Transport, tcp_flags};
 use crate::policy::{Clause, Domain, Filtering, Policy, RuleId, Selector, StaticRule};
@@ -78,7 +81,9 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, 
 
 /// A packet from outside without a session: a rule's, the box's own, or not for the NAT.
 pub fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
-    let Some(destination) = choose_local(tables, head)? else { return not_for_inside(tables, head, now) };
+    let Some(destination) = choose_local(tables, head, now)? else {
+        return not_for_inside(tables, head, now);
+    };
     if let Some(refusal) = refusal_without_session(head) {
         return Err(refusal.into());
     }
@@ -200,6 +205,11 @@ fn choose_global(
         let vrfs = (rule.inside_vrf, rule.outside_vrf);
         return Ok(Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs }));
     }
+    let vrf = head.tuple.vrf;
+    if let Some(door) = tables.shard.door_from_inside(protocol, vrf, head.tuple.src, now) {
+        let above = tables.shard.above_of_door(door);
+        return Ok(Some(Chosen { end: door.global, above, rule: door.rule, vrfs: door.vrfs }));
+    }
     let Some(position) = find_rule(tables, head, next_hop) else { return Ok(None) };
     if head.tcp_flags & tcp_flags::RST != 0 {
         return Err(DropReason::TcpNoSession.into());
@@ -209,7 +219,7 @@ fn choose_global(
     if rule.overload && !has_ports(protocol) && !policy.behaviour.maps_portless {
         return Err(DropReason::ProtocolUntranslatable.into());
     }
-    let source = Source { protocol, vrf: head.tuple.vrf, local: head.tuple.src };
+    let source = Source { protocol, vrf: head.tuple.vrf, local: head.tuple.src, ports: Ports::One };
     let (above, end) = shard.map(policy, rule, source, now).map_err(|reason| {
         // It is not the ports that ran out.
         let is_portless = rule.overload && !has_ports(protocol) && reason == DropReason::PoolExhausted;
@@ -261,7 +271,7 @@ fn matches(tables: &Tables, clause: &Clause, head: &Head, next_hop: Option<NextH
 
 /// The inside endpoint that a global destination stands for: by a static rule, as a virtual server, or by a
 /// dynamic mapping whose filter lets the sender pass.
-fn choose_local(tables: &mut Tables, head: &Head) -> Result<Option<Chosen>, Refused> {
+fn choose_local(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Chosen>, Refused> {
     let global = Endpoint::new(head.dst, head.tuple.dst.port);
     let (vrf, protocol) = (head.tuple.vrf, head.tuple.protocol);
     if let Some((end, rule)) = tables.policy.statics.local_of(vrf, protocol, global) {
@@ -275,6 +285,10 @@ fn choose_local(tables: &mut Tables, head: &Head) -> Result<Option<Chosen>, Refu
         && let Some(chosen) = choose_server(tables, global, vrf)
     {
         return Ok(Some(chosen));
+    }
+    if let Some(door) = tables.shard.door_from_outside(protocol, vrf, global, head.src, now) {
+        let above = tables.shard.above_of_door(door);
+        return Ok(Some(Chosen { end: door.inside, above, rule: door.rule, vrfs: door.vrfs }));
     }
     let Some(mapped) = tables.shard.mapping_of_global(vrf, protocol, global) else { return Ok(None) };
     if !tables.shard.passes_filter(tables.policy.behaviour.filtering, mapped.above, head.src) {
@@ -365,7 +379,8 @@ fn begin(
     direction: Direction,
     now: u32,
 ) -> Result<Decision, Refused> {
-    if serves_any_peer(&tables.policy, session.protocol) {
+    let ports = (head.tuple.src.port, head.tuple.dst.port);
+    if serves_any_peer(&tables.policy, session.protocol, ports) {
         (session.outside_local, session.outside_global) = (ANYONE, ANYONE);
         session.flags = Flags::default().with(Flags::ANY_PEER, true);
         // Its peers are many: no port of theirs tells its class.
@@ -376,7 +391,9 @@ fn begin(
     }
     let Tables { policy, shard, .. } = tables;
     let index = shard.insert(policy, Session::new(&session, now), session.above, now)?;
-    let decision = established(tables, head, SessionRef { index, direction }, now);
+    let found = SessionRef { index, direction };
+    gateway::attach(tables, head, found, now);
+    let decision = established(tables, head, found, now);
     if decision.is_err() {
         let Tables { policy, shard, .. } = tables;
         shard.remove(policy, index, now);

@@ -4,6 +4,7 @@
 use mem::Packet;
 
 use crate::drops::DropReason;
+use crate::gateway;
 use crate::lookup;
 use crate::parse::{Head, parse_ipv4};
 use crate::path::{answer, carry_out};
@@ -51,6 +52,7 @@ pub fn arrive_from_outside(
         Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
         Ok(Decision::Answer) => answer(worker, packet, head, now),
         Ok(Decision::TurnAround(..)) => Err(DropReason::NoMapping),
+        Ok(Decision::Inspect(found)) => gateway::pass(worker, packet, head, found, now),
         Err(refused) => {
             worker.notify_from(
                 refused,
@@ -95,12 +97,17 @@ pub fn pass_again(
     }
 }
 
-fn send_own_error(worker: &mut Worker, packet: Packet, head: &Head, now: u32) -> Result<(), DropReason> {
+fn send_own_error(worker: &mut Worker, mut packet: Packet, head: &Head, now: u32) -> Result<(), DropReason> {
     let policy = &worker.tables.policy;
     let domain = policy.interfaces[usize::from(head.interface)].domain;
     let found = lookup::direction(domain)
         .and_then(|direction| lookup::find_now(&worker.tables.shard, policy, head, direction));
-    match translate::decide(&mut worker.tables, head, found, now) {
+    let mut decision = translate::decide(&mut worker.tables, head, found, now);
+    if let Ok(Decision::Inspect(found)) = decision {
+        gateway::restore_quote(worker, &mut packet, head, found);
+        decision = translate::translated(&mut worker.tables, head, found, now);
+    }
+    match decision {
         Ok(Decision::Forward(mut plan)) => {
             // It starts here, and has an address of the interface it leaves by (RFC 1812 section 4.3.2.4).
             let egress = worker.tables.policy.interfaces.get(usize::from(plan.egress));
@@ -109,7 +116,7 @@ fn send_own_error(worker: &mut Worker, packet: Packet, head: &Head, now: u32) ->
             }
             carry_out(worker, packet, &plan, now)
         }
-        Ok(Decision::TurnAround(..) | Decision::Answer) => Err(DropReason::NoLocalService),
+        Ok(_) => Err(DropReason::NoLocalService),
         Err(refused) => Err(refused.reason),
     }
 }

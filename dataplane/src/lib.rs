@@ -10,6 +10,7 @@ pub mod drops;
 pub mod egress;
 pub mod fib;
 pub mod fragment;
+pub mod gateway;
 pub mod hairpin;
 mod listing;
 pub mod lookup;

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::message::{SessionRow, Walked};
+use crate::message::{DoorRow, SessionRow, Walked, WalkedDoors};
 use crate::policy::IdleClass;
 use crate::state::mapping::Mapping;
 use crate::state::session::Session;
@@ -24,6 +24,29 @@ impl Worker {
             walked.rows.push(match entry {
                 Entry::Session(session) => self.row(session, now),
                 Entry::Address(mapping) => self.address_row(mapping, now),
+            });
+        }
+        walked
+    }
+
+    /// A slice of the doors.
+    pub(crate) fn walk_doors(&self, start: u32, limit: usize, now: u32) -> WalkedDoors {
+        let mut walked = WalkedDoors::default();
+        for (position, door) in self.tables.shard.doors_from(start) {
+            if walked.rows.len() == limit {
+                walked.next = Some(position);
+                break;
+            }
+            walked.rows.push(DoorRow {
+                protocol: door.protocol,
+                inside_local: door.inside,
+                inside_global: door.global,
+                peer: door.peer,
+                vrf: door.vrfs.0,
+                gateway: door.gateway,
+                child: door.child,
+                uses_left: door.uses_left,
+                left_ms: left_ms(door.closes_ms, now),
             });
         }
         walked

@@ -11,7 +11,7 @@ use crate::state::index::Hash;
 use crate::state::session::{ANYONE, CachedHop, Direction, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
 use crate::tables::Tables;
-use crate::tuple::{Protocol, TCP, Vrf};
+use crate::tuple::{Protocol, TCP, UDP, Vrf};
 
 /// What a packet's session is looked up with.
 #[derive(Clone, Copy, Debug)]
@@ -58,16 +58,22 @@ pub fn direction(domain: Domain) -> Option<Direction> {
 pub fn key(policy: &Policy, head: &Head, direction: Direction) -> SessionKey {
     let tuple = &head.tuple;
     let (mut src, mut dst) = (tuple.src, tuple.dst);
-    if serves_any_peer(policy, tuple.protocol) {
+    if serves_any_peer(policy, tuple.protocol, (src.port, dst.port)) {
         *(if direction == Direction::Outbound { &mut dst } else { &mut src }) = ANYONE;
     }
     SessionKey { src, dst, vrf: tuple.vrf, protocol: tuple.protocol, direction }
 }
 
-/// Whether sessions of a protocol serve every peer of their mapping.
+/// Whether sessions of a protocol, between ports like these, serve every peer of their mapping. Those of control
+/// sessions do not: each is a conversation of its own.
 #[inline]
-pub fn serves_any_peer(policy: &Policy, protocol: Protocol) -> bool {
-    policy.behaviour.mode == Mode::Cgn && protocol != TCP
+pub fn serves_any_peer(policy: &Policy, protocol: Protocol, ports: (u16, u16)) -> bool {
+    policy.behaviour.mode == Mode::Cgn
+        && match protocol {
+            TCP => false,
+            UDP => !policy.gateways.listens(ports.0) && !policy.gateways.listens(ports.1),
+            _ => true,
+        }
 }
 
 /// The session of a packet. Nearly always the candidate; a packet before it in the burst may have begun the

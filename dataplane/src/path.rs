@@ -20,6 +20,7 @@ use arrayvec::ArrayVec;
 use mem::Packet;
 
 use crate::drops::DropReason;
+use crate::gateway;
 use crate::hairpin;
 use crate::lookup::{self, Probe};
 use crate::message::{ARP_LEN, Event};
@@ -156,7 +157,7 @@ fn forward_fragment(
 
 /// Does what was decided about a packet.
 #[inline(always)]
-fn follow(
+pub fn follow(
     worker: &mut Worker,
     packet: Packet,
     head: &Head,
@@ -167,6 +168,7 @@ fn follow(
         Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
         Ok(Decision::TurnAround(plan, vrf)) => hairpin::turn_around(worker, packet, &plan, vrf, now),
         Ok(Decision::Answer) => answer(worker, packet, head, now),
+        Ok(Decision::Inspect(found)) => gateway::pass(worker, packet, head, found, now),
         Err(refused) => refuse(worker, &packet, head, refused, now),
     }
 }

@@ -8,7 +8,7 @@ use crate::lookup::{self, Destination};
 use crate::parse::{Head, Transport, tcp_flags};
 use crate::plan::Plan;
 use crate::policy::{AclIndex, AclKey, Domain, Policy};
-use crate::state::session::{CachedHop, Direction, Flags};
+use crate::state::session::{CachedHop, Direction, Flags, Session};
 use crate::state::shard::{SessionRef, deadline_ms};
 use crate::tables::Tables;
 use crate::tuple::{TCP, Vrf};
@@ -23,6 +23,8 @@ pub enum Decision {
     TurnAround(Plan, Vrf),
     /// It is an echo request to the box itself, and answered.
     Answer,
+    /// It is of a control session, whose gateway reads it first.
+    Inspect(SessionRef),
 }
 
 /// Why a packet is not forwarded, with what its sender may need to know.
@@ -83,9 +85,24 @@ pub fn permits(
     entry.permit
 }
 
-/// A packet of a session: the fast path, and the end of the slow one.
+/// A packet of a session: read by its gateway if it is of a control session, else translated.
 #[inline(always)]
 pub fn established(
+    tables: &mut Tables,
+    head: &Head,
+    found: SessionRef,
+    now: u32,
+) -> Result<Decision, Refused> {
+    let is_control = |session: &Session| session.flags.has(Flags::CONTROL);
+    if tables.shard.session(found.index).is_some_and(is_control) {
+        return Ok(Decision::Inspect(found));
+    }
+    translated(tables, head, found, now)
+}
+
+/// A packet of a session that no gateway reads, or has read: the fast path, and the end of the slow one.
+#[inline(always)]
+pub fn translated(
     tables: &mut Tables,
     head: &Head,
     found: SessionRef,

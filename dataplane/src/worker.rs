@@ -10,8 +10,9 @@ use crate::counters::Counters;
 use crate::drops::DropReason;
 use crate::egress::Egress;
 use crate::fib::Fib;
+use crate::gateway;
 use crate::hairpin;
-use crate::message::{Event, Message, Usage, WalkedDoors};
+use crate::message::{Event, Message, Usage};
 use crate::neighbour::Neighbours;
 use crate::parse::{Frame, Head, parse_ipv4};
 use crate::path::{self, PerPacket};
@@ -114,6 +115,7 @@ pub struct Worker {
     handovers: Vec<Arc<ArrayQueue<HandedOver>>>,
     reassembly: Reassembly,
     pub(crate) unsolicited: Unsolicited,
+    pub(crate) streams: gateway::Streams,
     pub(crate) notices: NoticeBudget,
     /// Apart, so that nobody's traceroute keeps others from learning a path's MTU.
     pub(crate) mtu_notices: NoticeBudget,
@@ -151,6 +153,7 @@ impl Worker {
             handovers: setup.handovers,
             reassembly: Reassembly::default(),
             unsolicited: Unsolicited::default(),
+            streams: gateway::Streams::default(),
             notices: NoticeBudget::new(now),
             mtu_notices: NoticeBudget::new(now),
             sweep: None,
@@ -213,6 +216,7 @@ impl Worker {
         let expired = self.tables.shard.expire(&self.tables.policy, now, EXPIRIES_PER_ROUND);
         self.counters.nat.expired.add(expired as u64);
         self.continue_sweep(now);
+        gateway::look_after(self, now);
         let counters = &self.counters;
         self.reassembly.expire(now, |reason| counters.dropped(reason));
         self.answer_syns(now);
@@ -244,8 +248,8 @@ impl Worker {
             Message::Walk { start, limit, reply } => {
                 let _ = reply.try_send(self.walk(start, limit, now));
             }
-            Message::WalkDoors { reply, .. } => {
-                let _ = reply.try_send(WalkedDoors::default());
+            Message::WalkDoors { start, limit, reply } => {
+                let _ = reply.try_send(self.walk_doors(start, limit, now));
             }
             Message::Usage(reply) => {
                 let shard = &self.tables.shard;
@@ -278,14 +282,20 @@ impl Worker {
         }
     }
 
-    fn note_levels(&self) {
+    fn note_levels(&mut self) {
+        for (gateway, counters) in self.counters.gateways.iter().enumerate() {
+            counters.reading.set(u64::from(self.streams.reading()[gateway]));
+            let expired = std::mem::take(&mut self.tables.shard.doors_expired[gateway]);
+            counters.doors_expired.add(u64::from(expired));
+        }
         let (nat, shard) = (&self.counters.nat, &self.tables.shard);
+        self.counters.doors.set(shard.door_count() as u64);
         let sessions = shard.session_count() as u64;
         nat.sessions.set(sessions);
         nat.mappings.set(shard.mapping_count() as u64);
         nat.sessions_peak.set(nat.sessions_peak.value().max(sessions));
         let held = self.egress.held_count() + self.reassembly.waiting_count();
-        self.counters.fates.held.set(held as u64);
+        self.counters.fates.held.set(held as u64 + self.streams.held_count());
     }
 
     /// Takes a fragment to those of its packet; returns what may go on.

@@ -54,6 +54,16 @@ impl Gateways {
     }
 }
 
+impl Gateways {
+    /// Whether a gateway listens to datagrams to this port, for some server.
+    #[inline]
+    pub fn listens(&self, port: u16) -> bool {
+        let is_at =
+            |attachment: &Attachment| attachment.port == port && attachment.transport == Transport::Udp;
+        self.attachments.iter().any(is_at)
+    }
+}
+
 impl Policy {
     /// The gateway of a new session, by a rule's making, to a server's port.
     pub fn gateway_of(

@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 
 use hashbrown::HashMap;
 
+use alg::Ports;
+
 use crate::policy::{Blocks, Deterministic, Policy, Pool, PoolKind, SourceRule};
 use crate::state::mapping::{ANY_PROTOCOL, Mapping, Side};
 use crate::state::ports::{AddressPorts, Wish, class_of};
@@ -44,6 +46,8 @@ pub struct Source {
     pub vrf: Vrf,
     /// The inside endpoint.
     pub local: Endpoint,
+    /// Which ports are wanted.
+    pub ports: Ports,
 }
 
 /// What a port is chosen for.
@@ -100,6 +104,24 @@ impl Allocator {
             }
         }
         self.take_anywhere(&request, pool, subscriber, paired.is_none() && !is_beside)
+    }
+
+    /// Takes ports for what a gateway announces: on the address that its control session has.
+    pub fn take_at(
+        &mut self,
+        policy: &Policy,
+        rule: &SourceRule,
+        source: Source,
+        addr: Ipv4Addr,
+        subscriber: &mut Subscriber,
+    ) -> Option<Endpoint> {
+        let request = Request { policy, rule, source };
+        match (deterministic_of(policy, rule, source), policy.pools.get(usize::from(rule.pool))) {
+            (Some(deterministic), Some(pool)) => {
+                self.take_computed(&request, pool, deterministic, subscriber)
+            }
+            _ => self.take_on(&request, addr, subscriber),
+        }
     }
 
     /// Tries the pool's addresses in turn, from the one that had room last time. The subscriber is paired with
@@ -208,7 +230,10 @@ impl Allocator {
     fn wish(&mut self, request: &Request) -> Wish {
         let Request { policy, rule, source } = *request;
         let choice = &policy.behaviour.ports;
-        let mut range = class_of(source.protocol, source.local.port);
+        let mut range = match source.ports {
+            Ports::Reserved => (512, 1023),
+            Ports::One | Ports::Pair => class_of(source.protocol, source.local.port),
+        };
         if is_interface(policy, rule) && range.0 == 1024 {
             range = choice.interface_range;
         }
@@ -219,6 +244,7 @@ impl Allocator {
             preserve: choice.preserve,
             parity: choice.parity,
             random: self.random.draw(),
+            is_pair: source.ports == Ports::Pair,
         }
     }
 
@@ -245,7 +271,7 @@ impl Allocator {
         };
         for set in &mut subscriber.sets {
             if let Some(port) = ports.take_of_set(wish, set, is_free) {
-                set.used += 1;
+                set.used += 1 + u32::from(wish.is_pair);
                 return Some(Endpoint::new(addr, port));
             }
         }
@@ -266,7 +292,7 @@ impl Allocator {
             ports.release_set(&set);
             return None;
         };
-        set.used = 1;
+        set.used = 1 + u32::from(wish.is_pair);
         subscriber.sets.push(set);
         Some(Endpoint::new(addr, port))
     }
@@ -300,7 +326,7 @@ impl Allocator {
         }
         let dynamic = Wish { range: (deterministic.first_dynamic_port()?, u16::MAX), ..wish };
         let port = ports.take(&dynamic, groups, is_free)?;
-        subscriber.extra_ports += 1;
+        subscriber.extra_ports += 1 + u32::from(dynamic.is_pair);
         Some(Endpoint::new(addr, port))
     }
 

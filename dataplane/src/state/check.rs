@@ -1,6 +1,7 @@
 //! The shard's invariants, verified: for tests.
 
-use crate::state::session::{Direction, Flags};
+use crate::state::door::{Door, Holds};
+use crate::state::session::{Above, Direction, Flags};
 use crate::state::shard::{SessionRef, Shard};
 
 impl Shard {
@@ -10,7 +11,10 @@ impl Shard {
         let expect = |what: &str, is: usize, should: usize| {
             if is == should { Ok(()) } else { Err(format!("{what}: {is}, should be {should}")) }
         };
-        let taken = self.mapping_count() + self.allocator.held_down_count();
+        let is_alone =
+            |door: &Door| door.holds == Holds::Port && self.above_of_door(door) == Above::Port(None);
+        let waiting = self.doors.iter_from(0).filter(|(_, door)| is_alone(door)).count();
+        let taken = self.mapping_count() + self.allocator.held_down_count() + waiting;
         expect("ports in use", in_use as usize, taken)?;
         expect("session index entries", self.session_index.len(), self.sessions.len() * 2)?;
         expect("mapping index entries", self.mapping_index.len(), self.mappings.len() * 2)?;

@@ -196,6 +196,7 @@ impl Shard {
             Above::Port(_) => self.part(policy, index, &session, now),
             Above::Address(mapping) => self.note_address_use(policy, mapping, session.used_ms, now),
         }
+        self.leave_controls(policy, index, &session, now);
         if let Some(number) = self.subscribers.find(session.inside_vrf, session.inside_local.addr) {
             if let Some(subscriber) = self.subscribers.at_mut(number) {
                 subscriber.session_count -= 1;
@@ -231,6 +232,9 @@ impl Shard {
 
     /// Gives back the global endpoint of a port's mapping, as it was when its last session began.
     fn release_port(&mut self, policy: &Policy, session: &Session, now: u32) {
+        if self.is_held_by_door(session.protocol, session.outside_vrf, session.inside_global) {
+            return;
+        }
         let number = self.subscribers.find(session.inside_vrf, session.inside_local.addr);
         let mapping = Mapping {
             own: session.inside_local,

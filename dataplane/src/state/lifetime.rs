@@ -1,9 +1,20 @@
 //! How sessions and mappings end: by idle time, by a policy that no longer keeps them, by command.
 
 use crate::policy::Policy;
+use crate::state::door::Door;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::shard::{Shard, deadline_ms, far_off, mapping_deadline_ms};
 use crate::state::timer::is_due;
+
+/// How often a control session that is idle itself looks after those it led to.
+const CHILDREN_LOOKED_AT_MS: u32 = 5000;
+
+/// A position in the tables.
+enum Place {
+    Session(u32),
+    Mapping(u32),
+    Door(u32),
+}
 
 /// Table positions that one step of a sweep looks at.
 const SWEPT_AT_ONCE: u32 = 4096;
@@ -15,17 +26,44 @@ impl Shard {
         let mut expired = 0;
         for _ in 0..count_max {
             let Some(node) = self.wheel.next_due(now) else { break };
-            match node.checked_sub(self.sessions.capacity() as u32) {
-                Some(mapping) => self.expire_mapping(policy, node, mapping, now),
-                None => expired += usize::from(self.expire_session(policy, node, now)),
+            match self.place_of(node) {
+                Place::Session(index) => expired += usize::from(self.expire_session(policy, index, now)),
+                Place::Mapping(index) => self.expire_mapping(policy, node, index, now),
+                Place::Door(index) => self.expire_door(policy, index, now),
             }
         }
         expired
     }
 
+    /// What a position counted over all tables is.
+    fn place_of(&self, position: u32) -> Place {
+        let Some(behind) = position.checked_sub(self.sessions.capacity() as u32) else {
+            return Place::Session(position);
+        };
+        match behind.checked_sub(self.mappings.capacity() as u32) {
+            None => Place::Mapping(behind),
+            Some(door) => Place::Door(door),
+        }
+    }
+
+    fn expire_door(&mut self, policy: &Policy, index: u32, now: u32) {
+        let Some(&Door { closes_ms, gateway, .. }) = self.doors.at(index) else { return };
+        if !is_due(now, closes_ms) {
+            self.wheel.arm(self.door_node(index), closes_ms);
+            return;
+        }
+        self.close_door(policy, index, now);
+        self.doors_expired[usize::from(gateway)] += 1;
+    }
+
     fn expire_session(&mut self, policy: &Policy, index: u32, now: u32) -> bool {
         let Some(session) = self.sessions.at(index) else { return false };
         match deadline_ms(policy, session) {
+            // A control session is in use as long as what it announced is.
+            Some(deadline) if is_due(now, deadline) && self.controls.has_children(index) => {
+                self.wheel.arm(index, now.wrapping_add(CHILDREN_LOOKED_AT_MS));
+                false
+            }
             Some(deadline) if is_due(now, deadline) => self.remove(policy, index, now).is_some(),
             deadline => {
                 self.wheel.arm(index, deadline.unwrap_or(far_off(now)));
@@ -73,14 +111,14 @@ impl Shard {
     /// One step of a sweep: ends sessions, then mappings of whole addresses, that the policy no longer keeps, or
     /// every one where `all` is asked for. Returns where to go on, and how many were ended.
     pub fn sweep(&mut self, policy: &Policy, all: bool, start: u32, now: u32) -> (Option<u32>, u64) {
-        let capacity = self.sessions.capacity() as u32;
-        let last = capacity + self.mappings.capacity() as u32;
+        let last = (self.sessions.capacity() + self.mappings.capacity() + self.doors.capacity()) as u32;
         let end = start.saturating_add(SWEPT_AT_ONCE).min(last);
         let mut ended = 0;
         for position in start..end {
-            ended += u64::from(match position.checked_sub(capacity) {
-                None => self.sweep_session(policy, all, position, now),
-                Some(index) => self.sweep_mapping(policy, all, index, now),
+            ended += u64::from(match self.place_of(position) {
+                Place::Session(index) => self.sweep_session(policy, all, index, now),
+                Place::Mapping(index) => self.sweep_mapping(policy, all, index, now),
+                Place::Door(index) => self.sweep_door(policy, all, index, now),
             });
         }
         ((end < last).then_some(end), ended)
@@ -97,6 +135,15 @@ impl Shard {
             for (number, count) in self.group_counts.iter_mut().enumerate() {
                 *count += u32::from(session.limit_groups >> number & 1);
             }
+        }
+        false
+    }
+
+    /// Doors are no sessions: they are not counted.
+    fn sweep_door(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
+        let is_doomed = |door: &Door| all || !policy.keeps(door.rule, door.global.addr);
+        if self.doors.at(index).is_some_and(is_doomed) {
+            self.close_door(policy, index, now);
         }
         false
     }

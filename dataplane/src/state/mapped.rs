@@ -108,8 +108,8 @@ impl Shard {
     }
 
     /// Any session beneath the mapping of an inside endpoint's port.
-    fn find_port(&self, source: Source, rule: RuleId) -> Option<u32> {
-        let Source { protocol, vrf, local } = source;
+    pub(super) fn find_port(&self, source: Source, rule: RuleId) -> Option<u32> {
+        let Source { protocol, vrf, local, .. } = source;
         let key = Mapping::own_key(Side::Inside, protocol, vrf, local);
         let is_it = |session: &Session| session.rule == rule && session.mapping_keys()[0] == key;
         let any_peer = SessionKey { src: local, dst: ANYONE, vrf, protocol, direction: Direction::Outbound };
@@ -130,14 +130,17 @@ impl Shard {
         self.sessions.at(index).is_some_and(is_beneath).then_some(index)
     }
 
-    /// The dynamic mapping that a global endpoint belongs to: of the port, or of the whole address.
-    pub fn mapping_of_global(&self, vrf: Vrf, protocol: Protocol, global: Endpoint) -> Option<Mapped> {
+    /// Any session beneath the mapping of a global endpoint's port.
+    pub(super) fn find_ring(&self, vrf: Vrf, protocol: Protocol, global: Endpoint) -> Option<u32> {
         let key = Mapping::seen_key(Side::Inside, protocol, vrf, global);
         let any_peer = SessionKey { src: ANYONE, dst: global, vrf, protocol, direction: Direction::Inbound };
-        let head = self
-            .find_head(key, |session| session.mapping_keys()[1] == key)
-            .or_else(|| self.find_any_peer(any_peer, |_| true));
-        if let Some(index) = head
+        let head = self.find_head(key, |session| session.mapping_keys()[1] == key);
+        head.or_else(|| self.find_any_peer(any_peer, |_| true))
+    }
+
+    /// The dynamic mapping that a global endpoint belongs to: of the port, or of the whole address.
+    pub fn mapping_of_global(&self, vrf: Vrf, protocol: Protocol, global: Endpoint) -> Option<Mapped> {
+        if let Some(index) = self.find_ring(vrf, protocol, global)
             && let Some(session) = self.sessions.at(index)
         {
             let vrfs = (session.inside_vrf, session.outside_vrf);
@@ -153,6 +156,27 @@ impl Shard {
             rule: mapping.rule,
             above: Above::Address(index),
         })
+    }
+
+    /// The global endpoint that an inside one has by the mapping of its port.
+    pub fn global_of_local(&self, protocol: Protocol, vrf: Vrf, local: Endpoint) -> Option<Endpoint> {
+        let key = Mapping::own_key(Side::Inside, protocol, vrf, local);
+        let any_peer = SessionKey { src: local, dst: ANYONE, vrf, protocol, direction: Direction::Outbound };
+        let head = self.find_head(key, |session| session.mapping_keys()[0] == key);
+        let index = head.or_else(|| self.find_any_peer(any_peer, |_| true))?;
+        self.sessions.at(index).map(|session| session.inside_global)
+    }
+
+    /// The global address of an inside host that has a whole one.
+    pub fn whole_global_of(&self, vrf: Vrf, local: Ipv4Addr) -> Option<Ipv4Addr> {
+        let key = Mapping::own_key(Side::Inside, ANY_PROTOCOL, vrf, Endpoint::new(local, 0));
+        Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.seen.addr)
+    }
+
+    /// The inside host that has a whole global address.
+    pub fn whole_local_of(&self, vrf: Vrf, global: Ipv4Addr) -> Option<Ipv4Addr> {
+        let key = Mapping::seen_key(Side::Inside, ANY_PROTOCOL, vrf, Endpoint::new(global, 0));
+        Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.own.addr)
     }
 
     /// Whether an outside address may send to a mapping, by the sessions it has (RFC 4787 REQ-8).
@@ -217,6 +241,12 @@ impl Shard {
     pub fn outside_global_of(&self, vrf: Vrf, local: Ipv4Addr) -> Option<Ipv4Addr> {
         let key = Mapping::seen_key(Side::Outside, ANY_PROTOCOL, vrf, Endpoint::new(local, 0));
         Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.own.addr)
+    }
+
+    /// The outside local address that a dynamic rule gave an outside host.
+    pub fn outside_local_of(&self, vrf: Vrf, global: Ipv4Addr) -> Option<Ipv4Addr> {
+        let key = Mapping::own_key(Side::Outside, ANY_PROTOCOL, vrf, Endpoint::new(global, 0));
+        Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.seen.addr)
     }
 
     fn find_mapping(&self, key: MappingKey, is_wanted: impl Fn(&Mapping) -> bool) -> Option<u32> {

@@ -2,6 +2,8 @@
 
 pub mod allocate;
 mod check;
+pub mod control;
+pub mod door;
 mod enter;
 pub mod index;
 mod lifetime;
@@ -9,6 +11,7 @@ pub mod mapped;
 pub mod mapping;
 pub mod ports;
 pub mod random;
+pub mod reserve;
 pub mod session;
 pub mod shard;
 pub mod slots;

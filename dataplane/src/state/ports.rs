@@ -41,6 +41,8 @@ pub struct Wish {
     pub parity: bool,
     /// A random number, to start from where the port is not preserved.
     pub random: u64,
+    /// An even port and the odd one behind it, both to be taken.
+    pub is_pair: bool,
 }
 
 /// The ports an inside port may be given: low ports stay low and high ports high, as in IOS. Identifiers of
@@ -115,8 +117,12 @@ impl AddressPorts {
             return None;
         }
         let map = &mut self.maps[Self::map_of(wish.protocol)?];
-        let port = map.choose(wish, groups, |port| is_allowed(port) && groups.claim(port))?;
-        map.set(port);
+        let is_good = |map: &PortMap, port: u16| {
+            let is_paired = || map.has_odd_beside(port, wish.range.1) && is_allowed(port + 1);
+            is_allowed(port) && (!wish.is_pair || is_paired()) && groups.claim(port)
+        };
+        let port = map.choose(wish, groups, |port| is_good(map, port))?;
+        map.set_all(wish, port);
         Some(port)
     }
 
@@ -129,12 +135,15 @@ impl AddressPorts {
     ) -> Option<u16> {
         let map = &mut self.maps[Self::map_of(wish.protocol)?];
         let start = (wish.random % u64::from(set.size)) as u16;
-        let mut is_good = |port: &u16| !map.is_set(*port) && may_take(*port);
+        let mut is_good = |port: &u16| {
+            let is_paired = || map.has_odd_beside(*port, u16::MAX) && set.holds(port.wrapping_add(1));
+            !map.is_set(*port) && (!wish.is_pair || is_paired()) && may_take(*port)
+        };
         let ports = || (0..set.size).map(|k| set.port((start + k) % set.size));
         let is_alike = |port: &u16| port & 1 == wish.inside & 1;
         let alike = if wish.parity { ports().filter(is_alike).find(&mut is_good) } else { None };
         let port = alike.or_else(|| ports().find(is_good))?;
-        map.set(port);
+        map.set_all(wish, port);
         Some(port)
     }
 
@@ -209,6 +218,18 @@ impl PortSet {
 impl PortMap {
     fn is_set(&self, port: u16) -> bool {
         self.words[usize::from(port) / 64] & 1 << (port % 64) != 0
+    }
+
+    /// Whether a port is even, and the odd one behind it is free and no higher than `last`.
+    fn has_odd_beside(&self, port: u16, last: u16) -> bool {
+        port & 1 == 0 && port < last && !self.is_set(port + 1)
+    }
+
+    fn set_all(&mut self, wish: &Wish, port: u16) {
+        self.set(port);
+        if wish.is_pair {
+            self.set(port + 1);
+        }
     }
 
     fn set(&mut self, port: u16) {
@@ -341,7 +362,8 @@ mod tests {
     use super::*;
 
     fn preserving(protocol: Protocol, inside: u16) -> Wish {
-        Wish { protocol, inside, range: class_of(protocol, inside), preserve: true, parity: true, random: 0 }
+        let range = class_of(protocol, inside);
+        Wish { protocol, inside, range, preserve: true, parity: true, random: 0, is_pair: false }
     }
 
     #[test]
@@ -359,6 +381,20 @@ mod tests {
         assert!(!ports.release(UDP, 5000), "5001 and 5002 are of its group");
         assert_eq!(ports.take(&preserving(UDP, 5000), Claimant::ALONE, |_| true), Some(5000));
         assert_eq!((ports.used(UDP), ports.used(TCP)), (5, 1));
+    }
+
+    #[test]
+    fn a_pair_is_an_even_port_and_the_one_behind_it() {
+        let mut ports = AddressPorts::default();
+        let pair = |inside| Wish { is_pair: true, ..preserving(UDP, inside) };
+        let mut take = |wish: &Wish| ports.take(wish, Claimant::ALONE, |_| true);
+        assert_eq!(take(&preserving(UDP, 5001)), Some(5001));
+        assert_eq!(take(&pair(5000)), Some(5002), "5001 is in use");
+        assert_eq!(take(&pair(5002)), Some(5004));
+        assert_eq!(take(&preserving(UDP, 5003)), Some(5007), "5003 and 5005 belong to pairs");
+        let last = Wish { range: (65_534, 65_535), ..pair(65_534) };
+        assert_eq!((take(&last), take(&last)), (Some(65_534), None));
+        assert!(!ports.release(UDP, 5002), "5003 is in use still");
     }
 
     #[test]

@@ -135,6 +135,10 @@ impl Flags {
     pub const ADDRESS: Flags = Flags(16);
     /// It stands for its port's mapping in the index.
     pub const HEAD: Flags = Flags(32);
+    /// A gateway reads it.
+    pub const CONTROL: Flags = Flags(64);
+    /// It went through a door that a control session opened.
+    pub const CHILD: Flags = Flags(128);
 
     /// Whether a flag is set.
     #[inline]

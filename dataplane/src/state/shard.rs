@@ -2,10 +2,14 @@
 
 use std::net::Ipv4Addr;
 
+use alg::registry::ROWS;
+
 use hashbrown::HashMap;
 
 use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::allocate::Allocator;
+use crate::state::control::{CONTROLS_MAX, Controls};
+use crate::state::door::{DOORS_MAX, Door, Doors};
 use crate::state::index::{Hash, Hasher, Index};
 use crate::state::mapping::{Mapping, MappingKey};
 use crate::state::session::{Direction, Session, SessionKey};
@@ -35,6 +39,12 @@ pub struct Shard {
     /// Mappings of whole addresses.
     pub(super) mappings: Slots<Mapping>,
     pub(super) mapping_index: Index,
+    /// Endpoints that gateways announced.
+    pub(super) doors: Doors,
+    /// Control sessions that gateways read.
+    pub controls: Controls,
+    /// Doors that closed for want of a packet, by gateway, to be counted.
+    pub doors_expired: [u32; ROWS.len()],
     pub(super) wheel: Wheel,
     pub(super) subscribers: Subscribers,
     pub(super) allocator: Allocator,
@@ -97,7 +107,7 @@ impl Shard {
     /// An empty shard of a worker, with room for `capacity` sessions, at time `now`.
     pub fn new(capacity: usize, secret: [u64; 2], worker: WorkerIndex, worker_count: u8, now: u32) -> Shard {
         let seed = [secret[0], secret[1] ^ u64::from(worker) << 56];
-        let addresses_max = capacity.min(ADDRESSES_MAX);
+        let (addresses_max, doors_max) = (capacity.min(ADDRESSES_MAX), capacity.min(DOORS_MAX));
         Shard {
             hasher: Hasher::new(secret),
             sessions: Slots::new(capacity),
@@ -107,8 +117,11 @@ impl Shard {
             any_peer_count: 0,
             mappings: Slots::new(addresses_max),
             mapping_index: Index::new(addresses_max * 2),
-            // Sessions first, then mappings.
-            wheel: Wheel::new(capacity + addresses_max, now),
+            doors: Doors::new(doors_max),
+            controls: Controls::new(capacity.min(CONTROLS_MAX)),
+            doors_expired: [0; ROWS.len()],
+            // Sessions first, then mappings, then doors.
+            wheel: Wheel::new(capacity + addresses_max + doors_max, now),
             subscribers: Subscribers::new(capacity.min(SUBSCRIBERS_MAX)),
             allocator: Allocator::new(seed, worker, worker_count),
             rules: Vec::new(),
@@ -192,6 +205,16 @@ impl Shard {
     /// Live mappings, of ports and of whole addresses.
     pub fn mapping_count(&self) -> usize {
         self.port_mapping_count + self.mappings.len()
+    }
+
+    /// Doors open.
+    pub fn door_count(&self) -> usize {
+        self.doors.len()
+    }
+
+    /// The doors from a table position on.
+    pub fn doors_from(&self, start: u32) -> impl Iterator<Item = (u32, &Door)> {
+        self.doors.iter_from(start)
     }
 
     /// Subscribers with live sessions or mappings.

@@ -90,7 +90,7 @@ impl EditList {
     }
 
     /// Writes the edited message to `output`. False, with `output` undefined, where an edit lies outside of it.
-    pub(super) fn apply(&self, message: &[u8], output: &mut Vec<u8>) -> bool {
+    pub(crate) fn apply(&self, message: &[u8], output: &mut Vec<u8>) -> bool {
         output.clear();
         let mut done = 0;
         for Edit { range, new } in &self.edits {

@@ -1,0 +1,154 @@
+//! What a gateway sees and may do: the tables' side of [`alg::Context`].
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use alg::{Counterpart, Door, Owner, Refusal, Session, Side, Span, Transport};
+use arrayvec::ArrayVec;
+
+use crate::policy::{GatewayIndex, Policy};
+use crate::state::reserve::{Asker, endpoint, owner_key, protocol_of, socket_addr};
+use crate::state::shard::Shard;
+use crate::state::stream::EditList;
+use crate::tuple::{Endpoint, TCP, UDP, Vrf};
+
+/// Doors that one message may open.
+const DOORS_PER_MESSAGE_MAX: usize = 32;
+/// What one message may close.
+const CLOSED_PER_MESSAGE_MAX: usize = 16;
+
+/// A gateway's context for one message.
+pub struct Access<'a> {
+    shard: &'a mut Shard,
+    policy: &'a Policy,
+    edits: &'a mut EditList,
+    session: Session,
+    vrfs: (Vrf, Vrf),
+    asker: Asker,
+    opened: ArrayVec<u32, DOORS_PER_MESSAGE_MAX>,
+    closing: ArrayVec<Owner, CLOSED_PER_MESSAGE_MAX>,
+    now: u32,
+}
+
+impl<'a> Access<'a> {
+    /// A context for a message of the control session with this index.
+    pub fn new(
+        shard: &'a mut Shard,
+        policy: &'a Policy,
+        edits: &'a mut EditList,
+        (control, gateway): (u32, GatewayIndex),
+        peer: Option<Endpoint>,
+        now: u32,
+    ) -> Option<Access<'a>> {
+        let of = shard.session(control)?;
+        let transport = match of.protocol {
+            TCP => Transport::Tcp,
+            UDP => Transport::Udp,
+            _ => return None,
+        };
+        let session = Session {
+            transport,
+            inside_local: socket_addr(of.inside_local),
+            inside_global: socket_addr(of.inside_global),
+            outside_local: socket_addr(peer.unwrap_or(of.outside_local)),
+            outside_global: socket_addr(peer.unwrap_or(of.outside_global)),
+        };
+        let vrfs = (of.inside_vrf, of.outside_vrf);
+        let asker = Asker { control, gateway };
+        let (opened, closing) = (ArrayVec::new(), ArrayVec::new());
+        Some(Access { shard, policy, edits, session, vrfs, asker, opened, closing, now })
+    }
+
+    /// What was asked for takes effect. Returns how many doors are new.
+    pub fn keep(self) -> usize {
+        for owner in self.closing {
+            let (key, tag) = owner_key(self.asker.control, owner);
+            let tag = matches!(owner, Owner::Session(_)).then_some(tag);
+            self.shard.close_doors_of(self.policy, key, tag, self.now);
+        }
+        self.opened.len()
+    }
+
+    /// Nothing of what was asked for takes effect.
+    pub fn forget(self) {
+        for index in self.opened {
+            self.shard.close_door(self.policy, index, self.now);
+        }
+        self.edits.clear();
+    }
+}
+
+impl alg::Context for Access<'_> {
+    fn session(&self) -> &Session {
+        &self.session
+    }
+
+    fn now_ms(&self) -> u32 {
+        self.now
+    }
+
+    fn resets_ttl(&self) -> bool {
+        self.policy.gateways.resets_ttl
+    }
+
+    fn global(&self, transport: Transport, local: SocketAddrV4) -> Option<SocketAddrV4> {
+        let (protocol, local) = (protocol_of(transport), endpoint(local));
+        if local == endpoint(self.session.inside_local) && transport == self.session.transport {
+            return Some(self.session.inside_global);
+        }
+        let by_static = self.policy.statics.global_of(self.vrfs.0, protocol, local, |rule| {
+            rule.selector.is_none() && rule.outside_vrf == self.vrfs.1
+        });
+        let by_door =
+            || self.shard.door_from_inside(protocol, self.vrfs.0, local, self.now).map(|door| door.global);
+        let global = by_static.map(|(global, _)| global).or_else(by_door);
+        global.or_else(|| self.shard.global_of_local(protocol, self.vrfs.0, local)).map(socket_addr)
+    }
+
+    fn local(&self, transport: Transport, global: SocketAddrV4) -> Option<SocketAddrV4> {
+        let (protocol, global) = (protocol_of(transport), endpoint(global));
+        let by_static = self.policy.statics.local_of(self.vrfs.1, protocol, global).map(|(local, _)| local);
+        let by_door = || self.shard.door_of_global(protocol, self.vrfs.1, global).map(|door| door.inside);
+        let local = by_static.or_else(by_door);
+        let by_mapping =
+            || self.shard.mapping_of_global(self.vrfs.1, protocol, global).map(|mapped| mapped.local);
+        local.or_else(by_mapping).map(socket_addr)
+    }
+
+    fn policy_address(&self, from: Side, addr: Ipv4Addr) -> Option<Counterpart> {
+        let end = Endpoint::new(addr, 0);
+        let fixed = |end: Endpoint| Counterpart { addr: end.addr, is_static: true };
+        let dynamic = |addr: Ipv4Addr| Counterpart { addr, is_static: false };
+        let (inside, outside) = self.vrfs;
+        let (statics, outside_statics) = (&self.policy.statics, &self.policy.outside_statics);
+        match from {
+            Side::Inside => statics
+                .global_of(inside, 0, end, |rule| rule.protocol.is_none() && rule.selector.is_none())
+                .or_else(|| outside_statics.global_of(inside, 0, end, |rule| rule.protocol.is_none()))
+                .map(|(end, _)| fixed(end))
+                .or_else(|| self.shard.whole_global_of(inside, addr).map(dynamic))
+                .or_else(|| self.shard.outside_global_of(inside, addr).map(dynamic)),
+            Side::Outside => statics
+                .local_of(outside, 0, end)
+                .or_else(|| outside_statics.local_of(outside, 0, end))
+                .map(|(end, _)| fixed(end))
+                .or_else(|| self.shard.whole_local_of(outside, addr).map(dynamic))
+                .or_else(|| self.shard.outside_local_of(outside, addr).map(dynamic)),
+        }
+    }
+
+    fn reserve(&mut self, door: Door) -> Result<SocketAddrV4, Refusal> {
+        if self.opened.remaining_capacity() < 2 {
+            return Err(Refusal::DoorLimit);
+        }
+        self.shard.reserve(self.policy, self.asker, &door, &mut self.opened, self.now)
+    }
+
+    fn close(&mut self, owner: Owner) {
+        // One more than a message can sensibly close stays open until its life ends.
+        let _ = self.closing.try_push(owner);
+    }
+
+    fn replace(&mut self, span: Span, bytes: &[u8]) -> Result<(), Refusal> {
+        self.edits.replace(span.start..span.end, bytes).map_err(|_| Refusal::EditLimit)
+    }
+}

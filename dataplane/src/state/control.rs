@@ -1,0 +1,175 @@
+//! Control sessions: those whose messages a gateway reads.
+
+use hashbrown::HashMap;
+
+use alg::{Side, State};
+
+use crate::policy::{GatewayIndex, Policy};
+use crate::state::door::OwnerKey;
+use crate::state::session::{Flags, Session};
+use crate::state::shard::Shard;
+use crate::state::slots::Slots;
+use crate::state::stream::{Opening, Shifts};
+
+/// The most control sessions that a shard's gateways read at once.
+pub const CONTROLS_MAX: usize = 1 << 14;
+
+/// A control session.
+pub struct Control {
+    /// Its gateway.
+    pub gateway: GatewayIndex,
+    /// What the gateway remembers.
+    pub state: State,
+    /// Who opened it.
+    pub client: Side,
+    /// What carries its messages.
+    pub channel: Channel,
+    /// Sessions that went through its doors and are alive.
+    pub children: u32,
+    /// The gateway said that it cannot read on.
+    pub is_over: bool,
+    /// Tells it from those that had its session's index before.
+    serial: u32,
+}
+
+impl Control {
+    /// A control session that nothing was read of.
+    pub fn new(gateway: GatewayIndex, state: State, client: Side, channel: Channel) -> Control {
+        Control { gateway, state, client, channel, children: 0, is_over: false, serial: 0 }
+    }
+}
+
+/// What carries a control session's messages, and how far it is.
+pub enum Channel {
+    /// Datagrams.
+    Datagrams,
+    /// A connection whose handshake is under way: the first SYN, once it was seen.
+    Opening(Option<Opening>),
+    /// A connection, by the number of its stream.
+    Open(u32),
+    /// A connection that is not read any more, and whose numbers are shifted for good.
+    Settled(Shifts),
+    /// Not read any more, and as it came.
+    Untouched,
+}
+
+/// The control sessions of a shard.
+pub struct Controls {
+    records: Slots<Control>,
+    by_session: HashMap<u32, u32>,
+    /// By child, the control session that led to it, with its serial number.
+    parents: HashMap<u32, (u32, u32)>,
+    next_serial: u32,
+    /// Streams whose control sessions ended.
+    ended: Vec<u32>,
+}
+
+impl Controls {
+    /// Room for `capacity` control sessions.
+    pub fn new(capacity: usize) -> Controls {
+        Controls {
+            records: Slots::new(capacity),
+            by_session: HashMap::with_capacity(capacity),
+            parents: HashMap::with_capacity(capacity),
+            next_serial: 0,
+            ended: Vec::with_capacity(capacity),
+        }
+    }
+
+    /// Puts a control session, by its session's index, into the table. False when that is full.
+    pub fn insert(&mut self, session: u32, control: Control) -> bool {
+        self.next_serial = self.next_serial.wrapping_add(1);
+        match self.records.insert(Control { serial: self.next_serial, ..control }) {
+            Some(index) => {
+                self.by_session.insert(session, index);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A control session by its session's index.
+    pub fn of_mut(&mut self, session: u32) -> Option<&mut Control> {
+        self.records.at_mut(*self.by_session.get(&session)?)
+    }
+
+    /// Whether sessions that a control session led to are alive.
+    pub fn has_children(&self, session: u32) -> bool {
+        let control = self.by_session.get(&session).and_then(|&index| self.records.at(index));
+        control.is_some_and(|control| control.children > 0)
+    }
+
+    /// Notes that a session went through a control session's door. False if that has ended.
+    pub fn adopt(&mut self, child: u32, control: u32) -> bool {
+        let Some(parent) = self.of_mut(control) else { return false };
+        parent.children += 1;
+        let serial = parent.serial;
+        self.parents.insert(child, (control, serial));
+        true
+    }
+
+    /// Takes out a stream whose control session ended, to be closed.
+    pub fn next_ended(&mut self) -> Option<u32> {
+        self.ended.pop()
+    }
+
+    fn remove(&mut self, session: u32) -> bool {
+        let Some(control) = self.by_session.remove(&session).and_then(|index| self.records.remove(index))
+        else {
+            return false;
+        };
+        if let Channel::Open(stream) = control.channel {
+            self.ended.push(stream);
+        }
+        true
+    }
+
+    fn orphan(&mut self, child: u32) {
+        if let Some((control, serial)) = self.parents.remove(&child)
+            && let Some(parent) = self.of_mut(control)
+            && parent.serial == serial
+        {
+            parent.children -= 1;
+        }
+    }
+
+    /// Control sessions in the table.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}
+
+impl Shard {
+    /// A session was removed: its doors close with it, and it leaves the one that led to it.
+    pub(super) fn leave_controls(&mut self, policy: &Policy, index: u32, session: &Session, now: u32) {
+        if session.flags.has(Flags::CONTROL) && self.controls.remove(index) {
+            self.close_doors_of(policy, OwnerKey::Control(index), None, now);
+        }
+        if session.flags.has(Flags::CHILD) {
+            self.controls.orphan(index);
+        }
+    }
+
+    /// Makes a session a control session. False when there is no room for another.
+    pub fn attach(&mut self, index: u32, control: Control) -> bool {
+        let is_attached = self.controls.insert(index, control);
+        if let Some(session) = self.sessions.at_mut(index) {
+            session.flags = session.flags.with(Flags::CONTROL, is_attached);
+        }
+        is_attached
+    }
+
+    /// Notes that a session came through a door of a control session's.
+    pub fn adopt(&mut self, child: u32, control: u32) {
+        if self.controls.adopt(child, control)
+            && let Some(session) = self.sessions.at_mut(child)
+        {
+            session.flags = session.flags.with(Flags::CHILD, true);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Doors: endpoints that gateways announced, with global ports that are theirs until the first packet comes.
+
+use std::net::Ipv4Addr;
+
+use hashbrown::HashMap;
+
+use crate::policy::{GatewayIndex, RuleId};
+use crate::state::mapping::{Mapping, MappingKey, Side};
+use crate::state::slots::{NONE, Slots};
+use crate::tuple::{Endpoint, Protocol, Vrf};
+
+/// The most doors of a shard.
+pub const DOORS_MAX: usize = 1 << 16;
+/// The most doors of one inside host.
+pub const DOORS_PER_HOST_MAX: u32 = 128;
+
+/// An announced endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Door {
+    /// The inside endpoint, as the inside sees it.
+    pub inside: Endpoint,
+    /// As it was announced to the outside.
+    pub global: Endpoint,
+    /// The only outside host that may use it.
+    pub peer: Option<Ipv4Addr>,
+    /// VRFs of inside and outside.
+    pub vrfs: (Vrf, Vrf),
+    /// The rule that translates its sessions.
+    pub rule: RuleId,
+    /// The IP protocol.
+    pub protocol: Protocol,
+    /// What its global endpoint is of.
+    pub holds: Holds,
+    /// The gateway that opened it.
+    pub gateway: GatewayIndex,
+    /// The gateway of the session that goes through it.
+    pub child: Option<GatewayIndex>,
+    /// The control session it was opened for, by index; `NONE` if it may outlive that.
+    pub control: u32,
+    /// How often it can still be gone through.
+    pub uses_left: u16,
+    /// When it closes, in milliseconds.
+    pub closes_ms: u32,
+    /// When it was opened.
+    pub created_ms: u32,
+    /// Tells doors of one control session apart, as the gateway numbers them.
+    pub tag: u32,
+    /// What it belongs to.
+    owner: OwnerKey,
+    next: u32,
+    previous: u32,
+}
+
+/// What a door's global endpoint is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// A static rule: it cost nothing.
+    Nothing,
+    /// The mapping of a whole address, by number.
+    Address(u32),
+    /// A port, its own until a session beneath shares it.
+    Port,
+}
+
+/// What doors belong to and are closed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OwnerKey {
+    /// A control session, by its index.
+    Control(u32),
+    /// A call or registration.
+    Call(u64),
+}
+
+impl Door {
+    /// A door that belongs to nobody yet.
+    pub fn new(
+        owner: OwnerKey,
+        protocol: Protocol,
+        vrfs: (Vrf, Vrf),
+        inside: Endpoint,
+        global: Endpoint,
+    ) -> Door {
+        Door {
+            inside,
+            global,
+            peer: None,
+            vrfs,
+            rule: 0,
+            protocol,
+            holds: Holds::Nothing,
+            gateway: 0,
+            child: None,
+            control: NONE,
+            uses_left: 1,
+            closes_ms: 0,
+            created_ms: 0,
+            tag: 0,
+            owner,
+            next: NONE,
+            previous: NONE,
+        }
+    }
+
+    fn own_key(&self) -> MappingKey {
+        Mapping::own_key(Side::Inside, self.protocol, self.vrfs.0, self.inside)
+    }
+
+    fn seen_key(&self) -> MappingKey {
+        Mapping::seen_key(Side::Inside, self.protocol, self.vrfs.1, self.global)
+    }
+}
+
+/// The doors of a shard, found by either endpoint and by their owner.
+pub struct Doors {
+    records: Slots<Door>,
+    by_endpoint: HashMap<MappingKey, u32>,
+    by_owner: HashMap<OwnerKey, u32>,
+    per_host: HashMap<(Vrf, Ipv4Addr), u32>,
+}
+
+impl Doors {
+    /// Room for `capacity` doors.
+    pub fn new(capacity: usize) -> Doors {
+        Doors {
+            records: Slots::new(capacity),
+            by_endpoint: HashMap::with_capacity(capacity * 2),
+            by_owner: HashMap::with_capacity(capacity),
+            per_host: HashMap::with_capacity(capacity),
+        }
+    }
+
+    /// Whether there is no door at all, as is so for most of traffic's life.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Doors open.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Doors there is room for.
+    pub fn capacity(&self) -> usize {
+        self.records.capacity()
+    }
+
+    /// A door by its index.
+    pub fn at(&self, index: u32) -> Option<&Door> {
+        self.records.at(index)
+    }
+
+    /// A door by its index, whose endpoints and owner must stay.
+    pub fn at_mut(&mut self, index: u32) -> Option<&mut Door> {
+        self.records.at_mut(index)
+    }
+
+    /// The doors from an index on.
+    pub fn iter_from(&self, start: u32) -> impl Iterator<Item = (u32, &Door)> {
+        self.records.iter_from(start)
+    }
+
+    /// The door of an inside endpoint.
+    pub fn of_local(&self, protocol: Protocol, vrf: Vrf, inside: Endpoint) -> Option<u32> {
+        if self.is_empty() {
+            return None;
+        }
+        self.by_endpoint.get(&Mapping::own_key(Side::Inside, protocol, vrf, inside)).copied()
+    }
+
+    /// The door of a global endpoint.
+    pub fn of_global(&self, protocol: Protocol, vrf: Vrf, global: Endpoint) -> Option<u32> {
+        if self.is_empty() {
+            return None;
+        }
+        self.by_endpoint.get(&Mapping::seen_key(Side::Inside, protocol, vrf, global)).copied()
+    }
+
+    /// Doors of an inside host.
+    pub fn count_of(&self, vrf: Vrf, host: Ipv4Addr) -> u32 {
+        self.per_host.get(&(vrf, host)).copied().unwrap_or(0)
+    }
+
+    /// The first door of an owner.
+    pub fn first_of(&self, owner: OwnerKey) -> Option<u32> {
+        if self.is_empty() {
+            return None;
+        }
+        self.by_owner.get(&owner).copied()
+    }
+
+    /// The door behind one in its owner's list.
+    pub fn after(&self, index: u32) -> Option<u32> {
+        self.records.at(index).map(|door| door.next).filter(|&next| next != NONE)
+    }
+
+    /// Opens a door. None where there is no room, or where one of its endpoints has one already.
+    pub fn insert(&mut self, mut door: Door) -> Option<u32> {
+        let keys = [door.own_key(), door.seen_key()];
+        if keys.iter().any(|key| self.by_endpoint.contains_key(key)) {
+            return None;
+        }
+        let first = self.first_of(door.owner);
+        (door.next, door.previous) = (first.unwrap_or(NONE), NONE);
+        let (owner, host) = (door.owner, (door.vrfs.0, door.inside.addr));
+        let index = self.records.insert(door)?;
+        if let Some(first) = first.and_then(|first| self.records.at_mut(first)) {
+            first.previous = index;
+        }
+        self.by_owner.insert(owner, index);
+        keys.into_iter().for_each(|key| _ = self.by_endpoint.insert(key, index));
+        *self.per_host.entry(host).or_default() += 1;
+        Some(index)
+    }
+
+    /// Gives a door to another owner.
+    pub fn hand(&mut self, index: u32, owner: OwnerKey) {
+        if self.records.at(index).is_some_and(|door| door.owner == owner) {
+            return;
+        }
+        self.unlink(index);
+        let first = self.first_of(owner);
+        if let Some(door) = self.records.at_mut(index) {
+            (door.owner, door.next, door.previous) = (owner, first.unwrap_or(NONE), NONE);
+            self.by_owner.insert(owner, index);
+            if let Some(first) = first.and_then(|first| self.records.at_mut(first)) {
+                first.previous = index;
+            }
+        }
+    }
+
+    /// Closes a door.
+    pub fn remove(&mut self, index: u32) -> Option<Door> {
+        self.unlink(index);
+        let door = self.records.remove(index)?;
+        [door.own_key(), door.seen_key()].iter().for_each(|key| _ = self.by_endpoint.remove(key));
+        let host = (door.vrfs.0, door.inside.addr);
+        if let Some(count) = self.per_host.get_mut(&host) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_host.remove(&host);
+            }
+        }
+        Some(door)
+    }
+
+    /// Takes a door out of its owner's list.
+    fn unlink(&mut self, index: u32) {
+        let Some(&Door { owner, next, previous, .. }) = self.records.at(index) else { return };
+        if let Some(next) = self.records.at_mut(next) {
+            next.previous = previous;
+        }
+        if let Some(previous) = self.records.at_mut(previous) {
+            previous.next = next;
+        } else if next == NONE {
+            self.by_owner.remove(&owner);
+        } else {
+            self.by_owner.insert(owner, next);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuple::UDP;
+
+    fn door(owner: OwnerKey, port: u16) -> Door {
+        let end = |last| Endpoint::new(Ipv4Addr::new(10, 0, 0, last), port);
+        Door::new(owner, UDP, (0, 0), end(1), end(2))
+    }
+
+    #[test]
+    fn doors_of_an_owner_are_a_list_that_any_of_them_can_leave() {
+        let owner = OwnerKey::Control(7);
+        for leaving in 0..3 {
+            let mut doors = Doors::new(3);
+            let opened: Vec<u32> = (0..3).filter_map(|port| doors.insert(door(owner, 5000 + port))).collect();
+            assert_eq!(doors.insert(door(owner, 6000)), None, "full");
+            assert_eq!(doors.count_of(0, Ipv4Addr::new(10, 0, 0, 1)), 3);
+            doors.remove(opened[leaving]);
+            let mut left = 0;
+            while let Some(first) = doors.first_of(owner) {
+                doors.remove(first);
+                left += 1;
+            }
+            assert_eq!((left, doors.len(), doors.by_owner.len(), doors.by_endpoint.len()), (2, 0, 0, 0));
+            assert!(doors.per_host.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_door_changes_hands() {
+        let mut doors = Doors::new(2);
+        let index = doors.insert(door(OwnerKey::Call(1), 5000)).unwrap();
+        assert_eq!(doors.insert(door(OwnerKey::Call(1), 5000)), None, "the endpoint has one");
+        doors.hand(index, OwnerKey::Call(2));
+        assert_eq!(
+            (doors.first_of(OwnerKey::Call(1)), doors.first_of(OwnerKey::Call(2))),
+            (None, Some(index))
+        );
+    }
+}

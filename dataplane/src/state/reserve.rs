@@ -1,0 +1,320 @@
+//! Opening doors, going through them and closing them.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use alg::{Owner, Ports, Refusal, Transport};
+
+use crate::policy::{GatewayIndex, Policy, Selector, SourceRule, gateway_named};
+use crate::state::allocate::Source;
+use crate::state::door::{DOORS_PER_HOST_MAX, Door, Holds, OwnerKey};
+use crate::state::mapping::{Mapping, Side};
+use crate::state::session::{Above, Flags, Session};
+use crate::state::shard::Shard;
+use crate::state::slots::NONE;
+use crate::state::timer::is_due;
+use crate::tuple::{Endpoint, Protocol, TCP, UDP, Vrf};
+
+/// Who asks for a door.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    /// The control session's index.
+    pub control: u32,
+    /// Its gateway.
+    pub gateway: GatewayIndex,
+}
+
+/// The IP protocol of a transport.
+pub fn protocol_of(transport: Transport) -> Protocol {
+    match transport {
+        Transport::Tcp => TCP,
+        Transport::Udp => UDP,
+    }
+}
+
+/// An endpoint as gateways write it.
+pub fn endpoint(addr: SocketAddrV4) -> Endpoint {
+    Endpoint::new(*addr.ip(), addr.port())
+}
+
+/// An endpoint for gateways.
+pub fn socket_addr(end: Endpoint) -> SocketAddrV4 {
+    SocketAddrV4::new(end.addr, end.port)
+}
+
+/// The key of what a gateway says a door belongs to, and the door's number there.
+pub fn owner_key(control: u32, owner: Owner) -> (OwnerKey, u32) {
+    match owner {
+        Owner::Session(number) => (OwnerKey::Control(control), number),
+        Owner::Call(hash) => (OwnerKey::Call(hash), 0),
+    }
+}
+
+/// An endpoint, so many ports on.
+fn behind(end: Endpoint, ports: u16) -> Endpoint {
+    Endpoint::new(end.addr, end.port.wrapping_add(ports))
+}
+
+/// What went through a door needs to know of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Through {
+    /// The gateway of the session that goes through it.
+    pub child: Option<GatewayIndex>,
+    /// The control session it was opened for; `NONE` if it outlived that.
+    pub control: u32,
+    /// The gateway that opened it.
+    pub gateway: GatewayIndex,
+}
+
+impl Shard {
+    /// Opens a door, or two for a pair, and returns the global endpoint to announce. One that is open already keeps
+    /// its global endpoint and takes the rest of what is asked for. New doors are added to `opened`.
+    pub fn reserve(
+        &mut self,
+        policy: &Policy,
+        asker: Asker,
+        wanted: &alg::Door,
+        opened: &mut impl Extend<u32>,
+        now: u32,
+    ) -> Result<SocketAddrV4, Refusal> {
+        let control = self.sessions.at(asker.control).ok_or(Refusal::NoPort)?.clone();
+        let inside = endpoint(wanted.inside);
+        let is_third_party =
+            || policy.gateways.third_parties.is_some_and(|acl| policy.permits_host(acl, inside.addr));
+        if inside.addr != control.inside_local.addr && !is_third_party() {
+            return Err(Refusal::ForeignAddress);
+        }
+        if inside.port < 1024 && wanted.ports != Ports::Reserved {
+            return Err(Refusal::LowPort);
+        }
+        let protocol = protocol_of(wanted.transport);
+        let count: u16 = if wanted.ports == Ports::Pair { 2 } else { 1 };
+        let vrfs = (control.inside_vrf, control.outside_vrf);
+        let open = [0, 1].map(|k| {
+            let wants = k < count;
+            wants.then(|| self.doors.of_local(protocol, vrfs.0, behind(inside, k))).flatten()
+        });
+        let open_count = open.iter().flatten().count();
+        if open_count == usize::from(count)
+            && let Some(first) = open[0].and_then(|first| self.doors.at(first)).copied()
+        {
+            open.into_iter().flatten().for_each(|index| self.ask_again(asker, index, wanted, now));
+            return Ok(socket_addr(first.global));
+        }
+        let has_room = self.doors.len() + usize::from(count) <= self.doors.capacity()
+            && self.doors.count_of(vrfs.0, inside.addr) + u32::from(count) <= DOORS_PER_HOST_MAX;
+        if open_count > 0 || !has_room {
+            return Err(if has_room { Refusal::NoPort } else { Refusal::DoorLimit });
+        }
+        let (global, holds) = self.global_for(policy, &control, protocol, inside, wanted.ports)?;
+        let mut is_open = true;
+        for k in 0..count {
+            let (owner, tag) = owner_key(asker.control, wanted.owner);
+            let mut door = Door::new(owner, protocol, vrfs, behind(inside, k), behind(global, k));
+            (door.rule, door.holds, door.created_ms, door.tag) = (control.rule, holds, now, tag);
+            match self.doors.insert(door).filter(|_| is_open) {
+                Some(index) => {
+                    opened.extend([index]);
+                    self.ask_again(asker, index, wanted, now);
+                }
+                None => {
+                    is_open = false;
+                    self.release_door_port(policy, &door, now);
+                }
+            }
+        }
+        if is_open { Ok(socket_addr(global)) } else { Err(Refusal::NoPort) }
+    }
+
+    fn ask_again(&mut self, asker: Asker, index: u32, wanted: &alg::Door, now: u32) {
+        let node = self.door_node(index);
+        let (owner, tag) = owner_key(asker.control, wanted.owner);
+        self.doors.hand(index, owner);
+        let Some(door) = self.doors.at_mut(index) else { return };
+        door.peer = wanted.peer;
+        (door.gateway, door.tag) = (asker.gateway, tag);
+        door.child = wanted.child.and_then(gateway_named);
+        door.uses_left = wanted.uses_max.max(1);
+        door.closes_ms = now.wrapping_add(wanted.life_s.min(86_400) * 1000);
+        door.control = if matches!(owner, OwnerKey::Control(..)) { asker.control } else { NONE };
+        let closes_ms = door.closes_ms;
+        self.wheel.disarm(node);
+        self.wheel.arm(node, closes_ms);
+    }
+
+    /// The global endpoint of an inside one: the one it has, or else new ports on its control session's address.
+    fn global_for(
+        &mut self,
+        policy: &Policy,
+        control: &Session,
+        protocol: Protocol,
+        inside: Endpoint,
+        ports: Ports,
+    ) -> Result<(Endpoint, Holds), Refusal> {
+        let vrf = control.inside_vrf;
+        let by_static = policy.statics.global_of(vrf, protocol, inside, |rule| {
+            rule.selector.is_none() && rule.outside_vrf == control.outside_vrf
+        });
+        if let Some((global, _)) = by_static {
+            return Ok((global, Holds::Nothing));
+        }
+        if control.flags.has(Flags::ADDRESS) {
+            let global = Endpoint::new(control.inside_global.addr, inside.port);
+            return Ok((global, Holds::Address(control.next)));
+        }
+        let source = Source { protocol, vrf, local: inside, ports };
+        if ports == Ports::One
+            && let Some(index) = self.find_port(source, control.rule)
+            && let Some(session) = self.sessions.at(index)
+        {
+            return Ok((session.inside_global, Holds::Port));
+        }
+        let found = policy.rules.iter().find(|rule| rule.id == control.rule).cloned();
+        let rule = found.unwrap_or_else(|| rule_of_static(control));
+        let number = self.subscribers.enter(vrf, inside.addr).ok_or(Refusal::NoPort)?;
+        let subscriber = self.subscribers.at_mut(number).ok_or(Refusal::NoPort)?;
+        let addr = control.inside_global.addr;
+        let taken = self.allocator.take_at(policy, &rule, source, addr, subscriber);
+        let Some(global) = taken else {
+            self.leave(policy, number);
+            return Err(Refusal::NoPort);
+        };
+        subscriber.mapping_count += if ports == Ports::Pair { 2 } else { 1 };
+        Ok((global, Holds::Port))
+    }
+
+    /// The door that a packet from outside may go through.
+    pub fn door_from_outside(
+        &self,
+        protocol: Protocol,
+        vrf: Vrf,
+        global: Endpoint,
+        peer: Ipv4Addr,
+        now: u32,
+    ) -> Option<&Door> {
+        let index = self.doors.of_global(protocol, vrf, global)?;
+        self.doors.at(index).filter(|door| self.is_open(door, peer, now))
+    }
+
+    /// The door of an inside endpoint that sends itself: its global endpoint is the one that was announced.
+    pub fn door_from_inside(&self, protocol: Protocol, vrf: Vrf, local: Endpoint, now: u32) -> Option<&Door> {
+        let index = self.doors.of_local(protocol, vrf, local)?;
+        self.doors.at(index).filter(|door| !is_due(now, door.closes_ms) && self.is_mapped(door))
+    }
+
+    /// The door of a global endpoint, whoever may use it.
+    pub fn door_of_global(&self, protocol: Protocol, vrf: Vrf, global: Endpoint) -> Option<&Door> {
+        self.doors.at(self.doors.of_global(protocol, vrf, global)?)
+    }
+
+    fn is_open(&self, door: &Door, peer: Ipv4Addr, now: u32) -> bool {
+        door.peer.is_none_or(|only| only == peer) && !is_due(now, door.closes_ms) && self.is_mapped(door)
+    }
+
+    /// Whether the whole address that a door relies on is still its host's.
+    fn is_mapped(&self, door: &Door) -> bool {
+        match door.holds {
+            Holds::Address(mapping) => {
+                self.mappings.at(mapping).is_some_and(|mapping| mapping.own.addr == door.inside.addr)
+            }
+            Holds::Nothing | Holds::Port => true,
+        }
+    }
+
+    /// The mapping that sessions through a door are beneath.
+    pub fn above_of_door(&self, door: &Door) -> Above {
+        match door.holds {
+            Holds::Nothing => Above::Fixed,
+            Holds::Address(mapping) => Above::Address(mapping),
+            Holds::Port => Above::Port(self.find_ring(door.vrfs.1, door.protocol, door.global)),
+        }
+    }
+
+    /// Whether a global endpoint belongs to a door, whatever sessions there are.
+    pub(super) fn is_held_by_door(&self, protocol: Protocol, vrf: Vrf, global: Endpoint) -> bool {
+        let door = self.doors.of_global(protocol, vrf, global).and_then(|index| self.doors.at(index));
+        door.is_some_and(|door| door.holds == Holds::Port)
+    }
+
+    /// A session of an inside endpoint began with this outside host: it may have gone through a door, which closes
+    /// behind the last one.
+    pub fn go_through(
+        &mut self,
+        policy: &Policy,
+        protocol: Protocol,
+        vrf: Vrf,
+        local: Endpoint,
+        peer: Ipv4Addr,
+        now: u32,
+    ) -> Option<Through> {
+        let index = self.doors.of_local(protocol, vrf, local)?;
+        self.doors.at(index).filter(|door| self.is_open(door, peer, now))?;
+        let door = self.doors.at_mut(index)?;
+        door.uses_left -= 1;
+        let through = Through { child: door.child, control: door.control, gateway: door.gateway };
+        if door.uses_left == 0 {
+            self.close_door(policy, index, now);
+        }
+        Some(through)
+    }
+
+    /// Closes a door. Its port stays where sessions use it.
+    pub fn close_door(&mut self, policy: &Policy, index: u32, now: u32) -> Option<Door> {
+        self.wheel.disarm(self.door_node(index));
+        let door = self.doors.remove(index)?;
+        self.release_door_port(policy, &door, now);
+        Some(door)
+    }
+
+    /// Closes the doors of an owner, all or those of one number.
+    pub fn close_doors_of(&mut self, policy: &Policy, owner: OwnerKey, tag: Option<u32>, now: u32) {
+        let mut next = self.doors.first_of(owner);
+        while let Some(index) = next {
+            next = self.doors.after(index);
+            let is_meant = |door: &Door| tag.is_none_or(|tag| door.tag == tag);
+            if self.doors.at(index).is_some_and(is_meant) {
+                self.close_door(policy, index, now);
+            }
+        }
+    }
+
+    fn release_door_port(&mut self, policy: &Policy, door: &Door, now: u32) {
+        let has_sessions = matches!(self.above_of_door(door), Above::Port(Some(_)));
+        if door.holds != Holds::Port || has_sessions {
+            return;
+        }
+        let number = self.subscribers.find(door.vrfs.0, door.inside.addr);
+        let mapping = Mapping {
+            own: door.inside,
+            seen: door.global,
+            session_count: 0,
+            subscriber: number.unwrap_or(NONE),
+            created_ms: door.created_ms,
+            used_ms: now,
+            own_vrf: door.vrfs.0,
+            seen_vrf: door.vrfs.1,
+            rule: door.rule,
+            protocol: door.protocol,
+            side: Side::Inside,
+        };
+        self.release(policy, &mapping, now);
+    }
+
+    pub(super) fn door_node(&self, index: u32) -> u32 {
+        (self.sessions.capacity() + self.mappings.capacity()) as u32 + index
+    }
+}
+
+/// A rule that takes ports beside those of static ones, for hosts that no dynamic rule serves.
+fn rule_of_static(control: &Session) -> SourceRule {
+    SourceRule {
+        id: control.rule,
+        selector: Selector::Nothing,
+        pool: u16::MAX,
+        overload: true,
+        inside_vrf: control.inside_vrf,
+        outside_vrf: control.outside_vrf,
+        egress: None,
+        is_reversible: false,
+        is_paired: false,
+    }
+}
