@@ -6,6 +6,7 @@
 //!
 //! - [`bench`] has the appliance, its clock and its wires.
 //! - [`notation`] reads `.nat` files; its page tells how to write them.
+//! - [`simulator`] has TCP hosts on a clock and a network of its own, for streams.
 //! - [`run`] plays one against the bench and says what differs.
 #![forbid(unsafe_code)]
 
@@ -20,5 +21,6 @@ pub mod notation;
 pub mod random;
 pub mod reference;
 pub mod run;
+pub mod simulator;
 pub mod spec;
 pub mod stations;

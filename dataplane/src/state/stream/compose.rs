@@ -70,7 +70,7 @@ impl Stream {
         tcp[2..4].copy_from_slice(&side.destination_port.to_be_bytes());
         tcp[4..8].copy_from_slice(&seq.to_be_bytes());
         tcp[8..12].copy_from_slice(&ack.to_be_bytes());
-        tcp[12] = ((TCP_LEN + options_len) / 4 << 4) as u8;
+        tcp[12] = (((TCP_LEN + options_len) / 4) << 4) as u8;
         tcp[13] = flags | ACK;
         tcp[14..16].copy_from_slice(&side.window.to_be_bytes());
         if let Some(pointer) =

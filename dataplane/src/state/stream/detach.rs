@@ -35,7 +35,9 @@ impl Stream {
                 let index = self.flows[direction.index()].held.first;
                 let Some(piece) = means.pool.pop(&mut self.flows[direction.index()].held) else { break };
                 let fresh = self.fresh.take_if(|fresh| fresh.0 == index).map(|fresh| fresh.1);
-                self.forward(direction, piece, fresh, means);
+                if self.forward(direction, piece, fresh, means) {
+                    self.flows[direction.index()].finish();
+                }
             }
             let flow = &mut self.flows[direction.index()];
             let is_waiting = flow.fin.is_some_and(|fin| !super::sequence::is_before(fin, flow.released));

@@ -50,7 +50,7 @@ pub struct Flow {
     pub tries: u8,
     /// Acknowledgements in a row that say the same.
     pub duplicates: u8,
-    /// When a segment without data was last answered for the receiver.
+    /// When a segment with nothing new was last answered for the receiver.
     pub answered_ms: Option<u32>,
     /// Payload bytes of a segment, without options.
     pub segment_len_max: u16,
@@ -94,9 +94,10 @@ impl Flow {
         self.map(pool).to_sender(self.acked)
     }
 
-    /// The number of a segment without data that the receiver accepts whatever it has got: not beyond its window.
+    /// The number of a segment without data that the receiver accepts whatever it has got: inside its window (RFC
+    /// 9293 section 3.10.7.4). To others it would answer, and the other side to that, for ever.
     pub fn bare_seq(&self) -> u32 {
-        later(self.acked, earlier(self.sent, self.edge))
+        later(self.acked, earlier(self.sent, self.edge.wrapping_sub(1)))
     }
 
     /// Whether the sender was told more than the receiver acknowledged: those bytes are ours to deliver.

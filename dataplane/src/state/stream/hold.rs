@@ -3,7 +3,7 @@
 use mem::Packet;
 
 use super::header::Segment;
-use super::pool::{Piece, Pool, contiguous_end};
+use super::pool::{PIECE_LEN_MAX, Piece, Pool, contiguous_end};
 use super::sequence::{ahead, is_before};
 use super::{Direction, Means, Stream};
 use crate::state::slots::NONE;
@@ -14,7 +14,7 @@ const HELD_MAX: u16 = 128;
 /// Shorter than what senders wait before they repeat (200 ms at least), and than a receiver may wait.
 const STALL_MS: u32 = 40;
 
-/// Segments without data are not answered more often.
+/// Segments with nothing new are not answered more often.
 const ANSWER_MS: u32 = 200;
 
 /// What became of data.
@@ -58,9 +58,7 @@ impl Stream {
         let is_next = !is_before(flow.contiguous, piece.seq);
         let held = if is_next { Held::New } else { Held::BehindGap };
         let is_whole = (piece.seq, piece.len) == (segment.seq, segment.payload_len) && !contradicts;
-        let len_max = self.payload_len_max(direction);
-        let flow = &mut self.flows[direction.index()];
-        match append(pool, previous, piece, len_max) {
+        match append(pool, previous, piece) {
             None => {}
             Some(piece) => {
                 let Some(index) = insert(pool, &mut flow.held, previous, piece, flow.contiguous) else {
@@ -90,8 +88,14 @@ impl Stream {
         let window = self.sides[direction.reverse().index()].window_bytes();
         if matches!(held, Held::Duplicate | Held::BehindGap) {
             // It repeats, or something is lost: it will not go on by itself.
-            if !self.relieve(direction, means) && self.flows[direction.index()].can_own(means.pool) {
-                self.acknowledge(direction, means);
+            let is_relieved = self.relieve(direction, means);
+            match held {
+                _ if is_relieved => {}
+                // It counts these (RFC 5681 section 3.2).
+                Held::BehindGap if window > 0 && self.flows[direction.index()].can_own(means.pool) => {
+                    self.acknowledge(direction, means);
+                }
+                _ => self.answer(direction, means),
             }
             return;
         }
@@ -128,14 +132,24 @@ impl Stream {
         true
     }
 
-    /// Acknowledges what was told in answer to a segment without data; seldom, or two sides that disagree about a
-    /// number would answer each other for ever (RFC 5961 section 7).
+    /// Answers a segment with nothing new: a keep-alive, a probe of the window, or what we acknowledged and the sender
+    /// did not hear of. The receiver is asked, as only it knows its window; the sender is told what it was told before
+    /// where the receiver knows less. Seldom, or two sides that disagree about a number would answer each other for ever
+    /// (RFC 5961 section 7).
     pub(super) fn answer(&mut self, direction: Direction, means: &mut Means) {
         let flow = &mut self.flows[direction.index()];
         let now = means.now;
-        if flow.answered_ms.is_none_or(|at| now.wrapping_sub(at) >= ANSWER_MS) {
-            flow.answered_ms = Some(now);
+        if flow.answered_ms.is_some_and(|at| now.wrapping_sub(at) < ANSWER_MS) {
+            return;
+        }
+        flow.answered_ms = Some(now);
+        if flow.owns(means.pool) {
             self.acknowledge(direction, means);
+        }
+        if let Some(packet) = means.copy_of(&[]) {
+            // Whatever comes before its window it answers (RFC 9293 section 3.10.7.4).
+            let seq = self.flows[direction.index()].acked.wrapping_sub(1);
+            self.emit_own(direction, packet, seq, 0, means);
         }
     }
 
@@ -203,11 +217,10 @@ fn merge(pool: &mut Pool, list: &mut super::pool::List, previous: u32, piece: &m
     }
 }
 
-/// Copies a piece into the room behind the one at `previous`, if it follows it and fits a segment with it. Otherwise
-/// the piece comes back.
-fn append(pool: &mut Pool, previous: u32, piece: Piece, len_max: u32) -> Option<Piece> {
+/// Copies a piece into the room behind the one at `previous`, if it follows it. Otherwise the piece comes back.
+fn append(pool: &mut Pool, previous: u32, piece: Piece) -> Option<Piece> {
     let Some(before) = pool.pieces.at_mut(previous) else { return Some(piece) };
-    let is_next = before.end() == piece.seq && u32::from(before.len) + u32::from(piece.len) <= len_max;
+    let is_next = before.end() == piece.seq && u32::from(before.len) + u32::from(piece.len) <= PIECE_LEN_MAX;
     let end = usize::from(before.offset) + usize::from(before.len);
     let len = usize::from(piece.len);
     let Some(packet) = before.packet.as_mut().filter(|_| is_next) else { return Some(piece) };
@@ -230,6 +243,9 @@ fn insert(
     contiguous: u32,
 ) -> Option<u32> {
     if list.count >= HELD_MAX || pool.pieces.is_full() {
+        compact(pool, list, previous);
+    }
+    if list.count >= HELD_MAX || pool.pieces.is_full() {
         let is_last = pool
             .at(list.last)
             .is_none_or(|last| !is_before(piece.seq, last.seq) || !is_before(contiguous, last.seq));
@@ -248,6 +264,26 @@ fn insert(
         Err(piece) => {
             pool.discard(piece);
             None
+        }
+    }
+}
+
+/// Joins pieces that follow each other, as far as packets have room; the one at `kept` stays where it is.
+fn compact(pool: &mut Pool, list: &mut super::pool::List, kept: u32) {
+    let mut at = list.first;
+    while let Some(piece) = pool.at(at) {
+        let next = piece.next_index();
+        if next == NONE || next == kept {
+            at = next;
+            continue;
+        }
+        let Some(behind) = pool.remove_after(list, at) else { return };
+        if let Some(behind) = append(pool, at, behind) {
+            // It has just left its place, and so there is room for it.
+            match pool.insert_after(list, at, behind) {
+                Ok(index) => at = index,
+                Err(behind) => return pool.discard(behind),
+            }
         }
     }
 }

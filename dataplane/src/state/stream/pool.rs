@@ -9,6 +9,9 @@ use super::inspect::EditList;
 use super::sequence::{ahead, is_before};
 use crate::state::slots::{NONE, Slots};
 
+/// Bytes that are put together in one packet, whatever a receiver takes at once: few enough for any packet.
+pub const PIECE_LEN_MAX: u32 = 1200;
+
 /// A run of bytes in a packet.
 pub struct Piece {
     /// Holds the bytes; none where a whole message was deleted.

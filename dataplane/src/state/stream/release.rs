@@ -1,13 +1,10 @@
 //! Messages are read, and go on.
 
 use super::header::Segment;
-use super::pool::{List, Piece, Pool};
+use super::pool::{List, PIECE_LEN_MAX, Piece, Pool};
 use super::sequence::{is_before, later};
 use super::{Cause, Direction, Inspection, Means, Stream};
 use crate::parse::tcp_flags::{FIN, PSH};
-
-/// Bytes of a changed message in one packet: few enough for any packet, whatever the receiver takes at once.
-const RETAINED_LEN_MAX: u32 = 1200;
 
 /// What the inspector made of the bytes at hand.
 struct Reading {
@@ -118,23 +115,27 @@ impl Stream {
             };
             let Some(piece) = piece else { return true };
             let fresh = self.fresh.take_if(|fresh| fresh.0 == index).map(|fresh| fresh.1);
-            self.forward(direction, piece, fresh, means);
+            let has_ended = self.forward(direction, piece, fresh, means);
             count -= len;
             let flow = &mut self.flows[direction.index()];
             flow.released = flow.released.wrapping_add(len);
+            if has_ended {
+                flow.finish();
+            }
         }
         true
     }
 
     /// Sends a piece that was read: in place, if it is a segment that just arrived whole. Bytes that are ours to
-    /// deliver, and those that the receiver has no room for, are retained instead, and sent from there.
+    /// deliver, and those that the receiver has no room for, are retained instead, and sent from there. True if the
+    /// sender's FIN went along.
     pub(super) fn forward(
         &mut self,
         direction: Direction,
         mut piece: Piece,
         fresh: Option<Segment>,
         means: &mut Means,
-    ) {
+    ) -> bool {
         let flow = &mut self.flows[direction.index()];
         let seq = piece.seq.wrapping_add(flow.shift_after);
         let end = seq.wrapping_add(u32::from(piece.len));
@@ -144,26 +145,24 @@ impl Stream {
         if is_owned || is_crowded {
             (piece.source, piece.source_len, piece.seq) = (piece.seq, u32::from(piece.len), seq);
             // A piece has just left the table, unless it was cut off another; then this one may find no room.
-            return match means.pool.push(&mut flow.retained, piece) {
+            match means.pool.push(&mut flow.retained, piece) {
                 Ok(_) => self.pump(direction, means),
-                Err(piece) => {
-                    self.send_piece(direction, piece, seq, means);
-                }
-            };
+                Err(piece) => self.send_piece(direction, piece, seq, means),
+            }
+            return false;
         }
         flow.sent = later(flow.sent, end);
         let is_whole =
             |segment: &Segment| (segment.payload, segment.payload_len) == (piece.offset, piece.len);
         match (fresh.filter(is_whole), piece.packet) {
             (Some(segment), Some(packet)) => {
-                if segment.flags & FIN != 0 {
-                    flow.finish();
-                }
                 self.pass(direction, packet, &segment, seq, means);
+                segment.flags & FIN != 0
             }
             (_, packet) => {
                 piece.packet = packet;
                 self.send_piece(direction, piece, seq, means);
+                false
             }
         }
     }
@@ -254,7 +253,7 @@ fn retain(source: u32, len: u32, seq: u32, means: &mut Means) -> Option<(List, u
     let mut pieces = List::EMPTY;
     let mut done = 0;
     let is_whole = loop {
-        let part_len = RETAINED_LEN_MAX.min(new_len - done);
+        let part_len = PIECE_LEN_MAX.min(new_len - done);
         let packet = if new_len == 0 {
             Ok(None)
         } else {

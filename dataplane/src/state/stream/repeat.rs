@@ -23,28 +23,31 @@ impl Stream {
         if !is_before(flow.told, end) && flow.owns(means.pool) {
             // Our acknowledgement was lost. The bytes are ours to deliver.
             means.pool.consume(packet);
-            return self.acknowledge(direction, means);
+            return self.answer(direction, means);
         }
         let map = flow.map(means.pool);
         let seq = map.to_receiver(segment.seq);
         let end = map.to_receiver(data_end).wrapping_add(u32::from(is_fin));
-        if is_before(flow.sent, end) && flow.is_blocked(means.pool) {
-            // What comes before it waits for room with the receiver, and so does this, with the sender.
-            return means.pool.consume(packet);
-        }
         let mut retained = means.pool.iter(flow.retained);
         let is_changed = retained.any(|(_, piece)| {
             is_before(segment.seq, piece.source_end()) && is_before(piece.source, data_end)
         });
         drop(retained);
+        let is_too_early = is_before(flow.sent, end) && flow.is_blocked(means.pool);
         if is_changed {
             self.repeat(direction, &packet, segment, data_end, means);
-            if is_fin {
+            if is_fin && !is_too_early {
                 self.send_fin(direction, end.wrapping_sub(1), means);
             }
             means.pool.consume(packet);
+        } else if is_too_early {
+            means.pool.consume(packet);
         } else {
             self.pass(direction, packet, segment, seq, means);
+        }
+        if is_too_early {
+            // What comes before it waits for room with the receiver, and so does this, with the sender.
+            return;
         }
         let flow = &mut self.flows[direction.index()];
         flow.sent = later(flow.sent, end);
@@ -90,7 +93,11 @@ impl Stream {
         }
         let start = usize::from(segment.payload) + from.wrapping_sub(segment.seq) as usize;
         let bytes = packet.bytes().get(start..start + to.wrapping_sub(from) as usize).unwrap_or_default();
-        let mut seq = self.flows[direction.index()].map(means.pool).to_receiver(from);
+        let flow = &self.flows[direction.index()];
+        let mut seq = flow.map(means.pool).to_receiver(from);
+        if is_before(flow.sent, seq.wrapping_add(bytes.len() as u32)) && flow.is_blocked(means.pool) {
+            return;
+        }
         for part in bytes.chunks(self.payload_len_max(direction) as usize) {
             if let Some(copy) = means.copy_of(part) {
                 self.emit_own(direction, copy, seq, PSH, means);

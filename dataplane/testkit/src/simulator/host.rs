@@ -1,0 +1,281 @@
+//! A host with one TCP socket, and the program that uses it: it writes a script in chunks, and reads to the end.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
+
+/// What differs from host to host.
+#[derive(Clone, Debug)]
+pub struct HostSetup {
+    /// Address and port.
+    pub endpoint: ([u8; 4], u16),
+    /// Bytes of the largest packet of its link.
+    pub mtu: usize,
+    /// Bytes it receives before its program reads them.
+    pub receive_room: usize,
+    /// Bytes its program writes before they are acknowledged.
+    pub send_room: usize,
+    /// Small segments wait for acknowledgements (RFC 896).
+    pub nagle: bool,
+    /// How long it waits with acknowledgements, in milliseconds.
+    pub ack_delay_ms: Option<u64>,
+    /// It offers timestamps (RFC 7323).
+    pub timestamps: bool,
+    /// What its program says.
+    pub script: Vec<u8>,
+    /// The longest chunk it writes at once.
+    pub write_len_max: usize,
+    /// The longest pause between writes, and between reads, in milliseconds.
+    pub pause_ms_max: u64,
+}
+
+thread_local! {
+    /// What hosts put into timestamps: they ask for it through a plain function.
+    static CLOCK_MS: Cell<u32> = const { Cell::new(0) };
+}
+
+fn timestamp() -> u32 {
+    CLOCK_MS.get()
+}
+
+/// A running host.
+pub struct Host {
+    setup: HostSetup,
+    wire: Wire,
+    interface: Interface,
+    sockets: SocketSet<'static>,
+    socket: SocketHandle,
+    generator: SmallRng,
+    written: usize,
+    /// What its program has read.
+    pub received: Vec<u8>,
+    next_write_ms: u64,
+    next_read_ms: u64,
+    /// Behind the last byte it said it has room for.
+    edge: Option<u32>,
+}
+
+impl Host {
+    /// A host at rest.
+    pub fn new(setup: HostSetup, seed: u64, now_ms: u64) -> Host {
+        let mut wire = Wire { mtu: setup.mtu, arrived: VecDeque::new(), sent: Vec::new() };
+        let mut config = Config::new(HardwareAddress::Ip);
+        config.random_seed = seed;
+        let mut interface = Interface::new(config, &mut wire, instant(now_ms));
+        let [a, b, c, d] = setup.endpoint.0;
+        interface.update_ip_addrs(|addresses| {
+            // There is room for one, at least.
+            let _ = addresses.push(IpCidr::new(IpAddress::v4(a, b, c, d), 0));
+        });
+        let room = |len: usize| SocketBuffer::new(vec![0; len]);
+        let mut socket = Socket::new(room(setup.receive_room), room(setup.send_room));
+        socket.set_nagle_enabled(setup.nagle);
+        socket.set_ack_delay(setup.ack_delay_ms.map(Duration::from_millis));
+        socket.set_tsval_generator(setup.timestamps.then_some(timestamp));
+        let mut sockets = SocketSet::new(Vec::new());
+        let socket = sockets.add(socket);
+        let (received, generator) = (Vec::new(), SmallRng::seed_from_u64(seed));
+        let (next_write_ms, next_read_ms) = (now_ms, now_ms);
+        Host {
+            setup,
+            wire,
+            interface,
+            sockets,
+            socket,
+            generator,
+            written: 0,
+            received,
+            edge: None,
+            next_write_ms,
+            next_read_ms,
+        }
+    }
+
+    /// Waits for a connection.
+    pub fn listen(&mut self) {
+        let port = self.setup.endpoint.1;
+        self.sockets.get_mut::<Socket>(self.socket).listen(port).expect("a port to listen on");
+    }
+
+    /// Opens a connection.
+    pub fn connect(&mut self, ([a, b, c, d], port): ([u8; 4], u16)) {
+        let socket = self.sockets.get_mut::<Socket>(self.socket);
+        let to = (IpAddress::v4(a, b, c, d), port);
+        socket.connect(self.interface.context(), to, self.setup.endpoint.1).expect("a socket to connect");
+    }
+
+    /// A packet arrives.
+    pub fn arrive(&mut self, mut packet: Vec<u8>) {
+        // A segment is cut to the window, and with its end goes its FIN (RFC 9293 section 3.10.7.4). smoltcp takes the
+        // FIN for the end of what it kept.
+        let payload_len = packet.len() - 20 - usize::from(packet[32] >> 4) * 4;
+        let end = long(&packet, 24).wrapping_add(payload_len as u32);
+        let is_beyond = self.edge.is_some_and(|edge| (edge.wrapping_sub(end) as i32) < 0);
+        if packet[33] & FIN != 0 && payload_len > 0 && is_beyond {
+            packet[33] &= !FIN;
+            super::link::seal(&mut packet, 20);
+        }
+        self.wire.arrived.push_back(packet);
+    }
+
+    /// Lets program and socket run at `now_ms`. Packets it sends are returned.
+    pub fn run(&mut self, now_ms: u64) -> Vec<Vec<u8>> {
+        CLOCK_MS.set(now_ms as u32);
+        self.interface.poll(instant(now_ms), &mut self.wire, &mut self.sockets);
+        self.read(now_ms);
+        self.write(now_ms);
+        self.interface.poll(instant(now_ms), &mut self.wire, &mut self.sockets);
+        let sent = std::mem::take(&mut self.wire.sent);
+        if let Some(packet) = sent.last() {
+            // No window is large enough to be scaled.
+            self.edge =
+                Some(long(packet, 28).wrapping_add(u32::from(packet[34]) << 8 | u32::from(packet[35])));
+        }
+        sent
+    }
+
+    fn read(&mut self, now_ms: u64) {
+        let socket = self.sockets.get_mut::<Socket>(self.socket);
+        if now_ms < self.next_read_ms || !socket.can_recv() {
+            return;
+        }
+        let len = self.generator.random_range(1..=socket.recv_queue());
+        let mut bytes = vec![0; len];
+        let len = socket.recv_slice(&mut bytes).expect("bytes to read");
+        self.received.extend_from_slice(&bytes[..len]);
+        self.next_read_ms = now_ms + self.pause();
+    }
+
+    fn write(&mut self, now_ms: u64) {
+        let socket = self.sockets.get_mut::<Socket>(self.socket);
+        if now_ms < self.next_write_ms || !socket.may_send() {
+            return;
+        }
+        let rest = &self.setup.script[self.written..];
+        if rest.is_empty() {
+            return socket.close();
+        }
+        let len = self.generator.random_range(1..=self.setup.write_len_max.min(rest.len()));
+        self.written += socket.send_slice(&rest[..len]).expect("room to write");
+        self.next_write_ms = now_ms + self.pause();
+    }
+
+    fn pause(&mut self) -> u64 {
+        // Mostly there is none, or every session would take minutes.
+        if self.generator.random_bool(0.7) {
+            0
+        } else {
+            self.generator.random_range(0..=self.setup.pause_ms_max)
+        }
+    }
+
+    /// When to run again.
+    pub fn next_ms(&mut self, now_ms: u64) -> Option<u64> {
+        let due = self.interface.poll_at(instant(now_ms), &self.sockets).map(|at| at.total_millis() as u64);
+        let socket = self.sockets.get::<Socket>(self.socket);
+        let read = socket.can_recv().then_some(self.next_read_ms);
+        let has_room = socket.may_send() && (socket.can_send() || self.written == self.setup.script.len());
+        let write = has_room.then_some(self.next_write_ms);
+        [due, read, write].into_iter().flatten().min().map(|at| at.max(now_ms))
+    }
+
+    /// Whether both directions have come to their end, and all was read.
+    pub fn is_done(&self) -> bool {
+        let socket = self.sockets.get::<Socket>(self.socket);
+        matches!(socket.state(), State::Closed | State::TimeWait) && !socket.can_recv()
+    }
+
+    /// Whether its socket waits for an acknowledgement without a timer to repeat what it waits for. smoltcp forgets a
+    /// FIN when another acknowledgement arrives, and what was on its way when a closed window opens.
+    pub fn has_forgotten(&mut self, now_ms: u64) -> bool {
+        let has_timer = self.interface.poll_at(instant(now_ms), &self.sockets).is_some();
+        let socket = self.sockets.get::<Socket>(self.socket);
+        let awaits_fin = matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck);
+        !has_timer && (awaits_fin || socket.send_queue() > 0)
+    }
+
+    /// Whether it cannot go on: about to close, smoltcp takes no notice of a window that opens.
+    pub fn is_stuck(&self) -> bool {
+        let socket = self.sockets.get::<Socket>(self.socket);
+        socket.state() == State::LastAck && socket.send_queue() > 0
+    }
+
+    /// Whether it got all of the other side's data acknowledged, and has read all of it.
+    pub fn is_settled(&self) -> bool {
+        let socket = self.sockets.get::<Socket>(self.socket);
+        self.written == self.setup.script.len() && socket.send_queue() == 0 && !socket.can_recv()
+    }
+
+    /// What the socket says about itself, for messages.
+    pub fn describe(&self) -> String {
+        let socket = self.sockets.get::<Socket>(self.socket);
+        let (state, written, queued) = (socket.state(), self.written, socket.send_queue());
+        format!(
+            "{state}, wrote {written} of {}, {queued} of them unacknowledged, read {}",
+            self.setup.script.len(),
+            self.received.len()
+        )
+    }
+}
+
+const FIN: u8 = 0x01;
+
+fn long(packet: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]])
+}
+
+fn instant(ms: u64) -> Instant {
+    Instant::from_millis(ms as i64)
+}
+
+struct Wire {
+    mtu: usize,
+    arrived: VecDeque<Vec<u8>>,
+    sent: Vec<Vec<u8>>,
+}
+
+struct Arrived(Vec<u8>);
+
+struct Sent<'a>(&'a mut Vec<Vec<u8>>);
+
+impl Device for Wire {
+    type RxToken<'a> = Arrived;
+    type TxToken<'a> = Sent<'a>;
+
+    fn receive(&mut self, _: Instant) -> Option<(Arrived, Sent<'_>)> {
+        Some((Arrived(self.arrived.pop_front()?), Sent(&mut self.sent)))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Sent<'_>> {
+        Some(Sent(&mut self.sent))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ip;
+        capabilities.max_transmission_unit = self.mtu;
+        capabilities
+    }
+}
+
+impl RxToken for Arrived {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
+        read(&self.0)
+    }
+}
+
+impl TxToken for Sent<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, write: F) -> R {
+        let mut packet = vec![0; len];
+        let result = write(&mut packet);
+        self.0.push(packet);
+        result
+    }
+}
