@@ -99,6 +99,9 @@ impl Appliance {
     /// Sends the compiled configuration to the workers.
     fn distribute(&mut self) {
         let policy = Arc::new(self.compiled.policy.clone());
+        if self.workers.len() > 1 {
+            policy.make_port_groups();
+        }
         for worker in &self.workers {
             let _ = worker.send_timeout(Message::Policy(Arc::clone(&policy)), ANSWER_WITHIN);
         }

@@ -1,10 +1,13 @@
 //! Cutting a packet into fragments for a link with a smaller MTU (RFC 791 section 3.2).
 
+use arrayvec::ArrayVec;
 use mem::Packet;
 
 use crate::checksum::checksum;
 
 const IPV4_LEN: usize = 20;
+/// Bytes of options at most.
+const OPTIONS_LEN_MAX: usize = 40;
 const MORE_FRAGMENTS: u16 = 0x2000;
 const OFFSET_MASK: u16 = 0x1fff;
 /// The bit of an option's type that says it belongs into every fragment.
@@ -15,7 +18,7 @@ pub struct Cutter<'a> {
     packet: &'a [u8],
     header_len: usize,
     /// The options that later fragments carry, padded to a multiple of four.
-    copied_options: Vec<u8>,
+    copied_options: ArrayVec<u8, OPTIONS_LEN_MAX>,
     bytes_max: usize,
     /// Payload bytes written so far.
     done: usize,
@@ -76,8 +79,8 @@ impl<'a> Cutter<'a> {
 }
 
 /// The options with the copied bit, padded with ends of list. Options that lie about their length are left out.
-fn copied(options: &[u8]) -> Vec<u8> {
-    let mut copied = Vec::new();
+fn copied(options: &[u8]) -> ArrayVec<u8, OPTIONS_LEN_MAX> {
+    let mut copied = ArrayVec::new();
     let mut rest = options;
     while let [kind, tail @ ..] = rest {
         let len = match kind {
@@ -89,11 +92,13 @@ fn copied(options: &[u8]) -> Vec<u8> {
             },
         };
         if kind & COPIED != 0 {
-            copied.extend(&rest[..len]);
+            copied.extend(rest[..len].iter().copied());
         }
         rest = &rest[len..];
     }
-    copied.resize(copied.len().next_multiple_of(4), 0);
+    while !copied.len().is_multiple_of(4) {
+        copied.push(0);
+    }
     copied
 }
 

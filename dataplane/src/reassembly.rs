@@ -14,6 +14,8 @@ use mem::Packet;
 use crate::drops::DropReason;
 use crate::parse::{Head, Transport};
 use crate::policy::InterfaceIndex;
+use crate::state::index::Hasher;
+use crate::state::keyed::Keyed;
 use crate::state::timer::is_due;
 use crate::tuple::{ICMP, Protocol, TCP};
 
@@ -38,6 +40,14 @@ struct Key {
     interface: InterfaceIndex,
 }
 
+impl Key {
+    fn words(&self) -> [u64; 2] {
+        let addresses = u64::from(self.src.to_bits()) << 32 | u64::from(self.dst.to_bits());
+        let rest = u64::from(self.id) << 32 | u64::from(self.protocol) << 24 | u64::from(self.interface);
+        [addresses, rest]
+    }
+}
+
 /// What the first fragment told about its packet.
 #[derive(Clone, Copy, Debug)]
 struct First {
@@ -56,6 +66,13 @@ struct Datagram {
     waiting: ArrayVec<(Packet, Head), WAITING_MAX>,
 }
 
+/// A packet whose fragments have all gone on.
+struct Done {
+    key: Key,
+    first: First,
+    since_ms: u32,
+}
+
 /// A fragment that may go on, with the ports of its packet in its head.
 pub type Ready = ArrayVec<(Packet, Head), { WAITING_MAX + 1 }>;
 
@@ -63,23 +80,23 @@ pub type Ready = ArrayVec<(Packet, Head), { WAITING_MAX + 1 }>;
 pub struct Reassembly {
     datagrams: HashMap<Key, Datagram>,
     /// What is still known of packets that are complete: a fragment of theirs may be repeated.
-    done: HashMap<Key, (First, u32)>,
+    done: Keyed<Done>,
     order: VecDeque<(Key, u32)>,
     waiting_count: usize,
 }
 
-impl Default for Reassembly {
-    fn default() -> Reassembly {
+impl Reassembly {
+    /// The fragments of a worker that has seen none.
+    pub fn new(hasher: Hasher) -> Reassembly {
         Reassembly {
-            datagrams: HashMap::with_capacity(DATAGRAMS_MAX),
-            done: HashMap::with_capacity(FOLLOWED_MAX),
+            // Of a table that is half full at most, places that were used are made free without growing.
+            datagrams: HashMap::with_capacity(2 * DATAGRAMS_MAX),
+            done: Keyed::new(FOLLOWED_MAX, hasher),
             order: VecDeque::with_capacity(FOLLOWED_MAX),
             waiting_count: 0,
         }
     }
-}
 
-impl Reassembly {
     /// Takes a fragment and returns those that may go on: none while it waits. `new_id` is what the
     /// identification of its packet may become. Fragments refused with it are counted through `refuse`.
     pub fn gather(
@@ -97,9 +114,9 @@ impl Reassembly {
         let protocol = if is_error { ICMP } else { head.tuple.protocol };
         let key = Key { src, dst, id, protocol, interface };
         if head.transport == Transport::LaterFragment
-            && let Some((first, _)) = self.done.get(&key)
+            && let Some(done) = self.find_done(&key).and_then(|number| self.done.at(number))
         {
-            ready.push((packet, first.told_to(head)));
+            ready.push((packet, done.first.told_to(head)));
             return ready;
         }
         if !self.datagrams.contains_key(&key) {
@@ -149,8 +166,16 @@ impl Reassembly {
             && let Some(datagram) = self.datagrams.remove(&key)
             && let Some(first) = datagram.first
         {
-            self.done.insert(key, (first, datagram.since_ms));
+            let done = Done { key, first, since_ms: datagram.since_ms };
+            match self.find_done(&key).and_then(|number| self.done.at_mut(number)) {
+                Some(before) => *before = done,
+                None => _ = self.done.insert(key.words(), done),
+            }
         }
+    }
+
+    fn find_done(&self, key: &Key) -> Option<u32> {
+        self.done.find(key.words(), |done| done.key == *key)
     }
 
     /// Forgets packets that were followed long enough. Fragments that still wait are refused.
@@ -160,8 +185,10 @@ impl Reassembly {
                 return;
             }
             self.order.pop_front();
-            if self.done.get(&key).is_some_and(|&(_, done_since_ms)| done_since_ms == since_ms) {
-                self.done.remove(&key);
+            if let Some(number) = self.find_done(&key)
+                && self.done.at(number).is_some_and(|done| done.since_ms == since_ms)
+            {
+                self.done.remove(key.words(), number);
             }
             // Another packet may have the key by now.
             let is_same = self.datagrams.get(&key).is_some_and(|datagram| datagram.since_ms == since_ms);

@@ -118,6 +118,13 @@ impl Ownership {
         Ownership { addresses: addresses.into_iter().map(|addr| (addr, owners(addr))).collect() }
     }
 
+    /// Makes the groups of an address, which would be made when its first port is claimed.
+    pub fn make_groups(&self, addr: Ipv4Addr) {
+        if let Some(owners) = self.addresses.get(&addr) {
+            Self::groups(owners);
+        }
+    }
+
     fn groups(owners: &Owners) -> &[AtomicU8; GROUPS] {
         owners.groups.get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU8::new(UNOWNED))))
     }

@@ -31,9 +31,14 @@ pub struct Kept {
 }
 
 /// The SYNs of one worker that may be answered later.
-#[derive(Default)]
 pub struct Unsolicited {
     kept: VecDeque<Kept>,
+}
+
+impl Default for Unsolicited {
+    fn default() -> Unsolicited {
+        Unsolicited { kept: VecDeque::with_capacity(KEPT_MAX) }
+    }
 }
 
 impl Unsolicited {

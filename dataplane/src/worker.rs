@@ -20,6 +20,7 @@ use crate::policy::{Domain, InterfaceIndex, Policy};
 use crate::port::{BURST, Burst, Port, Ports};
 use crate::reassembly::{Ready, Reassembly};
 use crate::reply::NoticeBudget;
+use crate::state::index::Hasher;
 use crate::state::shard::Shard;
 use crate::steer::WorkerIndex;
 use crate::tables::{RecentRoutes, Tables};
@@ -151,7 +152,7 @@ impl Worker {
             inbox: setup.inbox,
             events: setup.events,
             handovers: setup.handovers,
-            reassembly: Reassembly::default(),
+            reassembly: Reassembly::new(Hasher::new(setup.secret)),
             unsolicited: Unsolicited::default(),
             streams: gateway::Streams::default(),
             notices: NoticeBudget::new(now),

@@ -231,6 +231,23 @@ impl Policy {
             || self.statics.with_id(rule).any(|fixed| fixed.is_global(global))
     }
 
+    /// Makes what several workers will share about the ports of addresses, so that none of them has to.
+    pub fn make_port_groups(&self) {
+        let overloaded = self.rules.iter().filter(|rule| rule.overload);
+        for pool in overloaded.filter_map(|rule| self.pools.get(usize::from(rule.pool))) {
+            let addrs = (0..pool.address_count()).filter_map(|position| pool.address_at(position));
+            addrs.for_each(|addr| self.ownership.make_groups(addr));
+        }
+    }
+
+    /// The numbers of all rules.
+    pub fn rule_ids(&self) -> impl Iterator<Item = RuleId> + '_ {
+        let dynamic =
+            self.rules.iter().map(|rule| rule.id).chain(self.outside_rules.iter().map(|rule| rule.id));
+        let fixed = self.statics.rules().iter().chain(self.outside_statics.rules()).map(|rule| rule.id);
+        dynamic.chain(fixed).chain(self.destination_rules.iter().map(|rule| rule.id))
+    }
+
     /// Whether a mapping of an outside host may stay.
     pub fn keeps_outside(&self, rule: RuleId, local: Ipv4Addr) -> bool {
         self.outside_rules.iter().any(|outside| outside.id == rule && self.pool_holds(outside.pool, local))

@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
-use hashbrown::HashMap;
-
 use alg::Ports;
 
 use crate::policy::{Blocks, Deterministic, Policy, Pool, PoolKind, SourceRule};
+use crate::state::addresses::Addresses;
 use crate::state::mapping::{ANY_PROTOCOL, Mapping, Side};
-use crate::state::ports::{AddressPorts, Wish, class_of};
+use crate::state::ports::{Wish, class_of, is_whole, release_whole, take_whole, used_total};
 use crate::state::random::Random;
-use crate::state::subscriber::Subscriber;
+use crate::state::sets::Sets;
+use crate::state::subscriber::{SETS_MAX, Subscriber};
 use crate::state::timer::is_due;
 use crate::steer::{Claimant, WorkerIndex};
 use crate::tuple::{Endpoint, ICMP, Protocol, TCP, Vrf};
@@ -21,7 +21,8 @@ const HELD_DOWN_MAX: usize = 65_536;
 
 /// The global addresses a shard takes ports from.
 pub struct Allocator {
-    addresses: HashMap<Ipv4Addr, AddressPorts>,
+    addresses: Addresses,
+    sets: Sets,
     /// For each pool, the position that is tried first.
     positions: Vec<u32>,
     held_down: VecDeque<HeldDown>,
@@ -61,13 +62,21 @@ impl Allocator {
     /// An allocator that has given out nothing.
     pub fn new(seed: [u64; 2], worker: WorkerIndex, worker_count: u8) -> Allocator {
         Allocator {
-            addresses: HashMap::new(),
+            addresses: Addresses::default(),
+            sets: Sets::new(),
             positions: Vec::new(),
             held_down: VecDeque::with_capacity(HELD_DOWN_MAX),
             random: Random::new(seed),
             worker,
             worker_count,
         }
+    }
+
+    /// Makes room for what a policy may give to so many mappings.
+    pub fn make_room(&mut self, policy: &Policy, mappings_max: usize) {
+        self.addresses.make_room(policy);
+        self.sets.make_room(policy, mappings_max);
+        self.positions.resize(policy.pools.len().max(self.positions.len()), 0);
     }
 
     /// Takes a global endpoint for a subscriber's source: on its paired address where it has one, else on the
@@ -134,11 +143,8 @@ impl Allocator {
         pair: bool,
     ) -> Option<Endpoint> {
         let number = usize::from(request.rule.pool);
-        if self.positions.len() <= number {
-            self.positions.resize(number + 1, 0);
-        }
         let count = pool.address_count();
-        let start = self.positions[number];
+        let start = *self.positions.get(number)?;
         for step in 0..count {
             let position = (start + step) % count;
             let addr = pool.address_at(position)?;
@@ -177,10 +183,11 @@ impl Allocator {
     pub fn unpair(&mut self, policy: &Policy, subscriber: &mut Subscriber) {
         let Some((_, addr)) = subscriber.paired.take() else { return };
         policy.ownership.release_subscriber(addr);
-        if let Some(ports) = self.addresses.get_mut(&addr) {
-            subscriber.sets.iter().for_each(|set| ports.release_set(set));
+        while let Some(set) = self.sets.take(subscriber, |_| true) {
+            if let Some(mut ports) = self.addresses.ports_mut(addr) {
+                ports.release_set(&set);
+            }
         }
-        subscriber.sets.clear();
     }
 
     fn take_on(
@@ -208,23 +215,23 @@ impl Allocator {
                 && !(is_interface(policy, rule) && blocked.contains(&(source.protocol, port)))
         };
         let groups = policy.ownership.claimant(addr, self.worker, self.worker_count);
-        let port = self.addresses.entry(addr).or_default().take(&wish, groups, is_allowed)?;
+        let port = self.addresses.ports_mut(addr)?.take(&wish, groups, is_allowed)?;
         Some(Endpoint::new(addr, port))
     }
 
     fn take_whole(&mut self, policy: &Policy, addr: Ipv4Addr) -> bool {
         let (worker, worker_count) = (self.worker, self.worker_count);
-        let ports = self.addresses.entry(addr).or_default();
+        let Some(used) = self.addresses.used_mut(addr) else { return false };
         let is_static = policy.statics.is_global_anywhere(addr);
-        let is_free = ports.used_total() == 0 && !is_static;
-        is_free && (worker_count <= 1 || policy.ownership.claim_whole(addr, worker)) && ports.take_whole()
+        let is_free = used_total(used) == 0 && !is_static;
+        is_free && (worker_count <= 1 || policy.ownership.claim_whole(addr, worker)) && take_whole(used)
     }
 
     /// Addresses of a rule's pool that nobody has as a whole.
     fn shared_count(&self, policy: &Policy, rule: &SourceRule) -> usize {
         let Some(pool) = policy.pools.get(usize::from(rule.pool)) else { return 0 };
         let addrs = (0..pool.address_count()).filter_map(|position| pool.address_at(position));
-        addrs.filter(|addr| self.addresses.get(addr).is_none_or(|ports| !ports.is_whole())).count()
+        addrs.filter(|&addr| !self.addresses.used(addr).is_some_and(is_whole)).count()
     }
 
     fn wish(&mut self, request: &Request) -> Wish {
@@ -259,23 +266,26 @@ impl Allocator {
     ) -> Option<Endpoint> {
         let Request { policy, rule, source } = *request;
         // Sets are of one address: where that has no more, a subscriber gets no other one's.
-        if subscriber.paired.is_some_and(|(_, paired)| paired != addr) && !subscriber.sets.is_empty() {
+        if subscriber.paired.is_some_and(|(_, paired)| paired != addr) && self.sets.count(subscriber) > 0 {
             return None;
         }
         if !self.pair(request, subscriber, addr) {
             return None;
         }
-        let ports = self.addresses.entry(addr).or_default();
+        let mut ports = self.addresses.ports_mut(addr)?;
         let is_free = |port| {
             policy.statics.local_of(rule.outside_vrf, source.protocol, Endpoint::new(addr, port)).is_none()
         };
-        for set in &mut subscriber.sets {
-            if let Some(port) = ports.take_of_set(wish, set, is_free) {
-                set.used += 1 + u32::from(wish.is_pair);
-                return Some(Endpoint::new(addr, port));
-            }
+        let of_set = self.sets.find_map(subscriber, |set| {
+            let port = ports.take_of_set(wish, set, is_free)?;
+            set.used += 1 + u16::from(wish.is_pair);
+            Some(port)
+        });
+        if let Some(port) = of_set {
+            return Some(Endpoint::new(addr, port));
         }
-        if subscriber.sets.len() >= usize::from(blocks.per_subscriber_max) || subscriber.sets.is_full() {
+        let sets_max = usize::from(blocks.per_subscriber_max).min(SETS_MAX);
+        if self.sets.count(subscriber) >= sets_max || self.sets.is_full() {
             return None;
         }
         let (worker, worker_count) = (self.worker, self.worker_count);
@@ -292,8 +302,8 @@ impl Allocator {
             ports.release_set(&set);
             return None;
         };
-        set.used = 1 + u32::from(wish.is_pair);
-        subscriber.sets.push(set);
+        set.used = 1 + u16::from(wish.is_pair);
+        self.sets.push(subscriber, set);
         Some(Endpoint::new(addr, port))
     }
 
@@ -310,7 +320,7 @@ impl Allocator {
         let wish = self.wish(request);
         let own = Wish { range: (computed.first_port, computed.last_port), ..wish };
         let groups = request.policy.ownership.claimant(addr, self.worker, self.worker_count);
-        let ports = self.addresses.entry(addr).or_default();
+        let mut ports = self.addresses.ports_mut(addr)?;
         let statics = &request.policy.statics;
         let is_free = |port| {
             let end = Endpoint::new(addr, port);
@@ -333,7 +343,7 @@ impl Allocator {
     /// Takes a whole address of a pool for an outside host.
     pub fn take_for_outside(&mut self, pool: &Pool) -> Option<Ipv4Addr> {
         let addrs = (0..pool.address_count()).filter_map(|position| pool.address_at(position));
-        addrs.into_iter().find(|&addr| self.addresses.entry(addr).or_default().take_whole())
+        addrs.into_iter().find(|&addr| self.addresses.used_mut(addr).is_some_and(take_whole))
     }
 
     /// Gives a mapping's endpoint back: at once, or after the hold-down.
@@ -345,8 +355,8 @@ impl Allocator {
         now: u32,
     ) {
         if mapping.is_address() {
-            if let Some(ports) = self.addresses.get_mut(&mapping.seen.addr) {
-                ports.release_whole();
+            if let Some(used) = self.addresses.used_mut(mapping.seen.addr) {
+                release_whole(used);
             }
             if mapping.side == Side::Inside {
                 policy.ownership.release_whole(mapping.seen.addr, self.worker);
@@ -373,17 +383,22 @@ impl Allocator {
     }
 
     fn release_from_set(&mut self, mapping: &Mapping, subscriber: &mut Subscriber) {
-        let Some(at) = subscriber.sets.iter().position(|set| set.holds(mapping.seen.port)) else { return };
-        subscriber.sets[at].used -= 1;
-        if subscriber.sets[at].used == 0
-            && let Some(ports) = self.addresses.get_mut(&mapping.seen.addr)
+        let left = self.sets.find_map(subscriber, |set| {
+            set.holds(mapping.seen.port).then(|| {
+                set.used -= 1;
+                set.used
+            })
+        });
+        if left == Some(0)
+            && let Some(mut ports) = self.addresses.ports_mut(mapping.seen.addr)
+            && let Some(set) = self.sets.take(subscriber, |set| set.holds(mapping.seen.port))
         {
-            ports.release_set(&subscriber.sets.remove(at));
+            ports.release_set(&set);
         }
     }
 
     fn free_port(&mut self, policy: &Policy, protocol: Protocol, end: Endpoint) {
-        let Some(ports) = self.addresses.get_mut(&end.addr) else { return };
+        let Some(mut ports) = self.addresses.ports_mut(end.addr) else { return };
         if ports.release(protocol, end.port) && self.worker_count > 1 {
             policy.ownership.release(end.addr, end.port, self.worker);
         }
@@ -417,7 +432,7 @@ impl Allocator {
 
     /// Addresses with ports in use, and how many, held-down ones included.
     pub fn in_use(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> + '_ {
-        self.addresses.iter().map(|(&addr, ports)| (addr, ports.used_total())).filter(|&(_, used)| used > 0)
+        self.addresses.iter().map(|(addr, used)| (addr, used_total(used))).filter(|&(_, used)| used > 0)
     }
 }
 

@@ -170,7 +170,7 @@ impl Shard {
         if flags.has(Flags::CONTACT)
             && let Some(key) = self.contact_key(above_of(index, above))
         {
-            *self.contacts.entry((key, peer)).or_default() += 1;
+            self.contacts.count_in(key, peer);
         }
         for (number, count) in self.group_counts.iter_mut().enumerate() {
             *count += u32::from(limit_groups >> number & 1);
@@ -280,12 +280,8 @@ impl Shard {
         self.any_peer_count -= usize::from(flags.has(Flags::ANY_PEER));
         if flags.has(Flags::CONTACT)
             && let Some(key) = self.contact_key(above)
-            && let Some(count) = self.contacts.get_mut(&(key, peer))
         {
-            *count -= 1;
-            if *count == 0 {
-                self.contacts.remove(&(key, peer));
-            }
+            self.contacts.count_out(key, peer);
         }
         // What was counted under another policy is not in these counts.
         if limit_epoch == policy.generation as u8 {

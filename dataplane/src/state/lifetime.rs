@@ -1,9 +1,10 @@
 //! How sessions and mappings end: by idle time, by a policy that no longer keeps them, by command.
 
-use crate::policy::Policy;
+use crate::policy::{Filtering, Policy};
+use crate::state::contacts::Contacts;
 use crate::state::door::Door;
 use crate::state::mapping::{Mapping, Side};
-use crate::state::shard::{Shard, deadline_ms, far_off, mapping_deadline_ms};
+use crate::state::shard::{RuleUse, Shard, deadline_ms, far_off, mapping_deadline_ms};
 use crate::state::timer::is_due;
 
 /// How often a control session that is idle itself looks after those it led to.
@@ -102,8 +103,18 @@ impl Shard {
         self.wheel.arm(index, deadline.unwrap_or(far_off(now)));
     }
 
-    /// A new policy is in force: limits are counted anew by the sweep that follows.
+    /// A new policy is in force: room is made for what it may give, and limits are counted anew by the sweep that
+    /// follows. Nothing is allocated for it later.
     pub fn start_policy(&mut self, policy: &Policy) {
+        self.allocator.make_room(policy, self.sessions.capacity());
+        let rule_count = policy.rule_ids().max().map_or(0, usize::from) + 1;
+        self.rules.resize(rule_count.max(self.rules.len()), RuleUse::default());
+        let is_address_dependent = policy.behaviour.filtering == Filtering::AddressDependent;
+        if is_address_dependent && self.contacts.capacity() == 0 {
+            self.contacts = Contacts::new(self.sessions.capacity(), self.hasher);
+        }
+        let turning = policy.destination_rules.iter().filter(|rule| !self.rotation.contains_key(&rule.id));
+        self.rotation.reserve(turning.count());
         self.group_counts.clear();
         self.group_counts.resize(policy.limits.groups.len(), 0);
     }

@@ -184,7 +184,7 @@ impl Shard {
         match filtering {
             Filtering::EndpointIndependent => true,
             Filtering::AddressDependent => {
-                self.contact_key(mapping).is_some_and(|key| self.contacts.contains_key(&(key, peer)))
+                self.contact_key(mapping).is_some_and(|key| self.contacts.has(key, peer))
             }
             Filtering::AddressAndPortDependent => matches!(mapping, Above::Address(_)),
         }

@@ -11,19 +11,37 @@ const RANDOM_TRIES: u32 = 8;
 // A group of ports that changes owner together is one word of the bitmaps.
 const _: () = assert!(PORTS_PER_GROUP == 64);
 
-/// The use of one address: bitmaps of its ports, for TCP, UDP, and ICMP identifiers, or the whole of it.
-pub struct AddressPorts {
-    maps: [PortMap; 3],
-    is_whole: bool,
-    /// Sets of ports in use, by number (`ip nat settings pap bpa`).
-    sets: Vec<u64>,
+/// Protocols whose ports are counted apart: TCP, UDP, and ICMP with its identifiers.
+const MAPS: usize = 3;
+/// Bits that say which words of a bitmap are full, in words.
+const FULL_WORDS: usize = WORDS / 64;
+/// A protocol's bitmap: its ports, then, for even and for odd ports, which words have none of them free, a bit each.
+const MAP_WORDS: usize = WORDS + 2 * FULL_WORDS;
+/// Sets of ports of one address at most: the smallest have 64 ports.
+const SETS_MAX: usize = 64_512 / 64;
+
+/// What is in use of an address: ports by protocol, and in the last place whether somebody has the whole of it.
+pub type Used = [u32; MAPS + 1];
+/// Nothing of an address.
+pub const NOTHING_USED: Used = [0; MAPS + 1];
+
+/// Which ports and which sets of ports (`ip nat settings pap bpa`) of an address are in use. Plain words, since a table
+/// of zeros takes no memory before it is written to.
+pub type Bitmaps = [u64; BITMAPS_WORDS];
+/// The words of an address's bitmaps.
+pub const BITMAPS_WORDS: usize = MAPS * MAP_WORDS + SETS_MAX.div_ceil(64);
+
+/// The ports of one address.
+pub struct AddressPorts<'a> {
+    used: &'a mut Used,
+    bitmaps: &'a mut Bitmaps,
 }
 
-struct PortMap {
-    words: Box<[u64; WORDS]>,
-    /// For even and for odd ports: which words have none of them free, a bit each.
-    full: [[u64; WORDS / 64]; 2],
-    used: u32,
+/// The ports of one protocol.
+struct PortMap<'a> {
+    words: &'a mut [u64],
+    full: &'a mut [u64],
+    used: &'a mut u32,
 }
 
 /// What port is asked for.
@@ -55,53 +73,48 @@ pub fn class_of(protocol: Protocol, port: u16) -> (u16, u16) {
     }
 }
 
-impl Default for AddressPorts {
-    fn default() -> AddressPorts {
-        let maps = std::array::from_fn(|_| PortMap {
-            words: Box::new([0; WORDS]),
-            full: [[0; WORDS / 64]; 2],
-            used: 0,
-        });
-        AddressPorts { maps, is_whole: false, sets: Vec::new() }
-    }
+/// Ports of an address in use, of all protocols; the whole address counts as one.
+pub fn used_total(used: &Used) -> u32 {
+    used.iter().sum()
 }
 
-impl AddressPorts {
-    fn map_of(protocol: Protocol) -> Option<usize> {
-        match protocol {
-            TCP => Some(0),
-            UDP => Some(1),
-            ICMP => Some(2),
-            _ => None,
-        }
+/// Whether somebody has the whole address.
+pub fn is_whole(used: &Used) -> bool {
+    used[MAPS] != 0
+}
+
+/// Takes a whole address, where nothing of it is in use.
+pub fn take_whole(used: &mut Used) -> bool {
+    let is_free = used_total(used) == 0;
+    used[MAPS] |= u32::from(is_free);
+    is_free
+}
+
+/// Gives a whole address back.
+pub fn release_whole(used: &mut Used) {
+    debug_assert!(is_whole(used), "an address was released twice");
+    used[MAPS] = 0;
+}
+
+impl<'a> AddressPorts<'a> {
+    /// The ports of an address of which so much is in use.
+    pub fn new(used: &'a mut Used, bitmaps: &'a mut Bitmaps) -> AddressPorts<'a> {
+        AddressPorts { used, bitmaps }
     }
 
-    /// Ports in use, of one protocol.
-    pub fn used(&self, protocol: Protocol) -> u32 {
-        Self::map_of(protocol).map_or(0, |map| self.maps[map].used)
+    fn map(&mut self, protocol: Protocol) -> Option<PortMap<'_>> {
+        let number = match protocol {
+            TCP => 0,
+            UDP => 1,
+            ICMP => 2,
+            _ => return None,
+        };
+        let (words, full) = self.bitmaps[number * MAP_WORDS..][..MAP_WORDS].split_at_mut(WORDS);
+        Some(PortMap { words, full, used: &mut self.used[number] })
     }
 
-    /// Ports in use, of all protocols; the whole address counts as one.
-    pub fn used_total(&self) -> u32 {
-        self.maps.iter().map(|map| map.used).sum::<u32>() + u32::from(self.is_whole)
-    }
-
-    /// Takes the whole address, where nothing of it is in use.
-    pub fn take_whole(&mut self) -> bool {
-        let is_free = self.used_total() == 0;
-        self.is_whole |= is_free;
-        is_free
-    }
-
-    /// Whether somebody has the whole address.
-    pub fn is_whole(&self) -> bool {
-        self.is_whole
-    }
-
-    /// Gives the whole address back.
-    pub fn release_whole(&mut self) {
-        debug_assert!(self.is_whole, "an address was released twice");
-        self.is_whole = false;
+    fn sets(&mut self) -> &mut [u64] {
+        &mut self.bitmaps[MAPS * MAP_WORDS..]
     }
 
     /// Takes a port: the inside one, one at random, or the next free one, first of its parity, then of any, as
@@ -113,15 +126,15 @@ impl AddressPorts {
         groups: Claimant<'_>,
         is_allowed: impl Fn(u16) -> bool,
     ) -> Option<u16> {
-        if self.is_whole || wish.range.0 > wish.range.1 {
+        if is_whole(self.used) || wish.range.0 > wish.range.1 {
             return None;
         }
-        let map = &mut self.maps[Self::map_of(wish.protocol)?];
-        let is_good = |map: &PortMap, port: u16| {
+        let mut map = self.map(wish.protocol)?;
+        let is_good = |map: &PortMap<'_>, port: u16| {
             let is_paired = || map.has_odd_beside(port, wish.range.1) && is_allowed(port + 1);
             is_allowed(port) && (!wish.is_pair || is_paired()) && groups.claim(port)
         };
-        let port = map.choose(wish, groups, |port| is_good(map, port))?;
+        let port = map.choose(wish, groups, |port| is_good(&map, port))?;
         map.set_all(wish, port);
         Some(port)
     }
@@ -133,7 +146,7 @@ impl AddressPorts {
         set: &PortSet,
         mut may_take: impl FnMut(u16) -> bool,
     ) -> Option<u16> {
-        let map = &mut self.maps[Self::map_of(wish.protocol)?];
+        let mut map = self.map(wish.protocol)?;
         let start = (wish.random % u64::from(set.size)) as u16;
         let mut is_good = |port: &u16| {
             let is_paired = || map.has_odd_beside(*port, u16::MAX) && set.holds(port.wrapping_add(1));
@@ -154,38 +167,41 @@ impl AddressPorts {
         step: u16,
         mut may_take: impl FnMut(u16) -> bool,
     ) -> Option<PortSet> {
-        let chunk = u32::from(size) * u32::from(step);
-        let count = 64_512 / chunk * u32::from(step);
-        self.sets.resize((count as usize).div_ceil(64), 0);
+        let count = sets_of_address(size, step);
+        let sets = self.sets();
         let number = (0..count).find(|&number| {
             let set = PortSet::numbered(number, size, step);
-            self.sets[number as usize / 64] & 1 << (number % 64) == 0 && may_take(set.first)
+            sets[usize::from(number) / 64] & 1 << (number % 64) == 0 && may_take(set.first)
         })?;
-        self.sets[number as usize / 64] |= 1 << (number % 64);
+        sets[usize::from(number) / 64] |= 1 << (number % 64);
         Some(PortSet::numbered(number, size, step))
     }
 
     /// Gives a set of ports back.
     pub fn release_set(&mut self, set: &PortSet) {
-        if let Some(word) = self.sets.get_mut(set.number as usize / 64) {
-            *word &= !(1 << (set.number % 64));
-        }
+        self.sets()[usize::from(set.number) / 64] &= !(1 << (set.number % 64));
     }
 
     /// Gives a port back. Returns whether its group of ports has no other port in use.
     pub fn release(&mut self, protocol: Protocol, port: u16) -> bool {
-        let Some(map) = Self::map_of(protocol) else { return false };
-        debug_assert!(self.maps[map].is_set(port), "port {port} released twice");
-        self.maps[map].clear(port);
-        self.maps.iter().all(|map| map.words[usize::from(port) / 64] == 0)
+        let Some(mut map) = self.map(protocol) else { return false };
+        debug_assert!(map.is_set(port), "port {port} released twice");
+        map.clear(port);
+        (0..MAPS).all(|number| self.bitmaps[number * MAP_WORDS + usize::from(port) / 64] == 0)
     }
+}
+
+/// How many sets of this size and step an address has.
+pub fn sets_of_address(size: u16, step: u16) -> u16 {
+    let chunk = u32::from(size) * u32::from(step);
+    (64_512 / chunk.max(1) * u32::from(step)).min(SETS_MAX as u32) as u16
 }
 
 /// A set of ports that one subscriber has for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortSet {
     /// Its number on its address.
-    pub number: u32,
+    pub number: u16,
     /// First port.
     pub first: u16,
     /// Distance between ports.
@@ -193,13 +209,13 @@ pub struct PortSet {
     /// How many ports.
     pub size: u16,
     /// Ports in use, of all protocols.
-    pub used: u32,
+    pub used: u16,
 }
 
 impl PortSet {
     /// The set with this number. Sets of one chunk interleave; chunks follow each other from port 1024 on.
-    fn numbered(number: u32, size: u16, step: u16) -> PortSet {
-        let (chunk, phase) = (number / u32::from(step), number % u32::from(step));
+    fn numbered(number: u16, size: u16, step: u16) -> PortSet {
+        let (chunk, phase) = (u32::from(number / step), u32::from(number % step));
         let first = 1024 + chunk * u32::from(size) * u32::from(step) + phase;
         PortSet { number, first: first as u16, step, size, used: 0 }
     }
@@ -215,7 +231,7 @@ impl PortSet {
     }
 }
 
-impl PortMap {
+impl PortMap<'_> {
     fn is_set(&self, port: u16) -> bool {
         self.words[usize::from(port) / 64] & 1 << (port % 64) != 0
     }
@@ -235,8 +251,8 @@ impl PortMap {
     fn set(&mut self, port: u16) {
         let word = usize::from(port) / 64;
         self.words[word] |= 1 << (port % 64);
-        self.used += 1;
-        for (full, parity) in self.full.iter_mut().zip([EVEN, !EVEN]) {
+        *self.used += 1;
+        for (full, parity) in self.full.chunks_mut(FULL_WORDS).zip([EVEN, !EVEN]) {
             let is_full = self.words[word] & parity == parity;
             full[word / 64] |= u64::from(is_full) << (word % 64);
         }
@@ -245,8 +261,8 @@ impl PortMap {
     fn clear(&mut self, port: u16) {
         let word = usize::from(port) / 64;
         self.words[word] &= !(1 << (port % 64));
-        self.used -= 1;
-        self.full[usize::from(port & 1)][word / 64] &= !(1 << (word % 64));
+        *self.used -= 1;
+        self.full[usize::from(port & 1) * FULL_WORDS + word / 64] &= !(1 << (word % 64));
     }
 
     fn choose(&self, wish: &Wish, groups: Claimant<'_>, may_take: impl Fn(u16) -> bool) -> Option<u16> {
@@ -330,7 +346,7 @@ impl PortMap {
 
     /// The first word from `from` to `to` that has a port of the parity free.
     fn next_word(&self, from: usize, to: usize, parity: u64) -> Option<usize> {
-        let [even, odd] = &self.full;
+        let (even, odd) = self.full.split_at(FULL_WORDS);
         let mut wanted = u64::MAX << (from % 64);
         for block in from / 64..=to / 64 {
             let full = match parity {
@@ -361,6 +377,19 @@ fn range_mask(word: usize, range: (u16, u16)) -> u64 {
 mod tests {
     use super::*;
 
+    /// An address of which nothing is in use.
+    struct Address(Used, Bitmaps);
+
+    impl Address {
+        fn new() -> Address {
+            Address(NOTHING_USED, [0; BITMAPS_WORDS])
+        }
+
+        fn ports(&mut self) -> AddressPorts<'_> {
+            AddressPorts::new(&mut self.0, &mut self.1)
+        }
+    }
+
     fn preserving(protocol: Protocol, inside: u16) -> Wish {
         let range = class_of(protocol, inside);
         Wish { protocol, inside, range, preserve: true, parity: true, random: 0, is_pair: false }
@@ -368,7 +397,8 @@ mod tests {
 
     #[test]
     fn keeps_the_port_then_its_parity_then_its_class() {
-        let mut ports = AddressPorts::default();
+        let mut address = Address::new();
+        let mut ports = address.ports();
         let mut take = |protocol, inside, low: u16| {
             ports.take(&preserving(protocol, inside), Claimant::ALONE, |port| port >= low)
         };
@@ -380,12 +410,13 @@ mod tests {
         assert_eq!(take(UDP, 80, 600), Some(600));
         assert!(!ports.release(UDP, 5000), "5001 and 5002 are of its group");
         assert_eq!(ports.take(&preserving(UDP, 5000), Claimant::ALONE, |_| true), Some(5000));
-        assert_eq!((ports.used(UDP), ports.used(TCP)), (5, 1));
+        assert_eq!((ports.used[1], ports.used[0]), (5, 1));
     }
 
     #[test]
     fn a_pair_is_an_even_port_and_the_one_behind_it() {
-        let mut ports = AddressPorts::default();
+        let mut address = Address::new();
+        let mut ports = address.ports();
         let pair = |inside| Wish { is_pair: true, ..preserving(UDP, inside) };
         let mut take = |wish: &Wish| ports.take(wish, Claimant::ALONE, |_| true);
         assert_eq!(take(&preserving(UDP, 5001)), Some(5001));
@@ -401,7 +432,8 @@ mod tests {
     fn every_port_of_a_range_is_used_before_the_first_refusal() {
         for preserve in [true, false] {
             for (inside, count) in [(700, 512), (1030, 64_512), (40_001, 64_512)] {
-                let mut ports = AddressPorts::default();
+                let mut address = Address::new();
+                let mut ports = address.ports();
                 let mut random = 1u64;
                 let mut taken: Vec<u16> = std::iter::from_fn(|| {
                     random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -425,7 +457,8 @@ mod tests {
         println!("seed {random:#x}");
         let mut buckets = [0u32; 64];
         for _ in 0..64_000 {
-            let mut ports = AddressPorts::default();
+            let mut address = Address::new();
+            let mut ports = address.ports();
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
@@ -440,7 +473,8 @@ mod tests {
     #[test]
     fn sets_do_not_overlap_and_end_below_the_last_port() {
         for (size, step) in [(512, 8), (64, 1), (1024, 16)] {
-            let mut ports = AddressPorts::default();
+            let mut address = Address::new();
+            let mut ports = address.ports();
             let sets: Vec<PortSet> = std::iter::from_fn(|| ports.take_set(size, step, |_| true)).collect();
             let mut all: Vec<u32> = Vec::new();
             for set in &sets {

@@ -8,10 +8,11 @@ use hashbrown::HashMap;
 
 use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::allocate::Allocator;
+use crate::state::contacts::Contacts;
 use crate::state::control::{CONTROLS_MAX, Controls};
 use crate::state::door::{DOORS_MAX, Door, Doors};
 use crate::state::index::{Hash, Hasher, Index};
-use crate::state::mapping::{Mapping, MappingKey};
+use crate::state::mapping::Mapping;
 use crate::state::session::{Direction, Session, SessionKey};
 use crate::state::slots::Slots;
 use crate::state::subscriber::Subscribers;
@@ -52,12 +53,12 @@ pub struct Shard {
     pub(super) rules: Vec<RuleUse>,
     /// Sessions under each group limit of the policy.
     pub(super) group_counts: Vec<u32>,
-    /// For address-dependent filtering: how many sessions a mapping has with an outside address.
-    pub(super) contacts: HashMap<(MappingKey, Ipv4Addr), u32>,
+    /// For address-dependent filtering; without room before a policy asks for that.
+    pub(super) contacts: Contacts,
     /// Which worker this is, and of how many.
     pub(super) worker: (WorkerIndex, u8),
     /// For each destination rule, which real server is next.
-    rotation: HashMap<RuleId, u32>,
+    pub(super) rotation: HashMap<RuleId, u32>,
 }
 
 /// How much a rule is in use.
@@ -122,11 +123,11 @@ impl Shard {
             doors_expired: [0; ROWS.len()],
             // Sessions first, then mappings, then doors.
             wheel: Wheel::new(capacity + addresses_max + doors_max, now),
-            subscribers: Subscribers::new(capacity.min(SUBSCRIBERS_MAX)),
+            subscribers: Subscribers::new(capacity.min(SUBSCRIBERS_MAX), Hasher::new(secret)),
             allocator: Allocator::new(seed, worker, worker_count),
             rules: Vec::new(),
             group_counts: Vec::new(),
-            contacts: HashMap::new(),
+            contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
             rotation: HashMap::new(),
         }
@@ -228,13 +229,9 @@ impl Shard {
         used.map(|(id, &used)| (id as RuleId, used))
     }
 
-    /// The use of a rule, to be counted. Grows when a rule is used for the first time.
+    /// The use of a rule of this policy or one before, to be counted.
     pub(super) fn rule_mut(&mut self, id: RuleId) -> &mut RuleUse {
-        let id = usize::from(id);
-        if self.rules.len() <= id {
-            self.rules.resize(id + 1, RuleUse::default());
-        }
-        &mut self.rules[id]
+        &mut self.rules[usize::from(id)]
     }
 
     /// Global addresses with ports in use, and how many.

@@ -2,11 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use arrayvec::ArrayVec;
-use hashbrown::HashMap;
-
-use crate::state::ports::PortSet;
-use crate::state::slots::Slots;
+use crate::state::index::Hasher;
+use crate::state::keyed::{Key, Keyed};
+use crate::state::slots::{NONE, Slot};
 use crate::tuple::Vrf;
 
 /// The most port sets of one subscriber.
@@ -27,16 +25,18 @@ pub struct Subscriber {
     pub session_count: u32,
     /// Ports it has besides its computed ones.
     pub extra_ports: u32,
-    /// Its port sets, on the paired address.
-    pub sets: ArrayVec<PortSet, SETS_MAX>,
+    /// The first of its port sets, on the paired address; `NONE` without any.
+    pub first_set: u32,
     rate: Rate,
 }
+
+const _: () = assert!(size_of::<Slot<Subscriber>>() <= 48, "there may be as many subscribers as sessions");
 
 /// A token bucket of new sessions, of one second's depth.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rate {
-    /// Thousandths of a session.
-    credit: u64,
+    /// Thousandths of a session: four million of them at most.
+    credit: u32,
     refilled_ms: u32,
     is_started: bool,
 }
@@ -44,13 +44,14 @@ struct Rate {
 impl Subscriber {
     /// Takes one session from a budget of so many a second.
     pub fn may_begin(&mut self, rate_max: u32, now: u32) -> bool {
-        let full = u64::from(rate_max) * 1000;
+        let full = rate_max.saturating_mul(1000);
         let rate = &mut self.rate;
         if !rate.is_started {
             *rate = Rate { credit: full, refilled_ms: now, is_started: true };
         }
         let passed_ms = now.wrapping_sub(rate.refilled_ms);
-        rate.credit = (rate.credit + u64::from(passed_ms) * u64::from(rate_max)).min(full);
+        let gained = u64::from(passed_ms) * u64::from(rate_max);
+        rate.credit = (u64::from(rate.credit) + gained).min(u64::from(full)) as u32;
         rate.refilled_ms = now;
         match rate.credit.checked_sub(1000) {
             Some(left) => {
@@ -67,20 +68,21 @@ impl Subscriber {
 }
 
 /// All subscribers of a shard.
-pub struct Subscribers {
-    records: Slots<Subscriber>,
-    by_addr: HashMap<(Vrf, Ipv4Addr), u32>,
+pub struct Subscribers(Keyed<Subscriber>);
+
+fn key(vrf: Vrf, addr: Ipv4Addr) -> Key {
+    [u64::from(addr.to_bits()), u64::from(vrf)]
 }
 
 impl Subscribers {
     /// Room for `capacity` subscribers.
-    pub fn new(capacity: usize) -> Subscribers {
-        Subscribers { records: Slots::new(capacity), by_addr: HashMap::with_capacity(capacity) }
+    pub fn new(capacity: usize, hasher: Hasher) -> Subscribers {
+        Subscribers(Keyed::new(capacity, hasher))
     }
 
     /// The subscriber of an inside address, made when it is new; none when there is no room.
     pub fn enter(&mut self, vrf: Vrf, addr: Ipv4Addr) -> Option<u32> {
-        if let Some(&index) = self.by_addr.get(&(vrf, addr)) {
+        if let Some(index) = self.find(vrf, addr) {
             return Some(index);
         }
         let subscriber = Subscriber {
@@ -90,47 +92,41 @@ impl Subscribers {
             mapping_count: 0,
             session_count: 0,
             extra_ports: 0,
-            sets: ArrayVec::new(),
+            first_set: NONE,
             rate: Rate::default(),
         };
-        let index = self.records.insert(subscriber)?;
-        self.by_addr.insert((vrf, addr), index);
-        Some(index)
+        self.0.insert(key(vrf, addr), subscriber)
     }
 
     /// The number of an inside address's subscriber.
     pub fn find(&self, vrf: Vrf, addr: Ipv4Addr) -> Option<u32> {
-        self.by_addr.get(&(vrf, addr)).copied()
+        self.0.find(key(vrf, addr), |subscriber| subscriber.addr == addr && subscriber.vrf == vrf)
     }
 
     /// A subscriber's record.
     pub fn at_mut(&mut self, index: u32) -> Option<&mut Subscriber> {
-        self.records.at_mut(index)
+        self.0.at_mut(index)
     }
 
     /// Forgets a subscriber that has nothing left, and returns it.
     pub fn leave_if_idle(&mut self, index: u32) -> Option<Subscriber> {
-        if !self.records.at(index).is_some_and(Subscriber::is_idle) {
-            return None;
-        }
-        let subscriber = self.records.remove(index)?;
-        self.by_addr.remove(&(subscriber.vrf, subscriber.addr));
-        Some(subscriber)
+        let subscriber = self.0.at(index).filter(|subscriber| subscriber.is_idle())?;
+        self.0.remove(key(subscriber.vrf, subscriber.addr), index)
     }
 
     /// All subscribers.
     pub fn iter(&self) -> impl Iterator<Item = &Subscriber> {
-        self.records.iter_from(0).map(|(_, subscriber)| subscriber)
+        self.0.iter()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.0.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.0.is_empty()
     }
 }
 
@@ -140,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_rate_allows_a_burst_of_one_second_and_then_so_many() {
-        let mut subscribers = Subscribers::new(1);
+        let mut subscribers = Subscribers::new(1, Hasher::new([1, 2]));
         let index = subscribers.enter(0, Ipv4Addr::new(10, 0, 0, 1)).unwrap();
         let host = subscribers.at_mut(index).unwrap();
         let allowed = |host: &mut Subscriber, now| (0..100).filter(|_| host.may_begin(10, now)).count();
