@@ -150,8 +150,11 @@ impl Stream {
             let segment_len_max = to.segment_len_max.unwrap_or(SEGMENT_LEN_DEFAULT);
             Flow::new(from.sequence.wrapping_add(1), u32::from(to.window), segment_len_max)
         };
+        let mut sides = [initiator.side(initiator_scale), responder.side(responder_scale)];
+        // The responder's SYN has acknowledged the initiator's; the answer to that may still be lost.
+        sides[1].announced = (initiator.sequence.wrapping_add(1), sides[1].window);
         Stream {
-            sides: [initiator.side(initiator_scale), responder.side(responder_scale)],
+            sides,
             flows: [flow(initiator, responder), flow(responder, initiator)],
             has_timestamps,
             detached: None,

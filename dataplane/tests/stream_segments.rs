@@ -1,0 +1,452 @@
+//! A stream, segment by segment: what goes on, what is held, what is acknowledged for whom.
+
+use dataplane::state::stream::{Buffers, Cause, Direction, Means, Opening, Pool, Shifts, Stream};
+use mem::{Packet, Slab};
+use testkit::simulator::lines::Lines;
+use testkit::simulator::link::seal;
+
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+const PSH: u8 = 0x08;
+const ACK: u8 = 0x10;
+const URG: u8 = 0x20;
+const FORWARD: Direction = Direction::Forward;
+const BACKWARD: Direction = Direction::Backward;
+/// Initial sequence numbers: both wrap around within a few bytes.
+const START: [u32; 2] = [u32::MAX - 7, u32::MAX - 3];
+const MSS: u16 = 536;
+
+struct Store(Slab, bool);
+
+impl Buffers for Store {
+    fn take(&mut self) -> Option<Packet> {
+        if self.1 { self.0.allocate(0) } else { None }
+    }
+}
+
+/// A stream under test. Sequence numbers are relative: each side's first byte is 0.
+struct Table {
+    store: Store,
+    pool: Pool,
+    stream: Stream,
+    lines: Lines,
+    now: u32,
+}
+
+/// A segment, as it is sent and as it comes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Segment {
+    direction: Direction,
+    seq: u32,
+    ack: u32,
+    flags: u8,
+    window: u16,
+    urgent: u16,
+    sack: Vec<(u32, u32)>,
+    payload: Vec<u8>,
+}
+
+fn segment(direction: Direction, seq: u32, ack: u32, payload: &[u8]) -> Segment {
+    let flags = if payload.is_empty() { ACK } else { ACK | PSH };
+    Segment {
+        direction,
+        seq,
+        ack,
+        flags,
+        window: 8000,
+        urgent: 0,
+        sack: Vec::new(),
+        payload: payload.to_vec(),
+    }
+}
+
+fn opening(direction: Direction) -> Opening {
+    let ends = [([10, 0, 0, 2], 40000), ([198, 51, 100, 7], 21)];
+    let at = direction as usize;
+    Opening {
+        source: ends[at],
+        destination: ends[1 - at],
+        ttl: 60,
+        sequence: START[at].wrapping_sub(1),
+        window: 8000,
+        segment_len_max: Some(MSS),
+        window_scale: None,
+        timestamp: None,
+    }
+}
+
+impl Table {
+    fn new() -> Table {
+        let mut table = Table {
+            store: Store(Slab::new(128, 2048), true),
+            pool: Pool::new(64, 4000),
+            stream: Stream::new(&opening(FORWARD), &opening(BACKWARD)),
+            lines: Lines::default(),
+            now: u32::MAX - 100,
+        };
+        // The end of the handshake.
+        table.send(&segment(FORWARD, 0, 0, b""));
+        table
+    }
+
+    fn with(&mut self, act: impl FnOnce(&mut Stream, &mut Means)) -> Vec<Segment> {
+        let mut output = Vec::new();
+        let mut means = Means {
+            pool: &mut self.pool,
+            buffers: &mut self.store,
+            inspector: &mut self.lines,
+            output: &mut output,
+            now: self.now,
+        };
+        act(&mut self.stream, &mut means);
+        let read =
+            |e: dataplane::state::stream::Emission| read(e.direction, &e.packet.bytes()[usize::from(e.l3)..]);
+        output.into_iter().map(read).collect()
+    }
+
+    fn send(&mut self, segment: &Segment) -> Vec<Segment> {
+        let packet = self.store.0.copy_of(&write(segment), 0).expect("a buffer");
+        self.with(|stream, means| stream.segment(segment.direction, packet, 14, 34, means))
+    }
+
+    /// Lets time pass up to the stream's next deadline.
+    fn wait(&mut self) -> Vec<Segment> {
+        self.now = self.stream.deadline().expect("something to wait for");
+        self.with(|stream, means| stream.tick(means))
+    }
+
+    /// The payload that a receiver would put together of what was sent, from `start` on.
+    fn check_end(mut self) {
+        self.stream.close(&mut self.pool);
+        assert_eq!((self.pool.pieces_in_use(), self.store.0.available()), (0, 128));
+    }
+}
+
+fn write(segment: &Segment) -> Vec<u8> {
+    let opening = opening(segment.direction);
+    let own = START[segment.direction as usize];
+    let other = START[segment.direction.reverse() as usize];
+    let mut options = Vec::new();
+    if !segment.sack.is_empty() {
+        options.extend([1, 1, 5, 2 + 8 * segment.sack.len() as u8]);
+        for (left, right) in &segment.sack {
+            options.extend(other.wrapping_add(*left).to_be_bytes());
+            options.extend(other.wrapping_add(*right).to_be_bytes());
+        }
+    }
+    let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0x40, 0, 60, 6, 0, 0];
+    packet.extend(opening.source.0);
+    packet.extend(opening.destination.0);
+    packet.extend(opening.source.1.to_be_bytes());
+    packet.extend(opening.destination.1.to_be_bytes());
+    packet.extend(own.wrapping_add(segment.seq).to_be_bytes());
+    packet.extend(other.wrapping_add(segment.ack).to_be_bytes());
+    packet.extend([((20 + options.len()) / 4 << 4) as u8, segment.flags]);
+    packet.extend(segment.window.to_be_bytes());
+    packet.extend([0, 0]);
+    packet.extend(segment.urgent.to_be_bytes());
+    packet.extend(options);
+    packet.extend(&segment.payload);
+    seal(&mut packet, 20);
+    [vec![0; 14], packet].concat()
+}
+
+fn read(direction: Direction, packet: &[u8]) -> Segment {
+    let long = |at: usize| u32::from_be_bytes(packet[at..at + 4].try_into().unwrap());
+    let short = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
+    let mut sealed = packet.to_vec();
+    seal(&mut sealed, 20);
+    assert_eq!(sealed, packet, "lengths and checksums are right");
+    let (source, destination) = (opening(direction).source, opening(direction).destination);
+    assert_eq!((&packet[12..16], &packet[16..20]), (&source.0[..], &destination.0[..]));
+    assert_eq!((short(20), short(22)), (source.1, destination.1));
+    let headers_len = 20 + usize::from(packet[32] >> 4) * 4;
+    let own = START[direction as usize];
+    let other = START[direction.reverse() as usize];
+    let mut sack = Vec::new();
+    if let Some(at) = packet[40..headers_len].iter().position(|kind| *kind == 5).map(|at| 40 + at) {
+        for block in (at + 2..at + usize::from(packet[at + 1])).step_by(8) {
+            sack.push((long(block).wrapping_sub(other), long(block + 4).wrapping_sub(other)));
+        }
+    }
+    Segment {
+        direction,
+        seq: long(24).wrapping_sub(own),
+        ack: long(28).wrapping_sub(other),
+        flags: packet[33],
+        window: short(34),
+        urgent: short(38),
+        sack,
+        payload: packet[headers_len..].to_vec(),
+    }
+}
+
+/// What `G` becomes.
+const GROWN: &[u8] = b"<grown by some bytes>";
+
+#[test]
+fn what_is_not_changed_goes_on_as_it_came() {
+    let mut table = Table::new();
+    let mut line = segment(FORWARD, 0, 0, b"two\nlines\n");
+    (line.flags, line.urgent) = (ACK | PSH | URG, 3);
+    assert_eq!(table.send(&line), [line]);
+    let answer = segment(BACKWARD, 0, 10, b"answer\n");
+    assert_eq!(table.send(&answer), [answer]);
+    let mut selective = segment(FORWARD, 10, 7, b"");
+    selective.sack = vec![(3, 5), (20, 30)];
+    assert_eq!(table.send(&selective), [selective]);
+    assert_eq!((table.pool.counters().generated, table.stream.deadline()), (0, None));
+    table.check_end();
+}
+
+#[test]
+fn an_unfinished_message_waits_and_is_acknowledged_only_when_its_sender_does() {
+    let mut table = Table::new();
+    // The acknowledgement that comes with it does not wait.
+    assert_eq!(table.send(&segment(BACKWARD, 0, 0, b"hi\n")).len(), 1);
+    assert_eq!(table.send(&segment(FORWARD, 0, 3, b"a G")), [segment(FORWARD, 0, 3, b"")]);
+    assert_eq!(table.wait(), [segment(BACKWARD, 3, 3, b"")], "the sender waits");
+    let changed = [b"a ", GROWN, b"b\n"].concat();
+    assert_eq!(table.send(&segment(FORWARD, 3, 3, b"b\n")), [segment(FORWARD, 0, 3, &changed)]);
+    // The receiver's acknowledgement of a part is below what the sender was told.
+    assert_eq!(table.send(&segment(BACKWARD, 3, 2, b"")), []);
+    assert_eq!(table.wait(), [segment(FORWARD, 2, 3, &changed[2..])], "it is ours to deliver");
+    let len = changed.len() as u32;
+    assert_eq!(table.send(&segment(BACKWARD, 3, len, b"")), [segment(BACKWARD, 3, 5, b"")]);
+    assert_eq!((table.stream.deadline(), table.pool.pieces_in_use()), (None, 0));
+    table.check_end();
+}
+
+#[test]
+fn a_changed_message_is_repeated_identically_however_it_is_cut() {
+    let mut table = Table::new();
+    let changed = [b"x", GROWN, b"y", GROWN, b"\n"].concat();
+    let len = changed.len() as u32;
+    table.send(&segment(FORWARD, 0, 0, b"ab\n"));
+    assert_eq!(table.send(&segment(FORWARD, 3, 0, b"xGyG\ncd\n")).len(), 2);
+    for (seq, payload) in [(3, &b"xG"[..]), (4, b"GyG\n"), (5, b"y"), (7, b"\n")] {
+        let sent = table.send(&segment(FORWARD, seq, 0, payload));
+        assert_eq!(sent, [segment(FORWARD, 3, 0, &changed)], "repeated from {seq}");
+    }
+    let sent = table.send(&segment(FORWARD, 1, 0, b"b\nxGyG\nc"));
+    let expected = [
+        segment(FORWARD, 1, 0, b"b\n"),
+        segment(FORWARD, 3, 0, &changed),
+        segment(FORWARD, 3 + len, 0, b"c"),
+    ];
+    assert_eq!(sent, expected);
+    // What follows is shifted, both ways, and still is when the change has been acknowledged.
+    for _ in 0..2 {
+        let mut report = segment(BACKWARD, 0, 3 + len + 3, b"");
+        report.sack = vec![(3 + len + 4, 3 + len + 9)];
+        let sent = table.send(&report);
+        assert_eq!((sent[0].ack, &sent[0].sack[..]), (11, &[(12, 17)][..]));
+    }
+    assert_eq!(table.send(&segment(FORWARD, 11, 0, b"ok\n")), [segment(FORWARD, len + 6, 0, b"ok\n")]);
+    // A keep-alive: the byte before.
+    assert_eq!(table.send(&segment(FORWARD, 10, 0, b"")), [segment(FORWARD, len + 5, 0, b"")]);
+    table.check_end();
+}
+
+#[test]
+fn reports_from_inside_a_change_count_for_its_beginning() {
+    let mut table = Table::new();
+    table.send(&segment(FORWARD, 0, 0, b"ab\n"));
+    let len = table.send(&segment(FORWARD, 3, 0, b"xG\n"))[0].payload.len() as u32;
+    let shift = len - 3;
+    let mut report = segment(BACKWARD, 0, 5, b"");
+    report.sack = vec![(6, 3 + len + 4), (4, 5)];
+    let sent = table.send(&report);
+    assert_eq!((sent[0].ack, &sent[0].sack[..]), (3, &[(6, 10)][..]));
+    // ICMP errors quote what was sent; the sender must see what it sent.
+    let (own, other) = (START[0], START[1]);
+    for (sent, quoted) in [(2, 2), (3, 3), (9, 3), (3 + len, 6), (3 + len + 5, 11)] {
+        let numbers = table.stream.quoted(&table.pool, FORWARD, own.wrapping_add(sent), other);
+        assert_eq!(numbers, (own.wrapping_add(quoted), other), "{sent}");
+    }
+    let (_, ack) = table.stream.quoted(&table.pool, BACKWARD, other, own.wrapping_add(6));
+    assert_eq!(ack, own.wrapping_add(6 + shift));
+    table.check_end();
+}
+
+#[test]
+fn of_contradicting_bytes_the_first_count() {
+    let mut table = Table::new();
+    assert_eq!(table.send(&segment(FORWARD, 6, 0, b"seven\n")).len(), 1, "a gap is reported");
+    table.send(&segment(FORWARD, 2, 0, b"xx"));
+    let sent = table.send(&segment(FORWARD, 0, 0, b"pYZZQ\nSEVEN"));
+    let payload: Vec<u8> =
+        sent.iter().filter(|s| s.direction == FORWARD).flat_map(|s| s.payload.clone()).collect();
+    assert_eq!(payload, b"pYxxQ\nseven\n");
+    assert_eq!(table.pool.counters().contradictions, 1);
+    table.check_end();
+}
+
+#[test]
+fn growth_is_cut_to_segments_and_waits_for_the_window() {
+    let mut table = Table::new();
+    let mut ack = segment(BACKWARD, 0, 0, b"");
+    ack.window = 1000;
+    table.send(&ack);
+    let sent = table.send(&segment(FORWARD, 0, 0, b"B\n"));
+    let lens: Vec<_> = sent.iter().map(|s| (s.seq, s.payload.len())).collect();
+    assert_eq!(lens, [(0, 536), (536, 464)]);
+    // Complete, but nothing overtakes what waits.
+    assert_eq!(table.send(&segment(FORWARD, 2, 0, b"next\n")), []);
+    (ack.ack, ack.window) = (1000, 5000);
+    let sent = table.send(&ack);
+    let lens: Vec<_> = sent.iter().map(|s| (s.direction, s.seq, s.payload.len())).collect();
+    let parts = [(FORWARD, 1000, 200), (FORWARD, 1200, 536), (FORWARD, 1736, 536), (FORWARD, 2272, 128)];
+    assert!(parts[1..].iter().all(|part| lens.contains(part)) || lens.len() >= 5, "{lens:?}");
+    assert_eq!(lens.iter().filter(|part| part.0 == FORWARD).map(|part| part.2).sum::<usize>(), 2001 + 5);
+    let last = sent.iter().rev().find(|s| !s.payload.is_empty()).unwrap();
+    assert_eq!(last.payload, b"next\n");
+    table.check_end();
+}
+
+#[test]
+fn a_closed_window_is_probed() {
+    let mut table = Table::new();
+    let mut ack = segment(BACKWARD, 0, 0, b"");
+    ack.window = 0;
+    table.send(&ack);
+    // All of it is acknowledged for the receiver at once, as the sender may send no more: it will not probe.
+    assert_eq!(table.send(&segment(FORWARD, 0, 0, b"G"))[0].ack, 1);
+    table.send(&segment(FORWARD, 1, 0, b"\n"));
+    for _ in 0..30 {
+        let probe = table.wait();
+        assert_eq!(
+            probe.iter().filter(|s| s.direction == FORWARD).map(|s| s.payload.len()).sum::<usize>(),
+            1
+        );
+        table.send(&ack);
+    }
+    assert_eq!(table.stream.detached(), None, "a receiver that answers is waited for");
+    ack.window = 100;
+    ack.ack = 1;
+    let sent = table.send(&ack);
+    assert!(sent.iter().any(|s| s.payload == [&GROWN[1..], b"\n"].concat()), "{sent:?}");
+    table.check_end();
+}
+
+#[test]
+fn undeliverable_bytes_end_the_connection() {
+    let mut table = Table::new();
+    table.send(&segment(FORWARD, 0, 0, b"G"));
+    table.wait();
+    table.send(&segment(FORWARD, 1, 0, b"\n"));
+    let mut last = Vec::new();
+    for _ in 0..40 {
+        if table.stream.deadline().is_none() {
+            break;
+        }
+        last = table.wait();
+    }
+    assert_eq!(table.stream.detached(), Some(Cause::Undeliverable));
+    let resets: Vec<_> = last.iter().map(|s| (s.direction, s.seq, s.flags)).collect();
+    assert_eq!(resets, [(FORWARD, 0, RST | ACK), (BACKWARD, 0, RST | ACK)]);
+    table.check_end();
+}
+
+#[test]
+fn an_end_inside_a_message_lets_it_go() {
+    let mut table = Table::new();
+    table.send(&segment(FORWARD, 0, 0, b"G\n"));
+    let mut end = segment(FORWARD, 2, 0, b"no G end");
+    end.flags |= FIN;
+    let sent = table.send(&end);
+    let shifted = segment(FORWARD, 22, 0, b"no G end");
+    assert_eq!(
+        (sent[0].seq, &sent[0].payload, sent.last().unwrap().flags & FIN),
+        (22, &shifted.payload, FIN)
+    );
+    assert_eq!(table.stream.detached(), Some(Cause::Truncated));
+    // Half closed: the other side goes on, unread, and numbers are still mapped.
+    assert_eq!(table.send(&segment(BACKWARD, 0, 31, b"G\n")), [segment(BACKWARD, 0, 11, b"G\n")]);
+    assert!(table.stream.is_settled(&table.pool));
+    let shifts = table.stream.shifts();
+    assert_eq!(shifts, Shifts { forward: 20, backward: 0 });
+    let mut packet = table.store.0.copy_of(&write(&segment(BACKWARD, 2, 31, b"x")), 0).unwrap();
+    assert!(shifts.apply(BACKWARD, &mut packet, 14, 34));
+    assert_eq!(read(BACKWARD, &packet.bytes()[14..]), segment(BACKWARD, 2, 11, b"x"));
+    drop(packet);
+    table.check_end();
+}
+
+#[test]
+fn a_foreign_line_detaches_for_good() {
+    let mut table = Table::new();
+    table.send(&segment(FORWARD, 0, 0, b"held"));
+    table.send(&segment(FORWARD, 9, 0, b"beyond a gap"));
+    let sent = table.send(&segment(BACKWARD, 0, 0, b"X-Protocol\n"));
+    let payload = |direction| {
+        let of = sent.iter().filter(move |s| s.direction == direction);
+        of.map(|s| (s.seq, s.payload.clone())).filter(|(_, p)| !p.is_empty()).collect::<Vec<_>>()
+    };
+    assert_eq!(payload(FORWARD), [(0, b"held".to_vec()), (9, b"beyond a gap".to_vec())]);
+    assert_eq!(payload(BACKWARD), [(0, b"X-Protocol\n".to_vec())]);
+    assert_eq!(table.stream.detached(), Some(Cause::Refused));
+    let line = segment(FORWARD, 4, 0, b"G\nG\nG");
+    assert_eq!(table.send(&line).last(), Some(&line), "never read again");
+    table.check_end();
+}
+
+#[test]
+fn long_messages_and_missing_memory_detach() {
+    let mut table = Table::new();
+    for at in 0..8 {
+        let part = segment(FORWARD, at * 500, 0, &[b'a'; 500]);
+        table.send(&part);
+    }
+    assert_eq!(table.stream.detached(), Some(Cause::TooLong));
+    table.check_end();
+
+    let mut table = Table::new();
+    table.store.1 = false;
+    assert_eq!(table.send(&segment(FORWARD, 0, 0, b"G\n")), [segment(FORWARD, 0, 0, b"G\n")]);
+    assert_eq!(table.stream.detached(), Some(Cause::Memory));
+    table.check_end();
+}
+
+#[test]
+fn resets_and_handshakes_pass() {
+    let mut table = Table::new();
+    let mut syn = segment(FORWARD, u32::MAX, 0, b"");
+    syn.flags = SYN;
+    table.send(&segment(FORWARD, 0, 0, b"G\n"));
+    assert_eq!(table.send(&syn), [syn]);
+    table.send(&segment(FORWARD, 2, 0, b"held"));
+    let mut reset = segment(FORWARD, 4000, 0, b"");
+    reset.flags = RST;
+    // A guess resets nothing here.
+    assert_eq!(table.send(&reset).len(), 1);
+    assert_eq!(table.stream.detached(), None);
+    reset.seq = 6;
+    let sent = table.send(&reset);
+    assert_eq!((sent.len(), sent[0].seq), (1, 22), "the number that the receiver expects");
+    assert_eq!((table.stream.detached(), table.pool.pieces_in_use()), (Some(Cause::Reset), 0));
+    table.check_end();
+}
+
+#[test]
+fn a_deleted_message_is_acknowledged() {
+    let mut table = Table::new();
+    assert_eq!(table.send(&segment(FORWARD, 0, 0, b"Deleted\n")), [segment(BACKWARD, 0, 8, b"")]);
+    assert_eq!(table.send(&segment(FORWARD, 8, 0, b"next\n")), [segment(FORWARD, 0, 0, b"next\n")]);
+    // In flight, it is acknowledged with what came before.
+    assert_eq!(table.send(&segment(FORWARD, 13, 0, b"Deleted\n")), []);
+    assert_eq!(table.send(&segment(BACKWARD, 0, 5, b"")), [segment(BACKWARD, 0, 21, b"")]);
+    table.check_end();
+}
+
+#[test]
+fn a_wrong_checksum_is_not_read() {
+    let mut table = Table::new();
+    let mut frame = write(&segment(FORWARD, 0, 0, b"line\n"));
+    *frame.last_mut().unwrap() ^= 1;
+    let packet = table.store.0.copy_of(&frame, 0).unwrap();
+    let sent = table.with(|stream, means| stream.segment(FORWARD, packet, 14, 34, means));
+    assert_eq!((sent, table.pool.counters().malformed), (vec![], 1));
+    table.check_end();
+}
