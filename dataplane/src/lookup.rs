@@ -71,7 +71,7 @@ pub fn serves_any_peer(policy: &Policy, protocol: Protocol, ports: (u16, u16)) -
     policy.behaviour.mode == Mode::Cgn
         && match protocol {
             TCP => false,
-            UDP => !policy.gateways.listens(ports.0) && !policy.gateways.listens(ports.1),
+            UDP => !policy.gateways.reads_datagrams(ports.0) && !policy.gateways.reads_datagrams(ports.1),
             _ => true,
         }
 }

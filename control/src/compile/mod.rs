@@ -105,6 +105,7 @@ pub fn compile(
     compiler.behaviour();
     compiler.timeouts();
     compiler.limits();
+    compiler.out.policy.note_datagram_ports();
     compiler.claimable(previous);
     compiler.routes();
     if compiler.errors.is_empty() { Ok(compiler.out) } else { Err(compiler.errors) }

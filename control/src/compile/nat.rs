@@ -263,6 +263,9 @@ impl Compiler<'_> {
         let policy = &self.out.policy;
         let pools = policy.rules.iter().filter_map(|rule| policy.pools.get(usize::from(rule.pool)));
         let addresses = pools.flat_map(|pool| (0..pool.address_count()).filter_map(|at| pool.address_at(at)));
+        // Beside the ports of static lines, gateways take some of their address for what the host announces.
+        let of_ports = policy.statics.rules().iter().filter(|rule| rule.protocol.is_some());
+        let addresses = addresses.chain(of_ports.map(|rule| rule.global.addr));
         let nothing = Ownership::default();
         let before = previous.map_or(&nothing, |previous| &previous.policy.ownership);
         self.out.policy.ownership = Ownership::new(addresses, before);

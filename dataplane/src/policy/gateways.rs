@@ -16,6 +16,8 @@ pub type GatewayIndex = u8;
 pub struct Gateways {
     /// In the order they are tried.
     pub attachments: Vec<Attachment>,
+    /// A bit for each port whose datagrams a gateway may read; none while there is no such gateway.
+    pub datagram_ports: Vec<u64>,
     /// `ip nat service dns-reset-ttl`.
     pub resets_ttl: bool,
     /// Rules with `no-payload`: gateways leave what their sessions carry alone.
@@ -55,16 +57,32 @@ impl Gateways {
 }
 
 impl Gateways {
-    /// Whether a gateway listens to datagrams to this port, for some server.
+    /// Whether a gateway reads datagrams from or to this port.
     #[inline]
-    pub fn listens(&self, port: u16) -> bool {
-        let is_at =
-            |attachment: &Attachment| attachment.port == port && attachment.transport == Transport::Udp;
-        self.attachments.iter().any(is_at)
+    pub fn reads_datagrams(&self, port: u16) -> bool {
+        self.datagram_ports.get(usize::from(port) / 64).is_some_and(|word| word & 1 << (port % 64) != 0)
     }
 }
 
 impl Policy {
+    /// Notes which ports gateways read datagrams of: those they listen to, and those that static lines know them by on
+    /// the other side. To be called when attachments and statics are complete.
+    pub fn note_datagram_ports(&mut self) {
+        let attachments = self.gateways.attachments.iter();
+        let mut ports: Vec<u16> =
+            attachments.filter(|at| at.transport == Transport::Udp).map(|attachment| attachment.port).collect();
+        for rule in self.statics.rules().iter().filter(|rule| rule.protocol == Some(UDP)) {
+            let (local, global) = (rule.local.port, rule.global.port);
+            if ports.contains(&local) || ports.contains(&global) {
+                ports.extend([local, global]);
+            }
+        }
+        self.gateways.datagram_ports = if ports.is_empty() { Vec::new() } else { vec![0; 65_536 / 64] };
+        for port in ports {
+            self.gateways.datagram_ports[usize::from(port) / 64] |= 1 << (port % 64);
+        }
+    }
+
     /// The gateway of a new session, by a rule's making, to a server's port.
     pub fn gateway_of(
         &self,
