@@ -247,6 +247,23 @@ fn settings_that_are_suspicious() {
             "7:1: warning: \"overload pap\" needs \"ip nat settings pap pool\"",
         ),
         ("ip nat service list 7 ftp tcp port 2121", "7:1: warning: access list \"7\" is not defined"),
+        ("ip nat service list 7 rtsp tcp port 9554", "7:1: warning: access list \"7\" is not defined"),
+        ("alg third-party 7", "7:1: warning: access list \"7\" is not defined"),
+        (
+            "alg third-party 7\naccess-list 7 deny 10.0.0.9",
+            "7:1: warning: access list \"7\" must only permit prefixes, to be kept together",
+        ),
+        (
+            "ip nat service ftp tcp port 2121\nip nat service rtsp tcp port 2121",
+            "8:1: warning: the ALG of \"ftp\" has this port already",
+        ),
+        (
+            "alg defaults ietf\nip nat service dns-reset-ttl",
+            "8:1: warning: \"dns-reset-ttl\" needs the ALG of DNS, which is off",
+        ),
+        ("no ip nat service pptp", "7:19: warning: \"pptp\" has no effect yet"),
+        ("ip nat service sip tcp port 5070", "7:16: warning: \"sip\" has no effect yet"),
+        ("ip nat service nbar", "7:16: warning: \"nbar\" has no effect yet"),
         ("ip nat settings scale bind", "7:1: warning: this line has no effect here"),
     ] {
         expect(&format!("{SIDES}{text}"), &[message]);

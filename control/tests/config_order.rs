@@ -107,6 +107,48 @@ fn all_algs_go_off_and_single_ones_on_again() {
     );
 }
 
+/// What is printed is what differs from the preset; where the preset's line stands does not matter.
+#[test]
+fn a_preset_is_what_single_lines_differ_from() {
+    let ietf = "alg defaults ietf\n";
+    for (lines, printed) in [
+        ("ip nat service ftp\nno ip nat service tftp\n", ""),
+        (
+            "no ip nat service ftp\nip nat service dns udp\n",
+            "no ip nat service ftp\nip nat service dns udp\n",
+        ),
+        ("ip nat service rtsp tcp port 554\n", "ip nat service rtsp tcp port 554\n"),
+        ("no ip nat service ftp\ndefault ip nat service ftp\n", ""),
+        ("ip nat service all-algs\ndefault ip nat service all-algs\n", ""),
+        ("no ip nat service all-algs\n", "no ip nat service ftp\n"),
+    ] {
+        for text in [format!("{ietf}{lines}"), format!("{lines}{ietf}")] {
+            assert_eq!(canonical(&text), format!("{ietf}{printed}!\n"), "{text}");
+        }
+    }
+    let all_on = canonical(&format!("{ietf}ip nat service all-algs\n"));
+    assert!(all_on.contains("ip nat service tftp\n") && !all_on.contains("service ftp\n"), "{all_on}");
+    assert_eq!(canonical(&format!("{ietf}no alg defaults\n")), "");
+}
+
+/// A port of its own goes on and off beside the switch for all.
+#[test]
+fn single_ports_stand_beside_the_switch_for_all() {
+    for (text, printed) in [
+        ("no ip nat service rtsp tcp\nip nat service rtsp tcp port 554\n", None),
+        ("no ip nat service rtsp tcp port 8554\n", None),
+        (
+            "no ip nat service rtsp tcp\nno ip nat service rtsp tcp port 8554\n",
+            Some("no ip nat service rtsp tcp\n"),
+        ),
+        ("ip nat service rtsp tcp port 554\nip nat service ftp tcp port 21\n", Some("")),
+    ] {
+        let printed = printed.unwrap_or(text);
+        let end = if printed.is_empty() { "" } else { "!\n" };
+        assert_eq!(canonical(text), format!("{printed}{end}"), "{text}");
+    }
+}
+
 #[test]
 fn rules_are_told_apart_by_selector_vrf_and_egress_interface() {
     let rules = "ip nat inside source list 1 pool P overload\nip nat inside source list 1 pool Q vrf V overload\n\

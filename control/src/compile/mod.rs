@@ -4,6 +4,7 @@
 //! interface's by its name, a rule's by its canonical line.
 
 mod behaviour;
+mod gateways;
 mod limits;
 mod nat;
 mod routing;
@@ -103,6 +104,7 @@ pub fn compile(
     compiler.statics();
     compiler.rules();
     compiler.behaviour();
+    compiler.gateways();
     compiler.timeouts();
     compiler.limits();
     compiler.out.policy.note_datagram_ports();

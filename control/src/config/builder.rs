@@ -79,6 +79,7 @@ impl Builder {
     /// The configuration, unless it has a mistake.
     pub fn finish(mut self) -> Result<Config, Vec<Diagnostic>> {
         self.config.nat.forget_default_timeouts();
+        self.config.nat.forget_default_services();
         let mut found = match self.diagnostics.is_empty() {
             true => lint(&self.config),
             false => lint_in_part(&self.config),

@@ -2,6 +2,7 @@
 
 mod pools;
 mod rules;
+mod services;
 mod settings;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ pub fn lint(config: &Config) -> Vec<Diagnostic> {
     lint.check_wildcards();
     lint.check_permits();
     lint.check_settings();
+    lint.check_services();
     lint.diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
     lint.diagnostics
 }
@@ -146,11 +148,7 @@ impl Lint<'_> {
             }
         }
         self.check_rule_references();
-        for switch in &config.nat.services {
-            if let Some(access_list) = &switch.key.access_list {
-                self.check_access_list(switch.place, access_list);
-            }
-        }
+        self.check_service_references();
     }
 
     fn check_access_list(&mut self, place: Place, name: &str) {

@@ -298,7 +298,7 @@ fn settings() -> impl Strategy<Value = Settings> {
 /// Any switch, on or off: what only a list has, what has ports, and the rest.
 fn service_key() -> impl Strategy<Value = ServiceKey> {
     let row = select(SERVICES.iter().collect::<Vec<_>>());
-    let port = prop_oneof![1u16..=511, select(vec![2000, 5060])];
+    let port = prop_oneof![1u16..=511, select(vec![21, 554, 2000, 5060, 8554])];
     (row, any::<Index>(), port, acl_name()).prop_map(|(row, at, port, access_list)| {
         let protocols = match row.service {
             Service::Fullrange => &[PortProtocol::Tcp, PortProtocol::Udp][..],
@@ -310,12 +310,11 @@ fn service_key() -> impl Strategy<Value = ServiceKey> {
             Service::EspSpiMatch | Service::IkePreservePort => {
                 ServiceKey { access_list: Some(access_list), ..plain }
             }
-            Service::Ftp if port < 256 => ServiceKey {
-                protocol: Some(PortProtocol::Tcp),
-                port: Some(port),
-                access_list: Some(access_list),
-                ..plain
-            },
+            Service::Ftp if port < 256 => {
+                let access_list = Some(access_list).filter(|_| port % 2 == 0);
+                ServiceKey { protocol: Some(PortProtocol::Tcp), port: Some(port), access_list, ..plain }
+            }
+            Service::Rtsp if port != 2000 => ServiceKey { port: Some(port), ..plain },
             Service::Fullrange => ServiceKey { port: Some(port.min(511)), ..plain },
             Service::Sip | Service::Skinny => ServiceKey { port: Some(port), ..plain },
             _ => plain,
@@ -324,7 +323,8 @@ fn service_key() -> impl Strategy<Value = ServiceKey> {
 }
 
 fn services() -> impl Strategy<Value = Vec<ServiceSwitch>> {
-    let switch = service_key().prop_map(|key| ServiceSwitch { place: place(), on: !key.default_on(), key });
+    let switch = (service_key(), any::<bool>());
+    let switch = switch.prop_map(|(key, on)| ServiceSwitch { place: place(), on, key });
     vec(switch, 0..8).prop_map(|switches| distinct(switches, |switch| format!("{:?}", switch.key)))
 }
 
@@ -333,29 +333,39 @@ pub fn nat(vrfs: &Names) -> impl Strategy<Value = Nat> + use<> {
     let inside = (dynamic_rules(vrfs), static_rules(vrfs), destination_rules());
     let outside = (outside_dynamic_rules(vrfs), outside_static_rules(vrfs));
     let limits = (timeouts(), port_timeouts(), limits(vrfs), rates());
-    let switches = (settings(), services());
+    let defaults = select(vec![AlgDefaults::Cisco, AlgDefaults::Ietf]);
+    let third_parties = option::of(acl_name());
+    let switches = (settings(), services(), defaults, third_parties);
     (pools(), inside, outside, limits, switches, vrf_leaks(vrfs)).prop_map(
         |(
             pools,
             (dynamic_rules, static_rules, destination_rules),
             (outside_dynamic_rules, outside_static_rules),
             (timeouts, port_timeouts, max_entries, max_rates),
-            (settings, services),
+            (settings, services, alg_defaults, third_parties),
             vrf_leaks,
-        )| Nat {
-            pools,
-            dynamic_rules,
-            static_rules,
-            destination_rules,
-            outside_dynamic_rules,
-            outside_static_rules,
-            timeouts,
-            port_timeouts,
-            max_entries,
-            max_rates,
-            settings,
-            services,
-            vrf_leaks,
+        )| {
+            let third_parties = third_parties.map(|access_list| ThirdParties { place: place(), access_list });
+            let nat = Nat {
+                pools,
+                dynamic_rules,
+                static_rules,
+                destination_rules,
+                outside_dynamic_rules,
+                outside_static_rules,
+                timeouts,
+                port_timeouts,
+                max_entries,
+                max_rates,
+                settings,
+                services,
+                alg_defaults,
+                third_parties,
+                vrf_leaks,
+            };
+            let differs = |switch: &&ServiceSwitch| switch.on != nat.default_on(&switch.key);
+            let services = nat.services.iter().filter(differs).cloned().collect();
+            Nat { services, ..nat }
         },
     )
 }

@@ -29,8 +29,8 @@ pub struct Gateways {
 /// A port that a gateway listens to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attachment {
-    /// The gateway.
-    pub gateway: GatewayIndex,
+    /// The gateway; none if sessions to these servers are not to be read, whatever comes after.
+    pub gateway: Option<GatewayIndex>,
     /// What carries the control session.
     pub transport: Transport,
     /// The control session's destination port.
@@ -43,7 +43,7 @@ impl Gateways {
     /// Every gateway on its own ports.
     pub fn all() -> Gateways {
         let of = |(gateway, row): (usize, &Row)| {
-            let gateway = gateway as GatewayIndex;
+            let gateway = Some(gateway as GatewayIndex);
             let at = |port: &Port| Attachment {
                 gateway,
                 transport: port.transport,
@@ -101,8 +101,8 @@ impl Policy {
                 && attachment.transport == transport
                 && attachment.servers.is_none_or(|acl| self.permits_host(acl, server))
         };
-        let attachment = self.gateways.attachments.iter().find(is_for)?;
-        (!self.gateways.payload_kept.contains(&rule)).then_some(attachment.gateway)
+        let gateway = self.gateways.attachments.iter().find(is_for)?.gateway?;
+        (!self.gateways.payload_kept.contains(&rule)).then_some(gateway)
     }
 }
 

@@ -31,6 +31,10 @@ pub struct Nat {
     pub settings: Settings,
     /// `ip nat service ...`, only what differs from the default.
     pub services: Vec<ServiceSwitch>,
+    /// `alg defaults ...`
+    pub alg_defaults: AlgDefaults,
+    /// `alg third-party ACL`
+    pub third_parties: Option<ThirdParties>,
     /// `ip nat route vrf ...`
     pub vrf_leaks: Vec<VrfLeak>,
 }
@@ -39,11 +43,6 @@ impl Nat {
     /// The pool of this name.
     pub fn pool(&self, name: &str) -> Option<&Pool> {
         self.pools.iter().find(|pool| pool.name == name)
-    }
-
-    /// Whether a service is on.
-    pub fn is_on(&self, key: &ServiceKey) -> bool {
-        self.services.iter().find(|switch| switch.key == *key).map_or(key.default_on(), |switch| switch.on)
     }
 
     /// The VRF that each statement names, if it names one, with the statement's place.

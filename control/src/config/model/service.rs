@@ -1,6 +1,28 @@
-//! What `ip nat service` switches.
+//! What `ip nat service` and `alg` switch.
 
-use super::{Place, PortProtocol};
+use alg::Transport;
+use alg::registry::{Port, ROWS};
+
+use super::{Nat, Place, PortProtocol};
+
+/// `alg defaults ...`: which gateways are on unless `ip nat service` says otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AlgDefaults {
+    /// All of them, as in IOS.
+    #[default]
+    Cisco,
+    /// Those that RFC 4787 and RFC 5382 want on.
+    Ietf,
+}
+
+/// `alg third-party ACL`: inside hosts that other inside hosts may announce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThirdParties {
+    /// Where it stands.
+    pub place: Place,
+    /// The list's name or number.
+    pub access_list: String,
+}
 
 /// `ip nat service ...` or `no ip nat service ...`, where it differs from the default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +54,47 @@ impl ServiceKey {
         ServiceKey { service, protocol, port: None, access_list: None }
     }
 
-    /// Whether it is on unless switched off.
-    pub fn default_on(&self) -> bool {
+    /// What switches a gateway on the port of its row.
+    pub fn of_port(gateway: &alg::Row, port: &Port) -> Option<ServiceKey> {
+        let mut words = gateway.keyword.split(' ');
+        let service = Service::named(words.next()?)?;
+        let protocol = words.any(|word| word == "{}").then(|| port.transport.into());
+        Some(ServiceKey { port: service.row().port, ..ServiceKey::new(service, protocol) })
+    }
+
+    /// The switch of all default ports of a service, of a key that is for one port of a service that has such a switch.
+    fn general(&self) -> Option<ServiceKey> {
         let row = self.service.row();
-        row.default_on && self.access_list.is_none() && self.port == row.port
+        self.port.filter(|_| row.is_alg && row.port.is_none())?;
+        let protocol = self.protocol.filter(|_| !row.protocols.is_empty());
+        Some(ServiceKey::new(self.service, protocol))
+    }
+}
+
+impl Nat {
+    /// Whether a service is on.
+    pub fn is_on(&self, key: &ServiceKey) -> bool {
+        let switch = self.services.iter().find(|switch| switch.key == *key);
+        switch.map_or_else(|| self.default_on(key), |switch| switch.on)
+    }
+
+    /// Whether a service is on without a switch of its own.
+    pub fn default_on(&self, key: &ServiceKey) -> bool {
+        let row = key.service.row();
+        if key.access_list.is_some() {
+            return false;
+        }
+        if let Some(general) = key.general() {
+            return key.service.listens_to(key.protocol, key.port) && self.is_on(&general);
+        }
+        let by_preset = self.alg_defaults == AlgDefaults::Cisco || !row.is_alg || key.service.is_ietf();
+        row.default_on && by_preset && key.port == row.port
+    }
+
+    /// Drops switches that say what holds anyway, now that all lines are known.
+    pub(in super::super) fn forget_default_services(&mut self) {
+        let differs = |switch: &&ServiceSwitch| switch.on != self.default_on(&switch.key);
+        self.services = self.services.iter().filter(differs).cloned().collect();
     }
 }
 
@@ -165,6 +224,53 @@ impl Service {
     pub fn row(self) -> &'static ServiceRow {
         &SERVICES[self as usize]
     }
+
+    /// The service of a keyword, in whatever case.
+    pub fn named(keyword: &str) -> Option<Service> {
+        let row = SERVICES.iter().find(|row| row.keyword.eq_ignore_ascii_case(keyword));
+        row.map(|row| row.service)
+    }
+
+    /// Its gateways, by their positions in the registry.
+    pub fn gateways(self) -> impl Iterator<Item = (usize, &'static alg::Row)> {
+        let is_named = move |gateway: &alg::Row| {
+            gateway.keyword.split(' ').next().and_then(Service::named) == Some(self)
+        };
+        ROWS.iter().enumerate().filter(move |(_, gateway)| is_named(gateway))
+    }
+
+    /// Whether its switches do anything.
+    pub fn has_effect(self) -> bool {
+        self == Service::DnsResetTtl || self.gateways().next().is_some()
+    }
+
+    fn is_ietf(self) -> bool {
+        self.gateways().any(|(_, gateway)| gateway.is_ietf)
+    }
+
+    /// Whether one of its gateways has this port in its row.
+    fn listens_to(self, protocol: Option<PortProtocol>, port: Option<u16>) -> bool {
+        let mut ports = self.gateways().flat_map(|(_, gateway)| gateway.ports);
+        ports.any(|at| Some(PortProtocol::from(at.transport)) == protocol && Some(at.port) == port)
+    }
+}
+
+impl From<Transport> for PortProtocol {
+    fn from(transport: Transport) -> PortProtocol {
+        match transport {
+            Transport::Tcp => PortProtocol::Tcp,
+            Transport::Udp => PortProtocol::Udp,
+        }
+    }
+}
+
+impl From<PortProtocol> for Transport {
+    fn from(protocol: PortProtocol) -> Transport {
+        match protocol {
+            PortProtocol::Tcp => Transport::Tcp,
+            PortProtocol::Udp => Transport::Udp,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +281,19 @@ mod tests {
     fn the_table_has_the_order_of_the_services() {
         for (position, row) in SERVICES.iter().enumerate() {
             assert_eq!(row.service as usize, position, "{}", row.keyword);
+        }
+    }
+
+    #[test]
+    fn every_gateway_has_its_service() {
+        for gateway in ROWS {
+            for port in gateway.ports {
+                let key = ServiceKey::of_port(gateway, port);
+                let key = key.unwrap_or_else(|| panic!("{} has no keyword", gateway.name));
+                let protocols: Vec<_> = key.service.row().protocols.iter().copied().map(Some).collect();
+                let is_general = key.protocol.is_none() && protocols.is_empty();
+                assert!(is_general || protocols.contains(&key.protocol), "{} over {key:?}", gateway.name);
+            }
         }
     }
 }

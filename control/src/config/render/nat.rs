@@ -11,6 +11,10 @@ use super::{write_if, write_some};
 impl Nat {
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = self.settings.lines();
+        if self.alg_defaults == AlgDefaults::Ietf {
+            lines.push("alg defaults ietf".to_string());
+        }
+        lines.extend(self.third_parties.iter().map(|list| format!("alg third-party {}", list.access_list)));
         lines.extend(self.services.iter().map(ServiceSwitch::to_string));
         for (kind, timeout) in &self.timeouts {
             lines.push(format!("ip nat translation {} {timeout}", kind.keyword()));

@@ -1,8 +1,8 @@
-//! `ip nat service`: switches of the ALGs and of what else looks into packets.
+//! `ip nat service` and `alg`: switches of the ALGs and of what else looks into packets.
 
 use super::super::builder::{Apply, Builder, Fault, Statement};
 use super::super::grammar::{Form, Row};
-use super::super::model::{SERVICES, ServiceKey, ServiceSwitch};
+use super::super::model::{AlgDefaults, SERVICES, ServiceKey, ServiceSwitch, ThirdParties};
 use super::system::pass_over;
 use super::{protocol, remove, statement};
 
@@ -16,8 +16,10 @@ pub(super) const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat service msrpc tcp", "Switch the ALG of Microsoft's RPC", service),
     statement("ip nat service sip { tcp | udp } port <port:1-65535>", "Switch the ALG of SIP on a port", service),
     statement("ip nat service skinny tcp port <port:1-65535>", "Switch the ALG of SCCP on a port", service),
-    statement("ip nat service list (acl) ftp tcp port <port:1-65535>",
-              "Switch the ALG of FTP on a port of the servers that a list permits", service),
+    statement("ip nat service { ftp tcp | tftp udp | { dns | rtsp } { tcp | udp } } port <port:1-65535>",
+              "Switch an ALG on a port", service),
+    statement("ip nat service list (acl) { ftp tcp | tftp udp | { dns | rtsp } { tcp | udp } } port <port:1-65535>",
+              "Switch an ALG on a port of the servers that a list permits, and off on all other ports of theirs", service),
     statement("ip nat service list (acl) ESP { spi-match | spimatch }",
               "Expect the security parameter indexes that ESP of these hosts will have", service),
     statement("ip nat service list (acl) IKE preserve-port", "Keep port 500 of these hosts", service),
@@ -29,6 +31,8 @@ pub(super) const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat service ipsec-esp enable", "Translate ESP without ports", service),
     statement("ip nat service modify-in-progress drop", "Drop packets while rules change", service),
     statement("ip nat service dns-v6 [ list (acl) ]", "Accepted, without effect: IPv6 is not translated", pass_over),
+    statement("alg defaults / { cisco | ietf }", "Choose which ALGs are on: all, or only that of FTP", alg_defaults),
+    statement("alg third-party / (acl)", "Let inside hosts announce the endpoints of these inside hosts", third_parties),
 ];
 
 fn service(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
@@ -38,20 +42,26 @@ fn service(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let protocol = (args.has("tcp") || args.has("udp")).then(|| protocol(args));
     let (port, access_list) = (args.optional("port"), args.optional("acl"));
     let key = ServiceKey { service: row.service, protocol, port, access_list };
-    let on = match statement.form {
-        Form::Set => true,
-        Form::No => false,
-        Form::Default => key.default_on(),
-    };
-    switch(builder, statement, key, on);
+    if !row.service.has_effect() {
+        builder.warn(args.column(row.keyword), format!("{:?} has no effect yet", row.keyword));
+    }
+    match statement.form {
+        Form::Default => drop(remove(&mut builder.config.nat.services, |switch| switch.key == key)),
+        form => switch(builder, statement, key, form == Form::Set),
+    }
     Ok(())
 }
 
 /// As IOS has it, the line acts on each ALG, so that later lines may switch single ones.
 fn all_algs(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
-    let on = statement.form != Form::No;
+    let services = &mut builder.config.nat.services;
+    if statement.form == Form::Default {
+        remove(services, |switch| switch.key.service.row().is_alg);
+        return Ok(());
+    }
+    let on = statement.sets();
     // What is on besides the defaults, a port or a list, goes off too.
-    remove(&mut builder.config.nat.services, |switch| switch.key.service.row().is_alg && switch.on != on);
+    remove(services, |switch| switch.key.service.row().is_alg && switch.on != on);
     for row in SERVICES.iter().filter(|row| row.is_alg) {
         let protocols = row.protocols.iter().map(|protocol| Some(*protocol));
         let none = row.protocols.is_empty().then_some(None);
@@ -63,14 +73,25 @@ fn all_algs(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Notes a switch, whether or not it differs from what holds without it: that is known when all lines are.
 fn switch(builder: &mut Builder, statement: &Statement, key: ServiceKey, on: bool) {
     let switches = &mut builder.config.nat.services;
-    let known = switches.iter().position(|switch| switch.key == key);
-    let new = (on != key.default_on()).then_some(ServiceSwitch { place: statement.place, key, on });
-    match (known, new) {
-        (None, Some(new)) => switches.push(new),
-        (Some(index), None) => drop(switches.remove(index)),
-        // What differs from the default can only have one value.
-        (Some(_), Some(_)) | (None, None) => {}
+    let new = ServiceSwitch { place: statement.place, key, on };
+    match switches.iter_mut().find(|switch| switch.key == new.key) {
+        Some(known) => *known = new,
+        None => switches.push(new),
     }
+}
+
+fn alg_defaults(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let ietf = statement.sets() && statement.args.has("ietf");
+    builder.config.nat.alg_defaults = if ietf { AlgDefaults::Ietf } else { AlgDefaults::Cisco };
+    Ok(())
+}
+
+fn third_parties(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let list = statement.args.optional("acl").filter(|_| statement.sets());
+    builder.config.nat.third_parties =
+        list.map(|access_list| ThirdParties { place: statement.place, access_list });
+    Ok(())
 }
