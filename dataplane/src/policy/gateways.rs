@@ -69,8 +69,10 @@ impl Policy {
     /// the other side. To be called when attachments and statics are complete.
     pub fn note_datagram_ports(&mut self) {
         let attachments = self.gateways.attachments.iter();
-        let mut ports: Vec<u16> =
-            attachments.filter(|at| at.transport == Transport::Udp).map(|attachment| attachment.port).collect();
+        let mut ports: Vec<u16> = attachments
+            .filter(|at| at.transport == Transport::Udp)
+            .map(|attachment| attachment.port)
+            .collect();
         for rule in self.statics.rules().iter().filter(|rule| rule.protocol == Some(UDP)) {
             let (local, global) = (rule.local.port, rule.global.port);
             if ports.contains(&local) || ports.contains(&global) {
