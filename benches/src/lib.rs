@@ -11,6 +11,7 @@ pub mod kernel;
 pub mod measurement;
 pub mod plot;
 pub mod preemption;
+pub mod rig;
 pub mod side;
 pub mod systems;
 pub mod translations;
