@@ -56,6 +56,24 @@ impl Refusal {
         }
     }
 
+    /// The reason in a sentence, for operators.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Refusal::Foreign => "This is not the protocol.",
+            Refusal::Malformed => "It is the protocol, but not well-formed.",
+            Refusal::TooLong => "It is longer than a message may be.",
+            Refusal::Argument => "The message is sound, but an argument is no number, or too large.",
+            Refusal::ForeignAddress => {
+                "It names an address that is neither its sender's nor mapped by configuration."
+            }
+            Refusal::LowPort => "It announces a port below 1024, which is not opened.",
+            Refusal::NoPort => "No global port is free.",
+            Refusal::DoorLimit => "There are as many doors as there may be.",
+            Refusal::EditLimit => "It needs more edits, or more growth, than a message may have.",
+            Refusal::Signed => "An edit would break its signatures.",
+        }
+    }
+
     /// Whether the gateway lets go of the session for good.
     pub const fn detaches(self) -> bool {
         matches!(self, Refusal::Foreign | Refusal::Malformed | Refusal::TooLong)

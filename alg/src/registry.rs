@@ -31,6 +31,8 @@ pub struct Row {
     pub handle: fn(&mut State, &Message, &mut dyn Context) -> Result<Verdict, Refusal>,
     /// What it does, in a sentence for the documents.
     pub about: &'static str,
+    /// What defines the protocol, and what NAT does with it.
+    pub standards: &'static str,
 }
 
 /// All gateways.

@@ -29,6 +29,7 @@ pub const ROW: Row = Row {
     frame: |_, _| Frame::Foreign,
     handle,
     about: "Lets the server's answer to a read or write request come from any of its ports.",
+    standards: "RFC 1350",
 };
 
 /// A server answers within this time, or the client asks again.

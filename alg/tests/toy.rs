@@ -19,6 +19,7 @@ const TOY: Row = Row {
     frame,
     handle,
     about: "Opens the port that the message names.",
+    standards: "none",
 };
 
 fn frame(_: &State, message: &Message) -> Frame {

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use dataplane::counters::{Counters, InterfaceCounters, NatCounters};
+use alg::Refusal;
+use dataplane::counters::{Count, Counters, GatewayCounters, InterfaceCounters, NatCounters};
 use dataplane::drops::DropReason;
-use dataplane::policy::InterfaceIndex;
+use dataplane::policy::{GatewayIndex, InterfaceIndex};
 
 /// Values that were subtracted when something was cleared.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,7 @@ pub struct Baselines {
     nat: NatTotals,
     drops: HashMap<DropReason, u64>,
     acls: HashMap<u32, u64>,
+    gateways: HashMap<GatewayIndex, GatewayTotals>,
     /// When the interfaces' counters were cleared, in milliseconds since the start.
     pub interfaces_cleared_ms: Option<u64>,
 }
@@ -42,6 +44,79 @@ pub struct NatTotals {
     pub misses: u64,
     /// Sessions that ended by idle time.
     pub expired: u64,
+}
+
+/// What a gateway counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GatewayTotals {
+    /// Control sessions it was attached to.
+    pub attached: u64,
+    /// Control sessions that had no room to be read.
+    pub unread: u64,
+    /// Messages it read.
+    pub messages: u64,
+    /// Of those, messages it changed.
+    pub edited: u64,
+    /// Messages it refused, by [`Refusal`].
+    pub refused: [u64; Refusal::ALL.len()],
+    /// Control sessions it let go of for what a peer did, by [`Refusal`].
+    pub detached: [u64; Refusal::ALL.len()],
+    /// Control sessions whose stream could not be followed.
+    pub detached_stream: u64,
+    /// Doors it opened.
+    pub doors_opened: u64,
+    /// Doors that were gone through.
+    pub doors_used: u64,
+    /// Doors that closed unused.
+    pub doors_expired: u64,
+}
+
+impl GatewayTotals {
+    /// Messages that broke the protocol's rules or Portico's: refused ones, and sessions that were let go of.
+    pub fn errors(&self) -> u64 {
+        let refusals = Refusal::ALL.iter().zip(self.refused);
+        let refused: u64 = refusals.filter(|(refusal, _)| !refusal.detaches()).map(|(_, count)| count).sum();
+        refused + self.detached.iter().sum::<u64>()
+    }
+
+    /// Messages that were sound and needed no change.
+    pub fn unchanged(&self) -> u64 {
+        // Counters are read while workers count.
+        self.messages.saturating_sub(self.edited + self.refused.iter().sum::<u64>())
+    }
+
+    fn of(workers: &[Arc<Counters>], gateway: GatewayIndex) -> GatewayTotals {
+        let total = |of: &dyn Fn(&GatewayCounters) -> &Count| -> u64 {
+            sum(workers, |counters| of(&counters.gateways[usize::from(gateway)]).value())
+        };
+        GatewayTotals {
+            attached: total(&|c| &c.attached),
+            unread: total(&|c| &c.unread),
+            messages: total(&|c| &c.messages),
+            edited: total(&|c| &c.edited),
+            refused: std::array::from_fn(|at| total(&|c| &c.refused[at])),
+            detached: std::array::from_fn(|at| total(&|c| &c.detached[at])),
+            detached_stream: total(&|c| &c.detached_stream),
+            doors_opened: total(&|c| &c.doors_opened),
+            doors_used: total(&|c| &c.doors_used),
+            doors_expired: total(&|c| &c.doors_expired),
+        }
+    }
+
+    fn since(&self, base: &GatewayTotals) -> GatewayTotals {
+        GatewayTotals {
+            attached: self.attached - base.attached,
+            unread: self.unread - base.unread,
+            messages: self.messages - base.messages,
+            edited: self.edited - base.edited,
+            refused: std::array::from_fn(|at| self.refused[at] - base.refused[at]),
+            detached: std::array::from_fn(|at| self.detached[at] - base.detached[at]),
+            detached_stream: self.detached_stream - base.detached_stream,
+            doors_opened: self.doors_opened - base.doors_opened,
+            doors_used: self.doors_used - base.doors_used,
+            doors_expired: self.doors_expired - base.doors_expired,
+        }
+    }
 }
 
 fn sum(workers: &[Arc<Counters>], of: impl Fn(&Counters) -> u64) -> u64 {
@@ -104,6 +179,17 @@ impl Baselines {
         since(&self.acls, &counter, sum(workers, |counters| counters.acl_match(counter).value()))
     }
 
+    /// A gateway's counters.
+    pub fn gateway(&self, workers: &[Arc<Counters>], gateway: GatewayIndex) -> GatewayTotals {
+        let base = self.gateways.get(&gateway).copied().unwrap_or_default();
+        GatewayTotals::of(workers, gateway).since(&base)
+    }
+
+    /// Clears a gateway's counters.
+    pub fn clear_gateway(&mut self, workers: &[Arc<Counters>], gateway: GatewayIndex) {
+        self.gateways.insert(gateway, GatewayTotals::of(workers, gateway));
+    }
+
     /// Clears the counters of so many interfaces, and those of drops.
     pub fn clear_interfaces(&mut self, workers: &[Arc<Counters>], interface_count: usize, now_ms: u64) {
         self.interfaces =
@@ -154,5 +240,29 @@ mod tests {
         assert_eq!(baselines.acl(&workers, 3), 4);
         assert_eq!(baselines.interface(&workers, 1), InterfaceTotals::default());
         assert_eq!(baselines.drops(&workers, DropReason::NoRoute), 0);
+    }
+
+    #[test]
+    fn a_gateways_counters_are_cleared_alone() {
+        let workers = [Arc::new(Counters::default()), Arc::new(Counters::default())];
+        for counters in workers.iter().flat_map(|worker| &worker.gateways) {
+            counters.messages.add(10);
+            counters.edited.add(4);
+            counters.refused[Refusal::LowPort as usize].add(2);
+            counters.refused[Refusal::Malformed as usize].add(1);
+            counters.detached[Refusal::Malformed as usize].add(1);
+            counters.detached[Refusal::Foreign as usize].add(3);
+        }
+        let mut baselines = Baselines::default();
+        let shown = baselines.gateway(&workers, 0);
+        assert_eq!((shown.messages, shown.errors(), shown.unchanged()), (20, 12, 6));
+        baselines.clear_gateway(&workers, 0);
+        assert_eq!(baselines.gateway(&workers, 0), GatewayTotals::default());
+        assert_eq!(baselines.gateway(&workers, 1), shown);
+        workers[1].gateways[0].doors_opened.add(1);
+        assert_eq!(
+            baselines.gateway(&workers, 0),
+            GatewayTotals { doors_opened: 1, ..GatewayTotals::default() }
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The manual's generated pages, `docs/configuration.md`, `docs/commands.md` and `docs/metrics.md`, say what the tables
+//! The manual's generated pages, `docs/configuration.md`, `docs/commands.md`, `docs/metrics.md` and `docs/algs.md`, say what the tables
 //! in the code say; examples are configurations that pass the check; links lead somewhere. With UPDATE_DOCS=1 the pages
 //! are written anew.
 
@@ -244,6 +244,62 @@ fn metrics_md_is_what_is_served() {
         let _ = writeln!(page, "| `{name}` | {kind} | {} | {help} |", labels.join(", "));
     }
     expect_document("docs/metrics.md", &page);
+}
+
+const ALGS: &str = "\
+# Every ALG
+
+This page is generated from the registry in `alg/src/registry.rs`. An ALG reads the control sessions to its ports, once their
+first bytes are of its protocol. The [operator's guide](operator.md#algs) tells how to switch them, give them ports, and read
+their counters.
+
+*Switch* is the line's end after `ip nat service`; `no` before the line switches off. All are on by default, which is
+`alg defaults cisco`; under `alg defaults ietf` only those are on that RFC 4787 REQ-10 and RFC 5382 REQ-6 want on.
+
+| ALG | Does | Ports | Switch | Under `ietf` | Standards |
+|---|---|---|---|---|---|
+";
+
+const REFUSALS: &str = "
+## Why messages are refused
+
+A message that is refused passes as it came, without a door. Where the last column says so, the ALG lets go of the control
+session for good: it is still translated, and its payload is never read again. The names are the values of `reason` in
+`portico_gateway_refused_messages_total` and `portico_gateway_detached_sessions_total`; the latter has `stream` too, for
+sessions whose bytes could not be followed, or had no memory.
+
+| Reason | Meaning | The ALG lets go |
+|---|---|---|
+";
+
+#[test]
+fn algs_md_is_the_registry() {
+    let mut page = ALGS.to_string();
+    for row in alg::registry::ROWS {
+        let (mut ports, mut switches) = (Vec::new(), BTreeSet::new());
+        for at in row.ports {
+            let transport = if at.transport == alg::Transport::Tcp { "tcp" } else { "udp" };
+            ports.push(format!("{transport} {}", at.port));
+            switches.insert(format!("`{}`", row.keyword.replace("{}", transport)));
+        }
+        let switches: Vec<String> = switches.into_iter().collect();
+        let ietf = if row.is_ietf { "on" } else { "off" };
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} | {ietf} | {} |",
+            row.name,
+            row.about,
+            ports.join(", "),
+            switches.join(", "),
+            row.standards,
+        );
+    }
+    page += REFUSALS;
+    for refusal in alg::Refusal::ALL {
+        let lets_go = if refusal.detaches() { "yes" } else { "-" };
+        let _ = writeln!(page, "| `{}` | {} | {lets_go} |", refusal.label(), refusal.sentence());
+    }
+    expect_document("docs/algs.md", &page);
 }
 
 /// The repository's documents written by hand.

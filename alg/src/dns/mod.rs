@@ -61,6 +61,7 @@ pub(crate) const ROW: Row = Row {
     handle,
     about: "Translates addresses in answers, and names that spell addresses backwards in questions and answers, \
             where configuration maps them; signed messages stay.",
+    standards: "RFC 1035, 2694, 6891",
 };
 
 /// A message has its length in front of it, in two bytes.

@@ -31,6 +31,7 @@ pub const ROW: Row = Row {
     frame,
     handle,
     about: "Translates PORT, EPRT, LPRT and the replies 227, 228 and 229, and opens the data connection's port.",
+    standards: "RFC 959, 1639, 2428, 4217",
 };
 
 /// No line is longer: longer than any path, and than what servers read.

@@ -45,6 +45,7 @@ pub const ROW: Row = Row {
     frame,
     handle,
     about: "Translates the ports and addresses of media in SETUP, descriptions and URLs, and opens the ports.",
+    standards: "RFC 2326, 7826, 4566",
 };
 
 /// Media may begin a while after its set-up, as long as the session is kept alive.

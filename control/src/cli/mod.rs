@@ -3,7 +3,9 @@
 mod access_lists;
 mod answer;
 mod clear;
+mod doors;
 mod drops;
+mod gateways;
 mod interfaces;
 mod modifier;
 mod nat;
@@ -11,6 +13,7 @@ mod network;
 mod statistics;
 mod system;
 mod translations;
+mod walk;
 mod workers;
 
 use std::sync::LazyLock;
@@ -50,12 +53,22 @@ const WORDS: &[(&str, &str)] = &[
     ("show", "Show running system information"),
     ("ip", "IP information"),
     ("nat", "NAT information"),
+    ("platform", "The forwarding machinery"),
+    ("hardware", "The forwarding machinery"),
+    ("qfp", "The forwarding machinery"),
+    ("active", "The one that forwards"),
+    ("standby", "There is none"),
+    ("feature", "Features of the packet path"),
+    ("alg", "Application-layer gateways"),
+    ("statistics", "Counters"),
 ];
 
 static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
     let families = [
         translations::ROWS,
+        doors::ROWS,
         statistics::ROWS,
+        gateways::ROWS,
         drops::ROWS,
         interfaces::ROWS,
         nat::ROWS,

@@ -61,6 +61,8 @@ fn text(appliance: &Appliance, usages: &[Usage]) -> String {
         let id = appliance.compiled.rule_lines.get(&rule.to_string()).copied().unwrap_or_default();
         show_rule(&mut out, appliance, rule, id, &rules, usages);
     }
+    let doors: u64 = appliance.counters.iter().map(|counters| counters.doors.value()).sum();
+    let _ = writeln!(out, "Total doors: {doors}\nAppl doors: {doors}\nNormal doors: 0\nQueued Packets: 0");
     show_drops(&mut out, appliance, sessions);
     out
 }

@@ -2,15 +2,13 @@
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;
-use std::time::Instant;
 
-use crossbeam::channel::Receiver;
-use dataplane::message::{Message, SessionRow, Walked};
+use dataplane::message::{SessionRow, Walked};
 use dataplane::policy::StaticRule;
 use dataplane::state::mapping::ANY_PROTOCOL;
 use dataplane::tuple::{Endpoint, ICMP, Protocol, TCP, UDP, protocol_name};
 
-use super::answer::{received, unanswered};
+use super::walk::{Walk, Walking};
 use super::{Answer, Command, Progress, Started, duration, long_command};
 use crate::appliance::Appliance;
 use crate::config::Args;
@@ -26,8 +24,6 @@ pub(super) const ROWS: &[Row<Command>] = &[
     ),
 ];
 
-/// Sessions a worker reports at a time.
-const SLICE: usize = 512;
 const NONE: &str = "---";
 
 /// Which rows are asked for.
@@ -45,8 +41,7 @@ impl Filter {
     }
 }
 
-/// The table under way: a slice of one worker's sessions at a time, so that millions of them neither keep the
-/// worker from its packets nor fill the memory with text.
+/// The table under way.
 struct Table {
     filter: Filter,
     is_verbose: bool,
@@ -59,10 +54,8 @@ struct Table {
 enum Place {
     /// At the header and the statics.
     Start,
-    /// At this worker's sessions from this position on, to be asked for.
-    Ask(usize, u32),
-    /// This worker was asked at this time.
-    Wait(usize, Instant, Receiver<Walked>),
+    /// At the workers' sessions.
+    Sessions(Walk<Walked>),
     /// Through.
     End,
 }
@@ -80,40 +73,28 @@ fn show(_: &mut Appliance, args: &Args) -> Started {
 
 impl Answer for Table {
     fn advance(&mut self, appliance: &mut Appliance) -> Progress {
-        match &self.place {
+        let walking = match &mut self.place {
             Place::Start => {
-                self.place = Place::Ask(0, 0);
-                self.piece(|table, out| table.add_statics(appliance, out))
+                self.place = Place::Sessions(Walk::new());
+                return self.piece(|table, out| table.add_statics(appliance, out));
             }
-            &Place::Ask(worker, start) if worker < appliance.worker_count() => {
-                let message = |reply| Message::Walk { start, limit: SLICE, reply };
-                match appliance.question(worker, message) {
-                    Some(receiver) => {
-                        self.place = Place::Wait(worker, Instant::now(), receiver);
-                        Progress::Waiting
-                    }
-                    None => Progress::Refused(unanswered(worker)),
-                }
+            Place::Sessions(walk) => walk.advance(appliance),
+            Place::End => return Progress::Done,
+        };
+        match walking {
+            Walking::Waiting => Progress::Waiting,
+            Walking::Slice(walked) => {
+                let operation = &appliance.operation;
+                self.piece(|table, out| {
+                    walked.rows.iter().for_each(|row| table.add_session(operation, row, out));
+                })
             }
-            Place::Ask(..) => {
+            Walking::Through => {
                 self.place = Place::End;
                 let gap = if self.is_total { "" } else { "\n" };
                 Progress::Piece(format!("{gap}Total number of translations: {}\n", self.count))
             }
-            Place::Wait(worker, asked, receiver) => match received(receiver, *asked, *worker) {
-                Ok(None) => Progress::Waiting,
-                Ok(Some(walked)) => {
-                    let worker = *worker;
-                    self.place =
-                        walked.next.map_or(Place::Ask(worker + 1, 0), |next| Place::Ask(worker, next));
-                    let operation = &appliance.operation;
-                    self.piece(|table, out| {
-                        walked.rows.iter().for_each(|row| table.add_session(operation, row, out));
-                    })
-                }
-                Err(refusal) => Progress::Refused(refusal),
-            },
-            Place::End => Progress::Done,
+            Walking::Refused(refusal) => Progress::Refused(refusal),
         }
     }
 }

@@ -66,8 +66,14 @@ impl fmt::Display for SyntaxError {
             );
         }
         // Where all commands are possible, or all keywords of one, a list of them would help nobody.
-        let expected = match self.expected.len() {
-            0..=EXPECTED_SHOWN_MAX => list(self.expected.iter().map(Expected::describe)),
+        let mut described: Vec<String> = Vec::new();
+        for text in self.expected.iter().map(Expected::describe) {
+            if !described.contains(&text) {
+                described.push(text);
+            }
+        }
+        let expected = match described.len() {
+            0..=EXPECTED_SHOWN_MAX => list(described.into_iter()),
             _ if self.first => "a command".to_string(),
             _ => "a keyword".to_string(),
         };

@@ -1,6 +1,7 @@
 //! Prometheus metrics: the counters as they stand, in the text exposition format.
 
 mod family;
+mod gateways;
 mod parts;
 mod pools;
 
@@ -54,6 +55,7 @@ pub struct Readings {
 /// The page's text.
 pub fn render(appliance: &Appliance, readings: &Readings) -> String {
     let mut families = parts::families(appliance);
+    families.extend(gateways::families(appliance));
     families.extend(parts::devices(&readings.devices));
     families.extend(readings.usages.iter().flat_map(|usages| pools::families(appliance, usages)));
     // The format has no place for a family without samples.

@@ -76,6 +76,7 @@ const WORKER_GAUGES: &[(&str, &str, Value)] = &[
     ("portico_nat_sessions", "Sessions now", |c| c.nat.sessions.value()),
     ("portico_nat_sessions_peak", "The most sessions at once", |c| c.nat.sessions_peak.value()),
     ("portico_nat_mappings", "Mappings now", |c| c.nat.mappings.value()),
+    ("portico_nat_doors", "Doors open now", |c| c.doors.value()),
 ];
 
 fn by_worker(appliance: &Appliance, value: impl Fn(&Counters) -> f64) -> Vec<(Labels, f64)> {

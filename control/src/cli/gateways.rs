@@ -1,0 +1,137 @@
+//! `show platform hardware qfp active feature alg statistics`
+
+use std::fmt::Write;
+
+use alg::Refusal;
+use alg::registry::ROWS as GATEWAYS;
+use dataplane::policy::GatewayIndex;
+
+use super::{Command, command};
+use crate::appliance::Appliance;
+use crate::baselines::GatewayTotals;
+use crate::config::Args;
+use crate::config::grammar::Row;
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Row<Command>] = &[
+    command("show platform hardware qfp active feature alg statistics [ <name:word> ] [ clear ]",
+            "What ALGs read, changed and refused: all in a line each, or one in detail; with 'clear' they count anew", show),
+    command("show platform hardware qfp standby feature alg statistics [ <name:word> ] [ clear ]",
+            "Refused: there is no standby", refuse_standby),
+];
+
+fn refuse_standby(_: &mut Appliance, _: &Args) -> Result<String, String> {
+    Err("% There is no standby; ask the active one".to_string())
+}
+
+fn show(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
+    let wanted: Option<String> = args.optional("name");
+    let chosen = match &wanted {
+        None => 0..GATEWAYS.len(),
+        Some(name) => {
+            let position = position(name).ok_or_else(|| unknown(name))?;
+            position..position + 1
+        }
+    };
+    let mut out = match &wanted {
+        None => summary(appliance),
+        Some(_) => detail(appliance, chosen.start),
+    };
+    if args.has("clear") {
+        let subject = wanted.map_or("ALG".to_string(), |_| format!("{} ALG", GATEWAYS[chosen.start].label));
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "\n{subject} counters cleared after display.");
+        for gateway in chosen {
+            appliance.operation.baselines.clear_gateway(&appliance.counters, gateway as GatewayIndex);
+        }
+    }
+    Ok(out)
+}
+
+/// The gateway of this name, label or keyword, in whatever case.
+fn position(name: &str) -> Option<usize> {
+    let is_called = |row: &alg::Row| {
+        let keyword = row.keyword.split(' ').next().unwrap_or_default();
+        [row.name, row.label, keyword].iter().any(|known| known.eq_ignore_ascii_case(name))
+    };
+    GATEWAYS.iter().position(is_called)
+}
+
+fn unknown(name: &str) -> String {
+    let known: Vec<&str> = GATEWAYS.iter().map(|row| row.name).collect();
+    format!("% There is no ALG {name}; there are {}", known.join(", "))
+}
+
+fn totals(appliance: &Appliance, position: usize) -> GatewayTotals {
+    appliance.operation.baselines.gateway(&appliance.counters, position as GatewayIndex)
+}
+
+fn summary(appliance: &Appliance) -> String {
+    let mut out = "ALG counters:\n".to_string();
+    let mut add = |label: &str, columns: [&str; 3]| {
+        let [messages, errors, unchanged] = columns;
+        let _ = writeln!(out, "    {label:<12}{messages:<17}{errors:<17}{unchanged}");
+    };
+    add("ALG", ["Cntrl-Pkt", "Parser-Err&Drop", "Parser-No-Act"]);
+    for (position, row) in GATEWAYS.iter().enumerate() {
+        let totals = totals(appliance, position);
+        let columns = [totals.messages, totals.errors(), totals.unchanged()].map(|count| count.to_string());
+        add(row.label, columns.each_ref().map(String::as_str));
+    }
+    out
+}
+
+fn detail(appliance: &Appliance, position: usize) -> String {
+    let row = &GATEWAYS[position];
+    let totals = totals(appliance, position);
+    let reading: u64 =
+        appliance.counters.iter().map(|counters| counters.gateways[position].reading.value()).sum();
+    let mut out = format!("{} ALG counters:\n", row.label);
+    let lines = [
+        ("Control sessions attached", totals.attached),
+        ("Control sessions read now", reading),
+        ("Control sessions without room to be read", totals.unread),
+        ("Messages read", totals.messages),
+        ("Messages changed", totals.edited),
+        ("Messages without need of change", totals.unchanged()),
+        ("Doors opened", totals.doors_opened),
+        ("Doors used", totals.doors_used),
+        ("Doors closed unused", totals.doors_expired),
+    ];
+    for (title, count) in lines {
+        let _ = writeln!(out, "  {title:<42}{count:>12}");
+    }
+    add_reasons(&mut out, "Messages refused, which passed unchanged", &totals.refused, None);
+    let of_stream =
+        ("stream", totals.detached_stream, "The stream could not be followed, or memory was short.");
+    add_reasons(&mut out, "Control sessions let go of, for good", &totals.detached, Some(of_stream));
+    out
+}
+
+/// The reasons that occurred.
+fn add_reasons(out: &mut String, title: &str, counts: &[u64], last: Option<(&str, u64, &str)>) {
+    let reasons = Refusal::ALL.iter().zip(counts);
+    let reasons = reasons.map(|(refusal, &count)| (refusal.label(), count, refusal.sentence()));
+    let occurred: Vec<_> = reasons.chain(last).filter(|(_, count, _)| *count > 0).collect();
+    let sum: u64 = occurred.iter().map(|(_, count, _)| count).sum();
+    let _ = writeln!(out, "  {title:<42}{sum:>12}");
+    for (label, count, sentence) in occurred {
+        let _ = writeln!(out, "    {label:<40}{count:>12}  {sentence}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gateways_are_found_by_all_their_names() {
+        for (index, row) in GATEWAYS.iter().enumerate() {
+            for name in [row.name, row.label, &row.label.to_lowercase()] {
+                assert_eq!(position(name), Some(index), "{name}");
+            }
+        }
+        assert_eq!(position("nonesuch"), None);
+        assert!(unknown("nonesuch").starts_with("% There is no ALG nonesuch; there are "));
+    }
+}
