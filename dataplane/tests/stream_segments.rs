@@ -142,7 +142,7 @@ fn write(segment: &Segment) -> Vec<u8> {
     packet.extend(opening.destination.1.to_be_bytes());
     packet.extend(own.wrapping_add(segment.seq).to_be_bytes());
     packet.extend(other.wrapping_add(segment.ack).to_be_bytes());
-    packet.extend([((20 + options.len()) / 4 << 4) as u8, segment.flags]);
+    packet.extend([(((20 + options.len()) / 4) << 4) as u8, segment.flags]);
     packet.extend(segment.window.to_be_bytes());
     packet.extend([0, 0]);
     packet.extend(segment.urgent.to_be_bytes());

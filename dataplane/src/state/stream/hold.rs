@@ -119,11 +119,8 @@ impl Stream {
     pub(super) fn relieve(&mut self, direction: Direction, means: &mut Means) -> bool {
         let flow = &mut self.flows[direction.index()];
         let is_waiting = flow.contiguous != flow.released && is_before(flow.told, flow.contiguous);
-        if self.detached.is_some() || !is_waiting || flow.is_blocked(means.pool) {
-            return false;
-        }
-        if !flow.can_own(means.pool) {
-            flow.stall_due = Some(means.now.wrapping_add(STALL_MS));
+        if self.detached.is_some() || !is_waiting || flow.is_blocked(means.pool) || !flow.can_own(means.pool)
+        {
             return false;
         }
         flow.told = flow.contiguous;

@@ -140,8 +140,8 @@ impl Stream {
         let seq = piece.seq.wrapping_add(flow.shift_after);
         let end = seq.wrapping_add(u32::from(piece.len));
         let is_owned = is_before(piece.seq, flow.told);
-        let is_crowded =
-            !flow.retained.is_empty() && (flow.is_blocked(means.pool) || is_before(flow.edge, end));
+        // The sender may not know: it counts neither growth nor what we acknowledged.
+        let is_crowded = is_before(flow.edge, end) || flow.is_blocked(means.pool);
         if is_owned || is_crowded {
             (piece.source, piece.source_len, piece.seq) = (piece.seq, u32::from(piece.len), seq);
             // A piece has just left the table, unless it was cut off another; then this one may find no room.
