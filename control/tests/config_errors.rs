@@ -57,6 +57,8 @@ fn a_word_in_the_wrong_place() {
             "ip nat service skiny tcp port 2000",
             "1:16: error: expected a keyword, found \"skiny\"; did you mean \"skinny\"?",
         ),
+        ("ip nat service ftp udp port 2121", "1:20: error: FTP does not run over udp"),
+        ("ip nat service list 10 tftp tcp port 6969", "1:29: error: TFTP does not run over tcp"),
         (
             "ip nat settings pap limit 100",
             "1:27: error: expected <30,60,120,250,500,1000> (limit), found \"100\"",

@@ -65,7 +65,7 @@ it.
 type Names = &'static [(&'static str, u32)];
 
 /// Kinds of values, with the names that may stand for a number.
-const KINDS: [(&str, &str, Names); 16] = [
+const KINDS: [(&str, &str, Names); 18] = [
     ("word", "any word", &[]),
     ("name", "a word that does not start with a digit", &[]),
     ("text", "the rest of the line", &[]),
@@ -82,6 +82,8 @@ const KINDS: [(&str, &str, Names); 16] = [
     ("dscp", "0 to 63, or a name", names::DSCP),
     ("severity", "0 to 7, or a name", names::SEVERITIES),
     ("icmp-message", "one of these names", names::ICMP_MESSAGES),
+    ("alg", "an ALG by its name in [algs.md](algs.md)", names::ALGS),
+    ("service", "an ALG by its switch in [algs.md](algs.md)", names::SERVICES),
 ];
 
 #[test]

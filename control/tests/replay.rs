@@ -3,6 +3,7 @@
 
 mod capture;
 mod program;
+mod replay_ftp;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};

@@ -14,9 +14,9 @@ use crate::config::grammar::Row;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
-    command("show platform hardware qfp active feature alg statistics [ <name:word> ] [ clear ]",
+    command("show platform hardware qfp active feature alg statistics [ <alg> ] [ clear ]",
             "What ALGs read, changed and refused: all in a line each, or one in detail; with 'clear' they count anew", show),
-    command("show platform hardware qfp standby feature alg statistics [ <name:word> ] [ clear ]",
+    command("show platform hardware qfp standby feature alg statistics [ <alg> ] [ clear ]",
             "Refused: there is no standby", refuse_standby),
 ];
 
@@ -25,41 +25,20 @@ fn refuse_standby(_: &mut Appliance, _: &Args) -> Result<String, String> {
 }
 
 fn show(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
-    let wanted: Option<String> = args.optional("name");
-    let chosen = match &wanted {
-        None => 0..GATEWAYS.len(),
-        Some(name) => {
-            let position = position(name).ok_or_else(|| unknown(name))?;
-            position..position + 1
-        }
-    };
-    let mut out = match &wanted {
+    let wanted = args.optional("alg").map(|position: u32| position as usize);
+    let mut out = match wanted {
         None => summary(appliance),
-        Some(_) => detail(appliance, chosen.start),
+        Some(position) => detail(appliance, position),
     };
     if args.has("clear") {
-        let subject = wanted.map_or("ALG".to_string(), |_| format!("{} ALG", GATEWAYS[chosen.start].label));
+        let label = wanted.map_or(String::new(), |position| format!("{} ", GATEWAYS[position].label));
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "\n{subject} counters cleared after display.");
-        for gateway in chosen {
-            appliance.operation.baselines.clear_gateway(&appliance.counters, gateway as GatewayIndex);
+        let _ = writeln!(out, "\n{label}ALG counters cleared after display.");
+        for position in wanted.map_or(0..GATEWAYS.len(), |position| position..position + 1) {
+            appliance.operation.baselines.clear_gateway(&appliance.counters, position as GatewayIndex);
         }
     }
     Ok(out)
-}
-
-/// The gateway of this name, label or keyword, in whatever case.
-fn position(name: &str) -> Option<usize> {
-    let is_called = |row: &alg::Row| {
-        let keyword = row.keyword.split(' ').next().unwrap_or_default();
-        [row.name, row.label, keyword].iter().any(|known| known.eq_ignore_ascii_case(name))
-    };
-    GATEWAYS.iter().position(is_called)
-}
-
-fn unknown(name: &str) -> String {
-    let known: Vec<&str> = GATEWAYS.iter().map(|row| row.name).collect();
-    format!("% There is no ALG {name}; there are {}", known.join(", "))
 }
 
 fn totals(appliance: &Appliance, position: usize) -> GatewayTotals {
@@ -117,21 +96,5 @@ fn add_reasons(out: &mut String, title: &str, counts: &[u64], last: Option<(&str
     let _ = writeln!(out, "  {title:<42}{sum:>12}");
     for (label, count, sentence) in occurred {
         let _ = writeln!(out, "    {label:<40}{count:>12}  {sentence}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gateways_are_found_by_all_their_names() {
-        for (index, row) in GATEWAYS.iter().enumerate() {
-            for name in [row.name, row.label, &row.label.to_lowercase()] {
-                assert_eq!(position(name), Some(index), "{name}");
-            }
-        }
-        assert_eq!(position("nonesuch"), None);
-        assert!(unknown("nonesuch").starts_with("% There is no ALG nonesuch; there are "));
     }
 }

@@ -44,13 +44,15 @@ pub(super) struct NamedNumber {
 }
 
 #[rustfmt::skip]
-static NAMED_NUMBERS: [NamedNumber; 6] = [
+static NAMED_NUMBERS: [NamedNumber; 8] = [
     NamedNumber { kind: "tcp-port", range: Some(0..=65535), description: "a TCP port", names: names::TCP_PORTS },
     NamedNumber { kind: "udp-port", range: Some(0..=65535), description: "a UDP port", names: names::UDP_PORTS },
     NamedNumber { kind: "protocol", range: Some(0..=255), description: "a protocol", names: names::PROTOCOLS },
     NamedNumber { kind: "dscp", range: Some(0..=63), description: "a code point", names: names::DSCP },
     NamedNumber { kind: "severity", range: Some(0..=7), description: "a severity", names: names::SEVERITIES },
     NamedNumber { kind: "icmp-message", range: None, description: "an ICMP message", names: names::ICMP_MESSAGES },
+    NamedNumber { kind: "alg", range: None, description: "an ALG", names: names::ALGS },
+    NamedNumber { kind: "service", range: None, description: "an ALG", names: names::SERVICES },
 ];
 
 /// A value read from a line.

@@ -1,12 +1,44 @@
 //! Names that IOS gives to numbers. They are read wherever the number may stand, and printed in its place; of two
 //! names for one number the first is printed.
 
+use alg::registry::ROWS;
+
 /// Pairs of a name and its number.
 pub type Names = &'static [(&'static str, u32)];
 
 /// The name printed for a number, if it has one.
 pub fn name_of(names: Names, number: u32) -> Option<&'static str> {
     names.iter().find(|(_, named)| *named == number).map(|(name, _)| *name)
+}
+
+/// ALGs, by their position in the registry.
+pub const ALGS: Names = &{
+    let mut names = [("", 0); ROWS.len()];
+    let mut position = 0;
+    while position < ROWS.len() {
+        names[position] = (ROWS[position].name, position as u32);
+        position += 1;
+    }
+    names
+};
+
+/// ALGs as `ip nat service` calls them, by their position in the registry.
+pub const SERVICES: Names = &{
+    let mut names = [("", 0); ROWS.len()];
+    let mut position = 0;
+    while position < ROWS.len() {
+        names[position] = (first_word(ROWS[position].keyword), position as u32);
+        position += 1;
+    }
+    names
+};
+
+const fn first_word(text: &str) -> &str {
+    let mut end = 0;
+    while end < text.len() && text.as_bytes()[end] != b' ' {
+        end += 1;
+    }
+    text.split_at(end).0
 }
 
 /// TCP ports.

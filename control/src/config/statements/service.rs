@@ -1,8 +1,12 @@
 //! `ip nat service` and `alg`: switches of the ALGs and of what else looks into packets.
 
+use alg::registry::ROWS;
+
 use super::super::builder::{Apply, Builder, Fault, Statement};
 use super::super::grammar::{Form, Row};
-use super::super::model::{AlgDefaults, SERVICES, ServiceKey, ServiceSwitch, ThirdParties};
+use super::super::model::{
+    AlgDefaults, PortProtocol, SERVICES, Service, ServiceKey, ServiceSwitch, ThirdParties,
+};
 use super::system::pass_over;
 use super::{protocol, remove, statement};
 
@@ -16,10 +20,9 @@ pub(super) const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat service msrpc tcp", "Switch the ALG of Microsoft's RPC", service),
     statement("ip nat service sip { tcp | udp } port <port:1-65535>", "Switch the ALG of SIP on a port", service),
     statement("ip nat service skinny tcp port <port:1-65535>", "Switch the ALG of SCCP on a port", service),
-    statement("ip nat service { ftp tcp | tftp udp | { dns | rtsp } { tcp | udp } } port <port:1-65535>",
-              "Switch an ALG on a port", service),
-    statement("ip nat service list (acl) { ftp tcp | tftp udp | { dns | rtsp } { tcp | udp } } port <port:1-65535>",
-              "Switch an ALG on a port of the servers that a list permits, and off on all other ports of theirs", service),
+    statement("ip nat service <service> { tcp | udp } port <port:1-65535>", "Switch an ALG on a port", service_port),
+    statement("ip nat service list (acl) <service> { tcp | udp } port <port:1-65535>",
+              "Switch an ALG on a port of the servers that a list permits, and off on all other ports of theirs", service_port),
     statement("ip nat service list (acl) ESP { spi-match | spimatch }",
               "Expect the security parameter indexes that ESP of these hosts will have", service),
     statement("ip nat service list (acl) IKE preserve-port", "Keep port 500 of these hosts", service),
@@ -41,15 +44,35 @@ fn service(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
         SERVICES.iter().find(|row| args.has(row.keyword)).expect("every line has a keyword of the table");
     let protocol = (args.has("tcp") || args.has("udp")).then(|| protocol(args));
     let (port, access_list) = (args.optional("port"), args.optional("acl"));
-    let key = ServiceKey { service: row.service, protocol, port, access_list };
     if !row.service.has_effect() {
         builder.warn(args.column(row.keyword), format!("{:?} has no effect yet", row.keyword));
     }
+    apply(builder, statement, ServiceKey { service: row.service, protocol, port, access_list });
+    Ok(())
+}
+
+/// A port of a gateway that there is.
+fn service_port(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let args = &statement.args;
+    let gateway: u32 = args.required("service");
+    let gateway = &ROWS[gateway as usize];
+    let protocol = protocol(args);
+    if !gateway.ports.iter().any(|at| PortProtocol::from(at.transport) == protocol) {
+        let text = format!("{} does not run over {protocol}", gateway.label);
+        return Err(statement.fault(&protocol.to_string(), text));
+    }
+    let service = gateway.keyword.split(' ').next().and_then(Service::named);
+    let service = service.expect("a test finds every gateway in the table");
+    let (port, access_list) = (args.optional("port"), args.optional("acl"));
+    apply(builder, statement, ServiceKey { service, protocol: Some(protocol), port, access_list });
+    Ok(())
+}
+
+fn apply(builder: &mut Builder, statement: &Statement, key: ServiceKey) {
     match statement.form {
         Form::Default => drop(remove(&mut builder.config.nat.services, |switch| switch.key == key)),
         form => switch(builder, statement, key, form == Form::Set),
     }
-    Ok(())
 }
 
 /// As IOS has it, the line acts on each ALG, so that later lines may switch single ones.
