@@ -218,6 +218,8 @@ const CASES: &[Case] = &[
          "no ip nat service rtsp udp"),
     Case("", "no ip nat service alg udp dns", "no ip nat serv alg u d",
          "no ip nat service dns udp"),
+    Case("", "no ip nat service rtsp", "no ip nat serv rt", "no ip nat service rtsp udp"),
+    Case("", "no ip nat service msrpc", "no ip nat serv ms", "no ip nat service msrpc tcp"),
     Case("", "no ip nat service msrpc tcp", "no ip nat serv ms t",
          "no ip nat service msrpc tcp"),
     Case("", "no ip nat service sip udp port 5060", "no ip nat serv sip u p 5060",

@@ -13,7 +13,7 @@ use portico::appliance::Appliance;
 use portico::cli;
 use portico::compile::PortBinding;
 use portico::config::grammar::{Grammar, Row};
-use portico::config::model::TIMEOUTS;
+use portico::config::model::{Place, ServiceKey, ServiceSwitch, TIMEOUTS};
 use portico::config::statements::GRAMMARS;
 use portico::config::{Apply, lint, names, parse};
 use portico::load::Load;
@@ -282,7 +282,9 @@ fn algs_md_is_the_registry() {
         for at in row.ports {
             let transport = if at.transport == alg::Transport::Tcp { "tcp" } else { "udp" };
             ports.push(format!("{transport} {}", at.port));
-            switches.insert(format!("`{}`", row.keyword.replace("{}", transport)));
+            let key = ServiceKey::of_port(row, at).expect("a test finds every gateway in the table");
+            let line = ServiceSwitch { place: Place::default(), key, on: true }.to_string();
+            switches.insert(format!("`{}`", line.trim_start_matches("ip nat service ")));
         }
         let switches: Vec<String> = switches.into_iter().collect();
         let ietf = if row.is_ietf { "on" } else { "off" };

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use dataplane::policy::{Policy, RuleId, gateway_named};
 use dataplane::tuple::{ICMP, Protocol, TCP, UDP};
 use portico::compile::{Compiled, compile};
+use portico::config::model::{Place, ServiceKey, ServiceSwitch};
 use portico::config::parse;
 
 const LISTS: &str = "access-list 10 permit 198.51.100.10\naccess-list 11 permit 198.51.100.11\n";
@@ -46,11 +47,14 @@ fn all_are_on_until_a_line_or_a_preset_switches_them() {
     let all: Vec<&str> = alg::registry::ROWS.iter().map(|row| row.name).collect();
     let others = |off: &str| all.iter().copied().filter(|name| *name != off).collect::<Vec<_>>();
     for row in alg::registry::ROWS {
-        let keywords = ["tcp", "udp"].map(|transport| row.keyword.replace("{}", transport));
-        let lines: Vec<String> =
-            keywords.iter().map(|keyword| format!("no ip nat service {keyword}\n")).collect();
-        assert_eq!(at_home(&compiled(&lines.concat()).policy), others(row.name), "{lines:?}");
-        let back = format!("alg defaults ietf\nno ip nat service ftp\nip nat service {}\n", keywords[1]);
+        let switches = row.ports.iter().map(|at| {
+            let key = ServiceKey::of_port(row, at).expect("a keyword");
+            ServiceSwitch { place: Place::default(), key, on: true }.to_string() + "\n"
+        });
+        let switches: Vec<String> = switches.collect();
+        let lines: String = switches.iter().map(|line| format!("no {line}")).collect();
+        assert_eq!(at_home(&compiled(&lines).policy), others(row.name), "{lines}");
+        let back = format!("alg defaults ietf\nno ip nat service ftp\n{}", switches.concat());
         assert_eq!(at_home(&compiled(&back).policy), [row.name], "{back}");
     }
     assert_eq!(at_home(&compiled("").policy), all);

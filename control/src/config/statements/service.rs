@@ -15,9 +15,9 @@ pub(super) const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat service all-algs", "Switch every ALG", all_algs),
     statement("ip nat service { ftp | H225 | ras | ldap | netbios-dgm | netbios-ssn | pptp | rcmd | tftp }",
               "Switch an ALG", service),
-    statement("ip nat service { dns | sunrpc | netbios-ns | rtsp } { tcp | udp }", "Switch an ALG over one transport", service),
+    statement("ip nat service { dns | sunrpc | netbios-ns | rtsp } [ tcp | udp ]", "Switch an ALG over one transport, or both", service),
     statement("ip nat service alg { tcp | udp } dns", "Switch the ALG of DNS over one transport", service),
-    statement("ip nat service msrpc tcp", "Switch the ALG of Microsoft's RPC", service),
+    statement("ip nat service msrpc [ tcp ]", "Switch the ALG of Microsoft's RPC", service),
     statement("ip nat service sip { tcp | udp } port <port:1-65535>", "Switch the ALG of SIP on a port", service),
     statement("ip nat service skinny tcp port <port:1-65535>", "Switch the ALG of SCCP on a port", service),
     statement("ip nat service <service> { tcp | udp } port <port:1-65535>", "Switch an ALG on a port", service_port),
@@ -42,12 +42,20 @@ fn service(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let args = &statement.args;
     let row =
         SERVICES.iter().find(|row| args.has(row.keyword)).expect("every line has a keyword of the table");
-    let protocol = (args.has("tcp") || args.has("udp")).then(|| protocol(args));
     let (port, access_list) = (args.optional("port"), args.optional("acl"));
     if !row.service.has_effect() {
         builder.warn(args.column(row.keyword), format!("{:?} has no effect yet", row.keyword));
     }
-    apply(builder, statement, ServiceKey { service: row.service, protocol, port, access_list });
+    let named = (args.has("tcp") || args.has("udp")).then(|| protocol(args));
+    // A line that names no transport is for all of the service's.
+    let protocols = match named {
+        None if !row.protocols.is_empty() => row.protocols.iter().copied().map(Some).collect(),
+        _ => vec![named],
+    };
+    for protocol in protocols {
+        let key = ServiceKey { service: row.service, protocol, port, access_list: access_list.clone() };
+        apply(builder, statement, key);
+    }
     Ok(())
 }
 
