@@ -108,11 +108,20 @@ pub fn translated(
     found: SessionRef,
     now: u32,
 ) -> Result<Decision, Refused> {
-    let Tables { fib, neighbours, shard, .. } = &mut *tables;
-    let session = shard.session_mut(found.index).ok_or(DropReason::NoMapping)?;
+    let Tables { policy, fib, neighbours, recent_routes, shard, .. } = &mut *tables;
+    let session = shard.session(found.index).ok_or(DropReason::NoMapping)?;
     let mut plan = Plan::translated(head, session, found.direction);
-    let cached = session.hop(found.direction);
-    match lookup::cached_hop(fib, neighbours, cached) {
+    // What serves every peer goes everywhere: to where others went lately, out of the same side.
+    let goes_everywhere = found.direction == Direction::Outbound && session.flags.has(Flags::ANY_PEER);
+    let (cached, next_hop) = if goes_everywhere {
+        let recent = recent_routes.hop(session.inside_vrf, head.dst);
+        let is_outside = |hop: &NextHop| policy.is_outside(hop.interface) && !policy.rules_see_destinations;
+        (recent, lookup::cached_hop(fib, neighbours, recent).filter(is_outside))
+    } else {
+        let cached = session.hop(found.direction);
+        (cached, lookup::cached_hop(fib, neighbours, cached))
+    };
+    match next_hop {
         Some(next_hop) => leave_by(&mut plan, next_hop, cached),
         None => match find_way(tables, head, found, &mut plan)? {
             Way::Out => {}

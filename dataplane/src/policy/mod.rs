@@ -214,6 +214,12 @@ impl Policy {
         self.interfaces.iter().position(is_outside).map(|index| index as InterfaceIndex)
     }
 
+    /// Whether an interface is on the NAT's outside.
+    #[inline]
+    pub fn is_outside(&self, interface: InterfaceIndex) -> bool {
+        self.interfaces.get(usize::from(interface)).is_some_and(|it| it.domain == Domain::Outside)
+    }
+
     /// Whether a pool holds an address.
     pub fn pool_holds(&self, pool: u16, addr: Ipv4Addr) -> bool {
         self.pools.get(usize::from(pool)).is_some_and(|pool| pool.contains(addr))

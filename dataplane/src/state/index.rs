@@ -78,7 +78,7 @@ impl Index {
     /// A number below the count of buckets, by the upper half of `mixed`.
     #[inline]
     fn scaled(&self, mixed: u64) -> usize {
-        ((mixed >> 32) * self.buckets.len() as u64 >> 32) as usize
+        (((mixed >> 32) * self.buckets.len() as u64) >> 32) as usize
     }
 
     #[inline]
