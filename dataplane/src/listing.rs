@@ -11,12 +11,16 @@ use crate::state::timer::is_due;
 use crate::tuple::Endpoint;
 use crate::worker::Worker;
 
+/// Table positions that a slice looks at, so that no burst waits for the walk of a large and empty table.
+const LOOKED_AT_MAX: u32 = 4096;
+
 impl Worker {
     /// A slice of the tables: sessions first, then the mappings of whole addresses.
     pub(crate) fn walk(&self, start: u32, limit: usize, now: u32) -> Walked {
         let shard = &self.tables.shard;
-        let mut walked = Walked::default();
-        for (position, entry) in shard.entries_from(start) {
+        let end = start.saturating_add(LOOKED_AT_MAX).min(shard.position_count());
+        let mut walked = Walked { rows: Vec::new(), next: (end < shard.position_count()).then_some(end) };
+        for (position, entry) in shard.entries_between(start, end) {
             if walked.rows.len() == limit {
                 walked.next = Some(position);
                 break;
@@ -31,8 +35,11 @@ impl Worker {
 
     /// A slice of the doors.
     pub(crate) fn walk_doors(&self, start: u32, limit: usize, now: u32) -> WalkedDoors {
-        let mut walked = WalkedDoors::default();
-        for (position, door) in self.tables.shard.doors_from(start) {
+        let shard = &self.tables.shard;
+        let end = start.saturating_add(LOOKED_AT_MAX).min(shard.door_position_count());
+        let next = (end < shard.door_position_count()).then_some(end);
+        let mut walked = WalkedDoors { rows: Vec::new(), next };
+        for (position, door) in shard.doors_between(start, end) {
             if walked.rows.len() == limit {
                 walked.next = Some(position);
                 break;

@@ -46,6 +46,13 @@ pub enum Message {
     Clear(Sender<u64>),
 }
 
+impl Message {
+    /// Whether a worker leaves the messages behind this one for its next round.
+    pub fn takes_long(&self) -> bool {
+        matches!(self, Message::Walk { .. } | Message::WalkDoors { .. } | Message::Usage(_))
+    }
+}
+
 /// From a worker to the control thread.
 #[derive(Debug)]
 pub enum Event {

@@ -27,7 +27,7 @@ use crate::tables::{RecentRoutes, Tables};
 use crate::unsolicited::Unsolicited;
 
 /// Sessions that one burst may end, so that expiry never stalls traffic.
-const EXPIRIES_PER_ROUND: usize = 64;
+const EXPIRIES_PER_ROUND: usize = 32;
 
 /// What a worker is made of.
 pub struct WorkerSetup {
@@ -212,7 +212,11 @@ impl Worker {
 
     fn between_bursts(&mut self, now: u32) {
         while let Ok(message) = self.inbox.try_recv() {
+            let takes_long = message.takes_long();
             self.receive(message, now);
+            if takes_long {
+                break;
+            }
         }
         let expired = self.tables.shard.expire(&self.tables.policy, now, EXPIRIES_PER_ROUND);
         self.counters.nat.expired.add(expired as u64);

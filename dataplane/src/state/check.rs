@@ -13,7 +13,7 @@ impl Shard {
         };
         let is_alone =
             |door: &Door| door.holds == Holds::Port && self.above_of_door(door) == Above::Port(None);
-        let waiting = self.doors.iter_from(0).filter(|(_, door)| is_alone(door)).count();
+        let waiting = self.doors.iter_between(0, u32::MAX).filter(|(_, door)| is_alone(door)).count();
         let taken = self.mapping_count() + self.allocator.held_down_count() + waiting;
         expect("ports in use", in_use as usize, taken)?;
         expect("session index entries", self.session_index.len(), self.sessions.len() * 2)?;

@@ -155,9 +155,9 @@ impl Doors {
         self.records.at_mut(index)
     }
 
-    /// The doors from an index on.
-    pub fn iter_from(&self, start: u32) -> impl Iterator<Item = (u32, &Door)> {
-        self.records.iter_from(start)
+    /// The doors from one index to before another.
+    pub fn iter_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, &Door)> {
+        self.records.iter_between(start, end)
     }
 
     /// The door of an inside endpoint.

@@ -18,7 +18,9 @@ enum Place {
 }
 
 /// Table positions that one step of a sweep looks at.
-const SWEPT_AT_ONCE: u32 = 4096;
+const SWEPT_AT_ONCE: u32 = 1024;
+/// What one step of a sweep ends, which costs far more than to look at it.
+const ENDED_AT_ONCE: u64 = 32;
 
 impl Shard {
     /// Ends at most `count_max` sessions that were idle too long, and returns how many.
@@ -124,15 +126,16 @@ impl Shard {
     pub fn sweep(&mut self, policy: &Policy, all: bool, start: u32, now: u32) -> (Option<u32>, u64) {
         let last = (self.sessions.capacity() + self.mappings.capacity() + self.doors.capacity()) as u32;
         let end = start.saturating_add(SWEPT_AT_ONCE).min(last);
-        let mut ended = 0;
-        for position in start..end {
+        let (mut position, mut ended) = (start, 0);
+        while position < end && ended < ENDED_AT_ONCE {
             ended += u64::from(match self.place_of(position) {
                 Place::Session(index) => self.sweep_session(policy, all, index, now),
                 Place::Mapping(index) => self.sweep_mapping(policy, all, index, now),
                 Place::Door(index) => self.sweep_door(policy, all, index, now),
             });
+            position += 1;
         }
-        ((end < last).then_some(end), ended)
+        ((position < last).then_some(position), ended)
     }
 
     fn sweep_session(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {

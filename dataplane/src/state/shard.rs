@@ -186,12 +186,18 @@ impl Shard {
         self.allocator.draw()
     }
 
-    /// What is in the tables from a position on: sessions, then the mappings of whole addresses.
-    pub fn entries_from(&self, start: u32) -> impl Iterator<Item = (u32, Entry<'_>)> {
+    /// Positions of [`Shard::entries_between`].
+    pub fn position_count(&self) -> u32 {
+        (self.sessions.capacity() + self.mappings.capacity()) as u32
+    }
+
+    /// What is in the tables from one position to before another: sessions, then the mappings of whole addresses.
+    pub fn entries_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, Entry<'_>)> {
         let capacity = self.sessions.capacity() as u32;
-        let sessions =
-            self.sessions.iter_from(start).map(|(index, session)| (index, Entry::Session(session)));
-        let mappings = self.mappings.iter_from(start.saturating_sub(capacity));
+        let sessions = self.sessions.iter_between(start, end);
+        let sessions = sessions.map(|(index, session)| (index, Entry::Session(session)));
+        let of_mappings = |position: u32| position.saturating_sub(capacity);
+        let mappings = self.mappings.iter_between(of_mappings(start), of_mappings(end));
         let addresses = mappings
             .filter(|(_, mapping)| mapping.is_address())
             .map(move |(index, mapping)| (capacity + index, Entry::Address(mapping)));
@@ -213,9 +219,14 @@ impl Shard {
         self.doors.len()
     }
 
-    /// The doors from a table position on.
-    pub fn doors_from(&self, start: u32) -> impl Iterator<Item = (u32, &Door)> {
-        self.doors.iter_from(start)
+    /// Positions of [`Shard::doors_between`].
+    pub fn door_position_count(&self) -> u32 {
+        self.doors.capacity() as u32
+    }
+
+    /// The doors from one table position to before another.
+    pub fn doors_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, &Door)> {
+        self.doors.iter_between(start, end)
     }
 
     /// Subscribers with live sessions or mappings.

@@ -127,6 +127,13 @@ impl<T> Slots<T> {
         self.free == NONE
     }
 
+    /// The records in use, with their indexes, from `start` to before `end`.
+    pub fn iter_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, &T)> {
+        let end = (end as usize).min(self.records.len());
+        let records = self.records.get(start as usize..end).unwrap_or_default();
+        records.iter().zip(start..).filter_map(|(slot, index)| Some((index, slot.record()?)))
+    }
+
     /// The records in use, with their indexes, from `start` on.
     pub fn iter_from(&self, start: u32) -> impl Iterator<Item = (u32, &T)> {
         let start = start as usize;
