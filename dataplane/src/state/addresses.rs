@@ -51,6 +51,11 @@ impl Addresses {
                 self.make_room_between(first.to_bits(), last.to_bits(), has_ports);
             }
         }
+        // Gateways take ports beside those of statics.
+        for fixed in policy.statics.rules().iter().filter(|fixed| fixed.protocol.is_some()) {
+            let addr = fixed.global.addr.to_bits();
+            self.make_room_between(addr, addr, true);
+        }
     }
 
     fn make_room_between(&mut self, first: u32, last: u32, has_ports: bool) {
