@@ -331,6 +331,30 @@ fn a_closed_window_is_probed() {
 }
 
 #[test]
+fn what_precedes_a_change_is_repeated_while_the_change_waits() {
+    let mut table = Table::new();
+    let mut ack = segment(BACKWARD, 0, 0, b"");
+    ack.window = 100;
+    table.send(&ack);
+    table.send(&segment(FORWARD, 0, 0, b"lost\n"));
+    table.send(&segment(FORWARD, 5, 0, b"B\n"));
+    assert_eq!(table.send(&segment(FORWARD, 0, 0, b"lost\n")), [segment(FORWARD, 0, 0, b"lost\n")]);
+    table.check_end();
+}
+
+#[test]
+fn an_empty_segment_beyond_the_window_is_a_probe() {
+    let mut table = Table::new();
+    table.send(&segment(FORWARD, 0, 0, b"G\n"));
+    let mut ack = segment(BACKWARD, 0, 22, b"");
+    ack.window = 0;
+    table.send(&ack);
+    // The number before the receiver's next: it must answer, and tells its window.
+    assert_eq!(table.send(&segment(FORWARD, 7, 0, b"")), [segment(FORWARD, 21, 0, b"")]);
+    table.check_end();
+}
+
+#[test]
 fn undeliverable_bytes_end_the_connection() {
     let mut table = Table::new();
     table.send(&segment(FORWARD, 0, 0, b"G"));

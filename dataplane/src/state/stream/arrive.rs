@@ -125,8 +125,14 @@ impl Stream {
             // The sender has long heard about these bytes, from us.
             return means.pool.consume(packet);
         }
-        // Not ahead of what has gone on: a receiver may refuse what lies beyond its window.
-        let seq = earlier(flow.map(means.pool).to_receiver(segment.seq), flow.bare_seq());
+        let window = self.sides[direction.reverse().index()].window_bytes();
+        let seq = if is_before(flow.told.wrapping_add(window), segment.seq) {
+            // Beyond the window that the sender knows of, it probes: the receiver would refuse this, and so answer.
+            flow.acked.wrapping_sub(1)
+        } else {
+            // Not ahead of what has gone on, which is no probe.
+            earlier(flow.map(means.pool).to_receiver(segment.seq), flow.bare_seq())
+        };
         self.pass(direction, packet, segment, seq, means);
     }
 

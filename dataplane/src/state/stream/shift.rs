@@ -24,7 +24,8 @@ impl Map<'_> {
             if is_before(seq, piece.source) {
                 break;
             }
-            if is_before(seq, piece.source_end()) {
+            // A part of a message that grew may stand for nothing, and yet comes first.
+            if seq == piece.source || is_before(seq, piece.source_end()) {
                 return piece.seq;
             }
             shift = piece.end().wrapping_sub(piece.source_end());
@@ -120,7 +121,7 @@ mod tests {
         #[test]
         fn there_and_back(
             start in any::<u32>(), shift in -500i32..500,
-            places in prop::collection::vec((1u32..50, 1u32..40, 0u16..60), 0..6), at in 0u32..500,
+            places in prop::collection::vec((1u32..50, 0u32..40, 0u16..60), 0..6), at in 0u32..500,
         ) {
             let mut next = start;
             let places: Vec<_> = places.into_iter().map(|(gap, source_len, len)| {
