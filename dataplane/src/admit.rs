@@ -379,8 +379,11 @@ fn begin(
     direction: Direction,
     now: u32,
 ) -> Result<Decision, Refused> {
-    let ports = (head.tuple.src.port, head.tuple.dst.port);
-    if serves_any_peer(&tables.policy, session.protocol, ports) {
+    let (inside, outside) = match direction {
+        Direction::Outbound => (head.tuple.src.port, head.tuple.dst.port),
+        Direction::Inbound => (head.tuple.dst.port, head.tuple.src.port),
+    };
+    if serves_any_peer(&tables.policy, session.protocol, inside, outside) {
         (session.outside_local, session.outside_global) = (ANYONE, ANYONE);
         session.flags = Flags::default().with(Flags::ANY_PEER, true);
         // Its peers are many: no port of theirs tells its class.

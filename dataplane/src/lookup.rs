@@ -58,20 +58,26 @@ pub fn direction(domain: Domain) -> Option<Direction> {
 pub fn key(policy: &Policy, head: &Head, direction: Direction) -> SessionKey {
     let tuple = &head.tuple;
     let (mut src, mut dst) = (tuple.src, tuple.dst);
-    if serves_any_peer(policy, tuple.protocol, (src.port, dst.port)) {
+    let (inside, outside) = match direction {
+        Direction::Outbound => (src.port, dst.port),
+        Direction::Inbound => (dst.port, src.port),
+    };
+    if serves_any_peer(policy, tuple.protocol, inside, outside) {
         *(if direction == Direction::Outbound { &mut dst } else { &mut src }) = ANYONE;
     }
     SessionKey { src, dst, vrf: tuple.vrf, protocol: tuple.protocol, direction }
 }
 
-/// Whether sessions of a protocol, between ports like these, serve every peer of their mapping. Those of control
-/// sessions do not: each is a conversation of its own.
+/// Whether sessions of a protocol, with these ports at their inside and outside end, serve every peer of their
+/// mapping. Control sessions do not: each is a conversation of its own.
 #[inline]
-pub fn serves_any_peer(policy: &Policy, protocol: Protocol, ports: (u16, u16)) -> bool {
+pub fn serves_any_peer(policy: &Policy, protocol: Protocol, inside: u16, outside: u16) -> bool {
     policy.behaviour.mode == Mode::Cgn
         && match protocol {
             TCP => false,
-            UDP => !policy.gateways.reads_datagrams(ports.0) && !policy.gateways.reads_datagrams(ports.1),
+            UDP => {
+                !policy.gateways.outside_ports.holds(outside) && !policy.gateways.inside_ports.holds(inside)
+            }
             _ => true,
         }
 }

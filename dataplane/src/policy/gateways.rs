@@ -16,8 +16,10 @@ pub type GatewayIndex = u8;
 pub struct Gateways {
     /// In the order they are tried.
     pub attachments: Vec<Attachment>,
-    /// A bit for each port whose datagrams a gateway may read; none while there is no such gateway.
-    pub datagram_ports: Vec<u64>,
+    /// Ports whose datagrams a gateway reads, at their outside end.
+    pub outside_ports: PortBits,
+    /// The same at their inside end, where it is a server's: as it knows them, and as static lines do.
+    pub inside_ports: PortBits,
     /// `ip nat service dns-reset-ttl`.
     pub resets_ttl: bool,
     /// Rules with `no-payload`: gateways leave what their sessions carry alone.
@@ -56,33 +58,46 @@ impl Gateways {
     }
 }
 
-impl Gateways {
-    /// Whether a gateway reads datagrams from or to this port.
+/// A set of ports; no memory while it is empty.
+#[derive(Clone, Debug, Default)]
+pub struct PortBits(Vec<u64>);
+
+impl PortBits {
+    fn of(ports: &[u16]) -> PortBits {
+        let mut words = if ports.is_empty() { Vec::new() } else { vec![0; 65_536 / 64] };
+        for &port in ports {
+            words[usize::from(port) / 64] |= 1 << (port % 64);
+        }
+        PortBits(words)
+    }
+
+    /// Whether a port is in it.
     #[inline]
-    pub fn reads_datagrams(&self, port: u16) -> bool {
-        self.datagram_ports.get(usize::from(port) / 64).is_some_and(|word| word & 1 << (port % 64) != 0)
+    pub fn holds(&self, port: u16) -> bool {
+        self.0.get(usize::from(port) / 64).is_some_and(|word| word & 1 << (port % 64) != 0)
     }
 }
 
 impl Policy {
-    /// Notes which ports gateways read datagrams of: those they listen to, and those that static lines know them by on
-    /// the other side. To be called when attachments and statics are complete.
+    /// Notes which ports gateways read datagrams of. To be called when attachments and statics are complete.
     pub fn note_datagram_ports(&mut self) {
         let attachments = self.gateways.attachments.iter();
-        let mut ports: Vec<u16> = attachments
+        let ports: Vec<u16> = attachments
             .filter(|at| at.transport == Transport::Udp)
             .map(|attachment| attachment.port)
             .collect();
-        for rule in self.statics.rules().iter().filter(|rule| rule.protocol == Some(UDP)) {
-            let (local, global) = (rule.local.port, rule.global.port);
-            if ports.contains(&local) || ports.contains(&global) {
-                ports.extend([local, global]);
+        let mut of_servers = Vec::new();
+        for rule in self.statics.rules() {
+            match rule.protocol {
+                None => of_servers.extend(&ports),
+                Some(UDP) if ports.contains(&rule.local.port) || ports.contains(&rule.global.port) => {
+                    of_servers.extend([rule.local.port, rule.global.port]);
+                }
+                Some(_) => {}
             }
         }
-        self.gateways.datagram_ports = if ports.is_empty() { Vec::new() } else { vec![0; 65_536 / 64] };
-        for port in ports {
-            self.gateways.datagram_ports[usize::from(port) / 64] |= 1 << (port % 64);
-        }
+        self.gateways.outside_ports = PortBits::of(&ports);
+        self.gateways.inside_ports = PortBits::of(&of_servers);
     }
 
     /// The gateway of a new session, by a rule's making, to a server's port.
