@@ -214,7 +214,9 @@ impl<'s> Session<'s> {
             };
             self.now_ms = next_ms.max(self.now_ms);
             if self.now_ms - self.start_ms > TIME_MS_MAX {
-                self.has_forgotten = self.hosts.iter().any(Host::is_stuck);
+                let now_ms = self.now_ms;
+                self.has_forgotten =
+                    self.hosts.iter_mut().any(|host| host.is_stuck() || host.has_forgotten(now_ms));
                 return self.has_forgotten.then_some(()).ok_or("it takes too long".to_string());
             }
         }
