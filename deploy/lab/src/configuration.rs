@@ -102,6 +102,8 @@ fn nat_lines(rules: &Rules) -> Vec<String> {
     lines.extend(pool_line(POOL, rules.source));
     lines.push(source_line(POOL, rules.source, red));
     lines.extend(rules.statics.iter().map(|rule| static_line(rule, red)));
+    let outside_line = |(global, local)| format!("ip nat outside source static {global} {local}");
+    lines.extend(rules.outside_statics.iter().copied().map(outside_line));
     if let Some(vrfs) = &rules.vrfs {
         // One pool for both is one line.
         let pool = if vrfs.blue_source == rules.source { POOL } else { BLUE_POOL };

@@ -2,6 +2,7 @@
 //! and the appliance compared to it.
 
 use crate::address::{OUTSIDE_GATEWAY, ROUTER};
+use crate::ftp::EXTRA_PORT;
 use crate::namespace::Namespace;
 use crate::rules::{Rules, Source, Static};
 use anyhow::Result;
@@ -92,13 +93,30 @@ fn ruleset(rules: &Rules) -> String {
             }
         }
     }
+    for (global, local) in &rules.outside_statics {
+        prerouting += &format!("    iif inside ip daddr {local} dnat to {global}\n");
+        postrouting += &format!("    oif inside ip saddr {global} snat to {local}\n");
+    }
     let inside = "oif outside ip saddr 10.0.0.0/24";
     postrouting += &match rules.source {
         Source::Pool(first, last) => format!("    {inside} snat to {first}-{last} persistent\n"),
         Source::Interface => format!("    {inside} masquerade\n"),
     };
-    format!(
+    let nat = format!(
         "table ip nat {{\n  chain prerouting {{\n    type nat hook prerouting priority dstnat\n{prerouting}  }}\n  \
          chain postrouting {{\n    type nat hook postrouting priority srcnat\n{postrouting}  }}\n}}\n"
+    );
+    if rules.has_helpers { nat + &helpers() } else { nat }
+}
+
+/// The helpers of the protocols that the kernel reads, for the ports that the lab's servers use; they are chosen before
+/// destinations are translated.
+fn helpers() -> String {
+    format!(
+        "table ip helpers {{\n  ct helper ftp {{ type \"ftp\" protocol tcp; }}\n  \
+         ct helper tftp {{ type \"tftp\" protocol udp; }}\n  \
+         chain prerouting {{\n    type filter hook prerouting priority dstnat - 10\n    \
+         tcp dport {{ 21, {EXTRA_PORT} }} ct helper set \"ftp\"\n    \
+         udp dport 69 ct helper set \"tftp\"\n  }}\n}}\n"
     )
 }

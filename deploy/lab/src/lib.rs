@@ -8,9 +8,11 @@
 
 pub mod address;
 mod appliance;
+pub mod comparison;
 mod configuration;
 pub mod datagram;
 pub mod discovery;
+pub mod ftp;
 mod gateway;
 mod kernel_nat;
 mod link;
@@ -32,7 +34,7 @@ pub use namespace::{Namespace, Outcome};
 pub use process::{Process, Stopped};
 pub use rules::{Driver, Protocol, Rules, Source, Static, Vrfs, static_global, web_global};
 pub use scope::{Scope, sweep_own};
-pub use server::{Blob, NameServer, STUN_PORT, StunServer, WebServer};
+pub use server::{Blob, Documents, NameServer, STUN_PORT, StunServer, WebServer};
 pub use topology::{Host, Lab, Plan};
 
 /// Waits for this test's turn: labs in one process run one after another, for each loads every core.

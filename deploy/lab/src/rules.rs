@@ -49,6 +49,10 @@ pub struct Rules {
     pub source: Source,
     /// The static translations.
     pub statics: Vec<Static>,
+    /// Outside hosts that the inside knows by other addresses, global first.
+    pub outside_statics: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// The kernel's NAT reads FTP and TFTP with its helpers; the appliance's gateways are on by default.
+    pub has_helpers: bool,
     /// The MTU of the inside interface where not 1500.
     pub inside_mtu: Option<u16>,
     /// The MTU of the outside interface where not 1500.
@@ -160,8 +164,19 @@ impl Rules {
         let mut statics = vec![Static::web(web_global)];
         statics.extend(static_global.map(|global| Static::Address(inside_host(STATIC_HOST), global)));
         let (inside_mtu, outside_mtu, vrfs, lines) = (None, None, None, Vec::new());
-        let driver = Driver::default();
-        Rules { source, statics, inside_mtu, outside_mtu, vrfs, worker_count: 1, driver, lines }
+        let (outside_statics, has_helpers, driver) = (Vec::new(), false, Driver::default());
+        Rules {
+            source,
+            statics,
+            outside_statics,
+            has_helpers,
+            inside_mtu,
+            outside_mtu,
+            vrfs,
+            worker_count: 1,
+            driver,
+            lines,
+        }
     }
 
     /// The global address of the first one-to-one static.

@@ -11,11 +11,40 @@ use std::time::Duration;
 
 const READY_LIMIT: Duration = Duration::from_secs(20);
 
+/// A directory of documents that a server has, which any namespace sees.
+pub struct Documents(PathBuf);
+
+impl Documents {
+    /// A new directory.
+    pub fn create(path: PathBuf) -> Result<Documents> {
+        fs::create_dir_all(&path)?;
+        Ok(Documents(path))
+    }
+
+    /// Adds a document of `size_mib` random mebibytes.
+    pub fn add_blob(&self, name: &str, size_mib: u32) -> Result<Blob> {
+        let path = self.path(name);
+        let count = format!("count={size_mib}");
+        host_run(&["dd", "if=/dev/urandom", &format!("of={path}"), "bs=1M", &count, "status=none"])?;
+        Ok(Blob { name: name.to_owned(), size_mib, sha256: self.sha256(name)? })
+    }
+
+    /// The SHA-256 of a document, in hexadecimal.
+    pub fn sha256(&self, name: &str) -> Result<String> {
+        Ok(host_run(&["sha256sum", &self.path(name)])?.chars().take(64).collect())
+    }
+
+    /// The path of a document.
+    pub fn path(&self, name: &str) -> String {
+        self.0.join(name).to_string_lossy().into_owned()
+    }
+}
+
 /// An nginx on port 80. It serves its documents, stores what is PUT, and answers `/address` with the address and port
 /// it sees the client at.
 pub struct WebServer {
     _process: Process,
-    documents: PathBuf,
+    documents: Documents,
 }
 
 /// A document of random bytes.
@@ -32,9 +61,8 @@ impl WebServer {
     /// Starts nginx in `namespace`; its files lie in `directory/NAME`.
     pub fn start(namespace: &Namespace, directory: &Path, name: &str) -> Result<WebServer> {
         let home = directory.join(name);
-        let documents = home.join("documents");
-        fs::create_dir_all(&documents)?;
-        fs::write(documents.join("index.html"), format!("hello from {name}\n"))?;
+        let documents = Documents::create(home.join("documents"))?;
+        fs::write(documents.path("index.html"), format!("hello from {name}\n"))?;
         let configuration = home.join("nginx.conf");
         fs::write(&configuration, nginx_configuration(&home))?;
         let argv =
@@ -46,20 +74,17 @@ impl WebServer {
 
     /// Adds a document of `size_mib` random mebibytes.
     pub fn add_blob(&self, name: &str, size_mib: u32) -> Result<Blob> {
-        let path = self.path(name);
-        let count = format!("count={size_mib}");
-        host_run(&["dd", "if=/dev/urandom", &format!("of={path}"), "bs=1M", &count, "status=none"])?;
-        Ok(Blob { name: name.to_owned(), size_mib, sha256: self.sha256(name)? })
+        self.documents.add_blob(name, size_mib)
     }
 
     /// The SHA-256 of a document, in hexadecimal.
     pub fn sha256(&self, name: &str) -> Result<String> {
-        Ok(host_run(&["sha256sum", &self.path(name)])?.chars().take(64).collect())
+        self.documents.sha256(name)
     }
 
     /// The path of a document, which any namespace sees.
     pub fn path(&self, name: &str) -> String {
-        self.documents.join(name).to_string_lossy().into_owned()
+        self.documents.path(name)
     }
 }
 
