@@ -22,6 +22,8 @@ pub const FAR_SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 pub const POOL_FIRST: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 /// The last address of the routed pool.
 pub const POOL_LAST: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 4);
+/// The global address of the inside host that has one to itself, in the routed pool's lab.
+pub const STATIC_GLOBAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 20);
 /// Where the outside reaches the web server of the first inside host.
 pub const STATIC_PORT: u16 = 8080;
 /// The number of the inside host with a one-to-one static.

@@ -18,12 +18,14 @@ mod kernel_nat;
 mod link;
 mod namespace;
 mod process;
+pub mod rtsp;
 mod rules;
 pub mod scenario;
 mod scope;
 mod server;
 pub mod session;
 pub mod table;
+pub mod tftp;
 mod topology;
 
 pub use appliance::{Appliance, program};
@@ -34,7 +36,7 @@ pub use namespace::{Namespace, Outcome};
 pub use process::{Process, Stopped};
 pub use rules::{Driver, Protocol, Rules, Source, Static, Vrfs, static_global, web_global};
 pub use scope::{Scope, sweep_own};
-pub use server::{Blob, Documents, NameServer, STUN_PORT, StunServer, WebServer};
+pub use server::{Blob, Documents, NameServer, STUN_PORT, StunServer, WebServer, Zone};
 pub use topology::{Host, Lab, Plan};
 
 /// Waits for this test's turn: labs in one process run one after another, for each loads every core.

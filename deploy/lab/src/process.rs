@@ -119,15 +119,20 @@ impl Process {
     }
 
     /// Asks it to end with SIGTERM and waits for at most `limit`.
-    pub fn stop(mut self, limit: Duration) -> Result<Stopped> {
+    pub fn stop(self, limit: Duration) -> Result<Stopped> {
+        self.stop_by(Signal::SIGTERM, limit)
+    }
+
+    /// As [`Process::stop`], with a signal of the caller's.
+    pub fn stop_by(mut self, signal: Signal, limit: Duration) -> Result<Stopped> {
         let start = Instant::now();
-        self.signal(Signal::SIGTERM)?;
+        self.signal(signal)?;
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(Stopped { status, took: start.elapsed() });
             }
             if start.elapsed() > limit {
-                bail!("{} ignored SIGTERM for {limit:?}:\n{}", self.name, self.last_words());
+                bail!("{} ignored {signal} for {limit:?}:\n{}", self.name, self.last_words());
             }
             sleep(Duration::from_millis(1));
         }

@@ -1,7 +1,8 @@
 //! What the gateway translates, as data that the appliance's configuration and the kernel's ruleset are rendered from.
 
 use crate::address::{
-    INSIDE_GATEWAY, OUTSIDE_GATEWAY, POOL_FIRST, POOL_LAST, STATIC_HOST, STATIC_PORT, inside_host,
+    INSIDE_GATEWAY, OUTSIDE_GATEWAY, POOL_FIRST, POOL_LAST, STATIC_GLOBAL, STATIC_HOST, STATIC_PORT,
+    inside_host,
 };
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -144,9 +145,8 @@ impl Rules {
     /// A pool of 203.0.113.0/24 that the outside reaches by a route through the gateway; the second inside host is
     /// 203.0.113.20, and port 8080 of 203.0.113.10 the web server of the first.
     pub fn routed_pool() -> Rules {
-        let static_global = Ipv4Addr::new(203, 0, 113, 20);
         let web_global = Ipv4Addr::new(203, 0, 113, 10);
-        Rules::new(Source::Pool(POOL_FIRST, POOL_LAST), Some(static_global), web_global)
+        Rules::new(Source::Pool(POOL_FIRST, POOL_LAST), Some(STATIC_GLOBAL), web_global)
     }
 
     /// A pool on the outside subnet, for which the gateway answers ARP.

@@ -1,6 +1,6 @@
 //! Real servers: nginx, which also takes uploads, named with a zone of its own, and coturn as a STUN server.
 
-use crate::address::{CLIENT, FAR_SERVER, SERVER};
+use crate::address::{CLIENT, FAR_SERVER, SERVER, STATIC_GLOBAL};
 use crate::namespace::{Namespace, host_run};
 use crate::process::Process;
 use anyhow::Result;
@@ -102,21 +102,33 @@ fn nginx_configuration(home: &Path) -> String {
     )
 }
 
-/// A named that is the authority for `lab.example`.
+/// A zone of names.
+pub struct Zone {
+    /// What names in it end with.
+    pub origin: &'static str,
+    /// Its records, a line each, but for SOA and NS.
+    pub records: String,
+}
+
+/// A named that is the authority for some zones.
 pub struct NameServer {
     _process: Process,
 }
 
 impl NameServer {
-    /// Starts named in `namespace`; its files lie in `directory/named`.
-    pub fn start(namespace: &Namespace, directory: &Path) -> Result<NameServer> {
-        let home = directory.join("named");
+    /// Starts named in `namespace`; its files lie in `directory/NAME`.
+    pub fn start(namespace: &Namespace, directory: &Path, name: &str, zones: &[Zone]) -> Result<NameServer> {
+        let home = directory.join(name);
         fs::create_dir_all(&home)?;
         let configuration = home.join("named.conf");
-        fs::write(&configuration, named_configuration(&home))?;
-        fs::write(home.join("lab.example"), zone())?;
+        fs::write(&configuration, named_configuration(&home, zones))?;
+        for zone in zones {
+            let top =
+                "$TTL 300\n@ SOA ns.lab.example. hostmaster 1 3600 600 86400 300\n@ NS ns.lab.example.\n";
+            fs::write(home.join(zone.origin), format!("{top}{}", zone.records))?;
+        }
         let argv = ["named", "-g", "-n", "1", "-c", &configuration.to_string_lossy()];
-        let mut process = Process::spawn(namespace, directory, "named", &argv)?;
+        let mut process = Process::spawn(namespace, directory, name, &argv)?;
         process.wait_until(READY_LIMIT, "all zones loaded", |process| {
             process.stderr().lines().any(|line| line.ends_with(" running"))
         })?;
@@ -124,23 +136,35 @@ impl NameServer {
     }
 }
 
-fn named_configuration(home: &Path) -> String {
+fn named_configuration(home: &Path, zones: &[Zone]) -> String {
     let home = home.display();
+    let zones: String = zones
+        .iter()
+        .map(|Zone { origin, .. }| {
+            format!("zone \"{origin}\" {{ type primary; file \"{home}/{origin}\"; }};\n")
+        })
+        .collect();
     format!(
         "options {{\n  directory \"{home}\";\n  pid-file \"{home}/named.pid\";\n  session-keyfile \"{home}/session.key\";\n  \
          listen-on {{ any; }};\n  listen-on-v6 {{ none; }};\n  recursion no;\n  dnssec-validation no;\n  \
-         allow-query {{ any; }};\n}};\ncontrols {{ }};\n\
-         zone \"lab.example\" {{ type primary; file \"{home}/lab.example\"; }};\n"
+         allow-query {{ any; }};\n  allow-transfer {{ any; }};\n}};\ncontrols {{ }};\n{zones}"
     )
 }
 
-/// `long` holds a record of 4,000 bytes, which does not fit a UDP answer and makes the resolver turn to TCP.
-fn zone() -> String {
+/// What the outside server knows. `long` holds a record of 4,000 bytes, which does not fit a UDP answer and makes the
+/// resolver turn to TCP; `published` is the inside host that has a global address of its own.
+pub(crate) fn outside_zones() -> [Zone; 2] {
     let long: String = (0..20).map(|_| format!(" \"{}\"", "x".repeat(199))).collect();
-    format!(
-        "$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 300\n@ NS ns\nns A {SERVER}\nwww A {SERVER}\n\
-         client A {CLIENT}\nfar A {FAR_SERVER}\nlong TXT{long}\n"
-    )
+    let records = format!(
+        "ns A {SERVER}\nwww A {SERVER}\nclient A {CLIENT}\nfar A {FAR_SERVER}\npublished A {STATIC_GLOBAL}\n\
+         long TXT{long}\n"
+    );
+    let reverse = format!(
+        "{} PTR www.lab.example.\n{} PTR client.lab.example.\n",
+        SERVER.octets()[3],
+        CLIENT.octets()[3]
+    );
+    [Zone { origin: "lab.example", records }, Zone { origin: "100.51.198.in-addr.arpa", records: reverse }]
 }
 
 /// A turnserver that is a STUN server only, on ports 3478 and 3479 of two addresses, so that it can answer from another

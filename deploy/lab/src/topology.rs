@@ -20,7 +20,7 @@ use crate::link::{End, Switch, connect};
 use crate::namespace::Namespace;
 use crate::rules::Rules;
 use crate::scope::Scope;
-use crate::server::{NameServer, WebServer};
+use crate::server::{NameServer, WebServer, outside_zones};
 use anyhow::Result;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -112,7 +112,7 @@ impl Lab {
         let start_blue = |host: &Host| WebServer::start(&host.namespace, directory, "blue-web");
         let blue_web = blue_hosts.first().map(start_blue).transpose()?;
         let far_web = WebServer::start(&far.namespace, directory, "far-web")?;
-        let names = NameServer::start(&server.namespace, directory)?;
+        let names = NameServer::start(&server.namespace, directory, "named", &outside_zones())?;
         let gateway = Gateway::start(plan.peer, gateway, directory, &plan.rules)?;
         Ok(Lab {
             gateway,

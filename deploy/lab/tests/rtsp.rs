@@ -1,0 +1,94 @@
+//! RTSP through the gateways: GStreamer's player and server, with pictures and sound over UDP.
+
+use anyhow::{Context, Result};
+use lab::address::{SERVER, inside_host};
+use lab::comparison::{Column, Outcome, assert_as_written};
+use lab::rtsp::{Media, RtspServer, play};
+use lab::{Lab, Peer, Plan, Protocol, Rules, Static, turn};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::thread;
+
+const PORT: u16 = 8554;
+const OUTSIDE: SocketAddrV4 = SocketAddrV4::new(SERVER, 554);
+/// The global address of the inside host of which the server's port is reached.
+const PORT_GLOBAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
+/// Where two players want their media both.
+const CLASHING_PORT: u16 = 5000;
+
+struct RtspLab {
+    _servers: [RtspServer; 3],
+    lab: Lab,
+}
+
+impl RtspLab {
+    fn build(peer: Peer) -> RtspLab {
+        let mut rules = Rules::routed_pool();
+        let [local, global] = [inside_host(0), PORT_GLOBAL].map(|address| SocketAddrV4::new(address, PORT));
+        rules.statics.push(Static::Port(Protocol::Tcp, local, global));
+        let lab = Lab::build(&Plan { rules, ..Plan::new(peer) }).expect("the lab");
+        let start = |namespace, name, port| {
+            RtspServer::start(namespace, lab.directory(), name, port).expect("the RTSP server")
+        };
+        let servers = [
+            start(&lab.server.namespace, "rtsp-outside", OUTSIDE.port()),
+            start(&lab.hosts[1].namespace, "rtsp-inside", PORT),
+            start(&lab.hosts[0].namespace, "rtsp-port", PORT),
+        ];
+        RtspLab { _servers: servers, lab }
+    }
+
+    fn out(&self, host: usize, media: Media) -> Result<()> {
+        play(&self.lab.hosts[host].namespace, self.lab.directory(), OUTSIDE, media)
+    }
+
+    fn inward(&self, global: Ipv4Addr, media: Media) -> Result<()> {
+        let at = SocketAddrV4::new(global, PORT);
+        play(&self.lab.client.namespace, self.lab.directory(), at, media)
+    }
+
+    fn static_global(&self) -> Ipv4Addr {
+        self.lab.rules.static_global().expect("a static host")
+    }
+
+    /// Two inside players want the media at the same port, at once.
+    fn clash(&self) -> Result<()> {
+        thread::scope(|scope| {
+            let players =
+                [3, 4].map(|host| scope.spawn(move || self.out(host, Media::UdpFrom(CLASHING_PORT))));
+            players.into_iter().try_for_each(|player| player.join().expect("a thread")).context("one of two")
+        })
+    }
+}
+
+type Scenario = (&'static str, fn(&RtspLab) -> Result<()>);
+
+const SCENARIOS: &[Scenario] = &[
+    ("server outside, media over UDP", |lab| lab.out(2, Media::Udp)),
+    ("server outside, two players with the same ports", RtspLab::clash),
+    ("server outside, interleaved media", |lab| lab.out(2, Media::Interleaved)),
+    ("inside server with an address, media over UDP", |lab| lab.inward(lab.static_global(), Media::Udp)),
+    ("inside server with port 8554, media over UDP", |lab| lab.inward(PORT_GLOBAL, Media::Udp)),
+    ("inside server with port 8554, interleaved media", |lab| lab.inward(PORT_GLOBAL, Media::Interleaved)),
+];
+
+fn compare(column: Column, peer: Peer) {
+    let _turn = turn();
+    let lab = &RtspLab::build(peer);
+    let outcomes: Vec<Outcome> = thread::scope(|scope| {
+        let running: Vec<_> =
+            SCENARIOS.iter().map(|(title, play)| (*title, scope.spawn(move || play(lab)))).collect();
+        running.into_iter().map(|(title, thread)| (title, thread.join().expect("a thread"))).collect()
+    });
+    assert_as_written("RTSP", column, &outcomes);
+}
+
+#[test]
+fn every_player_sees_and_hears() {
+    compare(Column::Portico, Peer::Portico);
+}
+
+/// The kernel has no helper for RTSP.
+#[test]
+fn kernel_nat_is_as_written() {
+    compare(Column::Nftables, Peer::Nftables);
+}
