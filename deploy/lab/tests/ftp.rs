@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use lab::address::{SERVER, inside_host};
-use lab::comparison::{Column, Outcome, assert_as_written};
+use lab::comparison::{Column, Outcome, assert_as_written, assert_like};
 use lab::ftp::{Client, DataMode, EXTRA_PORT, FtpServer, PiecemealClient, Program};
 use lab::{Blob, Lab, Namespace, Peer, Plan, Protocol, Rules, Static, Vrfs, turn};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -11,6 +11,9 @@ use std::thread;
 const PORT: u16 = 21;
 /// The global address of the inside host of which two ports are reached and nothing else.
 const PORTS_GLOBAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
+/// The page's sections.
+const OUTSIDE: &str = "FTP, server outside";
+const INSIDE: &str = "FTP, server inside";
 const SMALL_MIB: u32 = 1;
 const LARGE_MIB: u32 = 50;
 
@@ -40,17 +43,21 @@ impl Server {
     }
 }
 
+/// The servers on another port are listed.
+fn rules() -> Rules {
+    let servers = [SERVER, inside_host(0)].map(|server| format!("access-list 21 permit {server}"));
+    // A listed server has the ports that lists name, and no others.
+    let lists = [PORT, EXTRA_PORT].map(|port| format!("ip nat service list 21 ftp tcp port {port}"));
+    Rules { lines: [servers, lists].concat(), ..Rules::routed_pool() }
+}
+
 impl FtpLab {
-    fn build(peer: Peer, has_helpers: bool) -> FtpLab {
-        let mut rules = Rules { has_helpers, ..Rules::routed_pool() };
+    fn build(peer: Peer, mut rules: Rules) -> FtpLab {
         for port in [PORT, EXTRA_PORT] {
             let [local, global] =
                 [inside_host(0), PORTS_GLOBAL].map(|address| SocketAddrV4::new(address, port));
             rules.statics.push(Static::Port(Protocol::Tcp, local, global));
         }
-        let servers = [SERVER, inside_host(0)].map(|server| format!("access-list 21 permit {server}"));
-        rules.lines.extend(servers);
-        rules.lines.push(format!("ip nat service list 21 ftp tcp port {EXTRA_PORT}"));
         let lab = Lab::build(&Plan { rules, ..Plan::new(peer) }).expect("the lab");
         let static_global = lab.rules.static_global().expect("a static host");
         let hosts = [&lab.server, &lab.hosts[0], &lab.hosts[1]].map(|host| &host.namespace);
@@ -165,9 +172,9 @@ fn play(lab: &FtpLab, scenarios: &[Scenario]) -> Vec<Outcome> {
 
 fn compare(column: Column, peer: Peer, has_helpers: bool) {
     let _turn = turn();
-    let lab = FtpLab::build(peer, has_helpers);
-    assert_as_written("FTP, server outside", column, &play(&lab, OUTWARD));
-    assert_as_written("FTP, server inside", column, &play(&lab, INWARD));
+    let lab = FtpLab::build(peer, Rules { has_helpers, ..rules() });
+    assert_as_written(OUTSIDE, column, &play(&lab, OUTWARD));
+    assert_as_written(INSIDE, column, &play(&lab, INWARD));
 }
 
 #[test]
@@ -185,10 +192,29 @@ fn kernel_nat_is_as_written() {
     compare(Column::Nftables, Peer::Nftables, false);
 }
 
+/// Whichever worker has the host, and whichever sees the first packet of the data.
+#[test]
+fn two_workers_serve_every_client() {
+    let _turn = turn();
+    let lab = FtpLab::build(Peer::Portico, Rules { worker_count: 2, ..rules() });
+    assert_like(OUTSIDE, Column::Portico, &play(&lab, OUTWARD));
+    assert_like(INSIDE, Column::Portico, &play(&lab, INWARD));
+}
+
+/// Without gateways, and without lists that switch one on, the appliance does what any NAT does.
+#[test]
+fn switched_off_it_is_like_kernel_nat() {
+    let _turn = turn();
+    let lines = vec!["no ip nat service all-algs".to_owned()];
+    let lab = FtpLab::build(Peer::Portico, Rules { lines, ..Rules::routed_pool() });
+    assert_like(OUTSIDE, Column::Nftables, &play(&lab, OUTWARD));
+    assert_like(INSIDE, Column::Nftables, &play(&lab, INWARD));
+}
+
 /// 50 MiB there and back, active and passive, out and in, arrive as they left.
 fn large_files(peer: Peer) {
     let _turn = turn();
-    let lab = FtpLab::build(peer, true);
+    let lab = FtpLab::build(peer, Rules { has_helpers: true, ..rules() });
     let outside = lab.outside.vsftpd.add_blob("large", LARGE_MIB).expect("a blob");
     let inside = lab.inside.vsftpd.add_blob("large", LARGE_MIB).expect("a blob");
     for (program, mode) in [(Program::Curl, DataMode::Eprt), (Program::Lftp, DataMode::Pasv)] {

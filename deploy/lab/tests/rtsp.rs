@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use lab::address::{SERVER, inside_host};
-use lab::comparison::{Column, Outcome, assert_as_written};
+use lab::comparison::{Column, Outcome, assert_as_written, assert_like};
 use lab::rtsp::{Media, RtspServer, play};
 use lab::{Lab, Peer, Plan, Protocol, Rules, Static, turn};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -21,8 +21,8 @@ struct RtspLab {
 }
 
 impl RtspLab {
-    fn build(peer: Peer) -> RtspLab {
-        let mut rules = Rules::routed_pool();
+    fn build(peer: Peer, worker_count: u32) -> RtspLab {
+        let mut rules = Rules { worker_count, ..Rules::routed_pool() };
         let [local, global] = [inside_host(0), PORT_GLOBAL].map(|address| SocketAddrV4::new(address, PORT));
         rules.statics.push(Static::Port(Protocol::Tcp, local, global));
         let lab = Lab::build(&Plan { rules, ..Plan::new(peer) }).expect("the lab");
@@ -71,24 +71,30 @@ const SCENARIOS: &[Scenario] = &[
     ("inside server with port 8554, interleaved media", |lab| lab.inward(PORT_GLOBAL, Media::Interleaved)),
 ];
 
-fn compare(column: Column, peer: Peer) {
-    let _turn = turn();
-    let lab = &RtspLab::build(peer);
-    let outcomes: Vec<Outcome> = thread::scope(|scope| {
+/// All players at once.
+fn play_all(lab: &RtspLab) -> Vec<Outcome> {
+    thread::scope(|scope| {
         let running: Vec<_> =
             SCENARIOS.iter().map(|(title, play)| (*title, scope.spawn(move || play(lab)))).collect();
         running.into_iter().map(|(title, thread)| (title, thread.join().expect("a thread"))).collect()
-    });
-    assert_as_written("RTSP", column, &outcomes);
+    })
 }
 
 #[test]
 fn every_player_sees_and_hears() {
-    compare(Column::Portico, Peer::Portico);
+    let _turn = turn();
+    assert_as_written("RTSP", Column::Portico, &play_all(&RtspLab::build(Peer::Portico, 1)));
+}
+
+#[test]
+fn two_workers_serve_every_player() {
+    let _turn = turn();
+    assert_like("RTSP", Column::Portico, &play_all(&RtspLab::build(Peer::Portico, 2)));
 }
 
 /// The kernel has no helper for RTSP.
 #[test]
 fn kernel_nat_is_as_written() {
-    compare(Column::Nftables, Peer::Nftables);
+    let _turn = turn();
+    assert_as_written("RTSP", Column::Nftables, &play_all(&RtspLab::build(Peer::Nftables, 1)));
 }
