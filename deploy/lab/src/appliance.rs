@@ -68,6 +68,17 @@ impl Appliance {
         host_run(&["timeout", "10", text(&self.program)?, "exec", "--socket", text(&self.socket)?, command])
     }
 
+    /// The number of doors that gateways opened and nobody came through yet.
+    pub fn door_count(&self) -> Result<u32> {
+        let text = self.exec("show ip nat doors")?;
+        let total = text.lines().find_map(|line| line.strip_prefix("Total number of doors: "));
+        total
+            .with_context(|| format!("no total in\n{text}"))?
+            .trim()
+            .parse()
+            .context("the total is no number")
+    }
+
     /// The page Prometheus would scrape.
     pub fn metrics(&self) -> Result<String> {
         self.namespace.run(&["curl", "-sS", "--fail", "--max-time", "10", METRICS_URL])

@@ -4,7 +4,9 @@
 use anyhow::{Result, ensure};
 use lab::address::{CLIENT, INSIDE_GATEWAY, SERVER, STATIC_GLOBAL, STATIC_HOST, inside_host};
 use lab::comparison::{Column, Outcome, assert_as_written};
-use lab::{Lab, NameServer, Namespace, Peer, Plan, Rules, Zone, datagram, session, turn};
+use lab::{
+    Lab, NameServer, Namespace, Peer, Plan, Rules, Vrfs, Zone, datagram, session, static_global, turn,
+};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 const PLAIN_SERVER: SocketAddrV4 = SocketAddrV4::new(SERVER, 53);
@@ -214,4 +216,29 @@ fn every_name_is_right() {
 #[test]
 fn kernel_nat_is_as_written() {
     compare(Column::Nftables, Peer::Nftables);
+}
+
+/// Two VRFs have a name server of the same address each, which answers with it: each answer has the global address of
+/// its own.
+#[test]
+fn overlapping_vrfs_have_their_own_answers() {
+    let _turn = turn();
+    let rules = Rules { vrfs: Some(Vrfs::one_pool()), ..Rules::routed_pool() };
+    let lab = Lab::build(&Plan { rules, ..Plan::new(Peer::Portico) }).expect("the lab");
+    let blue_statics = &lab.rules.vrfs.as_ref().expect("VRFs").blue_statics;
+    let vrfs = [("red", &lab.hosts, &lab.rules.statics), ("blue", &lab.blue_hosts, blue_statics)];
+    let servers = vrfs.map(|(name, hosts, statics)| {
+        let (namespace, name) = (&hosts[STATIC_HOST].namespace, format!("named-{name}"));
+        let server = NameServer::start(namespace, lab.directory(), &name, &inside_zones()).expect("named");
+        (static_global(statics).expect("a static host"), server)
+    });
+    for (global, _server) in &servers {
+        for transport in ["+notcp", "+tcp"] {
+            let ask = |question: &str| {
+                session::resolve(&lab.client.namespace, *global, question, &[transport]).expect(question)
+            };
+            assert_eq!(ask("www.inside.example A"), global.to_string(), "{transport}");
+            assert_eq!(ask(&format!("-x {global}")), "www.inside.example.", "{transport}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use lab::address::{SERVER, inside_host};
 use lab::comparison::{Column, Outcome, assert_as_written, assert_like};
 use lab::rtsp::{Media, RtspServer, play};
-use lab::{Lab, Peer, Plan, Protocol, Rules, Static, turn};
+use lab::{Lab, Peer, Plan, Protocol, Rules, Static, Vrfs, turn};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
 
@@ -83,7 +83,10 @@ fn play_all(lab: &RtspLab) -> Vec<Outcome> {
 #[test]
 fn every_player_sees_and_hears() {
     let _turn = turn();
-    assert_as_written("RTSP", Column::Portico, &play_all(&RtspLab::build(Peer::Portico, 1)));
+    let lab = RtspLab::build(Peer::Portico, 1);
+    assert_as_written("RTSP", Column::Portico, &play_all(&lab));
+    let appliance = lab.lab.gateway.appliance();
+    assert_eq!(appliance.door_count().expect("doors"), 0, "players that have left have open doors");
 }
 
 #[test]
@@ -97,4 +100,20 @@ fn two_workers_serve_every_player() {
 fn kernel_nat_is_as_written() {
     let _turn = turn();
     assert_as_written("RTSP", Column::Nftables, &play_all(&RtspLab::build(Peer::Nftables, 1)));
+}
+
+/// Players with the same address want their media at the same ports, in two VRFs.
+#[test]
+fn overlapping_vrfs_are_served_at_once() {
+    let _turn = turn();
+    let rules = Rules { vrfs: Some(Vrfs::one_pool()), ..Rules::routed_pool() };
+    let lab = &Lab::build(&Plan { rules, ..Plan::new(Peer::Portico) }).expect("the lab");
+    let _server = RtspServer::start(&lab.server.namespace, lab.directory(), "rtsp-outside", OUTSIDE.port())
+        .expect("the RTSP server");
+    thread::scope(|scope| {
+        for host in [&lab.hosts[2], &lab.blue_hosts[2]] {
+            let media = Media::UdpFrom(CLASHING_PORT);
+            scope.spawn(move || play(&host.namespace, lab.directory(), OUTSIDE, media).expect("a player"));
+        }
+    });
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use lab::address::{SERVER, inside_host};
 use lab::comparison::{Column, Outcome, assert_as_written, assert_like};
 use lab::tftp::{Program, TftpServer};
-use lab::{Blob, Lab, Namespace, Peer, Plan, Protocol, Rules, Static, turn};
+use lab::{Blob, Lab, Namespace, Peer, Plan, Protocol, Rules, Static, Vrfs, static_global, turn};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
 
@@ -121,4 +121,29 @@ fn clients_are_served_with_open_filters() {
 #[test]
 fn clients_are_served_in_cgn_mode() {
     assert_same_under("ip nat settings mode cgn");
+}
+
+/// Users with the same address, and servers with the same address, in two VRFs.
+#[test]
+fn overlapping_vrfs_are_served_at_once() {
+    let _turn = turn();
+    let rules = Rules { vrfs: Some(Vrfs::one_pool()), ..Rules::routed_pool() };
+    let lab = &Lab::build(&Plan { rules, ..Plan::new(Peer::Portico) }).expect("the lab");
+    let outside = &Server::start(lab, &lab.server.namespace, "tftp-outside", SERVER);
+    let blue_statics = &lab.rules.vrfs.as_ref().expect("VRFs").blue_statics;
+    let vrfs = [("red", &lab.hosts, &lab.rules.statics), ("blue", &lab.blue_hosts, blue_statics)];
+    thread::scope(|scope| {
+        for (name, hosts, statics) in vrfs {
+            let global = static_global(statics).expect("a static host");
+            scope.spawn(move || {
+                let inside = &Server::start(lab, &hosts[1].namespace, &format!("tftp-{name}"), global);
+                for (from, server) in [(&hosts[2], outside), (&lab.client, inside)] {
+                    let (from, directory) = (&from.namespace, lab.directory());
+                    let there_and_back =
+                        Program::Tftp.there_and_back(from, directory, server.at, &server.tftpd, &server.blob);
+                    there_and_back.expect(name);
+                }
+            });
+        }
+    });
 }
