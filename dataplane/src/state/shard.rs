@@ -99,7 +99,9 @@ pub enum Entry<'a> {
     Address(&'a Mapping),
 }
 
-/// The most subscribers of a shard.
+/// Subscribers of a shard: one for so many sessions, but so many at least and at most.
+const SESSIONS_PER_SUBSCRIBER: usize = 8;
+const SUBSCRIBERS_MIN: usize = 1 << 16;
 const SUBSCRIBERS_MAX: usize = 1 << 20;
 /// The most mappings of whole addresses of a shard.
 const ADDRESSES_MAX: usize = 1 << 16;
@@ -109,6 +111,7 @@ impl Shard {
     pub fn new(capacity: usize, secret: [u64; 2], worker: WorkerIndex, worker_count: u8, now: u32) -> Shard {
         let seed = [secret[0], secret[1] ^ u64::from(worker) << 56];
         let (addresses_max, doors_max) = (capacity.min(ADDRESSES_MAX), capacity.min(DOORS_MAX));
+        let subscribers_max = (capacity / SESSIONS_PER_SUBSCRIBER).clamp(SUBSCRIBERS_MIN, SUBSCRIBERS_MAX);
         Shard {
             hasher: Hasher::new(secret),
             sessions: Slots::new(capacity),
@@ -123,7 +126,7 @@ impl Shard {
             doors_expired: [0; ROWS.len()],
             // Sessions first, then mappings, then doors.
             wheel: Wheel::new(capacity + addresses_max + doors_max, now),
-            subscribers: Subscribers::new(capacity.min(SUBSCRIBERS_MAX), Hasher::new(secret)),
+            subscribers: Subscribers::new(subscribers_max.min(capacity), Hasher::new(secret)),
             allocator: Allocator::new(seed, worker, worker_count),
             rules: Vec::new(),
             group_counts: Vec::new(),
