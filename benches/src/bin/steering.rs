@@ -28,8 +28,11 @@ struct Arguments {
     seed: u64,
 }
 
+/// How much traffic the subscriber of a rank causes.
+type Weigh = fn(u32, &mut SmallRng) -> f64;
+
 /// How traffic is spread over subscribers.
-const SPREADS: [(&str, fn(u32, &mut SmallRng) -> f64); 4] = [
+const SPREADS: [(&str, Weigh); 4] = [
     ("equal", |_, _| 1.0),
     // Of 100,000, the first tenth has about four fifths.
     ("Zipf, s 1", |rank, _| 1.0 / f64::from(rank + 1)),
@@ -38,7 +41,7 @@ const SPREADS: [(&str, fn(u32, &mut SmallRng) -> f64); 4] = [
 ];
 
 /// The busiest worker's traffic in multiples of the average, and the busiest subscriber's part of all.
-fn imbalance(subscribers: u32, workers: u8, weigh: fn(u32, &mut SmallRng) -> f64, seed: u64) -> (f64, f64) {
+fn imbalance(subscribers: u32, workers: u8, weigh: Weigh, seed: u64) -> (f64, f64) {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut weights: Vec<f64> = (0..subscribers).map(|rank| weigh(rank, &mut random)).collect();
     weights.shuffle(&mut random);
