@@ -106,12 +106,18 @@ impl alg::Context for Access<'_> {
 
     fn local(&self, transport: Transport, global: SocketAddrV4) -> Option<SocketAddrV4> {
         let (protocol, global) = (protocol_of(transport), endpoint(global));
-        let by_static = self.policy.statics.local_of(self.vrfs.1, protocol, global).map(|(local, _)| local);
-        let by_door = || self.shard.door_of_global(protocol, self.vrfs.1, global).map(|door| door.inside);
-        let local = by_static.or_else(by_door);
-        let by_mapping =
-            || self.shard.mapping_of_global(self.vrfs.1, protocol, global).map(|mapped| mapped.local);
-        local.or_else(by_mapping).map(socket_addr)
+        let (inside, outside) = self.vrfs;
+        let by_static = self.policy.statics.local_of(outside, protocol, global);
+        let by_static = by_static.filter(|(_, rule)| rule.inside_vrf == inside).map(|(local, _)| local);
+        let by_door = || {
+            let door = self.shard.door_of_global(protocol, outside, global);
+            door.filter(|door| door.vrfs.0 == inside).map(|door| door.inside)
+        };
+        let by_mapping = || {
+            let mapped = self.shard.mapping_of_global(outside, protocol, global);
+            mapped.filter(|mapped| mapped.vrfs.0 == inside).map(|mapped| mapped.local)
+        };
+        by_static.or_else(by_door).or_else(by_mapping).map(socket_addr)
     }
 
     fn policy_address(&self, from: Side, addr: Ipv4Addr) -> Option<Counterpart> {
@@ -130,9 +136,11 @@ impl alg::Context for Access<'_> {
             Side::Outside => statics
                 .local_of(outside, 0, end)
                 .or_else(|| outside_statics.local_of(outside, 0, end))
+                // Another VRF's host of this address is not the one that is meant.
+                .filter(|(_, rule)| rule.inside_vrf == inside)
                 .map(|(end, _)| fixed(end))
-                .or_else(|| self.shard.whole_local_of(outside, addr).map(dynamic))
-                .or_else(|| self.shard.outside_local_of(outside, addr).map(dynamic)),
+                .or_else(|| self.shard.whole_local_of(self.vrfs, addr).map(dynamic))
+                .or_else(|| self.shard.outside_local_of(self.vrfs, addr).map(dynamic)),
         }
     }
 

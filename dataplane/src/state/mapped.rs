@@ -173,10 +173,10 @@ impl Shard {
         Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.seen.addr)
     }
 
-    /// The inside host that has a whole global address.
-    pub fn whole_local_of(&self, vrf: Vrf, global: Ipv4Addr) -> Option<Ipv4Addr> {
-        let key = Mapping::seen_key(Side::Inside, ANY_PROTOCOL, vrf, Endpoint::new(global, 0));
-        Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.own.addr)
+    /// The host of an inside VRF that has a whole global address of an outside one.
+    pub fn whole_local_of(&self, (inside, outside): (Vrf, Vrf), global: Ipv4Addr) -> Option<Ipv4Addr> {
+        let key = Mapping::seen_key(Side::Inside, ANY_PROTOCOL, outside, Endpoint::new(global, 0));
+        Some(self.mappings.at(self.find_mapping(key, |mapping| mapping.own_vrf == inside)?)?.own.addr)
     }
 
     /// Whether an outside address may send to a mapping, by the sessions it has (RFC 4787 REQ-8).
@@ -243,10 +243,10 @@ impl Shard {
         Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.own.addr)
     }
 
-    /// The outside local address that a dynamic rule gave an outside host.
-    pub fn outside_local_of(&self, vrf: Vrf, global: Ipv4Addr) -> Option<Ipv4Addr> {
-        let key = Mapping::own_key(Side::Outside, ANY_PROTOCOL, vrf, Endpoint::new(global, 0));
-        Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.seen.addr)
+    /// The outside local address, in an inside VRF, that a dynamic rule gave a host of an outside one.
+    pub fn outside_local_of(&self, (inside, outside): (Vrf, Vrf), global: Ipv4Addr) -> Option<Ipv4Addr> {
+        let key = Mapping::own_key(Side::Outside, ANY_PROTOCOL, outside, Endpoint::new(global, 0));
+        Some(self.mappings.at(self.find_mapping(key, |mapping| mapping.seen_vrf == inside)?)?.seen.addr)
     }
 
     fn find_mapping(&self, key: MappingKey, is_wanted: impl Fn(&Mapping) -> bool) -> Option<u32> {

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use lab::address::{CLIENT, INSIDE_GATEWAY, SERVER, STATIC_GLOBAL, STATIC_HOST, inside_host};
 use lab::comparison::{Column, Outcome, assert_as_written};
 use lab::{
-    Lab, NameServer, Namespace, Peer, Plan, Rules, Vrfs, Zone, datagram, session, static_global, turn,
+    Host, Lab, NameServer, Namespace, Peer, Plan, Rules, Vrfs, Zone, datagram, session, static_global, turn,
 };
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -241,4 +241,10 @@ fn overlapping_vrfs_have_their_own_answers() {
             assert_eq!(ask(&format!("-x {global}")), "www.inside.example.", "{transport}");
         }
     }
+    // A subscriber asks an outside server for the published address of RED's server, which BLUE has to go out for.
+    let published = |hosts: &[Host]| {
+        session::resolve(&hosts[2].namespace, SERVER, "published.lab.example A", &[]).expect("an answer")
+    };
+    assert_eq!(published(&lab.hosts), inside_host(STATIC_HOST).to_string());
+    assert_eq!(published(&lab.blue_hosts), STATIC_GLOBAL.to_string());
 }
