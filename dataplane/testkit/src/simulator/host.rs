@@ -201,10 +201,10 @@ impl Host {
         !has_timer && (awaits_fin || socket.send_queue() > 0)
     }
 
-    /// Whether it cannot go on: about to close, smoltcp takes no notice of a window that opens.
+    /// Whether it cannot go on: about to close, smoltcp takes no notice of a window that opens, and may probe one where
+    /// it should repeat its FIN.
     pub fn is_stuck(&self) -> bool {
-        let socket = self.sockets.get::<Socket>(self.socket);
-        socket.state() == State::LastAck && socket.send_queue() > 0
+        self.sockets.get::<Socket>(self.socket).state() == State::LastAck
     }
 
     /// Whether it got all of the other side's data acknowledged, and has read all of it.
