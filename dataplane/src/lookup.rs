@@ -26,7 +26,7 @@ pub struct Probe {
 
 /// Computes what a packet's session is found by, and asks for the index's cache line. None for packets that
 /// belong to no session, or whose ports are not known yet.
-#[inline]
+#[inline(always)]
 pub fn prepare(shard: &Shard, policy: &Policy, head: &Head) -> Option<Probe> {
     let direction = direction(policy.interfaces[usize::from(head.interface)].domain)?;
     // A fragment's session is known when its packet's first fragment is.
@@ -54,7 +54,7 @@ pub fn direction(domain: Domain) -> Option<Direction> {
 }
 
 /// What a packet's session is found by.
-#[inline]
+#[inline(always)]
 pub fn key(policy: &Policy, head: &Head, direction: Direction) -> SessionKey {
     let tuple = &head.tuple;
     let (mut src, mut dst) = (tuple.src, tuple.dst);
@@ -70,7 +70,7 @@ pub fn key(policy: &Policy, head: &Head, direction: Direction) -> SessionKey {
 
 /// Whether sessions of a protocol, with these ports at their inside and outside end, serve every peer of their
 /// mapping. Control sessions do not: each is a conversation of its own.
-#[inline]
+#[inline(always)]
 pub fn serves_any_peer(policy: &Policy, protocol: Protocol, inside: u16, outside: u16) -> bool {
     policy.behaviour.mode == Mode::Cgn
         && match protocol {
@@ -84,7 +84,7 @@ pub fn serves_any_peer(policy: &Policy, protocol: Protocol, inside: u16, outside
 
 /// The session of a packet. Nearly always the candidate; a packet before it in the burst may have begun the
 /// session.
-#[inline]
+#[inline(always)]
 pub fn find(shard: &Shard, probe: &Probe) -> Option<SessionRef> {
     let is_it = |found: &SessionRef| shard.has_key(*found, probe.key);
     probe.candidate.filter(is_it).or_else(|| shard.find(probe.key, probe.hash))

@@ -8,6 +8,8 @@
 
 /// Entries of one bucket.
 const WIDTH: usize = 10;
+/// How far an insertion into full buckets goes to make room, beside moving an entry.
+const STEPS: u32 = 1;
 /// An entry that holds nothing. Values stay below it.
 const EMPTY: u32 = u32::MAX;
 
@@ -23,6 +25,13 @@ const _: () = assert!(size_of::<Bucket>() == 64, "a bucket is one cache line");
 /// A hash of a key, as the index uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hash(u64);
+
+impl Hash {
+    /// The hash as a number.
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+}
 
 /// Mixes keys with a secret, so that an outsider cannot aim at a bucket.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +77,11 @@ impl Index {
     /// Entries in use.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes of memory that the index takes.
+    pub fn bytes(&self) -> usize {
+        self.buckets.len() * size_of::<Bucket>()
     }
 
     /// Whether the index holds nothing.
@@ -148,8 +162,8 @@ impl Index {
         let other = self.other(first, tag);
         let stored = self.place(first, tag, value)
             || self.place(other, tag, value)
-            || (self.make_room(first) && self.place(first, tag, value))
-            || (self.make_room(other) && self.place(other, tag, value));
+            || (self.make_room(first, STEPS) && self.place(first, tag, value))
+            || (self.make_room(other, STEPS) && self.place(other, tag, value));
         self.len += usize::from(stored);
         stored
     }
@@ -165,11 +179,20 @@ impl Index {
         }
     }
 
-    /// Moves one entry of a full bucket to its other bucket.
-    fn make_room(&mut self, full: usize) -> bool {
+    /// Moves one entry of a full bucket to its other bucket; where those are all full too, and `steps` allow it, makes
+    /// room in one of them first.
+    fn make_room(&mut self, full: usize, steps: u32) -> bool {
         for entry in 0..WIDTH {
             let (value, tag) = (self.buckets[full].values[entry], self.buckets[full].tags[entry]);
             if self.place(self.other(full, tag), tag, value) {
+                self.buckets[full].values[entry] = EMPTY;
+                return true;
+            }
+        }
+        for entry in 0..if steps == 0 { 0 } else { WIDTH } {
+            let (value, tag) = (self.buckets[full].values[entry], self.buckets[full].tags[entry]);
+            let other = self.other(full, tag);
+            if other != full && self.make_room(other, steps - 1) && self.place(other, tag, value) {
                 self.buckets[full].values[entry] = EMPTY;
                 return true;
             }
@@ -236,6 +259,18 @@ mod tests {
             for key in 0..30_000u64 {
                 assert!(index.insert(hasher.hash([key << 16, key]), key as u32), "seed {seed} key {key}");
             }
+        }
+    }
+
+    #[test]
+    fn a_large_index_fills_to_its_capacity_too() {
+        let (hasher, count) = (Hasher::new([0x1234_5678_9abc_def1, 0x0fed_cba9_8765_4321]), 1 << 21);
+        let mut index = Index::new(count as usize);
+        for key in 0..count {
+            assert!(
+                index.insert(hasher.hash([key << 16 | 7, key.wrapping_mul(0x9e37_79b1)]), key as u32),
+                "{key}"
+            );
         }
     }
 

@@ -273,7 +273,7 @@ impl Session {
     }
 
     /// The key that packets of one direction are found by.
-    #[inline]
+    #[inline(always)]
     pub fn key(&self, direction: Direction) -> SessionKey {
         match direction {
             Direction::Outbound => SessionKey {
@@ -339,7 +339,7 @@ pub struct SessionKey {
 
 impl SessionKey {
     /// The key in two words, to be hashed.
-    #[inline]
+    #[inline(always)]
     pub fn words(&self) -> [u64; 2] {
         let side = u64::from(self.direction == Direction::Inbound);
         let what = u64::from(self.protocol) << 48 | side << 56;
