@@ -9,6 +9,8 @@
 //! 4. **probe** reads those lines and asks for the sessions they point to.
 //! 5. **decide** takes the packets one by one: steering, access lists, session or rule, route; it ends in a
 //!    plan, an answer of our own, or the reason why the packet is dropped. Nothing was written to it so far.
+//!    A packet of a control session (FTP's commands, say) is first read by its `gateway`; what that makes of it goes
+//!    on from here as if it had arrived so.
 //! 6. **carry out**: `rewrite` changes the packet as planned, `fragment` cuts it where the next link is too
 //!    small for it, `egress` frames it for its next hop.
 //! 7. **transmit** sends the queues of all ports; then the drops are counted.

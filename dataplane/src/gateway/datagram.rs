@@ -9,6 +9,7 @@ use crate::parse::Head;
 use crate::state::control::Channel;
 use crate::state::session::{Direction, Flags};
 use crate::state::shard::SessionRef;
+use crate::state::stream::EditList;
 use crate::tuple::UDP;
 use crate::worker::Worker;
 
@@ -35,8 +36,7 @@ pub(super) fn pass(
     } else {
         let mut text = std::mem::take(&mut worker.streams.text);
         let changed = packet.bytes().get(start..end).is_some_and(|message| edits.apply(message, &mut text));
-        let changed =
-            if changed { change(worker, packet, head, &text) } else { Err(DropReason::BuffersExhausted) };
+        let changed = if changed { change(packet, head, &text) } else { Err(DropReason::BuffersExhausted) };
         worker.streams.text = text;
         changed.and_then(|packet| go_on_changed(worker, packet, head.l3, head, found, now))
     };
@@ -44,14 +44,7 @@ pub(super) fn pass(
     fate
 }
 
-fn read(
-    worker: &mut Worker,
-    message: &[u8],
-    head: &Head,
-    found: SessionRef,
-    edits: &mut crate::state::stream::EditList,
-    now: u32,
-) {
+fn read(worker: &mut Worker, message: &[u8], head: &Head, found: SessionRef, edits: &mut EditList, now: u32) {
     let tables = &mut worker.tables;
     let serves_any =
         tables.shard.session(found.index).is_some_and(|session| session.flags.has(Flags::ANY_PEER));
@@ -86,8 +79,7 @@ fn read(
 }
 
 /// Puts another payload into a datagram, in the same buffer or, where that is too small, in none.
-fn change(worker: &Worker, mut packet: Packet, head: &Head, payload: &[u8]) -> Result<Packet, DropReason> {
-    let _ = worker;
+fn change(mut packet: Packet, head: &Head, payload: &[u8]) -> Result<Packet, DropReason> {
     let (l3, l4) = (usize::from(head.l3), usize::from(head.l4));
     let total_len = l4 - l3 + UDP_LEN + payload.len();
     if !packet.resize(l3 + total_len) || total_len > usize::from(u16::MAX) {

@@ -9,7 +9,6 @@ use crate::parse::{Head, Transport};
 use crate::state::control::Channel;
 use crate::state::session::Direction;
 use crate::state::shard::SessionRef;
-use crate::state::stream::Shifts;
 use crate::tuple::TCP;
 use crate::worker::Worker;
 
@@ -73,9 +72,8 @@ fn numbers(
             }
             Some(stream.quoted(&streams.pool, direction, seq, ack))
         }
-        Channel::Settled(Shifts { forward, backward }) => {
-            use crate::state::stream::Direction::Forward;
-            let (own, other) = if direction == Forward { (forward, backward) } else { (backward, forward) };
+        Channel::Settled(shifts) => {
+            let (own, other) = shifts.of(direction);
             Some((seq.wrapping_sub(own), ack.wrapping_add(other)))
         }
         _ => None,

@@ -81,7 +81,6 @@ pub(super) fn pass(
     found: SessionRef,
     now: u32,
 ) -> Result<(), DropReason> {
-    // What the session's state learns from a segment, it learns when that arrives.
     let (l3, l4) = (head.l3, head.l4);
     run(worker, stream, found.index, now, head, |stream, client, means| {
         let direction = stream_direction(client, found.direction);

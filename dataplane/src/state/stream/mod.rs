@@ -244,13 +244,18 @@ pub struct Shifts {
 }
 
 impl Shifts {
+    /// The shift of what goes in a direction, and that of what goes the other way.
+    pub fn of(&self, direction: Direction) -> (u32, u32) {
+        match direction {
+            Direction::Forward => (self.forward, self.backward),
+            Direction::Backward => (self.backward, self.forward),
+        }
+    }
+
     /// Maps the numbers of a segment in place, SACK blocks included. False, with nothing changed, where its headers
     /// or checksum are wrong.
     pub fn apply(&self, direction: Direction, packet: &mut Packet, l3: u16, l4: u16) -> bool {
-        let (own, other) = match direction {
-            Direction::Forward => (self.forward, self.backward),
-            Direction::Backward => (self.backward, self.forward),
-        };
+        let (own, other) = self.of(direction);
         let Some(segment) = header::read(packet.bytes(), l3, l4) else { return false };
         header::set_numbers(packet, &segment, segment.seq.wrapping_add(own), segment.ack.wrapping_sub(other));
         if other != 0 {
