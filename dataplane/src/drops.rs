@@ -91,7 +91,7 @@ drops! {
     LimitRate "limit-rate" Capacity HostUnreachable "The inside host begins sessions faster than it may; see max-rate." "RFC 6888 REQ-4";
     FragmentsFull "fragments-full" Capacity Silent "Too many fragments wait for the rest of their packets." "RFC 4787 REQ-14";
     FragmentOverlap "fragment-overlap" Sender Silent "Fragments of one packet overlap, or its first is too short to tell the ports." "RFC 5722";
-    FragmentTimeout "fragment-timeout" Network Silent "The first fragment of a packet did not come in time." "RFC 791 3.2";
+    FragmentTimeout "fragment-timeout" Network Silent "The first fragment of a packet, or another of one that an ALG reads, did not come in time." "RFC 791 3.2";
     UnsolicitedSyn "unsolicited-syn" Sender Silent "An inbound SYN to a NAT address that nobody inside asked for; answered later." "RFC 5382 REQ-4";
     NeighbourUnresolved "neighbour-unresolved" Network HostUnreachable "The next hop does not answer ARP." "RFC 1122 2.3.2.2";
     NeighbourQueueFull "neighbour-queue-full" Capacity Silent "Too many packets wait for a next hop's ARP answer." "RFC 1122 2.3.2.2";

@@ -15,6 +15,8 @@ use crate::tuple::{Endpoint, TCP, UDP, Vrf};
 const DOORS_PER_MESSAGE_MAX: usize = 32;
 /// What one message may close.
 const CLOSED_PER_MESSAGE_MAX: usize = 16;
+/// The longest message that any datagram can carry, whatever its IPv4 options.
+const DATAGRAM_MESSAGE_LEN_MAX: usize = 65_535 - 60 - 8;
 
 /// A gateway's context for one message.
 pub struct Access<'a> {
@@ -26,23 +28,28 @@ pub struct Access<'a> {
     asker: Asker,
     opened: ArrayVec<u32, DOORS_PER_MESSAGE_MAX>,
     closing: ArrayVec<Owner, CLOSED_PER_MESSAGE_MAX>,
+    /// How long the message is with its edits, and how long it may be.
+    len: usize,
+    len_max: usize,
     now: u32,
 }
 
 impl<'a> Access<'a> {
-    /// A context for a message of the control session with this index.
+    /// A context for a message, of so many bytes, of the control session with this index.
     pub fn new(
         shard: &'a mut Shard,
         policy: &'a Policy,
         edits: &'a mut EditList,
         (control, gateway): (u32, GatewayIndex),
         peer: Option<Endpoint>,
+        len: usize,
         now: u32,
     ) -> Option<Access<'a>> {
         let of = shard.session(control)?;
-        let transport = match of.protocol {
-            TCP => Transport::Tcp,
-            UDP => Transport::Udp,
+        let (transport, len_max) = match of.protocol {
+            // A stream has a bound of its own.
+            TCP => (Transport::Tcp, usize::MAX),
+            UDP => (Transport::Udp, DATAGRAM_MESSAGE_LEN_MAX),
             _ => return None,
         };
         let session = Session {
@@ -55,7 +62,7 @@ impl<'a> Access<'a> {
         let vrfs = (of.inside_vrf, of.outside_vrf);
         let asker = Asker { control, gateway };
         let (opened, closing) = (ArrayVec::new(), ArrayVec::new());
-        Some(Access { shard, policy, edits, session, vrfs, asker, opened, closing, now })
+        Some(Access { shard, policy, edits, session, vrfs, asker, opened, closing, len, len_max, now })
     }
 
     /// What was asked for takes effect. Returns how many doors are new.
@@ -157,6 +164,10 @@ impl alg::Context for Access<'_> {
     }
 
     fn replace(&mut self, span: Span, bytes: &[u8]) -> Result<(), Refusal> {
+        self.len = self.len.saturating_sub(span.end.saturating_sub(span.start)) + bytes.len();
+        if self.len > self.len_max {
+            return Err(Refusal::EditLimit);
+        }
         self.edits.replace(span.start..span.end, bytes).map_err(|_| Refusal::EditLimit)
     }
 }

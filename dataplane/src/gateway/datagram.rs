@@ -1,20 +1,29 @@
-//! Datagrams of control sessions: each is a message.
+//! Datagrams of control sessions: each is a message. One in fragments is read when all of it has come.
 
 use mem::Packet;
 
 use crate::checksum::{checksum, transport_checksum};
 use crate::drops::DropReason;
-use crate::gateway::{go_on, go_on_changed, reader::Reader};
-use crate::parse::Head;
+use crate::fragment::Cutter;
+use crate::gateway::assembly::{Added, Fragments};
+use crate::gateway::streams::FromPorts;
+use crate::gateway::{go_on, reader::Reader, vrf_of};
+use crate::parse::{Head, parse_ipv4};
+use crate::path;
 use crate::state::control::Channel;
 use crate::state::session::{Direction, Flags};
 use crate::state::shard::SessionRef;
-use crate::state::stream::EditList;
+use crate::state::stream::{Buffers, EditList};
+use crate::translate::{self, Refused};
 use crate::tuple::UDP;
 use crate::worker::Worker;
 
 /// Bytes of a UDP header.
 const UDP_LEN: usize = 8;
+/// A datagram that has to be cut is cut into packets of this many bytes at least; a link with a smaller MTU cuts again.
+const CUT_LEN_MIN: u16 = 576;
+/// The smallest MTU of a link (RFC 791).
+const MTU_MIN: u16 = 68;
 
 /// A datagram of a control session.
 pub(super) fn pass(
@@ -24,27 +33,173 @@ pub(super) fn pass(
     found: SessionRef,
     now: u32,
 ) -> Result<(), DropReason> {
-    let start = usize::from(head.l4) + UDP_LEN;
-    let end = usize::from(head.l3) + usize::from(head.total_len);
-    let mut edits = std::mem::take(&mut worker.streams.edits);
-    edits.clear();
-    if let Some(message) = packet.bytes().get(start..end) {
-        read(worker, message, head, found, &mut edits, now);
+    let (start, len) = (usize::from(head.l3), usize::from(head.total_len));
+    let datagram = packet.bytes().get(start..start + len).unwrap_or_default();
+    if !read(worker, datagram, head, found, now) {
+        return go_on(worker, packet, head, found, now);
     }
-    let fate = if edits.is_empty() {
-        go_on(worker, packet, head, found, now)
-    } else {
-        let mut text = std::mem::take(&mut worker.streams.text);
-        let changed = packet.bytes().get(start..end).is_some_and(|message| edits.apply(message, &mut text));
-        let changed = if changed { change(packet, head, &text) } else { Err(DropReason::BuffersExhausted) };
-        worker.streams.text = text;
-        changed.and_then(|packet| go_on_changed(worker, packet, head.l3, head, found, now))
-    };
-    worker.streams.edits = edits;
+    let text = std::mem::take(&mut worker.streams.text);
+    let fate = pass_changed(worker, packet, head, found, &text, now);
+    worker.streams.text = text;
     fate
 }
 
-fn read(worker: &mut Worker, message: &[u8], head: &Head, found: SessionRef, edits: &mut EditList, now: u32) {
+/// A datagram whose payload is another now. Whether it fits to where it goes is decided by its new length.
+fn pass_changed(
+    worker: &mut Worker,
+    mut packet: Packet,
+    head: &Head,
+    found: SessionRef,
+    text: &[u8],
+    now: u32,
+) -> Result<(), DropReason> {
+    let (l3, l4) = (usize::from(head.l3), usize::from(head.l4));
+    let total_len = l4 - l3 + UDP_LEN + text.len();
+    let changed = Head { total_len: u16::try_from(total_len).unwrap_or(u16::MAX), ..*head };
+    let decision = translate::translated(&mut worker.tables, &changed, found, now);
+    if let Err(refused) = decision {
+        let refused = before_growth(refused, changed.total_len.saturating_sub(head.total_len));
+        return path::follow(worker, packet, head, Err(refused), now);
+    }
+    if !packet.resize(l3 + total_len) {
+        let mut whole = std::mem::take(&mut worker.streams.whole);
+        whole.clear();
+        whole.extend_from_slice(packet.bytes().get(l3..l4 + UDP_LEN).unwrap_or_default());
+        whole.extend_from_slice(text);
+        finish(&mut whole, head);
+        let new_id = worker.tables.shard.draw() as u16;
+        let first = Head { new_id: Some(new_id), ..*head };
+        worker.counters.fates.consumed.add(1);
+        send_cut(worker, &whole, &first, head.total_len, found, now);
+        worker.streams.whole = whole;
+        return Ok(());
+    }
+    let bytes = packet.bytes_mut();
+    bytes[l4 + UDP_LEN..].copy_from_slice(text);
+    finish(&mut bytes[l3..], head);
+    path::follow(worker, packet, &changed, decision, now)
+}
+
+/// A fragment of a datagram of a control session.
+pub(super) fn pass_fragment(
+    worker: &mut Worker,
+    packet: Packet,
+    head: &Head,
+    found: SessionRef,
+    now: u32,
+) -> Result<(), DropReason> {
+    let session = worker.tables.shard.session(found.index).ok_or(DropReason::NoMapping)?;
+    let host = (session.inside_vrf, session.inside_local.addr);
+    match worker.streams.assembly.add(packet, head, found, host, now) {
+        Added::Waits => Ok(()),
+        Added::Repeated => {
+            worker.counters.fates.consumed.add(1);
+            Ok(())
+        }
+        Added::Refused(reason, count) => {
+            (1..count).for_each(|_| worker.counters.dropped(reason));
+            Err(reason)
+        }
+        Added::Whole(fragments) => {
+            pass_whole(worker, fragments, found, now);
+            Ok(())
+        }
+    }
+}
+
+/// A datagram all of whose fragments are there. Unchanged, they go on as they came.
+fn pass_whole(worker: &mut Worker, fragments: Fragments, found: SessionRef, now: u32) {
+    let Some(&(_, first)) = fragments.first() else { return };
+    let mut whole = std::mem::take(&mut worker.streams.whole);
+    put_together(&fragments, &mut whole);
+    if read(worker, &whole, &first, found, now) {
+        let len_max = fragments.iter().map(|(_, head)| head.total_len).max().unwrap_or(0);
+        worker.counters.fates.consumed.add(fragments.len() as u64);
+        drop(fragments);
+        whole.truncate(usize::from(first.l4 - first.l3) + UDP_LEN);
+        whole.extend_from_slice(&worker.streams.text);
+        finish(&mut whole, &first);
+        send_cut(worker, &whole, &first, len_max, found, now);
+    } else {
+        for (packet, head) in fragments {
+            if let Err(reason) = go_on(worker, packet, &head, found, now) {
+                worker.counters.dropped(reason);
+            }
+        }
+    }
+    worker.streams.whole = whole;
+}
+
+/// Writes the packet that fragments, in their order, were cut from; it may be cut again.
+fn put_together(fragments: &Fragments, whole: &mut Vec<u8>) {
+    whole.clear();
+    for (n, (packet, head)) in fragments.iter().enumerate() {
+        let start = usize::from(if n == 0 { head.l3 } else { head.l4 });
+        let end = usize::from(head.l3) + usize::from(head.total_len);
+        whole.extend_from_slice(packet.bytes().get(start..end).unwrap_or_default());
+    }
+    if let Some(flags_and_offset) = whole.get_mut(6..8) {
+        flags_and_offset.fill(0);
+    }
+}
+
+/// Sends a datagram that no packet holds, or that came in several, in fragments of about the length that it came in. They
+/// are packets of our own, translated one by one.
+fn send_cut(worker: &mut Worker, whole: &[u8], first: &Head, len_max: u16, found: SessionRef, now: u32) {
+    let vrf = vrf_of(worker, found);
+    let Some(mut cutter) = Cutter::new(whole, len_max.max(CUT_LEN_MIN)) else { return };
+    while !cutter.is_done() {
+        worker.counters.fates.generated.add(1);
+        let fragment = FromPorts(&mut worker.ports).take();
+        let fragment = fragment.and_then(|mut fragment| cutter.write_next(&mut fragment).then_some(fragment));
+        let Some(fragment) = fragment else {
+            // What is missing makes the rest useless: nobody can put it together.
+            return worker.counters.dropped(DropReason::BuffersExhausted);
+        };
+        let fate = parse_ipv4(fragment.bytes(), 0, first.interface, vrf).and_then(|mut head| {
+            head.tuple = first.tuple;
+            head.new_id = first.new_id;
+            go_on(worker, fragment, &head, found, now)
+        });
+        if let Err(reason) = fate {
+            worker.counters.dropped(reason);
+        }
+    }
+}
+
+/// The MTU that a sender is told, whose packets grow on their way (RFC 1191 asks for one that helps it).
+fn before_growth(refused: Refused, growth: u16) -> Refused {
+    match refused.reason {
+        DropReason::FragmentationNeeded => {
+            Refused { mtu: refused.mtu.saturating_sub(growth).max(MTU_MIN), ..refused }
+        }
+        _ => refused,
+    }
+}
+
+/// Has the gateway read a datagram, from its IPv4 header on. True if it has another payload now: what
+/// `worker.streams.text` says. One that is damaged is for its receiver to drop: it is not read, and so not mended.
+fn read(worker: &mut Worker, datagram: &[u8], head: &Head, found: SessionRef, now: u32) -> bool {
+    let Some(message) = payload(datagram, head) else { return false };
+    let mut edits = std::mem::take(&mut worker.streams.edits);
+    edits.clear();
+    show(worker, message, head, found, &mut edits, now);
+    let is_changed = !edits.is_empty() && edits.apply(message, &mut worker.streams.text);
+    worker.streams.edits = edits;
+    is_changed
+}
+
+/// The payload of a datagram that is sound.
+fn payload<'d>(datagram: &'d [u8], head: &Head) -> Option<&'d [u8]> {
+    let datagram = datagram.get(usize::from(head.l4 - head.l3)..)?;
+    let &[.., high, low, a, b] = datagram.first_chunk::<UDP_LEN>()?;
+    let datagram = datagram.get(..usize::from(u16::from_be_bytes([high, low])))?;
+    let sum = || transport_checksum(head.src.octets(), head.dst.octets(), UDP, datagram);
+    let is_sound = [a, b] == [0, 0] || sum() == 0;
+    datagram.get(UDP_LEN..).filter(|_| is_sound)
+}
+
+fn show(worker: &mut Worker, message: &[u8], head: &Head, found: SessionRef, edits: &mut EditList, now: u32) {
     let tables = &mut worker.tables;
     let serves_any =
         tables.shard.session(found.index).is_some_and(|session| session.flags.has(Flags::ANY_PEER));
@@ -78,29 +233,23 @@ fn read(worker: &mut Worker, message: &[u8], head: &Head, found: SessionRef, edi
     }
 }
 
-/// Puts another payload into a datagram, in the same buffer or, where that is too small, in none.
-fn change(mut packet: Packet, head: &Head, payload: &[u8]) -> Result<Packet, DropReason> {
-    let (l3, l4) = (usize::from(head.l3), usize::from(head.l4));
-    let total_len = l4 - l3 + UDP_LEN + payload.len();
-    if !packet.resize(l3 + total_len) || total_len > usize::from(u16::MAX) {
-        return Err(DropReason::BuffersExhausted);
-    }
-    let bytes = packet.bytes_mut();
-    bytes[l4 + UDP_LEN..].copy_from_slice(payload);
-    bytes[l3 + 2..l3 + 4].copy_from_slice(&(total_len as u16).to_be_bytes());
-    bytes[l3 + 10..l3 + 12].fill(0);
-    let sum = checksum(&bytes[l3..l4]);
-    bytes[l3 + 10..l3 + 12].copy_from_slice(&sum.to_be_bytes());
-    bytes[l4 + 4..l4 + 6].copy_from_slice(&((UDP_LEN + payload.len()) as u16).to_be_bytes());
+/// Writes lengths and checksums of a datagram, from its IPv4 header on, whose payload is another now.
+fn finish(datagram: &mut [u8], head: &Head) {
+    let total_len = datagram.len() as u16;
+    let (header, udp) = datagram.split_at_mut(usize::from(head.l4 - head.l3));
+    header[2..4].copy_from_slice(&total_len.to_be_bytes());
+    header[10..12].fill(0);
+    let sum = checksum(header);
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
+    let udp_len = udp.len() as u16;
+    udp[4..6].copy_from_slice(&udp_len.to_be_bytes());
     // None stays none (RFC 768).
-    if bytes[l4 + 6..l4 + 8] != [0, 0] {
-        bytes[l4 + 6..l4 + 8].fill(0);
-        let (src, dst) = (head.src.octets(), head.dst.octets());
-        let sum = match transport_checksum(src, dst, UDP, &bytes[l4..]) {
+    if udp[6..8] != [0, 0] {
+        udp[6..8].fill(0);
+        let sum = match transport_checksum(head.src.octets(), head.dst.octets(), UDP, udp) {
             0 => 0xffff,
             sum => sum,
         };
-        bytes[l4 + 6..l4 + 8].copy_from_slice(&sum.to_be_bytes());
+        udp[6..8].copy_from_slice(&sum.to_be_bytes());
     }
-    Ok(packet)
 }

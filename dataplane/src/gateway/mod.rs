@@ -1,6 +1,7 @@
 //! Gateways on the path: control sessions' packets are read by the gateway of their protocol before they are
 //! translated, and what it made of them goes on as if it had arrived so.
 
+mod assembly;
 mod attach;
 mod context;
 mod datagram;
@@ -18,7 +19,7 @@ use crate::state::control::Channel;
 use crate::state::session::Direction;
 use crate::state::shard::SessionRef;
 use crate::translate;
-use crate::tuple::{TCP, UDP};
+use crate::tuple::{TCP, UDP, Vrf};
 use crate::worker::Worker;
 
 pub use attach::attach;
@@ -39,9 +40,10 @@ pub fn pass(
     };
     match (&control.channel, head.transport) {
         (_, Transport::IcmpError { .. }) => quote::pass(worker, packet, head, found, now),
-        (Channel::Datagrams, Transport::Udp) if !head.is_fragment => {
-            datagram::pass(worker, packet, head, found, now)
+        (Channel::Datagrams, _) if head.is_fragment => {
+            datagram::pass_fragment(worker, packet, head, found, now)
         }
+        (Channel::Datagrams, Transport::Udp) => datagram::pass(worker, packet, head, found, now),
         (Channel::Opening(_), Transport::Tcp) => segment::open(worker, packet, head, found, now),
         (&Channel::Open(stream), Transport::Tcp) => segment::pass(worker, packet, head, stream, found, now),
         (&Channel::Settled(shifts), Transport::Tcp) => {
@@ -72,14 +74,18 @@ fn go_on_changed(
     found: SessionRef,
     now: u32,
 ) -> Result<(), DropReason> {
-    let session = worker.tables.shard.session(found.index).ok_or(DropReason::NoMapping)?;
-    let vrf = match found.direction {
-        Direction::Outbound => session.inside_vrf,
-        Direction::Inbound => session.outside_vrf,
-    };
+    let vrf = vrf_of(worker, found);
     let mut head = parse_ipv4(packet.bytes(), usize::from(l3), original.interface, vrf)?;
     head.new_id = original.new_id;
     go_on(worker, packet, &head, found, now)
+}
+
+/// The VRF that packets of a session arrive in.
+fn vrf_of(worker: &Worker, found: SessionRef) -> Vrf {
+    worker.tables.shard.session(found.index).map_or(0, |session| match found.direction {
+        Direction::Outbound => session.inside_vrf,
+        Direction::Inbound => session.outside_vrf,
+    })
 }
 
 /// Whether gateways can read a protocol at all.

@@ -52,9 +52,8 @@ impl Reader<'_> {
     pub fn read(&mut self, bytes: &[u8], by_client: bool, edits: &mut EditList) -> Result<(), Refusal> {
         let message = self.message(bytes, by_client);
         let (control, now) = ((self.control, self.gateway), self.now);
-        let Some(mut access) = Access::new(self.shard, self.policy, edits, control, self.peer, now) else {
-            return Ok(());
-        };
+        let access = Access::new(self.shard, self.policy, edits, control, self.peer, bytes.len(), now);
+        let Some(mut access) = access else { return Ok(()) };
         let row = &ROWS[usize::from(self.gateway)];
         let counters = &self.counters.gateways[usize::from(self.gateway)];
         counters.messages.add(1);

@@ -90,8 +90,11 @@ pub(super) fn pass(
     Ok(())
 }
 
-/// Does what is due for a few streams.
+/// Does what is due for a few streams, and gives up datagrams that do not become whole.
 pub(crate) fn look_after(worker: &mut Worker, now: u32) {
+    while let Some(count) = worker.streams.assembly.expire(now) {
+        (0..count).for_each(|_| worker.counters.dropped(DropReason::FragmentTimeout));
+    }
     while let Some(stream) = worker.tables.shard.controls.next_ended() {
         let lost = worker.streams.close(stream);
         worker.counters.fates.consumed.add(lost);

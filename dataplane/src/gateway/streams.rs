@@ -1,8 +1,9 @@
-//! The streams of a worker's control connections.
+//! The streams of a worker's control connections, and its control datagrams in fragments.
 
 use alg::registry::ROWS;
 use mem::Packet;
 
+use crate::gateway::assembly::Assembly;
 use crate::policy::GatewayIndex;
 use crate::port::Ports;
 use crate::state::slots::Slots;
@@ -35,6 +36,9 @@ pub struct Streams {
     pub(super) edits: EditList,
     /// A datagram's new payload.
     pub(super) text: Vec<u8>,
+    /// A datagram that came in fragments, or that no packet holds.
+    pub(super) whole: Vec<u8>,
+    pub(super) assembly: Assembly,
     /// Packets that streams keep.
     pub(super) held: u64,
     next: u32,
@@ -50,6 +54,8 @@ impl Default for Streams {
             output: Vec::with_capacity(EMISSIONS_MAX),
             edits: EditList::with_room(),
             text: Vec::with_capacity(usize::from(u16::MAX)),
+            whole: Vec::with_capacity(usize::from(u16::MAX)),
+            assembly: Assembly::default(),
             held: 0,
             next: 0,
         }
@@ -57,9 +63,9 @@ impl Default for Streams {
 }
 
 impl Streams {
-    /// Packets that streams keep.
+    /// Packets that streams keep, and fragments that wait for others.
     pub fn held_count(&self) -> u64 {
-        self.held
+        self.held + self.assembly.waiting_count() as u64
     }
 
     /// Connections that gateways read now, by gateway.
