@@ -241,6 +241,22 @@ fn doors_close_with_their_session() {
     assert_eq!(rtsp.stage.closed, [Owner::Session(2), Owner::Session(0)]);
 }
 
+/// RTSP 2.0 allows it (RFC 7826 section 18.33): the client asks for the second before it knows of a session.
+#[test]
+fn set_ups_that_did_not_wait_for_each_other_close_together() {
+    let mut rtsp = opened(Side::Inside);
+    for number in [1, 2] {
+        let port = 5000 + 2 * number;
+        rtsp.client(setup(number, &format!("RTP/AVP;unicast;client_port={port}-{}", port + 1)));
+    }
+    for number in [1, 2] {
+        rtsp.server(granted(number, "RTP/AVP;unicast;client_port=6000-6001"));
+    }
+    assert_eq!(rtsp.stage.doors.len(), 2);
+    rtsp.client("TEARDOWN rtsp://198.51.100.7/a RTSP/1.0\r\nCSeq: 6\r\nSession: s\r\n\r\n");
+    assert_eq!(doors(&rtsp), []);
+}
+
 fn described(number: u32, body: &str) -> String {
     format!(
         "RTSP/1.0 200 OK\r\nCSeq: {number}\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",

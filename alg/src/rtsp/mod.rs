@@ -118,8 +118,14 @@ impl Control {
                 Some(owner)
             }
             b"TEARDOWN" => {
-                let (_, owner) = self.sessions.remove(known?);
-                context.close(Owner::Session(owner));
+                // Of several where set-ups did not wait for each other (RFC 7826 section 18.33).
+                self.sessions.retain(|(known, owner)| {
+                    let is_other = Some(*known) != session;
+                    if !is_other {
+                        context.close(Owner::Session(*owner));
+                    }
+                    is_other
+                });
                 None
             }
             _ => None,
