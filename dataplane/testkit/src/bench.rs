@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use dataplane::counters::Counters;
 use dataplane::drops::DropReason;
-use dataplane::message::{Message, SessionRow, Walked};
+use dataplane::message::{DoorRow, Message, SessionRow, Walked, WalkedDoors};
 use dataplane::port::Port;
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::worker::Worker;
@@ -348,6 +348,22 @@ impl Bench {
             while let Some(from) = start {
                 let walk = |reply| Message::Walk { start: from, limit: 64, reply };
                 let walked: Walked =
+                    self.appliance.ask_one(worker, &mut self.workers, walk).unwrap_or_default();
+                rows.extend(walked.rows);
+                start = walked.next;
+            }
+        }
+        rows
+    }
+
+    /// Every door, by walking the workers' tables as `show` does.
+    pub fn doors(&mut self) -> Vec<DoorRow> {
+        let mut rows = Vec::new();
+        for worker in 0..self.appliance.worker_count() {
+            let mut start = Some(0);
+            while let Some(from) = start {
+                let walk = |reply| Message::WalkDoors { start: from, limit: 64, reply };
+                let walked: WalkedDoors =
                     self.appliance.ask_one(worker, &mut self.workers, walk).unwrap_or_default();
                 rows.extend(walked.rows);
                 start = walked.next;

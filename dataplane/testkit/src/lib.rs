@@ -6,7 +6,7 @@
 //!
 //! - [`bench`] has the appliance, its clock and its wires.
 //! - [`notation`] reads `.nat` files; its page tells how to write them.
-//! - [`simulator`] has TCP hosts on a clock and a network of its own, for streams.
+//! - [`simulator`] has TCP hosts on a clock and a network of its own, for streams, and for gateways in a whole appliance.
 //! - [`run`] plays one against the bench and says what differs.
 #![forbid(unsafe_code)]
 

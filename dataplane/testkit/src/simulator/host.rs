@@ -34,6 +34,8 @@ pub struct HostSetup {
     pub write_len_max: usize,
     /// The longest pause between writes, and between reads, in milliseconds.
     pub pause_ms_max: u64,
+    /// How long it reads nothing once in a while, until its window is closed perhaps, in milliseconds.
+    pub nap_ms: u64,
 }
 
 thread_local! {
@@ -54,6 +56,8 @@ pub struct Host {
     socket: SocketHandle,
     generator: SmallRng,
     written: usize,
+    /// Its program may have more to say than it knows yet.
+    is_open: bool,
     /// What its program has read.
     pub received: Vec<u8>,
     next_write_ms: u64,
@@ -91,6 +95,7 @@ impl Host {
             socket,
             generator,
             written: 0,
+            is_open: false,
             received,
             edge: None,
             next_write_ms,
@@ -102,6 +107,21 @@ impl Host {
     pub fn listen(&mut self) {
         let port = self.setup.endpoint.1;
         self.sockets.get_mut::<Socket>(self.socket).listen(port).expect("a port to listen on");
+    }
+
+    /// From now on its program talks when it is told to, until it is told that this was all.
+    pub fn keep_open(&mut self) {
+        self.is_open = true;
+    }
+
+    /// Its program has more to say.
+    pub fn say(&mut self, bytes: &[u8]) {
+        self.setup.script.extend_from_slice(bytes);
+    }
+
+    /// Its program closes when it has said everything.
+    pub fn fall_silent(&mut self) {
+        self.is_open = false;
     }
 
     /// Opens a connection.
@@ -150,7 +170,8 @@ impl Host {
         let mut bytes = vec![0; len];
         let len = socket.recv_slice(&mut bytes).expect("bytes to read");
         self.received.extend_from_slice(&bytes[..len]);
-        self.next_read_ms = now_ms + self.pause();
+        let is_napping = self.setup.nap_ms > 0 && self.generator.random_bool(0.02);
+        self.next_read_ms = now_ms + if is_napping { self.setup.nap_ms } else { self.pause() };
     }
 
     fn write(&mut self, now_ms: u64) {
@@ -160,7 +181,10 @@ impl Host {
         }
         let rest = &self.setup.script[self.written..];
         if rest.is_empty() {
-            return socket.close();
+            if !self.is_open {
+                socket.close();
+            }
+            return;
         }
         let len = self.generator.random_range(1..=self.setup.write_len_max.min(rest.len()));
         self.written += socket.send_slice(&rest[..len]).expect("room to write");
@@ -181,8 +205,9 @@ impl Host {
         let due = self.interface.poll_at(instant(now_ms), &self.sockets).map(|at| at.total_millis() as u64);
         let socket = self.sockets.get::<Socket>(self.socket);
         let read = socket.can_recv().then_some(self.next_read_ms);
-        let has_room = socket.may_send() && (socket.can_send() || self.written == self.setup.script.len());
-        let write = has_room.then_some(self.next_write_ms);
+        let has_said_all = self.written == self.setup.script.len();
+        let may_write = if has_said_all { !self.is_open } else { socket.can_send() };
+        let write = (socket.may_send() && may_write).then_some(self.next_write_ms);
         [due, read, write].into_iter().flatten().min().map(|at| at.max(now_ms))
     }
 
@@ -204,7 +229,7 @@ impl Host {
     /// Whether it cannot go on: about to close, smoltcp takes no notice of a window that opens, and may probe one where
     /// it should repeat its FIN.
     pub fn is_stuck(&self) -> bool {
-        self.sockets.get::<Socket>(self.socket).state() == State::LastAck
+        matches!(self.sockets.get::<Socket>(self.socket).state(), State::LastAck | State::Closing)
     }
 
     /// Whether it got all of the other side's data acknowledged, and has read all of it.

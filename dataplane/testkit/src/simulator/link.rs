@@ -38,6 +38,11 @@ impl Link {
         Link { weather, queue: BinaryHeap::new(), count: 0 }
     }
 
+    /// How bad it is.
+    pub fn weather(&self) -> &Weather {
+        &self.weather
+    }
+
     /// A packet is sent at `now_ms`.
     pub fn send(&mut self, packet: Vec<u8>, now_ms: u64, generator: &mut SmallRng) {
         if !generator.random_bool(self.weather.cut) {

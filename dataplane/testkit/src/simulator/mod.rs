@@ -4,7 +4,10 @@
 //! A session is random from its seed alone: both programs write scripts of a toy protocol ([`lines`]) in random chunks
 //! and read with random pauses. In the end each must have read what an ideal rewriter makes of what the other wrote,
 //! within bounded virtual time, and every buffer must be back.
+//!
+//! [`crowd`] has hosts that talk FTP, DNS and RTSP through a whole appliance.
 
+pub mod crowd;
 pub mod host;
 pub mod lines;
 pub mod link;
@@ -92,6 +95,7 @@ fn host_setup(endpoint: ([u8; 4], u16), style: &Style, generator: &mut SmallRng)
         script: lines::script(style, generator),
         write_len_max: [1, 20, 4000][generator.random_range(0..3)].max(style.line_len_max / 40),
         pause_ms_max: [0, 20, 300][generator.random_range(0..3)],
+        nap_ms: 0,
     }
 }
 

@@ -1,0 +1,345 @@
+//! One session of a crowd: two hosts, their links to the appliance, and how far their conversation has come.
+
+use std::net::Ipv4Addr;
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use super::conversation::{Conversation, Endpoint, Known, Part, Protocol, said};
+use super::{Cast, Speech, rtsp};
+use crate::simulator::host::{Host, HostSetup};
+use crate::simulator::link::{self, Link, Weather};
+
+/// Virtual time within which a session must end, in milliseconds.
+const TIME_MS_MAX: u64 = 3_600_000;
+/// When nothing has happened for so long, nothing will.
+const SILENCE_MS: u64 = 120_000;
+
+/// How a session stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It goes on.
+    Running,
+    /// Both sides have read all that was said, and closed.
+    Complete,
+    /// A host does not do its part: smoltcp's own faults, see [`Host::has_forgotten`].
+    Forgotten,
+    /// Something is wrong.
+    Failed(String),
+}
+
+/// An announced endpoint: the inside port it stands for, and where it is reached.
+pub type Announcement = ((Protocol, u16), Endpoint);
+
+/// A session.
+pub struct Member {
+    /// What it talks.
+    pub speech: Speech,
+    /// Who talks to whom.
+    pub cast: Cast,
+    /// What is known of its translation.
+    pub known: Known,
+    /// How it stands.
+    pub progress: Progress,
+    /// When it has something to do.
+    pub due_ms: u64,
+    /// Announced endpoints that nobody has tried yet.
+    pub announced: Vec<Announcement>,
+    /// Its doors should be closed.
+    pub is_torn_down: bool,
+    /// When it began.
+    pub start_ms: u64,
+    hosts: [Host; 2],
+    endpoints: [Endpoint; 2],
+    /// From each host to the appliance, and back.
+    up: [Link; 2],
+    down: [Link; 2],
+    conversation: Conversation,
+    said: [usize; 2],
+    heard: [usize; 2],
+    /// Bytes of what was read that belong to messages heard.
+    parsed: [usize; 2],
+    generator: SmallRng,
+    is_connected: bool,
+    active_ms: u64,
+    setups: [HostSetup; 2],
+}
+
+fn weather(longest: usize, generator: &mut SmallRng) -> Weather {
+    let is_fair = generator.random_bool(0.15);
+    Weather {
+        loss: if is_fair { 0.0 } else { 0.05 },
+        duplication: if is_fair { 0.0 } else { 0.03 },
+        delay_ms: generator.random_range(0..40),
+        jitter_ms: if is_fair { 0 } else { generator.random_range(0..30) },
+        cut: [0.0, 0.1, 0.3, 1.0][generator.random_range(0..4)],
+        part_len_max: [1, 10, 200][generator.random_range(0..3)].max(longest / 100),
+    }
+}
+
+fn host_setup(endpoint: Endpoint, longest: usize, generator: &mut SmallRng) -> HostSetup {
+    // As small as can be, but for the longest messages, or sessions take for ever.
+    let room_min = (longest / 60).max(4);
+    HostSetup {
+        endpoint: (endpoint.0.octets(), endpoint.1),
+        mtu: [61, 100, 576, 1500][generator.random_range(0..4)].max(longest / 100 + 60),
+        receive_room: generator.random_range(room_min..room_min * 32),
+        send_room: generator.random_range(room_min..room_min * 32),
+        nagle: generator.random_bool(0.5),
+        ack_delay_ms: [None, Some(10), Some(200)][generator.random_range(0..3)],
+        timestamps: generator.random_bool(0.5),
+        script: Vec::new(),
+        write_len_max: [1, 20, 4000][generator.random_range(0..3)].max(longest / 100),
+        pause_ms_max: [0, 20, 300][generator.random_range(0..3)],
+        nap_ms: if generator.random_bool(0.2) { 3000 } else { 0 },
+    }
+}
+
+impl Member {
+    /// A session that begins at `start_ms`.
+    pub fn new(speech: Speech, cast: Cast, mut generator: SmallRng, start_ms: u64) -> Member {
+        let conversation = speech.conversation(&cast, &mut generator);
+        let mut known = Known::new(cast.inside);
+        known.global = (!cast.client_is_inside).then_some(cast.global);
+        let longest = conversation.message_len_max(&known);
+        let client_port = generator.random_range(1024..u16::MAX);
+        let endpoints = match cast.client_is_inside {
+            true => [(cast.inside, client_port), (cast.outside, speech.port())],
+            false => [(cast.outside, client_port), (cast.inside, speech.port())],
+        };
+        let setups = endpoints.map(|endpoint| host_setup(endpoint, longest, &mut generator));
+        let mut hosts = setups.clone().map(|setup| Host::new(setup, generator.random(), start_ms));
+        hosts.iter_mut().for_each(Host::keep_open);
+        let weather = weather(longest, &mut generator);
+        let links = || [0, 1].map(|_| Link::new(weather.clone()));
+        Member {
+            speech,
+            known,
+            progress: Progress::Running,
+            due_ms: start_ms,
+            announced: Vec::new(),
+            is_torn_down: false,
+            start_ms,
+            hosts,
+            endpoints,
+            up: links(),
+            down: links(),
+            conversation,
+            said: [0; 2],
+            heard: [0; 2],
+            parsed: [0; 2],
+            generator: SmallRng::seed_from_u64(generator.random()),
+            is_connected: false,
+            active_ms: start_ms,
+            setups,
+            cast,
+        }
+    }
+
+    /// Whether a host is the inside one.
+    pub fn is_inside(&self, at: usize) -> bool {
+        (at == 0) == self.cast.client_is_inside
+    }
+
+    /// The host with an address.
+    pub fn host_of(&self, address: Ipv4Addr) -> Option<usize> {
+        self.endpoints.iter().position(|endpoint| endpoint.0 == address)
+    }
+
+    /// Its control connection's ends, the client's first, as they know themselves.
+    pub fn endpoints(&self) -> [Endpoint; 2] {
+        self.endpoints
+    }
+
+    /// All that it does at this moment. Packets to the appliance come with the host that sent them.
+    pub fn step(&mut self, now_ms: u64) -> Vec<(usize, Vec<u8>)> {
+        if !self.is_connected {
+            self.is_connected = true;
+            let (at, port) = if self.cast.client_is_inside { self.endpoints[1] } else { self.cast.global };
+            self.hosts[1].listen();
+            self.hosts[0].connect((at.octets(), port));
+        }
+        for at in 0..2 {
+            while let Some(packet) = self.down[at].receive(now_ms) {
+                self.hosts[at].arrive(packet);
+            }
+            for packet in self.hosts[at].run(now_ms) {
+                self.up[at].send(packet, now_ms, &mut self.generator);
+            }
+        }
+        if let Err(reason) = self.hear() {
+            self.fail(reason, now_ms);
+        }
+        self.talk();
+        let mut sent = Vec::new();
+        for at in 0..2 {
+            while let Some(packet) = self.up[at].receive(now_ms) {
+                sent.push((at, packet));
+            }
+        }
+        self.find_due(now_ms);
+        sent
+    }
+
+    fn find_due(&mut self, now_ms: u64) {
+        let links = self.up.iter().chain(&self.down).filter_map(Link::next_ms).min();
+        let hosts = self.hosts.iter_mut().filter_map(|host| host.next_ms(now_ms)).min();
+        let next_ms = [links, hosts].into_iter().flatten().min();
+        match next_ms {
+            Some(next_ms) => {
+                self.active_ms = now_ms;
+                self.due_ms = next_ms.max(now_ms + 1);
+            }
+            // Only the appliance may still have something to say.
+            None => self.due_ms = now_ms + SILENCE_MS,
+        }
+        if self.progress == Progress::Running {
+            self.judge(now_ms);
+        }
+    }
+
+    /// Decides whether it is over.
+    fn judge(&mut self, now_ms: u64) {
+        if self.hosts.iter().all(Host::is_done) {
+            let has_heard_all = (0..2).all(|at| {
+                self.heard[at] == self.conversation.messages[1 - at].len()
+                    && self.parsed[at] == self.hosts[at].received.len()
+            });
+            if has_heard_all {
+                self.progress = Progress::Complete;
+            } else {
+                self.fail("both closed before all was heard".into(), now_ms);
+            }
+            return;
+        }
+        let is_silent = now_ms - self.active_ms >= SILENCE_MS;
+        let is_late = now_ms - self.start_ms > TIME_MS_MAX;
+        if !is_silent && !is_late {
+            return;
+        }
+        let has_forgotten =
+            self.hosts.iter_mut().any(|host| host.has_forgotten(now_ms) || is_late && host.is_stuck());
+        match has_forgotten {
+            true => self.progress = Progress::Forgotten,
+            false => self.fail(if is_late { "it takes too long" } else { "it stalls" }.into(), now_ms),
+        }
+    }
+
+    /// Reads messages as far as they have arrived whole.
+    fn hear(&mut self) -> Result<(), String> {
+        for at in 0..2 {
+            let messages = &self.conversation.messages[1 - at];
+            let received = &self.hosts[at].received;
+            while let Some(message) = messages.get(self.heard[at]) {
+                let rest = &received[self.parsed[at]..];
+                let Some(len) = message.framing.len(rest) else { break };
+                let number = self.heard[at];
+                let announced = message
+                    .check(&rest[..len], &mut self.known)
+                    .map_err(|reason| format!("message {number} to host {at}: {reason}"))?;
+                self.announced.extend(announced);
+                self.is_torn_down |=
+                    self.speech == Speech::Rtsp && at == 1 && rtsp::is_teardown(&message.parts, &self.known);
+                self.parsed[at] += len;
+                self.heard[at] += 1;
+            }
+            if self.heard[at] == messages.len() && self.parsed[at] < received.len() {
+                return Err(format!("host {at} reads more than was said"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what it is time for.
+    fn talk(&mut self) {
+        for at in 0..2 {
+            let messages = &self.conversation.messages[at];
+            while let Some(message) = messages.get(self.said[at])
+                && self.heard[at] >= message.after
+            {
+                self.hosts[at].say(&said(&message.parts, &self.known));
+                self.said[at] += 1;
+            }
+            if self.said[at] == messages.len() {
+                self.hosts[at].fall_silent();
+            }
+        }
+    }
+
+    /// A packet of the control connection comes out of the appliance for a host.
+    pub fn deliver(&mut self, at: usize, packet: Vec<u8>, now_ms: u64) {
+        if let Err(reason) = self.check_packet(at, &packet) {
+            self.fail(reason, now_ms);
+        }
+        self.down[at].send(packet, now_ms, &mut self.generator);
+        if let Some(next_ms) = self.down[at].next_ms() {
+            self.due_ms = self.due_ms.min(next_ms.max(now_ms + 1));
+            self.active_ms = now_ms;
+        }
+    }
+
+    /// Its lengths and checksums are right, and it comes from where the other host is seen.
+    fn check_packet(&mut self, at: usize, packet: &[u8]) -> Result<(), String> {
+        let total_len = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
+        let is_right = total_len == packet.len()
+            && crate::checksum::sum(&packet[..20]) == 0xffff
+            && link::tcp_sum(packet, 20) == 0xffff;
+        if !is_right {
+            return Err(format!("a broken packet: {packet:02x?}"));
+        }
+        let source = source(packet);
+        let expected = match self.is_inside(at) {
+            true => self.endpoints[1 - at],
+            false => *self.known.global.get_or_insert(source),
+        };
+        if source == expected { Ok(()) } else { Err(format!("a packet from {source:?}, not {expected:?}")) }
+    }
+
+    /// How long it took, in milliseconds.
+    pub fn time_ms(&self) -> u64 {
+        self.active_ms - self.start_ms
+    }
+
+    /// Something is wrong with it.
+    pub fn fail(&mut self, reason: String, now_ms: u64) {
+        let mut setups = self.setups.clone();
+        setups.iter_mut().for_each(|setup| setup.script.clear());
+        let [client, server] = &self.hosts;
+        let said = |part: &Part| said(std::slice::from_ref(part), &self.known);
+        let next = (0..2).map(|at| {
+            let message = self.conversation.messages[1 - at].get(self.heard[at]);
+            let bytes: Vec<u8> = message.iter().flat_map(|message| &message.parts).flat_map(said).collect();
+            let rest = &self.hosts[at].received[self.parsed[at]..];
+            format!("host {at} waits for {}\n    and has {}", bytes.escape_ascii(), rest.escape_ascii())
+        });
+        let next: Vec<String> = next.collect();
+        self.progress = Progress::Failed(format!(
+            "{:?}: {reason}, after {} ms\n  {:?}\n  client {}\n  server {}\n  said {:?}, heard {:?}\n  {}\n  {:?}\n  {:?}",
+            self.speech,
+            now_ms - self.start_ms,
+            self.cast,
+            client.describe(),
+            server.describe(),
+            self.said,
+            self.heard,
+            next.join("\n  "),
+            setups,
+            self.up[0].weather(),
+        ));
+    }
+}
+
+/// Where a packet with ports comes from.
+pub fn source(packet: &[u8]) -> Endpoint {
+    endpoint(packet, 12, 20)
+}
+
+/// Where a packet with ports goes to.
+pub fn destination(packet: &[u8]) -> Endpoint {
+    endpoint(packet, 16, 22)
+}
+
+fn endpoint(packet: &[u8], address: usize, port: usize) -> Endpoint {
+    let octets: [u8; 4] = std::array::from_fn(|at| packet[address + at]);
+    (octets.into(), u16::from_be_bytes([packet[port], packet[port + 1]]))
+}

@@ -1,0 +1,72 @@
+//! Many hosts on both sides of a whole appliance, who talk FTP, DNS and RTSP with each other over bad links, all at the
+//! same time, on the appliance's clock.
+//!
+//! A crowd is random from its seed alone. Each of its sessions is a [`conversation`] between two TCP hosts; what either
+//! has read must be what an ideal rewriter makes of what the other said, which knows the fields that change and asks the
+//! appliance only for the doors that it has. Announced endpoints are tried: what is sent there must arrive. In the end,
+//! when its time has passed, nothing may be left in the appliance.
+
+mod configuration;
+pub mod conversation;
+mod dns;
+mod ftp;
+mod member;
+mod play;
+mod rtsp;
+mod trial;
+
+use std::net::Ipv4Addr;
+
+use conversation::{Conversation, Endpoint};
+use rand::rngs::SmallRng;
+
+pub use play::{Outcome, run};
+
+/// What a session's hosts talk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// FTP.
+    Ftp,
+    /// DNS over TCP.
+    Dns,
+    /// RTSP.
+    Rtsp,
+}
+
+impl Speech {
+    /// All, in the order in which outcomes count them.
+    pub const ALL: [Speech; 3] = [Speech::Ftp, Speech::Dns, Speech::Rtsp];
+
+    /// The servers' port.
+    pub fn port(self) -> u16 {
+        match self {
+            Speech::Ftp => 21,
+            Speech::Dns => 53,
+            Speech::Rtsp => rtsp::PORT,
+        }
+    }
+
+    /// A random conversation between these two.
+    pub fn conversation(self, cast: &Cast, generator: &mut SmallRng) -> Conversation {
+        match self {
+            Speech::Ftp => ftp::conversation(cast, generator),
+            Speech::Dns => dns::conversation(cast, generator),
+            Speech::Rtsp => rtsp::conversation(cast, generator),
+        }
+    }
+}
+
+/// Who talks to whom.
+#[derive(Clone, Debug)]
+pub struct Cast {
+    /// The client is the inside host; otherwise the server is.
+    pub client_is_inside: bool,
+    /// The inside host.
+    pub inside: Ipv4Addr,
+    /// The outside host.
+    pub outside: Ipv4Addr,
+    /// Where an inside server is reached.
+    pub global: Endpoint,
+    /// That address is all its own.
+    pub is_whole_static: bool,
+}

@@ -1,0 +1,54 @@
+//! FTP, DNS and RTSP between TCP hosts through a whole appliance: both sides read what an ideal rewriter makes of what
+//! the other said, announced endpoints are reached, and nothing is left over, whatever the network does.
+
+use rand::RngExt;
+use testkit::random::generator;
+use testkit::simulator::crowd::{Outcome, run};
+
+/// Sessions that talk at the same time.
+const CROWD_LEN: usize = 50;
+
+/// Plays crowds; each one's seed is printed with its failure. `PORTICO_SESSION` plays that one alone.
+fn play(test: &str, default_seed: u64, count: usize) {
+    let only = std::env::var("PORTICO_SESSION").ok().and_then(|seed| seed.parse().ok());
+    let mut generator = generator(test, default_seed);
+    let mut sum = Outcome::default();
+    let mut failed_crowds = 0;
+    for _ in 0..if only.is_some() { 1 } else { count / CROWD_LEN } {
+        let seed = only.unwrap_or_else(|| generator.random());
+        match run(seed, CROWD_LEN) {
+            Ok(outcome) => {
+                for failure in &outcome.failures {
+                    println!("PORTICO_SESSION={seed}: {failure}");
+                }
+                sum.add(outcome);
+            }
+            Err(failure) => {
+                println!("PORTICO_SESSION={seed}: {failure}");
+                failed_crowds += 1;
+            }
+        }
+        assert!(failed_crowds + sum.failures.len() < 20, "too many sessions fail");
+    }
+    println!("{sum}");
+    assert!(
+        failed_crowds == 0 && sum.failures.is_empty(),
+        "{failed_crowds} crowds, {} sessions",
+        sum.failures.len()
+    );
+    let count: usize = sum.sessions.iter().sum();
+    assert!(sum.forgotten * 10 < count, "too few sessions came to their end");
+    assert!(sum.edited > 0 && sum.refused > 0 && sum.doors > 0 && sum.tried > 0, "something was not tried");
+}
+
+#[test]
+fn sessions_read_what_an_ideal_rewriter_writes() {
+    play("gateway_sessions", 1, 3000);
+}
+
+/// The same, for a while: `cargo test --release -p dataplane --test gateway_sessions -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes minutes"]
+fn a_hundred_thousand_sessions() {
+    play("gateway_sessions_long", 2, 100_000);
+}
