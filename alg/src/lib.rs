@@ -149,6 +149,22 @@ pub struct Door {
     pub child: Option<&'static str>,
 }
 
+/// A session that the control session's inside host will open, to an endpoint that a message announces. It gets the
+/// control session's global address, whatever else the rules would give it: its peer knows the host by that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// What carries it.
+    pub transport: Transport,
+    /// Where it goes, as the inside sees it.
+    pub outside: SocketAddrV4,
+    /// How long it is waited for, in seconds.
+    pub life_s: u32,
+    /// What the expectation belongs to.
+    pub owner: Owner,
+    /// Its gateway, by its row's name.
+    pub child: Option<&'static str>,
+}
+
 /// An address's counterpart in the other realm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counterpart {
@@ -181,6 +197,9 @@ pub trait Context {
 
     /// Reserves a door. Returns the global endpoint to announce.
     fn reserve(&mut self, door: Door) -> Result<SocketAddrV4, Refusal>;
+
+    /// Expects a session from inside: a door that is gone through outwards, once.
+    fn expect(&mut self, expected: Expected) -> Result<(), Refusal>;
 
     /// Closes the doors of an owner that nobody went through. Sessions stay.
     fn close(&mut self, owner: Owner);

@@ -4,10 +4,9 @@
 //! the server's host with any port. The endpoint has a mapping already, the request's, and the door is on its
 //! global endpoint; what goes through it becomes a session of that mapping.
 //!
-//! With the server inside (behind a static line for port 69, say) there is nothing to open or edit: its answer comes
-//! from a new inside port, so it is an ordinary outbound session with the client's endpoint as its
-//! destination. The client expects it from the address that it asked; that is so if the translation gives all
-//! sessions of an inside host one global address, as pairing does, and nothing here could make it so.
+//! With the server inside, behind a static line for port 69, its answer comes from a new inside port that no line
+//! names, and is an outbound session to the client's endpoint. The client takes it from the address that it asked
+//! only, and so the session is expected: it leaves by that address.
 
 use nom::branch::alt;
 use nom::bytes::complete::{tag, tag_no_case, take_while1};
@@ -16,7 +15,9 @@ use nom::multi::many0_count;
 use nom::{IResult, Parser};
 
 use crate::registry::Port;
-use crate::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
+use crate::{
+    Context, Door, Expected, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
+};
 
 /// The gateway.
 pub const ROW: Row = Row {
@@ -28,12 +29,15 @@ pub const ROW: Row = Row {
     state: State::default,
     frame: |_, _| Frame::Foreign,
     handle,
-    about: "Lets the server's answer to a read or write request come from any of its ports.",
+    about: "Lets the server's answer to a read or write request come from any of its ports; an inside server's leaves by the address \
+            that was asked.",
     standards: "RFC 1350",
 };
 
 /// A server answers within this time, or the client asks again.
 const DOOR_LIFE_S: u32 = 30;
+/// What doors belong to.
+const OWNER: Owner = Owner::Session(0);
 
 fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
     match message.bytes {
@@ -43,8 +47,17 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
         [0, 1 | 2, ..] => return Err(Refusal::Malformed),
         _ => return Err(Refusal::Foreign),
     }
-    if message.from == Side::Inside && message.by_client {
-        let session = *context.session();
+    let session = *context.session();
+    if message.by_client && message.from == Side::Outside {
+        context.expect(Expected {
+            transport: Transport::Udp,
+            outside: session.outside_local,
+            life_s: DOOR_LIFE_S,
+            owner: OWNER,
+            child: None,
+        })?;
+    }
+    if message.by_client && message.from == Side::Inside {
         context.reserve(Door {
             transport: Transport::Udp,
             inside: session.inside_local,
@@ -52,7 +65,7 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
             ports: Ports::One,
             life_s: DOOR_LIFE_S,
             uses_max: 1,
-            owner: Owner::Session(0),
+            owner: OWNER,
             child: None,
         })?;
     }

@@ -294,3 +294,32 @@ fn an_endpoint_announced_twice_has_one_door() {
         Some(endpoint(INSIDE_GLOBAL, 6000))
     );
 }
+
+#[test]
+fn an_inside_server_is_expected_where_its_client_listens() {
+    let mut ftp = greeted(Side::Outside);
+    for said in [
+        "PORT 198,51,100,7,19,136\r\n",
+        "EPRT |1|198.51.100.7|5001|\r\n",
+        "LPRT 4,4,198,51,100,7,2,19,138\r\n",
+    ] {
+        assert_eq!(text(ftp.client(said)), said);
+    }
+    let to: Vec<_> = ftp.stage.expected.iter().map(|expected| expected.outside).collect();
+    assert_eq!(to, [5000, 5001, 5002].map(|port| endpoint(OUTSIDE, port)));
+}
+
+#[test]
+fn an_inside_server_is_expected_nowhere_else() {
+    let mut ftp = greeted(Side::Outside);
+    for said in [
+        "PORT 198,51,100,8,19,136\r\n",
+        "PORT 198,51,100,7,0,25\r\n",
+        "EPRT |1|198.51.100.7|80|\r\n",
+        "EPRT |2|::1|5000|\r\n",
+    ] {
+        assert_eq!(text(ftp.client(said)), said);
+    }
+    assert_eq!(text(ftp.server("227 ok (198,51,100,7,19,136)\r\n")), "227 ok (198,51,100,7,19,136)\r\n");
+    assert!(ftp.stage.expected.is_empty(), "{:?}", ftp.stage.expected);
+}

@@ -6,7 +6,7 @@ mod stage;
 use alg::{Frame, Message, Ports, Row, State, Transport, registry};
 use stage::context::GROWTH_MAX;
 use stage::script::{Script, corpus};
-use stage::{Conversation, INSIDE_LOCAL, Stage, across, play, session};
+use stage::{Conversation, INSIDE_LOCAL, OUTSIDE, Stage, across, play, session};
 
 fn stage(row: &Row, script: &Script) -> Stage {
     let mut stage = Stage::new(session(script.transport, script.client, row.ports[0].port));
@@ -40,6 +40,13 @@ fn check_doors(stage: &Stage, of: &str) {
         assert!(!is_low || door.ports == Ports::Reserved, "{of}: a door to port {}", door.inside.port());
         assert!(door.life_s > 0 && door.life_s <= 3600 && door.uses_max > 0, "{of}: {door:?}");
     }
+    for expected in &stage.expected {
+        assert_eq!(*expected.outside.ip(), OUTSIDE, "{of}: another host's endpoint is expected");
+        assert!(
+            expected.outside.port() >= 1024 && expected.life_s > 0 && expected.life_s <= 3600,
+            "{of}: {expected:?}"
+        );
+    }
 }
 
 /// A message of a corpus: where it is from, and what the gateway remembered when it came.
@@ -63,7 +70,7 @@ impl Sample<'_> {
         assert!(out.len() <= bytes.len() + GROWTH_MAX, "{of}: grew to {}", out.len());
         if said.is_err() {
             assert_eq!(out, bytes, "{of}: refused and changed");
-            assert!(stage.doors.is_empty(), "{of}: refused, and a door");
+            assert!(stage.doors.is_empty() && stage.expected.is_empty(), "{of}: refused, and a door");
         }
     }
 

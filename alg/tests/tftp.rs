@@ -66,9 +66,20 @@ fn what_is_no_request_opens_nothing() {
 }
 
 #[test]
-fn an_inside_server_needs_no_door() {
+fn an_inside_server_is_expected_to_answer_the_client() {
     let mut stage = stage(Side::Outside);
     let said = unescape(r"\0\x01f\0octet\0");
     assert_eq!(outcome(row(), &mut stage, Side::Outside, &said), (Ok(Verdict::Continue), said));
     assert!(stage.doors.is_empty());
+    let to = stage.expected.iter().map(|expected| (expected.transport, expected.outside));
+    assert_eq!(to.collect::<Vec<_>>(), [(Transport::Udp, endpoint(OUTSIDE, 40000))]);
+}
+
+#[test]
+fn nobody_is_expected_to_answer_what_is_no_request() {
+    for said in [r"\0\x03\0\x01data", r"\0\x01f\0octet", r"GET / HTTP/1.1\r\n"] {
+        let mut stage = stage(Side::Outside);
+        let _ = outcome(row(), &mut stage, Side::Outside, &unescape(said));
+        assert!(stage.expected.is_empty(), "{said}");
+    }
 }

@@ -210,8 +210,15 @@ fn choose_global(
         let above = tables.shard.above_of_door(door);
         return Ok(Some(Chosen { end: door.global, above, rule: door.rule, vrfs: door.vrfs }));
     }
+    let is_reset = head.tcp_flags & tcp_flags::RST != 0;
+    let (local, outside) = (head.tuple.src, head.tuple.dst);
+    let Tables { policy, shard, .. } = &mut *tables;
+    if !is_reset && let Some((end, mapped)) = shard.map_expected(policy, (protocol, vrf), local, outside, now)
+    {
+        return Ok(Some(Chosen { end, above: mapped.above, rule: mapped.rule, vrfs: mapped.vrfs }));
+    }
     let Some(position) = find_rule(tables, head, next_hop) else { return Ok(None) };
-    if head.tcp_flags & tcp_flags::RST != 0 {
+    if is_reset {
         return Err(DropReason::TcpNoSession.into());
     }
     let Tables { policy, shard, .. } = tables;

@@ -5,7 +5,8 @@
 //! and 229 (a server): a door is opened for the other host, and the global endpoint announced. An inside host
 //! that announces the global address itself, as configured servers do, gets its door too. A server's reply
 //! counts only if it was asked for, on the first or last line of a reply; text between these is never read. What
-//! an outside host announces changes only with its address (twice NAT).
+//! an outside host announces changes only with its address (twice NAT). An inside server connects to an outside
+//! client's endpoint by the address that the client knows it by.
 //!
 //! A client that was granted `EPSV ALL` opens nothing by other commands any more. After 234 the session is
 //! encrypted.
@@ -14,7 +15,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::registry::Port;
 use crate::text::written;
-use crate::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
+use crate::{
+    Context, Door, Expected, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
+};
 
 mod line;
 
@@ -139,7 +142,11 @@ impl Control {
             b"EPRT" => line::extended(line, argument)?,
             _ => None,
         };
-        named.map_or(Ok(()), |named| announce(named, from, context))
+        let Some(named) = named else { return Ok(()) };
+        if from == Side::Outside {
+            expect(named.endpoint, context)?;
+        }
+        announce(named, from, context)
     }
 
     fn reply(&mut self, line: &[u8], from: Side, context: &mut dyn Context) -> Result<Verdict, Refusal> {
@@ -238,6 +245,22 @@ fn open(endpoint: SocketAddrV4, context: &mut dyn Context) -> Result<SocketAddrV
         ports: Ports::One,
         life_s: DOOR_LIFE_S,
         uses_max: 1,
+        owner: OWNER,
+        child: None,
+    })
+}
+
+/// The inside server will connect to the outside client there. Another host's endpoint, or that of a service, is not for
+/// us to help with.
+fn expect(endpoint: SocketAddrV4, context: &mut dyn Context) -> Result<(), Refusal> {
+    let session = *context.session();
+    if endpoint.ip() != session.outside_global.ip() || endpoint.port() < 1024 {
+        return Ok(());
+    }
+    context.expect(Expected {
+        transport: Transport::Tcp,
+        outside: SocketAddrV4::new(*session.outside_local.ip(), endpoint.port()),
+        life_s: DOOR_LIFE_S,
         owner: OWNER,
         child: None,
     })

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use alg::{Context, Counterpart, Door, Owner, Ports, Refusal, Session, Side, Span, Transport};
+use alg::{Context, Counterpart, Door, Expected, Owner, Ports, Refusal, Session, Side, Span, Transport};
 
 /// The doors that may be open at once.
 pub const DOOR_COUNT_MAX: usize = 16;
@@ -30,11 +30,14 @@ pub struct Stage {
     pub doors: Vec<(Door, SocketAddrV4)>,
     /// All doors that were ever asked for, in order.
     pub asks: Vec<Door>,
+    /// Sessions from inside that are expected.
+    pub expected: Vec<Expected>,
     /// Owners whose doors were closed, in order.
     pub closed: Vec<Owner>,
     /// The length of the message that is being read.
     pub message_len: usize,
     asked: Vec<(Door, SocketAddrV4)>,
+    expecting: Vec<Expected>,
     closing: Vec<Owner>,
     edits: Vec<(Span, Vec<u8>)>,
 }
@@ -51,9 +54,11 @@ impl Stage {
             port_shift: 0,
             doors: Vec::new(),
             asks: Vec::new(),
+            expected: Vec::new(),
             closed: Vec::new(),
             message_len: 0,
             asked: Vec::new(),
+            expecting: Vec::new(),
             closing: Vec::new(),
             edits: Vec::new(),
         }
@@ -67,7 +72,9 @@ impl Stage {
                 None => self.doors.push((door, global)),
             }
         }
+        self.expected.append(&mut self.expecting);
         for owner in self.closing.drain(..) {
+            self.expected.retain(|expected| expected.owner != owner);
             self.doors.retain(|(door, _)| door.owner != owner);
             self.closed.push(owner);
         }
@@ -87,6 +94,7 @@ impl Stage {
     /// Forgets what was asked for.
     pub fn roll_back(&mut self) {
         self.asked.clear();
+        self.expecting.clear();
         self.closing.clear();
         self.edits.clear();
     }
@@ -168,6 +176,14 @@ impl Context for Stage {
         let global = SocketAddrV4::new(*self.session.inside_global.ip(), port);
         self.asked.push((door, global));
         Ok(global)
+    }
+
+    fn expect(&mut self, expected: Expected) -> Result<(), Refusal> {
+        if self.expected.len() + self.expecting.len() >= DOOR_COUNT_MAX {
+            return Err(Refusal::DoorLimit);
+        }
+        self.expecting.push(expected);
+        Ok(())
     }
 
     fn close(&mut self, owner: Owner) {

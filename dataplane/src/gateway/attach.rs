@@ -46,11 +46,11 @@ fn go_through(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
     let session = tables.shard.session(found.index)?;
     let (protocol, vrf, local) = (session.protocol, session.inside_vrf, session.inside_local);
     // A session that serves every peer does not know who came.
-    let peer = match found.direction {
-        Direction::Outbound => head.dst,
-        Direction::Inbound => head.src,
+    let (peer, outside) = match found.direction {
+        Direction::Outbound => (head.dst, Some(head.tuple.dst)),
+        Direction::Inbound => (head.src, None),
     };
-    let through = tables.shard.go_through(&tables.policy, protocol, vrf, local, peer, now)?;
+    let through = tables.shard.go_through(&tables.policy, (protocol, vrf), local, peer, outside, now)?;
     tables.counters.gateways[usize::from(through.gateway)].doors_used.add(1);
     tables.shard.adopt(found.index, through.control);
     through.child

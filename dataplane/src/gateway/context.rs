@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use alg::{Counterpart, Door, Owner, Refusal, Session, Side, Span, Transport};
+use alg::{Counterpart, Door, Expected, Owner, Refusal, Session, Side, Span, Transport};
 use arrayvec::ArrayVec;
 
 use crate::policy::{GatewayIndex, Policy};
@@ -156,6 +156,13 @@ impl alg::Context for Access<'_> {
             return Err(Refusal::DoorLimit);
         }
         self.shard.reserve(self.policy, self.asker, &door, &mut self.opened, self.now)
+    }
+
+    fn expect(&mut self, expected: Expected) -> Result<(), Refusal> {
+        if self.opened.is_full() {
+            return Err(Refusal::DoorLimit);
+        }
+        self.shard.expect(self.asker, &expected, &mut self.opened, self.now)
     }
 
     fn close(&mut self, owner: Owner) {

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 
 use crate::policy::{GatewayIndex, RuleId};
@@ -23,6 +24,9 @@ pub struct Door {
     pub global: Endpoint,
     /// The only outside host that may use it.
     pub peer: Option<Ipv4Addr>,
+    /// Of a door that is gone through outwards, where to, as the inside sees it. Its inside and global endpoints have no
+    /// port: the session that goes through it brings one, and gets one.
+    pub outward: Option<Endpoint>,
     /// VRFs of inside and outside.
     pub vrfs: (Vrf, Vrf),
     /// The rule that translates its sessions.
@@ -84,6 +88,7 @@ impl Door {
             inside,
             global,
             peer: None,
+            outward: None,
             vrfs,
             rule: 0,
             protocol,
@@ -101,13 +106,21 @@ impl Door {
         }
     }
 
-    fn own_key(&self) -> MappingKey {
-        Mapping::own_key(Side::Inside, self.protocol, self.vrfs.0, self.inside)
+    /// What it is found by.
+    fn keys(&self) -> ArrayVec<MappingKey, 2> {
+        let Door { protocol, vrfs, inside, global, .. } = *self;
+        if let Some(outside) = self.outward {
+            return ArrayVec::from_iter([outward_key(protocol, vrfs.0, inside.addr, outside)]);
+        }
+        let own = Mapping::own_key(Side::Inside, protocol, vrfs.0, inside);
+        ArrayVec::from([own, Mapping::seen_key(Side::Inside, protocol, vrfs.1, global)])
     }
+}
 
-    fn seen_key(&self) -> MappingKey {
-        Mapping::seen_key(Side::Inside, self.protocol, self.vrfs.1, self.global)
-    }
+/// The key of a door outwards: the host it is for, and where it leads. No mapping's key has the highest bit.
+fn outward_key(protocol: Protocol, vrf: Vrf, host: Ipv4Addr, outside: Endpoint) -> MappingKey {
+    let host = u64::from(host.to_bits()) << 24;
+    [outside.bits(), u64::from(protocol) | u64::from(vrf) << 8 | host | 1 << 63]
 }
 
 /// The doors of a shard, found by either endpoint and by their owner.
@@ -176,6 +189,14 @@ impl Doors {
         self.by_endpoint.get(&Mapping::seen_key(Side::Inside, protocol, vrf, global)).copied()
     }
 
+    /// The door that leads an inside host to an outside endpoint.
+    pub fn leading_to(&self, protocol: Protocol, vrf: Vrf, host: Ipv4Addr, outside: Endpoint) -> Option<u32> {
+        if self.is_empty() {
+            return None;
+        }
+        self.by_endpoint.get(&outward_key(protocol, vrf, host, outside)).copied()
+    }
+
     /// Doors of an inside host.
     pub fn count_of(&self, vrf: Vrf, host: Ipv4Addr) -> u32 {
         self.per_host.get(&(vrf, host)).copied().unwrap_or(0)
@@ -196,7 +217,7 @@ impl Doors {
 
     /// Opens a door. None where there is no room, or where one of its endpoints has one already.
     pub fn insert(&mut self, mut door: Door) -> Option<u32> {
-        let keys = [door.own_key(), door.seen_key()];
+        let keys = door.keys();
         if keys.iter().any(|key| self.by_endpoint.contains_key(key)) {
             return None;
         }
@@ -233,7 +254,7 @@ impl Doors {
     pub fn remove(&mut self, index: u32) -> Option<Door> {
         self.unlink(index);
         let door = self.records.remove(index)?;
-        [door.own_key(), door.seen_key()].iter().for_each(|key| _ = self.by_endpoint.remove(key));
+        door.keys().iter().for_each(|key| _ = self.by_endpoint.remove(key));
         let host = (door.vrfs.0, door.inside.addr);
         if let Some(count) = self.per_host.get_mut(&host) {
             *count -= 1;

@@ -4,9 +4,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::{Owner, Ports, Refusal, Transport};
 
-use crate::policy::{GatewayIndex, Policy, Selector, SourceRule, gateway_named};
+use crate::policy::{GatewayIndex, Policy, RuleId, Selector, SourceRule, gateway_named};
 use crate::state::allocate::Source;
 use crate::state::door::{DOORS_PER_HOST_MAX, Door, Holds, OwnerKey};
+use crate::state::mapped::Mapped;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::session::{Above, Flags, Session};
 use crate::state::shard::Shard;
@@ -54,6 +55,23 @@ fn behind(end: Endpoint, ports: u16) -> Endpoint {
     Endpoint::new(end.addr, end.port.wrapping_add(ports))
 }
 
+/// How a door is used.
+#[derive(Clone, Copy)]
+struct Terms {
+    peer: Option<Ipv4Addr>,
+    life_s: u32,
+    uses_max: u16,
+    owner: Owner,
+    child: Option<&'static str>,
+}
+
+impl Terms {
+    fn of(wanted: &alg::Door) -> Terms {
+        let alg::Door { peer, life_s, uses_max, owner, child, .. } = *wanted;
+        Terms { peer, life_s, uses_max, owner, child }
+    }
+}
+
 /// What went through a door needs to know of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Through {
@@ -97,11 +115,10 @@ impl Shard {
         if open_count == usize::from(count)
             && let Some(first) = open[0].and_then(|first| self.doors.at(first)).copied()
         {
-            open.into_iter().flatten().for_each(|index| self.ask_again(asker, index, wanted, now));
+            open.into_iter().flatten().for_each(|index| self.set_terms(asker, index, Terms::of(wanted), now));
             return Ok(socket_addr(first.global));
         }
-        let has_room = self.doors.len() + usize::from(count) <= self.doors.capacity()
-            && self.doors.count_of(vrfs.0, inside.addr) + u32::from(count) <= DOORS_PER_HOST_MAX;
+        let has_room = self.has_room_for_doors(vrfs.0, inside.addr, count);
         if open_count > 0 || !has_room {
             return Err(if has_room { Refusal::NoPort } else { Refusal::DoorLimit });
         }
@@ -114,7 +131,7 @@ impl Shard {
             match self.doors.insert(door).filter(|_| is_open) {
                 Some(index) => {
                     opened.extend([index]);
-                    self.ask_again(asker, index, wanted, now);
+                    self.set_terms(asker, index, Terms::of(wanted), now);
                 }
                 None => {
                     is_open = false;
@@ -125,16 +142,84 @@ impl Shard {
         if is_open { Ok(socket_addr(global)) } else { Err(Refusal::NoPort) }
     }
 
-    fn ask_again(&mut self, asker: Asker, index: u32, wanted: &alg::Door, now: u32) {
-        let node = self.door_node(index);
+    fn has_room_for_doors(&self, vrf: Vrf, host: Ipv4Addr, count: u16) -> bool {
+        self.doors.len() + usize::from(count) <= self.doors.capacity()
+            && self.doors.count_of(vrf, host) + u32::from(count) <= DOORS_PER_HOST_MAX
+    }
+
+    /// Opens a door outwards, to be gone through once, by the control session's global address. One that is open already
+    /// takes the rest of what is asked for. A new one is added to `opened`.
+    pub fn expect(
+        &mut self,
+        asker: Asker,
+        wanted: &alg::Expected,
+        opened: &mut impl Extend<u32>,
+        now: u32,
+    ) -> Result<(), Refusal> {
+        let control = self.sessions.at(asker.control).ok_or(Refusal::NoPort)?;
+        let (protocol, outside) = (protocol_of(wanted.transport), endpoint(wanted.outside));
+        let vrfs = (control.inside_vrf, control.outside_vrf);
+        let [inside, global] =
+            [control.inside_local, control.inside_global].map(|end| Endpoint::new(end.addr, 0));
         let (owner, tag) = owner_key(asker.control, wanted.owner);
+        let mut door = Door::new(owner, protocol, vrfs, inside, global);
+        (door.rule, door.outward, door.created_ms, door.tag) = (control.rule, Some(outside), now, tag);
+        let known = self.doors.leading_to(protocol, vrfs.0, inside.addr, outside);
+        // By another address of this host's, it is another door.
+        let is_same = |index: &u32| self.doors.at(*index).is_some_and(|known| known.global == global);
+        let index = match known.filter(is_same) {
+            Some(index) => index,
+            None if known.is_some() || !self.has_room_for_doors(vrfs.0, inside.addr, 1) => {
+                return Err(Refusal::DoorLimit);
+            }
+            None => {
+                let index = self.doors.insert(door).ok_or(Refusal::DoorLimit)?;
+                opened.extend([index]);
+                index
+            }
+        };
+        let (peer, uses_max) = (Some(outside.addr), 1);
+        let alg::Expected { life_s, owner, child, .. } = *wanted;
+        self.set_terms(asker, index, Terms { peer, life_s, uses_max, owner, child }, now);
+        Ok(())
+    }
+
+    /// The global endpoint of a session that is expected, and the mapping that it will be beneath. As with [`Shard::map`],
+    /// a new port is lost unless the session is inserted, or its insertion refused.
+    pub fn map_expected(
+        &mut self,
+        policy: &Policy,
+        (protocol, vrf): (Protocol, Vrf),
+        local: Endpoint,
+        outside: Endpoint,
+        now: u32,
+    ) -> Option<(Endpoint, Mapped)> {
+        let index = self.doors.leading_to(protocol, vrf, local.addr, outside)?;
+        let door = *self.doors.at(index).filter(|door| !is_due(now, door.closes_ms))?;
+        let source = Source { protocol, vrf, local, ports: Ports::One };
+        let known =
+            self.find_port(source, door.rule).and_then(|index| Some((index, self.sessions.at(index)?)));
+        let (above, global) = match known {
+            Some((index, session)) => (Above::Port(Some(index)), session.inside_global),
+            None if self.sessions.is_full() => return None,
+            None => {
+                let global = self.take_beside(policy, door.rule, door.vrfs, source, door.global.addr)?;
+                (Above::Port(None), global)
+            }
+        };
+        Some((global, Mapped { local, vrfs: door.vrfs, rule: door.rule, above }))
+    }
+
+    fn set_terms(&mut self, asker: Asker, index: u32, terms: Terms, now: u32) {
+        let node = self.door_node(index);
+        let (owner, tag) = owner_key(asker.control, terms.owner);
         self.doors.hand(index, owner);
         let Some(door) = self.doors.at_mut(index) else { return };
-        door.peer = wanted.peer;
+        door.peer = terms.peer;
         (door.gateway, door.tag) = (asker.gateway, tag);
-        door.child = wanted.child.and_then(gateway_named);
-        door.uses_left = wanted.uses_max.max(1);
-        door.closes_ms = now.wrapping_add(wanted.life_s.min(86_400) * 1000);
+        door.child = terms.child.and_then(gateway_named);
+        door.uses_left = terms.uses_max.max(1);
+        door.closes_ms = now.wrapping_add(terms.life_s.min(86_400) * 1000);
         door.control = if matches!(owner, OwnerKey::Control(..)) { asker.control } else { NONE };
         let closes_ms = door.closes_ms;
         self.wheel.disarm(node);
@@ -168,18 +253,30 @@ impl Shard {
         {
             return Ok((session.inside_global, Holds::Port));
         }
-        let found = policy.rules.iter().find(|rule| rule.id == control.rule).cloned();
-        let rule = found.unwrap_or_else(|| rule_of_static(control));
-        let number = self.subscribers.enter(vrf, inside.addr).ok_or(Refusal::NoPort)?;
-        let subscriber = self.subscribers.at_mut(number).ok_or(Refusal::NoPort)?;
-        let addr = control.inside_global.addr;
-        let taken = self.allocator.take_at(policy, &rule, source, addr, subscriber);
-        let Some(global) = taken else {
-            self.leave(policy, number);
-            return Err(Refusal::NoPort);
-        };
-        subscriber.mapping_count += if ports == Ports::Pair { 2 } else { 1 };
+        let (vrfs, addr) = ((vrf, control.outside_vrf), control.inside_global.addr);
+        let global = self.take_beside(policy, control.rule, vrfs, source, addr).ok_or(Refusal::NoPort)?;
         Ok((global, Holds::Port))
+    }
+
+    /// Takes ports for an inside endpoint on a control session's global address.
+    fn take_beside(
+        &mut self,
+        policy: &Policy,
+        rule: RuleId,
+        vrfs: (Vrf, Vrf),
+        source: Source,
+        addr: Ipv4Addr,
+    ) -> Option<Endpoint> {
+        let found = policy.rules.iter().find(|known| known.id == rule).cloned();
+        let rule = found.unwrap_or_else(|| rule_of_static(rule, vrfs));
+        let number = self.subscribers.enter(source.vrf, source.local.addr)?;
+        let subscriber = self.subscribers.at_mut(number)?;
+        let Some(global) = self.allocator.take_at(policy, &rule, source, addr, subscriber) else {
+            self.leave(policy, number);
+            return None;
+        };
+        subscriber.mapping_count += if source.ports == Ports::Pair { 2 } else { 1 };
+        Some(global)
     }
 
     /// The door that a packet from outside may go through.
@@ -236,18 +333,20 @@ impl Shard {
     }
 
     /// A session of an inside endpoint began with this outside host: it may have gone through a door, which closes
-    /// behind the last one.
+    /// behind the last one. `outside` is where it goes if it began inside.
     pub fn go_through(
         &mut self,
         policy: &Policy,
-        protocol: Protocol,
-        vrf: Vrf,
+        (protocol, vrf): (Protocol, Vrf),
         local: Endpoint,
         peer: Ipv4Addr,
+        outside: Option<Endpoint>,
         now: u32,
     ) -> Option<Through> {
-        let index = self.doors.of_local(protocol, vrf, local)?;
-        self.doors.at(index).filter(|door| self.is_open(door, peer, now))?;
+        let is_open = |index: &u32| self.doors.at(*index).is_some_and(|door| self.is_open(door, peer, now));
+        let announced = self.doors.of_local(protocol, vrf, local).filter(is_open);
+        let outward = || self.doors.leading_to(protocol, vrf, local.addr, outside?).filter(is_open);
+        let index = announced.or_else(outward)?;
         let door = self.doors.at_mut(index)?;
         door.uses_left -= 1;
         let through = Through { child: door.child, control: door.control, gateway: door.gateway };
@@ -305,14 +404,14 @@ impl Shard {
 }
 
 /// A rule that takes ports beside those of static ones, for hosts that no dynamic rule serves.
-fn rule_of_static(control: &Session) -> SourceRule {
+fn rule_of_static(id: RuleId, vrfs: (Vrf, Vrf)) -> SourceRule {
     SourceRule {
-        id: control.rule,
+        id,
         selector: Selector::Nothing,
         pool: u16::MAX,
         overload: true,
-        inside_vrf: control.inside_vrf,
-        outside_vrf: control.outside_vrf,
+        inside_vrf: vrfs.0,
+        outside_vrf: vrfs.1,
         egress: None,
         is_reversible: false,
         is_paired: false,

@@ -156,6 +156,9 @@ const INWARD: &[Scenario] = &[
     ("inside server with a port, curl, PORT", |lab| {
         lab.inward(&lab.inside_port, Program::Curl, DataMode::Port)
     }),
+    ("inside server with a port, lftp, PORT", |lab| {
+        lab.inward(&lab.inside_port, Program::Lftp, DataMode::Port)
+    }),
     ("inside server with port 2121, as listed, curl, PASV", |lab| {
         lab.inward(&lab.inside_port_extra, Program::Curl, DataMode::Pasv)
     }),

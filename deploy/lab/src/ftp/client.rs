@@ -13,7 +13,7 @@ use std::time::Duration;
 pub enum Program {
     /// curl.
     Curl,
-    /// lftp, which sends a command when the last one is answered.
+    /// lftp, which sends a command when the last one is answered, and takes data from the server's address only.
     Lftp,
     /// lftp with commands sent without waiting for answers.
     LftpPipelined,
@@ -110,6 +110,7 @@ impl Client<'_> {
         let script = format!(
             "set cmd:fail-exit yes; set net:max-retries 1; set net:timeout 7; set dns:order inet; \
              set ftp:passive-mode {is_passive}; set ftp:prefer-epsv {is_epsv}; set ftp:fix-pasv-address no; \
+             set ftp:verify-address yes; \
              set ftp:sync-mode {waits}; set ftp:ssl-allow {tls}; set ftp:ssl-force {tls}; \
              set ftp:ssl-allow-anonymous {tls}; set ssl:verify-certificate no; \
              set ssl:priority NORMAL:-VERS-TLS1.3; \
