@@ -151,7 +151,9 @@ fn run(
     worker.counters.fates.generated.add(generated);
     worker.counters.fates.consumed.add(consumed);
     let counters = &worker.counters.gateways[usize::from(gateway)];
-    if was_detached.is_none() && detached.is_some_and(|cause| cause != Cause::Refused) {
+    // What its gateway refused is counted for that, and a connection that was reset is over.
+    let is_failure = |cause: Cause| !matches!(cause, Cause::Refused | Cause::Reset);
+    if was_detached.is_none() && detached.is_some_and(is_failure) {
         counters.detached_stream.add(1);
     }
     if let Some(control) = worker.tables.shard.controls.of_mut(session) {

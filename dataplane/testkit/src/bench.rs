@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
-use dataplane::counters::Counters;
+use alg::Refusal;
+use alg::registry::ROWS;
+use dataplane::counters::{Count, Counters};
 use dataplane::drops::DropReason;
 use dataplane::message::{DoorRow, Message, SessionRow, Walked, WalkedDoors};
 use dataplane::port::Port;
@@ -440,7 +442,34 @@ fn counter(counters: &Counters, name: &str) -> Option<u64> {
         "misses" => &nat.misses,
         "created" => &nat.created,
         "expired" => &nat.expired,
-        _ => counters.drops(DropReason::from_label(name)?),
+        _ => match DropReason::from_label(name) {
+            Some(reason) => counters.drops(reason),
+            None => gateway_counter(counters, name)?,
+        },
     };
     Some(count.value())
+}
+
+/// A counter of a gateway's, as `ftp-doors-opened` or `dns-refused-signed`.
+fn gateway_counter<'c>(counters: &'c Counters, name: &str) -> Option<&'c Count> {
+    let (gateway, name) = name.split_once('-')?;
+    let of = &counters.gateways[ROWS.iter().position(|row| row.name == gateway)?];
+    let by_reason = |counts: &'c [Count; Refusal::ALL.len()], label: &str| {
+        counts.get(Refusal::ALL.iter().position(|refusal| refusal.label() == label)?)
+    };
+    match name {
+        "attached" => Some(&of.attached),
+        "messages" => Some(&of.messages),
+        "edited" => Some(&of.edited),
+        "unread" => Some(&of.unread),
+        "detached-stream" => Some(&of.detached_stream),
+        "doors-opened" => Some(&of.doors_opened),
+        "doors-used" => Some(&of.doors_used),
+        "doors-expired" => Some(&of.doors_expired),
+        _ => match name.split_once('-')? {
+            ("refused", label) => by_reason(&of.refused, label),
+            ("detached", label) => by_reason(&of.detached, label),
+            _ => None,
+        },
+    }
 }
