@@ -83,10 +83,13 @@ pub struct Session {
 /// What the beginning of a stream's unread bytes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// A message of this many bytes, one at least.
+    /// A message of this many bytes, one at least, some of which may still be to come.
     Message(usize),
-    /// A message that has not arrived whole.
+    /// Too little to tell; one more byte may do. Only where that little is a bounded number of bytes, as each byte has
+    /// all before it read again.
     Incomplete,
+    /// A message that is not whole before another line feed comes, or before there are this many bytes.
+    Line(usize),
     /// This many bytes, some of which may still be to come, are none of the gateway's business.
     Opaque(usize),
     /// Not this protocol.

@@ -25,7 +25,9 @@ pub struct Row {
     pub is_ietf: bool,
     /// The memory of a new control session.
     pub state: fn() -> State,
-    /// What the beginning of a stream's unread bytes is. Datagrams are not framed.
+    /// What the beginning of a stream's unread bytes is. Datagrams are not framed. It is asked again when what it asked
+    /// for has come, with all bytes from the beginning on: it must ask so that no byte is read more than
+    /// [`READS_PER_BYTE_MAX`] times over, however few come at once.
     pub frame: fn(&State, &Message) -> Frame,
     /// Reads a message, edits it and reserves doors.
     pub handle: fn(&mut State, &Message, &mut dyn Context) -> Result<Verdict, Refusal>,
@@ -34,6 +36,9 @@ pub struct Row {
     /// What defines the protocol, and what NAT does with it.
     pub standards: &'static str,
 }
+
+/// How often framing may read a byte, on average over a message: what a sender of single bytes costs is bounded.
+pub const READS_PER_BYTE_MAX: usize = 256;
 
 /// All gateways.
 pub const ROWS: &[Row] = &[crate::ftp::ROW, crate::tftp::ROW, crate::rtsp::ROW, crate::dns::ROW];

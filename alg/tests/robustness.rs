@@ -3,7 +3,8 @@
 
 mod stage;
 
-use alg::{Frame, Message, Ports, Row, State, Transport, registry};
+use alg::registry::READS_PER_BYTE_MAX;
+use alg::{Frame, Message, Ports, Row, Side, State, Transport, registry};
 use stage::context::GROWTH_MAX;
 use stage::script::{Script, corpus};
 use stage::{Conversation, INSIDE_LOCAL, OUTSIDE, Stage, across, play, session};
@@ -83,8 +84,8 @@ impl Sample<'_> {
     fn frame(&self, bytes: &[u8], how: &str) -> Frame {
         let frame = (self.row.frame)(self.before, &self.message(bytes));
         match frame {
-            Frame::Message(len) => assert!(0 < len && len <= bytes.len(), "{}, {how}: {frame:?}", self.name),
-            Frame::Opaque(len) => assert!(len > 0, "{}, {how}: {frame:?}", self.name),
+            Frame::Message(len) | Frame::Opaque(len) => assert!(len > 0, "{}, {how}: {frame:?}", self.name),
+            Frame::Line(len_max) => assert!(len_max > bytes.len(), "{}, {how}: {frame:?}", self.name),
             Frame::Incomplete | Frame::Foreign => {}
         }
         frame
@@ -96,9 +97,16 @@ impl Sample<'_> {
         for len in 1..bytes.len() {
             let part = self.frame(&bytes[..len], how);
             let of = format!("{}, {how}, of which {len} bytes came", self.name);
-            assert!(part == whole || part == Frame::Incomplete, "{of}: {part:?}, then {whole:?}");
-            if let (Frame::Message(whole), Frame::Incomplete) = (whole, part) {
+            let is_open = matches!(part, Frame::Incomplete | Frame::Line(_));
+            assert!(part == whole || is_open, "{of}: {part:?}, then {whole:?}");
+            if let (Frame::Message(whole), true) = (whole, is_open) {
                 assert!(len < whole, "{of}: held though whole");
+            }
+            if let Frame::Line(len_max) = part
+                && !bytes[len..].contains(&b'\n')
+                && bytes.len() < len_max
+            {
+                assert!(matches!(whole, Frame::Line(_)), "{of}: a line feed was asked for, and none came");
             }
         }
     }
@@ -164,6 +172,56 @@ fn the_framing_of_a_part_is_that_of_the_whole() {
         }
         sample.check_beginnings(&[sample.bytes, sample.bytes].concat(), "twice");
         each_bit_flip(sample.bytes, 7, |flipped, how| sample.check_beginnings(flipped, how));
+    });
+}
+
+/// Bytes that framing reads when a message's bytes come one by one, and how many there are until the frame is known.
+fn read_count(row: &Row, state: &State, by_client: bool, bytes: &[u8]) -> (usize, usize) {
+    let (mut read, mut wanted, mut ends_line) = (0, 1, false);
+    for len in 1..=bytes.len() {
+        if len < wanted && !(ends_line && bytes[len - 1] == b'\n') {
+            continue;
+        }
+        read += len;
+        let message = Message { bytes: &bytes[..len], from: Side::Outside, by_client };
+        (wanted, ends_line) = match (row.frame)(state, &message) {
+            Frame::Incomplete => (len + 1, false),
+            Frame::Line(len_max) => (len_max, true),
+            Frame::Message(whole) if whole > len => (whole, false),
+            _ => return (read, len),
+        };
+    }
+    (read, bytes.len())
+}
+
+/// Whoever sends bytes one by one costs a bounded number of reads for each.
+#[test]
+fn a_byte_is_read_so_many_times_at_most() {
+    let long = vec![b'a'; 1 << 16];
+    let of_lines =
+        |head: &str, line: &str| [head, &line.repeat((1 << 16) / line.len())].concat().into_bytes();
+    let hostile = [
+        [b"SETUP ", &long[..]].concat(),
+        [b"SETUP rtsp://a RTSP/1.0\r\nA: ", &long[..]].concat(),
+        of_lines("SETUP rtsp://a RTSP/1.0\n", "a\n"),
+        of_lines("SETUP rtsp://a RTSP/1.0\nContent-Length: 60000\n\n", "\n"),
+        of_lines(&format!("SETUP rtsp://a RTSP/1.0\nA: {}\n", "a".repeat(16_000)), "\n\r"),
+        [b"USER ", &long[..]].concat(),
+        [b"220 ", &long[..]].concat(),
+        [0xff, 0xf1].repeat(1 << 15),
+        [&[0xff, 0xff, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &long].concat(),
+        long.clone(),
+    ];
+    each_sample(|sample| {
+        if sample.script.transport == Transport::Udp {
+            return;
+        }
+        let own = [sample.bytes.to_vec(), [sample.bytes, &long[..]].concat()];
+        for bytes in hostile.iter().chain(&own) {
+            let (read, len) = read_count(sample.row, sample.before, sample.by_client, bytes);
+            let per_byte = read / len;
+            assert!(per_byte <= READS_PER_BYTE_MAX, "{}: {read} reads of {len} bytes", sample.name);
+        }
     });
 }
 

@@ -474,3 +474,33 @@ fn a_wrong_checksum_is_not_read() {
     assert_eq!((sent, table.pool.counters().malformed), (vec![], 1));
     table.check_end();
 }
+
+#[test]
+fn a_line_in_single_bytes_is_put_together_once() {
+    let mut table = Table::new();
+    let len = 3900;
+    for at in 0..len {
+        assert_eq!(table.send(&segment(FORWARD, at, 0, b"a")), [], "byte {at} waits");
+    }
+    assert_eq!(table.pool.counters().gathered, 0, "nothing was worth reading");
+    let sent: usize = table.send(&segment(FORWARD, len, 0, b"\n")).iter().map(|s| s.payload.len()).sum();
+    assert_eq!((sent as u32, table.pool.counters().gathered), (len + 1, u64::from(len) + 1));
+    table.check_end();
+}
+
+#[test]
+fn many_changed_lines_that_come_at_once_are_read_where_they_are() {
+    let mut table = Table::new();
+    let line = [b"R", &[b'a'; 70][..], b"\n"].concat();
+    let lines = line.repeat(50);
+    let (parts, gap) = (lines[8..].chunks(1000), &lines[..8]);
+    for (n, part) in parts.enumerate() {
+        table.send(&segment(FORWARD, 8 + 1000 * n as u32, 0, part));
+    }
+    assert_eq!(table.lines.released(FORWARD), 0, "the first bytes are missing");
+    table.send(&segment(FORWARD, 0, 0, gap));
+    assert_eq!((table.lines.released(FORWARD), table.pool.counters().edited), (lines.len(), 50));
+    let gathered = table.pool.counters().gathered;
+    assert!(gathered <= 5 * lines.len() as u64, "{gathered} bytes were put together for {}", lines.len());
+    table.check_end();
+}

@@ -39,6 +39,8 @@ pub const ROW: Row = Row {
 
 /// No line is longer: longer than any path, and than what servers read.
 const LINE_LEN_MAX: usize = 8192;
+/// What a line begins with is known from this many bytes, but for what stands behind a lot of Telnet.
+const BEGINNING_LEN_MAX: usize = 32;
 /// A data connection comes soon, or not at all.
 const DOOR_LIFE_S: u32 = 120;
 /// The only doors of a control session.
@@ -82,6 +84,7 @@ fn frame(state: &State, message: &Message) -> Frame {
     match bytes.iter().position(|byte| *byte == b'\n') {
         Some(end) => Frame::Message(end + 1),
         None if bytes.len() == LINE_LEN_MAX => Frame::Message(LINE_LEN_MAX),
+        None if bytes.len() >= BEGINNING_LEN_MAX => Frame::Line(LINE_LEN_MAX),
         None => Frame::Incomplete,
     }
 }

@@ -11,8 +11,12 @@ use crate::{Frame, Refusal};
 
 /// No first line is longer.
 const LINE_LEN_MAX: usize = 4096;
+/// From this many bytes of a first line it is known whether it may be one.
+const BEGINNING_LEN_MAX: usize = 64;
 /// No head is longer.
 const HEAD_LEN_MAX: usize = 16384;
+/// No head has more lines.
+const HEAD_LINES_MAX: usize = 128;
 /// No message is longer.
 pub const MESSAGE_LEN_MAX: usize = 65535;
 
@@ -50,8 +54,11 @@ impl<'m> Parsed<'m> {
         let message = Piece::whole(bytes);
         let line = message.lines().next().unwrap_or(message);
         let start = start_line(line.bytes).ok_or(Refusal::Foreign)?;
-        let is_long = bytes.len() >= HEAD_LEN_MAX;
-        let head_len = head_len(bytes).ok_or(if is_long { Refusal::TooLong } else { Refusal::Malformed })?;
+        let head_len = match head_len(bytes) {
+            HeadLen::Whole(len) => len,
+            HeadLen::Long(_) => return Err(Refusal::TooLong),
+            HeadLen::Unended => return Err(Refusal::Malformed),
+        };
         let (head, behind) = message.split(head_len);
         let headers = head.skip(line_len(bytes));
         let body_len = content_length(headers)?;
@@ -115,6 +122,7 @@ fn content_length(lines: Piece) -> Result<usize, Refusal> {
 pub fn frame(bytes: &[u8]) -> Frame {
     match bytes.iter().take(LINE_LEN_MAX).position(|byte| *byte == b'\n') {
         None if bytes.len() >= LINE_LEN_MAX || !may_begin(bytes) => return Frame::Foreign,
+        None if bytes.len() >= BEGINNING_LEN_MAX => return Frame::Line(LINE_LEN_MAX),
         None => return Frame::Incomplete,
         Some(end) => {
             let line = &bytes[..end];
@@ -123,31 +131,45 @@ pub fn frame(bytes: &[u8]) -> Frame {
             }
         }
     }
-    let Some(head_len) = head_len(bytes) else {
-        let is_long = bytes.len() >= HEAD_LEN_MAX;
-        return if is_long { Frame::Message(HEAD_LEN_MAX) } else { Frame::Incomplete };
+    let head_len = match head_len(bytes) {
+        HeadLen::Whole(len) => len,
+        HeadLen::Long(len) => return Frame::Message(len),
+        HeadLen::Unended => return Frame::Line(HEAD_LEN_MAX),
     };
     match content_length(Piece::whole(&bytes[..head_len]).skip(line_len(bytes))) {
         Ok(len) if head_len + len > MESSAGE_LEN_MAX => Frame::Message(head_len),
-        Ok(len) if head_len + len > bytes.len() => Frame::Incomplete,
         Ok(len) => Frame::Message(head_len + len),
         Err(_) => Frame::Message(head_len),
     }
 }
 
-/// The length of the head with its empty line, if that came.
-fn head_len(bytes: &[u8]) -> Option<usize> {
+/// How far a head is.
+enum HeadLen {
+    /// It ends with an empty line, so many bytes on.
+    Whole(usize),
+    /// So many bytes are too many, or have too many lines.
+    Long(usize),
+    /// Its end has not come.
+    Unended,
+}
+
+/// The length of the head with its empty line.
+fn head_len(bytes: &[u8]) -> HeadLen {
     let bytes = &bytes[..bytes.len().min(HEAD_LEN_MAX)];
-    let mut at = 0;
+    let (mut at, mut line_count) = (0, 0);
     while at < bytes.len() {
         at += line_len(&bytes[at..]);
+        line_count += 1;
         match (bytes.get(at.wrapping_sub(1)), &bytes[at..]) {
-            (Some(b'\n'), [b'\n', ..]) => return Some(at + 1),
-            (Some(b'\n'), [b'\r', b'\n', ..]) => return Some(at + 2),
+            (Some(b'\n'), [b'\n', ..]) => return HeadLen::Whole(at + 1),
+            (Some(b'\n'), [b'\r', b'\n', ..]) => return HeadLen::Whole(at + 2),
+            // It may be half an empty line.
+            (Some(b'\n'), [b'\r']) => {}
+            (Some(b'\n'), [_, ..]) if line_count == HEAD_LINES_MAX => return HeadLen::Long(at),
             _ => {}
         }
     }
-    None
+    if bytes.len() == HEAD_LEN_MAX { HeadLen::Long(HEAD_LEN_MAX) } else { HeadLen::Unended }
 }
 
 /// The length of the first line with its end.

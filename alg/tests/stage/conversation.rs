@@ -99,8 +99,9 @@ impl<'r> Conversation<'r> {
                 continue;
             }
             match (self.row.frame)(&self.state, &self.message(by_client, &rest[at..])) {
+                Frame::Message(len) if len > rest.len() - at => break,
                 Frame::Message(len) => {
-                    assert!(0 < len && len <= rest.len() - at, "a message of {len} bytes");
+                    assert!(len > 0, "an empty message");
                     out.extend(self.deliver(by_client, &rest[at..at + len]));
                     at += len;
                 }
@@ -108,7 +109,7 @@ impl<'r> Conversation<'r> {
                     assert!(len > 0, "nothing is none of its business");
                     self.opaque[n] = len;
                 }
-                Frame::Incomplete => break,
+                Frame::Incomplete | Frame::Line(_) => break,
                 Frame::Foreign => {
                     self.refusals.push(Refusal::Foreign);
                     self.is_attached = false;

@@ -87,6 +87,7 @@ impl Inspector for Reader<'_> {
         let row = &ROWS[usize::from(self.gateway)];
         match (row.frame)(&self.state, &self.message(bytes, by_client)) {
             Frame::Incomplete => Inspection::More { length_min: bytes.len() + 1 },
+            Frame::Line(length_max) => Inspection::Line { length_max },
             Frame::Opaque(length) => Inspection::Release { length },
             Frame::Foreign => self.let_go(Refusal::Foreign),
             Frame::Message(length) => match bytes.get(..length) {

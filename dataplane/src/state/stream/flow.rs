@@ -40,6 +40,8 @@ pub struct Flow {
     pub recover: u32,
     /// Bytes of the unfinished message that are needed before it is worth reading.
     pub wanted: u32,
+    /// Where a line feed would make it worth reading sooner: the first number that was not looked at yet.
+    pub line_from: Option<u32>,
     /// Bytes that pass unread, beginning at `released`.
     pub opaque: u32,
     /// When the sender has waited long enough for an acknowledgement.
@@ -74,6 +76,7 @@ impl Flow {
             edge: start.wrapping_add(window),
             recover: start,
             wanted: 0,
+            line_from: None,
             opaque: 0,
             stall_due: None,
             resend_due: None,
@@ -143,6 +146,23 @@ impl Flow {
         let behind = fin.wrapping_add(1);
         (self.released, self.contiguous) = (behind, behind);
         self.sent = later(self.sent, behind.wrapping_add(self.shift_after));
+    }
+
+    /// Whether what has come of the unfinished message is worth reading. No byte is looked at twice before it is.
+    pub fn is_readable(&mut self, pool: &Pool) -> bool {
+        if self.opaque > 0 || self.contiguous.wrapping_sub(self.released) >= self.wanted {
+            return true;
+        }
+        let Some(from) = self.line_from else { return false };
+        let end = self.contiguous;
+        self.line_from = Some(end);
+        let new = pool
+            .iter(self.held)
+            .filter(|(_, piece)| is_before(from, piece.end()) && is_before(piece.seq, end));
+        new.into_iter().any(|(_, piece)| {
+            let skipped = ahead(piece.seq, from) as usize;
+            piece.bytes().get(skipped..).is_some_and(|bytes| bytes.contains(&b'\n'))
+        })
     }
 
     /// Gives all pieces back.

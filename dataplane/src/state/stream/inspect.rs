@@ -6,8 +6,8 @@ use super::Direction;
 
 /// Reads the messages of a stream. It is shown every byte in order, and none twice once released.
 pub trait Inspector {
-    /// Looks at `bytes`: all that has arrived without a gap and is not released, from a message's beginning on;
-    /// never empty. Replacements go to `edits`, which is empty; they take effect with [`Inspection::Release`].
+    /// Looks at `bytes`: what has arrived without a gap and is not released, from a message's beginning on;
+    /// never empty. More may be there already, and is shown if it is asked for. Replacements go to `edits`, which is empty; they take effect with [`Inspection::Release`].
     fn inspect(&mut self, direction: Direction, bytes: &[u8], edits: &mut EditList) -> Inspection;
 }
 
@@ -18,6 +18,11 @@ pub enum Inspection {
     More {
         /// Ask again when there are this many bytes. What is not more than was shown means one more byte.
         length_min: usize,
+    },
+    /// The message is incomplete until a line feed comes behind what was shown, or there are this many bytes.
+    Line {
+        /// As `length_min`.
+        length_max: usize,
     },
     /// This many bytes, at least one, are done, and go on with the edits recorded.
     Release {

@@ -103,6 +103,8 @@ pub struct Counters {
     pub resent: u64,
     /// Messages that were changed.
     pub edited: u64,
+    /// Bytes that were put together to be read, each time that they were.
+    pub gathered: u64,
 }
 
 /// What the streams of one worker share.

@@ -1,9 +1,10 @@
 //! Messages are read, and go on.
 
+use super::flow::Flow;
 use super::header::Segment;
-use super::pool::{List, PIECE_LEN_MAX, Piece, Pool};
+use super::pool::{Counters, List, PIECE_LEN_MAX, Piece, Pool};
 use super::sequence::{is_before, later};
-use super::{Cause, Direction, Inspection, Means, Stream};
+use super::{Cause, Direction, EditList, Inspection, Inspector, Means, Stream};
 use crate::parse::tcp_flags::{FIN, PSH};
 
 /// What the inspector made of the bytes at hand.
@@ -16,6 +17,8 @@ struct Reading {
 enum Then {
     /// The rest waits.
     Wait,
+    /// There is more to be read.
+    Continue,
     /// A message of so many bytes is replaced by `Pool::rewritten`.
     Replace(u32),
     /// The end of all reading.
@@ -33,6 +36,7 @@ impl Stream {
             match then {
                 Then::Wait if self.flows[direction.index()].is_blocked(means.pool) => return,
                 Then::Wait => return self.end(direction, means),
+                Then::Continue => {}
                 Then::Detach(cause) => return self.detach(cause, means),
                 Then::Replace(len) => {
                     if !self.replace(direction, len, means) {
@@ -43,56 +47,34 @@ impl Stream {
         }
     }
 
-    /// Shows the inspector all that is held without a gap, message by message, until one is to be changed.
+    /// Shows the inspector what is held without a gap, message by message, until one is to be changed. A message in one
+    /// packet is read there; only one in several is put together, and only when there is enough of it.
     fn read(&mut self, direction: Direction, means: &mut Means) -> Reading {
         let flow = &mut self.flows[direction.index()];
-        let total = flow.contiguous.wrapping_sub(flow.released);
-        let is_gathered = gather(means.pool, flow.held, total);
-        let Pool { pieces, message, edits, rewritten, message_len_max, counters, .. } = &mut *means.pool;
+        if !flow.is_readable(means.pool) {
+            return Reading { clean: 0, then: Then::Wait };
+        }
+        let total = flow.contiguous.wrapping_sub(flow.released) as usize;
+        let Pool { pieces, edits, rewritten, message_len_max, counters, .. } = &mut *means.pool;
         let in_place = pieces.at(flow.held.first).map(Piece::bytes).unwrap_or_default();
-        let view =
-            if is_gathered { &message[..] } else { in_place.get(..total as usize).unwrap_or_default() };
-        let len_max = *message_len_max as usize;
-        let skipped = flow.opaque.min(view.len() as u32);
-        flow.opaque -= skipped;
-        let mut clean = skipped as usize;
-        let then = loop {
-            let rest = view.get(clean..).unwrap_or_default();
-            if rest.is_empty() || rest.len() < flow.wanted as usize {
-                break Then::Wait;
-            }
-            edits.clear();
-            match means.inspector.inspect(direction, rest, edits) {
-                Inspection::Detach => break Then::Detach(Cause::Refused),
-                Inspection::More { length_min } if length_min > len_max || rest.len() >= len_max => {
-                    break Then::Detach(Cause::TooLong);
-                }
-                Inspection::More { length_min } => {
-                    flow.wanted = length_min.max(rest.len() + 1) as u32;
-                    break Then::Wait;
-                }
-                Inspection::Release { length: 0 } => break Then::Detach(Cause::BadEdit),
-                Inspection::Release { length } => {
-                    flow.wanted = 0;
-                    let message = &rest[..length.min(rest.len())];
-                    if edits.is_empty() {
-                        clean += message.len();
-                        flow.opaque = u32::try_from(length - message.len()).unwrap_or(u32::MAX);
-                    } else if message.len() < length
-                        || !edits.apply(message, rewritten)
-                        || rewritten.len() > 2 * len_max
-                    {
-                        break Then::Detach(Cause::BadEdit);
-                    } else if rewritten == message {
-                        clean += message.len();
-                    } else {
-                        counters.edited += 1;
-                        break Then::Replace(length as u32);
-                    }
-                }
-            }
-        };
-        Reading { clean: clean as u32, then }
+        let in_place = &in_place[..in_place.len().min(total)];
+        let has_more = in_place.len() < total;
+        let mut view = View { direction, edits, rewritten, counters, len_max: *message_len_max as usize };
+        let mut reading = view.read(flow, in_place, means.inspector);
+        if !has_more || !matches!(reading.then, Then::Wait) {
+            return reading;
+        }
+        if reading.clean > 0 {
+            reading.then = Then::Continue;
+            return reading;
+        }
+        if !flow.is_readable(means.pool) {
+            return reading;
+        }
+        gather(means.pool, flow.held, total);
+        let Pool { message, edits, rewritten, message_len_max, counters, .. } = &mut *means.pool;
+        let mut view = View { direction, edits, rewritten, counters, len_max: *message_len_max as usize };
+        view.read(flow, message, means.inspector)
     }
 
     /// Lets the first `count` held bytes go. False where memory ran out, with the rest still held.
@@ -229,20 +211,80 @@ impl Stream {
     }
 }
 
-/// Puts the first `total` bytes of a list together in `Pool::message`; false where one packet has them all.
-fn gather(pool: &mut Pool, list: List, total: u32) -> bool {
-    if pool.at(list.first).is_none_or(|first| u32::from(first.len) >= total) {
-        return false;
+/// What reading works with, beside the bytes.
+struct View<'p> {
+    direction: Direction,
+    edits: &'p mut EditList,
+    rewritten: &'p mut Vec<u8>,
+    counters: &'p mut Counters,
+    len_max: usize,
+}
+
+impl View<'_> {
+    fn read(&mut self, flow: &mut Flow, view: &[u8], inspector: &mut dyn Inspector) -> Reading {
+        let skipped = flow.opaque.min(view.len() as u32);
+        flow.opaque -= skipped;
+        let mut clean = skipped as usize;
+        let then = loop {
+            let rest = view.get(clean..).unwrap_or_default();
+            if rest.is_empty() {
+                break Then::Wait;
+            }
+            self.edits.clear();
+            (flow.wanted, flow.line_from) = (0, None);
+            match inspector.inspect(self.direction, rest, self.edits) {
+                Inspection::Detach => break Then::Detach(Cause::Refused),
+                Inspection::More { length_min } if length_min > self.len_max => {
+                    break Then::Detach(Cause::TooLong);
+                }
+                Inspection::More { .. } | Inspection::Line { .. } if rest.len() >= self.len_max => {
+                    break Then::Detach(Cause::TooLong);
+                }
+                Inspection::More { length_min } => {
+                    flow.wanted = length_min.max(rest.len() + 1) as u32;
+                    break Then::Wait;
+                }
+                Inspection::Line { length_max } => {
+                    flow.wanted = length_max.clamp(rest.len() + 1, self.len_max) as u32;
+                    let shown = (clean + rest.len()) as u32;
+                    flow.line_from = Some(flow.released.wrapping_add(shown));
+                    break Then::Wait;
+                }
+                Inspection::Release { length: 0 } => break Then::Detach(Cause::BadEdit),
+                Inspection::Release { length } => {
+                    let message = &rest[..length.min(rest.len())];
+                    if self.edits.is_empty() {
+                        clean += message.len();
+                        flow.opaque = u32::try_from(length - message.len()).unwrap_or(u32::MAX);
+                    } else if message.len() < length
+                        || !self.edits.apply(message, self.rewritten)
+                        || self.rewritten.len() > 2 * self.len_max
+                    {
+                        break Then::Detach(Cause::BadEdit);
+                    } else if *self.rewritten == message {
+                        clean += message.len();
+                    } else {
+                        self.counters.edited += 1;
+                        break Then::Replace(length as u32);
+                    }
+                }
+            }
+        };
+        Reading { clean: clean as u32, then }
     }
-    let Pool { pieces, message, .. } = pool;
+}
+
+/// Puts the first `total` bytes of a list together in `Pool::message`.
+fn gather(pool: &mut Pool, list: List, total: usize) {
+    let Pool { pieces, message, counters, .. } = pool;
     message.clear();
     let mut next = list.first;
-    while let Some(piece) = pieces.at(next).filter(|_| message.len() < total as usize) {
+    while let Some(piece) = pieces.at(next).filter(|_| message.len() < total) {
         message.extend_from_slice(piece.bytes());
         next = piece.next_index();
     }
-    message.truncate(total as usize);
-    true
+    message.truncate(total);
+    counters.gathered += total as u64;
 }
 
 /// Pieces with copies of `Pool::rewritten`, which stand for `len` bytes from `source` on; and how long it is. None where

@@ -93,7 +93,7 @@ impl Inspector for Lines {
             return Inspection::Detach;
         }
         let Some(line_len) = bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1) else {
-            return Inspection::More { length_min: 0 };
+            return Inspection::Line { length_max: usize::MAX };
         };
         let line = &bytes[..line_len];
         let length = line_len + opaque_len(line);
