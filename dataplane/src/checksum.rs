@@ -49,6 +49,9 @@ impl Delta {
     /// No change.
     pub const NONE: Delta = Delta(0);
 
+    /// The change of an IPv4 header whose TTL is lowered by one.
+    pub const HOP: Delta = Delta(!0x0100);
+
     /// The change of one 16-bit word.
     #[inline]
     pub fn word(old: u16, new: u16) -> Delta {
@@ -91,6 +94,13 @@ mod tests {
     #[test]
     fn the_example_of_rfc_1624_section_4() {
         assert_eq!(Delta::word(0x5555, 0x3285).apply(0xdd2f), 0x0000);
+    }
+
+    #[test]
+    fn a_hop_is_a_ttl_less() {
+        for field in [0, 1, 0x00ff, 0x0100, 0x7fff, 0xfeff, 0xff00, 0xfffe, 0xffff] {
+            assert_eq!(Delta::HOP.apply(field), Delta::word(0x4011, 0x3f11).apply(field), "{field:#x}");
+        }
     }
 
     #[test]

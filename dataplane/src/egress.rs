@@ -25,16 +25,24 @@ const HOLD_MS: u32 = 3000;
 /// Where packets go after rewriting.
 pub struct Egress {
     counters: Arc<Counters>,
-    queues: Vec<Burst>,
-    /// What the counters need to know of each queued packet.
-    leaving: Vec<ArrayVec<Leaving, BURST>>,
+    queues: Vec<Queue>,
     held: VecDeque<Held>,
 }
 
-#[derive(Clone, Copy)]
-struct Leaving {
+/// What leaves by one port with the next burst.
+#[derive(Default)]
+struct Queue {
+    packets: Burst,
+    /// The packets that follow each other out of one interface: those queued last, and those before.
+    run: Run,
+    runs_before: ArrayVec<Run, BURST>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Run {
     interface: InterfaceIndex,
-    bytes: u16,
+    packets: u32,
+    bytes: u32,
 }
 
 struct Held {
@@ -60,8 +68,7 @@ impl Egress {
     pub fn new(port_count: usize, counters: Arc<Counters>) -> Egress {
         Egress {
             counters,
-            queues: (0..port_count).map(|_| Burst::new()).collect(),
-            leaving: (0..port_count).map(|_| ArrayVec::new()).collect(),
+            queues: (0..port_count).map(|_| Queue::default()).collect(),
             held: VecDeque::with_capacity(HELD_MAX),
         }
     }
@@ -78,13 +85,22 @@ impl Egress {
         now: u32,
     ) -> Result<Sent, DropReason> {
         match neighbour {
-            Some(neighbour) => {
-                let framed = frame(packet, l3, neighbour)?;
-                self.queue(ports, neighbour.port, neighbour.next_hop.interface, framed)?;
-                Ok(Sent::Queued)
-            }
+            Some(neighbour) => self.send_framed(ports, packet, l3, neighbour).map(|()| Sent::Queued),
             None => self.hold(packet, l3, next_hop, now),
         }
+    }
+
+    /// Sends an IPv4 packet, whose header is at `l3`, to a neighbour.
+    #[inline(always)]
+    pub fn send_framed(
+        &mut self,
+        ports: &mut [Box<dyn Port>],
+        packet: Packet,
+        l3: u16,
+        neighbour: &Neighbour,
+    ) -> Result<(), DropReason> {
+        let framed = frame(packet, l3, neighbour)?;
+        self.queue(ports, neighbour.port, neighbour.next_hop.interface, framed)
     }
 
     /// Puts a finished frame into a port's queue, sending the queue first when it is full.
@@ -97,11 +113,17 @@ impl Egress {
         packet: Packet,
     ) -> Result<(), DropReason> {
         let port = usize::from(port);
-        if self.queues.get(port).ok_or(DropReason::InterfaceDown)?.is_full() {
+        let mut queue = self.queues.get_mut(port).ok_or(DropReason::InterfaceDown)?;
+        if queue.packets.is_full() {
             self.flush_port(ports, port);
+            queue = &mut self.queues[port];
         }
-        self.leaving[port].push(Leaving { interface, bytes: packet.len() as u16 });
-        self.queues[port].push(packet);
+        if queue.run.interface != interface {
+            queue.begin_run(interface);
+        }
+        queue.run.packets += 1;
+        queue.run.bytes += packet.len() as u32;
+        queue.packets.push(packet);
         Ok(())
     }
 
@@ -154,31 +176,51 @@ impl Egress {
     #[inline]
     pub fn flush(&mut self, ports: &mut [Box<dyn Port>]) {
         for port in 0..self.queues.len() {
-            if !self.queues[port].is_empty() {
+            if !self.queues[port].packets.is_empty() {
                 self.flush_port(ports, port);
             }
         }
     }
 
     fn flush_port(&mut self, ports: &mut [Box<dyn Port>], port: usize) {
-        let (queue, leaving) = (&mut self.queues[port], &mut self.leaving[port]);
-        let queued = queue.len();
-        ports[port].transmit(queue);
-        let sent = queued - queue.len();
-        // Packets of one interface mostly follow each other.
-        for run in leaving[..sent].chunk_by(|a, b| a.interface == b.interface) {
-            let interface = self.counters.interface(run[0].interface);
-            interface.out_packets.add(run.len() as u64);
-            interface.out_bytes.add(run.iter().map(|leaving| u64::from(leaving.bytes)).sum());
-        }
-        self.counters.fates.sent.add(sent as u64);
-        leaving.clear();
-        if !queue.is_empty() {
+        let queue = &mut self.queues[port];
+        let queued = queue.packets.len();
+        ports[port].transmit(&mut queue.packets);
+        self.counters.fates.sent.add((queued - queue.packets.len()) as u64);
+        if !queue.packets.is_empty() {
             let is_up = ports[port].is_up();
             let reason = if is_up { DropReason::TransmitQueueFull } else { DropReason::LinkDown };
-            for _ in queue.drain(..) {
-                self.counters.dropped(reason);
+            queue.drop_rest(|| self.counters.dropped(reason));
+        }
+        let last = std::mem::take(&mut queue.run);
+        for run in queue.runs_before.drain(..).chain([last]) {
+            let interface = self.counters.interface(run.interface);
+            interface.out_packets.add(run.packets.into());
+            interface.out_bytes.add(run.bytes.into());
+        }
+    }
+}
+
+impl Queue {
+    #[cold]
+    fn begin_run(&mut self, interface: InterfaceIndex) {
+        // There are no more runs than packets, and none of no packet.
+        if self.run.packets > 0 {
+            self.runs_before.push(self.run);
+        }
+        self.run = Run { interface, ..Run::default() };
+    }
+
+    /// Drops the packets that the port did not take, which are the last ones, and takes them out of their runs.
+    #[cold]
+    fn drop_rest(&mut self, mut dropped: impl FnMut()) {
+        while let Some(packet) = self.packets.pop() {
+            if self.run.packets == 0 {
+                self.run = self.runs_before.pop().unwrap_or_default();
             }
+            self.run.packets = self.run.packets.saturating_sub(1);
+            self.run.bytes = self.run.bytes.saturating_sub(packet.len() as u32);
+            dropped();
         }
     }
 }
@@ -186,15 +228,18 @@ impl Egress {
 /// Puts the neighbour's Ethernet header in place of the one the packet came with.
 #[inline(always)]
 fn frame(mut packet: Packet, l3: u16, neighbour: &Neighbour) -> Result<Packet, DropReason> {
+    // Mostly the new header takes the old one's place, and a copy of a known length is two moves.
+    if usize::from(l3) == ETHERNET_LEN
+        && let Some(header) = neighbour.untagged_header()
+        && let Some(place) = packet.bytes_mut().first_chunk_mut()
+    {
+        *place = *header;
+        return Ok(packet);
+    }
     let header = neighbour.link_header();
     if !packet.shift_front(isize::from(l3 as i16) - header.len() as isize) {
         return Err(DropReason::BuffersExhausted);
     }
-    let bytes = packet.bytes_mut();
-    // Copies of a known length compile to two moves.
-    match (bytes.first_chunk_mut::<ETHERNET_LEN>(), header.first_chunk::<ETHERNET_LEN>()) {
-        (Some(place), Some(untagged)) if header.len() == ETHERNET_LEN => *place = *untagged,
-        _ => bytes[..header.len()].copy_from_slice(header),
-    }
+    packet.bytes_mut()[..header.len()].copy_from_slice(header);
     Ok(packet)
 }

@@ -34,7 +34,7 @@ pub fn turn_around(
         head.tuple.src.port = plan.src.port;
         head.tuple.dst.port = if head.tuple.protocol == ICMP { plan.src.port } else { plan.dst.port };
     }
-    let owner = steer::outside_owner(&worker.tables.policy, &head, worker.index, worker.count);
+    let owner = steer::outside_owner(&worker.tables.policy, &head.tuple, worker.index, worker.count);
     if owner != worker.index {
         return worker.hand_over(HandedOver::again(packet, &head, SecondPass::TurnedAround), owner);
     }

@@ -8,6 +8,7 @@ pub mod checksum;
 pub mod counters;
 pub mod drops;
 pub mod egress;
+pub mod express;
 pub mod fib;
 pub mod fragment;
 pub mod gateway;

@@ -4,14 +4,14 @@ use std::net::Ipv4Addr;
 
 use crate::drops::DropReason;
 use crate::fib::{Fib, NextHop, Route};
-use crate::neighbour::Neighbours;
+use crate::neighbour::{Neighbour, Neighbours};
 use crate::parse::{Head, Transport};
 use crate::policy::{Domain, InterfaceIndex, Mode, Policy};
 use crate::state::index::Hash;
-use crate::state::session::{ANYONE, CachedHop, Direction, SessionKey};
+use crate::state::session::{ANYONE, CachedHop, Direction, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
-use crate::tables::Tables;
-use crate::tuple::{Protocol, TCP, UDP, Vrf};
+use crate::tables::{RecentRoutes, Tables};
+use crate::tuple::{Endpoint, Protocol, TCP, Tuple, UDP, Vrf};
 
 /// What a packet's session is looked up with.
 #[derive(Clone, Copy, Debug)]
@@ -24,21 +24,23 @@ pub struct Probe {
     pub candidate: Option<SessionRef>,
 }
 
-/// Computes what a packet's session is found by, and asks for the index's cache line. None for packets that
-/// belong to no session, or whose ports are not known yet.
+impl Probe {
+    /// What finds nothing.
+    pub const NONE: Probe = Probe {
+        key: SessionKey { src: ANYONE, dst: ANYONE, vrf: 0, protocol: 0, direction: Direction::Outbound },
+        hash: Hash::NONE,
+        candidate: None,
+    };
+}
+
+/// Hashes what a packet's session is found by, and asks for the index's cache line.
 #[inline(always)]
-pub fn prepare(shard: &Shard, policy: &Policy, head: &Head) -> Option<Probe> {
-    let direction = direction(policy.interfaces[usize::from(head.interface)].domain)?;
-    // A fragment's session is known when its packet's first fragment is.
-    if head.is_fragment && head.new_id.is_none() {
-        return None;
-    }
-    let key = key(policy, head, direction);
-    Some(Probe { key, hash: shard.prepare(key), candidate: None })
+pub fn prepare(shard: &Shard, key: SessionKey) -> Probe {
+    Probe { key, hash: shard.prepare(key), candidate: None }
 }
 
 /// Reads the index's line, and asks for the session's.
-#[inline]
+#[inline(always)]
 pub fn probe(shard: &Shard, probe: &mut Probe) {
     probe.candidate = shard.candidate(probe.hash);
 }
@@ -55,17 +57,22 @@ pub fn direction(domain: Domain) -> Option<Direction> {
 
 /// What a packet's session is found by.
 #[inline(always)]
-pub fn key(policy: &Policy, head: &Head, direction: Direction) -> SessionKey {
-    let tuple = &head.tuple;
-    let (mut src, mut dst) = (tuple.src, tuple.dst);
-    let (inside, outside) = match direction {
-        Direction::Outbound => (src.port, dst.port),
-        Direction::Inbound => (dst.port, src.port),
+pub fn key(policy: &Policy, tuple: &Tuple, direction: Direction) -> SessionKey {
+    let &Tuple { src, dst, protocol, vrf } = tuple;
+    let anyone_or = |peer: Endpoint, inside: Endpoint| {
+        if serves_any_peer(policy, protocol, inside.port, peer.port) { ANYONE } else { peer }
     };
-    if serves_any_peer(policy, tuple.protocol, inside, outside) {
-        *(if direction == Direction::Outbound { &mut dst } else { &mut src }) = ANYONE;
-    }
-    SessionKey { src, dst, vrf: tuple.vrf, protocol: tuple.protocol, direction }
+    let (src, dst) = match direction {
+        Direction::Outbound => (src, anyone_or(dst, src)),
+        Direction::Inbound => (anyone_or(src, dst), dst),
+    };
+    SessionKey { src, dst, vrf, protocol, direction }
+}
+
+/// Which end of a packet is the outside one.
+#[inline(always)]
+pub fn outside_end(src: Endpoint, dst: Endpoint, direction: Direction) -> Endpoint {
+    if direction == Direction::Outbound { dst } else { src }
 }
 
 /// Whether sessions of a protocol, with these ports at their inside and outside end, serve every peer of their
@@ -95,7 +102,7 @@ pub fn find_now(shard: &Shard, policy: &Policy, head: &Head, direction: Directio
     if head.transport == Transport::LaterFragment && head.new_id.is_none() {
         return None;
     }
-    let key = key(policy, head, direction);
+    let key = key(policy, &head.tuple, direction);
     shard.find(key, shard.prepare(key))
 }
 
@@ -127,8 +134,8 @@ pub fn destination(fib: &Fib, vrf: Vrf, addr: Ipv4Addr) -> Result<Destination, D
 pub fn route(tables: &Tables, vrf: Vrf, addr: Ipv4Addr) -> Result<(Destination, CachedHop), DropReason> {
     let Tables { fib, neighbours, recent_routes, .. } = tables;
     let recent = recent_routes.hop(vrf, addr);
-    if let Some(next_hop) = cached_hop(fib, neighbours, recent) {
-        return Ok((Destination::Beyond(next_hop), recent));
+    if let Some(neighbour) = noted(fib, neighbours, recent) {
+        return Ok((Destination::Beyond(neighbour.next_hop), recent));
     }
     let destination = destination(fib, vrf, addr)?;
     let Destination::Beyond(next_hop) = destination else { return Ok((destination, CachedHop::UNKNOWN)) };
@@ -137,11 +144,33 @@ pub fn route(tables: &Tables, vrf: Vrf, addr: Ipv4Addr) -> Result<(Destination, 
     Ok((destination, hop))
 }
 
-/// The next hop that a session cached, where that still holds.
-#[inline]
-pub fn cached_hop(fib: &Fib, neighbours: &Neighbours, cached: CachedHop) -> Option<NextHop> {
-    let is_current = cached.generation == fib.generation;
-    is_current.then(|| neighbours.at(cached.neighbour))?.map(|neighbour| neighbour.next_hop)
+/// The neighbour that was noted as a next hop, where that still holds.
+#[inline(always)]
+fn noted<'a>(fib: &Fib, neighbours: &'a Neighbours, cached: CachedHop) -> Option<&'a Neighbour> {
+    if cached.generation == fib.generation { neighbours.at(cached.neighbour) } else { None }
+}
+
+/// The next hop noted for a session's packet of this direction to `dst`, and its neighbour where that still holds.
+#[inline(always)]
+pub fn noted_way<'a>(
+    policy: &Policy,
+    fib: &Fib,
+    neighbours: &'a Neighbours,
+    recent_routes: &RecentRoutes,
+    session: &Session,
+    direction: Direction,
+    dst: Ipv4Addr,
+) -> (CachedHop, Option<&'a Neighbour>) {
+    // What serves every peer goes everywhere: to where others went lately, out of the same side.
+    if direction == Direction::Outbound && session.flags.has(Flags::ANY_PEER) {
+        let recent = recent_routes.hop(session.inside_vrf, dst);
+        let is_outside = |neighbour: &&Neighbour| {
+            policy.is_outside(neighbour.next_hop.interface) && !policy.rules_see_destinations
+        };
+        return (recent, noted(fib, neighbours, recent).filter(is_outside));
+    }
+    let cached = session.hop(direction);
+    (cached, noted(fib, neighbours, cached))
 }
 
 /// The cache entry of a next hop, unknown while its neighbour is not resolved.

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use hashbrown::HashMap;
 
 use crate::fib::NextHop;
+use crate::parse::ETHERNET_LEN;
 use crate::policy::InterfaceIndex;
 
 /// The longest Ethernet header: addresses, one VLAN tag, type.
@@ -41,6 +42,12 @@ impl Neighbour {
         }
         header[at..at + 2].copy_from_slice(&0x0800u16.to_be_bytes());
         Neighbour { next_hop, port, header, header_len: at as u8 + 2 }
+    }
+
+    /// The same header where it has no tag.
+    #[inline(always)]
+    pub fn untagged_header(&self) -> Option<&[u8; ETHERNET_LEN]> {
+        if usize::from(self.header_len) == ETHERNET_LEN { self.header.first_chunk() } else { None }
     }
 
     /// The Ethernet header of an IPv4 frame to it.

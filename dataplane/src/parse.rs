@@ -12,10 +12,10 @@ use crate::tuple::{Endpoint, ICMP, TCP, Tuple, UDP, Vrf};
 /// Bytes of an Ethernet header without tags.
 pub const ETHERNET_LEN: usize = 14;
 /// Bytes that a VLAN tag adds.
-const TAG_LEN: usize = 4;
-const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(crate) const TAG_LEN: usize = 4;
+pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_ARP: u16 = 0x0806;
-const ETHERTYPE_VLAN: u16 = 0x8100;
+pub(crate) const ETHERTYPE_VLAN: u16 = 0x8100;
 const IPV4_LEN_MIN: usize = 20;
 
 /// TCP flag bits (RFC 9293 section 3.1).
@@ -218,7 +218,7 @@ pub fn parse(packet: &mut Packet, policy: &Policy, head: &mut Head) -> Result<Fr
 
 /// The VLAN and the type of what it carries (IEEE 802.1Q); no VLAN for a priority tag.
 #[inline]
-fn parse_tag(bytes: &[u8]) -> Result<(Option<u16>, u16), DropReason> {
+pub(crate) fn parse_tag(bytes: &[u8]) -> Result<(Option<u16>, u16), DropReason> {
     if bytes.len() < ETHERNET_LEN + TAG_LEN {
         return Err(DropReason::EthernetTruncated);
     }
@@ -261,26 +261,30 @@ fn read_ipv4(
 ) -> Result<(), DropReason> {
     let bytes = frame.get(l3..).unwrap_or_default();
     let header: &[u8; IPV4_LEN_MIN] = bytes.first_chunk().ok_or(DropReason::Ipv4Truncated)?;
-    let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-    let total_len = usize::from(word(2));
-    let header_len = match header[0] {
-        // Version 4, without options.
-        0x45 if total_len >= IPV4_LEN_MIN && total_len <= bytes.len() => {
-            if checksum(header) != 0 {
-                return Err(DropReason::Ipv4Checksum);
-            }
-            IPV4_LEN_MIN
-        }
-        _ => check_header(bytes, total_len)?,
-    };
     let (src, dst) = (addr_at(header, 12), addr_at(header, 16));
+    let [first, second, _] = read_words(header);
+    let total_len = usize::from((first >> 32) as u16);
+    let has_options = first >> 56 != 0x45;
+    let header_len = if has_options || total_len < IPV4_LEN_MIN || total_len > bytes.len() {
+        check_header(bytes, total_len)?
+    } else {
+        if !sums_to_ones([first, second, dst.to_bits().into()]) {
+            return Err(DropReason::Ipv4Checksum);
+        }
+        IPV4_LEN_MIN
+    };
     check_addresses(src, dst)?;
-    if header_len > IPV4_LEN_MIN && has_source_route(&bytes[IPV4_LEN_MIN..header_len]) {
+    if has_options && has_source_route(&bytes[IPV4_LEN_MIN..header_len]) {
         return Err(DropReason::Ipv4SourceRoute);
     }
-    let fragment = word(6);
+    let fragment = first as u16;
     *head = Head {
-        tuple: Tuple { src: Endpoint::new(src, 0), dst: Endpoint::new(dst, 0), protocol: header[9], vrf },
+        tuple: Tuple {
+            src: Endpoint::new(src, 0),
+            dst: Endpoint::new(dst, 0),
+            protocol: (second >> 48) as u8,
+            vrf,
+        },
         src,
         dst,
         interface,
@@ -288,13 +292,13 @@ fn read_ipv4(
         l4: (l3 + header_len) as u16,
         total_len: total_len as u16,
         transport: Transport::Other,
-        ttl: header[8],
+        ttl: (second >> 56) as u8,
         tcp_flags: 0,
         icmp: (0, 0),
-        tos: header[1],
+        tos: (first >> 48) as u8,
         dont_fragment: fragment & 0x4000 != 0,
         is_fragment: fragment & 0x3fff != 0,
-        id: word(4),
+        id: (first >> 16) as u16,
         new_id: None,
         fragment_offset: (fragment & 0x1fff) * 8,
         is_last: fragment & 0x2000 == 0,
@@ -304,6 +308,31 @@ fn read_ipv4(
         return Ok(());
     }
     parse_transport(&frame[..l3 + total_len], head)
+}
+
+/// A header in words of eight bytes; what is missing of the last one reads as zero.
+#[inline(always)]
+pub(crate) fn read_words<const LEN: usize>(header: &[u8; LEN]) -> [u64; 3] {
+    const { assert!(LEN >= IPV4_LEN_MIN) };
+    let mut words = [0; 3];
+    for (word, bytes) in words.iter_mut().zip(header.chunks(8)) {
+        *word = match bytes.first_chunk() {
+            Some(bytes) => u64::from_be_bytes(*bytes),
+            None => bytes.iter().rev().fold(0, |word, &byte| word >> 8 | u64::from(byte) << 56),
+        };
+    }
+    words
+}
+
+/// Whether the words of a header without options sum to what a correct checksum makes of them (RFC 1071).
+#[inline(always)]
+pub(crate) fn sums_to_ones([first, second, last]: [u64; 3]) -> bool {
+    let halves = (first >> 32) + (first & 0xffff_ffff) + (second >> 32) + (second & 0xffff_ffff);
+    let sum = halves + last;
+    let folded = (sum >> 32) + (sum & 0xffff_ffff);
+    let folded = (folded >> 16) + (folded & 0xffff);
+    let folded = (folded >> 16) + (folded & 0xffff);
+    (folded >> 16) + (folded & 0xffff) == 0xffff
 }
 
 /// Checks the length, version and checksum of any header. Returns its length.
@@ -325,13 +354,15 @@ fn check_header(bytes: &[u8], total_len: usize) -> Result<usize, DropReason> {
     Ok(header_len)
 }
 
+/// Whether an address may be one host's: networks 1 to 223 but loopback.
+#[inline(always)]
+pub(crate) fn is_unicast(addr: Ipv4Addr) -> bool {
+    let network = (addr.to_bits() >> 24) as u8;
+    network.wrapping_sub(1) < 223 && network != 127
+}
+
 #[inline]
 fn check_addresses(src: Ipv4Addr, dst: Ipv4Addr) -> Result<(), DropReason> {
-    // Networks 1 to 223 but loopback.
-    let is_unicast = |addr: Ipv4Addr| {
-        let network = addr.octets()[0];
-        network.wrapping_sub(1) < 223 && network != 127
-    };
     if !is_unicast(src) {
         return Err(DropReason::Ipv4Source);
     }
@@ -393,7 +424,7 @@ fn parse_transport(frame: &[u8], head: &mut Head) -> Result<(), DropReason> {
 
 /// Combinations that no TCP sends: nothing at all, SYN with FIN or RST, FIN without ACK.
 #[inline]
-fn check_tcp_flags(flags: u8) -> Result<(), DropReason> {
+pub(crate) fn check_tcp_flags(flags: u8) -> Result<(), DropReason> {
     use tcp_flags::{ACK, FIN, RST, SYN};
     let is_impossible = flags & (SYN | FIN) == SYN | FIN
         || flags & (SYN | RST) == SYN | RST

@@ -4,16 +4,19 @@
 //! memory one packet needs is on its way while the others are looked at.
 //!
 //! 1. **receive** takes up to 32 frames from one port.
-//! 2. **parse** finds the headers of each and refuses what is malformed.
-//! 3. **prepare** hashes each packet's tuple and asks for the index line its session would be in.
-//! 4. **probe** reads those lines and asks for the sessions they point to.
-//! 5. **decide** takes the packets one by one: steering, access lists, session or rule, route; it ends in a
-//!    plan, an answer of our own, or the reason why the packet is dropped. Nothing was written to it so far.
+//! 2. **read** takes what a whole UDP or TCP packet is looked up by from its headers, and asks for the index line
+//!    its session would be in.
+//! 3. **probe** reads those lines and asks for the sessions they point to.
+//! 4. One by one, the packets take the **express** lane, which translates and frames those of established sessions
+//!    that need nothing else, or
+//! 5. the **full** path: `parse` finds the headers, and refuses what is malformed. **decide** goes through steering,
+//!    access lists, session or rule, route; it ends in a plan, an answer of our own, or the reason why the packet is
+//!    dropped. Nothing was written to it so far.
 //!    A packet of a control session (FTP's commands, say) is first read by its `gateway`; what that makes of it goes
 //!    on from here as if it had arrived so.
 //! 6. **carry out**: `rewrite` changes the packet as planned, `fragment` cuts it where the next link is too
 //!    small for it, `egress` frames it for its next hop.
-//! 7. **transmit** sends the queues of all ports; then the drops are counted.
+//! 7. **transmit** sends the queues of all ports; then the packets are counted.
 //!
 //! Every packet has one fate: sent, consumed by the box itself, dropped for one reason, handed over to the
 //! worker that owns it, or held until its next hop or the first of its fragments is known.
@@ -22,9 +25,10 @@ use arrayvec::ArrayVec;
 use mem::Packet;
 
 use crate::drops::DropReason;
+use crate::express::{self, Plain};
 use crate::gateway;
 use crate::hairpin;
-use crate::lookup::{self, Probe};
+use crate::lookup;
 use crate::message::{ARP_LEN, Event};
 use crate::parse::{Frame, Head, parse};
 use crate::plan::Plan;
@@ -32,7 +36,9 @@ use crate::policy::{Domain, InterfaceIndex};
 use crate::port::{BURST, Burst};
 use crate::reply;
 use crate::rewrite;
+use crate::state::shard::Shard;
 use crate::steer;
+use crate::tables::Tables;
 use crate::translate::{self, Decision, Refused};
 use crate::worker::{HandedOver, Worker};
 
@@ -48,73 +54,138 @@ pub fn burst(worker: &mut Worker, port: usize, now: u32) -> usize {
         return 0;
     }
     worker.counters.fates.received.add(count as u64);
-    let mut heads = [Head::EMPTY; BURST];
-    let mut frames = PerPacket::new();
-    for (packet, head) in packets.iter_mut().zip(&mut heads) {
-        frames.push(parse(packet, &worker.tables.policy, head));
+    let mut plains = [Plain::UNREAD; BURST];
+    read(&worker.tables, &packets, &mut plains);
+    probe(&worker.tables.shard, &mut plains[..count]);
+    let mut arrived = Arrived::default();
+    for (packet, plain) in packets.drain(..).zip(&plains) {
+        match express::forward(worker, packet, plain, now) {
+            Ok(fate) => {
+                arrived.count(worker, plain);
+                note_drop(worker, fate);
+            }
+            Err(packet) => full(worker, packet, plain, now),
+        }
     }
-    process(worker, &mut packets, &heads, &frames, false, now);
+    arrived.tell(worker);
+    worker.egress.flush(&mut worker.ports);
     count
 }
 
-/// Takes packets whose headers are read through the stages after that. Those that were handed over are known to
-/// be this worker's.
-pub fn process(
-    worker: &mut Worker,
-    packets: &mut Burst,
-    heads: &[Head; BURST],
-    frames: &PerPacket<Result<Frame, DropReason>>,
-    is_steered: bool,
-    now: u32,
-) {
-    let mut probes: PerPacket<Option<Probe>> = ArrayVec::new();
-    for (head, frame) in heads.iter().zip(frames) {
-        let is_ipv4 = *frame == Ok(Frame::Ipv4);
-        probes.push(
-            is_ipv4.then(|| lookup::prepare(&worker.tables.shard, &worker.tables.policy, head)).flatten(),
-        );
+/// Takes packets that others handed over, and whose headers were read, through the stages after that: they are known
+/// to be this worker's, and were counted where they arrived.
+pub fn burst_of_others(worker: &mut Worker, packets: &mut Burst, heads: &PerPacket<Head>, now: u32) {
+    let Tables { policy, shard, .. } = &worker.tables;
+    let mut plains = [Plain::UNREAD; BURST];
+    for ((packet, head), plain) in packets.iter().zip(heads).zip(&mut plains) {
+        let (l3, interface) = (usize::from(head.l3), head.interface);
+        express::read_ipv4(packet.bytes(), l3, interface, policy, shard, plain);
     }
-    for probe in probes.iter_mut().flatten() {
-        lookup::probe(&worker.tables.shard, probe);
-    }
-    let mut drops: PerPacket<DropReason> = ArrayVec::new();
-    for (((packet, head), frame), probe) in packets.drain(..).zip(heads).zip(frames).zip(&probes) {
-        let fate = match *frame {
-            Ok(Frame::Ipv4) => steer(worker, packet, head, probe.as_ref(), is_steered, now),
-            Ok(Frame::Arp(interface, l3)) => consume_arp(worker, &packet, interface, usize::from(l3)),
-            Err(reason) => Err(reason),
+    probe(shard, &mut plains);
+    for ((packet, head), plain) in packets.drain(..).zip(heads).zip(&plains) {
+        let fate = match express::forward(worker, packet, plain, now) {
+            Ok(fate) => {
+                worker.counters.nat.hits.add(1);
+                fate
+            }
+            Err(packet) => pass(worker, packet, head, plain, now),
         };
-        if let Err(reason) = fate {
-            drops.push(reason);
-        }
+        note_drop(worker, fate);
     }
     worker.egress.flush(&mut worker.ports);
-    drops.into_iter().for_each(|reason| worker.counters.dropped(reason));
 }
 
-/// An IPv4 packet goes to the worker that owns it; fragments meet first, and go on when their ports are known.
+// The stages are functions of their own, each with the CPU's registers to itself.
+#[inline(never)]
+fn read(tables: &Tables, packets: &Burst, plains: &mut [Plain; BURST]) {
+    for (packet, plain) in packets.iter().zip(plains) {
+        express::read(packet, &tables.policy, &tables.shard, plain);
+    }
+}
+
+#[inline(never)]
+fn probe(shard: &Shard, plains: &mut [Plain]) {
+    for plain in plains.iter_mut().filter(|plain| plain.is_read) {
+        lookup::probe(shard, &mut plain.probe);
+    }
+}
+
+/// The packets of a burst that took the express lane, until they are counted: mostly they are all of one interface.
+#[derive(Default)]
+struct Arrived {
+    interface: InterfaceIndex,
+    packets: u64,
+    bytes: u64,
+}
+
+impl Arrived {
+    #[inline(always)]
+    fn count(&mut self, worker: &Worker, plain: &Plain) {
+        if plain.interface != self.interface {
+            self.tell(worker);
+            *self = Arrived { interface: plain.interface, ..Arrived::default() };
+        }
+        self.packets += 1;
+        self.bytes += plain.frame_len() as u64;
+    }
+
+    #[inline(never)]
+    fn tell(&self, worker: &Worker) {
+        worker.counters.nat.hits.add(self.packets);
+        worker.count_arrivals(self.interface, self.packets, self.bytes);
+    }
+}
+
 #[inline(always)]
+fn note_drop(worker: &Worker, fate: Result<(), DropReason>) {
+    if let Err(reason) = fate {
+        worker.counters.dropped(reason);
+    }
+}
+
+/// Takes a frame that is none for the express lane through the full path.
+#[inline(never)]
+fn full(worker: &mut Worker, mut packet: Packet, plain: &Plain, now: u32) {
+    let mut head = Head::EMPTY;
+    let fate = match parse(&mut packet, &worker.tables.policy, &mut head) {
+        Ok(Frame::Ipv4) => steer(worker, packet, &head, plain, now),
+        Ok(Frame::Arp(interface, l3)) => consume_arp(worker, &packet, interface, usize::from(l3)),
+        Err(reason) => Err(reason),
+    };
+    note_drop(worker, fate);
+}
+
+/// An IPv4 packet goes to the worker that owns it.
 fn steer(
     worker: &mut Worker,
     packet: Packet,
     head: &Head,
-    probe: Option<&Probe>,
-    is_steered: bool,
+    plain: &Plain,
     now: u32,
 ) -> Result<(), DropReason> {
+    worker.count_arrivals(head.interface, 1, packet.len() as u64);
     let domain = worker.tables.policy.interfaces[usize::from(head.interface)].domain;
-    if !is_steered {
-        worker.count_arrival(head.interface, packet.len());
-        let owner = steer::owner(&worker.tables.policy, head, domain, worker.index, worker.count);
-        if owner != worker.index {
-            return worker.hand_over(HandedOver::new(packet, head), owner);
-        }
+    let owner = steer::owner(&worker.tables.policy, head, domain, worker.index, worker.count);
+    if owner != worker.index {
+        return worker.hand_over(HandedOver::new(packet, head), owner);
     }
+    pass(worker, packet, head, plain, now)
+}
+
+/// A packet of this worker's: fragments meet first, and go on when their ports are known.
+#[inline(always)]
+fn pass(worker: &mut Worker, packet: Packet, head: &Head, plain: &Plain, now: u32) -> Result<(), DropReason> {
+    let Tables { policy, shard, .. } = &worker.tables;
+    let domain = policy.interfaces[usize::from(head.interface)].domain;
     if head.is_fragment && domain != Domain::None && head.new_id.is_none() {
         return gather(worker, packet, *head, domain, now);
     }
-    let found = probe.and_then(|probe| lookup::find(&worker.tables.shard, probe));
-    worker.count_probe(probe.is_some(), found.is_some());
+    let found = if plain.is_read {
+        lookup::find(shard, &plain.probe)
+    } else {
+        lookup::direction(domain).and_then(|direction| lookup::find_now(shard, policy, head, direction))
+    };
+    worker.count_probe(domain != Domain::None, found.is_some());
     let decision = translate::decide(&mut worker.tables, head, found, now);
     follow(worker, packet, head, decision, now)
 }
@@ -223,7 +294,7 @@ fn consume_arp(
     if arp[..6] != [0, 1, 8, 0, 6, 4] {
         return Err(DropReason::ArpMalformed);
     }
-    worker.count_arrival(interface, packet.len());
+    worker.count_arrivals(interface, 1, packet.len() as u64);
     worker.tell(Event::Arp(interface, *arp))?;
     worker.counters.fates.consumed.add(1);
     Ok(())

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use crate::checksum::Delta;
 use crate::fib::NextHop;
+use crate::lookup;
 use crate::parse::{Head, Transport};
 use crate::policy::InterfaceIndex;
 use crate::state::session::{CachedHop, Direction, Flags, Session};
@@ -69,6 +70,39 @@ pub struct Plan {
 
 const _: () = assert!(size_of::<Plan>() <= 64, "a plan is one cache line");
 
+/// What a session makes of the endpoints of its packets.
+#[derive(Clone, Copy, Debug)]
+pub struct Translation {
+    /// Source they leave with.
+    pub src: Endpoint,
+    /// Destination they leave with.
+    pub dst: Endpoint,
+    /// What the change of addresses adds to the IPv4 header checksum.
+    pub ip_delta: Delta,
+    /// What the change adds to the transport checksum.
+    pub l4_delta: Delta,
+}
+
+impl Translation {
+    /// What becomes of the endpoints of a packet whose outside one is `peer`.
+    #[inline(always)]
+    pub fn of(peer: Endpoint, session: &Session, direction: Direction) -> Translation {
+        let (outside_local, outside_global) = outside_ends(peer, session);
+        let (ip_delta, l4_delta) = (session.ip_delta, session.l4_delta);
+        match direction {
+            Direction::Outbound => {
+                Translation { src: session.inside_global, dst: outside_global, ip_delta, l4_delta }
+            }
+            Direction::Inbound => Translation {
+                src: outside_local,
+                dst: session.inside_local,
+                ip_delta: ip_delta.reverse(),
+                l4_delta: l4_delta.reverse(),
+            },
+        }
+    }
+}
+
 impl Plan {
     /// A plan that changes nothing and leads nowhere.
     const EMPTY: Plan = Plan {
@@ -109,19 +143,14 @@ impl Plan {
             Transport::IcmpError { l3, l4 } => return Plan::of_error(head, (l3, l4), session, direction),
             _ => Edit::Addresses,
         };
-        let (outside_local, outside_global) = outside_ends(head, session, direction);
-        let (src, dst, ip_delta, l4_delta, new_id) = match direction {
-            Direction::Outbound => {
-                (session.inside_global, outside_global, session.ip_delta, session.l4_delta, head.new_id)
-            }
-            Direction::Inbound => {
-                // The one identifier field of an ICMP query is written from the source's port.
-                let port =
-                    if edit == Edit::IcmpQuery { session.inside_local.port } else { outside_local.port };
-                let src = Endpoint::new(outside_local.addr, port);
-                (src, session.inside_local, session.ip_delta.reverse(), session.l4_delta.reverse(), None)
-            }
-        };
+        let peer = lookup::outside_end(head.tuple.src, head.tuple.dst, direction);
+        let Translation { mut src, dst, ip_delta, l4_delta } = Translation::of(peer, session, direction);
+        let is_inbound = direction == Direction::Inbound;
+        // The one identifier field of an ICMP query is written from the source's port.
+        if is_inbound && edit == Edit::IcmpQuery {
+            src.port = session.inside_local.port;
+        }
+        let new_id = head.new_id.filter(|_| !is_inbound);
         Plan { edit, src, dst, ip_delta, l4_delta, l3: head.l3, l4: head.l4, new_id, ..Plan::EMPTY }
     }
 
@@ -132,7 +161,8 @@ impl Plan {
         let mut plan = Plan::routed(head);
         plan.edit = Edit::IcmpError;
         (plan.quoted_l3, plan.quoted_l4) = quoted;
-        let (outside_local, outside_global) = outside_ends(head, session, direction);
+        let peer = lookup::outside_end(head.tuple.src, head.tuple.dst, direction);
+        let (outside_local, outside_global) = outside_ends(peer, session);
         match direction {
             Direction::Inbound => {
                 (plan.quoted_src, plan.quoted_dst) = (session.inside_local, outside_local);
@@ -175,13 +205,10 @@ impl Plan {
 }
 
 /// The outside endpoints of a packet's session; for a session that serves every peer, the packet's own.
-#[inline]
-fn outside_ends(head: &Head, session: &Session, direction: Direction) -> (Endpoint, Endpoint) {
-    if !session.flags.has(Flags::ANY_PEER) {
-        return (session.outside_local, session.outside_global);
+#[inline(always)]
+fn outside_ends(peer: Endpoint, session: &Session) -> (Endpoint, Endpoint) {
+    if session.flags.has(Flags::ANY_PEER) {
+        return (peer, peer);
     }
-    match direction {
-        Direction::Outbound => (head.tuple.dst, head.tuple.dst),
-        Direction::Inbound => (head.tuple.src, head.tuple.src),
-    }
+    (session.outside_local, session.outside_global)
 }

@@ -3,8 +3,8 @@
 use mem::Packet;
 
 use crate::checksum::{Delta, checksum};
-use crate::plan::{Edit, Plan};
-use crate::tuple::{Endpoint, ICMP, TCP, UDP};
+use crate::plan::{Edit, Plan, Translation};
+use crate::tuple::{Endpoint, ICMP, Protocol, TCP, UDP};
 
 /// Offsets within an IPv4 header (RFC 791 section 3.1).
 const ID: usize = 4;
@@ -83,6 +83,31 @@ pub fn apply(packet: &mut Packet, plan: &Plan) {
     }
     if plan.mss_max != 0 {
         limit_mss(packet.bytes_mut(), usize::from(plan.l4), plan.mss_max);
+    }
+}
+
+/// Offset of the ports behind an IPv4 header without options.
+const PORTS: usize = 20;
+
+/// Changes addresses, ports and TTL of a whole UDP or TCP packet without IPv4 options: what [`apply`] does with a plan
+/// of the same translation, in fewer steps.
+#[inline(always)]
+pub fn translate_plain(packet: &mut Packet, l3: u16, protocol: Protocol, translation: &Translation) {
+    let Some(ip) = packet.bytes_mut().get_mut(usize::from(l3)..) else { return };
+    let Some(headers) = ip.first_chunk_mut::<28>() else { return };
+    let Translation { src, dst, ip_delta, l4_delta } = translation;
+    headers[TTL] = headers[TTL].wrapping_sub(1);
+    adjust(headers, IPV4_CHECKSUM, ip_delta.and(Delta::HOP));
+    headers[SRC..DST].copy_from_slice(&src.addr.octets());
+    headers[DST..PORTS].copy_from_slice(&dst.addr.octets());
+    headers[PORTS..PORTS + 2].copy_from_slice(&src.port.to_be_bytes());
+    headers[PORTS + 2..PORTS + 4].copy_from_slice(&dst.port.to_be_bytes());
+    if protocol == UDP {
+        adjust_udp(headers, PORTS + UDP_CHECKSUM, *l4_delta);
+    } else if let Some(field) =
+        ip.get_mut(PORTS + TCP_CHECKSUM..).and_then(|rest| rest.first_chunk_mut::<2>())
+    {
+        adjust(field, 0, *l4_delta);
     }
 }
 

@@ -12,7 +12,8 @@ use hashbrown::HashMap;
 
 use crate::parse::Head;
 use crate::policy::{Domain, Policy};
-use crate::tuple::Endpoint;
+use crate::state::session::{Direction, SessionKey};
+use crate::tuple::{Endpoint, Tuple};
 
 /// A worker's number.
 pub type WorkerIndex = u8;
@@ -55,8 +56,24 @@ pub fn owner_of_gathered(
     match domain {
         // An ICMP error belongs to the flow it quotes.
         Domain::Inside => inside_owner(policy, head.tuple.src.addr, worker_count),
-        Domain::Outside => outside_owner(policy, head, receiver, worker_count),
+        Domain::Outside => outside_owner(policy, &head.tuple, receiver, worker_count),
         Domain::None => receiver,
+    }
+}
+
+/// The worker that owns the packets of a session with this key.
+pub fn owner_of_key(
+    policy: &Policy,
+    key: &SessionKey,
+    receiver: WorkerIndex,
+    worker_count: u8,
+) -> WorkerIndex {
+    let &SessionKey { src, dst, vrf, protocol, direction } = key;
+    match direction {
+        Direction::Outbound => inside_owner(policy, src.addr, worker_count),
+        Direction::Inbound => {
+            outside_owner(policy, &Tuple { src, dst, protocol, vrf }, receiver, worker_count)
+        }
     }
 }
 
@@ -78,8 +95,7 @@ fn fragment_owner(head: &Head, worker_count: u8) -> WorkerIndex {
 
 /// The worker that owns what a global endpoint stands for. What nobody owns is decided where it arrives, but for
 /// virtual servers, whose real ones are all the first worker's.
-pub fn outside_owner(policy: &Policy, head: &Head, receiver: WorkerIndex, worker_count: u8) -> WorkerIndex {
-    let tuple = &head.tuple;
+pub fn outside_owner(policy: &Policy, tuple: &Tuple, receiver: WorkerIndex, worker_count: u8) -> WorkerIndex {
     if let Some((local, _)) = policy.statics.local_of(tuple.vrf, tuple.protocol, tuple.dst) {
         return inside_owner(policy, local.addr, worker_count);
     }

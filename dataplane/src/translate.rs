@@ -86,7 +86,7 @@ pub fn permits(
 }
 
 /// A packet of a session: read by its gateway if it is of a control session, else translated.
-#[inline(always)]
+#[inline]
 pub fn established(
     tables: &mut Tables,
     head: &Head,
@@ -100,8 +100,8 @@ pub fn established(
     translated(tables, head, found, now)
 }
 
-/// A packet of a session that no gateway reads, or has read: the fast path, and the end of the slow one.
-#[inline(always)]
+/// A packet of a session that no gateway reads, or has read. Most never come here: they take the express lane.
+#[inline]
 pub fn translated(
     tables: &mut Tables,
     head: &Head,
@@ -111,18 +111,10 @@ pub fn translated(
     let Tables { policy, fib, neighbours, recent_routes, shard, .. } = &mut *tables;
     let session = shard.session(found.index).ok_or(DropReason::NoMapping)?;
     let mut plan = Plan::translated(head, session, found.direction);
-    // What serves every peer goes everywhere: to where others went lately, out of the same side.
-    let goes_everywhere = found.direction == Direction::Outbound && session.flags.has(Flags::ANY_PEER);
-    let (cached, next_hop) = if goes_everywhere {
-        let recent = recent_routes.hop(session.inside_vrf, head.dst);
-        let is_outside = |hop: &NextHop| policy.is_outside(hop.interface) && !policy.rules_see_destinations;
-        (recent, lookup::cached_hop(fib, neighbours, recent).filter(is_outside))
-    } else {
-        let cached = session.hop(found.direction);
-        (cached, lookup::cached_hop(fib, neighbours, cached))
-    };
-    match next_hop {
-        Some(next_hop) => leave_by(&mut plan, next_hop, cached),
+    let (cached, neighbour) =
+        lookup::noted_way(policy, fib, neighbours, recent_routes, session, found.direction, head.dst);
+    match neighbour {
+        Some(neighbour) => leave_by(&mut plan, neighbour.next_hop, cached),
         None => match find_way(tables, head, found, &mut plan)? {
             Way::Out => {}
             Way::Around => return turn_around(tables, head, plan, found, now),

@@ -32,6 +32,12 @@ impl Endpoint {
         Endpoint { addr, port }
     }
 
+    /// The endpoint of [`Endpoint::bits`].
+    #[inline(always)]
+    pub(crate) fn from_bits(bits: u64) -> Endpoint {
+        Endpoint { addr: Ipv4Addr::from_bits((bits >> 16) as u32), port: bits as u16 }
+    }
+
     /// Both parts in one word, for hashing and comparing.
     #[inline]
     pub(crate) fn bits(self) -> u64 {

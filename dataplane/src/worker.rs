@@ -14,10 +14,10 @@ use crate::gateway;
 use crate::hairpin;
 use crate::message::{Event, Message, Usage};
 use crate::neighbour::Neighbours;
-use crate::parse::{Frame, Head, parse_ipv4};
+use crate::parse::{Head, parse_ipv4};
 use crate::path::{self, PerPacket};
 use crate::policy::{Domain, InterfaceIndex, Policy};
-use crate::port::{BURST, Burst, Port, Ports};
+use crate::port::{Burst, Port, Ports};
 use crate::reassembly::{Ready, Reassembly};
 use crate::reply::NoticeBudget;
 use crate::state::index::Hasher;
@@ -182,7 +182,7 @@ impl Worker {
         let mut count = 0;
         // As many bursts as the ports may have brought for others.
         for _ in 0..=self.ports.len() {
-            let (mut packets, mut heads, mut frames) = (Burst::new(), [Head::EMPTY; BURST], PerPacket::new());
+            let (mut packets, mut heads) = (Burst::new(), PerPacket::new());
             while !packets.is_full()
                 && let Some(handed_over) = ring.pop()
             {
@@ -190,9 +190,8 @@ impl Worker {
                 count += 1;
                 match (handed_over.read(&self.tables.policy), handed_over.second) {
                     (Ok(head), None) => {
-                        heads[packets.len()] = head;
                         packets.push(handed_over.packet);
-                        frames.push(Ok(Frame::Ipv4));
+                        heads.push(head);
                     }
                     (Ok(head), Some(why)) => {
                         if let Err(reason) = hairpin::pass_again(self, handed_over.packet, &head, why, now) {
@@ -205,7 +204,7 @@ impl Worker {
             if packets.is_empty() {
                 break;
             }
-            path::process(self, &mut packets, &heads, &frames, true, now);
+            path::burst_of_others(self, &mut packets, &heads, now);
         }
         count
     }
@@ -337,12 +336,12 @@ impl Worker {
         self.events.try_send(event).map_err(|_| DropReason::ControlQueueFull)
     }
 
-    /// Counts a frame that arrived on an interface.
+    /// Counts frames that arrived on an interface.
     #[inline]
-    pub(crate) fn count_arrival(&self, interface: InterfaceIndex, bytes: usize) {
+    pub(crate) fn count_arrivals(&self, interface: InterfaceIndex, packets: u64, bytes: u64) {
         let interface = self.counters.interface(interface);
-        interface.in_packets.add(1);
-        interface.in_bytes.add(bytes as u64);
+        interface.in_packets.add(packets);
+        interface.in_bytes.add(bytes);
     }
 
     #[inline]

@@ -1,29 +1,30 @@
 /// Which of ten words equal `word`, a bit each: a cache line's worth of tags, compared in a few instructions.
 #[inline(always)]
 pub fn equal_lanes(words: &[u16; 10], word: u16) -> u32 {
-    let last = u32::from(words[8] == word) << 8 | u32::from(words[9] == word) << 9;
-    first_lanes(words, word) | last
+    lanes(words, word)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn first_lanes(words: &[u16; 10], word: u16) -> u32 {
+fn lanes(words: &[u16; 10], word: u16) -> u32 {
     use std::arch::x86_64::{
         _mm_cmpeq_epi16, _mm_loadu_si128, _mm_movemask_epi8, _mm_packs_epi16, _mm_set1_epi16,
-        _mm_setzero_si128,
     };
-    // SAFETY: every x86-64 CPU has SSE2, and the load's sixteen bytes are the first eight of ten words.
-    unsafe {
-        let lanes = _mm_loadu_si128(words.as_ptr().cast());
-        let equal = _mm_cmpeq_epi16(lanes, _mm_set1_epi16(word as i16));
-        _mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())) as u32
-    }
+    // SAFETY: every x86-64 CPU has SSE2, and the loads' sixteen bytes are the first eight of ten words and the last.
+    let equal = unsafe {
+        let sought = _mm_set1_epi16(word as i16);
+        let first = _mm_cmpeq_epi16(_mm_loadu_si128(words.as_ptr().cast()), sought);
+        let last = _mm_cmpeq_epi16(_mm_loadu_si128(words.as_ptr().add(2).cast()), sought);
+        _mm_movemask_epi8(_mm_packs_epi16(first, last)) as u32
+    };
+    // Both loads have words two to seven.
+    equal & 0xff | equal >> 6 & 0x300
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-fn first_lanes(words: &[u16; 10], word: u16) -> u32 {
-    (0..8).fold(0, |found, lane| found | u32::from(words[lane] == word) << lane)
+fn lanes(words: &[u16; 10], word: u16) -> u32 {
+    (0..10).fold(0, |found, lane| found | u32::from(words[lane] == word) << lane)
 }
 
 #[cfg(test)]

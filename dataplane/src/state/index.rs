@@ -27,6 +27,9 @@ const _: () = assert!(size_of::<Bucket>() == 64, "a bucket is one cache line");
 pub struct Hash(u64);
 
 impl Hash {
+    /// The hash of nothing.
+    pub const NONE: Hash = Hash(0);
+
     /// The hash as a number.
     pub fn bits(self) -> u64 {
         self.0
@@ -47,7 +50,7 @@ impl Hasher {
     }
 
     /// The hash of a key of two words.
-    #[inline]
+    #[inline(always)]
     pub fn hash(&self, key: [u64; 2]) -> Hash {
         let fold = |a: u64, b: u64| {
             let product = u128::from(a) * u128::from(b);
@@ -113,14 +116,25 @@ impl Index {
     }
 
     /// Asks for the cache line of the key's first bucket.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch(&self, hash: Hash) {
         mem::prefetch(&self.buckets[self.first(hash)]);
     }
 
     /// The first value whose tag agrees, without asking whether the key does: the record to prefetch.
-    #[inline]
+    #[inline(always)]
     pub fn candidate(&self, hash: Hash) -> Option<u32> {
+        // Nearly always the first entry with the tag, in the bucket that was asked for.
+        let bucket = self.buckets.get(self.first(hash))?;
+        let tagged = mem::equal_lanes(&bucket.tags, Self::tag(hash));
+        match bucket.values.get(tagged.trailing_zeros() as usize) {
+            Some(&value) if value != EMPTY => Some(value),
+            _ => self.candidate_elsewhere(hash),
+        }
+    }
+
+    #[inline(never)]
+    fn candidate_elsewhere(&self, hash: Hash) -> Option<u32> {
         self.find(hash, |_| true)
     }
 
@@ -140,16 +154,22 @@ impl Index {
         is_key: &mut impl FnMut(u32) -> bool,
     ) -> Option<(usize, usize)> {
         let tag = Self::tag(hash);
-        for at in [first, self.other(first, tag)] {
-            let bucket = &self.buckets[at];
-            let mut tagged = mem::equal_lanes(&bucket.tags, tag);
-            while tagged != 0 {
-                let entry = tagged.trailing_zeros() as usize % WIDTH;
-                if bucket.values[entry] != EMPTY && is_key(bucket.values[entry]) {
-                    return Some((at, entry));
-                }
-                tagged &= tagged - 1;
+        let entry = self.locate_in(first, tag, is_key).map(|entry| (first, entry));
+        entry.or_else(|| {
+            let other = self.other(first, tag);
+            self.locate_in(other, tag, is_key).map(|entry| (other, entry))
+        })
+    }
+
+    #[inline]
+    fn locate_in(&self, bucket: usize, tag: u16, is_key: &mut impl FnMut(u32) -> bool) -> Option<usize> {
+        let Bucket { values, tags } = &self.buckets[bucket];
+        let mut tagged = mem::equal_lanes(tags, tag);
+        while let Some(&value) = values.get(tagged.trailing_zeros() as usize) {
+            if value != EMPTY && is_key(value) {
+                return Some(tagged.trailing_zeros() as usize);
             }
+            tagged &= tagged - 1;
         }
         None
     }

@@ -194,6 +194,13 @@ impl TcpSeen {
         }
     }
 
+    /// Whether a segment of this direction that begins and ends nothing is nothing new.
+    #[inline]
+    pub fn is_settled(self, direction: Direction) -> bool {
+        let any = if direction == Direction::Outbound { Self::ANY_OUT } else { Self::ANY_IN };
+        self.0 & (any | Self::RST) == any
+    }
+
     /// The idle class of a connection in this state. One whose start was not seen counts as established once
     /// both sides were heard, so that nobody alone can hold a session for long.
     pub fn class(self) -> IdleClass {

@@ -137,7 +137,7 @@ impl Shard {
     }
 
     /// The hash of a session key; asks for the index's cache line.
-    #[inline]
+    #[inline(always)]
     pub fn prepare(&self, key: SessionKey) -> Hash {
         let hash = self.hasher.hash(key.words());
         self.session_index.prefetch(hash);
@@ -145,7 +145,7 @@ impl Shard {
     }
 
     /// The session that a hash probably finds; asks for its cache line.
-    #[inline]
+    #[inline(always)]
     pub fn candidate(&self, hash: Hash) -> Option<SessionRef> {
         let found = SessionRef::from_value(self.session_index.candidate(hash)?);
         self.sessions.prefetch(found.index);
