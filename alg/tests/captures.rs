@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use alg::{Refusal, Row, Session, Side, Transport, registry};
 use pcap_file::pcap::PcapReader;
+use stage::damage::Damaged;
 use stage::{Conversation, INSIDE_GLOBAL, Stage};
 
 /// Captures of what is not sound, and how their control sessions end.
@@ -77,24 +78,26 @@ struct Played {
 }
 
 impl Played {
-    fn new(row: &'static Row, transport: Transport, client: SocketAddrV4, server: SocketAddrV4) -> Played {
+    fn new(row: &'static Row, transport: Transport, ends: [SocketAddrV4; 2], client: Side) -> Played {
+        let [inside, outside] = if client == Side::Inside { ends } else { [ends[1], ends[0]] };
         let session = Session {
             transport,
-            inside_local: client,
-            inside_global: SocketAddrV4::new(INSIDE_GLOBAL, client.port()),
-            outside_local: server,
-            outside_global: server,
+            inside_local: inside,
+            inside_global: SocketAddrV4::new(INSIDE_GLOBAL, inside.port()),
+            outside_local: outside,
+            outside_global: outside,
         };
-        let conversation = Conversation::new(row, Stage::new(session), Side::Inside);
+        let conversation = Conversation::new(row, Stage::new(session), client);
         Played { conversation, sequences: [None; 2], said: Default::default(), heard: Default::default() }
     }
 
     /// Gives a packet to the gateway; what a stream has already, is left out.
     fn send(&mut self, by_client: bool, packet: &Packet) {
         let n = usize::from(by_client);
-        let expected = self.sequences[n].unwrap_or(packet.sequence);
+        let is_stream = packet.transport == Transport::Tcp;
+        let expected = self.sequences[n].filter(|_| is_stream).unwrap_or(packet.sequence);
         let known_len = expected.wrapping_sub(packet.sequence);
-        if packet.transport == Transport::Tcp && known_len as usize >= packet.payload.len().max(1) {
+        if is_stream && known_len as usize >= packet.payload.len().max(1) {
             return;
         }
         let new = &packet.payload[known_len as usize..];
@@ -104,7 +107,8 @@ impl Played {
     }
 }
 
-fn play(row: &'static Row, path: &Path) -> Vec<Played> {
+/// Plays a capture, with this side's host as the client.
+fn play(row: &'static Row, path: &Path, side: Side) -> Vec<Played> {
     let mut sessions: BTreeMap<(SocketAddrV4, SocketAddrV4), Played> = BTreeMap::new();
     for packet in packets(path).iter().filter(|packet| !packet.payload.is_empty()) {
         let serves = |endpoint: SocketAddrV4| {
@@ -117,7 +121,7 @@ fn play(row: &'static Row, path: &Path) -> Vec<Played> {
         };
         let session = sessions
             .entry((client, server))
-            .or_insert_with(|| Played::new(row, packet.transport, client, server));
+            .or_insert_with(|| Played::new(row, packet.transport, [client, server], side));
         session.send(by_client, packet);
     }
     sessions.into_values().collect()
@@ -148,7 +152,7 @@ fn sound_traffic_is_understood() {
     for row in registry::ROWS.iter().filter(|row| ["ftp", "tftp", "rtsp"].contains(&row.name)) {
         for path in captures(row, &folder) {
             let unsound = UNSOUND.iter().find(|(name, _)| path.file_stem().is_some_and(|stem| stem == *name));
-            for played in play(row, &path) {
+            for played in play(row, &path, Side::Inside) {
                 let conversation = &played.conversation;
                 let end = conversation.refusals.iter().find(|refusal| refusal.detaches());
                 assert_eq!(end, unsound.map(|(_, refusal)| refusal), "{}", path.display());
@@ -168,4 +172,39 @@ fn sound_traffic_is_understood() {
             }
         }
     }
+}
+
+/// Does something with every message of every capture that has a gateway, either end inside.
+fn each_message(check: impl Fn(&Damaged)) {
+    let Some(folder) = std::env::var_os("PORTICO_CAPTURES").map(PathBuf::from) else {
+        println!("no captures: PORTICO_CAPTURES is not set");
+        return;
+    };
+    for row in registry::ROWS {
+        let (mut count, mut len_total) = (0, 0);
+        for path in captures(row, &folder) {
+            for side in [Side::Inside, Side::Outside] {
+                for Played { conversation, .. } in play(row, &path, side) {
+                    let session = conversation.stage.session;
+                    let fresh = || Stage::new(session);
+                    for (n, (by_client, bytes, before)) in conversation.messages.iter().enumerate() {
+                        let name = format!("{}, {side:?} client, message {n}", path.display());
+                        check(&Damaged::new(row, &fresh, side, (*by_client, bytes, before), name));
+                        (count, len_total) = (count + 1, len_total + bytes.len());
+                    }
+                }
+            }
+        }
+        println!("{}: {count} messages of {len_total} bytes", row.name);
+    }
+}
+
+#[test]
+fn every_prefix_of_a_captured_message() {
+    each_message(|message| message.every_prefix());
+}
+
+#[test]
+fn every_bit_of_a_captured_message() {
+    each_message(|message| message.every_bit());
 }

@@ -4,10 +4,11 @@
 mod stage;
 
 use alg::registry::READS_PER_BYTE_MAX;
-use alg::{Frame, Message, Ports, Row, Side, State, Transport, registry};
+use alg::{Frame, Message, Row, Side, State, Transport, registry};
 use stage::context::GROWTH_MAX;
+use stage::damage::{Damaged, check_doors, each_bit_flip};
 use stage::script::{Script, corpus};
-use stage::{Conversation, INSIDE_LOCAL, OUTSIDE, Stage, across, play, session};
+use stage::{Conversation, Stage, session};
 
 fn stage(row: &Row, script: &Script) -> Stage {
     let mut stage = Stage::new(session(script.transport, script.client, row.ports[0].port));
@@ -34,69 +35,31 @@ fn played(
     (conversation, streams)
 }
 
-fn check_doors(stage: &Stage, of: &str) {
-    for (door, _) in stage.doors.iter().chain(stage.asked()) {
-        assert_eq!(*door.inside.ip(), INSIDE_LOCAL, "{of}: a door for another host");
-        let is_low = door.inside.port() < 1024;
-        assert!(!is_low || door.ports == Ports::Reserved, "{of}: a door to port {}", door.inside.port());
-        assert!(door.life_s > 0 && door.life_s <= 3600 && door.uses_max > 0, "{of}: {door:?}");
-    }
-    for expected in &stage.expected {
-        assert_eq!(*expected.outside.ip(), OUTSIDE, "{of}: another host's endpoint is expected");
-        assert!(
-            expected.outside.port() >= 1024 && expected.life_s > 0 && expected.life_s <= 3600,
-            "{of}: {expected:?}"
-        );
-    }
-}
-
-/// A message of a corpus: where it is from, and what the gateway remembered when it came.
+/// A message of a corpus.
 struct Sample<'s> {
-    row: &'static Row,
     script: &'s Script,
-    by_client: bool,
-    bytes: &'s [u8],
-    before: &'s State,
-    name: String,
+    damaged: Damaged<'s>,
 }
 
 impl Sample<'_> {
-    /// Gives the gateway this message instead, and checks what it may not do.
-    fn try_instead(&self, bytes: &[u8], how: &str) {
-        let of = format!("{}, {how}", self.name);
-        let mut state = self.before.clone();
-        let mut stage = stage(self.row, self.script);
-        let (said, out) = play(self.row, &mut state, &mut stage, &self.message(bytes));
-        check_doors(&stage, &of);
-        assert!(out.len() <= bytes.len() + GROWTH_MAX, "{of}: grew to {}", out.len());
-        if said.is_err() {
-            assert_eq!(out, bytes, "{of}: refused and changed");
-            assert!(stage.doors.is_empty() && stage.expected.is_empty(), "{of}: refused, and a door");
-        }
-    }
-
-    fn message<'m>(&self, bytes: &'m [u8]) -> Message<'m> {
-        let client = self.script.client;
-        let from = if self.by_client { client } else { across(client) };
-        Message { bytes, from, by_client: self.by_client }
-    }
-
     fn frame(&self, bytes: &[u8], how: &str) -> Frame {
-        let frame = (self.row.frame)(self.before, &self.message(bytes));
+        let Damaged { row, before, name, .. } = &self.damaged;
+        let frame = (row.frame)(before, &self.damaged.message(bytes));
         match frame {
-            Frame::Message(len) | Frame::Opaque(len) => assert!(len > 0, "{}, {how}: {frame:?}", self.name),
-            Frame::Line(len_max) => assert!(len_max > bytes.len(), "{}, {how}: {frame:?}", self.name),
+            Frame::Message(len) | Frame::Opaque(len) => assert!(len > 0, "{name}, {how}: {frame:?}"),
+            Frame::Line(len_max) => assert!(len_max > bytes.len(), "{name}, {how}: {frame:?}"),
             Frame::Incomplete | Frame::Foreign => {}
         }
         frame
     }
 
     /// The framing of a beginning is that of the whole, or not known yet.
-    fn check_beginnings(&self, bytes: &[u8], how: &str) {
+    fn check_beginnings(&self, bytes: &[u8], how: impl AsRef<str>) {
+        let how = how.as_ref();
         let whole = self.frame(bytes, how);
         for len in 1..bytes.len() {
             let part = self.frame(&bytes[..len], how);
-            let of = format!("{}, {how}, of which {len} bytes came", self.name);
+            let of = format!("{}, {how}, of which {len} bytes came", self.damaged.name);
             let is_open = matches!(part, Frame::Incomplete | Frame::Line(_));
             assert!(part == whole || is_open, "{of}: {part:?}, then {whole:?}");
             if let (Frame::Message(whole), true) = (whole, is_open) {
@@ -121,18 +84,12 @@ fn each_sample(check: impl Fn(&Sample)) {
             assert!(!conversation.messages.is_empty(), "{} says nothing", script.path.display());
             for (n, (by_client, bytes, before)) in conversation.messages.iter().enumerate() {
                 let name = format!("{}, message {n}", script.path.display());
-                check(&Sample { row, script, by_client: *by_client, bytes, before, name });
+                let fresh = || stage(row, script);
+                let client = script.client;
+                let damaged = Damaged::new(row, &fresh, client, (*by_client, bytes, before), name);
+                check(&Sample { script, damaged });
             }
         }
-    }
-}
-
-fn each_bit_flip(bytes: &[u8], step: usize, mut check: impl FnMut(&[u8], &str)) {
-    let mut flipped = bytes.to_vec();
-    for bit in (0..bytes.len() * 8).step_by(step) {
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        check(&flipped, &format!("bit {bit} flipped"));
-        flipped[bit / 8] ^= 1 << (bit % 8);
     }
 }
 
@@ -141,7 +98,7 @@ fn every_script_is_understood() {
     for row in registry::ROWS {
         for script in corpus(row) {
             let (conversation, _) = played(row, &script, 0, 0);
-            check_doors(&conversation.stage, row.name);
+            check_doors(&conversation.stage, || row.name.to_string());
             let has_detached = conversation.refusals.iter().any(|refusal| refusal.detaches());
             assert!(!has_detached, "{}: {:?}", script.path.display(), conversation.refusals);
         }
@@ -150,18 +107,12 @@ fn every_script_is_understood() {
 
 #[test]
 fn every_prefix() {
-    each_sample(|sample| {
-        for len in 0..=sample.bytes.len() {
-            sample.try_instead(&sample.bytes[..len], &format!("the first {len} bytes"));
-        }
-    });
+    each_sample(|sample| sample.damaged.every_prefix());
 }
 
 #[test]
 fn every_bit() {
-    each_sample(|sample| {
-        each_bit_flip(sample.bytes, 1, |flipped, how| sample.try_instead(flipped, how));
-    });
+    each_sample(|sample| sample.damaged.every_bit());
 }
 
 #[test]
@@ -170,8 +121,9 @@ fn the_framing_of_a_part_is_that_of_the_whole() {
         if sample.script.transport == Transport::Udp {
             return;
         }
-        sample.check_beginnings(&[sample.bytes, sample.bytes].concat(), "twice");
-        each_bit_flip(sample.bytes, 7, |flipped, how| sample.check_beginnings(flipped, how));
+        let bytes = sample.damaged.bytes;
+        sample.check_beginnings(&[bytes, bytes].concat(), "twice");
+        each_bit_flip(bytes, 7, |flipped, how| sample.check_beginnings(flipped, how()));
     });
 }
 
@@ -216,11 +168,12 @@ fn a_byte_is_read_so_many_times_at_most() {
         if sample.script.transport == Transport::Udp {
             return;
         }
-        let own = [sample.bytes.to_vec(), [sample.bytes, &long[..]].concat()];
+        let own = [sample.damaged.bytes.to_vec(), [sample.damaged.bytes, &long[..]].concat()];
         for bytes in hostile.iter().chain(&own) {
-            let (read, len) = read_count(sample.row, sample.before, sample.by_client, bytes);
+            let (read, len) =
+                read_count(sample.damaged.row, sample.damaged.before, sample.damaged.by_client, bytes);
             let per_byte = read / len;
-            assert!(per_byte <= READS_PER_BYTE_MAX, "{}: {read} reads of {len} bytes", sample.name);
+            assert!(per_byte <= READS_PER_BYTE_MAX, "{}: {read} reads of {len} bytes", sample.damaged.name);
         }
     });
 }
@@ -310,7 +263,7 @@ fn damaged_conversations_in_random_pieces() {
                 }
                 let limit = held_len + said.len() + GROWTH_MAX * (1 + said.len() / 16);
                 assert!(heard_len <= limit, "{name}: {heard_len} of {}", said.len());
-                check_doors(&conversation.stage, &name);
+                check_doors(&conversation.stage, || name.clone());
             }
         }
     }

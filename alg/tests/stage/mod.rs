@@ -5,6 +5,7 @@
 
 pub mod context;
 mod conversation;
+pub mod damage;
 pub mod script;
 
 pub use context::Stage;
