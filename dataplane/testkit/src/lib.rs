@@ -6,6 +6,7 @@
 //!
 //! - [`bench`] has the appliance, its clock and its wires.
 //! - [`notation`] reads `.nat` files; its page tells how to write them.
+//! - [`player`] plays captures of real traffic as whole conversations, and judges them.
 //! - [`simulator`] has TCP hosts on a clock and a network of its own, for streams, and for gateways in a whole appliance.
 //! - [`run`] plays one against the bench and says what differs.
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ pub mod compare;
 pub mod describe;
 pub mod dissect;
 pub mod notation;
+pub mod player;
 pub mod random;
 pub mod reference;
 pub mod run;

@@ -1,0 +1,214 @@
+//! What a capture is played with: who is inside, the configuration, and what is expected.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use alg::{Transport, registry};
+
+use super::align::Form;
+use super::capture::Taken;
+use super::index::{Announced, Entry, Host};
+use super::packet::{Kind, SYN, TCP, UDP, View};
+
+/// The pool's only address.
+pub const POOL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+/// The first address of inside hosts that are reached from outside.
+const STATICS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 101);
+/// Protocols whose messages are text; all others change values in place.
+const TEXT: &[&str] = &["ftp", "rtsp", "sip", "rcmd"];
+/// What has no gateway and is judged all the same.
+const WITHOUT_ROW: &[&str] = &["icmp", "frag"];
+
+/// How addresses are translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// As IOS does: ports are kept where they are free.
+    Default,
+    /// As a carrier's NAT does: ports are drawn at random.
+    Cgn,
+}
+
+/// An address that configuration translates in messages: what the inside calls a host, and what the outside does.
+pub type Renamed = (Ipv4Addr, Ipv4Addr);
+
+/// What a capture is played with.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// Its protocol.
+    pub protocol: String,
+    /// Who is inside.
+    pub inside: Vec<Ipv4Addr>,
+    /// Endpoints of inside hosts that are announced, if there is a gateway for them.
+    pub doors: Vec<DoorOrder>,
+    /// Inside addresses that messages carry and that must change.
+    pub rewritten: Vec<Ipv4Addr>,
+    /// How addresses are translated.
+    pub mode: Mode,
+    /// What the client said before the capture began.
+    pub prologue: Vec<u8>,
+    /// What configuration translates besides.
+    pub renamed: Vec<Renamed>,
+}
+
+/// A door that must open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoorOrder {
+    /// What the index calls it.
+    pub tag: String,
+    /// What goes through it.
+    pub transport: Transport,
+    /// Where it leads.
+    pub local: SocketAddrV4,
+    /// The ports that are announced together with its own.
+    pub together: Vec<u16>,
+    /// Who comes, if that is said.
+    pub from: Option<Ipv4Addr>,
+}
+
+/// Whether a port of a transport has a gateway.
+pub fn has_gateway(protocol: u8, port: u16) -> bool {
+    let transport = match protocol {
+        TCP => Transport::Tcp,
+        UDP => Transport::Udp,
+        _ => return false,
+    };
+    registry::ROWS.iter().flat_map(|row| row.ports).any(|own| (own.transport, own.port) == (transport, port))
+}
+
+/// Whether the first of two endpoints is the server's: a gateway listens there, or else its port is the lower one.
+pub fn is_server(protocol: u8, one: SocketAddrV4, other: SocketAddrV4) -> bool {
+    match (has_gateway(protocol, one.port()), has_gateway(protocol, other.port())) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => one.port() < other.port(),
+    }
+}
+
+impl Orders {
+    /// What the index wants of a capture with these hosts inside.
+    pub fn new(entry: &Entry, inside: Vec<Ipv4Addr>, mode: Mode, taken: &[Taken]) -> Orders {
+        let mut orders = Orders {
+            protocol: entry.protocol().to_string(),
+            rewritten: entry.rewritten().into_iter().filter(|addr| inside.contains(addr)).collect(),
+            inside,
+            doors: Vec::new(),
+            mode,
+            prologue: Vec::new(),
+            renamed: Vec::new(),
+        };
+        if orders.is_judged() {
+            orders.doors =
+                entry.doors.iter().flat_map(|announced| orders.door_orders(announced, taken)).collect();
+        }
+        orders
+    }
+
+    /// Whether the index's expectations are checked: there is a gateway, or none is needed.
+    pub fn is_judged(&self) -> bool {
+        registry::ROWS.iter().any(|row| row.name == self.protocol) || WITHOUT_ROW.contains(&&*self.protocol)
+    }
+
+    /// How messages can change.
+    pub fn form(&self) -> Form {
+        if TEXT.contains(&&*self.protocol) { Form::Text } else { Form::InPlace }
+    }
+
+    fn is_inside(&self, addr: Ipv4Addr) -> bool {
+        self.inside.contains(&addr)
+    }
+
+    /// The doors of an announcement, a port each; none if it is an outside host's, or no door may open.
+    fn door_orders(&self, announced: &Announced, taken: &[Taken]) -> Vec<DoorOrder> {
+        let addr = match announced.host {
+            Host::Addr(addr) => Some(addr),
+            Host::Client => self.party(taken, true),
+            Host::Server => self.party(taken, false),
+        };
+        let Some(addr) = addr.filter(|addr| self.is_inside(*addr)) else { return Vec::new() };
+        let ports = announced.ports.iter().filter(|port| **port >= 1024);
+        let order = |port: &u16| DoorOrder {
+            tag: announced.tag.clone(),
+            transport: announced.transport,
+            local: SocketAddrV4::new(addr, *port),
+            together: announced.ports.clone(),
+            from: announced.from,
+        };
+        ports.map(order).collect()
+    }
+
+    /// The client, or the server, of the first control session.
+    fn party(&self, taken: &[Taken], is_client: bool) -> Option<Ipv4Addr> {
+        let views = taken.iter().filter(|taken| taken.is_ipv4()).filter_map(|taken| View::of(&taken.packet));
+        let mut control = views
+            .filter(|view| [view.src, view.dst].iter().any(|end| has_gateway(view.protocol, end.port())));
+        let view = control.next()?;
+        let src_is_server = is_server(view.protocol, view.src, view.dst);
+        Some(*if src_is_server == is_client { view.dst } else { view.src }.ip())
+    }
+
+    /// The inside hosts that are spoken to before they spoke, and not where they announced it.
+    pub fn servers(&self, taken: &[Taken]) -> Vec<Ipv4Addr> {
+        let (mut spoke, mut servers) = (BTreeSet::new(), BTreeSet::new());
+        for taken in taken.iter().filter(|taken| taken.is_ipv4()) {
+            let Some(view) = View::of(&taken.packet) else { continue };
+            let sides = (self.is_inside(*view.src.ip()), self.is_inside(*view.dst.ip()));
+            let is_answer = match view.kind {
+                Kind::Segment(.., flags) => flags & SYN == 0 && is_server(TCP, view.src, view.dst),
+                Kind::Error { .. } | Kind::Other => true,
+                _ => false,
+            };
+            let is_announced = |end: SocketAddrV4| self.doors.iter().any(|door| door.local == end);
+            match sides {
+                (true, false) => {
+                    spoke.insert((view.protocol, view.src));
+                }
+                (false, true)
+                    if !is_answer
+                        && !is_announced(view.dst)
+                        && !spoke.contains(&(view.protocol, view.dst)) =>
+                {
+                    servers.insert(*view.dst.ip());
+                }
+                _ => {}
+            }
+        }
+        servers.into_iter().collect()
+    }
+
+    /// The global address of the server with this number.
+    pub fn static_global(number: usize) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(STATICS) + number as u32)
+    }
+
+    /// The configuration.
+    pub fn config(&self, servers: &[Ipv4Addr]) -> String {
+        let mut text = String::from(
+            "interface GigabitEthernet0/0/0\n ip address 100.127.255.1 255.255.255.252\n ip nat inside\n\
+             interface GigabitEthernet0/0/1\n ip address 192.0.2.1 255.255.255.0\n ip nat outside\n\
+             ip route 0.0.0.0 0.0.0.0 192.0.2.254\n\
+             ip nat pool P 203.0.113.1 203.0.113.1 prefix-length 24\n\
+             ip nat inside source list 1 pool P overload\n\
+             ip nat translation timeout 240\nip nat translation tcp-timeout 240\n\
+             ip nat translation udp-timeout 240\nip nat translation finrst-timeout 20\n\
+             ip nat translation syn-timeout 20\nip nat translation dns-timeout 240\n",
+        );
+        let mut line = |line: std::fmt::Arguments| {
+            let _ = writeln!(text, "{line}");
+        };
+        if self.mode == Mode::Cgn {
+            line(format_args!("ip nat settings mode cgn"));
+        }
+        for host in &self.inside {
+            line(format_args!("ip route {host} 255.255.255.255 100.127.255.2"));
+            line(format_args!("access-list 1 permit {host}"));
+        }
+        for (number, host) in servers.iter().enumerate() {
+            line(format_args!("ip nat inside source static {host} {}", Orders::static_global(number)));
+        }
+        for (inside, outside) in &self.renamed {
+            line(format_args!("ip nat outside source static {outside} {inside}"));
+        }
+        text
+    }
+}
