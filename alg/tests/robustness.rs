@@ -5,7 +5,6 @@ mod stage;
 
 use alg::registry::READS_PER_BYTE_MAX;
 use alg::{Frame, Message, Row, Side, State, Transport, registry};
-use stage::context::GROWTH_MAX;
 use stage::damage::{Damaged, check_doors, each_bit_flip};
 use stage::script::{Script, corpus};
 use stage::{Conversation, Stage, session};
@@ -195,75 +194,6 @@ fn every_split_gives_the_same_streams() {
                         "{of}"
                     );
                 }
-            }
-        }
-    }
-}
-
-/// Random numbers (xorshift), the same in every run with the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % limit.max(1)
-    }
-
-    /// A part of some bytes.
-    fn part<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let start = self.below(bytes.len() + 1);
-        let len = self.below(bytes.len() - start + 1);
-        &bytes[start..start + len]
-    }
-
-    /// Bytes with something left out, doubled, put in or overwritten.
-    fn damage(&mut self, bytes: &[u8], others: &[u8]) -> Vec<u8> {
-        let (head, tail) = bytes.split_at(self.below(bytes.len() + 1));
-        match self.below(4) {
-            0 => [head, self.part(tail)].concat(),
-            1 => [head, head, tail].concat(),
-            2 => [head, self.part(others), tail].concat(),
-            _ => {
-                let mut damaged = bytes.to_vec();
-                for _ in 0..self.below(4) {
-                    let at = self.below(damaged.len());
-                    damaged.get_mut(at).into_iter().for_each(|byte| *byte = self.below(256) as u8);
-                }
-                damaged
-            }
-        }
-    }
-}
-
-#[test]
-fn damaged_conversations_in_random_pieces() {
-    const SEED: u64 = 0x5eed_0f11;
-    println!("seed {SEED:#x}");
-    let mut dice = Dice(SEED);
-    for row in registry::ROWS {
-        let scripts = corpus(row);
-        let all: Vec<u8> =
-            scripts.iter().flat_map(|s| &s.said).flat_map(|(_, bytes)| bytes.clone()).collect();
-        for n in 0..2000 {
-            let script = &scripts[dice.below(scripts.len())];
-            let name = format!("{}, variant {n}", script.path.display());
-            let mut conversation = Conversation::new(row, stage(row, script), script.client);
-            for (by_client, bytes) in &script.said {
-                let is_damaged = dice.below(10) == 0;
-                let said = if is_damaged { dice.damage(bytes, &all) } else { bytes.clone() };
-                let (mut rest, mut heard_len) = (&said[..], 0);
-                let held_len = conversation.held(*by_client).len();
-                while !rest.is_empty() {
-                    let is_datagram = script.transport == Transport::Udp;
-                    let len = if is_datagram { rest.len() } else { dice.below(rest.len()) + 1 };
-                    heard_len += conversation.send(*by_client, &rest[..len]).len();
-                    rest = &rest[len..];
-                }
-                let limit = held_len + said.len() + GROWTH_MAX * (1 + said.len() / 16);
-                assert!(heard_len <= limit, "{name}: {heard_len} of {}", said.len());
-                check_doors(&conversation.stage, || name.clone());
             }
         }
     }

@@ -6,6 +6,7 @@
 pub mod context;
 mod conversation;
 pub mod damage;
+pub mod dice;
 pub mod script;
 
 pub use context::Stage;
