@@ -253,7 +253,7 @@ const ALGS: &str = "\
 
 This page is generated from the registry in `alg/src/registry.rs`. An ALG reads the control sessions to its ports, once their
 first bytes are of its protocol. The [operator's guide](operator.md#algs) tells how to switch them, give them ports, and read
-their counters.
+their counters; [what went wrong in other gateways](algs-safety.md) is a table with a case for each fault.
 
 *Switch* is the line's end after `ip nat service`; `no` before the line switches off. All are on by default, which is
 `alg defaults cisco`; under `alg defaults ietf` only those are on that RFC 4787 REQ-10 and RFC 5382 REQ-6 want on.

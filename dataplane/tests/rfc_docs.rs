@@ -85,6 +85,38 @@ const REQUIREMENTS: &[(&str, &[&str])] = &[
             "3235-2",
         ],
     ),
+    (
+        "2694",
+        &[
+            "2694-hdr",
+            "2694-A-in",
+            "2694-dyn",
+            "2694-ttl",
+            "2694-ptr",
+            "2694-comp",
+            "2694-axfr",
+            "2694-upd",
+            "2694-twice",
+        ],
+    ),
+    (
+        "959",
+        &[
+            "ftp-port",
+            "ftp-pasv",
+            "ftp-eprt",
+            "ftp-epsv",
+            "ftp-all",
+            "ftp-len",
+            "ftp-split",
+            "ftp-sec",
+            "ftp-pair",
+        ],
+    ),
+    (
+        "2326",
+        &["rtsp-10", "rtsp-dst", "rtsp-srv", "rtsp-20", "rtsp-alt", "rtsp-data", "rtsp-end", "rtsp-sdp"],
+    ),
 ];
 
 fn repository() -> PathBuf {
@@ -93,7 +125,11 @@ fn repository() -> PathBuf {
 
 /// The cells of a document's rows: requirement, words, stance, file, case.
 fn rows(document: &str) -> Vec<Vec<String>> {
-    let path = repository().join(format!("docs/rfc/{document}.md"));
+    table(&format!("docs/rfc/{document}.md"))
+}
+
+fn table(page: &str) -> Vec<Vec<String>> {
+    let path = repository().join(page);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let lines = text.lines().filter(|line| line.starts_with('|')).skip(2);
     lines
@@ -159,6 +195,24 @@ fn every_row_has_a_stance_and_names_what_exists() {
             faults.extend(absent.map(|name| format!("{id}: there is no file {name}")));
             faults.extend(missing_cases(case).iter().map(|name| format!("{id}: there is no case {name}")));
         }
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn every_fault_of_others_has_a_case_that_exists() {
+    let rows = table("docs/algs-safety.md");
+    assert!(!rows.is_empty(), "no table");
+    let mut faults = Vec::new();
+    for row in &rows {
+        let [elsewhere, what, ours, case] = &row[..] else {
+            faults.push(format!("{} cells in {row:?}", row.len()));
+            continue;
+        };
+        if [elsewhere, what, ours].into_iter().any(|cell| cell.is_empty()) || spans(case).is_empty() {
+            faults.push(format!("{elsewhere}: an empty cell, or no case"));
+        }
+        faults.extend(missing_cases(case).iter().map(|name| format!("{elsewhere}: there is no case {name}")));
     }
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
