@@ -1,4 +1,4 @@
-//! Fragments of control sessions' datagrams, kept until a datagram is whole and can be read.
+//! Fragments of control sessions' packets, kept until a packet is whole and can be read.
 //!
 //! [`reassembly`](crate::reassembly) has told them their ports, the first one first. Here they stay in their packets,
 //! bounded in number, by inside host and in time: whoever sends beginnings that never end keeps out others for three

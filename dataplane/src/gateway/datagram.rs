@@ -1,11 +1,10 @@
-//! Datagrams of control sessions: each is a message. One in fragments is read when all of it has come.
+//! Datagrams of control sessions: each is a message.
 
 use mem::Packet;
 
 use crate::checksum::{checksum, transport_checksum};
 use crate::drops::DropReason;
 use crate::fragment::Cutter;
-use crate::gateway::assembly::{Added, Fragments};
 use crate::gateway::streams::FromPorts;
 use crate::gateway::{go_on, reader::Reader, vrf_of};
 use crate::parse::{Head, parse_ipv4};
@@ -80,67 +79,24 @@ fn pass_changed(
     path::follow(worker, packet, &changed, decision, now)
 }
 
-/// A fragment of a datagram of a control session.
-pub(super) fn pass_fragment(
+/// A datagram that came in fragments, from its IPv4 header on, its first one's head, and the longest one's length. True if it
+/// was changed, and has gone on so.
+pub(super) fn pass_whole(
     worker: &mut Worker,
-    packet: Packet,
-    head: &Head,
+    whole: &mut Vec<u8>,
+    first: &Head,
+    len_max: u16,
     found: SessionRef,
     now: u32,
-) -> Result<(), DropReason> {
-    let session = worker.tables.shard.session(found.index).ok_or(DropReason::NoMapping)?;
-    let host = (session.inside_vrf, session.inside_local.addr);
-    match worker.streams.assembly.add(packet, head, found, host, now) {
-        Added::Waits => Ok(()),
-        Added::Repeated => {
-            worker.counters.fates.consumed.add(1);
-            Ok(())
-        }
-        Added::Refused(reason, count) => {
-            (1..count).for_each(|_| worker.counters.dropped(reason));
-            Err(reason)
-        }
-        Added::Whole(fragments) => {
-            pass_whole(worker, fragments, found, now);
-            Ok(())
-        }
+) -> bool {
+    if !read(worker, whole, first, found, now) {
+        return false;
     }
-}
-
-/// A datagram all of whose fragments are there. Unchanged, they go on as they came.
-fn pass_whole(worker: &mut Worker, fragments: Fragments, found: SessionRef, now: u32) {
-    let Some(&(_, first)) = fragments.first() else { return };
-    let mut whole = std::mem::take(&mut worker.streams.whole);
-    put_together(&fragments, &mut whole);
-    if read(worker, &whole, &first, found, now) {
-        let len_max = fragments.iter().map(|(_, head)| head.total_len).max().unwrap_or(0);
-        worker.counters.fates.consumed.add(fragments.len() as u64);
-        drop(fragments);
-        whole.truncate(usize::from(first.l4 - first.l3) + UDP_LEN);
-        whole.extend_from_slice(&worker.streams.text);
-        finish(&mut whole, &first);
-        send_cut(worker, &whole, &first, len_max, found, now);
-    } else {
-        for (packet, head) in fragments {
-            if let Err(reason) = go_on(worker, packet, &head, found, now) {
-                worker.counters.dropped(reason);
-            }
-        }
-    }
-    worker.streams.whole = whole;
-}
-
-/// Writes the packet that fragments, in their order, were cut from; it may be cut again.
-fn put_together(fragments: &Fragments, whole: &mut Vec<u8>) {
-    whole.clear();
-    for (n, (packet, head)) in fragments.iter().enumerate() {
-        let start = usize::from(if n == 0 { head.l3 } else { head.l4 });
-        let end = usize::from(head.l3) + usize::from(head.total_len);
-        whole.extend_from_slice(packet.bytes().get(start..end).unwrap_or_default());
-    }
-    if let Some(flags_and_offset) = whole.get_mut(6..8) {
-        flags_and_offset.fill(0);
-    }
+    whole.truncate(usize::from(first.l4 - first.l3) + UDP_LEN);
+    whole.extend_from_slice(&worker.streams.text);
+    finish(whole, first);
+    send_cut(worker, whole, first, len_max, found, now);
+    true
 }
 
 /// Sends a datagram that no packet holds, or that came in several, in fragments of about the length that it came in. They
@@ -233,14 +189,20 @@ fn show(worker: &mut Worker, message: &[u8], head: &Head, found: SessionRef, edi
     }
 }
 
-/// Writes lengths and checksums of a datagram, from its IPv4 header on, whose payload is another now.
-fn finish(datagram: &mut [u8], head: &Head) {
-    let total_len = datagram.len() as u16;
-    let (header, udp) = datagram.split_at_mut(usize::from(head.l4 - head.l3));
+/// Writes length and checksum of an IPv4 header, whose packet is of another length now.
+pub(super) fn finish_header(packet: &mut [u8], head: &Head) {
+    let total_len = packet.len() as u16;
+    let header = &mut packet[..usize::from(head.l4 - head.l3)];
     header[2..4].copy_from_slice(&total_len.to_be_bytes());
     header[10..12].fill(0);
     let sum = checksum(header);
     header[10..12].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// Writes lengths and checksums of a datagram, from its IPv4 header on, whose payload is another now.
+fn finish(datagram: &mut [u8], head: &Head) {
+    finish_header(datagram, head);
+    let (_, udp) = datagram.split_at_mut(usize::from(head.l4 - head.l3));
     let udp_len = udp.len() as u16;
     udp[4..6].copy_from_slice(&udp_len.to_be_bytes());
     // None stays none (RFC 768).

@@ -5,6 +5,7 @@ mod assembly;
 mod attach;
 mod context;
 mod datagram;
+mod fragments;
 mod quote;
 mod reader;
 mod segment;
@@ -40,9 +41,8 @@ pub fn pass(
     };
     match (&control.channel, head.transport) {
         (_, Transport::IcmpError { .. }) => quote::pass(worker, packet, head, found, now),
-        (Channel::Datagrams, _) if head.is_fragment => {
-            datagram::pass_fragment(worker, packet, head, found, now)
-        }
+        (Channel::Untouched, _) => go_on(worker, packet, head, found, now),
+        _ if head.is_fragment => fragments::pass(worker, packet, head, found, now),
         (Channel::Datagrams, Transport::Udp) => datagram::pass(worker, packet, head, found, now),
         (Channel::Opening(_), Transport::Tcp) => segment::open(worker, packet, head, found, now),
         (&Channel::Open(stream), Transport::Tcp) => segment::pass(worker, packet, head, stream, found, now),
