@@ -115,8 +115,8 @@ fn play_entry(folder: &Path, entry: &Entry) -> Vec<String> {
         let prologue = PROLOGUES.iter().find(|(path, _)| *path == entry.path);
         orders.prologue = prologue.map(|(_, text)| text.as_bytes().to_vec()).unwrap_or_default();
         if entry.inside == Inside::EitherEnd {
-            // Who is inside is our choice here, and so is whose addresses must change.
-            orders.rewritten = orders.inside.clone();
+            // Who is inside is our choice here, and so is whose addresses may change.
+            orders.may_change = orders.inside.clone();
         }
         wrong.extend(judged(&entry.path, &orders, &taken));
         orders.renamed = renamed(entry);

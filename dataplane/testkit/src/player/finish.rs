@@ -29,6 +29,11 @@ impl Player {
             }
             self.report.doors.1 += 1;
         }
+        for addr in self.orders.rewritten.clone() {
+            if !self.rewritten.contains(&addr) {
+                self.complain(format!("{addr} should change, and no message has it"));
+            }
+        }
         self.bench.advance(SILENCE_MS)?;
         self.note_counters();
         self.check_nothing_left();

@@ -46,19 +46,19 @@ fn find(orders: &Orders, doors: &[DoorState], said: &[u8]) -> Vec<Found> {
         let spots = forms::endpoints(said, order.local, &order.tag, &order.together);
         spots.into_iter().map(move |spot| Found { door: Some(n), local: *order.local.ip(), spot })
     });
-    let of_hosts = orders.rewritten.iter().flat_map(|addr| {
+    let of_hosts = orders.may_change.iter().flat_map(|addr| {
         let spots = forms::addresses(said, orders.form(), *addr);
         spots.into_iter().map(|spot| Found { door: None, local: *addr, spot })
     });
     of_doors.chain(of_hosts).collect()
 }
 
-/// An endpoint that the outside host has read.
+/// An address or endpoint that the outside host has read, and rightly.
 pub struct Reading {
-    /// The door's number.
-    pub door: usize,
-    /// What it read.
-    pub global: SocketAddrV4,
+    /// Whose it is.
+    pub local: Ipv4Addr,
+    /// The door's number and what was read, if it is a door's.
+    pub door: Option<(usize, SocketAddrV4)>,
     /// What was said, and what stands there now.
     pub echo: (Vec<u8>, Vec<u8>),
 }
@@ -83,18 +83,18 @@ pub fn readings(
             if addr.is_some_and(|addr| addr != own) {
                 return Err(format!("{shown}: {local} is {own} outside"));
             }
-            let (Some(door), Some(port)) = (door, port) else { return Err(String::new()) };
+            let (Some(door), Some(port)) = (door, port) else {
+                return Ok(Reading { local, door: None, echo });
+            };
             let order = &doors[door].order;
             let global = SocketAddrV4::new(own, port);
             match global_of(order) {
-                Some(is) if is == global => Ok(Reading { door, global, echo }),
+                Some(is) if is == global => Ok(Reading { local, door: Some((door, global)), echo }),
                 Some(is) => Err(format!("{shown}, and the door of {} is {is}", order.local)),
                 None => Err(format!("{shown}, and there is no door to {}", order.local)),
             }
         }));
     }
-    // An address without a port has no more to say than that it is right.
-    readings.retain(|reading| !matches!(reading, Err(why) if why.is_empty()));
     readings
 }
 

@@ -76,8 +76,11 @@ impl Player {
             match reading {
                 Err(why) => self.complain(why),
                 Ok(reading) => {
-                    let door = &mut self.doors[reading.door];
-                    (door.announced, door.peer) = (Some(reading.global), Some(peer));
+                    self.rewritten.insert(reading.local);
+                    if let Some((door, global)) = reading.door {
+                        let door = &mut self.doors[door];
+                        (door.announced, door.peer) = (Some(global), Some(peer));
+                    }
                     if reading.echo.0 != reading.echo.1 && !self.echoes.contains(&reading.echo) {
                         self.echoes.push(reading.echo);
                     }

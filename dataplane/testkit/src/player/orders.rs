@@ -41,8 +41,10 @@ pub struct Orders {
     pub inside: Vec<Ipv4Addr>,
     /// Endpoints of inside hosts that are announced, if there is a gateway for them.
     pub doors: Vec<DoorOrder>,
-    /// Inside addresses that messages carry and that must change.
+    /// Inside addresses that messages carry and that must change, if there is a gateway for them.
     pub rewritten: Vec<Ipv4Addr>,
+    /// Inside addresses that may change, into what they are outside.
+    pub may_change: Vec<Ipv4Addr>,
     /// How addresses are translated.
     pub mode: Mode,
     /// What the client said before the capture began.
@@ -88,9 +90,13 @@ pub fn is_server(protocol: u8, one: SocketAddrV4, other: SocketAddrV4) -> bool {
 impl Orders {
     /// What the index wants of a capture with these hosts inside.
     pub fn new(entry: &Entry, inside: Vec<Ipv4Addr>, mode: Mode, taken: &[Taken]) -> Orders {
+        let has_row = registry::ROWS.iter().any(|row| row.name == entry.protocol());
+        let may_change: Vec<Ipv4Addr> =
+            entry.rewritten().into_iter().filter(|addr| inside.contains(addr)).collect();
         let mut orders = Orders {
             protocol: entry.protocol().to_string(),
-            rewritten: entry.rewritten().into_iter().filter(|addr| inside.contains(addr)).collect(),
+            rewritten: may_change.iter().copied().filter(|_| has_row).collect(),
+            may_change,
             inside,
             doors: Vec::new(),
             mode,

@@ -1,6 +1,6 @@
 //! Playing a capture: the inside host's frames go in as they are, the outside host's are derived from what it saw.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::capture::Taken;
@@ -58,6 +58,8 @@ pub struct Player {
     pub(super) doors: Vec<DoorState>,
     /// What outside hosts read in place of what was said, and repeat.
     pub(super) echoes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Inside addresses that outside hosts read as what they are outside.
+    pub(super) rewritten: BTreeSet<Ipv4Addr>,
     /// Packets of strangers that were dropped.
     pub(super) strangers: u64,
     pub(super) report: Report,
@@ -107,6 +109,7 @@ impl Player {
             locals: HashMap::new(),
             flows: BTreeMap::new(),
             echoes: Vec::new(),
+            rewritten: BTreeSet::new(),
             strangers: 0,
             report: Report::default(),
         })
