@@ -20,8 +20,11 @@ impl Stream {
         let is_fin = segment.flags & FIN != 0;
         let data_end = segment.seq.wrapping_add(u32::from(segment.payload_len));
         let end = data_end.wrapping_add(u32::from(is_fin));
-        if !is_before(flow.told, end) && flow.owns(means.pool) {
-            // Our acknowledgement was lost. The bytes are ours to deliver.
+        let has_arrived = !is_before(flow.acked_by_receiver(means.pool), end);
+        let is_owned = !is_before(flow.told, end) && flow.owns(means.pool);
+        if has_arrived || is_owned {
+            // The acknowledgement was lost. The receiver has the bytes, perhaps as others than these, which are not
+            // remembered any more, and is asked to say so again; or they are ours to deliver.
             means.pool.consume(packet);
             return self.answer(direction, means);
         }
