@@ -324,6 +324,20 @@ fn ftp_client_inside(is_seen: bool) -> Vec<Vec<u8>> {
     written.packets
 }
 
+/// FTP with a command that comes twice, and an error about a segment whose number was shifted.
+fn ftp_quoted() -> Vec<Vec<u8>> {
+    let mut written = Written::default();
+    let mut control = written.connect("10.1.2.3:40000", "198.51.100.7:21", true);
+    let port = "PORT 10,1,2,3,19,136\r\n";
+    written.dialogue(&mut control, &["220 hello\r\n", port]);
+    control.next[0] -= port.len() as u32;
+    written.say(&mut control, 0, port);
+    written.say(&mut control, 1, "200 well\r\n");
+    written.segment(&mut control, 0, PSH | ACK, "NOOP\r\n");
+    written.unreachable("192.0.2.250");
+    written.packets
+}
+
 /// FTP with the server inside, and a client outside that was not asked to come.
 fn ftp_server_inside() -> Vec<Vec<u8>> {
     let mut written = Written::default();
@@ -384,6 +398,10 @@ const OWN_INDEX: &str = "
 - inside: 10.1.2.4
 - rewrite: 227 Entering Passive Mode (10,1,2,4,200,1); 229 (|||51202|)
 - doors: 227 tcp 10.1.2.4:51201; 229 tcp server:51202
+### ftp/quoted.pcap
+- inside: 10.1.2.3
+- rewrite: PORT 10,1,2,3,19,136
+- doors: PORT tcp 10.1.2.3:5000
 ### rtsp/echo.pcap
 - inside: 10.1.2.3
 - rewrite: Transport: RTP/AVP;unicast;client_port=6000-6001
@@ -405,6 +423,7 @@ fn own_folder(name: &str, index: &str) -> PathBuf {
         ("ftp/client_inside.pcap", ftp_client_inside(true)),
         ("ftp/begun_late.pcap", ftp_client_inside(false)),
         ("ftp/server_inside.pcap", ftp_server_inside()),
+        ("ftp/quoted.pcap", ftp_quoted()),
         ("rtsp/echo.pcap", rtsp_echo()),
         ("tftp/request.pcap", tftp()),
         ("icmp/unreachables.pcap", unreachables()),
@@ -422,7 +441,7 @@ fn own_folder(name: &str, index: &str) -> PathBuf {
 fn conversations_written_here_are_played() {
     let folder = own_folder("player", OWN_INDEX);
     let entries = entries(&folder);
-    assert_eq!(entries.len(), 6);
+    assert_eq!(entries.len(), 7);
     let wrong: Vec<String> = entries.iter().flat_map(|entry| play_entry(&folder, entry)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(cut_everywhere(&folder), Vec::<String>::new());

@@ -37,8 +37,8 @@ pub struct Flow {
     /// What each host acknowledged in the capture, in the capture's positions, and what it did acknowledge.
     acknowledges: [i64; 2],
     acknowledged: [i64; 2],
-    /// The last frame of each host, as captured.
-    last: [Vec<u8>; 2],
+    /// What of its own bytes each host was told that they arrived.
+    confirmed: [i64; 2],
     /// A reset came.
     pub is_reset: bool,
 }
@@ -62,7 +62,7 @@ impl Flow {
             end_heard: [false; 2],
             acknowledges: [0; 2],
             acknowledged: [0; 2],
-            last: Default::default(),
+            confirmed: [0; 2],
             is_reset: false,
         }
     }
@@ -100,7 +100,7 @@ impl Flow {
     /// The capture contradicts itself.
     pub fn inside_sends(&mut self, packet: &[u8], view: &View) -> Result<Vec<u8>, String> {
         let Kind::Segment(seq, ack, flags) = view.kind else { return Ok(packet.to_vec()) };
-        self.note(INSIDE, packet, flags, seq);
+        self.note(INSIDE, flags, seq);
         let data = &packet[view.payload.clone()];
         self.say(INSIDE, self.position(INSIDE, seq), data, flags)?;
         if flags & ACK == 0 || flags & (SYN | RST) != 0 {
@@ -128,7 +128,7 @@ impl Flow {
         echo: impl Fn(&[u8]) -> Replaced,
     ) -> Result<Changes, String> {
         let Kind::Segment(seq, ack, flags) = view.kind else { return Ok(Changes::default()) };
-        self.note(OUTSIDE, packet, flags, seq);
+        self.note(OUTSIDE, flags, seq);
         let mut changes = Changes::default();
         if flags & SYN == 0 {
             let at = self.position(OUTSIDE, seq);
@@ -149,12 +149,11 @@ impl Flow {
     }
 
     /// Takes note of a frame's numbers.
-    fn note(&mut self, host: usize, packet: &[u8], flags: u8, seq: u32) {
+    fn note(&mut self, host: usize, flags: u8, seq: u32) {
         if flags & SYN != 0 {
             self.first[host] = Some(seq);
         }
         self.is_reset |= flags & RST != 0;
-        self.last[host] = packet.to_vec();
     }
 
     fn say(&mut self, host: usize, at: i64, data: &[u8], flags: u8) -> Result<(), String> {
@@ -227,13 +226,22 @@ impl Flow {
             }
             let end = at + data.len();
             self.end_heard[host] |= flags & FIN != 0 && end == self.heard[host].bytes.len();
+            let next = self.heard[host].bytes.len() + usize::from(self.end_heard[host]);
+            // An acknowledgement stands where its sender is, or a byte before to keep the connection alive.
+            let is_astray = !(at..at + 2).contains(&next) && !self.heard[host].has_gap();
+            if data.is_empty() && flags & (FIN | RST) == 0 && is_astray {
+                return Err(format!("an acknowledgement stands at byte {at}, and {next} were heard"));
+            }
         }
         self.alignments[host].extend(&self.said[host].bytes, &self.heard[host].bytes)?;
         let other = 1 - host;
         let said_len = self.said[other].bytes.len() as i64 + i64::from(self.has_ended[other]);
         let acknowledged = self.position(other, ack);
-        if flags & ACK != 0 && self.first[other].is_some() && flags & RST == 0 && acknowledged > said_len {
-            return Err(format!("byte {acknowledged} is acknowledged, and {said_len} were said"));
+        if flags & ACK != 0 && self.first[other].is_some() && flags & RST == 0 {
+            if acknowledged > said_len {
+                return Err(format!("byte {acknowledged} is acknowledged, and {said_len} were said"));
+            }
+            self.confirmed[other] = self.confirmed[other].max(acknowledged);
         }
         Ok(())
     }
@@ -276,6 +284,18 @@ impl Flow {
             checked.map_err(|why| format!("what the {who} host said: {why}"))?;
             if self.has_ended[host] && !self.end_heard[host] && !self.is_reset {
                 return Err(format!("the {who} host's FIN did not arrive"));
+            }
+            let wanted = match host {
+                INSIDE => self.acknowledges[OUTSIDE],
+                _ => self.echoed(self.acknowledges[INSIDE]),
+            };
+            // A keep-alive of a connection that began before the capture is acknowledged with what came before it.
+            let wanted = wanted.min(said.bytes.len() as i64 + i64::from(self.has_ended[host]));
+            if self.confirmed[host] < wanted && !self.is_reset {
+                let confirmed = self.confirmed[host];
+                return Err(format!(
+                    "{wanted} bytes of the {who} host's are acknowledged, and it hears of {confirmed}"
+                ));
             }
         }
         Ok(())
