@@ -354,6 +354,25 @@ fn an_empty_segment_beyond_the_window_is_a_probe() {
     table.check_end();
 }
 
+/// The sender may be beyond the window that it knows of now, as it was told of a larger one before: for the bytes that
+/// were acknowledged to it, the receiver's last window was all that was known.
+#[test]
+fn an_acknowledgement_beyond_the_window_is_none() {
+    let mut table = Table::new();
+    let window = |ack, window| Segment { window, ..segment(BACKWARD, 0, ack, b"") };
+    table.send(&window(0, 72));
+    assert_eq!(table.send(&segment(FORWARD, 0, 0, &[b'p'; 72]))[0].ack, 72, "for the receiver");
+    table.send(&segment(FORWARD, 72, 0, &[&[b'p'; 54][..], b"\n"].concat()));
+    table.send(&window(72, 20));
+    table.send(&window(92, 34));
+    table.send(&Segment { payload: b"pq\n".to_vec(), ..window(92, 34) });
+    // A number that the receiver accepts, or it would not look at the acknowledgement.
+    assert_eq!(table.send(&segment(FORWARD, 127, 3, b"")), [segment(FORWARD, 125, 3, b"")]);
+    // Without news it is a probe still.
+    assert_eq!(table.send(&segment(FORWARD, 127, 3, b"")), [segment(FORWARD, 91, 3, b"")]);
+    table.check_end();
+}
+
 #[test]
 fn undeliverable_bytes_end_the_connection() {
     let mut table = Table::new();

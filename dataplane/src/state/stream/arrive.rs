@@ -120,14 +120,17 @@ impl Stream {
         }
         let other = &self.flows[direction.reverse().index()];
         let is_below = is_before(other.map(means.pool).to_sender(segment.ack), other.told);
-        let is_known = self.sides[direction.index()].announced.1 == segment.window;
+        let side = &self.sides[direction.index()];
+        let has_news = side.announced != (other.told, side.window);
+        let is_known = side.announced.1 == segment.window;
         if is_below && is_known && other.owns(means.pool) {
             // The sender has long heard about these bytes, from us.
             return means.pool.consume(packet);
         }
         let window = self.sides[direction.reverse().index()].window_bytes();
-        let seq = if is_before(flow.told.wrapping_add(window), segment.seq) {
-            // Beyond the window that the sender knows of, it probes: the receiver would refuse this, and so answer.
+        let seq = if is_before(flow.told.wrapping_add(window), segment.seq) && !has_news {
+            // Beyond the window that the sender knows of, it probes: the receiver would refuse this, and so answer. What
+            // it refuses tells it nothing.
             flow.acked.wrapping_sub(1)
         } else {
             // Not ahead of what has gone on, which is no probe.
