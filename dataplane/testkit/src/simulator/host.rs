@@ -64,6 +64,12 @@ pub struct Host {
     next_read_ms: u64,
     /// Behind the last byte it said it has room for.
     edge: Option<u32>,
+    /// Its last packet could be a probe of a window: it had a byte at most, and no FIN.
+    sent_probe: bool,
+    /// Behind the last byte it sent.
+    sent_end: Option<u32>,
+    /// Its last packet without data has a number that it sent before.
+    is_rewound: bool,
 }
 
 impl Host {
@@ -98,6 +104,9 @@ impl Host {
             is_open: false,
             received,
             edge: None,
+            sent_probe: false,
+            sent_end: None,
+            is_rewound: false,
             next_write_ms,
             next_read_ms,
         }
@@ -157,8 +166,23 @@ impl Host {
             // No window is large enough to be scaled.
             self.edge =
                 Some(long(packet, 28).wrapping_add(u32::from(packet[34]) << 8 | u32::from(packet[35])));
+            let headers_len = 20 + usize::from(packet[32] >> 4) * 4;
+            self.sent_probe = packet.len() <= headers_len + 1 && packet[33] & FIN == 0;
         }
+        sent.iter().for_each(|packet| self.note_numbers(packet));
         sent
+    }
+
+    fn note_numbers(&mut self, packet: &[u8]) {
+        let payload_len = packet.len() - 20 - usize::from(packet[32] >> 4) * 4;
+        let end = long(packet, 24).wrapping_add(payload_len as u32);
+        let is_ahead = self.sent_end.is_none_or(|sent| (end.wrapping_sub(sent) as i32) >= 0);
+        if payload_len == 0 {
+            self.is_rewound = !is_ahead;
+        }
+        if is_ahead {
+            self.sent_end = Some(end);
+        }
     }
 
     fn read(&mut self, now_ms: u64) {
@@ -221,15 +245,26 @@ impl Host {
     /// FIN when another acknowledgement arrives, and what was on its way when a closed window opens.
     pub fn has_forgotten(&mut self, now_ms: u64) -> bool {
         let has_timer = self.interface.poll_at(instant(now_ms), &self.sockets).is_some();
-        let socket = self.sockets.get::<Socket>(self.socket);
-        let awaits_fin = matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck);
-        !has_timer && (awaits_fin || socket.send_queue() > 0)
+        let has_more = self.sockets.get::<Socket>(self.socket).send_queue() > 0;
+        !has_timer && (self.awaits_fin() || has_more)
     }
 
-    /// Whether it cannot go on: about to close, smoltcp takes no notice of a window that opens, and may probe one where
-    /// it should repeat its FIN.
+    /// Whether it cannot go on: about to close, smoltcp takes no notice of a window that opens, and probes one where it
+    /// should repeat its last data or its FIN.
     pub fn is_stuck(&self) -> bool {
-        matches!(self.sockets.get::<Socket>(self.socket).state(), State::LastAck | State::Closing)
+        self.awaits_fin() && self.sent_probe
+    }
+
+    /// Whether its acknowledgements have a number that it sent before. While smoltcp repeats what it believes to be lost,
+    /// it acknowledges from there; two that both do so refuse each other's for ever.
+    pub fn is_rewound(&self) -> bool {
+        self.is_rewound
+    }
+
+    /// Whether it waits for the acknowledgement of its FIN.
+    fn awaits_fin(&self) -> bool {
+        let state = self.sockets.get::<Socket>(self.socket).state();
+        matches!(state, State::FinWait1 | State::Closing | State::LastAck)
     }
 
     /// Whether it got all of the other side's data acknowledged, and has read all of it.

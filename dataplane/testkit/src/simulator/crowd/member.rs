@@ -217,8 +217,9 @@ impl Member {
         if !is_silent && !is_late {
             return;
         }
-        let has_forgotten =
-            self.hosts.iter_mut().any(|host| host.has_forgotten(now_ms) || is_late && host.is_stuck());
+        let are_rewound = is_late && self.hosts.iter().all(Host::is_rewound);
+        let has_forgotten = are_rewound
+            || self.hosts.iter_mut().any(|host| host.has_forgotten(now_ms) || is_late && host.is_stuck());
         match has_forgotten {
             true => self.progress = Progress::Forgotten,
             false => self.fail(if is_late { "it takes too long" } else { "it stalls" }.into(), now_ms),
