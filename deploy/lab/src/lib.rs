@@ -37,7 +37,7 @@ pub use process::{Process, Stopped};
 pub use rules::{Driver, Protocol, Rules, Source, Static, Vrfs, static_global, web_global};
 pub use scope::{Scope, sweep_own};
 pub use server::{Blob, Documents, NameServer, STUN_PORT, StunServer, WebServer, Zone};
-pub use topology::{Host, Lab, Plan};
+pub use topology::{GATEWAY_PORT, Host, Lab, Plan};
 
 /// Waits for this test's turn: labs in one process run one after another, for each loads every core.
 pub fn turn() -> std::sync::MutexGuard<'static, ()> {

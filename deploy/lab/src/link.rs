@@ -21,14 +21,19 @@ pub fn connect(a: End, b: End) -> Result<()> {
         b.device,
         b.namespace.name()
     ))?;
-    for end in [a, b] {
+    a.start()?;
+    b.start()
+}
+
+impl End<'_> {
+    fn start(self) -> Result<()> {
         // A packet socket would otherwise see frames whose checksum the sender left to hardware that does not exist,
         // and TCP segments far above the link's MTU.
         let features = ["tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off"];
-        end.namespace.run(&[&["ethtool", "-K", end.device][..], &features[..]].concat())?;
-        end.namespace.ip(&format!("link set {} up", end.device))?;
+        self.namespace.run(&[&["ethtool", "-K", self.device][..], &features[..]].concat())?;
+        self.namespace.ip(&format!("link set {} up", self.device))?;
+        Ok(())
     }
-    Ok(())
 }
 
 /// A bridge in its own namespace.
@@ -37,6 +42,9 @@ pub struct Switch {
 }
 
 const BRIDGE: &str = "bridge";
+/// A pair of devices in the place of a port's: the one that stands for the port, and the one on the bridge.
+const PARTED: &str = "parted";
+const PARTED_PORT: &str = "parted-port";
 
 impl Switch {
     /// A switch without ports, named `role`.
@@ -53,5 +61,17 @@ impl Switch {
         connect(end, End { namespace: &self.namespace, device: port })?;
         self.namespace.ip(&format!("link set {port} master {BRIDGE}"))?;
         Ok(())
+    }
+
+    /// Takes a port off the bridge. What arrives at it goes on only if somebody carries it to the second of these ends,
+    /// and back.
+    pub fn part<'s>(&'s self, port: &'s str) -> Result<[End<'s>; 2]> {
+        let namespace = &self.namespace;
+        namespace.ip(&format!("link set {port} nomaster"))?;
+        let ends = [PARTED, PARTED_PORT].map(|device| End { namespace, device });
+        namespace.ip(&format!("link add {PARTED} type veth peer name {PARTED_PORT}"))?;
+        ends.into_iter().try_for_each(End::start)?;
+        namespace.ip(&format!("link set {PARTED_PORT} master {BRIDGE}"))?;
+        Ok([End { namespace, device: port }, ends[0]])
     }
 }

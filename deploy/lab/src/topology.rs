@@ -25,6 +25,9 @@ use anyhow::Result;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+/// The switches' port that the gateway is at.
+pub const GATEWAY_PORT: &str = "gateway";
+
 /// What to build.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -78,7 +81,8 @@ pub struct Lab {
     /// The server beyond the outside router.
     pub far: Host,
     _router: Namespace,
-    _switches: Vec<Switch>,
+    /// The inside's switch first, the outside's last; the gateway is at the port [`GATEWAY_PORT`] of each.
+    pub switches: Vec<Switch>,
     /// What the gateway was started with.
     pub rules: Rules,
     scope: Scope,
@@ -103,7 +107,7 @@ impl Lab {
         let router = outside_host(&scope, &outside, "router", ROUTER)?.namespace;
         let far = far_host(&scope, &router, plan.far_mtu)?;
 
-        outside.plug("gateway", End { namespace: &gateway, device: "outside" })?;
+        outside.plug(GATEWAY_PORT, End { namespace: &gateway, device: "outside" })?;
         switches.push(outside);
 
         let directory = scope.directory();
@@ -127,7 +131,7 @@ impl Lab {
             client,
             far,
             _router: router,
-            _switches: switches,
+            switches,
             rules: plan.rules.clone(),
             scope,
         })
@@ -164,7 +168,7 @@ fn inside_network(
         Ok(Host { namespace, address })
     };
     let hosts = (0..host_count).map(host).collect::<Result<Vec<Host>>>()?;
-    switch.plug("gateway", End { namespace: gateway, device: &format!("inside{suffix}") })?;
+    switch.plug(GATEWAY_PORT, End { namespace: gateway, device: &format!("inside{suffix}") })?;
     Ok((switch, hosts))
 }
 

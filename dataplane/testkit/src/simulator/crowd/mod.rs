@@ -20,6 +20,7 @@ use std::net::Ipv4Addr;
 use conversation::{Conversation, Endpoint};
 use rand::rngs::SmallRng;
 
+pub use dns::NAMED;
 pub use play::{Outcome, run};
 
 /// What a session's hosts talk.
