@@ -82,6 +82,12 @@ impl Entry {
         let words = self.rewrite.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ',');
         words.filter_map(leading_address).collect()
     }
+
+    /// Endpoints that the line of what must change names, as `ADDRESS:PORT`.
+    pub fn endpoints(&self) -> Vec<SocketAddrV4> {
+        let words = self.rewrite.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
+        words.filter_map(|word| word.parse().ok()).collect()
+    }
 }
 
 /// The address that a word begins with, `1.2.3.4` or `1,2,3,4,5,6`.
@@ -236,6 +242,7 @@ mod tests {
         assert_eq!(entry.doors[4], Announced { from, ..udp("", own, &[7]) });
         assert_eq!(entry.remarks, ["GRE v1", "(outbound) tcp 1.2.3.4:5"]);
         assert_eq!(entry.rewritten(), [Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 3)]);
+        assert_eq!(entry.endpoints(), [SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 3), 5060)]);
         assert_eq!(entry.protocol(), "ftp");
     }
 

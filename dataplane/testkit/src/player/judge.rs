@@ -32,10 +32,10 @@ pub struct Heard<'a> {
     pub alignment: &'a Alignment,
 }
 
-/// An endpoint that was found in a message: the door's number, if it is one's, and what stands there.
+/// An endpoint or address that was found in a message: the door's number, if it is one's, and where it stands.
 struct Found {
     door: Option<usize>,
-    local: Ipv4Addr,
+    local: SocketAddrV4,
     spot: Spot,
 }
 
@@ -44,13 +44,17 @@ fn find(orders: &Orders, doors: &[DoorState], said: &[u8]) -> Vec<Found> {
     let of_doors = doors.iter().enumerate().flat_map(|(n, door)| {
         let order = &door.order;
         let spots = forms::endpoints(said, order.local, &order.tag, &order.together);
-        spots.into_iter().map(move |spot| Found { door: Some(n), local: *order.local.ip(), spot })
+        spots.into_iter().map(move |spot| Found { door: Some(n), local: order.local, spot })
     });
     let of_hosts = orders.may_change.iter().flat_map(|addr| {
         let spots = forms::addresses(said, orders.form(), *addr);
-        spots.into_iter().map(|spot| Found { door: None, local: *addr, spot })
+        spots.into_iter().map(|spot| Found { door: None, local: SocketAddrV4::new(*addr, 0), spot })
     });
-    of_doors.chain(of_hosts).collect()
+    let of_endpoints = orders.endpoints.iter().flat_map(|local| {
+        let spots = forms::endpoints(said, *local, "", &[]).into_iter().filter(|spot| spot.address.is_some());
+        spots.map(|spot| Found { door: None, local: *local, spot })
+    });
+    of_doors.chain(of_hosts).chain(of_endpoints).collect()
 }
 
 /// An address or endpoint that the outside host has read, and rightly.
@@ -64,27 +68,32 @@ pub struct Reading {
 }
 
 /// What the outside host reads of listed endpoints in a message, as far as it has heard it. `address_of` and `global_of`
-/// say where an inside host, and what a door leads to, are to be found outside.
+/// say where an inside host, and what a door leads to, are to be found outside; `has_port`, whether an inside endpoint has
+/// a global port.
 pub fn readings(
     orders: &Orders,
     doors: &[DoorState],
     message: &Heard,
     address_of: impl Fn(Ipv4Addr) -> Ipv4Addr,
     global_of: impl Fn(&DoorOrder) -> Option<SocketAddrV4>,
+    has_port: impl Fn(SocketAddrV4, u16) -> bool,
 ) -> Vec<Result<Reading, String>> {
     let mut readings = Vec::new();
-    for Found { door, local, spot } in find(orders, doors, message.said) {
+    for Found { door, local: endpoint, spot } in find(orders, doors, message.said) {
         let Some(read) = spot.read(message.heard, message.alignment) else { continue };
         let whole = message.alignment.heard(&spot.whole).unwrap_or_default();
         let echo = (message.said[spot.whole.clone()].to_vec(), message.heard[whole].to_vec());
         let shown = format!("'{}' became '{}'", excerpt(&echo.0), excerpt(&echo.1));
         readings.push(read.and_then(|(addr, port)| {
+            let local = *endpoint.ip();
             let own = address_of(local);
             if addr.is_some_and(|addr| addr != own) {
                 return Err(format!("{shown}: {local} is {own} outside"));
             }
             let (Some(door), Some(port)) = (door, port) else {
-                return Ok(Reading { local, door: None, echo });
+                let is_right = port.is_none_or(|port| has_port(endpoint, port));
+                let wrong = || format!("{shown}, and no mapping or door of {endpoint} has this port");
+                return if is_right { Ok(Reading { local, door: None, echo }) } else { Err(wrong()) };
             };
             let order = &doors[door].order;
             let global = SocketAddrV4::new(own, port);

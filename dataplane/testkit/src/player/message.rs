@@ -2,10 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use dataplane::message::DoorRow;
+
 use super::align::{Alignment, Edit};
 use super::judge::{self, DoorState, Heard};
 use super::orders::DoorOrder;
-use super::packet::{UDP, View};
+use super::packet::{TCP, UDP, View};
 use super::play::{Player, is_control, protocol_of};
 
 impl Player {
@@ -72,7 +74,16 @@ impl Player {
             let known = self.doors.iter().find(|door| door.order == *order).and_then(|door| door.announced);
             door.or(known).or_else(|| self.globals.get(&(protocol, order.local)).copied())
         };
-        for reading in judge::readings(&self.orders, &self.doors, message, address_of, global_of) {
+        let has_port = |local: SocketAddrV4, port: u16| {
+            let of_door = |door: &DoorRow| {
+                (door.inside_local.addr, door.inside_local.port) == (*local.ip(), local.port())
+                    && door.inside_global.port == port
+            };
+            let mapped = [TCP, UDP].iter().filter_map(|protocol| self.globals.get(&(*protocol, local)));
+            open.iter().any(of_door) || mapped.into_iter().any(|global| global.port() == port)
+        };
+        let readings = judge::readings(&self.orders, &self.doors, message, address_of, global_of, has_port);
+        for reading in readings {
             match reading {
                 Err(why) => self.complain(why),
                 Ok(reading) => {
@@ -109,11 +120,12 @@ fn reverse_name(addr: Ipv4Addr) -> Vec<u8> {
     octets.iter().flat_map(label).chain(*b"\x07in-addr\x04arpa").collect()
 }
 
-/// Bytes with all occurrences of some stretches replaced, and what was.
+/// Bytes with all occurrences of some stretches replaced, the longest that fits, and what was.
 pub(super) fn replaced(bytes: &[u8], pairs: &[(Vec<u8>, Vec<u8>)]) -> (Vec<u8>, Vec<Edit>) {
     let (mut out, mut edits, mut at) = (Vec::with_capacity(bytes.len()), Vec::new(), 0);
     while at < bytes.len() {
-        match pairs.iter().find(|(said, _)| bytes[at..].starts_with(said)) {
+        let found = pairs.iter().filter(|(said, _)| bytes[at..].starts_with(said));
+        match found.max_by_key(|(said, _)| said.len()) {
             Some((said, heard)) => {
                 edits.push(Edit { said: at..at + said.len(), heard: out.len()..out.len() + heard.len() });
                 out.extend(heard);

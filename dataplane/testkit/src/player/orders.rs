@@ -45,6 +45,8 @@ pub struct Orders {
     pub rewritten: Vec<Ipv4Addr>,
     /// Inside addresses that may change, into what they are outside.
     pub may_change: Vec<Ipv4Addr>,
+    /// Inside endpoints that messages carry besides: they become what they are outside.
+    pub endpoints: Vec<SocketAddrV4>,
     /// How addresses are translated.
     pub mode: Mode,
     /// What the client said before the capture began.
@@ -97,6 +99,7 @@ impl Orders {
             protocol: entry.protocol().to_string(),
             rewritten: may_change.iter().copied().filter(|_| has_row).collect(),
             may_change,
+            endpoints: entry.endpoints().into_iter().filter(|end| inside.contains(end.ip())).collect(),
             inside,
             doors: Vec::new(),
             mode,
