@@ -7,7 +7,7 @@ use crate::fib::{Fib, NextHop, Route};
 use crate::neighbour::{Neighbour, Neighbours};
 use crate::parse::{Head, Transport};
 use crate::policy::{Domain, InterfaceIndex, Mode, Policy};
-use crate::state::index::Hash;
+use crate::state::index::{Candidate, Hash};
 use crate::state::session::{ANYONE, CachedHop, Direction, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
 use crate::tables::{RecentRoutes, Tables};
@@ -39,10 +39,19 @@ pub fn prepare(shard: &Shard, key: SessionKey) -> Probe {
     Probe { key, hash: shard.prepare(key), candidate: None }
 }
 
-/// Reads the index's line, and asks for the session's.
+/// Reads the index's line, and asks for the session's, or for the other line to be read.
 #[inline(always)]
-pub fn probe(shard: &Shard, probe: &mut Probe) {
-    probe.candidate = shard.candidate(probe.hash);
+pub fn probe(shard: &Shard, probe: &mut Probe) -> Candidate<SessionRef> {
+    let candidate = shard.candidate(probe.hash);
+    if let Candidate::Likely(found) = candidate {
+        probe.candidate = Some(found);
+    }
+    candidate
+}
+
+/// Reads the other line, and asks for the session's.
+pub fn probe_other(shard: &Shard, probe: &mut Probe) {
+    probe.candidate = shard.candidate_anywhere(probe.hash);
 }
 
 /// Which way packets from an interface of this domain cross the NAT.

@@ -36,6 +36,7 @@ use crate::policy::{Domain, InterfaceIndex};
 use crate::port::{BURST, Burst};
 use crate::reply;
 use crate::rewrite;
+use crate::state::index::Candidate;
 use crate::state::shard::Shard;
 use crate::steer;
 use crate::tables::Tables;
@@ -105,8 +106,18 @@ fn read(tables: &Tables, packets: &Burst, plains: &mut [Plain; BURST]) {
 
 #[inline(never)]
 fn probe(shard: &Shard, plains: &mut [Plain]) {
-    for plain in plains.iter_mut().filter(|plain| plain.is_read) {
-        lookup::probe(shard, &mut plain.probe);
+    let mut elsewhere = 0u32;
+    for (number, plain) in plains.iter_mut().enumerate().filter(|(_, plain)| plain.is_read) {
+        match lookup::probe(shard, &mut plain.probe) {
+            Candidate::Likely(_) => {}
+            Candidate::None => shard.prefetch_new(&plain.probe.key),
+            Candidate::Elsewhere => elsewhere |= 1 << number,
+        }
+    }
+    // Few are there, and their lines were asked for.
+    while let Some(plain) = plains.get_mut(elsewhere.trailing_zeros() as usize) {
+        lookup::probe_other(shard, &mut plain.probe);
+        elsewhere &= elsewhere - 1;
     }
 }
 

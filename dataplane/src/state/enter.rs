@@ -40,6 +40,7 @@ impl Shard {
         now: u32,
     ) -> Result<u32, DropReason> {
         let hashes = DIRECTIONS.map(|direction| self.hasher.hash(session.key(direction).words()));
+        hashes.into_iter().for_each(|hash| self.session_index.prefetch(hash));
         let is_taken = |(direction, hash)| self.find(session.key(direction), hash).is_some();
         if DIRECTIONS.into_iter().zip(hashes).any(is_taken) {
             return Err(DropReason::SessionConflict);

@@ -1,10 +1,11 @@
 //! The hash index: from a key's hash to a record's number, one cache line at a time.
 //!
 //! A bucket is one cache line of ten entries, each a 16-bit tag and a 32-bit value. A key lives in one of two
-//! buckets: its first choice where there is room, else the other. Lookups compare tags and leave the final
-//! word to the caller, who holds the records. Removal empties the entry, so that there are no tombstones,
-//! and nothing is ever rehashed. When both buckets are full, an entry of either is moved to its own other bucket;
-//! when that fails too the insertion is refused, which at the load the table is sized for does not happen.
+//! buckets: its first choice where there is room, else the other. A bucket counts the entries that it is the first
+//! choice of and that live elsewhere, so that mostly one line tells that a key is not there. Lookups compare tags and
+//! leave the final word to the caller, who holds the records. Removal empties the entry, so that there are no
+//! tombstones, and nothing is ever rehashed. When both buckets are full, an entry of either is moved to its own other
+//! bucket; when that fails too the insertion is refused, which at the load the table is sized for does not happen.
 
 /// Entries of one bucket.
 const WIDTH: usize = 10;
@@ -18,6 +19,10 @@ const EMPTY: u32 = u32::MAX;
 struct Bucket {
     values: [u32; WIDTH],
     tags: [u16; WIDTH],
+    /// Its entries that it is not the first choice of, a bit each.
+    away: u16,
+    /// Entries elsewhere that it is the first choice of; at the largest number it stays.
+    displaced: u16,
 }
 
 const _: () = assert!(size_of::<Bucket>() == 64, "a bucket is one cache line");
@@ -61,6 +66,17 @@ impl Hasher {
     }
 }
 
+/// What a look at a key's first bucket tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Candidate<T> {
+    /// Probably this one.
+    Likely(T),
+    /// The key is not there.
+    None,
+    /// Its other bucket is to be looked at.
+    Elsewhere,
+}
+
 /// An index of fixed size.
 pub struct Index {
     buckets: Vec<Bucket>,
@@ -71,7 +87,7 @@ impl Index {
     /// An index for at least `capacity` entries, loaded to at most 85 of 100.
     pub fn new(capacity: usize) -> Index {
         let count = (capacity * 100).div_ceil(85 * WIDTH).max(2);
-        let empty = Bucket { values: [EMPTY; WIDTH], tags: [0; WIDTH] };
+        let empty = Bucket { values: [EMPTY; WIDTH], tags: [0; WIDTH], away: 0, displaced: 0 };
         let mut buckets = mem::vec_in_huge_pages(count);
         buckets.resize(count, empty);
         Index { buckets, len: 0 }
@@ -121,20 +137,26 @@ impl Index {
         mem::prefetch(&self.buckets[self.first(hash)]);
     }
 
-    /// The first value whose tag agrees, without asking whether the key does: the record to prefetch.
+    /// The first value whose tag agrees, without asking whether the key does: the record to prefetch. Looks at the
+    /// key's first bucket only.
     #[inline(always)]
-    pub fn candidate(&self, hash: Hash) -> Option<u32> {
-        // Nearly always the first entry with the tag, in the bucket that was asked for.
-        let bucket = self.buckets.get(self.first(hash))?;
+    pub fn candidate(&self, hash: Hash) -> Candidate<u32> {
+        let Some(bucket) = self.buckets.get(self.first(hash)) else { return Candidate::None };
         let tagged = mem::equal_lanes(&bucket.tags, Self::tag(hash));
         match bucket.values.get(tagged.trailing_zeros() as usize) {
-            Some(&value) if value != EMPTY => Some(value),
-            _ => self.candidate_elsewhere(hash),
+            Some(&value) if value != EMPTY => Candidate::Likely(value),
+            None if bucket.displaced == 0 => Candidate::None,
+            _ => Candidate::Elsewhere,
         }
     }
 
-    #[inline(never)]
-    fn candidate_elsewhere(&self, hash: Hash) -> Option<u32> {
+    /// Asks for the cache line of the key's other bucket.
+    pub fn prefetch_other(&self, hash: Hash) {
+        mem::prefetch(&self.buckets[self.other(self.first(hash), Self::tag(hash))]);
+    }
+
+    /// The first value whose tag agrees, in either bucket.
+    pub fn candidate_anywhere(&self, hash: Hash) -> Option<u32> {
         self.find(hash, |_| true)
     }
 
@@ -155,15 +177,16 @@ impl Index {
     ) -> Option<(usize, usize)> {
         let tag = Self::tag(hash);
         let entry = self.locate_in(first, tag, is_key).map(|entry| (first, entry));
-        entry.or_else(|| {
-            let other = self.other(first, tag);
-            self.locate_in(other, tag, is_key).map(|entry| (other, entry))
-        })
+        if entry.is_some() || self.buckets[first].displaced == 0 {
+            return entry;
+        }
+        let other = self.other(first, tag);
+        self.locate_in(other, tag, is_key).map(|entry| (other, entry))
     }
 
     #[inline]
     fn locate_in(&self, bucket: usize, tag: u16, is_key: &mut impl FnMut(u32) -> bool) -> Option<usize> {
-        let Bucket { values, tags } = &self.buckets[bucket];
+        let Bucket { values, tags, .. } = &self.buckets[bucket];
         let mut tagged = mem::equal_lanes(tags, tag);
         while let Some(&value) = values.get(tagged.trailing_zeros() as usize) {
             if value != EMPTY && is_key(value) {
@@ -180,22 +203,37 @@ impl Index {
         let tag = Self::tag(hash);
         let first = self.first(hash);
         let other = self.other(first, tag);
-        let stored = self.place(first, tag, value)
-            || self.place(other, tag, value)
-            || (self.make_room(first, STEPS) && self.place(first, tag, value))
-            || (self.make_room(other, STEPS) && self.place(other, tag, value));
+        let stored = self.place(first, tag, value, false)
+            || self.place(other, tag, value, true)
+            || (self.make_room(first, STEPS) && self.place(first, tag, value, false))
+            || (self.make_room(other, STEPS) && self.place(other, tag, value, true));
         self.len += usize::from(stored);
         stored
     }
 
-    fn place(&mut self, bucket: usize, tag: u16, value: u32) -> bool {
-        let bucket = &mut self.buckets[bucket];
-        match bucket.values.iter().position(|&stored| stored == EMPTY) {
-            Some(entry) => {
-                (bucket.values[entry], bucket.tags[entry]) = (value, tag);
-                true
-            }
-            None => false,
+    /// Puts an entry into a bucket with room, where it is `away` from its first choice or not.
+    fn place(&mut self, at: usize, tag: u16, value: u32, is_away: bool) -> bool {
+        let bucket = &mut self.buckets[at];
+        let Some(entry) = bucket.values.iter().position(|&stored| stored == EMPTY) else { return false };
+        (bucket.values[entry], bucket.tags[entry]) = (value, tag);
+        if is_away {
+            bucket.away |= 1 << entry;
+            let first = self.other(at, tag);
+            self.buckets[first].displaced = self.buckets[first].displaced.saturating_add(1);
+        }
+        true
+    }
+
+    /// Empties an entry.
+    fn vacate(&mut self, at: usize, entry: usize) {
+        let bucket = &mut self.buckets[at];
+        bucket.values[entry] = EMPTY;
+        if bucket.away & 1 << entry != 0 {
+            bucket.away &= !(1 << entry);
+            let tag = bucket.tags[entry];
+            let first = self.other(at, tag);
+            let displaced = &mut self.buckets[first].displaced;
+            *displaced -= u16::from(*displaced != u16::MAX);
         }
     }
 
@@ -203,21 +241,28 @@ impl Index {
     /// room in one of them first.
     fn make_room(&mut self, full: usize, steps: u32) -> bool {
         for entry in 0..WIDTH {
-            let (value, tag) = (self.buckets[full].values[entry], self.buckets[full].tags[entry]);
-            if self.place(self.other(full, tag), tag, value) {
-                self.buckets[full].values[entry] = EMPTY;
+            if self.move_away(full, entry) {
                 return true;
             }
         }
         for entry in 0..if steps == 0 { 0 } else { WIDTH } {
-            let (value, tag) = (self.buckets[full].values[entry], self.buckets[full].tags[entry]);
-            let other = self.other(full, tag);
-            if other != full && self.make_room(other, steps - 1) && self.place(other, tag, value) {
-                self.buckets[full].values[entry] = EMPTY;
+            let other = self.other(full, self.buckets[full].tags[entry]);
+            if other != full && self.make_room(other, steps - 1) && self.move_away(full, entry) {
                 return true;
             }
         }
         false
+    }
+
+    /// Moves an entry to its other bucket, if that has room.
+    fn move_away(&mut self, from: usize, entry: usize) -> bool {
+        let Bucket { values, tags, away, .. } = &self.buckets[from];
+        let (value, tag, is_away) = (values[entry], tags[entry], away & 1 << entry != 0);
+        let is_placed = self.place(self.other(from, tag), tag, value, !is_away);
+        if is_placed {
+            self.vacate(from, entry);
+        }
+        is_placed
     }
 
     /// Puts `new` in the place of a value stored under this hash.
@@ -234,7 +279,7 @@ impl Index {
         let Some((bucket, entry)) = self.locate(hash, first, &mut |stored| stored == value) else {
             return false;
         };
-        self.buckets[bucket].values[entry] = EMPTY;
+        self.vacate(bucket, entry);
         self.len -= 1;
         true
     }
@@ -267,6 +312,21 @@ mod tests {
             let probe = (random >> 13) % 1500;
             let found = index.find(hasher.hash([probe, 0]), |value| map.get(&probe) == Some(&value));
             assert_eq!(found, map.get(&probe).copied());
+        }
+    }
+
+    #[test]
+    fn buckets_know_what_is_elsewhere() {
+        let hasher = Hasher::new([5, 9]);
+        let mut index = Index::new(2000);
+        let hashes: Vec<Hash> = (0..2000).map(|key| hasher.hash([key, 1])).collect();
+        for round in 0..20 {
+            hashes.iter().zip(0..).for_each(|(&hash, value)| assert!(index.insert(hash, value)));
+            let is_elsewhere = |&&hash: &&Hash| index.candidate(hash) == Candidate::Elsewhere;
+            assert!(hashes.iter().any(|hash| is_elsewhere(&hash)), "the load asks for second choices");
+            hashes.iter().zip(0..).for_each(|(&hash, value)| assert!(index.remove(hash, value)));
+            let is_clean = |bucket: &Bucket| (bucket.away, bucket.displaced) == (0, 0);
+            assert!(index.buckets.iter().all(is_clean), "round {round}");
         }
     }
 

@@ -24,6 +24,11 @@ impl<T> Keyed<T> {
         self.index.find(self.hasher.hash(key), |number| self.records.at(number).is_some_and(&is_it))
     }
 
+    /// Asks for the index's cache line of a key.
+    pub fn prefetch(&self, key: Key) {
+        self.index.prefetch(self.hasher.hash(key));
+    }
+
     /// Enters a record under a key that no record has. None when there is no room.
     pub fn insert(&mut self, key: Key, record: T) -> Option<u32> {
         let number = self.records.insert(record)?;

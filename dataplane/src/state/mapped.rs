@@ -48,6 +48,8 @@ impl Shard {
             return Err(DropReason::SessionsFull);
         }
         let (_, global) = self.take(policy, rule, source)?;
+        let seen = Mapping::seen_key(Side::Inside, source.protocol, rule.outside_vrf, global);
+        self.port_index.prefetch(self.hasher.hash(seen));
         Ok((Above::Port(None), global))
     }
 

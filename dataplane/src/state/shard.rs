@@ -11,8 +11,8 @@ use crate::state::allocate::Allocator;
 use crate::state::contacts::Contacts;
 use crate::state::control::{CONTROLS_MAX, Controls};
 use crate::state::door::{DOORS_MAX, Door, Doors};
-use crate::state::index::{Hash, Hasher, Index};
-use crate::state::mapping::Mapping;
+use crate::state::index::{Candidate, Hash, Hasher, Index};
+use crate::state::mapping::{Mapping, Side};
 use crate::state::session::{Direction, Session, SessionKey};
 use crate::state::slots::Slots;
 use crate::state::subscriber::Subscribers;
@@ -144,12 +144,43 @@ impl Shard {
         hash
     }
 
-    /// The session that a hash probably finds; asks for its cache line.
+    /// The session that a hash probably finds, as the key's first bucket has it; asks for its cache line. False if the
+    /// other bucket is to be looked at, which is asked for too.
     #[inline(always)]
-    pub fn candidate(&self, hash: Hash) -> Option<SessionRef> {
-        let found = SessionRef::from_value(self.session_index.candidate(hash)?);
+    pub fn candidate(&self, hash: Hash) -> Candidate<SessionRef> {
+        match self.session_index.candidate(hash) {
+            Candidate::Likely(value) => {
+                let found = SessionRef::from_value(value);
+                self.sessions.prefetch(found.index);
+                Candidate::Likely(found)
+            }
+            Candidate::None => Candidate::None,
+            Candidate::Elsewhere => {
+                self.session_index.prefetch_other(hash);
+                Candidate::Elsewhere
+            }
+        }
+    }
+
+    /// The session that a hash probably finds, wherever the index has it; asks for its cache line.
+    pub fn candidate_anywhere(&self, hash: Hash) -> Option<SessionRef> {
+        let found = SessionRef::from_value(self.session_index.candidate_anywhere(hash)?);
         self.sessions.prefetch(found.index);
         Some(found)
+    }
+
+    /// Asks for what beginning a session with this key looks at first: its mapping, its subscriber, its place.
+    pub fn prefetch_new(&self, key: &SessionKey) {
+        let &SessionKey { src, dst, vrf, protocol, direction } = key;
+        let mapping = match direction {
+            Direction::Outbound => {
+                self.subscribers.prefetch(vrf, src.addr);
+                Mapping::own_key(Side::Inside, protocol, vrf, src)
+            }
+            Direction::Inbound => Mapping::seen_key(Side::Inside, protocol, vrf, dst),
+        };
+        self.port_index.prefetch(self.hasher.hash(mapping));
+        self.sessions.prefetch_free();
     }
 
     /// Whether packets with this key belong to a session.

@@ -58,6 +58,8 @@ impl<T> Slots<T> {
             self.free = next;
         }
         *slot = Slot::Used(record);
+        // The next one is not far off, and its line may be anywhere.
+        self.prefetch_free();
         self.len += 1;
         Some(index)
     }

@@ -103,6 +103,11 @@ impl Subscribers {
         self.0.find(key(vrf, addr), |subscriber| subscriber.addr == addr && subscriber.vrf == vrf)
     }
 
+    /// Asks for the cache line that leads to a subscriber.
+    pub fn prefetch(&self, vrf: Vrf, addr: Ipv4Addr) {
+        self.0.prefetch(key(vrf, addr));
+    }
+
     /// A subscriber's record.
     pub fn at_mut(&mut self, index: u32) -> Option<&mut Subscriber> {
         self.0.at_mut(index)
