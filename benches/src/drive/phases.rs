@@ -10,7 +10,7 @@ use crate::side::Counts;
 /// How long nothing may arrive until what was sent counts as lost, in milliseconds.
 const SILENCE_MS: u64 = 50;
 /// How often set-up packets that did not arrive are sent again.
-const RETRIES_MAX: u32 = 20;
+const RETRIES_MAX: u32 = 100;
 /// Rounds between looks at the clock where nothing is paced.
 const ROUNDS_PER_LOOK: u32 = 32;
 
