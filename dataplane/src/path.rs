@@ -106,7 +106,7 @@ fn read(tables: &Tables, packets: &Burst, plains: &mut [Plain; BURST]) {
 
 #[inline(never)]
 fn probe(shard: &Shard, plains: &mut [Plain]) {
-    let mut elsewhere = 0u32;
+    let mut elsewhere = 0u64;
     for (number, plain) in plains.iter_mut().enumerate().filter(|(_, plain)| plain.is_read) {
         match lookup::probe(shard, &mut plain.probe) {
             Candidate::Likely(_) => {}
