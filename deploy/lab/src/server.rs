@@ -145,7 +145,8 @@ fn named_configuration(home: &Path, zones: &[Zone]) -> String {
         })
         .collect();
     format!(
-        "options {{\n  directory \"{home}\";\n  pid-file \"{home}/named.pid\";\n  session-keyfile \"{home}/session.key\";\n  \
+        "options {{\n  directory \"{home}\";\n  max-udp-size 4096;\n  pid-file \"{home}/named.pid\";\n  \
+         session-keyfile \"{home}/session.key\";\n  \
          listen-on {{ any; }};\n  listen-on-v6 {{ none; }};\n  recursion no;\n  dnssec-validation no;\n  \
          allow-query {{ any; }};\n  allow-transfer {{ any; }};\n}};\ncontrols {{ }};\n{zones}"
     )

@@ -15,6 +15,8 @@ const OUTSIDE_LOCALS: [(Ipv4Addr, Ipv4Addr); 2] =
     [(SERVER, Ipv4Addr::new(10, 1, 0, 10)), (CLIENT, Ipv4Addr::new(10, 1, 0, 20))];
 /// Records of a zone that take a segment or many to transfer.
 const FILLER_COUNT: usize = 400;
+/// Other addresses of a name: at sixteen bytes each they do not go into one packet, and named takes a hundred.
+const MANY_COUNT: usize = 95;
 
 /// A lab with a name server inside too, at the host with a global address of its own.
 struct DnsLab {
@@ -70,6 +72,16 @@ impl DnsLab {
         Ok(())
     }
 
+    /// An address among many, whose answer takes two packets.
+    fn inward_fragments(&self) -> Result<()> {
+        let options = ["+notcp", "+ignore", "+bufsize=4096", "+nocookie"];
+        let found = self.ask_inside("many.inside.example A", &options)?;
+        ensure_equal(&found.lines().count().to_string(), &(MANY_COUNT + 1).to_string())?;
+        ensure!(found.lines().any(|line| line == STATIC_GLOBAL.to_string()), "the answer is {found}");
+        ensure!(!found.contains(&inside_host(STATIC_HOST).to_string()), "the answer is {found}");
+        Ok(())
+    }
+
     /// What a neighbour of the server gets, but for the address that has a global one.
     fn inward_transfer(&self) -> Result<()> {
         let options = ["+nocookie"];
@@ -112,7 +124,9 @@ fn inside_zones() -> [Zone; 2] {
     let filler: String = (0..FILLER_COUNT)
         .map(|index| format!("filler{index} A 172.16.{}.{}\n", index / 250, 1 + index % 250))
         .collect();
-    let records = format!("www A {server}\nother A {other}\nalias 7200 CNAME www\n{filler}");
+    let many: String = (1..=MANY_COUNT).map(|index| format!("many A 172.17.0.{index}\n")).collect();
+    let records =
+        format!("www A {server}\nother A {other}\nalias 7200 CNAME www\nmany A {server}\n{many}{filler}");
     let reverse = format!("{} PTR www.inside.example.\n", server.octets()[3]);
     [Zone { origin: "inside.example", records }, Zone { origin: "0.0.10.in-addr.arpa", records: reverse }]
 }
@@ -166,6 +180,7 @@ const SCENARIOS: &[Scenario] = &[
     ("inside server, PTR over UDP", |lab| lab.inward_pointer("+notcp")),
     ("inside server, PTR over TCP", |lab| lab.inward_pointer("+tcp")),
     ("inside server, CNAME and A with their times to live", DnsLab::inward_alias),
+    ("inside server, A over UDP, in an answer in fragments", DnsLab::inward_fragments),
     ("inside server, zone transfer", DnsLab::inward_transfer),
 ];
 
