@@ -23,9 +23,9 @@ struct Arguments {
     /// Write the counts to the file in place of comparing.
     #[arg(long)]
     write: bool,
-    /// Also tell the counts of each source file, and what a simulated cache misses.
+    /// Also tell the counts of each function, with what was inlined into it, and what a simulated cache misses.
     #[arg(long)]
-    by_file: bool,
+    by_function: bool,
     /// Only what has this in its name.
     #[arg(long)]
     only: Option<String>,
@@ -200,25 +200,27 @@ fn totals(report: &str) -> Result<Vec<(String, f64)>> {
     Ok(events.into_iter().zip(counts?).collect())
 }
 
-/// Instructions a packet of each source file, the most first: of its own lines, wherever they were inlined.
-fn by_file(report: &str) -> Vec<(String, f64)> {
+/// Instructions a packet of each function, the most first. The stages of a burst are functions.
+fn by_function(report: &str) -> Vec<(String, f64)> {
     let mut names = std::collections::HashMap::new();
     let mut counts: std::collections::HashMap<String, f64> = std::collections::HashMap::new();
-    let (mut file, mut is_call) = (String::new(), false);
+    let (mut function, mut is_call) = (String::new(), false);
     for line in report.lines() {
-        let place = ["fl=", "fi=", "fe="].iter().find_map(|prefix| line.strip_prefix(prefix));
-        if let Some(place) = place {
+        let (own, called) = (line.strip_prefix("fn="), line.strip_prefix("cfn="));
+        if let Some(place) = own.or(called) {
             let (number, name) = place.split_once(' ').unwrap_or((place, ""));
             if !name.is_empty() {
                 names.insert(number.to_owned(), name.to_owned());
             }
-            file = names.get(number).cloned().unwrap_or_default();
+            if own.is_some() {
+                function = names.get(number).cloned().unwrap_or_default();
+            }
         } else if line.starts_with("calls=") {
             is_call = true;
         } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
             let own = line.split_whitespace().nth(1).and_then(|count| count.parse::<f64>().ok());
             if !std::mem::take(&mut is_call) {
-                *counts.entry(file.clone()).or_default() += own.unwrap_or_default() / f64::from(PACKETS);
+                *counts.entry(function.clone()).or_default() += own.unwrap_or_default() / f64::from(PACKETS);
             }
         }
     }
@@ -278,7 +280,7 @@ fn main() -> Result<ExitCode> {
             if arguments.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
                 continue;
             }
-            let report = count(case, mode, arguments.by_file)?;
+            let report = count(case, mode, arguments.by_function)?;
             let totals = totals(&report)?;
             let each = totals.first().map_or(0.0, |(_, count)| count / f64::from(PACKETS));
             let _ = writeln!(page, "{name:<20}{each:>8.1}");
@@ -288,12 +290,12 @@ fn main() -> Result<ExitCode> {
             is_good &= !is_off;
             let change = change.map(|change| format!("{:+.1} %", change * 100.0)).unwrap_or_default();
             println!("{name:<20}{each:>8.1}  {change:>9}{}", if is_off { "  TOO FAR OFF" } else { "" });
-            if arguments.by_file {
+            if arguments.by_function {
                 let rest =
                     totals.iter().map(|(event, count)| format!("{event} {:.2}", count / f64::from(PACKETS)));
                 println!("  a packet: {}", rest.collect::<Vec<_>>().join(", "));
-                for (file, count) in by_file(&report).iter().filter(|(_, count)| *count >= 1.0) {
-                    println!("  {count:>8.1}  {file}");
+                for (function, count) in by_function(&report).iter().filter(|(_, count)| *count >= 1.0) {
+                    println!("  {count:>8.1}  {function}");
                 }
             }
         }
