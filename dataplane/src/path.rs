@@ -3,7 +3,7 @@
 //! A burst of packets goes through the stages together: each stage is a loop over the burst, so that the
 //! memory one packet needs is on its way while the others are looked at.
 //!
-//! 1. **receive** takes up to 32 frames from one port.
+//! 1. **receive** takes up to 64 frames from one port.
 //! 2. **read** takes what a whole UDP or TCP packet is looked up by from its headers, and asks for the index line
 //!    its session would be in.
 //! 3. **probe** reads those lines and asks for the sessions they point to.
@@ -106,6 +106,7 @@ fn read(tables: &Tables, packets: &Burst, plains: &mut [Plain; BURST]) {
 
 #[inline(never)]
 fn probe(shard: &Shard, plains: &mut [Plain]) {
+    const { assert!(BURST <= u64::BITS as usize) };
     let mut elsewhere = 0u64;
     for (number, plain) in plains.iter_mut().enumerate().filter(|(_, plain)| plain.is_read) {
         match lookup::probe(shard, &mut plain.probe) {

@@ -6,8 +6,9 @@ pub mod pcap;
 use arrayvec::ArrayVec;
 use mem::Packet;
 
-/// Frames taken from a port in one go.
-pub const BURST: usize = 32;
+/// Frames taken from a port in one go: so many that what a burst costs beside its packets hardly shows, and so few
+/// that all their lines stay in the nearest cache.
+pub const BURST: usize = 64;
 
 /// Packets on their way between a port and the path.
 pub type Burst = ArrayVec<Packet, BURST>;
