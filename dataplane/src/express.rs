@@ -175,11 +175,13 @@ fn way<'a>(tables: &'a mut Tables, plain: &Plain, now: u32) -> Option<(Translati
     let found = plain.probe.candidate.filter(|_| plain.is_ordinary)?;
     let direction = plain.probe.key.direction;
     let session = shard.session_mut(found.index)?;
-    if found.direction != direction || session.key(direction) != plain.probe.key {
+    if session.flags.has(Flags::CONTROL)
+        || found.direction != direction
+        || session.key(direction) != plain.probe.key
+    {
         return None;
     }
-    let is_known = plain.probe.key.protocol == UDP || session.tcp.is_settled(direction);
-    if session.flags.has(Flags::CONTROL) || !is_known {
+    if plain.probe.key.protocol != UDP && !session.tcp.is_settled(direction) {
         return None;
     }
     let noted =
