@@ -14,11 +14,10 @@ use crate::parse::{self, ETHERNET_LEN, TAG_LEN, tcp_flags};
 use crate::plan::Translation;
 use crate::policy::{InterfaceIndex, Policy};
 use crate::rewrite;
-use crate::state::session::{ANYONE, Flags};
-use crate::state::shard::Shard;
+use crate::state::session::{ANYONE, Direction, Flags};
 use crate::steer;
 use crate::tables::Tables;
-use crate::tuple::{Endpoint, Protocol, TCP, Tuple, UDP};
+use crate::tuple::{Endpoint, Protocol, TCP, Tuple, UDP, Vrf};
 use crate::worker::Worker;
 
 /// What was read of a packet: something only if it is UDP or TCP between inside and outside, whole and without IPv4
@@ -60,24 +59,63 @@ impl Plain {
     }
 }
 
-/// Reads the headers of a frame, and asks for the index's cache line; none if they are in any way unusual.
+/// What is the same for all packets of an interface that the lane may take packets from.
+#[derive(Clone, Copy, Debug)]
+pub struct Ingress {
+    index: InterfaceIndex,
+    mac: [u8; 6],
+    vrf: Vrf,
+    direction: Direction,
+    /// An access list looks at what arrives.
+    is_listed: bool,
+}
+
+impl Ingress {
+    /// An interface that is up, inside or outside.
+    #[inline]
+    pub fn of(policy: &Policy, index: InterfaceIndex) -> Option<Ingress> {
+        let interface = policy.interfaces.get(usize::from(index)).filter(|interface| interface.is_up)?;
+        Some(Ingress {
+            index,
+            mac: interface.mac,
+            vrf: interface.vrf,
+            direction: lookup::direction(interface.domain)?,
+            is_listed: interface.acl_in.is_some(),
+        })
+    }
+
+    /// The interface of a port's frames without a tag.
+    pub fn of_port(policy: &Policy, port: usize) -> Option<Ingress> {
+        Ingress::of(policy, policy.attachments.find(port, None)?)
+    }
+}
+
+/// Reads the headers of a frame, and asks for the index's cache line; none if they are in any way unusual. Frames without
+/// a tag are `untagged`'s.
 #[inline(always)]
-pub fn read(packet: &Packet, policy: &Policy, shard: &Shard, plain: &mut Plain) -> Option<()> {
+pub fn read(packet: &Packet, untagged: Option<&Ingress>, tables: &Tables, plain: &mut Plain) -> Option<()> {
     let bytes = packet.bytes();
     let ethernet: &[u8; ETHERNET_LEN] = bytes.first_chunk()?;
-    let mut ethertype = u16::from_be_bytes([ethernet[12], ethernet[13]]);
-    let (mut l3, mut vlan) = (ETHERNET_LEN, None);
-    if ethertype == parse::ETHERTYPE_VLAN {
-        (vlan, ethertype) = parse::parse_tag(bytes).ok()?;
-        l3 += TAG_LEN;
+    let ethertype = u16::from_be_bytes([ethernet[12], ethernet[13]]);
+    if ethertype == parse::ETHERTYPE_IPV4 {
+        let ingress = untagged.filter(|ingress| ethernet[..6] == ingress.mac)?;
+        return read_ipv4(bytes, ETHERNET_LEN, ingress, tables, plain);
     }
-    let index = policy.attachments.find(packet.port(), vlan)?;
-    let interface = policy.interfaces.get(usize::from(index))?;
-    let is_ours = interface.is_up && ethernet[..6] == interface.mac;
-    if !is_ours || ethertype != parse::ETHERTYPE_IPV4 {
+    if ethertype == parse::ETHERTYPE_VLAN {
+        return read_tagged(packet, tables, plain);
+    }
+    None
+}
+
+/// Reads the headers of a frame with a tag.
+fn read_tagged(packet: &Packet, tables: &Tables, plain: &mut Plain) -> Option<()> {
+    let (bytes, policy) = (packet.bytes(), &tables.policy);
+    let (vlan, ethertype) = parse::parse_tag(bytes).ok()?;
+    let ingress = Ingress::of(policy, policy.attachments.find(packet.port(), vlan)?)?;
+    if ethertype != parse::ETHERTYPE_IPV4 || bytes[..6] != ingress.mac {
         return None;
     }
-    read_ipv4(bytes, l3, index, policy, shard, plain)
+    read_ipv4(bytes, ETHERNET_LEN + TAG_LEN, &ingress, tables, plain)
 }
 
 /// Reads the headers of an IPv4 packet at `l3` that arrived on an interface (RFC 791 section 3.1).
@@ -85,13 +123,11 @@ pub fn read(packet: &Packet, policy: &Policy, shard: &Shard, plain: &mut Plain) 
 pub fn read_ipv4(
     frame: &[u8],
     l3: usize,
-    index: InterfaceIndex,
-    policy: &Policy,
-    shard: &Shard,
+    ingress: &Ingress,
+    tables: &Tables,
     plain: &mut Plain,
 ) -> Option<()> {
-    let interface = policy.interfaces.get(usize::from(index))?;
-    let direction = lookup::direction(interface.domain)?;
+    let &Ingress { index, vrf, direction, is_listed, .. } = ingress;
     let bytes = frame.get(l3..)?;
     let headers: &[u8; 28] = bytes.first_chunk()?;
     let [first, second, third] = parse::read_words(headers);
@@ -107,15 +143,15 @@ pub fn read_ipv4(
     }
     let protocol = (second >> 48) as u8;
     let is_settled = read_transport(bytes, protocol, total_len)?;
-    let key = lookup::key(policy, &Tuple { src, dst, protocol, vrf: interface.vrf }, direction);
+    let key = lookup::key(&tables.policy, &Tuple { src, dst, protocol, vrf }, direction);
     *plain = Plain {
         is_read: true,
-        probe: lookup::prepare(shard, key),
+        probe: lookup::prepare(&tables.shard, key),
         peer: lookup::outside_end(src, dst, direction),
         interface: index,
         l3: l3 as u16,
         total_len: total_len as u16,
-        is_ordinary: is_settled && second >> 56 > 1 && interface.acl_in.is_none(),
+        is_ordinary: is_settled && second >> 56 > 1 && !is_listed,
     };
     Some(())
 }

@@ -25,7 +25,7 @@ use arrayvec::ArrayVec;
 use mem::Packet;
 
 use crate::drops::DropReason;
-use crate::express::{self, Plain};
+use crate::express::{self, Ingress, Plain};
 use crate::gateway;
 use crate::hairpin;
 use crate::lookup;
@@ -56,7 +56,7 @@ pub fn burst(worker: &mut Worker, port: usize, now: u32) -> usize {
     }
     worker.counters.fates.received.add(count as u64);
     let mut plains = [Plain::UNREAD; BURST];
-    read(&worker.tables, &packets, &mut plains);
+    read(&worker.tables, port, &packets, &mut plains);
     probe(&worker.tables.shard, &mut plains[..count]);
     let mut arrived = Arrived::default();
     for (packet, plain) in packets.drain(..).zip(&plains) {
@@ -76,13 +76,13 @@ pub fn burst(worker: &mut Worker, port: usize, now: u32) -> usize {
 /// Takes packets that others handed over, and whose headers were read, through the stages after that: they are known
 /// to be this worker's, and were counted where they arrived.
 pub fn burst_of_others(worker: &mut Worker, packets: &mut Burst, heads: &PerPacket<Head>, now: u32) {
-    let Tables { policy, shard, .. } = &worker.tables;
+    let tables = &worker.tables;
     let mut plains = [Plain::UNREAD; BURST];
     for ((packet, head), plain) in packets.iter().zip(heads).zip(&mut plains) {
-        let (l3, interface) = (usize::from(head.l3), head.interface);
-        express::read_ipv4(packet.bytes(), l3, interface, policy, shard, plain);
+        let Some(ingress) = Ingress::of(&tables.policy, head.interface) else { continue };
+        express::read_ipv4(packet.bytes(), usize::from(head.l3), &ingress, tables, plain);
     }
-    probe(shard, &mut plains);
+    probe(&tables.shard, &mut plains);
     for ((packet, head), plain) in packets.drain(..).zip(heads).zip(&plains) {
         let fate = match express::forward(worker, packet, plain, now) {
             Ok(fate) => {
@@ -98,9 +98,10 @@ pub fn burst_of_others(worker: &mut Worker, packets: &mut Burst, heads: &PerPack
 
 // The stages are functions of their own, each with the CPU's registers to itself.
 #[inline(never)]
-fn read(tables: &Tables, packets: &Burst, plains: &mut [Plain; BURST]) {
+fn read(tables: &Tables, port: usize, packets: &Burst, plains: &mut [Plain; BURST]) {
+    let untagged = Ingress::of_port(&tables.policy, port);
     for (packet, plain) in packets.iter().zip(plains) {
-        express::read(packet, &tables.policy, &tables.shard, plain);
+        express::read(packet, untagged.as_ref(), tables, plain);
     }
 }
 
