@@ -44,4 +44,3 @@ bool shim_link_is_up(uint16_t port) {
     return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }
 
-uint64_t shim_tsc(void) { return rte_rdtsc(); }

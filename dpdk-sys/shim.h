@@ -51,6 +51,3 @@ void shim_free(struct rte_mbuf *mbuf);
 
 // Whether the link is up; without waiting for the device.
 bool shim_link_is_up(uint16_t port);
-
-// The CPU's time stamp counter.
-uint64_t shim_tsc(void);

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dataplane::port::{BURST, Burst, Port};
-use dataplane_dpdk::tsc;
+use mem::tsc;
 use mem::{Packet, Slab};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};

@@ -1,5 +1,6 @@
 //! The history of results: a file of JSON lines, one for each figure.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
@@ -42,6 +43,9 @@ pub struct Record {
     pub ticks: f64,
     /// Ticks a packet beyond plain forwarding's for `wire`, all of the worker's but for its ports' for `path`.
     pub ticks_beyond: Option<f64>,
+    /// Ticks a packet in each stage of the path, of the bursts that were timed, by the stage's name in metrics.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stages: BTreeMap<String, f64>,
     /// Bytes of resident memory that a session took.
     pub session_bytes: Option<f64>,
     /// The share of packets that were lost.

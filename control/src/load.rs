@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 
-use dataplane::counters::LoopCounters;
+use dataplane::counters::{Count, Counters};
+use dataplane::stages::Stage;
 
 /// Samples kept: one a second for the last minute, and the one before it.
 const SAMPLES_MAX: usize = 61;
 /// A worker whose round takes longer is stalled, in milliseconds.
 const STALL_MS: u64 = 1000;
 
-/// The poll loop's counters at one time.
+/// The counters of the poll loop and of the path's stages at one time.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sample {
     rounds: u64,
@@ -17,6 +18,8 @@ struct Sample {
     packets: u64,
     busy_ns: u64,
     elapsed_ns: u64,
+    timed_packets: u64,
+    stage_ticks: [u64; Stage::ALL.len()],
 }
 
 /// A worker's load over some time.
@@ -30,6 +33,8 @@ pub struct Usage {
     pub packets_per_round: f64,
     /// Rounds a second.
     pub rounds_per_s: f64,
+    /// Ticks of the time stamp counter for each packet, by stage of the path.
+    pub stage_ticks: [f64; Stage::ALL.len()],
 }
 
 /// A change that the log has.
@@ -53,16 +58,19 @@ pub struct Load {
 
 impl Load {
     /// Takes a sample; to be called once a second.
-    pub fn sample(&mut self, counters: &LoopCounters) {
+    pub fn sample(&mut self, counters: &Counters) {
+        let (poll, stages) = (&counters.poll, &counters.stages);
         if self.samples.len() == SAMPLES_MAX {
             self.samples.pop_front();
         }
         self.samples.push_back(Sample {
-            rounds: counters.rounds.value(),
-            busy_rounds: counters.busy_rounds.value(),
-            packets: counters.packets.value(),
-            busy_ns: counters.busy_ns.value(),
-            elapsed_ns: counters.elapsed_ns.value(),
+            rounds: poll.rounds.value(),
+            busy_rounds: poll.busy_rounds.value(),
+            packets: poll.packets.value(),
+            busy_ns: poll.busy_ns.value(),
+            elapsed_ns: poll.elapsed_ns.value(),
+            timed_packets: stages.packets.value(),
+            stage_ticks: stages.ticks.each_ref().map(Count::value),
         });
     }
 
@@ -76,11 +84,16 @@ impl Load {
         let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         let elapsed_ns = last.elapsed_ns - first.elapsed_ns;
         let packets = last.packets - first.packets;
+        let timed_packets = last.timed_packets - first.timed_packets;
+        let stage_ticks = Stage::ALL.map(|stage| {
+            ratio(last.stage_ticks[stage as usize] - first.stage_ticks[stage as usize], timed_packets)
+        });
         Usage {
             busy_ratio: ratio(last.busy_ns - first.busy_ns, elapsed_ns),
             packets_per_s: ratio(packets, elapsed_ns) * 1e9,
             packets_per_round: ratio(packets, last.busy_rounds - first.busy_rounds),
             rounds_per_s: ratio(last.rounds - first.rounds, elapsed_ns) * 1e9,
+            stage_ticks,
         }
     }
 
@@ -122,22 +135,25 @@ mod tests {
 
     #[test]
     fn the_load_is_that_of_the_time_asked_for() {
-        let (mut load, counters) = (Load::default(), LoopCounters::default());
+        let (mut load, counters) = (Load::default(), Counters::default());
+        let (poll, stages) = (&counters.poll, &counters.stages);
         assert_eq!(load.over(5), Usage::default());
         for second in 0..100 {
             load.sample(&counters);
-            counters.elapsed_ns.add(1_000_000_000);
-            counters.rounds.add(1000);
+            poll.elapsed_ns.add(1_000_000_000);
+            poll.rounds.add(1000);
             // Idle up to the last seconds, then 10 ms of every round's packets.
             if second >= 94 {
-                counters.busy_rounds.add(10);
-                counters.packets.add(80);
-                counters.busy_ns.add(250_000_000);
+                poll.busy_rounds.add(10);
+                poll.packets.add(80);
+                poll.busy_ns.add(250_000_000);
+                stages.packets.add(8);
+                stages.ticks[Stage::Probe as usize].add(60);
             }
         }
         let last = load.over(5);
         assert_eq!((last.busy_ratio, last.packets_per_s, last.packets_per_round), (0.25, 80.0, 8.0));
-        assert_eq!(last.rounds_per_s, 1000.0);
+        assert_eq!((last.rounds_per_s, last.stage_ticks), (1000.0, [0.0, 0.0, 7.5, 0.0, 0.0]));
         assert!((load.over(60).busy_ratio - 0.25 * 5.0 / 60.0).abs() < 1e-9);
     }
 }

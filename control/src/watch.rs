@@ -66,7 +66,7 @@ impl Watch {
         loads.resize_with(appliance.counters.len(), Load::default);
         for (worker, (load, counters)) in loads.iter_mut().zip(&appliance.counters).enumerate() {
             if is_due {
-                load.sample(&counters.poll);
+                load.sample(counters);
             }
             match load.watch(counters.poll.rounds.value(), passed_ms) {
                 Some(Change::Stalled) => tracing::error!(

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::drops::DropReason;
 use crate::policy::{INTERFACE_COUNT_MAX, InterfaceIndex};
+use crate::stages::Stage;
 
 /// A number with one writer. Relaxed loads and stores: no read-modify-write instruction is needed.
 #[derive(Default, Debug)]
@@ -139,11 +140,22 @@ pub struct LoopCounters {
     pub elapsed_ns: Count,
 }
 
+/// What the stages of the path cost, of the bursts that were timed.
+#[derive(Default, Debug)]
+pub struct StageCounters {
+    /// Packets of these bursts.
+    pub packets: Count,
+    /// Ticks of the time stamp counter, by [`Stage`].
+    pub ticks: [Count; Stage::ALL.len()],
+}
+
 /// All counters of one worker.
 #[derive(Debug)]
 pub struct Counters {
     /// The poll loop.
     pub poll: LoopCounters,
+    /// The stages of the path.
+    pub stages: StageCounters,
     /// Fates.
     pub fates: FateCounters,
     /// Hand-overs.
@@ -166,6 +178,7 @@ impl Default for Counters {
     fn default() -> Counters {
         Counters {
             poll: LoopCounters::default(),
+            stages: StageCounters::default(),
             fates: FateCounters::default(),
             handovers: HandoverCounters::default(),
             nat: NatCounters::default(),

@@ -27,6 +27,7 @@ pub mod reassembly;
 pub mod reply;
 pub mod rewrite;
 mod sending;
+pub mod stages;
 pub mod state;
 pub mod steer;
 pub mod tables;

@@ -36,6 +36,7 @@ use crate::policy::{Domain, InterfaceIndex};
 use crate::port::{BURST, Burst};
 use crate::reply;
 use crate::rewrite;
+use crate::stages::Stage;
 use crate::state::index::Candidate;
 use crate::state::shard::Shard;
 use crate::steer;
@@ -48,16 +49,20 @@ pub type PerPacket<T> = ArrayVec<T, BURST>;
 
 /// Takes one burst from a port through the path. Returns how many packets there were.
 pub fn burst(worker: &mut Worker, port: usize, now: u32) -> usize {
+    let mut clock = worker.sampler.clock();
     let mut packets = Burst::new();
     worker.ports[port].receive(&mut packets);
     let count = packets.len();
     if count == 0 {
         return 0;
     }
+    clock.end(Stage::Receive);
     worker.counters.fates.received.add(count as u64);
     let mut plains = [Plain::UNREAD; BURST];
     read(&worker.tables, port, &packets, &mut plains);
+    clock.end(Stage::Read);
     probe(&worker.tables.shard, &mut plains[..count]);
+    clock.end(Stage::Probe);
     let mut arrived = Arrived::default();
     for (packet, plain) in packets.drain(..).zip(&plains) {
         match express::forward(worker, packet, plain, now) {
@@ -69,7 +74,10 @@ pub fn burst(worker: &mut Worker, port: usize, now: u32) -> usize {
         }
     }
     arrived.tell(worker);
+    clock.end(Stage::Forward);
     worker.egress.flush(&mut worker.ports);
+    clock.end(Stage::Transmit);
+    worker.sampler.done(&clock, count, &worker.counters.stages);
     count
 }
 

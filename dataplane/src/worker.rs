@@ -20,6 +20,7 @@ use crate::policy::{Domain, InterfaceIndex, Policy};
 use crate::port::{Burst, Port, Ports};
 use crate::reassembly::{Ready, Reassembly};
 use crate::reply::NoticeBudget;
+use crate::stages::Sampler;
 use crate::state::index::Hasher;
 use crate::state::shard::Shard;
 use crate::steer::WorkerIndex;
@@ -111,6 +112,7 @@ pub struct Worker {
     pub(crate) tables: Tables,
     pub(crate) egress: Egress,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) sampler: Sampler,
     inbox: Receiver<Message>,
     events: Sender<Event>,
     handovers: Vec<Arc<ArrayQueue<HandedOver>>>,
@@ -149,6 +151,7 @@ impl Worker {
                 counters: Arc::clone(&setup.counters),
             },
             counters: setup.counters,
+            sampler: Sampler::default(),
             inbox: setup.inbox,
             events: setup.events,
             handovers: setup.handovers,

@@ -191,6 +191,7 @@ fn records(origin: &Origin, found: Found, arguments: &Arguments) -> Vec<Record> 
                 ratio: plain.map(|plain| measured.forwarded / plain.forwarded),
                 ticks: measured.ticks,
                 ticks_beyond: plain.map(|plain| measured.ticks - plain.ticks),
+                stages: BTreeMap::new(),
                 session_bytes: None,
                 lost: Some(measured.lost as f64 / packets.max(1.0)),
                 runs: *runs,

@@ -16,8 +16,8 @@ use dataplane::port::memory::{Wire, memory_port};
 use dataplane::port::{BURST, Port};
 use dataplane::steer;
 use dataplane::worker::Worker;
-use dataplane_dpdk::tsc;
 use mem::Slab;
+use mem::tsc;
 use portico::appliance::Appliance;
 
 /// Measures what a hand-over costs both workers.

@@ -5,8 +5,8 @@
 use anyhow::{Result, ensure};
 use clap::Parser;
 use dataplane::state::index::{Hash, Hasher, Index};
-use dataplane_dpdk::tsc;
 use hashbrown::HashTable;
+use mem::tsc;
 
 /// Compares the session index with hashbrown's table.
 #[derive(Parser)]

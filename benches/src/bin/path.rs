@@ -3,6 +3,7 @@
 //! on its core.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -19,9 +20,11 @@ use benches::preemption::{Preemption, Thread};
 use benches::translations::Translations;
 use benches::verify::Verifier;
 use clap::{Parser, ValueEnum};
+use dataplane::counters::Count;
 use dataplane::drops::DropReason;
+use dataplane::stages::Stage;
 use dataplane::worker::Worker;
-use dataplane_dpdk::tsc;
+use mem::tsc;
 use portico::appliance::Appliance;
 use portico::compile::PortBinding;
 use portico::config;
@@ -85,12 +88,16 @@ struct Figures {
     path: f64,
     /// Ticks a packet of everything but the ports.
     worker: f64,
+    /// Ticks a packet in the stages that are the product's own.
+    stages: BTreeMap<String, f64>,
     session_bytes: Option<f64>,
     preemption: Preemption,
 }
 
 const FLOWS_PER_HOST: u32 = 256;
 const SESSIONS_PER_ADDRESS: u32 = 16_384;
+/// What is not the ports'.
+const OWN_STAGES: [Stage; 3] = [Stage::Read, Stage::Probe, Stage::Forward];
 const POOL_FIRST: Ipv4Addr = Ipv4Addr::new(203, 0, 0, 1);
 
 fn configuration(row: &Row) -> String {
@@ -148,6 +155,12 @@ fn resident_bytes() -> Result<f64> {
     Ok(kib.ok_or_else(|| anyhow!("the kernel does not tell the resident size"))? * 1024.0)
 }
 
+/// Packets of the bursts that were timed so far, and the ticks of each stage.
+fn timed(worker: &Worker) -> (u64, [u64; Stage::ALL.len()]) {
+    let stages = &worker.counters().stages;
+    (stages.packets.value(), stages.ticks.each_ref().map(Count::value))
+}
+
 /// Runs the worker until `is_done`, and tells what that cost.
 fn phase(
     name: &str,
@@ -157,6 +170,7 @@ fn phase(
     is_done: impl Fn(&Bed) -> bool,
 ) -> Result<Figures> {
     let thread = Thread::current()?;
+    let timed_before = timed(worker);
     let (before, sample, begun) = (lock(bed).tally, thread.sample()?, tsc());
     while !is_done(&lock(bed)) {
         worker.round(clock.elapsed().as_millis() as u32);
@@ -165,12 +179,19 @@ fn phase(
     if let Some(wrong) = lock(bed).wrong {
         bail!("a wrong packet: {wrong}");
     }
+    let (packets, ticks) = timed(worker);
+    let timed_packets = (packets - timed_before.0).max(1) as f64;
+    let stage = |&stage: &Stage| {
+        let spent = ticks[stage as usize] - timed_before.1[stage as usize];
+        (stage.label().to_owned(), spent as f64 / timed_packets)
+    };
     let present = 1.0 - preemption.total();
     let each = |ticks: u64| ticks as f64 * present / (after.packets - before.packets).max(1) as f64;
     Ok(Figures {
         phase: name.to_owned(),
         path: each(after.path - before.path),
         worker: each(all - (after.ports - before.ports)),
+        stages: OWN_STAGES.iter().map(stage).collect(),
         session_bytes: None,
         preemption,
     })
@@ -290,6 +311,7 @@ fn record(origin: &Origin, row: &Row, (figures, runs, is_quiet): &(Figures, usiz
         ratio: None,
         ticks: figures.path,
         ticks_beyond: Some(figures.worker),
+        stages: figures.stages.clone(),
         session_bytes: figures.session_bytes,
         lost: None,
         runs: *runs,
@@ -314,20 +336,34 @@ fn main() -> Result<()> {
     eprintln!("random order with --seed {seed}");
     let origin = Origin::here();
     println!(
-        "{:<9}{:>10}{:>7}  {:<8}{:>12}{:>14}{:>15}{:>8}  quiet",
-        "mode", "sessions", "pool", "phase", "rx-tx ticks", "worker ticks", "bytes/session", "kept %"
+        "{:<9}{:>10}{:>7}  {:<8}{:>12}{:>7}{:>7}{:>9}{:>14}{:>15}{:>8}  quiet",
+        "mode",
+        "sessions",
+        "pool",
+        "phase",
+        "rx-tx ticks",
+        OWN_STAGES[0].label(),
+        OWN_STAGES[1].label(),
+        OWN_STAGES[2].label(),
+        "worker ticks",
+        "bytes/session",
+        "kept %"
     );
     for row in rows(&arguments) {
         let found = medians(&row, &arguments, seed)?;
         let records: Vec<Record> = found.iter().map(|found| record(&origin, &row, found)).collect();
         for record in &records {
+            let stage = |at: usize| record.stages.get(OWN_STAGES[at].label()).copied().unwrap_or_default();
             println!(
-                "{:<9}{:>10}{:>7}  {:<8}{:>12.1}{:>14.1}{:>15}{:>8.1}  {}",
+                "{:<9}{:>10}{:>7}  {:<8}{:>12.1}{:>7.1}{:>7.1}{:>9.1}{:>14.1}{:>15}{:>8.1}  {}",
                 record.what,
                 record.flows,
                 record.pool,
                 record.phase,
                 record.ticks,
+                stage(0),
+                stage(1),
+                stage(2),
                 record.ticks_beyond.unwrap_or_default(),
                 record.session_bytes.map(|bytes| format!("{bytes:.0}")).unwrap_or_default(),
                 record.worker.total() * 100.0,

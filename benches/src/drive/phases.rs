@@ -1,7 +1,7 @@
 //! The phases of a run: setting all flows up, and offering a load for a while.
 
 use anyhow::{Result, bail};
-use dataplane_dpdk::tsc;
+use mem::tsc;
 
 use super::Generator;
 use crate::preemption::{Preemption, Sample, Thread};

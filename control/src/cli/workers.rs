@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use dataplane::stages::Stage;
+
 use super::{Command, command};
 use crate::appliance::Appliance;
 use crate::config::Args;
@@ -32,6 +34,16 @@ fn show(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
             last.rounds_per_s,
             load.stall_count,
         );
+    }
+    let _ = writeln!(out, "\nTicks a packet by stage of the path, of the bursts that were timed in 1 min");
+    let _ = write!(out, "{:<7}", "Worker");
+    let _ = Stage::ALL.iter().try_for_each(|stage| write!(out, " {:>8}", stage.label()));
+    let _ = writeln!(out, " {:>8}", "together");
+    for (worker, load) in appliance.operation.loads.iter().enumerate() {
+        let ticks = load.over(60).stage_ticks;
+        let _ = write!(out, "{worker:<7}");
+        let _ = ticks.iter().try_for_each(|ticks| write!(out, " {ticks:>8.1}"));
+        let _ = writeln!(out, " {:>8.1}", ticks.iter().sum::<f64>());
     }
     Ok(out)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dataplane::counters::Counters;
 use dataplane::drops::DropReason;
 use dataplane::fib::Route;
+use dataplane::stages::Stage;
 use dataplane_dpdk::DeviceStatistics;
 use prometheus::proto::MetricFamily;
 
@@ -21,6 +22,7 @@ pub(super) fn families(appliance: &Appliance) -> Vec<MetricFamily> {
     families.extend(WORKER_GAUGES.iter().map(|(name, help, value)| {
         gauges(name, help, by_worker(appliance, |counters| value(counters) as f64))
     }));
+    families.push(stages(appliance));
     families.extend(loads(appliance));
     families.extend(interfaces(appliance));
     families.push(drops(appliance));
@@ -64,6 +66,7 @@ const WORKER_COUNTERS: &[(&str, &str, Value)] = &[
     ("portico_worker_handed_over_turned_packets_total", "Of those, packets from inside to a global address", |c| c.handovers.turned_around.value()),
     ("portico_worker_rounds_total", "Rounds of the poll loop", |c| c.poll.rounds.value()),
     ("portico_worker_busy_rounds_total", "Rounds of the poll loop that had packets", |c| c.poll.busy_rounds.value()),
+    ("portico_worker_timed_packets_total", "Packets of the bursts whose stages were timed", |c| c.stages.packets.value()),
     ("portico_nat_hits_total", "Packets that found a session", |c| c.nat.hits.value()),
     ("portico_nat_misses_total", "Packets on NAT interfaces that found no session", |c| c.nat.misses.value()),
     ("portico_nat_sessions_created_total", "Sessions made", |c| c.nat.created.value()),
@@ -86,6 +89,21 @@ fn by_worker(appliance: &Appliance, value: impl Fn(&Counters) -> f64) -> Vec<(La
 
 fn worker(index: usize) -> Labels {
     vec![("worker", index.to_string())]
+}
+
+fn stages(appliance: &Appliance) -> MetricFamily {
+    let samples = Stage::ALL.into_iter().flat_map(|stage| {
+        let ticks = by_worker(appliance, |counters| counters.stages.ticks[stage as usize].value() as f64);
+        let label = move |(labels, value): (Labels, f64)| {
+            ([labels, vec![("stage", stage.label().to_string())]].concat(), value)
+        };
+        ticks.into_iter().map(label)
+    });
+    counters(
+        "portico_worker_stage_ticks_total",
+        "Ticks of the time stamp counter that a stage of the path took for these packets",
+        samples,
+    )
 }
 
 fn loads(appliance: &Appliance) -> [MetricFamily; 3] {

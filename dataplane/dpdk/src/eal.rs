@@ -103,13 +103,6 @@ impl Eal {
     }
 }
 
-/// The CPU's time stamp counter in ticks.
-#[inline]
-pub fn tsc() -> u64 {
-    // SAFETY: reads a register.
-    unsafe { dpdk_sys::shim_tsc() }
-}
-
 /// The calling thread's registration with DPDK, ended when dropped.
 #[derive(Debug)]
 pub struct WorkerThread {

@@ -15,7 +15,7 @@ mod mempool;
 mod port;
 
 pub use device::{Device, DeviceOptions, DeviceStatistics};
-pub use eal::{Eal, EalOptions, WorkerThread, tsc};
+pub use eal::{Eal, EalOptions, WorkerThread};
 pub use error::DpdkError;
 pub use log::LogLevel;
 pub use mempool::Mempool;

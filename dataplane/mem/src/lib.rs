@@ -9,9 +9,11 @@ mod lanes;
 mod packet;
 mod prefetch;
 mod slab;
+mod tsc;
 
 pub use huge::vec_in_huge_pages;
 pub use lanes::equal_lanes;
 pub use packet::{Packet, RawPacket, Source};
 pub use prefetch::prefetch;
 pub use slab::Slab;
+pub use tsc::tsc;
