@@ -41,41 +41,48 @@ impl Shard {
     ) -> Result<u32, DropReason> {
         let hashes = DIRECTIONS.map(|direction| self.hasher.hash(session.key(direction).words()));
         hashes.into_iter().for_each(|hash| self.session_index.prefetch(hash));
-        let is_taken = |(direction, hash)| self.find(session.key(direction), hash).is_some();
-        if DIRECTIONS.into_iter().zip(hashes).any(is_taken) {
-            return Err(DropReason::SessionConflict);
-        }
         let subscriber = self.admit(policy, &mut session, now)?;
         let deadline = deadline_ms(policy, &session).unwrap_or(far_off(now));
-        let entered = self.sessions.insert(session);
-        let Some(index) = entered.filter(|&index| self.enter_keys(index, hashes, above)) else {
-            if let Some(index) = entered {
-                self.sessions.remove(index);
-            }
+        let Some(index) = self.sessions.insert(session) else {
             self.leave(policy, subscriber);
             return Err(DropReason::SessionsFull);
         };
+        if let Err(reason) = self.enter_keys(index, hashes, above) {
+            self.sessions.remove(index);
+            self.leave(policy, subscriber);
+            return Err(reason);
+        }
         self.wheel.arm(index, deadline);
         self.count_in(index, subscriber, above);
         Ok(index)
     }
 
-    /// Enters a session's keys, and joins it to its mapping. All or nothing.
-    fn enter_keys(&mut self, index: u32, hashes: [Hash; 2], above: Above) -> bool {
-        let values = DIRECTIONS.map(|direction| SessionRef { index, direction }.value());
-        let entered = |shard: &mut Shard, at: usize| shard.session_index.insert(hashes[at], values[at]);
-        if !entered(self, 0) {
-            return false;
+    /// Enters a session's keys, and joins it to its mapping. All or nothing. The key of its answers comes last: its
+    /// cache line could not be asked for before the global endpoint was chosen, and is on its way for the longest.
+    fn enter_keys(&mut self, index: u32, hashes: [Hash; 2], above: Above) -> Result<(), DropReason> {
+        self.enter_key(index, Direction::Outbound, hashes[0])?;
+        let mut entered = if self.join(index, above) { Ok(()) } else { Err(DropReason::SessionsFull) };
+        if entered.is_ok() {
+            entered = self.enter_key(index, Direction::Inbound, hashes[1]);
+            if entered.is_err() && matches!(above, Above::Port(_)) {
+                self.unlink(index);
+            }
         }
-        if !entered(self, 1) {
-            self.session_index.remove(hashes[0], values[0]);
-            return false;
+        if entered.is_err() {
+            self.session_index
+                .remove(hashes[0], SessionRef { index, direction: Direction::Outbound }.value());
         }
-        if !self.join(index, above) {
-            (0..2).for_each(|at| _ = self.session_index.remove(hashes[at], values[at]));
-            return false;
+        entered
+    }
+
+    /// Enters a session's key of one direction.
+    fn enter_key(&mut self, index: u32, direction: Direction, hash: Hash) -> Result<(), DropReason> {
+        let key = self.sessions.at(index).map(|session| session.key(direction));
+        if key.is_none_or(|key| self.find(key, hash).is_some()) {
+            return Err(DropReason::SessionConflict);
         }
-        true
+        let is_entered = self.session_index.insert(hash, SessionRef { index, direction }.value());
+        if is_entered { Ok(()) } else { Err(DropReason::SessionsFull) }
     }
 
     /// Puts a session into the ring of its port's mapping.
@@ -186,6 +193,7 @@ impl Shard {
             _ => Above::Fixed,
         })?;
         self.count_out(policy, index, above);
+        let is_last = matches!(above, Above::Port(_)) && self.unlink(index);
         let session = self.sessions.remove(index)?;
         self.wheel.disarm(index);
         for direction in DIRECTIONS {
@@ -194,7 +202,8 @@ impl Shard {
         }
         match above {
             Above::Fixed => {}
-            Above::Port(_) => self.part(policy, index, &session, now),
+            Above::Port(_) if is_last => self.release_port(policy, &session, now),
+            Above::Port(_) => {}
             Above::Address(mapping) => self.note_address_use(policy, mapping, session.used_ms, now),
         }
         self.leave_controls(policy, index, &session, now);
@@ -207,28 +216,30 @@ impl Shard {
         Some(session)
     }
 
-    /// Takes a session that was removed out of the ring of its port's mapping, which ends with its last session.
-    fn part(&mut self, policy: &Policy, index: u32, session: &Session, now: u32) {
-        let is_head = session.flags.has(Flags::HEAD);
+    /// Takes a session out of the ring of its port's mapping, which ends with its last session. Returns whether it was
+    /// that one.
+    fn unlink(&mut self, index: u32) -> bool {
+        let Some(session) = self.sessions.at(index) else { return false };
+        let (next, previous, is_head) = (session.next, session.previous, session.flags.has(Flags::HEAD));
         let hashes = session.mapping_keys().map(|key| self.hasher.hash(key));
-        if session.next == index {
+        if next == index {
             if is_head {
                 hashes.into_iter().for_each(|hash| _ = self.port_index.remove(hash, index));
             }
             self.port_mapping_count -= 1;
-            self.release_port(policy, session, now);
-            return;
+            return true;
         }
-        if let Some(previous) = self.sessions.at_mut(session.previous) {
-            previous.next = session.next;
+        if let Some(before) = self.sessions.at_mut(previous) {
+            before.next = next;
         }
-        if let Some(next) = self.sessions.at_mut(session.next) {
-            next.previous = session.previous;
+        if let Some(after) = self.sessions.at_mut(next) {
+            after.previous = previous;
             if is_head {
-                next.flags = next.flags.with(Flags::HEAD, true);
-                hashes.into_iter().for_each(|hash| self.port_index.replace(hash, index, session.next));
+                after.flags = after.flags.with(Flags::HEAD, true);
+                hashes.into_iter().for_each(|hash| self.port_index.replace(hash, index, next));
             }
         }
+        false
     }
 
     /// Gives back the global endpoint of a port's mapping, as it was when its last session began.
