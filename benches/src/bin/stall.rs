@@ -133,7 +133,8 @@ impl Scene {
     fn new(mode: Mode, sessions: u32) -> Result<Scene> {
         let load = Load { mode, protocol: Protocol::Udp, sessions, addresses: 1024 };
         let slab = Slab::new(8 * BURST, 2048);
-        let ((inside, near), (outside, far)) = (memory_port(0, &slab, 64), memory_port(1, &slab, 64));
+        let ((inside, near), (outside, far)) =
+            (memory_port(0, &slab, 2 * BURST), memory_port(1, &slab, 2 * BURST));
         let ports: Vec<Box<dyn Port>> = vec![Box::new(inside), Box::new(outside)];
         let (appliance, mut workers) = load.start(vec![ports])?;
         let worker = workers.pop().context("no worker")?;
