@@ -4,7 +4,7 @@ use crate::drops::DropReason;
 use crate::policy::Policy;
 use crate::state::index::Hash;
 use crate::state::mapping::{Mapping, Side};
-use crate::state::session::{Above, Direction, Flags, Session};
+use crate::state::session::{Above, Direction, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, deadline_ms, far_off};
 use crate::state::slots::NONE;
 use crate::state::timer::is_due;
@@ -39,15 +39,18 @@ impl Shard {
         above: Above,
         now: u32,
     ) -> Result<u32, DropReason> {
-        let hashes = DIRECTIONS.map(|direction| self.hasher.hash(session.key(direction).words()));
-        hashes.into_iter().for_each(|hash| self.session_index.prefetch(hash));
+        let keys = DIRECTIONS.map(|direction| {
+            let key = session.key(direction);
+            (key, self.hasher.hash(key.words()))
+        });
+        keys.iter().for_each(|&(_, hash)| self.session_index.prefetch(hash));
         let subscriber = self.admit(policy, &mut session, now)?;
         let deadline = deadline_ms(policy, &session).unwrap_or(far_off(now));
         let Some(index) = self.sessions.insert(session) else {
             self.leave(policy, subscriber);
             return Err(DropReason::SessionsFull);
         };
-        if let Err(reason) = self.enter_keys(index, hashes, above) {
+        if let Err(reason) = self.enter_keys(index, keys, above) {
             self.sessions.remove(index);
             self.leave(policy, subscriber);
             return Err(reason);
@@ -59,29 +62,35 @@ impl Shard {
 
     /// Enters a session's keys, and joins it to its mapping. All or nothing. The key of its answers comes last: its
     /// cache line could not be asked for before the global endpoint was chosen, and is on its way for the longest.
-    fn enter_keys(&mut self, index: u32, hashes: [Hash; 2], above: Above) -> Result<(), DropReason> {
-        self.enter_key(index, Direction::Outbound, hashes[0])?;
+    fn enter_keys(
+        &mut self,
+        index: u32,
+        [outbound, inbound]: [(SessionKey, Hash); 2],
+        above: Above,
+    ) -> Result<(), DropReason> {
+        self.enter_key(index, outbound)?;
         let mut entered = if self.join(index, above) { Ok(()) } else { Err(DropReason::SessionsFull) };
         if entered.is_ok() {
-            entered = self.enter_key(index, Direction::Inbound, hashes[1]);
+            entered = self.enter_key(index, inbound);
             if entered.is_err() && matches!(above, Above::Port(_)) {
                 self.unlink(index);
             }
         }
         if entered.is_err() {
             self.session_index
-                .remove(hashes[0], SessionRef { index, direction: Direction::Outbound }.value());
+                .remove(outbound.1, SessionRef { index, direction: Direction::Outbound }.value());
         }
         entered
     }
 
     /// Enters a session's key of one direction.
-    fn enter_key(&mut self, index: u32, direction: Direction, hash: Hash) -> Result<(), DropReason> {
-        let key = self.sessions.at(index).map(|session| session.key(direction));
-        if key.is_none_or(|key| self.find(key, hash).is_some()) {
+    #[inline(always)]
+    fn enter_key(&mut self, index: u32, (key, hash): (SessionKey, Hash)) -> Result<(), DropReason> {
+        if self.find(key, hash).is_some() {
             return Err(DropReason::SessionConflict);
         }
-        let is_entered = self.session_index.insert(hash, SessionRef { index, direction }.value());
+        let value = SessionRef { index, direction: key.direction }.value();
+        let is_entered = self.session_index.insert(hash, value);
         if is_entered { Ok(()) } else { Err(DropReason::SessionsFull) }
     }
 
