@@ -198,6 +198,10 @@ pub trait Context {
     /// from `from` to the other side; none if it stays.
     fn policy_address(&self, from: Side, addr: Ipv4Addr) -> Option<Counterpart>;
 
+    /// Gives an outside host the address by which the inside will know it, where a rule for outside sources has it so and
+    /// none is given yet; none where no rule concerns it, or the rule's pool is used up.
+    fn bind(&mut self, outside: Ipv4Addr) -> Option<Counterpart>;
+
     /// Reserves a door. Returns the global endpoint to announce.
     fn reserve(&mut self, door: Door) -> Result<SocketAddrV4, Refusal>;
 

@@ -60,6 +60,59 @@ fn addresses_from_a_server_outside_become_what_the_inside_calls_them() {
     }
 }
 
+/// An outside host whose network is the inside's too, and the address of a pool that the inside may know it by.
+const POOLED: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(172, 16, 0, 1));
+
+#[test]
+fn outside_hosts_get_addresses_of_a_pool_when_subscribers_ask_for_them() {
+    for transport in TRANSPORTS {
+        let mut stage = stage(transport, Side::Inside);
+        stage.pool.push(POOLED);
+        let records = || vec![record(name(WWW), a(POOLED.0)), record(name(WWW), a(PUBLIC))];
+        let message = answer(name(WWW), RecordType::A, records());
+        // Once bound, and from then on, nobody is to keep the address.
+        for _ in 0..2 {
+            let (said, out) = send(&mut stage, Side::Outside, &message);
+            assert_eq!((said, addresses(&out)), (Ok(Verdict::Continue), vec![(POOLED.1, 0), (PUBLIC, 3600)]));
+        }
+        let mut hints = answer(name(WWW), RecordType::HTTPS, vec![record(name(WWW), https([POOLED.0; 2]))]);
+        hints.add_answer(record(name(WWW), a(PUBLIC)));
+        check(&mut stage, Side::Outside, &hints);
+    }
+}
+
+#[test]
+fn nobody_else_has_outside_hosts_bound() {
+    for transport in TRANSPORTS {
+        let bound = |stage: &Stage| stage.policy.iter().any(|(_, addr, _)| *addr == POOLED.0);
+        let records = || vec![record(name(WWW), a(POOLED.0))];
+        let named = answer(name(WWW), RecordType::A, records());
+        let mut asking = query(name(WWW), RecordType::A);
+        asking.add_additional(record(name(WWW), a(POOLED.0)));
+        let mut signed = named.clone();
+        signed.set_edns(edns(1232, true)).set_authentic_data(true);
+        let mut transfer = answer(name(WWW), RecordType::AXFR, records());
+        transfer.add_answer(record(name(WWW), a(PUBLIC)));
+        let mut messages = vec![
+            (Side::Outside, Side::Outside, asking.clone(), Ok(Verdict::Continue)),
+            (Side::Inside, Side::Inside, asking, Ok(Verdict::Continue)),
+            (Side::Outside, Side::Inside, named.clone(), Ok(Verdict::Continue)),
+            (Side::Inside, Side::Outside, signed, Err(Refusal::Signed)),
+        ];
+        match transport {
+            // An answer that nobody asked for; a stream has none of these.
+            Transport::Udp => messages.push((Side::Outside, Side::Outside, named, Ok(Verdict::Continue))),
+            Transport::Tcp => messages.push((Side::Inside, Side::Outside, transfer, Ok(Verdict::Continue))),
+        }
+        for (client, from, message, said) in messages {
+            let mut stage = stage(transport, client);
+            stage.pool.push(POOLED);
+            check_unchanged(&mut stage, from, &message, said);
+            assert!(!bound(&stage), "{client:?} {from:?} {message:?}");
+        }
+    }
+}
+
 #[test]
 fn what_subscribers_look_up_every_day_passes_byte_for_byte() {
     for transport in TRANSPORTS {

@@ -49,7 +49,7 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, 
     {
         return routed_to(tables, head, next_hop);
     }
-    let destination = outside_global_of(tables, head);
+    let destination = outside_global_of(tables, head, now);
     let source = choose_global(tables, head, next_hop, now)?;
     if source.is_none() && destination.is_none() {
         // Nobody inside may speak in the name of a global address.
@@ -317,13 +317,13 @@ fn choose_server(tables: &mut Tables, virtual_end: Endpoint, vrf: Vrf) -> Option
 }
 
 /// The outside global endpoint that an outside local destination stands for.
-fn outside_global_of(tables: &Tables, head: &Head) -> Option<Chosen> {
+fn outside_global_of(tables: &mut Tables, head: &Head, now: u32) -> Option<Chosen> {
     let (vrf, local) = (head.tuple.vrf, head.tuple.dst);
     let by_static = tables.policy.outside_statics.global_of(vrf, head.tuple.protocol, local, |_| true);
     if let Some((end, rule)) = by_static {
         return Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs: (vrf, rule.outside_vrf) });
     }
-    let addr = tables.shard.outside_global_of(vrf, local.addr)?;
+    let addr = tables.shard.use_outside_local(vrf, local.addr, now)?;
     let rule = tables.policy.outside_rules.first().map_or(0, |rule| rule.id);
     Some(Chosen { end: Endpoint::new(addr, local.port), above: Above::Fixed, rule, vrfs: (vrf, vrf) })
 }

@@ -16,6 +16,9 @@ pub(super) struct Edits<'c> {
     from: Side,
     /// Edits are counted only.
     pub is_rehearsal: bool,
+    /// The message answers a subscriber: outside hosts that it names get the addresses by which the inside will know
+    /// them. In nobody else's messages, who could use up a pool.
+    pub may_bind: bool,
     /// The message belongs to a zone transfer: what it says is kept for long, so that only static counterparts
     /// have a place in it (RFC 2694).
     pub is_transfer: bool,
@@ -23,7 +26,7 @@ pub(super) struct Edits<'c> {
 
 impl<'c> Edits<'c> {
     pub(super) fn new(context: &'c mut dyn Context, from: Side) -> Self {
-        Edits { context, from, is_rehearsal: false, is_transfer: false }
+        Edits { context, from, is_rehearsal: false, may_bind: false, is_transfer: false }
     }
 
     pub(super) fn is_stream(&self) -> bool {
@@ -39,6 +42,15 @@ impl<'c> Edits<'c> {
         let found = self.context.policy_address(self.from, addr)?;
         let has_place = found.is_static || !self.is_transfer;
         (has_place && found.addr != addr).then_some(found)
+    }
+
+    /// What an address of a record becomes, once it was given a counterpart where it may have one; none if it stays.
+    pub(super) fn bound(&mut self, addr: Ipv4Addr) -> Option<Counterpart> {
+        let found = self.counterpart(addr);
+        if found.is_some() || !self.may_bind || self.is_transfer {
+            return found;
+        }
+        self.context.bind(addr)
     }
 
     /// What a name that spells an address backwards becomes, and whether that stays; none if the name stays.

@@ -10,7 +10,8 @@
 //! - A server inside answers somebody outside: its inside local addresses become inside global ones.
 //! - A server outside answers a subscriber: an inside global address becomes the inside local one, so that
 //!   subscribers reach each other's published names without a detour, and under twice NAT an outside global address
-//!   becomes the outside local one.
+//!   becomes the outside local one. Under a rule with a pool for outside sources, an outside host that an answer to a
+//!   subscriber names gets its outside local address then: overlapping networks reach each other by name.
 //! - Somebody outside asks a server inside for the name of a global address (`1.113.0.203.in-addr.arpa`): the
 //!   question becomes that for the inside local address, which the server knows, and the question and the owners of
 //!   the records in its answer become what was asked. A subscriber's question to the outside goes the other way.
@@ -43,7 +44,7 @@ mod rewrite;
 mod survey;
 
 use crate::registry::{Port, Row};
-use crate::{Context, Frame, Message, Refusal, State, Transport, Verdict};
+use crate::{Context, Frame, Message, Refusal, Side, State, Transport, Verdict};
 use edits::{Edits, PREFIX_LEN};
 use message::{HEADER_LEN, Header, Opcode};
 use rewrite::Rewrite;
@@ -95,6 +96,7 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     if header.opcode != Opcode::Query {
         return Ok(Verdict::Continue);
     }
+    edits.may_bind = message.from == Side::Outside && !message.by_client && header.is_response();
     let survey = Survey::new(bytes, &header, &mut edits)?;
     let size_max = match state {
         State::Dns { payload_size_max } if !edits.is_stream() => {

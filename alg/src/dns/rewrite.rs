@@ -107,7 +107,7 @@ impl Rewrite<'_> {
     /// An address record: its time to live and its address in one edit, for edits are counted.
     fn address(&self, body: &Body, mut touch: Touch, edits: &mut Edits) -> Result<(), Refusal> {
         let found = data::addresses(self.bytes, kind::A, body.data)?
-            .find_map(|(_, addr)| edits.counterpart(addr))
+            .find_map(|(_, addr)| edits.bound(addr))
             .inspect(|found| touch.note(found.is_static));
         let mut record = [0; 10];
         let Span { start, end } = Span { start: body.ttl_at, end: body.data.end };
@@ -130,7 +130,7 @@ impl Rewrite<'_> {
     /// The addresses that HTTPS and SVCB records hint at.
     fn hints(&self, kind: u16, body: &Body, touch: &mut Touch, edits: &mut Edits) -> Result<(), Refusal> {
         for (start, addr) in data::addresses(self.bytes, kind, body.data)? {
-            if let Some(found) = edits.counterpart(addr) {
+            if let Some(found) = edits.bound(addr) {
                 touch.note(found.is_static);
                 edits.replace(Span { start, end: start + 4 }, &found.addr.octets())?;
             }

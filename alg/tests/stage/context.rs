@@ -22,6 +22,8 @@ pub struct Stage {
     pub now_ms: u32,
     /// Addresses that configuration maps: whose message, before, after.
     pub policy: Vec<(Side, Ipv4Addr, Counterpart)>,
+    /// Outside hosts that may be bound, and what they are bound to. Those that are bound are in `policy`.
+    pub pool: Vec<(Ipv4Addr, Ipv4Addr)>,
     /// Mappings beside the doors: inside local and inside global.
     pub mappings: Vec<(Transport, SocketAddrV4, SocketAddrV4)>,
     /// What is added to an inside port to get the global one.
@@ -36,6 +38,7 @@ pub struct Stage {
     pub closed: Vec<Owner>,
     /// The length of the message that is being read.
     pub message_len: usize,
+    binding: usize,
     asked: Vec<(Door, SocketAddrV4)>,
     expecting: Vec<Expected>,
     closing: Vec<Owner>,
@@ -50,6 +53,7 @@ impl Stage {
             resets_ttl: false,
             now_ms: 1_000_000,
             policy: Vec::new(),
+            pool: Vec::new(),
             mappings: Vec::new(),
             port_shift: 0,
             doors: Vec::new(),
@@ -57,6 +61,7 @@ impl Stage {
             expected: Vec::new(),
             closed: Vec::new(),
             message_len: 0,
+            binding: 0,
             asked: Vec::new(),
             expecting: Vec::new(),
             closing: Vec::new(),
@@ -73,6 +78,7 @@ impl Stage {
             }
         }
         self.expected.append(&mut self.expecting);
+        self.binding = 0;
         for owner in self.closing.drain(..) {
             self.expected.retain(|expected| expected.owner != owner);
             self.doors.retain(|(door, _)| door.owner != owner);
@@ -93,6 +99,7 @@ impl Stage {
 
     /// Forgets what was asked for.
     pub fn roll_back(&mut self) {
+        self.policy.truncate(self.policy.len() - std::mem::take(&mut self.binding));
         self.asked.clear();
         self.expecting.clear();
         self.closing.clear();
@@ -151,6 +158,14 @@ impl Context for Stage {
 
     fn policy_address(&self, from: Side, addr: Ipv4Addr) -> Option<Counterpart> {
         self.policy.iter().find(|(f, before, _)| *f == from && *before == addr).map(|(_, _, c)| *c)
+    }
+
+    fn bind(&mut self, outside: Ipv4Addr) -> Option<Counterpart> {
+        let given = self.pool.iter().find(|(known, _)| *known == outside);
+        let counterpart = Counterpart { addr: given?.1, is_static: false };
+        self.policy.push((Side::Outside, outside, counterpart));
+        self.binding += 1;
+        Some(counterpart)
     }
 
     fn reserve(&mut self, door: Door) -> Result<SocketAddrV4, Refusal> {

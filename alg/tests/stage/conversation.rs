@@ -2,6 +2,7 @@
 
 use alg::{Frame, Message, Refusal, Row, Side, State, Transport, Verdict};
 
+use super::CLIENT_PORT;
 use super::{Stage, across};
 
 /// Gives one message to a gateway. Returns what it said, and the message as it goes on.
@@ -22,14 +23,16 @@ pub fn play(
     }
 }
 
-/// What a fresh gateway makes of a first message from the client.
+/// What a fresh gateway makes of a message from one side.
 pub fn outcome(
     row: &Row,
     stage: &mut Stage,
     from: Side,
     bytes: &[u8],
 ) -> (Result<Verdict, Refusal>, Vec<u8>) {
-    play(row, &mut (row.state)(), stage, &Message { bytes, from, by_client: true })
+    let is_inside_client = stage.session.inside_local.port() == CLIENT_PORT;
+    let by_client = (from == Side::Inside) == is_inside_client;
+    play(row, &mut (row.state)(), stage, &Message { bytes, from, by_client })
 }
 
 /// A control session on the stage.

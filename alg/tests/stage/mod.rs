@@ -28,12 +28,14 @@ pub fn endpoint(addr: Ipv4Addr, port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(addr, port)
 }
 
-/// A control session to `port`, whose client is on side `client`. The client's port is 40000 on both sides, and
-/// the server's is the same on both sides too.
+/// The client's port, on both sides.
+pub const CLIENT_PORT: u16 = 40000;
+
+/// A control session to `port`, whose client is on side `client`. The server's port is the same on both sides too.
 pub fn session(transport: Transport, client: Side, port: u16) -> Session {
     let (inside, outside) = match client {
-        Side::Inside => (40000, port),
-        Side::Outside => (port, 40000),
+        Side::Inside => (CLIENT_PORT, port),
+        Side::Outside => (port, CLIENT_PORT),
     };
     Session {
         transport,

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use alg::{Counterpart, Door, Expected, Owner, Refusal, Session, Side, Span, Transport};
 use arrayvec::ArrayVec;
 
+use crate::parse::is_unicast;
 use crate::policy::{GatewayIndex, Policy};
 use crate::state::reserve::{Asker, endpoint, owner_key, protocol_of, socket_addr};
 use crate::state::shard::Shard;
@@ -15,6 +16,8 @@ use crate::tuple::{Endpoint, TCP, UDP, Vrf};
 const DOORS_PER_MESSAGE_MAX: usize = 32;
 /// What one message may close.
 const CLOSED_PER_MESSAGE_MAX: usize = 16;
+/// Outside hosts that one message may give addresses to.
+const BOUND_PER_MESSAGE_MAX: usize = 16;
 /// The longest message that any datagram can carry, whatever its IPv4 options.
 const DATAGRAM_MESSAGE_LEN_MAX: usize = 65_535 - 60 - 8;
 
@@ -28,6 +31,7 @@ pub struct Access<'a> {
     asker: Asker,
     opened: ArrayVec<u32, DOORS_PER_MESSAGE_MAX>,
     closing: ArrayVec<Owner, CLOSED_PER_MESSAGE_MAX>,
+    bound: ArrayVec<Ipv4Addr, BOUND_PER_MESSAGE_MAX>,
     /// How long the message is with its edits, and how long it may be.
     len: usize,
     len_max: usize,
@@ -61,8 +65,20 @@ impl<'a> Access<'a> {
         };
         let vrfs = (of.inside_vrf, of.outside_vrf);
         let asker = Asker { control, gateway };
-        let (opened, closing) = (ArrayVec::new(), ArrayVec::new());
-        Some(Access { shard, policy, edits, session, vrfs, asker, opened, closing, len, len_max, now })
+        Some(Access {
+            shard,
+            policy,
+            edits,
+            session,
+            vrfs,
+            asker,
+            opened: ArrayVec::new(),
+            closing: ArrayVec::new(),
+            bound: ArrayVec::new(),
+            len,
+            len_max,
+            now,
+        })
     }
 
     /// What was asked for takes effect. Returns how many doors are new.
@@ -79,6 +95,9 @@ impl<'a> Access<'a> {
     pub fn forget(self) {
         for index in self.opened {
             self.shard.close_door(self.policy, index, self.now);
+        }
+        for outside in self.bound {
+            self.shard.unmap_outside(self.policy, self.vrfs.1, outside, self.now);
         }
         self.edits.clear();
     }
@@ -149,6 +168,19 @@ impl alg::Context for Access<'_> {
                 .or_else(|| self.shard.whole_local_of(self.vrfs, addr).map(dynamic))
                 .or_else(|| self.shard.outside_local_of(self.vrfs, addr).map(dynamic)),
         }
+    }
+
+    fn bind(&mut self, outside: Ipv4Addr) -> Option<Counterpart> {
+        let (inside_vrf, vrf) = self.vrfs;
+        // A global address is no outside host's, and no name leads to what is nobody's address.
+        let may_be = is_unicast(outside) && !self.policy.is_global(vrf, outside);
+        let rule = self.policy.outside_rule_of(vrf, outside).filter(|_| may_be && inside_vrf == vrf)?;
+        if self.bound.is_full() {
+            return None;
+        }
+        let addr = self.shard.map_outside(self.policy, rule, outside, self.now).ok()?;
+        self.bound.push(outside);
+        Some(Counterpart { addr, is_static: false })
     }
 
     fn reserve(&mut self, door: Door) -> Result<SocketAddrV4, Refusal> {

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use alg::Ports;
 
-use crate::policy::{Blocks, Deterministic, Policy, Pool, PoolKind, SourceRule};
+use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, SourceRule};
 use crate::state::addresses::Addresses;
 use crate::state::mapping::{ANY_PROTOCOL, Mapping, Side};
 use crate::state::ports::{Wish, class_of, is_whole, release_whole, take_whole, used_total};
@@ -25,6 +25,8 @@ pub struct Allocator {
     sets: Sets,
     /// For each pool, the position that is tried first.
     positions: Vec<u32>,
+    /// The pools that were found without a free address for an outside host.
+    are_used_up: Vec<bool>,
     held_down: VecDeque<HeldDown>,
     random: Random,
     worker: WorkerIndex,
@@ -65,6 +67,7 @@ impl Allocator {
             addresses: Addresses::default(),
             sets: Sets::new(),
             positions: Vec::new(),
+            are_used_up: Vec::new(),
             held_down: VecDeque::with_capacity(HELD_DOWN_MAX),
             random: Random::new(seed),
             worker,
@@ -76,7 +79,10 @@ impl Allocator {
     pub fn make_room(&mut self, policy: &Policy, mappings_max: usize) {
         self.addresses.make_room(policy);
         self.sets.make_room(policy, mappings_max);
-        self.positions.resize(policy.pools.len().max(self.positions.len()), 0);
+        let pool_count = policy.pools.len().max(self.positions.len());
+        self.positions.resize(pool_count, 0);
+        self.are_used_up.clear();
+        self.are_used_up.resize(pool_count, false);
     }
 
     /// Takes a global endpoint for a subscriber's source: on its paired address where it has one, else on the
@@ -340,10 +346,25 @@ impl Allocator {
         Some(Endpoint::new(addr, port))
     }
 
-    /// Takes a whole address of a pool for an outside host.
-    pub fn take_for_outside(&mut self, pool: &Pool) -> Option<Ipv4Addr> {
-        let addrs = (0..pool.address_count()).filter_map(|position| pool.address_at(position));
-        addrs.into_iter().find(|&addr| self.addresses.used_mut(addr).is_some_and(take_whole))
+    /// Takes a whole address of a rule's pool for an outside host: the next one in turn that is free. A pool without one
+    /// is not searched again until an address comes back, as outsiders cause the searches.
+    pub fn take_for_outside(&mut self, policy: &Policy, rule: &OutsideRule) -> Option<Ipv4Addr> {
+        let number = usize::from(rule.pool);
+        let pool = policy.pools.get(number)?;
+        if *self.are_used_up.get(number)? {
+            return None;
+        }
+        let (start, count) = (*self.positions.get(number)?, pool.address_count());
+        for step in 0..count {
+            let position = (start + step) % count;
+            let addr = pool.address_at(position)?;
+            if self.addresses.used_mut(addr).is_some_and(take_whole) {
+                self.positions[number] = (position + 1) % count;
+                return Some(addr);
+            }
+        }
+        self.are_used_up[number] = true;
+        None
     }
 
     /// Gives a mapping's endpoint back: at once, or after the hold-down.
@@ -358,6 +379,7 @@ impl Allocator {
             if let Some(used) = self.addresses.used_mut(mapping.seen.addr) {
                 release_whole(used);
             }
+            self.are_used_up.fill(false);
             if mapping.side == Side::Inside {
                 policy.ownership.release_whole(mapping.seen.addr, self.worker);
             }

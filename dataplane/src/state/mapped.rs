@@ -220,8 +220,7 @@ impl Shard {
         if self.mappings.is_full() {
             return Err(DropReason::SessionsFull);
         }
-        let pool = policy.pools.get(usize::from(rule.pool)).ok_or(DropReason::PoolExhausted)?;
-        let local = self.allocator.take_for_outside(pool).ok_or(DropReason::PoolExhausted)?;
+        let local = self.allocator.take_for_outside(policy, rule).ok_or(DropReason::PoolExhausted)?;
         let mapping = Mapping {
             own,
             seen: Endpoint::new(local, 0),
@@ -237,6 +236,23 @@ impl Shard {
         };
         self.enter_mapping(policy, mapping, now)?;
         Ok(local)
+    }
+
+    /// Takes the outside local address of an outside host back that has had no session yet.
+    pub fn unmap_outside(&mut self, policy: &Policy, vrf: Vrf, global: Ipv4Addr, now: u32) {
+        let key = Mapping::own_key(Side::Outside, ANY_PROTOCOL, vrf, Endpoint::new(global, 0));
+        if let Some(index) = self.find_mapping(key, |_| true) {
+            self.remove_mapping(policy, index, now);
+        }
+    }
+
+    /// As [`Shard::outside_global_of`], for a packet: the address stays given for as long as packets go there.
+    pub fn use_outside_local(&mut self, vrf: Vrf, local: Ipv4Addr, now: u32) -> Option<Ipv4Addr> {
+        let key = Mapping::seen_key(Side::Outside, ANY_PROTOCOL, vrf, Endpoint::new(local, 0));
+        let index = self.find_mapping(key, |_| true)?;
+        let mapping = self.mappings.at_mut(index)?;
+        mapping.used_ms = now;
+        Some(mapping.own.addr)
     }
 
     /// The outside global address of an outside local one that a dynamic rule gave.

@@ -233,6 +233,30 @@ fn kernel_nat_is_as_written() {
     compare(Column::Nftables, Peer::Nftables);
 }
 
+/// Outside hosts of a list get addresses of a pool when a subscriber asks for their names, and are reached there.
+#[test]
+fn overlapping_networks_meet_by_name() {
+    let _turn = turn();
+    let lines = [
+        "ip nat pool LOCAL 10.1.0.50 10.1.0.59 prefix-length 24".to_owned(),
+        format!("access-list 90 permit {SERVER}"),
+        "ip nat outside source list 90 pool LOCAL".to_owned(),
+    ];
+    let rules = Rules { lines: lines.to_vec(), ..Rules::routed_pool() };
+    let lab = Lab::build(&Plan { rules, ..Plan::new(Peer::Portico) }).expect("the lab");
+    let subscriber = &lab.hosts[2].namespace;
+    for transport in ["+notcp", "+tcp"] {
+        let argv = ["dig", &format!("@{SERVER}"), "www.lab.example", "A", "+noall", "+answer", transport];
+        let answer = subscriber.run(&argv).expect("an answer");
+        let fields: Vec<&str> = answer.split_whitespace().collect();
+        assert_eq!(fields, ["www.lab.example.", "0", "IN", "A", "10.1.0.50"], "{transport}");
+    }
+    let at = SocketAddrV4::new(Ipv4Addr::new(10, 1, 0, 50), 80);
+    assert_eq!(session::fetch(subscriber, at, "").expect("a page").trim(), "hello from web");
+    let other = session::resolve(subscriber, SERVER, "client.lab.example A", &[]).expect("an answer");
+    assert_eq!(other, CLIENT.to_string(), "the list does not permit this one");
+}
+
 /// Two VRFs have a name server of the same address each, which answers with it: each answer has the global address of
 /// its own.
 #[test]
