@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -12,22 +11,17 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use benches::feed::{Bed, Feed, lock};
-use benches::flows::Flows;
-use benches::frames::{Frames, Protocol};
+use benches::frames::Protocol;
 use benches::history::{self, Origin, Record, median_by};
 use benches::plot;
 use benches::preemption::{Preemption, Thread};
-use benches::translations::Translations;
-use benches::verify::Verifier;
+use benches::rig::{Load, Mode};
 use clap::{Parser, ValueEnum};
 use dataplane::counters::Count;
 use dataplane::drops::DropReason;
 use dataplane::stages::Stage;
 use dataplane::worker::Worker;
 use mem::tsc;
-use portico::appliance::Appliance;
-use portico::compile::PortBinding;
-use portico::config;
 use serde::{Deserialize, Serialize};
 
 /// Measures the path without devices: set-up, and established packets in both directions.
@@ -65,13 +59,6 @@ struct Arguments {
     history: Option<PathBuf>,
 }
 
-/// A mode of the NAT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Mode {
-    Default,
-    Cgn,
-}
-
 /// What is measured together.
 #[derive(Clone, Copy, Debug)]
 struct Row {
@@ -94,58 +81,9 @@ struct Figures {
     preemption: Preemption,
 }
 
-const FLOWS_PER_HOST: u32 = 256;
 const SESSIONS_PER_ADDRESS: u32 = 16_384;
 /// What is not the ports'.
 const OWN_STAGES: [Stage; 3] = [Stage::Read, Stage::Probe, Stage::Forward];
-const POOL_FIRST: Ipv4Addr = Ipv4Addr::new(203, 0, 0, 1);
-
-fn configuration(row: &Row) -> String {
-    let mode = if row.mode == Mode::Cgn { "ip nat settings mode cgn\n" } else { "" };
-    let last = Ipv4Addr::from_bits(POOL_FIRST.to_bits() + row.pool - 1);
-    format!(
-        "platform dpdk\n max-sessions {}\ninterface GigabitEthernet0/0/0\n mac-address 0200.0000.0001\n \
-         ip address 10.0.0.1 255.255.255.0\n ip nat inside\ninterface GigabitEthernet0/0/1\n \
-         mac-address 0200.0000.0002\n ip address 192.0.2.1 255.255.255.0\n ip nat outside\n\
-         ip nat pool P {POOL_FIRST} {last} prefix-length 16\nip nat inside source list 1 pool P overload\n\
-         access-list 1 permit any\nip route 100.64.0.0 255.192.0.0 10.0.0.2\nip route 0.0.0.0 0.0.0.0 192.0.2.254\n\
-         arp 10.0.0.2 0200.0000.000a arpa\narp 192.0.2.254 0200.0000.000b arpa\n{mode}",
-        row.sessions.max(1024)
-    )
-}
-
-fn bed(row: &Row, seed: u64) -> Arc<Mutex<Bed>> {
-    let flows = Flows {
-        subscribers: (row.sessions / FLOWS_PER_HOST).max(1),
-        per_subscriber: row.sessions.min(FLOWS_PER_HOST),
-        peers: 1,
-        inside: Ipv4Addr::new(100, 64, 1, 0),
-        peer: Ipv4Addr::new(198, 51, 100, 7),
-    };
-    let links = [([2, 0, 0, 0, 0, 0x0a], [2, 0, 0, 0, 0, 1]), ([2, 0, 0, 0, 0, 0x0b], [2, 0, 0, 0, 0, 2])];
-    let frames = Frames::new(Protocol::Udp, &[64], links);
-    let first = POOL_FIRST.to_bits();
-    let translations = Translations::new(&flows);
-    let pool = Some(first..=first + row.pool - 1);
-    Arc::new(Mutex::new(Bed::new(Verifier { flows, frames, pool, translations }, seed)))
-}
-
-/// A worker over the bed's ports, forwarding.
-fn worker(row: &Row, bed: &Arc<Mutex<Bed>>) -> Result<(Appliance, Worker)> {
-    let config = config::parse("bench", &configuration(row)).map_err(|found| anyhow!("{found:?}"))?;
-    let binding = |name: &str| PortBinding {
-        interface: name.parse().unwrap_or_else(|()| unreachable!("a name of ours")),
-        mac: None,
-        has_link: true,
-    };
-    let bindings = vec![binding("GigabitEthernet0/0/0"), binding("GigabitEthernet0/0/1")];
-    let (appliance, setups) = Appliance::new(config, bindings, vec![Feed::pair(bed)], [7, 11])
-        .map_err(|errors| anyhow!("{errors:?}"))?;
-    let setup = setups.into_iter().next().ok_or_else(|| anyhow!("no worker"))?;
-    let mut worker = Worker::new(setup, 0);
-    worker.round(0);
-    Ok((appliance, worker))
-}
 
 /// Bytes of memory that the process occupies.
 fn resident_bytes() -> Result<f64> {
@@ -199,11 +137,13 @@ fn phase(
 
 /// All phases of one row, once.
 fn measure(row: &Row, packets: u64, seed: u64) -> Result<Vec<Figures>> {
-    let bed = bed(row, seed);
+    let load = Load { mode: row.mode, protocol: Protocol::Udp, sessions: row.sessions, addresses: row.pool };
+    let bed = Arc::new(Mutex::new(Bed::new(load.verifier(), seed)));
     let window = lock(&bed).verifier.flows.window();
     let before_bytes = resident_bytes()?;
     let clock = Instant::now();
-    let (_appliance, mut worker) = worker(row, &bed)?;
+    let (_appliance, mut workers) = load.start(vec![Feed::pair(&bed)])?;
+    let mut worker = workers.pop().context("no worker")?;
     lock(&bed).new_until = window;
     let mut set_up = phase("set-up", &mut worker, &bed, clock, |bed| bed.new_left() == 0)?;
     set_up.session_bytes = Some((resident_bytes()? - before_bytes) / f64::from(window));
