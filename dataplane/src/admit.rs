@@ -111,7 +111,7 @@ fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision
             // The source may still be one that the inside knows by another address.
             if is_inward
                 && refusal_without_session(head).is_none()
-                && choose_peer(tables, head, now)?.is_some()
+                && choose_peer(tables, head, vrf, now)?.is_some()
             {
                 return begin_inbound(tables, head, unchanged(head.tuple.dst, vrf), now);
             }
@@ -140,7 +140,7 @@ fn begin_inbound(
     now: u32,
 ) -> Result<Decision, Refused> {
     let peer = head.tuple.src;
-    let source = choose_peer(tables, head, now)?;
+    let source = choose_peer(tables, head, destination.vrfs.0, now)?;
     let chosen = match (destination.rule, source) {
         (0, Some(source)) => source,
         _ => destination,
@@ -175,7 +175,7 @@ fn unchanged(end: Endpoint, vrf: Vrf) -> Chosen {
 /// Whether anyone inside is mapped to the packet's destination, here or at another worker.
 fn is_mapped(tables: &Tables, head: &Head) -> bool {
     let (vrf, protocol, end) = (head.tuple.vrf, head.tuple.protocol, head.tuple.dst);
-    tables.policy.statics.local_of(vrf, protocol, end).is_some()
+    tables.policy.statics.local_of(vrf, protocol, end, |_| true).is_some()
         || tables.shard.mapping_of_global(vrf, protocol, end).is_some()
         || tables.policy.ownership.owner(end).is_some()
 }
@@ -281,7 +281,7 @@ fn matches(tables: &Tables, clause: &Clause, head: &Head, next_hop: Option<NextH
 fn choose_local(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Chosen>, Refused> {
     let global = Endpoint::new(head.dst, head.tuple.dst.port);
     let (vrf, protocol) = (head.tuple.vrf, head.tuple.protocol);
-    if let Some((end, rule)) = tables.policy.statics.local_of(vrf, protocol, global) {
+    if let Some((end, rule)) = tables.policy.statics.local_of(vrf, protocol, global, |_| true) {
         if !rule.is_reversible {
             return Ok(None);
         }
@@ -323,33 +323,34 @@ fn outside_global_of(tables: &mut Tables, head: &Head, now: u32) -> Option<Chose
     if let Some((end, rule)) = by_static {
         return Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs: (vrf, rule.outside_vrf) });
     }
-    let addr = tables.shard.use_outside_local(vrf, local.addr, now)?;
-    let rule = tables.policy.outside_rules.first().map_or(0, |rule| rule.id);
-    Some(Chosen { end: Endpoint::new(addr, local.port), above: Above::Fixed, rule, vrfs: (vrf, vrf) })
+    let mapping = tables.shard.use_outside_local(vrf, local.addr, now)?;
+    let end = Endpoint::new(mapping.own.addr, local.port);
+    Some(Chosen { end, above: Above::Fixed, rule: mapping.rule, vrfs: (vrf, mapping.own_vrf) })
 }
 
-/// The outside local endpoint that rules give an outside source.
-fn choose_peer(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Chosen>, Refused> {
-    let (vrf, global) = (head.tuple.vrf, head.tuple.src);
-    let by_static = tables.policy.outside_statics.local_of(vrf, head.tuple.protocol, global);
+/// The outside local endpoint that rules give an outside source, for an inside VRF.
+fn choose_peer(
+    tables: &mut Tables,
+    head: &Head,
+    inside_vrf: Vrf,
+    now: u32,
+) -> Result<Option<Chosen>, Refused> {
+    let (global, vrfs) = (head.tuple.src, (inside_vrf, head.tuple.vrf));
+    let is_ours = |rule: &StaticRule| rule.inside_vrf == inside_vrf;
+    let by_static = tables.policy.outside_statics.local_of(vrfs.1, head.tuple.protocol, global, is_ours);
     if let Some((end, rule)) = by_static {
-        return Ok(Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs: (rule.inside_vrf, vrf) }));
+        return Ok(Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs }));
     }
     let rules = &tables.policy.outside_rules;
     let is_for = |position: &usize| {
         let rule = &rules[*position];
-        rule.outside_vrf == vrf && selects(tables, &rule.selector, head, None)
+        (rule.inside_vrf, rule.outside_vrf) == vrfs && selects(tables, &rule.selector, head, None)
     };
     let Some(position) = (0..rules.len()).find(is_for) else { return Ok(None) };
     let Tables { policy, shard, .. } = tables;
     let rule = &policy.outside_rules[position];
     let addr: Ipv4Addr = shard.map_outside(policy, rule, global.addr, now)?;
-    Ok(Some(Chosen {
-        end: Endpoint::new(addr, global.port),
-        above: Above::Fixed,
-        rule: rule.id,
-        vrfs: (vrf, vrf),
-    }))
+    Ok(Some(Chosen { end: Endpoint::new(addr, global.port), above: Above::Fixed, rule: rule.id, vrfs }))
 }
 
 /// Why a packet cannot be the first of a session: it does not show well enough which flow it belongs to.

@@ -96,7 +96,7 @@ fn fragment_owner(head: &Head, worker_count: u8) -> WorkerIndex {
 /// The worker that owns what a global endpoint stands for. What nobody owns is decided where it arrives, but for
 /// virtual servers, whose real ones are all the first worker's.
 pub fn outside_owner(policy: &Policy, tuple: &Tuple, receiver: WorkerIndex, worker_count: u8) -> WorkerIndex {
-    if let Some((local, _)) = policy.statics.local_of(tuple.vrf, tuple.protocol, tuple.dst) {
+    if let Some((local, _)) = policy.statics.local_of(tuple.vrf, tuple.protocol, tuple.dst, |_| true) {
         return inside_owner(policy, local.addr, worker_count);
     }
     if let Some(host) = policy.computed_host(tuple.dst) {

@@ -194,7 +194,7 @@ impl Compiler<'_> {
             }
             let pool = self.pool_index(pool);
             let selector = self.selector(&rule.selector);
-            self.out.policy.outside_rules.push(OutsideRule { id, selector, pool, outside_vrf });
+            self.out.policy.outside_rules.push(OutsideRule { id, selector, pool, inside_vrf, outside_vrf });
         }
     }
 

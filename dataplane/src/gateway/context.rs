@@ -6,7 +6,7 @@ use alg::{Counterpart, Door, Expected, Owner, Refusal, Session, Side, Span, Tran
 use arrayvec::ArrayVec;
 
 use crate::parse::is_unicast;
-use crate::policy::{GatewayIndex, Policy};
+use crate::policy::{GatewayIndex, Policy, StaticRule};
 use crate::state::reserve::{Asker, endpoint, owner_key, protocol_of, socket_addr};
 use crate::state::shard::Shard;
 use crate::state::stream::EditList;
@@ -97,7 +97,7 @@ impl<'a> Access<'a> {
             self.shard.close_door(self.policy, index, self.now);
         }
         for outside in self.bound {
-            self.shard.unmap_outside(self.policy, self.vrfs.1, outside, self.now);
+            self.shard.unmap_outside(self.policy, self.vrfs, outside, self.now);
         }
         self.edits.clear();
     }
@@ -133,8 +133,10 @@ impl alg::Context for Access<'_> {
     fn local(&self, transport: Transport, global: SocketAddrV4) -> Option<SocketAddrV4> {
         let (protocol, global) = (protocol_of(transport), endpoint(global));
         let (inside, outside) = self.vrfs;
-        let by_static = self.policy.statics.local_of(outside, protocol, global);
-        let by_static = by_static.filter(|(_, rule)| rule.inside_vrf == inside).map(|(local, _)| local);
+        // Another VRF's host of this address is not the one that is meant.
+        let is_ours = |rule: &StaticRule| rule.inside_vrf == inside;
+        let by_static = self.policy.statics.local_of(outside, protocol, global, is_ours);
+        let by_static = by_static.map(|(local, _)| local);
         let by_door = || {
             let door = self.shard.door_of_global(protocol, outside, global);
             door.filter(|door| door.vrfs.0 == inside).map(|door| door.inside)
@@ -152,6 +154,8 @@ impl alg::Context for Access<'_> {
         let dynamic = |addr: Ipv4Addr| Counterpart { addr, is_static: false };
         let (inside, outside) = self.vrfs;
         let (statics, outside_statics) = (&self.policy.statics, &self.policy.outside_statics);
+        // Another VRF's host of this address is not the one that is meant.
+        let is_ours = |rule: &StaticRule| rule.inside_vrf == inside;
         match from {
             Side::Inside => statics
                 .global_of(inside, 0, end, |rule| rule.protocol.is_none() && rule.selector.is_none())
@@ -160,10 +164,8 @@ impl alg::Context for Access<'_> {
                 .or_else(|| self.shard.whole_global_of(inside, addr).map(dynamic))
                 .or_else(|| self.shard.outside_global_of(inside, addr).map(dynamic)),
             Side::Outside => statics
-                .local_of(outside, 0, end)
-                .or_else(|| outside_statics.local_of(outside, 0, end))
-                // Another VRF's host of this address is not the one that is meant.
-                .filter(|(_, rule)| rule.inside_vrf == inside)
+                .local_of(outside, 0, end, is_ours)
+                .or_else(|| outside_statics.local_of(outside, 0, end, is_ours))
                 .map(|(end, _)| fixed(end))
                 .or_else(|| self.shard.whole_local_of(self.vrfs, addr).map(dynamic))
                 .or_else(|| self.shard.outside_local_of(self.vrfs, addr).map(dynamic)),
@@ -171,13 +173,12 @@ impl alg::Context for Access<'_> {
     }
 
     fn bind(&mut self, outside: Ipv4Addr) -> Option<Counterpart> {
-        let (inside_vrf, vrf) = self.vrfs;
         // A global address is no outside host's, and no name leads to what is nobody's address.
-        let may_be = is_unicast(outside) && !self.policy.is_global(vrf, outside);
-        let rule = self.policy.outside_rule_of(vrf, outside).filter(|_| may_be && inside_vrf == vrf)?;
-        if self.bound.is_full() {
+        let may_be = is_unicast(outside) && !self.policy.is_global(self.vrfs.1, outside);
+        if !may_be || self.bound.is_full() {
             return None;
         }
+        let rule = self.policy.outside_rule_of(self.vrfs, outside)?;
         let addr = self.shard.map_outside(self.policy, rule, outside, self.now).ok()?;
         self.bound.push(outside);
         Some(Counterpart { addr, is_static: false })

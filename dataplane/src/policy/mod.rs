@@ -192,14 +192,16 @@ impl Policy {
         acl.and_then(|acl| acl.decide(&key)).is_some_and(|entry| entry.permit)
     }
 
-    /// The rule that gives an outside host an address for the inside, as far as the host's address goes.
-    pub fn outside_rule_of(&self, vrf: Vrf, host: Ipv4Addr) -> Option<&OutsideRule> {
+    /// The rule that gives an outside host an address for the inside, between these VRFs, as far as the host's address
+    /// goes.
+    pub fn outside_rule_of(&self, vrfs: (Vrf, Vrf), host: Ipv4Addr) -> Option<&OutsideRule> {
         let permits = |acl: &AclIndex| self.permits_host(*acl, host);
         let selects = |clause: &&Clause| {
             let is_of_hosts = clause.interfaces.is_empty() && clause.next_hops.is_empty();
             is_of_hosts && (clause.acls.is_empty() || clause.acls.iter().any(permits))
         };
-        self.outside_rules.iter().filter(|rule| rule.outside_vrf == vrf).find(|rule| match &rule.selector {
+        let is_between = |rule: &&OutsideRule| (rule.inside_vrf, rule.outside_vrf) == vrfs;
+        self.outside_rules.iter().filter(is_between).find(|rule| match &rule.selector {
             Selector::Nothing => false,
             Selector::Acl(acl) => permits(acl),
             Selector::RouteMap(clauses) => clauses.iter().find(selects).is_some_and(|clause| clause.permit),

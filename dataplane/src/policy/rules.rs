@@ -60,6 +60,8 @@ pub struct OutsideRule {
     pub selector: Selector,
     /// Index into [`super::Policy::pools`].
     pub pool: u16,
+    /// VRF of the inside that knows them by it.
+    pub inside_vrf: Vrf,
     /// VRF of the outside.
     pub outside_vrf: Vrf,
 }

@@ -127,14 +127,15 @@ impl Statics {
         Some((Self::across(rule, local, rule.global), rule))
     }
 
-    /// The local endpoint of a global one, and the rule that says so.
+    /// The local endpoint of a global one, and the first rule that says so and that `applies`.
     pub fn local_of(
         &self,
         vrf: Vrf,
         protocol: Protocol,
         global: Endpoint,
+        applies: impl Fn(&StaticRule) -> bool,
     ) -> Option<(Endpoint, &StaticRule)> {
-        let rule = self.find(&self.by_global, vrf, protocol, global, |_| true)?;
+        let rule = self.find(&self.by_global, vrf, protocol, global, applies)?;
         Some((Self::across(rule, global, rule.local), rule))
     }
 
@@ -211,7 +212,7 @@ mod tests {
         assert_eq!(of(TCP, end(5, 80)), Some((global(1, 8080), 3)));
         assert_eq!(of(UDP, end(5, 80)), Some((global(77, 80), 2)));
         assert_eq!(of(TCP, end(9, 80)), Some((global(9, 80), 1)));
-        assert_eq!(statics.local_of(0, TCP, global(1, 8080)).map(|(l, _)| l), Some(end(5, 80)));
-        assert_eq!(statics.local_of(0, TCP, global(77, 22)).map(|(l, _)| l), Some(end(5, 22)));
+        assert_eq!(statics.local_of(0, TCP, global(1, 8080), |_| true).map(|(l, _)| l), Some(end(5, 80)));
+        assert_eq!(statics.local_of(0, TCP, global(77, 22), |_| true).map(|(l, _)| l), Some(end(5, 22)));
     }
 }

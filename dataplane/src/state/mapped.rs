@@ -211,7 +211,7 @@ impl Shard {
     ) -> Result<Ipv4Addr, DropReason> {
         let own = Endpoint::new(global, 0);
         let key = Mapping::own_key(Side::Outside, ANY_PROTOCOL, rule.outside_vrf, own);
-        if let Some(index) = self.find_mapping(key, |_| true)
+        if let Some(index) = self.find_mapping(key, |mapping| mapping.seen_vrf == rule.inside_vrf)
             && let Some(mapping) = self.mappings.at_mut(index)
         {
             mapping.used_ms = now;
@@ -229,7 +229,7 @@ impl Shard {
             created_ms: now,
             used_ms: now,
             own_vrf: rule.outside_vrf,
-            seen_vrf: rule.outside_vrf,
+            seen_vrf: rule.inside_vrf,
             rule: rule.id,
             protocol: ANY_PROTOCOL,
             side: Side::Outside,
@@ -239,20 +239,26 @@ impl Shard {
     }
 
     /// Takes the outside local address of an outside host back that has had no session yet.
-    pub fn unmap_outside(&mut self, policy: &Policy, vrf: Vrf, global: Ipv4Addr, now: u32) {
-        let key = Mapping::own_key(Side::Outside, ANY_PROTOCOL, vrf, Endpoint::new(global, 0));
-        if let Some(index) = self.find_mapping(key, |_| true) {
+    pub fn unmap_outside(
+        &mut self,
+        policy: &Policy,
+        (inside, outside): (Vrf, Vrf),
+        global: Ipv4Addr,
+        now: u32,
+    ) {
+        let key = Mapping::own_key(Side::Outside, ANY_PROTOCOL, outside, Endpoint::new(global, 0));
+        if let Some(index) = self.find_mapping(key, |mapping| mapping.seen_vrf == inside) {
             self.remove_mapping(policy, index, now);
         }
     }
 
-    /// As [`Shard::outside_global_of`], for a packet: the address stays given for as long as packets go there.
-    pub fn use_outside_local(&mut self, vrf: Vrf, local: Ipv4Addr, now: u32) -> Option<Ipv4Addr> {
+    /// The mapping behind [`Shard::outside_global_of`], for a packet: it lasts for as long as sessions begin there.
+    pub fn use_outside_local(&mut self, vrf: Vrf, local: Ipv4Addr, now: u32) -> Option<&Mapping> {
         let key = Mapping::seen_key(Side::Outside, ANY_PROTOCOL, vrf, Endpoint::new(local, 0));
         let index = self.find_mapping(key, |_| true)?;
         let mapping = self.mappings.at_mut(index)?;
         mapping.used_ms = now;
-        Some(mapping.own.addr)
+        Some(mapping)
     }
 
     /// The outside global address of an outside local one that a dynamic rule gave.
