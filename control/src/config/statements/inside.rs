@@ -7,7 +7,7 @@ use super::super::model::{
     DestinationRule, DynamicRule, DynamicTarget, GlobalAddress, Overload, RuleVrf, Selector, StaticMapping,
     StaticRouteMap, StaticRule,
 };
-use super::{network, protocol, remove, statement, warn_ignored};
+use super::{network, protocol, put, remove, statement, warn_ignored};
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[
@@ -65,12 +65,9 @@ fn dynamic_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
         builder.expect_removed(removed, statement);
         return Ok(());
     }
-    if let Some(known) = rules.iter_mut().find(|known| same_rule(known, &new)) {
-        let text = format!("the rule for {} replaces the one of line {}", new.selector, known.place.line);
-        *known = new;
+    if let Some(old) = put(rules, new, same_rule) {
+        let text = format!("the rule for {} replaces the one of line {}", old.selector, old.place.line);
         builder.warn(statement.place.column as usize, text);
-    } else {
-        rules.push(new);
     }
     warn_ignored(builder, statement, IGNORED_OF_DYNAMIC);
     Ok(())
@@ -139,22 +136,18 @@ fn edit_static(builder: &mut Builder, statement: &Statement, mapping: StaticMapp
     };
     let rules = &mut builder.config.nat.static_rules;
     let map_name = |rule: &StaticRule| rule.route_map.as_ref().map(|map| map.name.clone());
-    let same = |rule: &StaticRule| {
-        rule.mapping == new.mapping
-            && vrf_name(&rule.vrf) == vrf_name(&new.vrf)
-            && map_name(rule) == map_name(&new)
+    let same = |one: &StaticRule, other: &StaticRule| {
+        one.mapping == other.mapping
+            && vrf_name(&one.vrf) == vrf_name(&other.vrf)
+            && map_name(one) == map_name(other)
     };
     if !statement.sets() {
-        let removed = remove(rules, same);
+        let removed = remove(rules, |rule| same(rule, &new));
         builder.expect_removed(removed, statement);
         return Ok(());
     }
-    if let Some(index) = rules.iter().position(same) {
-        let text = format!("this repeats line {}", rules[index].place.line);
-        rules[index] = new;
-        builder.warn(statement.place.column as usize, text);
-    } else {
-        rules.push(new);
+    if let Some(old) = put(rules, new, same) {
+        builder.warn(statement.place.column as usize, format!("this repeats line {}", old.place.line));
     }
     warn_ignored(builder, statement, IGNORED_OF_STATIC);
     Ok(())
@@ -180,13 +173,10 @@ fn destination_rule(builder: &mut Builder, statement: &Statement) -> Result<(), 
         return Ok(());
     };
     let rule = DestinationRule { place: statement.place, access_list, pool };
-    if let Some(known) = rules.iter_mut().find(|known| known.access_list == rule.access_list) {
+    if let Some(old) = put(rules, rule, |one, other| one.access_list == other.access_list) {
         let text =
-            format!("the rule for list {:?} replaces the one of line {}", rule.access_list, known.place.line);
-        *known = rule;
+            format!("the rule for list {:?} replaces the one of line {}", old.access_list, old.place.line);
         builder.warn(statement.place.column as usize, text);
-    } else {
-        rules.push(rule);
     }
     warn_ignored(builder, statement, &["redundancy"]);
     Ok(())

@@ -130,6 +130,15 @@ fn remove<T>(list: &mut Vec<T>, fits: impl Fn(&T) -> bool) -> bool {
     list.len() < before
 }
 
+/// Puts a rule in the place of the `same` one, which is returned, or else behind all others.
+fn put<T>(rules: &mut Vec<T>, new: T, same: impl Fn(&T, &T) -> bool) -> Option<T> {
+    if let Some(known) = rules.iter_mut().find(|known| same(known, &new)) {
+        return Some(std::mem::replace(known, new));
+    }
+    rules.push(new);
+    None
+}
+
 /// Remarks on options of the line that mean nothing here.
 fn warn_ignored(builder: &mut Builder, statement: &Statement, words: &[&str]) {
     for word in words.iter().filter(|word| statement.sets() && statement.args.has(word)) {

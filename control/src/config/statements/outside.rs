@@ -4,7 +4,7 @@ use super::super::builder::{Apply, Builder, Fault, Statement};
 use super::super::grammar::Row;
 use super::super::model::{OutsideDynamicRule, OutsideMapping, OutsideStaticRule};
 use super::inside::{prefix_length, refuse_forced, rule_vrf, selector, vrf_name};
-use super::{network, protocol, remove, statement, warn_ignored};
+use super::{network, protocol, put, remove, statement, warn_ignored};
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[
@@ -42,21 +42,17 @@ fn dynamic_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
         add_route: args.has("add-route"),
         no_payload: args.has("no-payload"),
     };
-    let same = |rule: &OutsideDynamicRule| {
-        rule.selector == new.selector && vrf_name(&rule.vrf) == vrf_name(&new.vrf)
+    let same = |one: &OutsideDynamicRule, other: &OutsideDynamicRule| {
+        one.selector == other.selector && vrf_name(&one.vrf) == vrf_name(&other.vrf)
     };
     if !statement.sets() {
-        let removed = remove(rules, |rule| rule.pool == new.pool && same(rule));
+        let removed = remove(rules, |rule| rule.pool == new.pool && same(rule, &new));
         builder.expect_removed(removed, statement);
         return Ok(());
     }
-    if let Some(index) = rules.iter().position(same) {
-        let line = rules[index].place.line;
-        let text = format!("the rule for {} replaces the one of line {line}", new.selector);
-        rules[index] = new;
+    if let Some(old) = put(rules, new, same) {
+        let text = format!("the rule for {} replaces the one of line {}", old.selector, old.place.line);
         builder.warn(statement.place.column as usize, text);
-    } else {
-        rules.push(new);
     }
     warn_ignored(builder, statement, IGNORED_OF_DYNAMIC);
     Ok(())
@@ -100,19 +96,16 @@ fn edit_static(builder: &mut Builder, statement: &Statement, mapping: OutsideMap
         no_payload: args.has("no-payload"),
     };
     let rules = &mut builder.config.nat.outside_static_rules;
-    let same =
-        |rule: &OutsideStaticRule| rule.mapping == new.mapping && vrf_name(&rule.vrf) == vrf_name(&new.vrf);
+    let same = |one: &OutsideStaticRule, other: &OutsideStaticRule| {
+        one.mapping == other.mapping && vrf_name(&one.vrf) == vrf_name(&other.vrf)
+    };
     if !statement.sets() {
-        let removed = remove(rules, same);
+        let removed = remove(rules, |rule| same(rule, &new));
         builder.expect_removed(removed, statement);
         return Ok(());
     }
-    if let Some(index) = rules.iter().position(same) {
-        let text = format!("this repeats line {}", rules[index].place.line);
-        rules[index] = new;
-        builder.warn(statement.place.column as usize, text);
-    } else {
-        rules.push(new);
+    if let Some(old) = put(rules, new, same) {
+        builder.warn(statement.place.column as usize, format!("this repeats line {}", old.place.line));
     }
     warn_ignored(builder, statement, IGNORED_OF_STATIC);
     Ok(())
