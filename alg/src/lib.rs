@@ -198,8 +198,13 @@ pub trait Context {
     /// from `from` to the other side; none if it stays.
     fn policy_address(&self, from: Side, addr: Ipv4Addr) -> Option<Counterpart>;
 
-    /// Gives an outside host the address by which the inside will know it, where a rule for outside sources has it so and
-    /// none is given yet; none where no rule concerns it, or the rule's pool is used up.
+    /// Whether [`Context::bind`] would have an address for an outside host, unless the pool is used up. It and `bind` answer
+    /// for so many hosts of a message and no more.
+    fn may_bind(&mut self, outside: Ipv4Addr) -> bool;
+
+    /// Gives an outside host the address by which the inside will know it, where a rule for outside sources has it so; for a
+    /// short time, unless a session follows. None where no rule concerns it, or the rule's pool is used up. A message that
+    /// is refused gives nothing back.
     fn bind(&mut self, outside: Ipv4Addr) -> Option<Counterpart>;
 
     /// Reserves a door. Returns the global endpoint to announce.

@@ -1,5 +1,7 @@
 //! What gateways remember of a control session between its messages.
 
+use arrayvec::ArrayVec;
+
 /// A gateway's memory of one control session, of fixed size: the shard has a slot for each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum State {
@@ -10,6 +12,8 @@ pub enum State {
     Dns {
         /// The largest answer that the asker takes in a datagram, as it said last.
         payload_size_max: u16,
+        /// What a subscriber asked and was not told yet, by the messages' numbers, the latest last.
+        asked: ArrayVec<u16, 16>,
     },
     /// Of an FTP control connection.
     Ftp(crate::ftp::Control),

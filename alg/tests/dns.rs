@@ -5,7 +5,7 @@ mod stage;
 
 use std::net::Ipv4Addr;
 
-use alg::{Refusal, Side, Transport, Verdict};
+use alg::{Counterpart, Refusal, Side, State, Transport, Verdict};
 use dns_messages::*;
 use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME, MX, NS, NULL, PTR, SOA, SRV, TXT};
@@ -63,54 +63,127 @@ fn addresses_from_a_server_outside_become_what_the_inside_calls_them() {
 /// An outside host whose network is the inside's too, and the address of a pool that the inside may know it by.
 const POOLED: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(172, 16, 0, 1));
 
+/// A session to a server outside, with an address for [`POOLED`].
+struct Asking {
+    stage: Stage,
+    state: State,
+    client: Side,
+}
+
+impl Asking {
+    fn new(transport: Transport, client: Side) -> Asking {
+        let mut stage = stage(transport, client);
+        stage.pool.push(POOLED);
+        Asking { stage, state: (row().state)(), client }
+    }
+
+    /// The subscriber asks.
+    fn ask(&mut self, message: &Message) {
+        assert_eq!(self.say(self.client, message).0, Ok(Verdict::Continue));
+    }
+
+    /// Sends a message from one side. Returns what the gateway said, and what arrives.
+    fn say(&mut self, from: Side, message: &Message) -> (Result<Verdict, Refusal>, Message) {
+        let transport = self.stage.session.transport;
+        let bytes = wire(transport, message);
+        let by_client = from == self.client;
+        let message = alg::Message { bytes: &bytes, from, by_client };
+        let (said, out) = stage::play(row(), &mut self.state, &mut self.stage, &message);
+        (said, read(transport, &out))
+    }
+
+    fn has_bound(&self) -> bool {
+        self.stage.policy.iter().any(|(_, addr, _)| *addr == POOLED.0)
+    }
+}
+
 #[test]
 fn outside_hosts_get_addresses_of_a_pool_when_subscribers_ask_for_them() {
     for transport in TRANSPORTS {
-        let mut stage = stage(transport, Side::Inside);
-        stage.pool.push(POOLED);
+        let mut asking = Asking::new(transport, Side::Inside);
         let records = || vec![record(name(WWW), a(POOLED.0)), record(name(WWW), a(PUBLIC))];
         let message = answer(name(WWW), RecordType::A, records());
         // Once bound, and from then on, nobody is to keep the address.
         for _ in 0..2 {
-            let (said, out) = send(&mut stage, Side::Outside, &message);
+            asking.ask(&query(name(WWW), RecordType::A));
+            let (said, out) = asking.say(Side::Outside, &message);
             assert_eq!((said, addresses(&out)), (Ok(Verdict::Continue), vec![(POOLED.1, 0), (PUBLIC, 3600)]));
         }
+        let mut asking = Asking::new(transport, Side::Inside);
         let mut hints = answer(name(WWW), RecordType::HTTPS, vec![record(name(WWW), https([POOLED.0; 2]))]);
         hints.add_answer(record(name(WWW), a(PUBLIC)));
-        check(&mut stage, Side::Outside, &hints);
+        asking.ask(&query(name(WWW), RecordType::HTTPS));
+        let (said, out) = asking.say(Side::Outside, &hints);
+        assert_eq!((said, out), (Ok(Verdict::Continue), expected(&asking.stage, Side::Outside, &hints)));
+        assert!(asking.has_bound());
+    }
+}
+
+#[test]
+fn a_question_has_one_answer_that_gives_addresses() {
+    for transport in TRANSPORTS {
+        let ask = |id: u16| query(name(WWW), RecordType::A).set_id(id).clone();
+        let tell = |id: u16, addr| {
+            answer(name(WWW), RecordType::A, vec![record(name(WWW), a(addr))]).set_id(id).clone()
+        };
+        // Nobody asked; the number was another; it was answered; it was asked too long ago.
+        for (asked, told) in [(0..0, 1), (1..5, 7), (1..2, 1), (1..18, 1)] {
+            let mut asking = Asking::new(transport, Side::Inside);
+            for id in asked.clone() {
+                asking.ask(&ask(id));
+            }
+            if asked.len() == 1 {
+                let (said, _) = asking.say(Side::Outside, &tell(told, PUBLIC));
+                assert_eq!(said, Ok(Verdict::Continue));
+            }
+            let (said, out) = asking.say(Side::Outside, &tell(told, POOLED.0));
+            assert_eq!((said, addresses(&out)), (Ok(Verdict::Continue), vec![(POOLED.0, 3600)]), "{asked:?}");
+            assert!(!asking.has_bound(), "{asked:?} {told}");
+        }
     }
 }
 
 #[test]
 fn nobody_else_has_outside_hosts_bound() {
     for transport in TRANSPORTS {
-        let bound = |stage: &Stage| stage.policy.iter().any(|(_, addr, _)| *addr == POOLED.0);
         let records = || vec![record(name(WWW), a(POOLED.0))];
         let named = answer(name(WWW), RecordType::A, records());
-        let mut asking = query(name(WWW), RecordType::A);
-        asking.add_additional(record(name(WWW), a(POOLED.0)));
+        let mut asks = query(name(WWW), RecordType::A);
+        asks.add_additional(record(name(WWW), a(POOLED.0)));
         let mut signed = named.clone();
         signed.set_edns(edns(1232, true)).set_authentic_data(true);
         let mut transfer = answer(name(WWW), RecordType::AXFR, records());
         transfer.add_answer(record(name(WWW), a(PUBLIC)));
         let mut messages = vec![
-            (Side::Outside, Side::Outside, asking.clone(), Ok(Verdict::Continue)),
-            (Side::Inside, Side::Inside, asking, Ok(Verdict::Continue)),
+            (Side::Outside, Side::Outside, asks.clone(), Ok(Verdict::Continue)),
+            (Side::Inside, Side::Inside, asks, Ok(Verdict::Continue)),
             (Side::Outside, Side::Inside, named.clone(), Ok(Verdict::Continue)),
             (Side::Inside, Side::Outside, signed, Err(Refusal::Signed)),
         ];
         match transport {
-            // An answer that nobody asked for; a stream has none of these.
+            // A client that answers; in a stream none may.
             Transport::Udp => messages.push((Side::Outside, Side::Outside, named, Ok(Verdict::Continue))),
             Transport::Tcp => messages.push((Side::Inside, Side::Outside, transfer, Ok(Verdict::Continue))),
         }
         for (client, from, message, said) in messages {
-            let mut stage = stage(transport, client);
-            stage.pool.push(POOLED);
-            check_unchanged(&mut stage, from, &message, said);
-            assert!(!bound(&stage), "{client:?} {from:?} {message:?}");
+            let mut asking = Asking::new(transport, client);
+            asking.ask(&query(name(WWW), RecordType::A));
+            let sent = read(Transport::Udp, &wire(Transport::Udp, &message));
+            assert_eq!(asking.say(from, &message), (said, sent), "{client:?} {from:?}");
+            assert!(!asking.has_bound(), "{client:?} {from:?} {message:?}");
         }
     }
+}
+
+#[test]
+fn an_address_that_stays_by_a_static_line_is_not_bound() {
+    let mut asking = Asking::new(Transport::Udp, Side::Inside);
+    let same = Counterpart { addr: POOLED.0, is_static: true };
+    asking.stage.policy.push((Side::Outside, POOLED.0, same));
+    asking.ask(&query(name(WWW), RecordType::A));
+    let message = answer(name(WWW), RecordType::A, vec![record(name(WWW), a(POOLED.0))]);
+    let (_, out) = asking.say(Side::Outside, &message);
+    assert_eq!(addresses(&out), [(POOLED.0, 3600)]);
 }
 
 #[test]

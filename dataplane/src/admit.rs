@@ -349,7 +349,7 @@ fn choose_peer(
     let Some(position) = (0..rules.len()).find(is_for) else { return Ok(None) };
     let Tables { policy, shard, .. } = tables;
     let rule = &policy.outside_rules[position];
-    let addr: Ipv4Addr = shard.map_outside(policy, rule, global.addr, now)?;
+    let addr: Ipv4Addr = shard.map_outside(policy, rule, global.addr, now, now)?;
     Ok(Some(Chosen { end: Endpoint::new(addr, global.port), above: Above::Fixed, rule: rule.id, vrfs }))
 }
 

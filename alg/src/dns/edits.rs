@@ -16,8 +16,8 @@ pub(super) struct Edits<'c> {
     from: Side,
     /// Edits are counted only.
     pub is_rehearsal: bool,
-    /// The message answers a subscriber: outside hosts that it names get the addresses by which the inside will know
-    /// them. In nobody else's messages, who could use up a pool.
+    /// The message answers what a subscriber asked: outside hosts that it names get the addresses by which the inside will
+    /// know them. In no other messages, which could use up a pool.
     pub may_bind: bool,
     /// The message belongs to a zone transfer: what it says is kept for long, so that only static counterparts
     /// have a place in it (RFC 2694).
@@ -44,13 +44,20 @@ impl<'c> Edits<'c> {
         (has_place && found.addr != addr).then_some(found)
     }
 
-    /// What an address of a record becomes, once it was given a counterpart where it may have one; none if it stays.
-    pub(super) fn bound(&mut self, addr: Ipv4Addr) -> Option<Counterpart> {
-        let found = self.counterpart(addr);
-        if found.is_some() || !self.may_bind || self.is_transfer {
-            return found;
+    /// Whether an address of a record changes.
+    pub(super) fn changes(&mut self, addr: Ipv4Addr) -> bool {
+        match self.context.policy_address(self.from, addr) {
+            Some(_) => self.counterpart(addr).is_some(),
+            None => self.may_bind && !self.is_transfer && self.context.may_bind(addr),
         }
-        self.context.bind(addr)
+    }
+
+    /// What an address of a record becomes, for longer than until now if that is for a while only; none if it stays.
+    pub(super) fn bound(&mut self, addr: Ipv4Addr) -> Option<Counterpart> {
+        let known = self.context.policy_address(self.from, addr);
+        let may_bind = self.may_bind && !self.is_transfer && known.is_none_or(|known| !known.is_static);
+        let bound = if may_bind { self.context.bind(addr) } else { None };
+        bound.filter(|bound| bound.addr != addr).or_else(|| self.counterpart(addr))
     }
 
     /// What a name that spells an address backwards becomes, and whether that stays; none if the name stays.

@@ -40,6 +40,7 @@ pub(super) enum Opcode {
 
 /// What the first twelve bytes say.
 pub(super) struct Header {
+    pub id: u16,
     pub flags: u16,
     pub opcode: Opcode,
     question_count: usize,
@@ -49,7 +50,7 @@ pub(super) struct Header {
 impl Header {
     /// Reads the header of a message of `len` bytes; none if no such message exists.
     pub(super) fn read(bytes: &[u8], len: usize) -> Option<Header> {
-        let &[_, _, f0, f1, q0, q1, counts @ ..] = bytes.first_chunk::<HEADER_LEN>()?;
+        let &[i0, i1, f0, f1, q0, q1, counts @ ..] = bytes.first_chunk::<HEADER_LEN>()?;
         let flags = u16::from_be_bytes([f0, f1]);
         let opcode = match (flags >> 11) & 0xf {
             0 => Opcode::Query,
@@ -62,7 +63,13 @@ impl Header {
             counts.chunks_exact(2).map(|pair| usize::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
         // A question has 5 bytes at least, a record 11.
         let len_min = HEADER_LEN + 5 * question_count + 11 * record_count;
-        (len_min <= len).then_some(Header { flags, opcode, question_count, record_count })
+        (len_min <= len).then_some(Header {
+            id: u16::from_be_bytes([i0, i1]),
+            flags,
+            opcode,
+            question_count,
+            record_count,
+        })
     }
 
     pub(super) fn is_response(&self) -> bool {

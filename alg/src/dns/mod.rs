@@ -43,6 +43,8 @@ mod rename;
 mod rewrite;
 mod survey;
 
+use arrayvec::ArrayVec;
+
 use crate::registry::{Port, Row};
 use crate::{Context, Frame, Message, Refusal, Side, State, Transport, Verdict};
 use edits::{Edits, PREFIX_LEN};
@@ -57,7 +59,7 @@ pub(crate) const ROW: Row = Row {
     keyword: "dns {}",
     ports: &[Port { transport: Transport::Udp, port: 53 }, Port { transport: Transport::Tcp, port: 53 }],
     is_ietf: false,
-    state: || State::Dns { payload_size_max: PAYLOAD_SIZE_MIN },
+    state: || State::Dns { payload_size_max: PAYLOAD_SIZE_MIN, asked: ArrayVec::new_const() },
     frame,
     handle,
     about: "Translates addresses in answers, and names that spell addresses backwards in questions and answers, \
@@ -96,16 +98,17 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     if header.opcode != Opcode::Query {
         return Ok(Verdict::Continue);
     }
-    edits.may_bind = message.from == Side::Outside && !message.by_client && header.is_response();
+    let State::Dns { payload_size_max, asked } = state else { return Ok(Verdict::Continue) };
+    edits.may_bind = is_awaited(asked, message, &header);
     let survey = Survey::new(bytes, &header, &mut edits)?;
-    let size_max = match state {
-        State::Dns { payload_size_max } if !edits.is_stream() => {
+    let size_max = match edits.is_stream() {
+        false => {
             if !header.is_response() {
                 *payload_size_max = survey.payload_size_max;
             }
             header.is_response().then_some(usize::from(*payload_size_max))
         }
-        _ => None,
+        true => None,
     };
     if !survey.has_changes {
         return Ok(Verdict::Continue);
@@ -115,6 +118,25 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     }
     Rewrite { bytes, header: &header, survey: &survey }.apply(&mut edits, size_max)?;
     Ok(Verdict::Continue)
+}
+
+/// Whether a message is the first answer to what a subscriber asked. Notes what subscribers ask, and forgets what was asked
+/// longest ago.
+fn is_awaited<const N: usize>(asked: &mut ArrayVec<u16, N>, message: &Message, header: &Header) -> bool {
+    match (message.from, message.by_client, header.is_response()) {
+        (Side::Inside, true, false) => {
+            if asked.is_full() {
+                asked.pop_at(0);
+            }
+            asked.push(header.id);
+            false
+        }
+        (Side::Outside, false, true) => {
+            let position = asked.iter().position(|&id| id == header.id);
+            position.and_then(|position| asked.pop_at(position)).is_some()
+        }
+        _ => false,
+    }
 }
 
 fn unprefixed(bytes: &[u8]) -> Result<&[u8], Refusal> {

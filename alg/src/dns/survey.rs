@@ -66,7 +66,7 @@ impl Survey {
         }
         if entry.class == CLASS_IN {
             let mut addresses = data::addresses(bytes, entry.kind, body.data)?;
-            self.has_changes |= addresses.any(|(_, addr)| edits.bound(addr).is_some());
+            self.has_changes = self.has_changes || addresses.any(|(_, addr)| edits.changes(addr));
         }
         Ok(())
     }

@@ -38,7 +38,6 @@ pub struct Stage {
     pub closed: Vec<Owner>,
     /// The length of the message that is being read.
     pub message_len: usize,
-    binding: usize,
     asked: Vec<(Door, SocketAddrV4)>,
     expecting: Vec<Expected>,
     closing: Vec<Owner>,
@@ -61,7 +60,6 @@ impl Stage {
             expected: Vec::new(),
             closed: Vec::new(),
             message_len: 0,
-            binding: 0,
             asked: Vec::new(),
             expecting: Vec::new(),
             closing: Vec::new(),
@@ -78,7 +76,6 @@ impl Stage {
             }
         }
         self.expected.append(&mut self.expecting);
-        self.binding = 0;
         for owner in self.closing.drain(..) {
             self.expected.retain(|expected| expected.owner != owner);
             self.doors.retain(|(door, _)| door.owner != owner);
@@ -99,7 +96,6 @@ impl Stage {
 
     /// Forgets what was asked for.
     pub fn roll_back(&mut self) {
-        self.policy.truncate(self.policy.len() - std::mem::take(&mut self.binding));
         self.asked.clear();
         self.expecting.clear();
         self.closing.clear();
@@ -160,11 +156,16 @@ impl Context for Stage {
         self.policy.iter().find(|(f, before, _)| *f == from && *before == addr).map(|(_, _, c)| *c)
     }
 
+    fn may_bind(&mut self, outside: Ipv4Addr) -> bool {
+        self.pool.iter().any(|(known, _)| *known == outside)
+    }
+
     fn bind(&mut self, outside: Ipv4Addr) -> Option<Counterpart> {
         let given = self.pool.iter().find(|(known, _)| *known == outside);
         let counterpart = Counterpart { addr: given?.1, is_static: false };
-        self.policy.push((Side::Outside, outside, counterpart));
-        self.binding += 1;
+        if self.policy_address(Side::Outside, outside).is_none() {
+            self.policy.push((Side::Outside, outside, counterpart));
+        }
         Some(counterpart)
     }
 

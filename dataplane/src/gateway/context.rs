@@ -6,8 +6,9 @@ use alg::{Counterpart, Door, Expected, Owner, Refusal, Session, Side, Span, Tran
 use arrayvec::ArrayVec;
 
 use crate::parse::is_unicast;
-use crate::policy::{GatewayIndex, Policy, StaticRule};
+use crate::policy::{GatewayIndex, IdleClass, OutsideRule, Policy, StaticRule, Timeouts};
 use crate::state::reserve::{Asker, endpoint, owner_key, protocol_of, socket_addr};
+use crate::state::session::Flags;
 use crate::state::shard::Shard;
 use crate::state::stream::EditList;
 use crate::tuple::{Endpoint, TCP, UDP, Vrf};
@@ -16,8 +17,10 @@ use crate::tuple::{Endpoint, TCP, UDP, Vrf};
 const DOORS_PER_MESSAGE_MAX: usize = 32;
 /// What one message may close.
 const CLOSED_PER_MESSAGE_MAX: usize = 16;
-/// Outside hosts that one message may give addresses to.
-const BOUND_PER_MESSAGE_MAX: usize = 16;
+/// Outside hosts that one message may ask for addresses for.
+const BOUND_PER_MESSAGE_MAX: u8 = 32;
+/// How long an outside host keeps the address that a message gave it, until a session begins.
+const BOUND_MS: u32 = 120_000;
 /// The longest message that any datagram can carry, whatever its IPv4 options.
 const DATAGRAM_MESSAGE_LEN_MAX: usize = 65_535 - 60 - 8;
 
@@ -31,7 +34,8 @@ pub struct Access<'a> {
     asker: Asker,
     opened: ArrayVec<u32, DOORS_PER_MESSAGE_MAX>,
     closing: ArrayVec<Owner, CLOSED_PER_MESSAGE_MAX>,
-    bound: ArrayVec<Ipv4Addr, BOUND_PER_MESSAGE_MAX>,
+    /// Outside hosts that may still be asked for, none in a session that turns around: its peer is no outside host.
+    bound_max: u8,
     /// How long the message is with its edits, and how long it may be.
     len: usize,
     len_max: usize,
@@ -64,6 +68,7 @@ impl<'a> Access<'a> {
             outside_global: socket_addr(peer.unwrap_or(of.outside_global)),
         };
         let vrfs = (of.inside_vrf, of.outside_vrf);
+        let bound_max = if of.flags.has(Flags::HAIRPIN) { 0 } else { BOUND_PER_MESSAGE_MAX };
         let asker = Asker { control, gateway };
         Some(Access {
             shard,
@@ -74,7 +79,7 @@ impl<'a> Access<'a> {
             asker,
             opened: ArrayVec::new(),
             closing: ArrayVec::new(),
-            bound: ArrayVec::new(),
+            bound_max,
             len,
             len_max,
             now,
@@ -96,10 +101,22 @@ impl<'a> Access<'a> {
         for index in self.opened {
             self.shard.close_door(self.policy, index, self.now);
         }
-        for outside in self.bound {
-            self.shard.unmap_outside(self.policy, self.vrfs, outside, self.now);
-        }
         self.edits.clear();
+    }
+}
+
+impl<'a> Access<'a> {
+    /// The rule by which an outside host that a message names gets an address for the inside.
+    fn rule_to_bind(&mut self, outside: Ipv4Addr) -> Option<&'a OutsideRule> {
+        let policy = self.policy;
+        if policy.outside_rules.is_empty() || self.bound_max == 0 {
+            return None;
+        }
+        self.bound_max -= 1;
+        let rule = policy.outside_rule_of(self.vrfs, outside)?;
+        // A global address is no outside host's, and no name leads to what is nobody's address.
+        let may_be = is_unicast(outside) && !policy.is_global(self.vrfs.1, outside);
+        (may_be && !policy.gateways.payload_kept.contains(&rule.id)).then_some(rule)
     }
 }
 
@@ -172,15 +189,19 @@ impl alg::Context for Access<'_> {
         }
     }
 
+    fn may_bind(&mut self, outside: Ipv4Addr) -> bool {
+        self.rule_to_bind(outside).is_some()
+    }
+
     fn bind(&mut self, outside: Ipv4Addr) -> Option<Counterpart> {
-        // A global address is no outside host's, and no name leads to what is nobody's address.
-        let may_be = is_unicast(outside) && !self.policy.is_global(self.vrfs.1, outside);
-        if !may_be || self.bound.is_full() {
-            return None;
-        }
-        let rule = self.policy.outside_rule_of(self.vrfs, outside)?;
-        let addr = self.shard.map_outside(self.policy, rule, outside, self.now).ok()?;
-        self.bound.push(outside);
+        let rule = self.rule_to_bind(outside)?;
+        let idle_ms = self.policy.timeouts.of(IdleClass::Other);
+        // As if it had been used so long ago that little of the time is left.
+        let used_ms = match idle_ms {
+            Timeouts::NEVER => self.now,
+            idle_ms => self.now.wrapping_sub(idle_ms.saturating_sub(BOUND_MS)),
+        };
+        let addr = self.shard.map_outside(self.policy, rule, outside, used_ms, self.now).ok()?;
         Some(Counterpart { addr, is_static: false })
     }
 

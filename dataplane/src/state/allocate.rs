@@ -19,14 +19,17 @@ use crate::tuple::{Endpoint, ICMP, Protocol, TCP, Vrf};
 /// The most ports held down at once; beyond that the oldest is free early (RFC 6888 REQ-8).
 const HELD_DOWN_MAX: usize = 65_536;
 
+/// How long a pool is not searched for outside hosts after it was in vain.
+const SEARCH_AGAIN_MS: u32 = 1000;
+
 /// The global addresses a shard takes ports from.
 pub struct Allocator {
     addresses: Addresses,
     sets: Sets,
     /// For each pool, the position that is tried first.
     positions: Vec<u32>,
-    /// The pools that were found without a free address for an outside host.
-    are_used_up: Vec<bool>,
+    /// For each pool, when it had no address left for an outside host.
+    searched_in_vain_ms: Vec<Option<u32>>,
     held_down: VecDeque<HeldDown>,
     random: Random,
     worker: WorkerIndex,
@@ -67,7 +70,7 @@ impl Allocator {
             addresses: Addresses::default(),
             sets: Sets::new(),
             positions: Vec::new(),
-            are_used_up: Vec::new(),
+            searched_in_vain_ms: Vec::new(),
             held_down: VecDeque::with_capacity(HELD_DOWN_MAX),
             random: Random::new(seed),
             worker,
@@ -81,8 +84,8 @@ impl Allocator {
         self.sets.make_room(policy, mappings_max);
         let pool_count = policy.pools.len().max(self.positions.len());
         self.positions.resize(pool_count, 0);
-        self.are_used_up.clear();
-        self.are_used_up.resize(pool_count, false);
+        self.searched_in_vain_ms.clear();
+        self.searched_in_vain_ms.resize(pool_count, None);
     }
 
     /// Takes a global endpoint for a subscriber's source: on its paired address where it has one, else on the
@@ -349,24 +352,29 @@ impl Allocator {
         Some(Endpoint::new(addr, port))
     }
 
-    /// Takes a whole address of a rule's pool for an outside host: the next one in turn that is free. A pool without one
-    /// is not searched again until an address comes back, as outsiders cause the searches.
-    pub fn take_for_outside(&mut self, policy: &Policy, rule: &OutsideRule) -> Option<Ipv4Addr> {
+    /// Takes a whole address of a rule's pool for an outside host: the next one in turn that is free, and that no static
+    /// line gives another host. A pool that was searched in vain is not searched again for a while, as outsiders cause the
+    /// searches.
+    pub fn take_for_outside(&mut self, policy: &Policy, rule: &OutsideRule, now: u32) -> Option<Ipv4Addr> {
         let number = usize::from(rule.pool);
         let pool = policy.pools.get(number)?;
-        if *self.are_used_up.get(number)? {
+        let in_vain_ms = *self.searched_in_vain_ms.get(number)?;
+        if in_vain_ms.is_some_and(|in_vain_ms| now.wrapping_sub(in_vain_ms) < SEARCH_AGAIN_MS) {
             return None;
         }
+        let statics = &policy.outside_statics;
         let (start, count) = (*self.positions.get(number)?, pool.address_count());
         for step in 0..count {
             let position = (start + step) % count;
             let addr = pool.address_at(position)?;
-            if self.addresses.used_mut(addr).is_some_and(take_whole) {
+            let of_static =
+                statics.global_of(rule.inside_vrf, ANY_PROTOCOL, Endpoint::new(addr, 0), |_| true);
+            if of_static.is_none() && self.addresses.used_mut(addr).is_some_and(take_whole) {
                 self.positions[number] = (position + 1) % count;
                 return Some(addr);
             }
         }
-        self.are_used_up[number] = true;
+        self.searched_in_vain_ms[number] = Some(now);
         None
     }
 
@@ -382,7 +390,7 @@ impl Allocator {
             if let Some(used) = self.addresses.used_mut(mapping.seen.addr) {
                 release_whole(used);
             }
-            self.are_used_up.fill(false);
+            self.searched_in_vain_ms.fill(None);
             if mapping.side == Side::Inside {
                 policy.ownership.release_whole(mapping.seen.addr, self.worker);
             }

@@ -9,6 +9,7 @@ use crate::state::mapping::{ANY_PROTOCOL, Mapping, MappingKey, Side};
 use crate::state::session::{ANYONE, Above, Direction, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, far_off, has_ports, mapping_deadline_ms};
 use crate::state::slots::NONE;
+use crate::state::timer::is_due;
 use crate::tuple::{Endpoint, Protocol, Vrf};
 
 /// The inside endpoint behind a global one.
@@ -201,33 +202,35 @@ impl Shard {
         }
     }
 
-    /// The outside local address of an outside host under a dynamic rule, made when there is none yet.
+    /// The outside local address of an outside host under a dynamic rule, made when there is none yet. It counts as used at
+    /// `used_ms`.
     pub fn map_outside(
         &mut self,
         policy: &Policy,
         rule: &OutsideRule,
         global: Ipv4Addr,
+        used_ms: u32,
         now: u32,
     ) -> Result<Ipv4Addr, DropReason> {
         let own = Endpoint::new(global, 0);
-        let key = Mapping::own_key(Side::Outside, ANY_PROTOCOL, rule.outside_vrf, own);
-        if let Some(index) = self.find_mapping(key, |mapping| mapping.seen_vrf == rule.inside_vrf)
+        let key = Mapping::outside_key((rule.inside_vrf, rule.outside_vrf), global);
+        if let Some(index) = self.find_mapping(key, |_| true)
             && let Some(mapping) = self.mappings.at_mut(index)
         {
-            mapping.used_ms = now;
+            mapping.used_ms = if is_due(used_ms, mapping.used_ms) { used_ms } else { mapping.used_ms };
             return Ok(mapping.seen.addr);
         }
         if self.mappings.is_full() {
             return Err(DropReason::SessionsFull);
         }
-        let local = self.allocator.take_for_outside(policy, rule).ok_or(DropReason::PoolExhausted)?;
+        let local = self.allocator.take_for_outside(policy, rule, now).ok_or(DropReason::PoolExhausted)?;
         let mapping = Mapping {
             own,
             seen: Endpoint::new(local, 0),
             session_count: 0,
             subscriber: NONE,
             created_ms: now,
-            used_ms: now,
+            used_ms,
             own_vrf: rule.outside_vrf,
             seen_vrf: rule.inside_vrf,
             rule: rule.id,
@@ -236,20 +239,6 @@ impl Shard {
         };
         self.enter_mapping(policy, mapping, now)?;
         Ok(local)
-    }
-
-    /// Takes the outside local address of an outside host back that has had no session yet.
-    pub fn unmap_outside(
-        &mut self,
-        policy: &Policy,
-        (inside, outside): (Vrf, Vrf),
-        global: Ipv4Addr,
-        now: u32,
-    ) {
-        let key = Mapping::own_key(Side::Outside, ANY_PROTOCOL, outside, Endpoint::new(global, 0));
-        if let Some(index) = self.find_mapping(key, |mapping| mapping.seen_vrf == inside) {
-            self.remove_mapping(policy, index, now);
-        }
     }
 
     /// The mapping behind [`Shard::outside_global_of`], for a packet: it lasts for as long as sessions begin there.
@@ -267,10 +256,10 @@ impl Shard {
         Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.own.addr)
     }
 
-    /// The outside local address, in an inside VRF, that a dynamic rule gave a host of an outside one.
-    pub fn outside_local_of(&self, (inside, outside): (Vrf, Vrf), global: Ipv4Addr) -> Option<Ipv4Addr> {
-        let key = Mapping::own_key(Side::Outside, ANY_PROTOCOL, outside, Endpoint::new(global, 0));
-        Some(self.mappings.at(self.find_mapping(key, |mapping| mapping.seen_vrf == inside)?)?.seen.addr)
+    /// The outside local address that a dynamic rule gave an outside host, between VRFs of inside and outside.
+    pub fn outside_local_of(&self, vrfs: (Vrf, Vrf), global: Ipv4Addr) -> Option<Ipv4Addr> {
+        let index = self.find_mapping(Mapping::outside_key(vrfs, global), |_| true)?;
+        Some(self.mappings.at(index)?.seen.addr)
     }
 
     fn find_mapping(&self, key: MappingKey, is_wanted: impl Fn(&Mapping) -> bool) -> Option<u32> {

@@ -1,5 +1,7 @@
 //! Mappings: an inside endpoint and the global endpoint it has towards everyone outside (RFC 4787 REQ-1).
 
+use std::net::Ipv4Addr;
+
 use crate::policy::RuleId;
 use crate::tuple::{Endpoint, Protocol, Vrf};
 
@@ -66,10 +68,19 @@ impl Mapping {
         [end, rest | 1 << 33]
     }
 
+    /// The key of an outside host, as the inside of a VRF knows it, between VRFs of inside and outside.
+    pub fn outside_key((inside, outside): (Vrf, Vrf), global: Ipv4Addr) -> MappingKey {
+        let [end, rest] = Mapping::own_key(Side::Outside, ANY_PROTOCOL, outside, Endpoint::new(global, 0));
+        [end, rest | u64::from(inside) << 40]
+    }
+
     /// Both keys of this mapping.
     pub fn keys(&self) -> [MappingKey; 2] {
         [
-            Mapping::own_key(self.side, self.protocol, self.own_vrf, self.own),
+            match self.side {
+                Side::Inside => Mapping::own_key(self.side, self.protocol, self.own_vrf, self.own),
+                Side::Outside => Mapping::outside_key((self.seen_vrf, self.own_vrf), self.own.addr),
+            },
             Mapping::seen_key(self.side, self.protocol, self.seen_vrf, self.seen),
         ]
     }
