@@ -66,6 +66,10 @@ pub struct Host {
     edge: Option<u32>,
     /// Its last packet could be a probe of a window: it had a byte at most, and no FIN.
     sent_probe: bool,
+    /// The furthest acknowledgement that arrived.
+    acked: Option<u32>,
+    /// Segments in a row that began behind that: what is to be repeated was left out.
+    skipped: u32,
     /// Behind the last byte it sent.
     sent_end: Option<u32>,
     /// Its last packet without data has a number that it sent before.
@@ -105,6 +109,8 @@ impl Host {
             received,
             edge: None,
             sent_probe: false,
+            acked: None,
+            skipped: 0,
             sent_end: None,
             is_rewound: false,
             next_write_ms,
@@ -151,6 +157,10 @@ impl Host {
             packet[33] &= !FIN;
             super::link::seal(&mut packet, 20);
         }
+        let ack = long(&packet, 28);
+        if packet[33] & ACK != 0 && self.acked.is_none_or(|acked| (ack.wrapping_sub(acked) as i32) > 0) {
+            self.acked = Some(ack);
+        }
         self.wire.arrived.push_back(packet);
     }
 
@@ -179,6 +189,9 @@ impl Host {
         let is_ahead = self.sent_end.is_none_or(|sent| (end.wrapping_sub(sent) as i32) >= 0);
         if payload_len == 0 {
             self.is_rewound = !is_ahead;
+        } else {
+            let skips = self.acked.is_some_and(|acked| (long(packet, 24).wrapping_sub(acked) as i32) > 0);
+            self.skipped = if skips { self.skipped + 1 } else { 0 };
         }
         if is_ahead {
             self.sent_end = Some(end);
@@ -250,9 +263,9 @@ impl Host {
     }
 
     /// Whether it cannot go on: about to close, smoltcp takes no notice of a window that opens, and probes one where it
-    /// should repeat its last data or its FIN.
+    /// should repeat its last data or its FIN; or it repeats the end of what is not acknowledged, and never its beginning.
     pub fn is_stuck(&self) -> bool {
-        self.awaits_fin() && self.sent_probe
+        self.awaits_fin() && (self.sent_probe || self.skipped >= SKIPPED_MIN)
     }
 
     /// Whether its acknowledgements have a number that it sent before. While smoltcp repeats what it believes to be lost,
@@ -286,6 +299,9 @@ impl Host {
 }
 
 const FIN: u8 = 0x01;
+const ACK: u8 = 0x10;
+/// Segments in a row that leave out what is to be repeated first, after which it will not be repeated.
+const SKIPPED_MIN: u32 = 8;
 
 fn long(packet: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]])
