@@ -43,4 +43,3 @@ bool shim_link_is_up(uint16_t port) {
     struct rte_eth_link link;
     return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }
-

@@ -101,15 +101,12 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     let State::Dns { payload_size_max, asked } = state else { return Ok(Verdict::Continue) };
     edits.may_bind = is_awaited(asked, message, &header);
     let survey = Survey::new(bytes, &header, &mut edits)?;
-    let size_max = match edits.is_stream() {
-        false => {
-            if !header.is_response() {
-                *payload_size_max = survey.payload_size_max;
-            }
-            header.is_response().then_some(usize::from(*payload_size_max))
-        }
-        true => None,
-    };
+    if !header.is_response() {
+        *payload_size_max = survey.payload_size_max;
+    }
+    // A stream's answers have all the room there is.
+    let is_bounded = header.is_response() && !edits.is_stream();
+    let size_max = is_bounded.then_some(usize::from(*payload_size_max));
     if !survey.has_changes {
         return Ok(Verdict::Continue);
     }
