@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use dataplane::fib::NextHop;
 use dataplane::message::ARP_LEN;
-use dataplane::neighbour::Neighbour;
 use dataplane::policy::{Interface, InterfaceIndex};
+use dataplane::route::fib::NextHop;
+use dataplane::route::neighbour::Neighbour;
 use ipnet::Ipv4Net;
 
 use crate::compile::{Compiled, is_alias};

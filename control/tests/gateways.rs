@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use dataplane::flow::{ICMP, Protocol, TCP, UDP};
 use dataplane::policy::{Policy, RuleId, gateway_named};
-use dataplane::tuple::{ICMP, Protocol, TCP, UDP};
 use portico::compile::{Compiled, compile};
 use portico::config::model::{Place, ServiceKey, ServiceSwitch};
 use portico::config::parse;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::drops::DropReason;
+use crate::path::stages::Stage;
 use crate::policy::{INTERFACE_COUNT_MAX, InterfaceIndex};
-use crate::stages::Stage;
 
 /// A number with one writer. Relaxed loads and stores: no read-modify-write instruction is needed.
 #[derive(Default, Debug)]

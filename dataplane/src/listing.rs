@@ -2,13 +2,13 @@
 
 use std::net::Ipv4Addr;
 
+use crate::flow::Endpoint;
 use crate::message::{DoorRow, SessionRow, Walked, WalkedDoors};
 use crate::policy::IdleClass;
 use crate::state::mapping::Mapping;
 use crate::state::session::Session;
 use crate::state::shard::{Entry, deadline_ms, mapping_deadline_ms};
-use crate::state::timer::is_due;
-use crate::tuple::Endpoint;
+use crate::state::table::timer::is_due;
 use crate::worker::Worker;
 
 /// Table positions that a slice looks at, so that no burst waits for the walk of a large and empty table.

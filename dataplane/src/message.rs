@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crossbeam::channel::Sender;
 
-use crate::fib::{Fib, NextHop};
-use crate::neighbour::Neighbour;
+use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::{GatewayIndex, IdleClass, InterfaceIndex, Policy, RuleId};
+use crate::route::fib::{Fib, NextHop};
+use crate::route::neighbour::Neighbour;
 use crate::state::shard::RuleUse;
-use crate::tuple::{Endpoint, Protocol, Vrf};
 
 /// From the control thread to a worker.
 pub enum Message {

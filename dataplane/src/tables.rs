@@ -5,12 +5,12 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::counters::Counters;
-use crate::fib::Fib;
-use crate::neighbour::Neighbours;
+use crate::flow::Vrf;
 use crate::policy::Policy;
+use crate::route::fib::Fib;
+use crate::route::neighbour::Neighbours;
 use crate::state::session::CachedHop;
 use crate::state::shard::Shard;
-use crate::tuple::Vrf;
 
 /// Policy, routes, neighbours, and the shard.
 pub struct Tables {

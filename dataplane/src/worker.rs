@@ -8,24 +8,24 @@ use mem::Packet;
 
 use crate::counters::Counters;
 use crate::drops::DropReason;
-use crate::egress::Egress;
-use crate::fib::Fib;
-use crate::gateway;
-use crate::hairpin;
+use crate::inspect;
 use crate::message::{Event, Message, Usage};
-use crate::neighbour::Neighbours;
-use crate::parse::{Head, parse_ipv4};
+use crate::path::egress::Egress;
+use crate::path::hairpin;
+use crate::path::parse::{Head, parse_ipv4};
+use crate::path::reassembly::{Ready, Reassembly};
+use crate::path::reply::NoticeBudget;
+use crate::path::stages::Sampler;
+use crate::path::steer::WorkerIndex;
+use crate::path::unsolicited::Unsolicited;
 use crate::path::{self, PerPacket};
 use crate::policy::{Domain, InterfaceIndex, Policy};
 use crate::port::{Burst, Port, Ports};
-use crate::reassembly::{Ready, Reassembly};
-use crate::reply::NoticeBudget;
-use crate::stages::Sampler;
-use crate::state::index::Hasher;
+use crate::route::fib::Fib;
+use crate::route::neighbour::Neighbours;
 use crate::state::shard::Shard;
-use crate::steer::WorkerIndex;
+use crate::state::table::index::Hasher;
 use crate::tables::{RecentRoutes, Tables};
-use crate::unsolicited::Unsolicited;
 
 /// Sessions that one burst may end, so that expiry never stalls traffic.
 const EXPIRIES_PER_ROUND: usize = 32;
@@ -118,7 +118,7 @@ pub struct Worker {
     handovers: Vec<Arc<ArrayQueue<HandedOver>>>,
     reassembly: Reassembly,
     pub(crate) unsolicited: Unsolicited,
-    pub(crate) streams: gateway::Streams,
+    pub(crate) streams: inspect::Streams,
     pub(crate) notices: NoticeBudget,
     /// Apart, so that nobody's traceroute keeps others from learning a path's MTU.
     pub(crate) mtu_notices: NoticeBudget,
@@ -157,7 +157,7 @@ impl Worker {
             handovers: setup.handovers,
             reassembly: Reassembly::new(Hasher::new(setup.secret)),
             unsolicited: Unsolicited::default(),
-            streams: gateway::Streams::default(),
+            streams: inspect::Streams::default(),
             notices: NoticeBudget::new(now),
             mtu_notices: NoticeBudget::new(now),
             sweep: None,
@@ -223,7 +223,7 @@ impl Worker {
         let expired = self.tables.shard.expire(&self.tables.policy, now, EXPIRIES_PER_ROUND);
         self.counters.nat.expired.add(expired as u64);
         self.continue_sweep(now);
-        gateway::look_after(self, now);
+        inspect::look_after(self, now);
         let counters = &self.counters;
         self.reassembly.expire(now, |reason| counters.dropped(reason));
         self.answer_syns(now);

@@ -1,7 +1,7 @@
 //! Streams under attack: random segments, an inspector that answers at random, buffers that run out. Nothing panics,
 //! what is kept stays within its bounds, what is sent is well-formed, and every packet has its fate.
 
-use dataplane::state::stream::{
+use dataplane::stream::{
     Buffers, Direction, EditList, Emission, Inspection, Inspector, Means, Opening, Pool, Stream,
 };
 use mem::{Packet, Slab};

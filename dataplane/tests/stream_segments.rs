@@ -1,6 +1,6 @@
 //! A stream, segment by segment: what goes on, what is held, what is acknowledged for whom.
 
-use dataplane::state::stream::{Buffers, Cause, Direction, Means, Opening, Pool, Shifts, Stream};
+use dataplane::stream::{Buffers, Cause, Direction, Means, Opening, Pool, Shifts, Stream};
 use mem::{Packet, Slab};
 use testkit::simulator::lines::Lines;
 use testkit::simulator::link::seal;
@@ -100,8 +100,7 @@ impl Table {
             now: self.now,
         };
         act(&mut self.stream, &mut means);
-        let read =
-            |e: dataplane::state::stream::Emission| read(e.direction, &e.packet.bytes()[usize::from(e.l3)..]);
+        let read = |e: dataplane::stream::Emission| read(e.direction, &e.packet.bytes()[usize::from(e.l3)..]);
         output.into_iter().map(read).collect()
     }
 

@@ -4,7 +4,7 @@
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use dataplane::state::index::{Hash, Hasher, Index};
+use dataplane::state::table::index::{Hash, Hasher, Index};
 use hashbrown::HashTable;
 use mem::tsc;
 

@@ -19,7 +19,7 @@ use benches::rig::{Load, Mode};
 use clap::{Parser, ValueEnum};
 use dataplane::counters::Count;
 use dataplane::drops::DropReason;
-use dataplane::stages::Stage;
+use dataplane::path::stages::Stage;
 use dataplane::worker::Worker;
 use mem::tsc;
 use serde::{Deserialize, Serialize};

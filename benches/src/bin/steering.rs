@@ -5,8 +5,8 @@
 use std::net::Ipv4Addr;
 
 use clap::Parser;
+use dataplane::path::steer;
 use dataplane::policy::Policy;
-use dataplane::steer;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng};

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use alg::registry::ROWS as GATEWAYS;
+use dataplane::flow::protocol_name;
 use dataplane::message::{DoorRow, WalkedDoors};
 use dataplane::policy::GatewayIndex;
-use dataplane::tuple::protocol_name;
 
 use super::walk::{Walk, Walking};
 use super::{Answer, Command, Progress, Started, duration, long_command};
@@ -82,8 +82,8 @@ fn name(gateway: GatewayIndex) -> &'static str {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use dataplane::flow::{Endpoint, UDP};
     use dataplane::policy::gateway_named;
-    use dataplane::tuple::{Endpoint, UDP};
 
     use super::*;
 

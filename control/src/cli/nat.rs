@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
-use dataplane::tuple::Endpoint;
+use dataplane::flow::Endpoint;
 
 use super::{Command, command};
 use crate::appliance::Appliance;

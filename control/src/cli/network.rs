@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use dataplane::fib::Route;
+use dataplane::route::fib::Route;
 
 use super::{Command, command};
 use crate::appliance::Appliance;

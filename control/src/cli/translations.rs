@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
+use dataplane::flow::{Endpoint, ICMP, Protocol, TCP, UDP, protocol_name};
 use dataplane::message::{SessionRow, Walked};
 use dataplane::policy::StaticRule;
 use dataplane::state::mapping::ANY_PROTOCOL;
-use dataplane::tuple::{Endpoint, ICMP, Protocol, TCP, UDP, protocol_name};
 
 use super::walk::{Walk, Walking};
 use super::{Answer, Command, Progress, Started, duration, long_command};

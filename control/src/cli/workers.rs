@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use dataplane::stages::Stage;
+use dataplane::path::stages::Stage;
 
 use super::{Command, command};
 use crate::appliance::Appliance;

@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use dataplane::flow::{TCP, UDP};
 use dataplane::policy::{Behaviour, Blocks, Deterministic, Filtering, Mode, Pairing, PortChoice};
-use dataplane::tuple::{TCP, UDP};
 use ipnet::Ipv4Net;
 
 use super::Compiler;

@@ -12,12 +12,12 @@ mod routing;
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
-use dataplane::fib::{Fib, NextHop, Route};
+use dataplane::flow::Vrf;
 use dataplane::policy::{
     Acl, AclEntry, AclIndex, AddressMatch, Domain, INTERFACE_COUNT_MAX, Interface, InterfaceIndex, Policy,
     RuleId,
 };
-use dataplane::tuple::Vrf;
+use dataplane::route::fib::{Fib, NextHop, Route};
 use ipnet::Ipv4Net;
 
 use crate::config::model::{self, Config, NatSide, Place};

@@ -2,12 +2,12 @@
 
 use std::net::Ipv4Addr;
 
+use dataplane::flow::{Endpoint, Protocol, TCP, UDP, Vrf};
+use dataplane::path::steer::Ownership;
 use dataplane::policy::{
     AclIndex, AddressMatch, Clause, DestinationRule, OutsideRule, Pool, PoolKind, Selector, SourceRule,
     StaticRule, Statics,
 };
-use dataplane::steer::Ownership;
-use dataplane::tuple::{Endpoint, Protocol, TCP, UDP, Vrf};
 use ipnet::Ipv4Net;
 
 use super::{Compiled, Compiler, GLOBAL};

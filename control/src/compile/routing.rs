@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use dataplane::fib::{NextHop, Route};
+use dataplane::flow::Vrf;
 use dataplane::policy::InterfaceIndex;
-use dataplane::tuple::Vrf;
+use dataplane::route::fib::{NextHop, Route};
 use ipnet::{Ipv4Net, Ipv4Subnets};
 
 use super::{Compiler, GLOBAL, RouteEntry};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use dataplane::counters::Counters;
 use dataplane::drops::DropReason;
-use dataplane::fib::Route;
-use dataplane::stages::Stage;
+use dataplane::path::stages::Stage;
+use dataplane::route::fib::Route;
 use dataplane_dpdk::DeviceStatistics;
 use prometheus::proto::MetricFamily;
 

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::tuple::{Endpoint, Protocol};
+use crate::flow::{Endpoint, Protocol};
 
 /// An access list: the first entry that matches decides; none matching denies.
 #[derive(Clone, Debug, Default)]

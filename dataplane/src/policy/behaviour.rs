@@ -1,7 +1,7 @@
 //! How mappings, filters and ports behave.
 
 use super::Deterministic;
-use crate::tuple::Protocol;
+use crate::flow::Protocol;
 
 /// `ip nat settings mode`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

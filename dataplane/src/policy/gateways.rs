@@ -6,7 +6,7 @@ use alg::Transport;
 use alg::registry::{Port, ROWS, Row};
 
 use super::{AclIndex, Policy, RuleId};
-use crate::tuple::{Protocol, TCP, UDP};
+use crate::flow::{Protocol, TCP, UDP};
 
 /// A gateway by its position in [`ROWS`].
 pub type GatewayIndex = u8;

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::AclIndex;
-use crate::tuple::Vrf;
+use crate::flow::Vrf;
 
 /// Whom a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

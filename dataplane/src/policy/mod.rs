@@ -16,8 +16,8 @@ mod timeouts;
 
 use std::net::Ipv4Addr;
 
-use crate::steer::Ownership;
-use crate::tuple::{Endpoint, Protocol, Vrf};
+use crate::flow::{Endpoint, Protocol, Vrf};
+use crate::path::steer::Ownership;
 
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
 pub use behaviour::{Behaviour, Blocks, Filtering, Mode, Pairing, PortChoice};

@@ -1,7 +1,7 @@
 //! Dynamic rules: what they select, and what they give it.
 
 use super::{AclIndex, InterfaceIndex, RuleId};
-use crate::tuple::Vrf;
+use crate::flow::Vrf;
 
 /// What a dynamic rule looks at to decide whether a packet is its.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use super::{InterfaceIndex, RuleId, Selector};
-use crate::tuple::{Endpoint, Protocol, Vrf};
+use crate::flow::{Endpoint, Protocol, Vrf};
 
 /// A static rule: a local endpoint and the global one it always has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +169,7 @@ impl Statics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tuple::{TCP, UDP};
+    use crate::flow::{TCP, UDP};
 
     fn static_rule(
         id: RuleId,

@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use crate::state::index::Hasher;
-use crate::state::keyed::{Key, Keyed};
 use crate::state::mapping::MappingKey;
+use crate::state::table::index::Hasher;
+use crate::state::table::keyed::{Key, Keyed};
 
 /// The outside addresses of mappings, and how many sessions each has.
 pub struct Contacts(Keyed<Contact>);

@@ -8,8 +8,8 @@ use crate::policy::{GatewayIndex, Policy};
 use crate::state::door::OwnerKey;
 use crate::state::session::{Flags, Session};
 use crate::state::shard::Shard;
-use crate::state::slots::Slots;
-use crate::state::stream::{Opening, Shifts};
+use crate::state::table::slots::Slots;
+use crate::stream::{Opening, Shifts};
 
 /// The most control sessions that a shard's gateways read at once.
 pub const CONTROLS_MAX: usize = 1 << 14;

@@ -5,10 +5,10 @@ use std::net::Ipv4Addr;
 use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 
+use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::{GatewayIndex, RuleId};
 use crate::state::mapping::{Mapping, MappingKey, Side};
-use crate::state::slots::{NONE, Slots};
-use crate::tuple::{Endpoint, Protocol, Vrf};
+use crate::state::table::slots::{NONE, Slots};
 
 /// The most doors of a shard.
 pub const DOORS_MAX: usize = 1 << 16;
@@ -284,7 +284,7 @@ impl Doors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tuple::UDP;
+    use crate::flow::UDP;
 
     fn door(owner: OwnerKey, port: u16) -> Door {
         let end = |last| Endpoint::new(Ipv4Addr::new(10, 0, 0, last), port);

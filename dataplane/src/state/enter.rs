@@ -2,12 +2,12 @@
 
 use crate::drops::DropReason;
 use crate::policy::Policy;
-use crate::state::index::Hash;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::session::{Above, Direction, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, deadline_ms, far_off};
-use crate::state::slots::NONE;
-use crate::state::timer::is_due;
+use crate::state::table::index::Hash;
+use crate::state::table::slots::NONE;
+use crate::state::table::timer::is_due;
 
 const DIRECTIONS: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
 

@@ -5,7 +5,7 @@ use crate::state::contacts::Contacts;
 use crate::state::door::Door;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::shard::{RuleUse, Shard, deadline_ms, far_off, mapping_deadline_ms};
-use crate::state::timer::is_due;
+use crate::state::table::timer::is_due;
 
 /// How often a control session that is idle itself looks after those it led to.
 const CHILDREN_LOOKED_AT_MS: u32 = 5000;

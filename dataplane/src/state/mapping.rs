@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::RuleId;
-use crate::tuple::{Endpoint, Protocol, Vrf};
 
 /// "Every protocol": what an address-only mapping has in place of one.
 pub const ANY_PROTOCOL: Protocol = 0;

@@ -4,16 +4,16 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::{Owner, Ports, Refusal, Transport};
 
+use crate::flow::{Endpoint, Protocol, TCP, UDP, Vrf};
 use crate::policy::{GatewayIndex, Policy, RuleId, Selector, SourceRule, gateway_named};
-use crate::state::allocate::Source;
 use crate::state::door::{DOORS_PER_HOST_MAX, Door, Holds, OwnerKey};
 use crate::state::mapped::Mapped;
 use crate::state::mapping::{Mapping, Side};
+use crate::state::ports::allocate::Source;
 use crate::state::session::{Above, Flags, Session};
 use crate::state::shard::Shard;
-use crate::state::slots::NONE;
-use crate::state::timer::is_due;
-use crate::tuple::{Endpoint, Protocol, TCP, UDP, Vrf};
+use crate::state::table::slots::NONE;
+use crate::state::table::timer::is_due;
 
 /// Who asks for a door.
 #[derive(Clone, Copy, Debug)]

@@ -2,12 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use crate::checksum::Delta;
-use crate::parse::tcp_flags;
+use crate::flow::{Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
+use crate::path::parse::tcp_flags;
 use crate::policy::{IdleClass, RuleId};
 use crate::state::mapping::{Mapping, MappingKey, Side};
-use crate::state::slots::{NONE, Slot};
-use crate::tuple::{Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
+use crate::state::table::slots::{NONE, Slot};
+use crate::wire::checksum::Delta;
 
 /// Which way a packet crosses the NAT, seen from the subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

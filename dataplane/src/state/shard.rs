@@ -6,19 +6,19 @@ use alg::registry::ROWS;
 
 use hashbrown::HashMap;
 
+use crate::flow::Protocol;
+use crate::path::steer::WorkerIndex;
 use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
-use crate::state::allocate::Allocator;
 use crate::state::contacts::Contacts;
 use crate::state::control::{CONTROLS_MAX, Controls};
 use crate::state::door::{DOORS_MAX, Door, Doors};
-use crate::state::index::{Candidate, Hash, Hasher, Index};
 use crate::state::mapping::{Mapping, Side};
+use crate::state::ports::allocate::Allocator;
 use crate::state::session::{Direction, Session, SessionKey};
-use crate::state::slots::Slots;
 use crate::state::subscriber::Subscribers;
-use crate::state::timer::Wheel;
-use crate::steer::WorkerIndex;
-use crate::tuple::Protocol;
+use crate::state::table::index::{Candidate, Hash, Hasher, Index};
+use crate::state::table::slots::Slots;
+use crate::state::table::timer::Wheel;
 
 /// Sessions, mappings, subscribers and ports of one worker.
 ///
@@ -287,7 +287,7 @@ impl Shard {
 
 /// Whether a protocol can be translated by port.
 pub fn has_ports(protocol: Protocol) -> bool {
-    matches!(protocol, crate::tuple::TCP | crate::tuple::UDP | crate::tuple::ICMP)
+    matches!(protocol, crate::flow::TCP | crate::flow::UDP | crate::flow::ICMP)
 }
 
 /// When a whole address's mapping ends unless sessions use it; none for never.

@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use crate::state::index::Hasher;
-use crate::state::keyed::{Key, Keyed};
-use crate::state::slots::{NONE, Slot};
-use crate::tuple::Vrf;
+use crate::flow::Vrf;
+use crate::state::table::index::Hasher;
+use crate::state::table::keyed::{Key, Keyed};
+use crate::state::table::slots::{NONE, Slot};
 
 /// The most port sets of one subscriber.
 pub const SETS_MAX: usize = 8;

@@ -155,7 +155,7 @@ impl Splitter {
     }
 
     fn stand(&mut self) -> Stand {
-        let socket = |end: dataplane::tuple::Endpoint| SocketAddrV4::new(end.addr, end.port);
+        let socket = |end: dataplane::flow::Endpoint| SocketAddrV4::new(end.addr, end.port);
         let doors = self.bench.doors();
         Stand {
             heard: [self.heard[0].bytes.len(), self.heard[1].bytes.len()],

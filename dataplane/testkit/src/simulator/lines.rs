@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use dataplane::state::stream::{Direction, EditList, Inspection, Inspector};
+use dataplane::stream::{Direction, EditList, Inspection, Inspector};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 

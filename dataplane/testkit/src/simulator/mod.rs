@@ -14,7 +14,7 @@ pub mod link;
 
 use std::fmt;
 
-use dataplane::state::stream::{Buffers, Cause, Direction, Emission, Means, Opening, Pool, Stream};
+use dataplane::stream::{Buffers, Cause, Direction, Emission, Means, Opening, Pool, Stream};
 use mem::{Packet, Slab};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -111,7 +111,7 @@ pub struct Outcome {
     /// Pieces that were in use at the same time.
     pub pieces_max: usize,
     /// What the stream counted.
-    pub counters: dataplane::state::stream::Counters,
+    pub counters: dataplane::stream::Counters,
     /// A host did not repeat what was lost.
     pub has_forgotten: bool,
     /// Why reading ended before the session did.

@@ -1,0 +1,162 @@
+//! Fragments of control sessions' packets, kept until a packet is whole and can be read.
+//!
+//! [`reassembly`](crate::path::reassembly) has told them their ports, the first one first. Here they stay in their packets,
+//! bounded in number, by inside host and in time: whoever sends beginnings that never end keeps out others for three
+//! seconds at most, and only those whose control datagrams are in fragments.
+
+use std::net::Ipv4Addr;
+
+use arrayvec::ArrayVec;
+use mem::Packet;
+
+use crate::drops::DropReason;
+use crate::flow::Vrf;
+use crate::path::parse::{Head, Transport};
+use crate::path::reassembly::WAITING_MAX;
+use crate::state::session::Direction;
+use crate::state::shard::SessionRef;
+use crate::state::table::timer::is_due;
+
+/// Datagrams that are put together at once.
+const DATAGRAMS_MAX: usize = 64;
+/// Those of one inside host.
+const DATAGRAMS_PER_HOST_MAX: usize = 8;
+/// Fragments, each a packet buffer, that wait at most.
+const FRAGMENTS_MAX: usize = 1024;
+/// How long a datagram may take, in milliseconds: as long as its fragments are followed.
+const WAIT_MS: u32 = 3000;
+
+/// The fragments of one datagram, in their order when it is whole.
+pub type Fragments = ArrayVec<(Packet, Head), WAITING_MAX>;
+
+/// An inside host.
+pub type Host = (Vrf, Ipv4Addr);
+
+struct Partial {
+    key: Key,
+    host: Host,
+    since_ms: u32,
+    fragments: Fragments,
+}
+
+/// What the fragments of a datagram have in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key {
+    session: u32,
+    direction: Direction,
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    id: u16,
+}
+
+/// What became of a fragment.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is moved once for a datagram, and boxes are no use on the path"
+)]
+pub enum Added {
+    /// It waits for others.
+    Waits,
+    /// It was here before.
+    Repeated,
+    /// So many, this one and those that it fits badly to, are dropped.
+    Refused(DropReason, usize),
+    /// It was the last that was missing.
+    Whole(Fragments),
+}
+
+/// The datagrams of a worker's control sessions that are not whole yet.
+pub struct Assembly {
+    partials: Vec<Partial>,
+    fragment_count: usize,
+}
+
+impl Default for Assembly {
+    fn default() -> Assembly {
+        Assembly { partials: Vec::with_capacity(DATAGRAMS_MAX), fragment_count: 0 }
+    }
+}
+
+impl Assembly {
+    /// Adds a fragment of a control session's, whose inside host is `host`.
+    pub fn add(&mut self, packet: Packet, head: &Head, found: SessionRef, host: Host, now: u32) -> Added {
+        let SessionRef { index: session, direction } = found;
+        let key = Key { session, direction, src: head.src, dst: head.dst, id: head.id };
+        let known = self.partials.iter().position(|partial| partial.key == key);
+        let Some(at) = known.or_else(|| self.begin(key, host, head, now)) else {
+            // Those behind a first one that found no room, or was given up, have nowhere to go.
+            let is_later = head.transport == Transport::LaterFragment;
+            let reason =
+                if is_later { DropReason::FragmentUntranslatable } else { DropReason::FragmentsFull };
+            return Added::Refused(reason, 1);
+        };
+        let fragments = &mut self.partials[at].fragments;
+        if fragments.iter().any(|(_, other)| span(other) == span(head)) {
+            return Added::Repeated;
+        }
+        let is_full = fragments.is_full() || self.fragment_count >= FRAGMENTS_MAX;
+        if is_full || fragments.iter().any(|(_, other)| overlaps(other, head)) {
+            let reason = if is_full { DropReason::FragmentsFull } else { DropReason::FragmentOverlap };
+            return Added::Refused(reason, 1 + self.remove(at).len());
+        }
+        fragments.push((packet, *head));
+        self.fragment_count += 1;
+        if !is_whole(fragments) {
+            return Added::Waits;
+        }
+        let mut fragments = self.remove(at);
+        fragments.sort_unstable_by_key(|(_, head)| head.fragment_offset);
+        Added::Whole(fragments)
+    }
+
+    /// Makes room for a datagram that begins with this fragment.
+    fn begin(&mut self, key: Key, host: Host, head: &Head, now: u32) -> Option<usize> {
+        let of_host = self.partials.iter().filter(|partial| partial.host == host).count();
+        if head.transport == Transport::LaterFragment
+            || of_host >= DATAGRAMS_PER_HOST_MAX
+            || self.partials.len() >= DATAGRAMS_MAX
+        {
+            return None;
+        }
+        self.partials.push(Partial { key, host, since_ms: now, fragments: Fragments::new() });
+        Some(self.partials.len() - 1)
+    }
+
+    fn remove(&mut self, at: usize) -> Fragments {
+        let fragments = self.partials.swap_remove(at).fragments;
+        self.fragment_count -= fragments.len();
+        fragments
+    }
+
+    /// Gives up a datagram that took too long. Returns how many fragments of it came.
+    pub fn expire(&mut self, now: u32) -> Option<usize> {
+        let is_over = |partial: &Partial| is_due(now, partial.since_ms.wrapping_add(WAIT_MS));
+        let at = self.partials.iter().position(is_over)?;
+        Some(self.remove(at).len())
+    }
+
+    /// Fragments that wait.
+    pub fn waiting_count(&self) -> usize {
+        self.fragment_count
+    }
+}
+
+/// The first byte of a fragment in its datagram, and the one behind the last.
+fn span(head: &Head) -> (usize, usize) {
+    let start = usize::from(head.fragment_offset);
+    (start, start + usize::from(head.total_len - (head.l4 - head.l3)))
+}
+
+fn overlaps(one: &Head, other: &Head) -> bool {
+    let ((from, to), (start, end)) = (span(one), span(other));
+    start < to && from < end
+}
+
+/// Whether fragments that do not overlap are all that there are.
+fn is_whole(fragments: &Fragments) -> bool {
+    let total = fragments.iter().find(|(_, head)| head.is_last).map(|(_, head)| span(head).1);
+    let seen = fragments.iter().map(|(_, head)| span(head)).map(|(start, end)| end - start).sum();
+    // One that lies behind the last is not counted for one that is missing.
+    let end = fragments.iter().map(|(_, head)| span(head).1).max();
+    total == Some(seen) && total == end
+}

@@ -1,0 +1,72 @@
+//! Which sessions become control sessions, or come through a door.
+
+use alg::Side;
+use alg::registry::ROWS;
+
+use crate::flow::{Endpoint, TCP};
+use crate::path::parse::{Head, tcp_flags};
+use crate::policy::GatewayIndex;
+use crate::state::control::{Channel, Control};
+use crate::state::session::Direction;
+use crate::state::shard::SessionRef;
+use crate::tables::Tables;
+
+use super::has_messages;
+
+/// A session just began with this packet, from inside or from outside: it may have come through a door, and a gateway
+/// may be there for it.
+pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) {
+    if !has_messages(head.tuple.protocol) {
+        return;
+    }
+    let led_to = go_through(tables, head, found, now);
+    let Some(gateway) = led_to.or_else(|| gateway_of(tables, head, found)) else { return };
+    let is_tcp = head.tuple.protocol == TCP;
+    // Who speaks before the handshake is seen is not listened to.
+    if is_tcp && head.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) != tcp_flags::SYN {
+        return;
+    }
+    let channel = if is_tcp { Channel::Opening(None) } else { Channel::Datagrams };
+    let client = match found.direction {
+        Direction::Outbound => Side::Inside,
+        Direction::Inbound => Side::Outside,
+    };
+    let state = (ROWS[usize::from(gateway)].state)();
+    let control = Control::new(gateway, state, client, channel);
+    let is_attached = tables.shard.attach(found.index, control);
+    let counters = &tables.counters.gateways[usize::from(gateway)];
+    if is_attached { &counters.attached } else { &counters.unread }.add(1);
+}
+
+/// The gateway for what came through a door, if it did.
+fn go_through(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> Option<GatewayIndex> {
+    if tables.shard.door_count() == 0 {
+        return None;
+    }
+    let session = tables.shard.session(found.index)?;
+    let (protocol, vrf, local) = (session.protocol, session.inside_vrf, session.inside_local);
+    // A session that serves every peer does not know who came.
+    let (peer, outside) = match found.direction {
+        Direction::Outbound => (head.dst, Some(head.tuple.dst)),
+        Direction::Inbound => (head.src, None),
+    };
+    let through = tables.shard.go_through(&tables.policy, (protocol, vrf), local, peer, outside, now)?;
+    tables.counters.gateways[usize::from(through.gateway)].doors_used.add(1);
+    tables.shard.adopt(found.index, through.control);
+    through.child
+}
+
+/// The gateway that listens to a session's server.
+fn gateway_of(tables: &Tables, head: &Head, found: SessionRef) -> Option<GatewayIndex> {
+    let policy = &tables.policy;
+    if policy.gateways.attachments.is_empty() {
+        return None;
+    }
+    let session = tables.shard.session(found.index)?;
+    let listens = |end: Endpoint| policy.gateway_of(session.rule, session.protocol, end.port, end.addr);
+    match found.direction {
+        Direction::Outbound => listens(head.tuple.dst),
+        // By the port that the server knows, or by the one that is known of it outside.
+        Direction::Inbound => listens(session.inside_local).or_else(|| listens(head.tuple.dst)),
+    }
+}

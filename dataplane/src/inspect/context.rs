@@ -1,0 +1,234 @@
+//! What a gateway sees and may do: the tables' side of [`alg::Context`].
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use alg::{Counterpart, Door, Expected, Owner, Refusal, Session, Side, Span, Transport};
+use arrayvec::ArrayVec;
+
+use crate::flow::{Endpoint, TCP, UDP, Vrf};
+use crate::path::parse::is_unicast;
+use crate::policy::{GatewayIndex, IdleClass, OutsideRule, Policy, StaticRule, Timeouts};
+use crate::state::reserve::{Asker, endpoint, owner_key, protocol_of, socket_addr};
+use crate::state::session::Flags;
+use crate::state::shard::Shard;
+use crate::stream::EditList;
+
+/// Doors that one message may open.
+const DOORS_PER_MESSAGE_MAX: usize = 32;
+/// What one message may close.
+const CLOSED_PER_MESSAGE_MAX: usize = 16;
+/// Outside hosts that one message may ask for addresses for.
+const BOUND_PER_MESSAGE_MAX: u8 = 32;
+/// How long an outside host keeps the address that a message gave it, until a session begins.
+const BOUND_MS: u32 = 120_000;
+/// The longest message that any datagram can carry, whatever its IPv4 options.
+const DATAGRAM_MESSAGE_LEN_MAX: usize = 65_535 - 60 - 8;
+
+/// A gateway's context for one message.
+pub struct Access<'a> {
+    shard: &'a mut Shard,
+    policy: &'a Policy,
+    edits: &'a mut EditList,
+    session: Session,
+    vrfs: (Vrf, Vrf),
+    asker: Asker,
+    opened: ArrayVec<u32, DOORS_PER_MESSAGE_MAX>,
+    closing: ArrayVec<Owner, CLOSED_PER_MESSAGE_MAX>,
+    /// Outside hosts that may still be asked for, none in a session that turns around: its peer is no outside host.
+    bound_max: u8,
+    /// How long the message is with its edits, and how long it may be.
+    len: usize,
+    len_max: usize,
+    now: u32,
+}
+
+impl<'a> Access<'a> {
+    /// A context for a message, of so many bytes, of the control session with this index.
+    pub fn new(
+        shard: &'a mut Shard,
+        policy: &'a Policy,
+        edits: &'a mut EditList,
+        (control, gateway): (u32, GatewayIndex),
+        peer: Option<Endpoint>,
+        len: usize,
+        now: u32,
+    ) -> Option<Access<'a>> {
+        let of = shard.session(control)?;
+        let (transport, len_max) = match of.protocol {
+            // A stream has a bound of its own.
+            TCP => (Transport::Tcp, usize::MAX),
+            UDP => (Transport::Udp, DATAGRAM_MESSAGE_LEN_MAX),
+            _ => return None,
+        };
+        let session = Session {
+            transport,
+            inside_local: socket_addr(of.inside_local),
+            inside_global: socket_addr(of.inside_global),
+            outside_local: socket_addr(peer.unwrap_or(of.outside_local)),
+            outside_global: socket_addr(peer.unwrap_or(of.outside_global)),
+        };
+        let vrfs = (of.inside_vrf, of.outside_vrf);
+        let bound_max = if of.flags.has(Flags::HAIRPIN) { 0 } else { BOUND_PER_MESSAGE_MAX };
+        let asker = Asker { control, gateway };
+        Some(Access {
+            shard,
+            policy,
+            edits,
+            session,
+            vrfs,
+            asker,
+            opened: ArrayVec::new(),
+            closing: ArrayVec::new(),
+            bound_max,
+            len,
+            len_max,
+            now,
+        })
+    }
+
+    /// What was asked for takes effect. Returns how many doors are new.
+    pub fn keep(self) -> usize {
+        for owner in self.closing {
+            let (key, tag) = owner_key(self.asker.control, owner);
+            let tag = matches!(owner, Owner::Session(_)).then_some(tag);
+            self.shard.close_doors_of(self.policy, key, tag, self.now);
+        }
+        self.opened.len()
+    }
+
+    /// Nothing of what was asked for takes effect.
+    pub fn forget(self) {
+        for index in self.opened {
+            self.shard.close_door(self.policy, index, self.now);
+        }
+        self.edits.clear();
+    }
+}
+
+impl<'a> Access<'a> {
+    /// The rule by which an outside host that a message names gets an address for the inside.
+    fn rule_to_bind(&mut self, outside: Ipv4Addr) -> Option<&'a OutsideRule> {
+        let policy = self.policy;
+        if policy.outside_rules.is_empty() || self.bound_max == 0 {
+            return None;
+        }
+        self.bound_max -= 1;
+        let rule = policy.outside_rule_of(self.vrfs, outside)?;
+        // A global address is no outside host's, and no name leads to what is nobody's address.
+        let may_be = is_unicast(outside) && !policy.is_global(self.vrfs.1, outside);
+        (may_be && !policy.gateways.payload_kept.contains(&rule.id)).then_some(rule)
+    }
+}
+
+impl alg::Context for Access<'_> {
+    fn session(&self) -> &Session {
+        &self.session
+    }
+
+    fn now_ms(&self) -> u32 {
+        self.now
+    }
+
+    fn resets_ttl(&self) -> bool {
+        self.policy.gateways.resets_ttl
+    }
+
+    fn global(&self, transport: Transport, local: SocketAddrV4) -> Option<SocketAddrV4> {
+        let (protocol, local) = (protocol_of(transport), endpoint(local));
+        if local == endpoint(self.session.inside_local) && transport == self.session.transport {
+            return Some(self.session.inside_global);
+        }
+        let by_static = self.policy.statics.global_of(self.vrfs.0, protocol, local, |rule| {
+            rule.selector.is_none() && rule.outside_vrf == self.vrfs.1
+        });
+        let by_door =
+            || self.shard.door_from_inside(protocol, self.vrfs.0, local, self.now).map(|door| door.global);
+        let global = by_static.map(|(global, _)| global).or_else(by_door);
+        global.or_else(|| self.shard.global_of_local(protocol, self.vrfs.0, local)).map(socket_addr)
+    }
+
+    fn local(&self, transport: Transport, global: SocketAddrV4) -> Option<SocketAddrV4> {
+        let (protocol, global) = (protocol_of(transport), endpoint(global));
+        let (inside, outside) = self.vrfs;
+        // Another VRF's host of this address is not the one that is meant.
+        let is_ours = |rule: &StaticRule| rule.inside_vrf == inside;
+        let by_static = self.policy.statics.local_of(outside, protocol, global, is_ours);
+        let by_static = by_static.map(|(local, _)| local);
+        let by_door = || {
+            let door = self.shard.door_of_global(protocol, outside, global);
+            door.filter(|door| door.vrfs.0 == inside).map(|door| door.inside)
+        };
+        let by_mapping = || {
+            let mapped = self.shard.mapping_of_global(outside, protocol, global);
+            mapped.filter(|mapped| mapped.vrfs.0 == inside).map(|mapped| mapped.local)
+        };
+        by_static.or_else(by_door).or_else(by_mapping).map(socket_addr)
+    }
+
+    fn policy_address(&self, from: Side, addr: Ipv4Addr) -> Option<Counterpart> {
+        let end = Endpoint::new(addr, 0);
+        let fixed = |end: Endpoint| Counterpart { addr: end.addr, is_static: true };
+        let dynamic = |addr: Ipv4Addr| Counterpart { addr, is_static: false };
+        let (inside, outside) = self.vrfs;
+        let (statics, outside_statics) = (&self.policy.statics, &self.policy.outside_statics);
+        // Another VRF's host of this address is not the one that is meant.
+        let is_ours = |rule: &StaticRule| rule.inside_vrf == inside;
+        match from {
+            Side::Inside => statics
+                .global_of(inside, 0, end, |rule| rule.protocol.is_none() && rule.selector.is_none())
+                .or_else(|| outside_statics.global_of(inside, 0, end, |rule| rule.protocol.is_none()))
+                .map(|(end, _)| fixed(end))
+                .or_else(|| self.shard.whole_global_of(inside, addr).map(dynamic))
+                .or_else(|| self.shard.outside_global_of(inside, addr).map(dynamic)),
+            Side::Outside => statics
+                .local_of(outside, 0, end, is_ours)
+                .or_else(|| outside_statics.local_of(outside, 0, end, is_ours))
+                .map(|(end, _)| fixed(end))
+                .or_else(|| self.shard.whole_local_of(self.vrfs, addr).map(dynamic))
+                .or_else(|| self.shard.outside_local_of(self.vrfs, addr).map(dynamic)),
+        }
+    }
+
+    fn may_bind(&mut self, outside: Ipv4Addr) -> bool {
+        self.rule_to_bind(outside).is_some()
+    }
+
+    fn bind(&mut self, outside: Ipv4Addr) -> Option<Counterpart> {
+        let rule = self.rule_to_bind(outside)?;
+        let idle_ms = self.policy.timeouts.of(IdleClass::Other);
+        // As if it had been used so long ago that little of the time is left.
+        let used_ms = match idle_ms {
+            Timeouts::NEVER => self.now,
+            idle_ms => self.now.wrapping_sub(idle_ms.saturating_sub(BOUND_MS)),
+        };
+        let addr = self.shard.map_outside(self.policy, rule, outside, used_ms, self.now).ok()?;
+        Some(Counterpart { addr, is_static: false })
+    }
+
+    fn reserve(&mut self, door: Door) -> Result<SocketAddrV4, Refusal> {
+        if self.opened.remaining_capacity() < 2 {
+            return Err(Refusal::DoorLimit);
+        }
+        self.shard.reserve(self.policy, self.asker, &door, &mut self.opened, self.now)
+    }
+
+    fn expect(&mut self, expected: Expected) -> Result<(), Refusal> {
+        if self.opened.is_full() {
+            return Err(Refusal::DoorLimit);
+        }
+        self.shard.expect(self.asker, &expected, &mut self.opened, self.now)
+    }
+
+    fn close(&mut self, owner: Owner) {
+        // One more than a message can sensibly close stays open until its life ends.
+        let _ = self.closing.try_push(owner);
+    }
+
+    fn replace(&mut self, span: Span, bytes: &[u8]) -> Result<(), Refusal> {
+        self.len = self.len.saturating_sub(span.end.saturating_sub(span.start)) + bytes.len();
+        if self.len > self.len_max {
+            return Err(Refusal::EditLimit);
+        }
+        self.edits.replace(span.start..span.end, bytes).map_err(|_| Refusal::EditLimit)
+    }
+}

@@ -1,0 +1,102 @@
+//! Showing messages to a gateway and doing what it says.
+
+use alg::registry::ROWS;
+use alg::{Frame, Message, Refusal, Side, State, Verdict};
+
+use crate::counters::{Counters, GatewayCounters};
+use crate::flow::Endpoint;
+use crate::inspect::context::Access;
+use crate::policy::{GatewayIndex, Policy};
+use crate::state::shard::Shard;
+use crate::stream::{Direction, EditList, Inspection, Inspector};
+
+/// Reads the messages of one control session.
+pub struct Reader<'a> {
+    /// The tables that doors are in.
+    pub shard: &'a mut Shard,
+    /// What the configuration says.
+    pub policy: &'a Policy,
+    /// What is counted.
+    pub counters: &'a Counters,
+    /// The control session's index.
+    pub control: u32,
+    /// Its gateway.
+    pub gateway: GatewayIndex,
+    /// What the gateway remembers.
+    pub state: State,
+    /// Who opened it.
+    pub client: Side,
+    /// The outside host of this packet, for a session that serves every peer.
+    pub peer: Option<Endpoint>,
+    /// The gateway said that it cannot read on.
+    pub is_over: bool,
+    /// Milliseconds.
+    pub now: u32,
+}
+
+impl Reader<'_> {
+    fn counters(&self) -> &GatewayCounters {
+        &self.counters.gateways[usize::from(self.gateway)]
+    }
+
+    fn message<'m>(&self, bytes: &'m [u8], by_client: bool) -> Message<'m> {
+        let from = match (self.client, by_client) {
+            (Side::Inside, true) | (Side::Outside, false) => Side::Inside,
+            _ => Side::Outside,
+        };
+        Message { bytes, from, by_client }
+    }
+
+    /// Has the gateway read a whole message. Returns why it lets go of the session, if it does; edits are those that
+    /// take effect.
+    pub fn read(&mut self, bytes: &[u8], by_client: bool, edits: &mut EditList) -> Result<(), Refusal> {
+        let message = self.message(bytes, by_client);
+        let (control, now) = ((self.control, self.gateway), self.now);
+        let access = Access::new(self.shard, self.policy, edits, control, self.peer, bytes.len(), now);
+        let Some(mut access) = access else { return Ok(()) };
+        let row = &ROWS[usize::from(self.gateway)];
+        let counters = &self.counters.gateways[usize::from(self.gateway)];
+        counters.messages.add(1);
+        match (row.handle)(&mut self.state, &message, &mut access) {
+            Ok(verdict) => {
+                counters.doors_opened.add(access.keep() as u64);
+                counters.edited.add(u64::from(!edits.is_empty()));
+                self.is_over |= verdict == Verdict::Detach;
+                Ok(())
+            }
+            Err(refusal) => {
+                access.forget();
+                counters.refused[refusal as usize].add(1);
+                if refusal.detaches() { Err(refusal) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn let_go(&self, refusal: Refusal) -> Inspection {
+        self.counters().detached[refusal as usize].add(1);
+        Inspection::Detach
+    }
+}
+
+impl Inspector for Reader<'_> {
+    fn inspect(&mut self, direction: Direction, bytes: &[u8], edits: &mut EditList) -> Inspection {
+        if self.is_over {
+            return Inspection::Detach;
+        }
+        let by_client = direction == Direction::Forward;
+        let row = &ROWS[usize::from(self.gateway)];
+        match (row.frame)(&self.state, &self.message(bytes, by_client)) {
+            Frame::Incomplete => Inspection::More { length_min: bytes.len() + 1 },
+            Frame::Line(length_max) => Inspection::Line { length_max },
+            Frame::Opaque(length) => Inspection::Release { length },
+            Frame::Foreign => self.let_go(Refusal::Foreign),
+            Frame::Message(length) => match bytes.get(..length) {
+                None => Inspection::More { length_min: length },
+                Some(message) => match self.read(message, by_client, edits) {
+                    Ok(()) => Inspection::Release { length },
+                    Err(refusal) => self.let_go(refusal),
+                },
+            },
+        }
+    }
+}

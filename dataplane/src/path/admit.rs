@@ -1,0 +1,415 @@
+//! Admitting: a packet without a session, and the rules that may make one.
+//!
+//! A session has four endpoints. From inside, the source is what `inside source` rules make of it and the
+//! destination what `outside source` rules do; from outside, the other way round. A packet that no rule
+//! concerns is routed as it is.
+
+use std::net::Ipv4Addr;
+
+use alg::Ports;
+
+use crate::drops::DropReason;
+use crate::flow::{Endpoint, ICMP, TCP, Vrf};
+use crate::inspect;
+use crate::path::lookup::{self, Destination, serves_any_peer};
+use crate::path::parse::{Head, Transport, tcp_flags};
+use crate::path::translate::{Decision, Refused, established, local, permits, routed_to};
+use crate::policy::{Clause, Domain, Filtering, Policy, RuleId, Selector, StaticRule};
+use crate::route::fib::NextHop;
+use crate::state::mapped::Mapped;
+use crate::state::ports::allocate::Source;
+use crate::state::session::{ANYONE, Above, Direction, Flags, NewSession, Session};
+use crate::state::shard::{SessionRef, has_ports};
+use crate::tables::Tables;
+
+/// What a rule makes of an endpoint.
+#[derive(Clone, Copy)]
+struct Chosen {
+    /// The endpoint in the other realm.
+    end: Endpoint,
+    /// The dynamic mapping behind it.
+    above: Above,
+    rule: RuleId,
+    /// VRFs of inside and outside.
+    vrfs: (Vrf, Vrf),
+}
+
+/// A packet from inside without a session.
+pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
+    let next_hop = match lookup::route(tables, head.tuple.vrf, head.dst)?.0 {
+        Destination::Beyond(next_hop) => Some(next_hop),
+        Destination::Nat => None,
+        // The box's own address may be overloaded: then it is a global address for those who are mapped to it.
+        Destination::Local(_) if is_mapped(tables, head) => None,
+        Destination::Local(_) => return local(head),
+    };
+    let egress = next_hop.and_then(|hop| tables.policy.interfaces.get(usize::from(hop.interface)));
+    if egress.is_some_and(|egress| egress.domain != Domain::Outside)
+        && let Some(next_hop) = next_hop
+    {
+        return routed_to(tables, head, next_hop);
+    }
+    let destination = outside_global_of(tables, head, now);
+    let source = choose_global(tables, head, next_hop, now)?;
+    if source.is_none() && destination.is_none() {
+        // Nobody inside may speak in the name of a global address.
+        if tables.policy.is_global(head.tuple.vrf, head.src) {
+            return Err(DropReason::Ipv4Source.into());
+        }
+        return match next_hop {
+            Some(next_hop) => routed_to(tables, head, next_hop),
+            None => Err(DropReason::NoMapping.into()),
+        };
+    }
+    let vrf = head.tuple.vrf;
+    let chosen = source.or(destination).unwrap_or(unchanged(head.tuple.src, vrf));
+    let (local, peer) = (head.tuple.src, head.tuple.dst);
+    let inside_global = source.map_or(local, |source| source.end);
+    let outside_global = destination.map_or(peer, |destination| destination.end);
+    // Both sides of an ICMP query show its identifier.
+    let peer_port = if head.tuple.protocol == ICMP { inside_global.port } else { outside_global.port };
+    let session = NewSession {
+        inside_local: local,
+        inside_global,
+        outside_local: peer,
+        outside_global: Endpoint::new(outside_global.addr, peer_port),
+        flags: Flags::default().with(Flags::HAIRPIN, next_hop.is_none()),
+        ..blank_session(head, chosen, peer.port)
+    };
+    begin(tables, head, session, Direction::Outbound, now)
+}
+
+/// A packet from outside without a session: a rule's, the box's own, or not for the NAT.
+pub fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
+    let Some(destination) = choose_local(tables, head, now)? else {
+        return not_for_inside(tables, head, now);
+    };
+    if let Some(refusal) = refusal_without_session(head) {
+        return Err(refusal.into());
+    }
+    begin_inbound(tables, head, destination, now)
+}
+
+/// A packet from outside to an address that no inside host has at the moment.
+fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
+    let vrf = head.tuple.vrf;
+    let is_global = tables.policy.is_global(vrf, head.dst);
+    // What an overloaded interface's own address has no port for: it was for an inside host, if for anybody.
+    let is_for_host = match head.transport {
+        Transport::IcmpQuery => is_global && head.icmp.0 != 8,
+        Transport::LaterFragment => is_global,
+        _ => refusal_of_global(&tables.policy, head) == DropReason::UnsolicitedSyn,
+    };
+    match lookup::destination(&tables.fib, vrf, head.dst) {
+        Ok(Destination::Local(_)) if !is_for_host => local(head),
+        Ok(Destination::Beyond(next_hop)) if !is_global => {
+            let is_inward = tables
+                .policy
+                .interfaces
+                .get(usize::from(next_hop.interface))
+                .is_some_and(|egress| egress.domain == Domain::Inside);
+            // The source may still be one that the inside knows by another address.
+            if is_inward
+                && refusal_without_session(head).is_none()
+                && choose_peer(tables, head, vrf, now)?.is_some()
+            {
+                return begin_inbound(tables, head, unchanged(head.tuple.dst, vrf), now);
+            }
+            routed_to(tables, head, next_hop)
+        }
+        Err(reason) if !is_global => Err(reason.into()),
+        _ => Err(refusal_of_global(&tables.policy, head).into()),
+    }
+}
+
+/// Why a packet to a global address is refused that nobody inside asked for.
+fn refusal_of_global(policy: &Policy, head: &Head) -> DropReason {
+    let is_syn =
+        head.tuple.protocol == TCP && head.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
+    match refusal_without_session(head) {
+        Some(reason) => reason,
+        None if is_syn && policy.behaviour.answers_unsolicited_syn => DropReason::UnsolicitedSyn,
+        None => DropReason::NoMapping,
+    }
+}
+
+fn begin_inbound(
+    tables: &mut Tables,
+    head: &Head,
+    destination: Chosen,
+    now: u32,
+) -> Result<Decision, Refused> {
+    let peer = head.tuple.src;
+    let source = choose_peer(tables, head, destination.vrfs.0, now)?;
+    let chosen = match (destination.rule, source) {
+        (0, Some(source)) => source,
+        _ => destination,
+    };
+    let is_ours = tables.policy.is_global(head.tuple.vrf, peer.addr);
+    let is_contact = destination.above != Above::Fixed && is_address_dependent(&tables.policy);
+    let mut outside_local = source.map_or(peer, |source| source.end);
+    if head.tuple.protocol == ICMP {
+        // Both sides of an ICMP query show its identifier: inside, the one that the host knows.
+        outside_local.port = destination.end.port;
+    }
+    let session = NewSession {
+        inside_local: destination.end,
+        inside_global: head.tuple.dst,
+        outside_local,
+        outside_global: peer,
+        flags: Flags::default().with(Flags::HAIRPIN, is_ours).with(Flags::CONTACT, is_contact),
+        ..blank_session(head, Chosen { above: destination.above, ..chosen }, destination.end.port)
+    };
+    begin(tables, head, session, Direction::Inbound, now)
+}
+
+fn is_address_dependent(policy: &Policy) -> bool {
+    policy.behaviour.filtering == Filtering::AddressDependent
+}
+
+/// An endpoint that no rule changes.
+fn unchanged(end: Endpoint, vrf: Vrf) -> Chosen {
+    Chosen { end, above: Above::Fixed, rule: 0, vrfs: (vrf, vrf) }
+}
+
+/// Whether anyone inside is mapped to the packet's destination, here or at another worker.
+fn is_mapped(tables: &Tables, head: &Head) -> bool {
+    let (vrf, protocol, end) = (head.tuple.vrf, head.tuple.protocol, head.tuple.dst);
+    tables.policy.statics.local_of(vrf, protocol, end, |_| true).is_some()
+        || tables.shard.mapping_of_global(vrf, protocol, end).is_some()
+        || tables.policy.ownership.owner(end).is_some()
+}
+
+/// The first rule for an inside source: statics first, then dynamic rules in order. None leaves it as it is.
+fn choose_global(
+    tables: &mut Tables,
+    head: &Head,
+    next_hop: Option<NextHop>,
+    now: u32,
+) -> Result<Option<Chosen>, Refused> {
+    let protocol = head.tuple.protocol;
+    let source = Endpoint::new(head.src, head.tuple.src.port);
+    let applies = |rule: &StaticRule| {
+        rule.egress.is_none_or(|egress| next_hop.is_some_and(|hop| hop.interface == egress))
+            && rule.selector.as_ref().is_none_or(|selector| selects(tables, selector, head, next_hop))
+    };
+    let by_static = tables.policy.statics.global_of(head.tuple.vrf, protocol, source, applies);
+    if let Some(refusal) = refusal_without_session(head) {
+        // An error may come from a router that no rule concerns, about a host that one does.
+        let statics = &tables.policy.statics;
+        let about = statics.global_of(head.tuple.vrf, protocol, head.tuple.src, |_| true);
+        let concerns = by_static.is_some() || about.is_some() || find_rule(tables, head, next_hop).is_some();
+        return if concerns { Err(refusal.into()) } else { Ok(None) };
+    }
+    if let Some((end, rule)) = by_static {
+        let vrfs = (rule.inside_vrf, rule.outside_vrf);
+        return Ok(Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs }));
+    }
+    let vrf = head.tuple.vrf;
+    if let Some(door) = tables.shard.door_from_inside(protocol, vrf, head.tuple.src, now) {
+        let above = tables.shard.above_of_door(door);
+        return Ok(Some(Chosen { end: door.global, above, rule: door.rule, vrfs: door.vrfs }));
+    }
+    let is_reset = head.tcp_flags & tcp_flags::RST != 0;
+    let (local, outside) = (head.tuple.src, head.tuple.dst);
+    let Tables { policy, shard, .. } = &mut *tables;
+    if !is_reset && let Some((end, mapped)) = shard.map_expected(policy, (protocol, vrf), local, outside, now)
+    {
+        return Ok(Some(Chosen { end, above: mapped.above, rule: mapped.rule, vrfs: mapped.vrfs }));
+    }
+    let Some(position) = find_rule(tables, head, next_hop) else { return Ok(None) };
+    if is_reset {
+        return Err(DropReason::TcpNoSession.into());
+    }
+    let Tables { policy, shard, .. } = tables;
+    let rule = &policy.rules[position];
+    if rule.overload && !has_ports(protocol) && !policy.behaviour.maps_portless {
+        return Err(DropReason::ProtocolUntranslatable.into());
+    }
+    let source = Source { protocol, vrf: head.tuple.vrf, local: head.tuple.src, ports: Ports::One };
+    let (above, end) = shard.map(policy, rule, source, now).map_err(|reason| {
+        // It is not the ports that ran out.
+        let is_portless = rule.overload && !has_ports(protocol) && reason == DropReason::PoolExhausted;
+        if is_portless { DropReason::ProtocolUntranslatable } else { reason }
+    })?;
+    Ok(Some(Chosen { end, above, rule: rule.id, vrfs: (rule.inside_vrf, rule.outside_vrf) }))
+}
+
+/// Whether a packet of a session that serves every peer is not to be translated after all, for where it goes:
+/// to the inside, or where the rules make an exception (RFC 6888 REQ-6).
+pub fn is_exempt(tables: &Tables, head: &Head, found: SessionRef, next_hop: NextHop) -> bool {
+    let egress = tables.policy.interfaces.get(usize::from(next_hop.interface));
+    if egress.is_some_and(|egress| egress.domain != Domain::Outside) {
+        return true;
+    }
+    let is_dynamic = tables.shard.session(found.index).is_some_and(Session::is_dynamic);
+    is_dynamic && tables.policy.rules_see_destinations && find_rule(tables, head, Some(next_hop)).is_none()
+}
+
+/// The position of the first dynamic rule whose conditions a packet from inside meets.
+fn find_rule(tables: &Tables, head: &Head, next_hop: Option<NextHop>) -> Option<usize> {
+    tables.policy.rules.iter().position(|rule| {
+        rule.inside_vrf == head.tuple.vrf
+            && rule.egress.is_none_or(|egress| next_hop.is_some_and(|hop| hop.interface == egress))
+            && selects(tables, &rule.selector, head, next_hop)
+    })
+}
+
+/// Whether a rule's list or route-map permits a packet.
+fn selects(tables: &Tables, selector: &Selector, head: &Head, next_hop: Option<NextHop>) -> bool {
+    match selector {
+        Selector::Nothing => false,
+        Selector::Acl(acl) => permits(&tables.policy, &tables.counters, Some(*acl), || head.acl_key()),
+        Selector::RouteMap(clauses) => {
+            let matching = clauses.iter().find(|clause| matches(tables, clause, head, next_hop));
+            matching.is_some_and(|clause| clause.permit)
+        }
+    }
+}
+
+fn matches(tables: &Tables, clause: &Clause, head: &Head, next_hop: Option<NextHop>) -> bool {
+    let lists = |acl: &u16| permits(&tables.policy, &tables.counters, Some(*acl), || head.acl_key());
+    let is_by = |acl: &u16| next_hop.is_some_and(|hop| tables.policy.permits_host(*acl, hop.addr));
+    (clause.acls.is_empty() || clause.acls.iter().any(lists))
+        && (clause.interfaces.is_empty()
+            || next_hop.is_some_and(|hop| clause.interfaces.contains(&hop.interface)))
+        && (clause.next_hops.is_empty() || clause.next_hops.iter().any(is_by))
+}
+
+/// The inside endpoint that a global destination stands for: by a static rule, as a virtual server, or by a
+/// dynamic mapping whose filter lets the sender pass.
+fn choose_local(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Chosen>, Refused> {
+    let global = Endpoint::new(head.dst, head.tuple.dst.port);
+    let (vrf, protocol) = (head.tuple.vrf, head.tuple.protocol);
+    if let Some((end, rule)) = tables.policy.statics.local_of(vrf, protocol, global, |_| true) {
+        if !rule.is_reversible {
+            return Ok(None);
+        }
+        let vrfs = (rule.inside_vrf, rule.outside_vrf);
+        return Ok(Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs }));
+    }
+    if protocol == TCP
+        && let Some(chosen) = choose_server(tables, global, vrf)
+    {
+        return Ok(Some(chosen));
+    }
+    if let Some(door) = tables.shard.door_from_outside(protocol, vrf, global, head.src, now) {
+        let above = tables.shard.above_of_door(door);
+        return Ok(Some(Chosen { end: door.inside, above, rule: door.rule, vrfs: door.vrfs }));
+    }
+    let Some(mapped) = tables.shard.mapping_of_global(vrf, protocol, global) else { return Ok(None) };
+    if !tables.shard.passes_filter(tables.policy.behaviour.filtering, mapped.above, head.src) {
+        return Ok(None);
+    }
+    let Mapped { local, vrfs, rule, above } = mapped;
+    Ok(Some(Chosen { end: local, above, rule, vrfs }))
+}
+
+/// The next real server of a virtual one (`ip nat inside destination`).
+fn choose_server(tables: &mut Tables, virtual_end: Endpoint, vrf: Vrf) -> Option<Chosen> {
+    let policy = &tables.policy;
+    let is_for = |acl: Option<u16>| acl.is_some_and(|acl| policy.permits_host(acl, virtual_end.addr));
+    let rule = policy.destination_rules.iter().find(|rule| is_for(rule.acl))?;
+    let pool = policy.pools.get(usize::from(rule.pool))?;
+    let position = tables.shard.rotate(rule.id) % pool.address_count().max(1);
+    let end = Endpoint::new(pool.address_at(position)?, virtual_end.port);
+    Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs: (vrf, vrf) })
+}
+
+/// The outside global endpoint that an outside local destination stands for.
+fn outside_global_of(tables: &mut Tables, head: &Head, now: u32) -> Option<Chosen> {
+    let (vrf, local) = (head.tuple.vrf, head.tuple.dst);
+    let by_static = tables.policy.outside_statics.global_of(vrf, head.tuple.protocol, local, |_| true);
+    if let Some((end, rule)) = by_static {
+        return Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs: (vrf, rule.outside_vrf) });
+    }
+    let mapping = tables.shard.use_outside_local(vrf, local.addr, now)?;
+    let end = Endpoint::new(mapping.own.addr, local.port);
+    Some(Chosen { end, above: Above::Fixed, rule: mapping.rule, vrfs: (vrf, mapping.own_vrf) })
+}
+
+/// The outside local endpoint that rules give an outside source, for an inside VRF.
+fn choose_peer(
+    tables: &mut Tables,
+    head: &Head,
+    inside_vrf: Vrf,
+    now: u32,
+) -> Result<Option<Chosen>, Refused> {
+    let (global, vrfs) = (head.tuple.src, (inside_vrf, head.tuple.vrf));
+    let is_ours = |rule: &StaticRule| rule.inside_vrf == inside_vrf;
+    let by_static = tables.policy.outside_statics.local_of(vrfs.1, head.tuple.protocol, global, is_ours);
+    if let Some((end, rule)) = by_static {
+        return Ok(Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs }));
+    }
+    let rules = &tables.policy.outside_rules;
+    let is_for = |position: &usize| {
+        let rule = &rules[*position];
+        (rule.inside_vrf, rule.outside_vrf) == vrfs && selects(tables, &rule.selector, head, None)
+    };
+    let Some(position) = (0..rules.len()).find(is_for) else { return Ok(None) };
+    let Tables { policy, shard, .. } = tables;
+    let rule = &policy.outside_rules[position];
+    let addr: Ipv4Addr = shard.map_outside(policy, rule, global.addr, now, now)?;
+    Ok(Some(Chosen { end: Endpoint::new(addr, global.port), above: Above::Fixed, rule: rule.id, vrfs }))
+}
+
+/// Why a packet cannot be the first of a session: it does not show well enough which flow it belongs to.
+fn refusal_without_session(head: &Head) -> Option<DropReason> {
+    match head.transport {
+        Transport::IcmpError { .. } => Some(DropReason::IcmpUnmatched),
+        Transport::LaterFragment => Some(DropReason::FragmentUntranslatable),
+        _ => None,
+    }
+}
+
+fn blank_session(head: &Head, chosen: Chosen, service_port: u16) -> NewSession {
+    NewSession {
+        inside_local: head.tuple.src,
+        inside_global: head.tuple.src,
+        outside_local: head.tuple.dst,
+        outside_global: head.tuple.dst,
+        inside_vrf: chosen.vrfs.0,
+        outside_vrf: chosen.vrfs.1,
+        rule: chosen.rule,
+        protocol: head.tuple.protocol,
+        class: Session::class_of(head.tuple.protocol, service_port),
+        flags: Flags::default(),
+        above: chosen.above,
+    }
+}
+
+/// Puts a new session into the table and treats its first packet as one of an established session. A first
+/// packet that then is refused takes its session with it.
+fn begin(
+    tables: &mut Tables,
+    head: &Head,
+    mut session: NewSession,
+    direction: Direction,
+    now: u32,
+) -> Result<Decision, Refused> {
+    let (inside, outside) = match direction {
+        Direction::Outbound => (head.tuple.src.port, head.tuple.dst.port),
+        Direction::Inbound => (head.tuple.dst.port, head.tuple.src.port),
+    };
+    if serves_any_peer(&tables.policy, session.protocol, inside, outside) {
+        (session.outside_local, session.outside_global) = (ANYONE, ANYONE);
+        session.flags = Flags::default().with(Flags::ANY_PEER, true);
+        // Its peers are many: no port of theirs tells its class.
+        session.class = Session::class_of(session.protocol, 0);
+    } else if direction == Direction::Outbound {
+        let is_contact = session.above != Above::Fixed && is_address_dependent(&tables.policy);
+        session.flags = session.flags.with(Flags::CONTACT, is_contact);
+    }
+    let Tables { policy, shard, .. } = tables;
+    let index = shard.insert(policy, Session::new(&session, now), session.above, now)?;
+    let found = SessionRef { index, direction };
+    inspect::attach(tables, head, found, now);
+    let decision = established(tables, head, found, now);
+    if decision.is_err() {
+        let Tables { policy, shard, .. } = tables;
+        shard.remove(policy, index, now);
+    } else {
+        tables.counters.nat.created.add(1);
+    }
+    decision
+}

@@ -1,0 +1,484 @@
+//! Making mappings: which global address and port an endpoint gets.
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+
+use alg::Ports;
+
+use crate::flow::{Endpoint, ICMP, Protocol, TCP, Vrf};
+use crate::path::steer::{Claimant, WorkerIndex};
+use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, SourceRule};
+use crate::state::mapping::{ANY_PROTOCOL, Mapping, Side};
+use crate::state::ports::addresses::Addresses;
+use crate::state::ports::bitmaps::{Wish, class_of, is_whole, release_whole, take_whole, used_total};
+use crate::state::ports::random::Random;
+use crate::state::ports::sets::Sets;
+use crate::state::subscriber::{SETS_MAX, Subscriber};
+use crate::state::table::timer::is_due;
+
+/// The most ports held down at once; beyond that the oldest is free early (RFC 6888 REQ-8).
+const HELD_DOWN_MAX: usize = 65_536;
+
+/// How long a pool is not searched for outside hosts after it was in vain.
+const SEARCH_AGAIN_MS: u32 = 1000;
+
+/// The global addresses a shard takes ports from.
+pub struct Allocator {
+    addresses: Addresses,
+    sets: Sets,
+    /// For each pool, the position that is tried first.
+    positions: Vec<u32>,
+    /// For each pool, when it had no address left for an outside host.
+    searched_in_vain_ms: Vec<Option<u32>>,
+    held_down: VecDeque<HeldDown>,
+    random: Random,
+    worker: WorkerIndex,
+    worker_count: u8,
+}
+
+/// A port that nobody has but that is not free yet.
+struct HeldDown {
+    until_ms: u32,
+    end: Endpoint,
+    protocol: Protocol,
+}
+
+/// An endpoint to be mapped.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// The IP protocol.
+    pub protocol: Protocol,
+    /// VRF of the inside.
+    pub vrf: Vrf,
+    /// The inside endpoint.
+    pub local: Endpoint,
+    /// Which ports are wanted.
+    pub ports: Ports,
+}
+
+/// What a port is chosen for.
+struct Request<'a> {
+    policy: &'a Policy,
+    rule: &'a SourceRule,
+    source: Source,
+}
+
+impl Allocator {
+    /// An allocator that has given out nothing.
+    pub fn new(seed: [u64; 2], worker: WorkerIndex, worker_count: u8) -> Allocator {
+        Allocator {
+            addresses: Addresses::default(),
+            sets: Sets::new(),
+            positions: Vec::new(),
+            searched_in_vain_ms: Vec::new(),
+            held_down: VecDeque::with_capacity(HELD_DOWN_MAX),
+            random: Random::new(seed),
+            worker,
+            worker_count,
+        }
+    }
+
+    /// Makes room for what a policy may give to so many mappings.
+    pub fn make_room(&mut self, policy: &Policy, mappings_max: usize) {
+        self.addresses.make_room(policy);
+        self.sets.make_room(policy, mappings_max);
+        let pool_count = policy.pools.len().max(self.positions.len());
+        self.positions.resize(pool_count, 0);
+        self.searched_in_vain_ms.clear();
+        self.searched_in_vain_ms.resize(pool_count, None);
+    }
+
+    /// Takes a global endpoint for a subscriber's source: on its paired address where it has one, else on the
+    /// first address of the pool that has room.
+    pub fn take(
+        &mut self,
+        policy: &Policy,
+        rule: &SourceRule,
+        source: Source,
+        subscriber: &mut Subscriber,
+    ) -> Option<Endpoint> {
+        let request = Request { policy, rule, source };
+        let pool = policy.pools.get(usize::from(rule.pool))?;
+        if let Some(deterministic) = deterministic_of(policy, rule, source) {
+            return self.take_computed(&request, pool, deterministic, subscriber);
+        }
+        if let PoolKind::MatchHost(prefix_len) = pool.kind {
+            let addr = pool.match_host(source.local.addr, prefix_len)?;
+            return self.take_on(&request, addr, subscriber);
+        }
+        // Under overload a whole address is for what has no ports alone: never the last one that is shared, and
+        // nobody is paired with it.
+        let is_beside = rule.overload && source.protocol == ANY_PROTOCOL;
+        if is_beside && self.shared_count(policy, rule) <= 1 {
+            return None;
+        }
+        let paired = subscriber.paired.filter(|&(of, addr)| of == rule.pool && pool.contains(addr));
+        if let Some((_, addr)) = paired.filter(|_| !is_beside) {
+            let taken = self.take_on(&request, addr, subscriber);
+            let is_strict =
+                rule.is_paired && policy.behaviour.pairing.is_some_and(|pairing| !pairing.is_soft);
+            if taken.is_some() || is_strict {
+                return taken;
+            }
+        }
+        self.take_anywhere(&request, pool, subscriber, paired.is_none() && !is_beside)
+    }
+
+    /// Takes ports for what a gateway announces: on the address that its control session has.
+    pub fn take_at(
+        &mut self,
+        policy: &Policy,
+        rule: &SourceRule,
+        source: Source,
+        addr: Ipv4Addr,
+        subscriber: &mut Subscriber,
+    ) -> Option<Endpoint> {
+        let request = Request { policy, rule, source };
+        match (deterministic_of(policy, rule, source), policy.pools.get(usize::from(rule.pool))) {
+            (Some(deterministic), Some(pool)) => {
+                self.take_computed(&request, pool, deterministic, subscriber)
+            }
+            _ => self.take_on(&request, addr, subscriber),
+        }
+    }
+
+    /// Tries the pool's addresses in turn, from the one that had room last time. The subscriber is paired with
+    /// the one that has room, unless it helps out another.
+    fn take_anywhere(
+        &mut self,
+        request: &Request,
+        pool: &Pool,
+        subscriber: &mut Subscriber,
+        pair: bool,
+    ) -> Option<Endpoint> {
+        let number = usize::from(request.rule.pool);
+        let count = pool.address_count();
+        let start = *self.positions.get(number)?;
+        for step in 0..count {
+            let position = (start + step) % count;
+            let addr = pool.address_at(position)?;
+            if pair && !self.pair(request, subscriber, addr) {
+                continue;
+            }
+            if let Some(end) = self.take_on(request, addr, subscriber) {
+                self.positions[number] = position;
+                return Some(end);
+            }
+        }
+        if pair {
+            self.unpair(request.policy, subscriber);
+        }
+        None
+    }
+
+    /// Pairs a subscriber with an address instead of the one it had, unless that has as many as it may. All workers
+    /// count together.
+    fn pair(&mut self, request: &Request, subscriber: &mut Subscriber, addr: Ipv4Addr) -> bool {
+        let Request { policy, rule, .. } = *request;
+        if subscriber.paired == Some((rule.pool, addr)) {
+            return true;
+        }
+        let pairing = policy.behaviour.pairing.filter(|_| rule.is_paired);
+        let subscribers_max = pairing.map_or(u32::MAX, |pairing| pairing.subscribers_max);
+        if !policy.ownership.claim_subscriber(addr, subscribers_max) && pairing.is_some() {
+            return false;
+        }
+        self.unpair(policy, subscriber);
+        subscriber.paired = Some((rule.pool, addr));
+        true
+    }
+
+    /// Ends a subscriber's pairing, with its port sets.
+    pub fn unpair(&mut self, policy: &Policy, subscriber: &mut Subscriber) {
+        let Some((_, addr)) = subscriber.paired.take() else { return };
+        policy.ownership.release_subscriber(addr);
+        while let Some(set) = self.sets.take(subscriber, |_| true) {
+            if let Some(mut ports) = self.addresses.ports_mut(addr) {
+                ports.release_set(&set);
+            }
+        }
+    }
+
+    fn take_on(
+        &mut self,
+        request: &Request,
+        addr: Ipv4Addr,
+        subscriber: &mut Subscriber,
+    ) -> Option<Endpoint> {
+        let Request { policy, rule, source } = *request;
+        if source.protocol == ANY_PROTOCOL {
+            return self.take_whole(policy, addr).then(|| Endpoint::new(addr, 0));
+        }
+        let wish = self.wish(request);
+        if let Some(blocks) = policy.behaviour.blocks
+            && (source.local.port >= 1024 || source.protocol == ICMP)
+            && !is_interface(policy, rule)
+        {
+            return self.take_in_sets(request, &wish, addr, blocks, subscriber);
+        }
+        let blocked = &policy.behaviour.interface_blocked;
+        let is_allowed = |port| {
+            let end = Endpoint::new(addr, port);
+            policy.statics.local_of(rule.outside_vrf, source.protocol, end, |_| true).is_none()
+                && policy.computed_host(end).is_none()
+                && !(is_interface(policy, rule) && blocked.contains(&(source.protocol, port)))
+        };
+        let groups = policy.ownership.claimant(addr, self.worker, self.worker_count);
+        let port = self.addresses.ports_mut(addr)?.take(&wish, groups, is_allowed)?;
+        Some(Endpoint::new(addr, port))
+    }
+
+    fn take_whole(&mut self, policy: &Policy, addr: Ipv4Addr) -> bool {
+        let (worker, worker_count) = (self.worker, self.worker_count);
+        let Some(used) = self.addresses.used_mut(addr) else { return false };
+        let is_static = policy.statics.is_global_anywhere(addr);
+        let is_free = used_total(used) == 0 && !is_static;
+        is_free && (worker_count <= 1 || policy.ownership.claim_whole(addr, worker)) && take_whole(used)
+    }
+
+    /// Addresses of a rule's pool that nobody has as a whole.
+    fn shared_count(&self, policy: &Policy, rule: &SourceRule) -> usize {
+        let Some(pool) = policy.pools.get(usize::from(rule.pool)) else { return 0 };
+        let addrs = (0..pool.address_count()).filter_map(|position| pool.address_at(position));
+        addrs.filter(|&addr| !self.addresses.used(addr).is_some_and(is_whole)).count()
+    }
+
+    fn wish(&mut self, request: &Request) -> Wish {
+        let Request { policy, rule, source } = *request;
+        let choice = &policy.behaviour.ports;
+        let mut range = match source.ports {
+            Ports::Reserved => (512, 1023),
+            Ports::One | Ports::Pair => class_of(source.protocol, source.local.port),
+        };
+        if is_interface(policy, rule) && range.0 == 1024 {
+            range = choice.interface_range;
+        }
+        Wish {
+            protocol: source.protocol,
+            inside: source.local.port,
+            range,
+            preserve: choice.preserve,
+            parity: choice.parity,
+            random: self.random.draw(),
+            is_pair: source.ports == Ports::Pair,
+        }
+    }
+
+    /// A port of the subscriber's own sets; another set when they are used up (bulk port allocation).
+    fn take_in_sets(
+        &mut self,
+        request: &Request,
+        wish: &Wish,
+        addr: Ipv4Addr,
+        blocks: Blocks,
+        subscriber: &mut Subscriber,
+    ) -> Option<Endpoint> {
+        let Request { policy, rule, source } = *request;
+        // Sets are of one address: where that has no more, a subscriber gets no other one's.
+        if subscriber.paired.is_some_and(|(_, paired)| paired != addr) && self.sets.count(subscriber) > 0 {
+            return None;
+        }
+        if !self.pair(request, subscriber, addr) {
+            return None;
+        }
+        let mut ports = self.addresses.ports_mut(addr)?;
+        let is_free = |port| {
+            policy
+                .statics
+                .local_of(rule.outside_vrf, source.protocol, Endpoint::new(addr, port), |_| true)
+                .is_none()
+        };
+        let of_set = self.sets.find_map(subscriber, |set| {
+            let port = ports.take_of_set(wish, set, is_free)?;
+            set.used += 1 + u16::from(wish.is_pair);
+            Some(port)
+        });
+        if let Some(port) = of_set {
+            return Some(Endpoint::new(addr, port));
+        }
+        let sets_max = usize::from(blocks.per_subscriber_max).min(SETS_MAX);
+        if self.sets.count(subscriber) >= sets_max || self.sets.is_full() {
+            return None;
+        }
+        let (worker, worker_count) = (self.worker, self.worker_count);
+        let span = u32::from(blocks.size) * u32::from(blocks.step);
+        // Every group that the set reaches into must be the worker's own.
+        let may_take = |first: u16| {
+            worker_count <= 1
+                || (0..span).step_by(64).chain([span - 1]).all(|distance| {
+                    policy.ownership.claim(addr, (u32::from(first) + distance).min(65_535) as u16, worker)
+                })
+        };
+        let mut set = ports.take_set(blocks.size, blocks.step, may_take)?;
+        let Some(port) = ports.take_of_set(wish, &set, is_free) else {
+            ports.release_set(&set);
+            return None;
+        };
+        set.used = 1 + u16::from(wish.is_pair);
+        self.sets.push(subscriber, set);
+        Some(Endpoint::new(addr, port))
+    }
+
+    /// A port of the host's own range (RFC 7422), then one that no host has, up to the most it may have.
+    fn take_computed(
+        &mut self,
+        request: &Request,
+        pool: &Pool,
+        deterministic: &Deterministic,
+        subscriber: &mut Subscriber,
+    ) -> Option<Endpoint> {
+        let computed = deterministic.forward(request.source.local.addr)?;
+        let addr = pool.address_at(computed.position)?;
+        let wish = self.wish(request);
+        let own = Wish { range: (computed.first_port, computed.last_port), ..wish };
+        let groups = request.policy.ownership.claimant(addr, self.worker, self.worker_count);
+        let mut ports = self.addresses.ports_mut(addr)?;
+        let statics = &request.policy.statics;
+        let is_free = |port| {
+            let end = Endpoint::new(addr, port);
+            !deterministic.is_reserved(port)
+                && statics.local_of(request.rule.outside_vrf, wish.protocol, end, |_| true).is_none()
+        };
+        if let Some(port) = ports.take(&own, Claimant::ALONE, is_free) {
+            return Some(Endpoint::new(addr, port));
+        }
+        let extra_max = deterministic.ports_max.saturating_sub(deterministic.ports_per_host);
+        if subscriber.extra_ports >= u32::from(extra_max) {
+            return None;
+        }
+        let dynamic = Wish { range: (deterministic.first_dynamic_port()?, u16::MAX), ..wish };
+        let port = ports.take(&dynamic, groups, is_free)?;
+        subscriber.extra_ports += 1 + u32::from(dynamic.is_pair);
+        Some(Endpoint::new(addr, port))
+    }
+
+    /// Takes a whole address of a rule's pool for an outside host: the next one in turn that is free, and that no static
+    /// line gives another host. A pool that was searched in vain is not searched again for a while, as outsiders cause the
+    /// searches.
+    pub fn take_for_outside(&mut self, policy: &Policy, rule: &OutsideRule, now: u32) -> Option<Ipv4Addr> {
+        let number = usize::from(rule.pool);
+        let pool = policy.pools.get(number)?;
+        let in_vain_ms = *self.searched_in_vain_ms.get(number)?;
+        if in_vain_ms.is_some_and(|in_vain_ms| now.wrapping_sub(in_vain_ms) < SEARCH_AGAIN_MS) {
+            return None;
+        }
+        let statics = &policy.outside_statics;
+        let (start, count) = (*self.positions.get(number)?, pool.address_count());
+        for step in 0..count {
+            let position = (start + step) % count;
+            let addr = pool.address_at(position)?;
+            let of_static =
+                statics.global_of(rule.inside_vrf, ANY_PROTOCOL, Endpoint::new(addr, 0), |_| true);
+            if of_static.is_none() && self.addresses.used_mut(addr).is_some_and(take_whole) {
+                self.positions[number] = (position + 1) % count;
+                return Some(addr);
+            }
+        }
+        self.searched_in_vain_ms[number] = Some(now);
+        None
+    }
+
+    /// Gives a mapping's endpoint back: at once, or after the hold-down.
+    pub fn release(
+        &mut self,
+        policy: &Policy,
+        mapping: &Mapping,
+        subscriber: Option<&mut Subscriber>,
+        now: u32,
+    ) {
+        if mapping.is_address() {
+            if let Some(used) = self.addresses.used_mut(mapping.seen.addr) {
+                release_whole(used);
+            }
+            self.searched_in_vain_ms.fill(None);
+            if mapping.side == Side::Inside {
+                policy.ownership.release_whole(mapping.seen.addr, self.worker);
+            }
+            return;
+        }
+        if let Some(subscriber) = subscriber {
+            self.release_from_set(mapping, subscriber);
+            let is_extra = policy.computed_host(mapping.seen).is_none();
+            subscriber.extra_ports = subscriber.extra_ports.saturating_sub(u32::from(is_extra));
+        }
+        // A TCP connection's end was seen, so its port may be used again at once; and so may a port that was
+        // given back in the moment it was taken, as nobody heard of it.
+        if policy.behaviour.hold_down_ms == 0 || mapping.protocol == TCP || mapping.created_ms == now {
+            self.free_port(policy, mapping.protocol, mapping.seen);
+            return;
+        }
+        let held_down_max = (policy.behaviour.held_down_max as usize).clamp(1, HELD_DOWN_MAX);
+        while self.held_down.len() >= held_down_max {
+            self.free_oldest(policy);
+        }
+        let until_ms = now.wrapping_add(policy.behaviour.hold_down_ms);
+        self.held_down.push_back(HeldDown { until_ms, end: mapping.seen, protocol: mapping.protocol });
+    }
+
+    fn release_from_set(&mut self, mapping: &Mapping, subscriber: &mut Subscriber) {
+        let left = self.sets.find_map(subscriber, |set| {
+            set.holds(mapping.seen.port).then(|| {
+                set.used -= 1;
+                set.used
+            })
+        });
+        if left == Some(0)
+            && let Some(mut ports) = self.addresses.ports_mut(mapping.seen.addr)
+            && let Some(set) = self.sets.take(subscriber, |set| set.holds(mapping.seen.port))
+        {
+            ports.release_set(&set);
+        }
+    }
+
+    fn free_port(&mut self, policy: &Policy, protocol: Protocol, end: Endpoint) {
+        let Some(mut ports) = self.addresses.ports_mut(end.addr) else { return };
+        if ports.release(protocol, end.port) && self.worker_count > 1 {
+            policy.ownership.release(end.addr, end.port, self.worker);
+        }
+    }
+
+    fn free_oldest(&mut self, policy: &Policy) {
+        if let Some(HeldDown { end, protocol, .. }) = self.held_down.pop_front() {
+            self.free_port(policy, protocol, end);
+        }
+    }
+
+    /// Frees at most `count_max` ports whose hold-down is over.
+    pub fn end_hold_downs(&mut self, policy: &Policy, now: u32, count_max: usize) {
+        for _ in 0..count_max {
+            if !self.held_down.front().is_some_and(|held| is_due(now, held.until_ms)) {
+                return;
+            }
+            self.free_oldest(policy);
+        }
+    }
+
+    /// Ports held down.
+    pub fn held_down_count(&self) -> usize {
+        self.held_down.len()
+    }
+
+    /// A number that outsiders cannot guess.
+    pub fn draw(&mut self) -> u64 {
+        self.random.draw()
+    }
+
+    /// Addresses with ports in use, and how many, held-down ones included.
+    pub fn in_use(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> + '_ {
+        self.addresses.iter().map(|(addr, used)| (addr, used_total(used))).filter(|&(_, used)| used > 0)
+    }
+}
+
+/// The computation that a source falls under.
+fn deterministic_of<'a>(policy: &'a Policy, rule: &SourceRule, source: Source) -> Option<&'a Deterministic> {
+    policy.behaviour.deterministic.iter().find(|computed| {
+        computed.pool == rule.pool
+            && source.protocol != ANY_PROTOCOL
+            && computed.forward(source.local.addr).is_some()
+    })
+}
+
+/// Whether a rule overloads an interface's own address.
+fn is_interface(policy: &Policy, rule: &SourceRule) -> bool {
+    policy.pools.get(usize::from(rule.pool)).is_some_and(|pool| pool.kind == PoolKind::Interface)
+}

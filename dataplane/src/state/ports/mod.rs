@@ -1,0 +1,7 @@
+//! Global addresses and their ports: what is in use, and who gets what.
+
+mod addresses;
+pub mod allocate;
+pub mod bitmaps;
+pub mod random;
+mod sets;

@@ -1,0 +1,6 @@
+//! Tables of fixed size: records by index, found by keys, ended by time.
+
+pub mod index;
+pub mod keyed;
+pub mod slots;
+pub mod timer;

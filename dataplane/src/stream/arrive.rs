@@ -1,0 +1,233 @@
+//! A segment arrives: what it says about its side, what it acknowledges, and what becomes of it.
+
+use mem::Packet;
+
+use super::header::{self, Segment};
+use super::hold::Held;
+use super::sequence::{ahead, earlier, is_before, later};
+use super::{Cause, Direction, Emission, Means, Stream};
+use crate::path::parse::tcp_flags::{ACK, FIN, RST, SYN};
+
+/// How far the numbers of a segment may be from where we think its side is, beyond the longest message or window.
+const NUMBERS_SLACK: u32 = 65_536;
+/// Bytes that may be held beyond the longest message.
+const HOLD_SLACK: u32 = 4096;
+const ECN_MASK: u8 = 0x03;
+
+impl Stream {
+    pub(super) fn arrive(
+        &mut self,
+        direction: Direction,
+        packet: Packet,
+        segment: Segment,
+        means: &mut Means,
+    ) {
+        if segment.flags & SYN != 0 {
+            // Again, as its numbers come before all shifts; or an attack, which is for the receiver to judge.
+            return emit(direction, packet, &segment, means);
+        }
+        if segment.flags & ACK == 0 && segment.flags & RST == 0 {
+            means.pool.counters.malformed += 1;
+            return means.pool.consume(packet);
+        }
+        let is_plausible = self.is_plausible(direction, &segment, means);
+        if segment.flags & RST != 0 {
+            return self.pass_reset(direction, packet, &segment, is_plausible, means);
+        }
+        if is_plausible {
+            self.note(direction, &packet, &segment);
+            self.acknowledged(direction.reverse(), &segment, means);
+        }
+        if segment.payload_len == 0 && segment.flags & FIN == 0 {
+            self.pass_bare(direction, packet, &segment, means);
+        } else if self.detached.is_some() {
+            self.pass_again(direction, packet, &segment, means);
+        } else if is_plausible {
+            self.take_data(direction, packet, &segment, means);
+        } else {
+            means.pool.counters.beyond_hold += 1;
+            means.pool.consume(packet);
+        }
+        self.announce(direction, means);
+    }
+
+    /// Whether a segment can come from its side. Who cannot see the connection will hardly guess such numbers.
+    fn is_plausible(&self, direction: Direction, segment: &Segment, means: &Means) -> bool {
+        let (flow, other) = (&self.flows[direction.index()], &self.flows[direction.reverse().index()]);
+        let window = |direction: Direction| self.sides[direction.index()].window_bytes();
+        let reach = |window: u32| window.max(means.pool.message_len_max).saturating_add(NUMBERS_SLACK);
+        let distance = segment.seq.wrapping_sub(flow.released) as i32;
+        let is_near = distance.unsigned_abs() <= reach(window(direction.reverse()));
+        let is_acked = !is_before(other.sent, segment.ack)
+            && ahead(segment.ack, other.acked) <= reach(window(direction));
+        is_near && (is_acked || segment.flags & ACK == 0)
+    }
+
+    /// Remembers what the side's segments look like.
+    fn note(&mut self, direction: Direction, packet: &Packet, segment: &Segment) {
+        let is_latest = !is_before(segment.ack, self.flows[direction.reverse().index()].acked);
+        let side = &mut self.sides[direction.index()];
+        if is_latest {
+            side.window = segment.window;
+        }
+        if let Some(timestamp) = segment.timestamp {
+            side.timestamp = later(side.timestamp, timestamp);
+        }
+        if let Some(ip) =
+            packet.bytes().get(usize::from(segment.l3)..).and_then(|rest| rest.first_chunk::<20>())
+        {
+            (side.tos, side.ttl, side.dont_fragment) = (ip[1] & !ECN_MASK, ip[8], ip[6] & 0x40 != 0);
+        }
+    }
+
+    /// Emits a segment in the packet it came in, its numbers mapped.
+    pub(super) fn pass(
+        &mut self,
+        direction: Direction,
+        mut packet: Packet,
+        segment: &Segment,
+        seq: u32,
+        means: &mut Means,
+    ) {
+        let other = &self.flows[direction.reverse().index()];
+        let map = other.map(means.pool);
+        let mut ack = segment.ack;
+        if segment.flags & ACK != 0 {
+            ack = map.to_sender(ack);
+            if is_before(ack, other.told) && other.owns(means.pool) {
+                ack = other.told;
+            }
+        }
+        if (seq, ack) != (segment.seq, segment.ack) {
+            header::set_numbers(&mut packet, segment, seq, ack);
+        }
+        let is_shifted = other.shift != 0 || !other.retained.is_empty() || ack != segment.ack;
+        if segment.sack.is_some() && is_shifted {
+            header::map_sack(&mut packet, segment, |left, right| map.block_to_sender((left, right), ack));
+        }
+        let side = &mut self.sides[direction.index()];
+        side.announced = (other.told, side.window);
+        emit(direction, packet, segment, means);
+    }
+
+    /// A segment without data: acknowledgements, probes, new windows.
+    fn pass_bare(&mut self, direction: Direction, packet: Packet, segment: &Segment, means: &mut Means) {
+        let flow = &self.flows[direction.index()];
+        if is_before(segment.seq, flow.told) && flow.owns(means.pool) {
+            // A keep-alive, or the acknowledgement that we sent was lost.
+            means.pool.consume(packet);
+            return self.answer(direction, means);
+        }
+        let other = &self.flows[direction.reverse().index()];
+        let is_below = is_before(other.map(means.pool).to_sender(segment.ack), other.told);
+        let side = &self.sides[direction.index()];
+        let has_news = side.announced != (other.told, side.window);
+        let is_known = side.announced.1 == segment.window;
+        if is_below && is_known && other.owns(means.pool) {
+            // The sender has long heard about these bytes, from us.
+            return means.pool.consume(packet);
+        }
+        let window = self.sides[direction.reverse().index()].window_bytes();
+        let seq = if is_before(flow.told.wrapping_add(window), segment.seq) && !has_news {
+            // Beyond the window that the sender knows of, it probes: the receiver would refuse this, and so answer. What
+            // it refuses tells it nothing.
+            flow.acked.wrapping_sub(1)
+        } else {
+            // Not ahead of what has gone on, which is no probe.
+            earlier(flow.map(means.pool).to_receiver(segment.seq), flow.bare_seq())
+        };
+        self.pass(direction, packet, segment, seq, means);
+    }
+
+    fn pass_reset(
+        &mut self,
+        direction: Direction,
+        packet: Packet,
+        segment: &Segment,
+        is_plausible: bool,
+        means: &mut Means,
+    ) {
+        let flow = &self.flows[direction.index()];
+        let is_exact = [flow.contiguous, flow.told, flow.released].contains(&segment.seq) && is_plausible;
+        let seq = if is_exact {
+            // What was held is lost, and so the receiver expects an earlier number.
+            flow.sent
+        } else {
+            earlier(flow.map(means.pool).to_receiver(segment.seq), flow.sent)
+        };
+        self.pass(direction, packet, segment, seq, means);
+        if is_exact && self.detached.is_none() {
+            self.detached = Some(Cause::Reset);
+            self.close(means.pool);
+        }
+    }
+
+    /// Data, or its end, for the inspector to see.
+    fn take_data(&mut self, direction: Direction, packet: Packet, segment: &Segment, means: &mut Means) {
+        let flow = &self.flows[direction.index()];
+        let end = segment.seq.wrapping_add(u32::from(segment.payload_len));
+        let is_fin = segment.flags & FIN != 0;
+        let is_over = flow.fin.is_some_and(|fin| is_before(fin, flow.released));
+        let is_new = is_before(flow.released, end) || is_fin && end == flow.released;
+        if is_over || !is_new {
+            return self.pass_again(direction, packet, segment, means);
+        }
+        let hold_len_max = means.pool.message_len_max.saturating_add(HOLD_SLACK);
+        if ahead(flow.released, end) > hold_len_max {
+            means.pool.counters.beyond_hold += 1;
+            return means.pool.consume(packet);
+        }
+        if is_before(segment.seq, flow.released) {
+            self.repeat(direction, &packet, segment, flow.released, means);
+        }
+        let flow = &mut self.flows[direction.index()];
+        if let Some(urgent) = segment.urgent {
+            flow.urgent = Some(flow.urgent.map_or(urgent, |known| later(known, urgent)));
+        }
+        let had = flow.contiguous;
+        if is_fin && !is_before(end, had) && flow.fin.is_none() {
+            flow.fin = Some(end);
+        }
+        if segment.payload_len == 0 {
+            return self.take_fin(direction, packet, segment, means);
+        }
+        let held = self.hold(direction, packet, segment, means);
+        if held == Held::NoRoom {
+            return self.detach(Cause::Memory, means);
+        }
+        let had_gap = had != self.flows[direction.index()].contiguous;
+        self.advance(direction, means);
+        self.mind_sender(direction, held, had_gap, means);
+    }
+
+    /// A FIN without data.
+    fn take_fin(&mut self, direction: Direction, packet: Packet, segment: &Segment, means: &mut Means) {
+        let flow = &mut self.flows[direction.index()];
+        if flow.fin == Some(flow.released) && !flow.is_blocked(means.pool) {
+            let seq = flow.released.wrapping_add(flow.shift_after);
+            flow.finish();
+            return self.pass(direction, packet, segment, seq, means);
+        }
+        means.pool.consume(packet);
+        self.advance(direction, means);
+        self.mind_sender(direction, Held::New, false, means);
+    }
+
+    /// Sees to it that news about the receiver's side does not wait with the data it came with.
+    fn announce(&mut self, direction: Direction, means: &mut Means) {
+        let side = &self.sides[direction.index()];
+        let known = (self.flows[direction.reverse().index()].told, side.window);
+        if side.announced == known {
+            return;
+        }
+        if let Some(packet) = means.copy_of(&[]) {
+            let seq = self.flows[direction.index()].bare_seq();
+            self.emit_own(direction, packet, seq, 0, means);
+        }
+    }
+}
+
+/// Emits a segment as it stands.
+pub(super) fn emit(direction: Direction, packet: Packet, segment: &Segment, means: &mut Means) {
+    means.output.push(Emission { direction, packet, l3: segment.l3, l4: segment.l4 });
+}

@@ -1,0 +1,286 @@
+//! Bytes that wait for the rest of their message, or for bytes before them.
+
+use mem::Packet;
+
+use super::header::Segment;
+use super::pool::{PIECE_LEN_MAX, Piece, Pool, contiguous_end};
+use super::sequence::{ahead, is_before};
+use super::{Direction, Means, Stream};
+use crate::state::table::slots::NONE;
+
+/// Pieces that one direction may hold: small segments share packets, so that it is bytes that count.
+const HELD_MAX: u16 = 128;
+/// How long a sender waits for an acknowledgement of held bytes before we give it, as long as it sends nothing more.
+/// Shorter than what senders wait before they repeat (200 ms at least), and than a receiver may wait.
+const STALL_MS: u32 = 40;
+
+/// Segments with nothing new are not answered more often.
+const ANSWER_MS: u32 = 200;
+
+/// What became of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It is the next, or fills a gap.
+    New,
+    /// Something before it is missing.
+    BehindGap,
+    /// All of it was there.
+    Duplicate,
+    /// There is no room, but the sender will repeat it.
+    Dropped,
+    /// There is no room, and what would make some cannot arrive.
+    NoRoom,
+}
+
+impl Stream {
+    /// Takes over a segment's payload, as far as it is new. Where bytes are there already, the first ones count.
+    pub(super) fn hold(
+        &mut self,
+        direction: Direction,
+        packet: Packet,
+        segment: &Segment,
+        means: &mut Means,
+    ) -> Held {
+        let flow = &mut self.flows[direction.index()];
+        let pool = &mut *means.pool;
+        let mut piece = Piece::new(Some(packet), segment.payload, segment.payload_len, segment.seq);
+        piece.trim_front(ahead(piece.seq, flow.released));
+        if let Some(fin) = flow.fin.filter(|fin| is_before(*fin, piece.end())) {
+            piece.len = ahead(piece.seq, fin) as u16;
+        }
+        let previous = place_of(pool, flow.held.first, flow.held.last, &piece);
+        let contradicts = merge(pool, &mut flow.held, previous, &mut piece);
+        pool.counters.contradictions += u64::from(contradicts);
+        if piece.len == 0 {
+            pool.discard(piece);
+            return Held::Duplicate;
+        }
+        let is_next = !is_before(flow.contiguous, piece.seq);
+        let held = if is_next { Held::New } else { Held::BehindGap };
+        let is_whole = (piece.seq, piece.len) == (segment.seq, segment.payload_len) && !contradicts;
+        match append(pool, previous, piece) {
+            None => {}
+            Some(piece) => {
+                let Some(index) = insert(pool, &mut flow.held, previous, piece, flow.contiguous) else {
+                    return if is_next { Held::NoRoom } else { Held::Dropped };
+                };
+                // Older than what has gone on since, a receiver would take it for a leftover (RFC 7323 section 5).
+                let is_current =
+                    segment.timestamp.is_none_or(|at| at == self.sides[direction.index()].timestamp);
+                self.fresh = (is_whole && is_current).then_some((index, *segment));
+            }
+        }
+        flow.contiguous = contiguous_end(pool, flow.held, flow.released);
+        held
+    }
+
+    /// Decides whether the sender of held bytes needs an acknowledgement, now or later.
+    pub(super) fn mind_sender(
+        &mut self,
+        direction: Direction,
+        held: Held,
+        has_advanced: bool,
+        means: &mut Means,
+    ) {
+        if self.detached.is_some() {
+            return;
+        }
+        let window = self.sides[direction.reverse().index()].window_bytes();
+        if matches!(held, Held::Duplicate | Held::BehindGap) {
+            // It repeats, or something is lost: it will not go on by itself.
+            let is_relieved = self.relieve(direction, means);
+            match held {
+                _ if is_relieved => {}
+                // It counts these (RFC 5681 section 3.2).
+                Held::BehindGap if window > 0 && self.flows[direction.index()].can_own(means.pool) => {
+                    self.acknowledge(direction, means);
+                }
+                _ => self.answer(direction, means),
+            }
+            return;
+        }
+        let flow = &mut self.flows[direction.index()];
+        match held {
+            Held::New if flow.contiguous == flow.released || flow.is_blocked(means.pool) => {
+                flow.stall_due = None
+            }
+            Held::New if ahead(flow.told, flow.contiguous) >= window => {
+                self.relieve(direction, means);
+            }
+            Held::New if has_advanced || flow.stall_due.is_none() => {
+                flow.stall_due = Some(means.now.wrapping_add(STALL_MS));
+            }
+            _ => {}
+        }
+    }
+
+    /// Acknowledges what is held without a gap, and so takes it over. False where there is nothing to acknowledge, or
+    /// where it must be left to the receiver: it has no room, or bytes are on their way to it that we do not keep.
+    pub(super) fn relieve(&mut self, direction: Direction, means: &mut Means) -> bool {
+        let flow = &mut self.flows[direction.index()];
+        let is_waiting = flow.contiguous != flow.released && is_before(flow.told, flow.contiguous);
+        if self.detached.is_some() || !is_waiting || flow.is_blocked(means.pool) || !flow.can_own(means.pool)
+        {
+            return false;
+        }
+        flow.told = flow.contiguous;
+        flow.stall_due = None;
+        self.acknowledge(direction, means);
+        true
+    }
+
+    /// Answers a segment with nothing new: a keep-alive, a probe of the window, or what we acknowledged and the sender
+    /// did not hear of. The receiver is asked, as only it knows its window; the sender is told what it was told before
+    /// where the receiver knows less. Seldom, or two sides that disagree about a number would answer each other for ever
+    /// (RFC 5961 section 7).
+    pub(super) fn answer(&mut self, direction: Direction, means: &mut Means) {
+        let flow = &mut self.flows[direction.index()];
+        let now = means.now;
+        if flow.answered_ms.is_some_and(|at| now.wrapping_sub(at) < ANSWER_MS) {
+            return;
+        }
+        flow.answered_ms = Some(now);
+        if flow.owns(means.pool) {
+            self.acknowledge(direction, means);
+        }
+        if let Some(packet) = means.copy_of(&[]) {
+            // Whatever comes before its window it answers (RFC 9293 section 3.10.7.4).
+            let seq = self.flows[direction.index()].acked.wrapping_sub(1);
+            self.emit_own(direction, packet, seq, 0, means);
+        }
+    }
+
+    /// Tells the sender what it was told before, as its receiver would.
+    pub(super) fn acknowledge(&mut self, direction: Direction, means: &mut Means) {
+        let Some(packet) = means.copy_of(&[]) else { return };
+        means.pool.counters.acknowledged += 1;
+        let seq = self.flows[direction.reverse().index()].bare_seq();
+        self.emit_own(direction.reverse(), packet, seq, 0, means);
+    }
+}
+
+/// The last piece that starts no later than a new one; none where all start later.
+fn place_of(pool: &Pool, first: u32, last: u32, piece: &Piece) -> u32 {
+    // Mostly it is the last.
+    if pool.at(last).is_some_and(|last| !is_before(piece.seq, last.seq)) {
+        return last;
+    }
+    let mut previous = NONE;
+    let mut next = first;
+    while let Some(held) = pool.at(next).filter(|held| !is_before(piece.seq, held.seq)) {
+        previous = next;
+        next = held.next_index();
+    }
+    previous
+}
+
+/// Cuts a new piece to what is missing between the one at `previous` and those behind it, which it may swallow. True
+/// where it says something else than they do.
+fn merge(pool: &mut Pool, list: &mut super::pool::List, previous: u32, piece: &mut Piece) -> bool {
+    let mut contradicts = false;
+    if let Some(before) = pool.at(previous).filter(|before| is_before(piece.seq, before.end())) {
+        let overlap = ahead(piece.seq, before.end()).min(u32::from(piece.len));
+        let start = ahead(before.seq, piece.seq) as usize;
+        let known = before.bytes().get(start..start + overlap as usize);
+        contradicts |= known != piece.bytes().get(..overlap as usize);
+        piece.trim_front(overlap);
+    }
+    loop {
+        let next = pool.at(previous).map_or(list.first, Piece::next_index);
+        let Some(behind) = pool.at(next).filter(|behind| is_before(behind.seq, piece.end())) else {
+            return contradicts;
+        };
+        if piece.len == 0 {
+            return contradicts;
+        }
+        let start = ahead(piece.seq, behind.seq) as usize;
+        let is_covered = !is_before(piece.end(), behind.end());
+        let overlap = if is_covered { usize::from(behind.len) } else { usize::from(piece.len) - start };
+        let (known, offset) =
+            (behind.bytes().get(..overlap).unwrap_or_default(), usize::from(piece.offset) + start);
+        if let Some(new) =
+            piece.packet.as_mut().and_then(|packet| packet.bytes_mut().get_mut(offset..offset + overlap))
+        {
+            contradicts |= new != known;
+            new.copy_from_slice(known);
+        }
+        if !is_covered {
+            piece.len = start as u16;
+            return contradicts;
+        }
+        if let Some(swallowed) = pool.remove_after(list, previous) {
+            pool.discard(swallowed);
+        }
+    }
+}
+
+/// Copies a piece into the room behind the one at `previous`, if it follows it. Otherwise the piece comes back.
+fn append(pool: &mut Pool, previous: u32, piece: Piece) -> Option<Piece> {
+    let Some(before) = pool.pieces.at_mut(previous) else { return Some(piece) };
+    let is_next = before.end() == piece.seq && u32::from(before.len) + u32::from(piece.len) <= PIECE_LEN_MAX;
+    let end = usize::from(before.offset) + usize::from(before.len);
+    let len = usize::from(piece.len);
+    let Some(packet) = before.packet.as_mut().filter(|_| is_next) else { return Some(piece) };
+    if !packet.resize(end + len) {
+        return Some(piece);
+    }
+    let Some(room) = packet.bytes_mut().get_mut(end..) else { return Some(piece) };
+    room.copy_from_slice(piece.bytes());
+    before.len += piece.len;
+    pool.discard(piece);
+    None
+}
+
+/// Puts a piece into its place. Where there is no room, one that lies further behind gaps gives way.
+fn insert(
+    pool: &mut Pool,
+    list: &mut super::pool::List,
+    previous: u32,
+    piece: Piece,
+    contiguous: u32,
+) -> Option<u32> {
+    if list.count >= HELD_MAX || pool.pieces.is_full() {
+        compact(pool, list, previous);
+    }
+    if list.count >= HELD_MAX || pool.pieces.is_full() {
+        let is_last = pool
+            .at(list.last)
+            .is_none_or(|last| !is_before(piece.seq, last.seq) || !is_before(contiguous, last.seq));
+        if is_last {
+            pool.discard(piece);
+            return None;
+        }
+        let second_last =
+            pool.iter(*list).find(|(_, held)| held.next_index() == list.last).map_or(NONE, |(at, _)| at);
+        if let Some(last) = pool.remove_after(list, second_last) {
+            pool.discard(last);
+        }
+    }
+    match pool.insert_after(list, previous, piece) {
+        Ok(index) => Some(index),
+        Err(piece) => {
+            pool.discard(piece);
+            None
+        }
+    }
+}
+
+/// Joins pieces that follow each other, as far as packets have room; the one at `kept` stays where it is.
+fn compact(pool: &mut Pool, list: &mut super::pool::List, kept: u32) {
+    let mut at = list.first;
+    while let Some(piece) = pool.at(at) {
+        let next = piece.next_index();
+        if next == NONE || next == kept {
+            at = next;
+            continue;
+        }
+        let Some(behind) = pool.remove_after(list, at) else { return };
+        if let Some(behind) = append(pool, at, behind) {
+            // It has just left its place, and so there is room for it.
+            match pool.insert_after(list, at, behind) {
+                Ok(index) => at = index,
+                Err(behind) => return pool.discard(behind),
+            }
+        }
+    }
+}

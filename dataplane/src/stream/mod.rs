@@ -1,0 +1,269 @@
+//! Streams: TCP connections whose messages a gateway reads and changes, whatever segments they come in.
+//!
+//! A [`Stream`] stands between the two sides of a connection and takes over every segment of it. Payload goes on
+//! as soon as the [`Inspector`] has released it, and not before; as long as nothing is changed, in the very packets
+//! it came in. Bytes of an unfinished message are *held*: in their packets, and unacknowledged, so that the sender
+//! remains responsible for them. A changed message is *retained*: it is kept as the receiver is to get it until the
+//! receiver acknowledges it, so that every repetition is identical. What was changed shifts the sequence numbers
+//! behind it ([`shift`]).
+//!
+//! A sender that would wait for ever for an acknowledgement of held bytes gets one from us. From then on they are ours
+//! to deliver, with a timer, and within the receiver's window.
+//!
+//! At the first violation or shortage the stream *detaches*: what is held goes on as it came, nothing is read any
+//! more, and only numbers are mapped, until that too is a constant ([`Stream::is_settled`]).
+//!
+//! A stream's segments, and those it makes itself, carry addresses as their side writes them: translation comes
+//! afterwards, and treats all alike.
+
+mod arrive;
+mod compose;
+mod deliver;
+mod detach;
+mod flow;
+mod header;
+mod hold;
+mod inspect;
+mod opening;
+mod pool;
+mod release;
+mod repeat;
+mod sequence;
+mod shift;
+
+use mem::Packet;
+
+pub use detach::Cause;
+pub use inspect::{EditList, EditRefused, Inspection, Inspector};
+pub use opening::Opening;
+pub use pool::{Counters, MESSAGE_LEN_MAX, Pool};
+
+use compose::Side;
+use flow::Flow;
+use header::Segment;
+use opening::SEGMENT_LEN_DEFAULT;
+
+/// Which way a segment goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From who opened the connection.
+    Forward,
+    /// To who opened the connection.
+    Backward,
+}
+
+impl Direction {
+    /// Both.
+    pub const ALL: [Direction; 2] = [Direction::Forward, Direction::Backward];
+
+    /// The other one.
+    pub fn reverse(self) -> Direction {
+        match self {
+            Direction::Forward => Direction::Backward,
+            Direction::Backward => Direction::Forward,
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A segment to be translated and sent as if it had arrived so.
+#[derive(Debug)]
+pub struct Emission {
+    /// Which way it goes.
+    pub direction: Direction,
+    /// The frame; one of our own begins with its IPv4 header.
+    pub packet: Packet,
+    /// Offset of the IPv4 header.
+    pub l3: u16,
+    /// Offset of the TCP header.
+    pub l4: u16,
+}
+
+/// Where packets of our own come from.
+pub trait Buffers {
+    /// An empty packet with head room for headers; none when there is none to spare.
+    fn take(&mut self) -> Option<Packet>;
+}
+
+/// What a stream works with, lent to it for one call.
+pub struct Means<'a> {
+    /// The pieces of all streams of this worker.
+    pub pool: &'a mut Pool,
+    /// Packets for what is sent in addition.
+    pub buffers: &'a mut dyn Buffers,
+    /// Reads this stream's messages.
+    pub inspector: &'a mut dyn Inspector,
+    /// Segments to be sent, in order, are appended here.
+    pub output: &'a mut Vec<Emission>,
+    /// Milliseconds, on the worker's clock.
+    pub now: u32,
+}
+
+impl Means<'_> {
+    /// A packet of our own with a copy of `payload`.
+    fn copy_of(&mut self, payload: &[u8]) -> Option<Packet> {
+        copy(self.buffers, payload, &mut self.pool.counters)
+    }
+
+    /// The same, of bytes of a piece.
+    fn copy_of_piece(&mut self, index: u32, start: u32, len: u32) -> Option<Packet> {
+        let Pool { pieces, counters, .. } = &mut *self.pool;
+        let (start, len) = (start as usize, len as usize);
+        copy(self.buffers, pieces.at(index)?.bytes().get(start..start + len)?, counters)
+    }
+}
+
+fn copy(buffers: &mut dyn Buffers, payload: &[u8], counters: &mut Counters) -> Option<Packet> {
+    let mut packet = buffers.take()?;
+    counters.generated += 1;
+    if !packet.resize(payload.len()) {
+        counters.consumed += 1;
+        return None;
+    }
+    packet.bytes_mut().copy_from_slice(payload);
+    Some(packet)
+}
+
+/// One inspected connection, both ways. Its pieces are in the pool: [`Stream::close`] gives them back.
+pub struct Stream {
+    /// By direction: what segments of our own look like, and the bytes on their way.
+    sides: [Side; 2],
+    flows: [Flow; 2],
+    has_timestamps: bool,
+    detached: Option<Cause>,
+    /// The segment that just arrived, and the piece it became: as long as that is whole it can go on in place.
+    fresh: Option<(u32, Segment)>,
+}
+
+const _: () = assert!(size_of::<Stream>() <= 512, "a stream is a few cache lines; its bytes are in the pool");
+
+impl Stream {
+    /// A stream of a connection whose handshake was seen: the SYN and the answer to it, as their senders wrote them.
+    pub fn new(initiator: &Opening, responder: &Opening) -> Stream {
+        let scaled = initiator.window_scale.zip(responder.window_scale);
+        let (initiator_scale, responder_scale) = scaled.unwrap_or((0, 0));
+        let has_timestamps = initiator.timestamp.is_some() && responder.timestamp.is_some();
+        let flow = |from: &Opening, to: &Opening| {
+            let segment_len_max = to.segment_len_max.unwrap_or(SEGMENT_LEN_DEFAULT);
+            Flow::new(from.sequence.wrapping_add(1), u32::from(to.window), segment_len_max)
+        };
+        let mut sides = [initiator.side(initiator_scale), responder.side(responder_scale)];
+        // The responder's SYN has acknowledged the initiator's; the answer to that may still be lost.
+        sides[1].announced = (initiator.sequence.wrapping_add(1), sides[1].window);
+        Stream {
+            sides,
+            flows: [flow(initiator, responder), flow(responder, initiator)],
+            has_timestamps,
+            detached: None,
+            fresh: None,
+        }
+    }
+
+    /// Takes over a TCP segment going in `direction`, whose IPv4 header is at `l3` and whose TCP header is at `l4`.
+    pub fn segment(&mut self, direction: Direction, packet: Packet, l3: u16, l4: u16, means: &mut Means) {
+        let Some(segment) = header::read(packet.bytes(), l3, l4) else {
+            means.pool.counters.malformed += 1;
+            return means.pool.consume(packet);
+        };
+        self.arrive(direction, packet, segment, means);
+        self.fresh = None;
+    }
+
+    /// Does what is due at `means.now`.
+    pub fn tick(&mut self, means: &mut Means) {
+        for direction in Direction::ALL {
+            let flow = &mut self.flows[direction.index()];
+            let is_due = |deadline: Option<u32>| {
+                deadline.is_some_and(|at| crate::state::table::timer::is_due(means.now, at))
+            };
+            let (is_stalled, is_resent) = (is_due(flow.stall_due), is_due(flow.resend_due));
+            if is_stalled {
+                flow.stall_due = None;
+                self.relieve(direction, means);
+            }
+            if is_resent {
+                self.resend_after_timeout(direction, means);
+            }
+        }
+    }
+
+    /// When to call [`Stream::tick`] next. Later than that is no mistake.
+    pub fn deadline(&self) -> Option<u32> {
+        let due = self.flows.iter().flat_map(|flow| [flow.stall_due, flow.resend_due]);
+        due.flatten().reduce(sequence::earlier)
+    }
+
+    /// Why nothing is read any more; none as long as it is.
+    pub fn detached(&self) -> Option<Cause> {
+        self.detached
+    }
+
+    /// Whether nothing is left to do but to map numbers by a constant: [`Stream::shifts`] can take over.
+    pub fn is_settled(&self, pool: &Pool) -> bool {
+        let is_quiet = |flow: &Flow| flow.held.is_empty() && flow.retained.is_empty() && !flow.owns(pool);
+        self.detached.is_some() && self.flows.iter().all(is_quiet)
+    }
+
+    /// What is added to sequence numbers going either way, and taken from the acknowledgements of them.
+    pub fn shifts(&self) -> Shifts {
+        Shifts { forward: self.flows[0].shift_after, backward: self.flows[1].shift_after }
+    }
+
+    /// The numbers to quote in an ICMP error to the sender of a segment that went in `direction` as `seq` and
+    /// `ack`: as the sender wrote them.
+    pub fn quoted(&self, pool: &Pool, direction: Direction, seq: u32, ack: u32) -> (u32, u32) {
+        let seq = self.flows[direction.index()].map(pool).to_sender(seq);
+        (seq, self.flows[direction.reverse().index()].map(pool).to_receiver(ack))
+    }
+
+    /// Cuts segments of our own to what a path can take, as an ICMP error about `direction` said. `mtu` counts the
+    /// IPv4 header.
+    pub fn limit_segments(&mut self, direction: Direction, mtu: u16) {
+        let flow = &mut self.flows[direction.index()];
+        let len_max = mtu.saturating_sub(40).max(opening::SEGMENT_LEN_MIN);
+        flow.segment_len_max = flow.segment_len_max.min(len_max);
+    }
+
+    /// Gives everything back to the pool. What was held or retained is lost.
+    pub fn close(&mut self, pool: &mut Pool) {
+        for flow in &mut self.flows {
+            flow.clear(pool);
+        }
+    }
+}
+
+/// What remains of a stream that settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shifts {
+    /// Added to sequence numbers going forward, taken from acknowledgements going backward.
+    pub forward: u32,
+    /// Added to sequence numbers going backward, taken from acknowledgements going forward.
+    pub backward: u32,
+}
+
+impl Shifts {
+    /// The shift of what goes in a direction, and that of what goes the other way.
+    pub fn of(&self, direction: Direction) -> (u32, u32) {
+        match direction {
+            Direction::Forward => (self.forward, self.backward),
+            Direction::Backward => (self.backward, self.forward),
+        }
+    }
+
+    /// Maps the numbers of a segment in place, SACK blocks included. False, with nothing changed, where its headers
+    /// or checksum are wrong.
+    pub fn apply(&self, direction: Direction, packet: &mut Packet, l3: u16, l4: u16) -> bool {
+        let (own, other) = self.of(direction);
+        let Some(segment) = header::read(packet.bytes(), l3, l4) else { return false };
+        header::set_numbers(packet, &segment, segment.seq.wrapping_add(own), segment.ack.wrapping_sub(other));
+        if other != 0 {
+            header::map_sack(packet, &segment, |left, right| {
+                Some((left.wrapping_sub(other), right.wrapping_sub(other)))
+            });
+        }
+        true
+    }
+}

@@ -1,0 +1,325 @@
+//! Messages are read, and go on.
+
+use super::flow::Flow;
+use super::header::Segment;
+use super::pool::{Counters, List, PIECE_LEN_MAX, Piece, Pool};
+use super::sequence::{is_before, later};
+use super::{Cause, Direction, EditList, Inspection, Inspector, Means, Stream};
+use crate::path::parse::tcp_flags::{FIN, PSH};
+
+/// What the inspector made of the bytes at hand.
+struct Reading {
+    /// So many bytes go on unchanged; then:
+    clean: u32,
+    then: Then,
+}
+
+enum Then {
+    /// The rest waits.
+    Wait,
+    /// There is more to be read.
+    Continue,
+    /// A message of so many bytes is replaced by `Pool::rewritten`.
+    Replace(u32),
+    /// The end of all reading.
+    Detach(Cause),
+}
+
+impl Stream {
+    /// Has the inspector read what there is, and lets go what it releases.
+    pub(super) fn advance(&mut self, direction: Direction, means: &mut Means) {
+        while self.detached.is_none() && !self.flows[direction.index()].is_blocked(means.pool) {
+            let Reading { clean, then } = self.read(direction, means);
+            if clean > 0 && !self.release(direction, clean, means) {
+                return self.detach(Cause::Memory, means);
+            }
+            match then {
+                Then::Wait if self.flows[direction.index()].is_blocked(means.pool) => return,
+                Then::Wait => return self.end(direction, means),
+                Then::Continue => {}
+                Then::Detach(cause) => return self.detach(cause, means),
+                Then::Replace(len) => {
+                    if !self.replace(direction, len, means) {
+                        return self.detach(Cause::Memory, means);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Shows the inspector what is held without a gap, message by message, until one is to be changed. A message in one
+    /// packet is read there; only one in several is put together, and only when there is enough of it.
+    fn read(&mut self, direction: Direction, means: &mut Means) -> Reading {
+        let flow = &mut self.flows[direction.index()];
+        if !flow.is_readable(means.pool) {
+            return Reading { clean: 0, then: Then::Wait };
+        }
+        let total = flow.contiguous.wrapping_sub(flow.released) as usize;
+        let Pool { pieces, edits, rewritten, message_len_max, counters, .. } = &mut *means.pool;
+        let in_place = pieces.at(flow.held.first).map(Piece::bytes).unwrap_or_default();
+        let in_place = &in_place[..in_place.len().min(total)];
+        let has_more = in_place.len() < total;
+        let mut view = View { direction, edits, rewritten, counters, len_max: *message_len_max as usize };
+        let mut reading = view.read(flow, in_place, means.inspector);
+        if !has_more || !matches!(reading.then, Then::Wait) {
+            return reading;
+        }
+        if reading.clean > 0 {
+            reading.then = Then::Continue;
+            return reading;
+        }
+        if !flow.is_readable(means.pool) {
+            return reading;
+        }
+        gather(means.pool, flow.held, total);
+        let Pool { message, edits, rewritten, message_len_max, counters, .. } = &mut *means.pool;
+        let mut view = View { direction, edits, rewritten, counters, len_max: *message_len_max as usize };
+        view.read(flow, message, means.inspector)
+    }
+
+    /// Lets the first `count` held bytes go. False where memory ran out, with the rest still held.
+    fn release(&mut self, direction: Direction, mut count: u32, means: &mut Means) -> bool {
+        while count > 0 {
+            let index = self.flows[direction.index()].held.first;
+            let Some(first) = means.pool.at(index) else { return true };
+            let (seq, len) = (first.seq, u32::from(first.len).min(count));
+            let piece = if len < u32::from(first.len) {
+                if means.pool.pieces.is_full() {
+                    return false;
+                }
+                let Some(packet) = means.copy_of_piece(index, 0, len) else { return false };
+                if let Some(first) = means.pool.pieces.at_mut(index) {
+                    first.trim_front(len);
+                }
+                Some(Piece::new(Some(packet), 0, len as u16, seq))
+            } else {
+                means.pool.pop(&mut self.flows[direction.index()].held)
+            };
+            let Some(piece) = piece else { return true };
+            let fresh = self.fresh.take_if(|fresh| fresh.0 == index).map(|fresh| fresh.1);
+            let has_ended = self.forward(direction, piece, fresh, means);
+            count -= len;
+            let flow = &mut self.flows[direction.index()];
+            flow.released = flow.released.wrapping_add(len);
+            if has_ended {
+                flow.finish();
+            }
+        }
+        true
+    }
+
+    /// Sends a piece that was read: in place, if it is a segment that just arrived whole. Bytes that are ours to
+    /// deliver, and those that the receiver has no room for, are retained instead, and sent from there. True if the
+    /// sender's FIN went along.
+    pub(super) fn forward(
+        &mut self,
+        direction: Direction,
+        mut piece: Piece,
+        fresh: Option<Segment>,
+        means: &mut Means,
+    ) -> bool {
+        let flow = &mut self.flows[direction.index()];
+        let seq = piece.seq.wrapping_add(flow.shift_after);
+        let end = seq.wrapping_add(u32::from(piece.len));
+        let is_owned = is_before(piece.seq, flow.told);
+        // The sender may not know: it counts neither growth nor what we acknowledged.
+        let is_crowded = is_before(flow.edge, end) || flow.is_blocked(means.pool);
+        if is_owned || is_crowded {
+            (piece.source, piece.source_len, piece.seq) = (piece.seq, u32::from(piece.len), seq);
+            // A piece has just left the table, unless it was cut off another; then this one may find no room.
+            match means.pool.push(&mut flow.retained, piece) {
+                Ok(_) => self.pump(direction, means),
+                Err(piece) => self.send_piece(direction, piece, seq, means),
+            }
+            return false;
+        }
+        flow.sent = later(flow.sent, end);
+        let is_whole =
+            |segment: &Segment| (segment.payload, segment.payload_len) == (piece.offset, piece.len);
+        match (fresh.filter(is_whole), piece.packet) {
+            (Some(segment), Some(packet)) => {
+                self.pass(direction, packet, &segment, seq, means);
+                segment.flags & FIN != 0
+            }
+            (_, packet) => {
+                piece.packet = packet;
+                self.send_piece(direction, piece, seq, means);
+                false
+            }
+        }
+    }
+
+    /// Sends a piece's bytes in its own packet, with new headers. What exceeds a segment goes before, in copies.
+    fn send_piece(&mut self, direction: Direction, mut piece: Piece, mut seq: u32, means: &mut Means) {
+        let len_max = self.payload_len_max(direction);
+        while u32::from(piece.len) > len_max {
+            // Without a buffer it is lost, and the sender repeats it.
+            if let Some(packet) = means.copy_of(piece.bytes().get(..len_max as usize).unwrap_or_default()) {
+                self.emit_own(direction, packet, seq, PSH, means);
+            }
+            piece.trim_front(len_max);
+            seq = seq.wrapping_add(len_max);
+        }
+        let Some(mut packet) = piece.packet.take() else { return };
+        let offset = usize::from(piece.offset) as isize;
+        if !packet.shift_front(offset) || !packet.resize(usize::from(piece.len)) {
+            return means.pool.consume(packet);
+        }
+        self.emit_own(direction, packet, seq, PSH, means);
+    }
+
+    /// Retains `Pool::rewritten` in place of the first `len` held bytes, and sends it. False where memory ran out,
+    /// with the bytes still held.
+    fn replace(&mut self, direction: Direction, len: u32, means: &mut Means) -> bool {
+        let flow = &mut self.flows[direction.index()];
+        let seq = flow.released.wrapping_add(flow.shift_after);
+        let Some((mut pieces, new_len)) = retain(flow.released, len, seq, means) else {
+            return false;
+        };
+        means.pool.append(&mut flow.retained, &mut pieces);
+        means.pool.trim_front(&mut flow.held, len);
+        flow.released = flow.released.wrapping_add(len);
+        flow.shift_after = flow.shift_after.wrapping_add(new_len).wrapping_sub(len);
+        let told = flow.told;
+        flow.prune(means.pool);
+        if flow.told != told {
+            // All of it was deleted: the receiver will never acknowledge it.
+            self.acknowledge(direction, means);
+        }
+        self.pump(direction, means);
+        true
+    }
+
+    /// Sends the end of the sender's data once all before it has gone.
+    pub(super) fn end(&mut self, direction: Direction, means: &mut Means) {
+        let flow = &mut self.flows[direction.index()];
+        let Some(fin) = flow.fin else { return };
+        if fin == flow.released {
+            let seq = fin.wrapping_add(flow.shift_after);
+            flow.finish();
+            self.send_fin(direction, seq, means);
+        } else if fin == flow.contiguous {
+            self.detach(Cause::Truncated, means);
+        }
+    }
+
+    /// Sends a FIN. Should it be lost, the sender repeats it.
+    pub(super) fn send_fin(&mut self, direction: Direction, seq: u32, means: &mut Means) {
+        if let Some(packet) = means.copy_of(&[]) {
+            self.emit_own(direction, packet, seq, FIN, means);
+        }
+    }
+}
+
+/// What reading works with, beside the bytes.
+struct View<'p> {
+    direction: Direction,
+    edits: &'p mut EditList,
+    rewritten: &'p mut Vec<u8>,
+    counters: &'p mut Counters,
+    len_max: usize,
+}
+
+impl View<'_> {
+    fn read(&mut self, flow: &mut Flow, view: &[u8], inspector: &mut dyn Inspector) -> Reading {
+        let skipped = flow.opaque.min(view.len() as u32);
+        flow.opaque -= skipped;
+        let mut clean = skipped as usize;
+        let then = loop {
+            let rest = view.get(clean..).unwrap_or_default();
+            if rest.is_empty() {
+                break Then::Wait;
+            }
+            self.edits.clear();
+            (flow.wanted, flow.line_from) = (0, None);
+            match inspector.inspect(self.direction, rest, self.edits) {
+                Inspection::Detach => break Then::Detach(Cause::Refused),
+                Inspection::More { length_min } if length_min > self.len_max => {
+                    break Then::Detach(Cause::TooLong);
+                }
+                Inspection::More { .. } | Inspection::Line { .. } if rest.len() >= self.len_max => {
+                    break Then::Detach(Cause::TooLong);
+                }
+                Inspection::More { length_min } => {
+                    flow.wanted = length_min.max(rest.len() + 1) as u32;
+                    break Then::Wait;
+                }
+                Inspection::Line { length_max } => {
+                    flow.wanted = length_max.clamp(rest.len() + 1, self.len_max) as u32;
+                    let shown = (clean + rest.len()) as u32;
+                    flow.line_from = Some(flow.released.wrapping_add(shown));
+                    break Then::Wait;
+                }
+                Inspection::Release { length: 0 } => break Then::Detach(Cause::BadEdit),
+                Inspection::Release { length } => {
+                    let message = &rest[..length.min(rest.len())];
+                    if self.edits.is_empty() {
+                        clean += message.len();
+                        flow.opaque = u32::try_from(length - message.len()).unwrap_or(u32::MAX);
+                    } else if message.len() < length
+                        || !self.edits.apply(message, self.rewritten)
+                        || self.rewritten.len() > 2 * self.len_max
+                    {
+                        break Then::Detach(Cause::BadEdit);
+                    } else if *self.rewritten == message {
+                        clean += message.len();
+                    } else {
+                        self.counters.edited += 1;
+                        break Then::Replace(length as u32);
+                    }
+                }
+            }
+        };
+        Reading { clean: clean as u32, then }
+    }
+}
+
+/// Puts the first `total` bytes of a list together in `Pool::message`.
+fn gather(pool: &mut Pool, list: List, total: usize) {
+    let Pool { pieces, message, counters, .. } = pool;
+    message.clear();
+    let mut next = list.first;
+    while let Some(piece) = pieces.at(next).filter(|_| message.len() < total) {
+        message.extend_from_slice(piece.bytes());
+        next = piece.next_index();
+    }
+    message.truncate(total);
+    counters.gathered += total as u64;
+}
+
+/// Pieces with copies of `Pool::rewritten`, which stand for `len` bytes from `source` on; and how long it is. None where
+/// memory ran out.
+fn retain(source: u32, len: u32, seq: u32, means: &mut Means) -> Option<(List, u32)> {
+    let rewritten = std::mem::take(&mut means.pool.rewritten);
+    let new_len = rewritten.len() as u32;
+    let mut pieces = List::EMPTY;
+    let mut done = 0;
+    let is_whole = loop {
+        let part_len = PIECE_LEN_MAX.min(new_len - done);
+        let packet = if new_len == 0 {
+            Ok(None)
+        } else {
+            let part = &rewritten[done as usize..(done + part_len) as usize];
+            means.copy_of(part).map(Some).ok_or(())
+        };
+        let Ok(packet) = packet else { break false };
+        // Each part stands for its share. The last one's is never empty: all is acknowledged only with it.
+        let share = |done: u32| (u64::from(len) * u64::from(done) / u64::from(new_len.max(1))) as u32;
+        let (from, to) = (share(done), if done + part_len == new_len { len } else { share(done + part_len) });
+        let mut piece = Piece::new(packet, 0, part_len as u16, seq.wrapping_add(done));
+        (piece.source, piece.source_len) = (source.wrapping_add(from), to - from);
+        if let Err(piece) = means.pool.push(&mut pieces, piece) {
+            means.pool.discard(piece);
+            break false;
+        }
+        done += part_len;
+        if done == new_len {
+            break true;
+        }
+    };
+    means.pool.rewritten = rewritten;
+    if !is_whole {
+        means.pool.clear(&mut pieces);
+    }
+    is_whole.then_some((pieces, new_len))
+}
