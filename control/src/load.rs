@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use dataplane::counters::Stage;
 use dataplane::counters::{Count, Counters};
-use dataplane::path::stages::Stage;
 
 /// Samples kept: one a second for the last minute, and the one before it.
 const SAMPLES_MAX: usize = 61;

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use dataplane::message::ARP_LEN;
 use dataplane::policy::{Interface, InterfaceIndex};
 use dataplane::route::fib::NextHop;
 use dataplane::route::neighbour::Neighbour;
+use dataplane::wire::arp;
 use ipnet::Ipv4Net;
 
 use crate::compile::{Compiled, is_alias};
@@ -95,7 +95,7 @@ struct Arp {
 }
 
 impl Arp {
-    fn read(bytes: &[u8; ARP_LEN]) -> Arp {
+    fn read(bytes: &[u8; arp::LEN]) -> Arp {
         let addr = |at: usize| Ipv4Addr::new(bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]);
         let mut sender_mac = [0; 6];
         sender_mac.copy_from_slice(&bytes[8..14]);
@@ -116,7 +116,7 @@ fn arp_frame(
     to: [u8; 6],
     target: Ipv4Addr,
 ) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(18 + ARP_LEN);
+    let mut frame = Vec::with_capacity(18 + arp::LEN);
     frame.extend(to);
     frame.extend(interface.mac);
     if let Some(vlan) = interface.vlan {
@@ -143,7 +143,7 @@ impl Neighbours {
         &mut self,
         compiled: &Compiled,
         index: InterfaceIndex,
-        bytes: &[u8; ARP_LEN],
+        bytes: &[u8; arp::LEN],
         now_ms: u64,
         orders: &mut Vec<Order>,
     ) {

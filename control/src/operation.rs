@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
-use dataplane::message::ARP_LEN;
 use dataplane::policy::InterfaceIndex;
+use dataplane::wire::arp;
 use dataplane_dpdk::Device;
 
 use crate::baselines::Baselines;
@@ -76,7 +76,7 @@ impl Operation {
     }
 
     /// Logs that another station uses an address of the box, if this ARP packet shows it.
-    pub fn note_duplicate(&mut self, compiled: &Compiled, index: InterfaceIndex, arp: &[u8; ARP_LEN]) {
+    pub fn note_duplicate(&mut self, compiled: &Compiled, index: InterfaceIndex, arp: &[u8; arp::LEN]) {
         let Some(interface) = compiled.policy.interfaces.get(usize::from(index)) else { return };
         let [a, b, c, d, e, f, w, x, y, z] = std::array::from_fn(|at| arp[8 + at]);
         let (mac, addr) = ([a, b, c, d, e, f], Ipv4Addr::new(w, x, y, z));

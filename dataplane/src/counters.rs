@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use arrayvec::ArrayVec;
+
 use crate::drops::DropReason;
-use crate::path::stages::Stage;
-use crate::policy::{INTERFACE_COUNT_MAX, InterfaceIndex};
+use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
 
 /// A number with one writer. Relaxed loads and stores: no read-modify-write instruction is needed.
 #[derive(Default, Debug)]
@@ -62,6 +63,29 @@ pub struct FateCounters {
     pub handed_over: Count,
     /// Packets that wait for a next hop now.
     pub held: Count,
+}
+
+/// Fates of packets as a step notes them, until the path counts them.
+#[derive(Default, Debug)]
+pub struct Tally {
+    /// Packets Portico made itself.
+    pub generated: u64,
+    /// Packets that were for the box itself, or that others went on for.
+    pub consumed: u64,
+    /// Packets that a device took.
+    pub sent: u64,
+    dropped: ArrayVec<(DropReason, u64), { DropReason::ALL.len() }>,
+}
+
+impl Tally {
+    /// Notes packets that are dropped.
+    pub fn drop(&mut self, reason: DropReason, count: usize) {
+        let count = count as u64;
+        match self.dropped.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, noted)) => *noted += count,
+            None => self.dropped.push((reason, count)),
+        }
+    }
 }
 
 /// Why packets were handed to other workers; together they are [`FateCounters::handed_over`].
@@ -140,6 +164,37 @@ pub struct LoopCounters {
     pub elapsed_ns: Count,
 }
 
+/// A stage of [`crate::path`], as far as it is timed apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The port's driver takes frames from its queue.
+    Receive,
+    /// Headers are read.
+    Read,
+    /// The session index is asked.
+    Probe,
+    /// The express lane and the full path, up to the queue of the port of departure.
+    Forward,
+    /// The port's driver sends the queue.
+    Transmit,
+}
+
+impl Stage {
+    /// All stages, in the order of the path.
+    pub const ALL: [Stage; 5] = [Stage::Receive, Stage::Read, Stage::Probe, Stage::Forward, Stage::Transmit];
+
+    /// Its name in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Stage::Receive => "receive",
+            Stage::Read => "read",
+            Stage::Probe => "probe",
+            Stage::Forward => "forward",
+            Stage::Transmit => "transmit",
+        }
+    }
+}
+
 /// What the stages of the path cost, of the bursts that were timed.
 #[derive(Default, Debug)]
 pub struct StageCounters {
@@ -195,6 +250,17 @@ impl Counters {
     /// Packets dropped for one reason.
     pub fn drops(&self, reason: DropReason) -> &Count {
         &self.drops[reason as usize]
+    }
+
+    /// Counts what a step noted, which is forgotten then.
+    pub(crate) fn count(&self, tally: &mut Tally) {
+        self.fates.generated.add(std::mem::take(&mut tally.generated));
+        self.fates.consumed.add(std::mem::take(&mut tally.consumed));
+        self.fates.sent.add(std::mem::take(&mut tally.sent));
+        for (reason, count) in tally.dropped.drain(..) {
+            self.drops(reason).add(count);
+            self.fates.dropped.add(count);
+        }
     }
 
     /// Counts one packet dropped.

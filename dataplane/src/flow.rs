@@ -16,6 +16,43 @@ pub const UDP: Protocol = 17;
 /// A VRF by its index in the policy; 0 is the global table.
 pub type Vrf = u16;
 
+/// A worker's number.
+pub type WorkerIndex = u8;
+
+/// An interface by its index in the policy.
+pub type InterfaceIndex = u16;
+
+/// The most interfaces, sub-interfaces included, that one appliance has.
+pub const INTERFACE_COUNT_MAX: usize = 1024;
+
+/// Which way a packet crosses the NAT, seen from the subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From inside to outside.
+    Outbound,
+    /// From outside to inside.
+    Inbound,
+}
+
+impl Direction {
+    /// Both.
+    pub const ALL: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
+
+    /// The other one.
+    pub fn reverse(self) -> Direction {
+        match self {
+            Direction::Outbound => Direction::Inbound,
+            Direction::Inbound => Direction::Outbound,
+        }
+    }
+
+    /// Which end of a packet that goes this way is the outside one.
+    #[inline(always)]
+    pub fn outside_end(self, src: Endpoint, dst: Endpoint) -> Endpoint {
+        if self == Direction::Outbound { dst } else { src }
+    }
+}
+
 /// An address with a port. For ICMP queries the identifier stands in for the port; protocols without ports
 /// have port 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

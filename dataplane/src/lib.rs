@@ -6,6 +6,7 @@
 pub mod counters;
 pub mod drops;
 pub mod flow;
+pub mod head;
 pub mod inspect;
 mod listing;
 pub mod message;
@@ -15,6 +16,5 @@ pub mod port;
 pub mod route;
 pub mod state;
 pub mod stream;
-pub mod tables;
 pub mod wire;
 pub mod worker;

@@ -17,7 +17,7 @@ const LOOKED_AT_MAX: u32 = 4096;
 impl Worker {
     /// A slice of the tables: sessions first, then the mappings of whole addresses.
     pub(crate) fn walk(&self, start: u32, limit: usize, now: u32) -> Walked {
-        let shard = &self.tables.shard;
+        let shard = &self.engine.tables.shard;
         let end = start.saturating_add(LOOKED_AT_MAX).min(shard.position_count());
         let mut walked = Walked { rows: Vec::new(), next: (end < shard.position_count()).then_some(end) };
         for (position, entry) in shard.entries_between(start, end) {
@@ -35,7 +35,7 @@ impl Worker {
 
     /// A slice of the doors.
     pub(crate) fn walk_doors(&self, start: u32, limit: usize, now: u32) -> WalkedDoors {
-        let shard = &self.tables.shard;
+        let shard = &self.engine.tables.shard;
         let end = start.saturating_add(LOOKED_AT_MAX).min(shard.door_position_count());
         let next = (end < shard.door_position_count()).then_some(end);
         let mut walked = WalkedDoors { rows: Vec::new(), next };
@@ -73,7 +73,7 @@ impl Worker {
             class: IdleClass::Other,
             age_ms: now.wrapping_sub(mapping.created_ms),
             idle_ms: now.wrapping_sub(mapping.used_ms),
-            left_ms: mapping_deadline_ms(&self.tables.policy, mapping).map(|at| left_ms(at, now)),
+            left_ms: mapping_deadline_ms(&self.engine.tables.policy, mapping).map(|at| left_ms(at, now)),
         }
     }
 
@@ -90,7 +90,7 @@ impl Worker {
             class: session.class,
             age_ms: now.wrapping_sub(session.created_ms),
             idle_ms: now.wrapping_sub(session.used_ms),
-            left_ms: deadline_ms(&self.tables.policy, session).map(|at| left_ms(at, now)),
+            left_ms: deadline_ms(&self.engine.tables.policy, session).map(|at| left_ms(at, now)),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::policy::{GatewayIndex, IdleClass, InterfaceIndex, Policy, RuleId};
 use crate::route::fib::{Fib, NextHop};
 use crate::route::neighbour::Neighbour;
 use crate::state::shard::RuleUse;
+use crate::wire::arp;
 
 /// From the control thread to a worker.
 pub enum Message {
@@ -57,7 +58,7 @@ impl Message {
 #[derive(Debug)]
 pub enum Event {
     /// An ARP packet arrived: its 28 bytes from the hardware type on.
-    Arp(InterfaceIndex, [u8; ARP_LEN]),
+    Arp(InterfaceIndex, [u8; arp::LEN]),
     /// A packet waits for this next hop.
     Resolve(NextHop),
     /// A policy that is no longer used, to be freed where time does not matter.
@@ -65,9 +66,6 @@ pub enum Event {
     /// Forwarding tables no longer used.
     RetiredFib(Arc<Fib>),
 }
-
-/// Bytes of an ARP packet for Ethernet and IPv4 (RFC 826).
-pub const ARP_LEN: usize = 28;
 
 /// A slice of the session table.
 #[derive(Debug, Default)]

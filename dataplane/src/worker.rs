@@ -1,31 +1,30 @@
 //! A worker: one core's ports, tables and queues, and what it does between bursts.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender};
 use crossbeam::queue::ArrayQueue;
-use mem::Packet;
 
 use crate::counters::Counters;
-use crate::drops::DropReason;
-use crate::inspect;
+use crate::flow::WorkerIndex;
+use crate::inspect::Streams;
 use crate::message::{Event, Message, Usage};
+use crate::path;
 use crate::path::egress::Egress;
-use crate::path::hairpin;
-use crate::path::parse::{Head, parse_ipv4};
-use crate::path::reassembly::{Ready, Reassembly};
-use crate::path::reply::NoticeBudget;
+use crate::path::engine::{AGAIN_MAX, Engine};
+use crate::path::handover::HandedOver;
+use crate::path::notice::Notices;
+use crate::path::reassembly::Reassembly;
 use crate::path::stages::Sampler;
-use crate::path::steer::WorkerIndex;
-use crate::path::unsolicited::Unsolicited;
-use crate::path::{self, PerPacket};
-use crate::policy::{Domain, InterfaceIndex, Policy};
-use crate::port::{Burst, Port, Ports};
+use crate::path::tables::Tables;
+use crate::policy::Policy;
+use crate::port::{BURST, Port, Ports};
 use crate::route::fib::Fib;
 use crate::route::neighbour::Neighbours;
+use crate::route::recent::RecentRoutes;
 use crate::state::shard::Shard;
 use crate::state::table::index::Hasher;
-use crate::tables::{RecentRoutes, Tables};
 
 /// Sessions that one burst may end, so that expiry never stalls traffic.
 const EXPIRIES_PER_ROUND: usize = 32;
@@ -52,76 +51,10 @@ pub struct WorkerSetup {
     pub counters: Arc<Counters>,
 }
 
-/// Why a packet takes the path a second time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecondPass {
-    /// It is from inside, to a global address.
-    TurnedAround,
-    /// It is an ICMP error of the box's own, about a packet that was translated.
-    OwnError,
-}
-
-/// A packet on its way to the worker that owns it, with where it is to be read again.
-pub struct HandedOver {
-    packet: Packet,
-    interface: InterfaceIndex,
-    l3: u16,
-    /// The ports and the new identification of a fragment whose packet's first one was seen.
-    fragment: Option<(u16, u16, u16)>,
-    is_fragment: bool,
-    /// Why it takes the path a second time, as if it came from outside.
-    second: Option<SecondPass>,
-}
-
-impl HandedOver {
-    /// A packet whose headers were read.
-    pub fn new(packet: Packet, head: &Head) -> HandedOver {
-        let ports = (head.tuple.src.port, head.tuple.dst.port);
-        let fragment = head.new_id.map(|id| (ports.0, ports.1, id));
-        HandedOver {
-            packet,
-            interface: head.interface,
-            l3: head.l3,
-            fragment,
-            is_fragment: head.is_fragment,
-            second: None,
-        }
-    }
-
-    /// A packet that takes the path a second time.
-    pub fn again(packet: Packet, head: &Head, why: SecondPass) -> HandedOver {
-        HandedOver { second: Some(why), ..HandedOver::new(packet, head) }
-    }
-
-    /// Reads its headers again.
-    fn read(&self, policy: &Policy) -> Result<Head, DropReason> {
-        let vrf = policy.interfaces.get(usize::from(self.interface)).map_or(0, |interface| interface.vrf);
-        let mut head = parse_ipv4(self.packet.bytes(), usize::from(self.l3), self.interface, vrf)?;
-        if let Some((src, dst, id)) = self.fragment {
-            (head.tuple.src.port, head.tuple.dst.port, head.new_id) = (src, dst, Some(id));
-        }
-        Ok(head)
-    }
-}
-
 /// One worker.
 pub struct Worker {
-    pub(crate) index: WorkerIndex,
-    pub(crate) count: u8,
-    pub(crate) ports: Ports,
-    pub(crate) tables: Tables,
-    pub(crate) egress: Egress,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) sampler: Sampler,
+    pub(crate) engine: Engine,
     inbox: Receiver<Message>,
-    events: Sender<Event>,
-    handovers: Vec<Arc<ArrayQueue<HandedOver>>>,
-    reassembly: Reassembly,
-    pub(crate) unsolicited: Unsolicited,
-    pub(crate) streams: inspect::Streams,
-    pub(crate) notices: NoticeBudget,
-    /// Apart, so that nobody's traceroute keeps others from learning a path's MTU.
-    pub(crate) mtu_notices: NoticeBudget,
     sweep: Option<Sweep>,
 }
 
@@ -137,39 +70,38 @@ impl Worker {
     /// A worker that forwards nothing until it is sent a policy.
     pub fn new(setup: WorkerSetup, now: u32) -> Worker {
         let shard = Shard::new(setup.session_count_max, setup.secret, setup.index, setup.count, now);
-        Worker {
+        let tables = Tables {
+            policy: Arc::new(Policy::default()),
+            fib: Arc::new(Fib::default()),
+            neighbours: Neighbours::default(),
+            recent_routes: RecentRoutes::default(),
+            shard,
+            counters: Arc::clone(&setup.counters),
+        };
+        let engine = Engine {
             index: setup.index,
             count: setup.count,
             egress: Egress::new(setup.ports.len(), Arc::clone(&setup.counters)),
             ports: setup.ports,
-            tables: Tables {
-                policy: Arc::new(Policy::default()),
-                fib: Arc::new(Fib::default()),
-                neighbours: Neighbours::default(),
-                recent_routes: RecentRoutes::default(),
-                shard,
-                counters: Arc::clone(&setup.counters),
-            },
+            tables,
+            reassembly: Reassembly::new(Hasher::new(setup.secret)),
+            streams: Streams::default(),
+            notices: Notices::new(now),
+            again: VecDeque::with_capacity(AGAIN_MAX),
+            handovers: setup.handovers,
+            events: setup.events,
             counters: setup.counters,
             sampler: Sampler::default(),
-            inbox: setup.inbox,
-            events: setup.events,
-            handovers: setup.handovers,
-            reassembly: Reassembly::new(Hasher::new(setup.secret)),
-            unsolicited: Unsolicited::default(),
-            streams: inspect::Streams::default(),
-            notices: NoticeBudget::new(now),
-            mtu_notices: NoticeBudget::new(now),
-            sweep: None,
-        }
+        };
+        Worker { engine, inbox: setup.inbox, sweep: None }
     }
 
     /// One round: a burst from every port, packets from other workers, messages, timers. Returns how many
     /// packets there were; none means that the caller may rest.
     pub fn round(&mut self, now: u32) -> usize {
         let mut count = 0;
-        for port in 0..self.ports.len() {
-            count += path::burst(self, port, now);
+        for port in 0..self.engine.ports.len() {
+            count += path::burst(&mut self.engine, port, now);
         }
         count += self.take_over(now);
         self.between_bursts(now);
@@ -177,37 +109,19 @@ impl Worker {
     }
 
     fn take_over(&mut self, now: u32) -> usize {
-        let Some(ring) = self.handovers.get(usize::from(self.index)) else { return 0 };
-        if self.count <= 1 {
+        let engine = &mut self.engine;
+        let Some(ring) = engine.handovers.get(usize::from(engine.index)).filter(|_| engine.count > 1) else {
             return 0;
-        }
+        };
         let ring = Arc::clone(ring);
         let mut count = 0;
         // As many bursts as the ports may have brought for others.
-        for _ in 0..=self.ports.len() {
-            let (mut packets, mut heads) = (Burst::new(), PerPacket::new());
-            while !packets.is_full()
-                && let Some(handed_over) = ring.pop()
-            {
-                self.counters.fates.taken_over.add(1);
-                count += 1;
-                match (handed_over.read(&self.tables.policy), handed_over.second) {
-                    (Ok(head), None) => {
-                        packets.push(handed_over.packet);
-                        heads.push(head);
-                    }
-                    (Ok(head), Some(why)) => {
-                        if let Err(reason) = hairpin::pass_again(self, handed_over.packet, &head, why, now) {
-                            self.counters.dropped(reason);
-                        }
-                    }
-                    (Err(reason), _) => self.counters.dropped(reason),
-                }
-            }
-            if packets.is_empty() {
+        for _ in 0..=engine.ports.len() {
+            let taken = path::take_over(engine, std::iter::from_fn(|| ring.pop()).take(BURST), now);
+            count += taken;
+            if taken < BURST {
                 break;
             }
-            path::burst_of_others(self, &mut packets, &heads, now);
         }
         count
     }
@@ -220,38 +134,34 @@ impl Worker {
                 break;
             }
         }
-        let expired = self.tables.shard.expire(&self.tables.policy, now, EXPIRIES_PER_ROUND);
-        self.counters.nat.expired.add(expired as u64);
+        let Tables { policy, shard, counters, .. } = &mut self.engine.tables;
+        let expired = shard.expire(policy, now, EXPIRIES_PER_ROUND);
+        counters.nat.expired.add(expired as u64);
         self.continue_sweep(now);
-        inspect::look_after(self, now);
-        let counters = &self.counters;
-        self.reassembly.expire(now, |reason| counters.dropped(reason));
-        self.answer_syns(now);
-        self.give_up_waiting(None, now);
-        self.egress.flush(&mut self.ports);
+        path::look_after(&mut self.engine, now);
         self.note_levels();
     }
 
     fn receive(&mut self, message: Message, now: u32) {
         match message {
             Message::Policy(policy) => {
-                let old = std::mem::replace(&mut self.tables.policy, policy);
-                let _ = self.events.try_send(Event::Retired(old));
-                self.tables.shard.start_policy(&self.tables.policy);
+                let old = std::mem::replace(&mut self.engine.tables.policy, policy);
+                let _ = self.engine.events.try_send(Event::Retired(old));
+                self.engine.tables.shard.start_policy(&self.engine.tables.policy);
                 self.start_sweep(false, None);
             }
             Message::Fib(fib) => {
-                let old = std::mem::replace(&mut self.tables.fib, fib);
-                let _ = self.events.try_send(Event::RetiredFib(old));
+                let old = std::mem::replace(&mut self.engine.tables.fib, fib);
+                let _ = self.engine.events.try_send(Event::RetiredFib(old));
             }
             Message::Neighbour(number, neighbour) => {
-                self.tables.neighbours.set(number, neighbour);
+                self.engine.tables.neighbours.set(number, neighbour);
                 if let Some(neighbour) = neighbour {
-                    self.egress.release(&mut self.ports, &neighbour);
+                    self.engine.egress.release(&mut self.engine.ports, &neighbour);
                 }
             }
-            Message::Unresolved(next_hop) => self.give_up_waiting(Some(next_hop), now),
-            Message::Transmit(interface, frame) => self.transmit(interface, &frame),
+            Message::Unresolved(next_hop) => path::give_up(&mut self.engine, Some(next_hop), now),
+            Message::Transmit(interface, frame) => path::send_frame(&mut self.engine, interface, &frame),
             Message::Walk { start, limit, reply } => {
                 let _ = reply.try_send(self.walk(start, limit, now));
             }
@@ -259,7 +169,7 @@ impl Worker {
                 let _ = reply.try_send(self.walk_doors(start, limit, now));
             }
             Message::Usage(reply) => {
-                let shard = &self.tables.shard;
+                let shard = &self.engine.tables.shard;
                 let usage = Usage {
                     rules: shard.rule_uses().collect(),
                     ports: shard.ports_in_use().collect(),
@@ -281,7 +191,8 @@ impl Worker {
 
     fn continue_sweep(&mut self, now: u32) {
         let Some(mut sweep) = self.sweep.take() else { return };
-        let (next, ended) = self.tables.shard.sweep(&self.tables.policy, sweep.all, sweep.next, now);
+        let (next, ended) =
+            self.engine.tables.shard.sweep(&self.engine.tables.policy, sweep.all, sweep.next, now);
         sweep.ended += ended;
         match next {
             Some(next) => self.sweep = Some(Sweep { next, ..sweep }),
@@ -290,85 +201,33 @@ impl Worker {
     }
 
     fn note_levels(&mut self) {
-        for (gateway, counters) in self.counters.gateways.iter().enumerate() {
-            counters.reading.set(u64::from(self.streams.reading()[gateway]));
-            let expired = std::mem::take(&mut self.tables.shard.doors_expired[gateway]);
+        for (gateway, counters) in self.engine.counters.gateways.iter().enumerate() {
+            counters.reading.set(u64::from(self.engine.streams.reading()[gateway]));
+            let expired = std::mem::take(&mut self.engine.tables.shard.doors_expired[gateway]);
             counters.doors_expired.add(u64::from(expired));
         }
-        let (nat, shard) = (&self.counters.nat, &self.tables.shard);
-        self.counters.doors.set(shard.door_count() as u64);
+        let (nat, shard) = (&self.engine.counters.nat, &self.engine.tables.shard);
+        self.engine.counters.doors.set(shard.door_count() as u64);
         let sessions = shard.session_count() as u64;
         nat.sessions.set(sessions);
         nat.mappings.set(shard.mapping_count() as u64);
         nat.sessions_peak.set(nat.sessions_peak.value().max(sessions));
-        let held = self.egress.held_count() + self.reassembly.waiting_count();
-        self.counters.fates.held.set(held as u64 + self.streams.held_count());
-    }
-
-    /// Takes a fragment to those of its packet; returns what may go on.
-    pub(crate) fn gather(&mut self, packet: Packet, head: Head, now: u32) -> Ready {
-        let counters = &self.counters;
-        let new_id = self.tables.shard.draw() as u16;
-        self.reassembly.gather(packet, head, new_id, now, |reason| counters.dropped(reason))
-    }
-
-    /// Keeps an unsolicited SYN, to be answered later.
-    pub(crate) fn keep_syn(&mut self, head: &Head, original: &[u8], now: u32) {
-        self.unsolicited.keep(head, original, now);
-    }
-
-    /// Puts a packet into its owner's ring, and counts why.
-    pub(crate) fn hand_over(&mut self, packet: HandedOver, owner: WorkerIndex) -> Result<(), DropReason> {
-        let ring = self.handovers.get(usize::from(owner)).ok_or(DropReason::HandoverFull)?;
-        let counters = &self.counters.handovers;
-        let domain = self.tables.policy.interfaces.get(usize::from(packet.interface)).map(|i| i.domain);
-        let reason = match (packet.second, packet.is_fragment, domain) {
-            (Some(_), ..) => &counters.turned_around,
-            (None, true, _) => &counters.fragments,
-            (None, false, Some(Domain::Inside)) => &counters.inside,
-            _ => &counters.outside,
-        };
-        ring.push(packet).map_err(|_| DropReason::HandoverFull)?;
-        reason.add(1);
-        self.counters.fates.handed_over.add(1);
-        Ok(())
-    }
-
-    /// Tells the control thread something.
-    pub(crate) fn tell(&mut self, event: Event) -> Result<(), DropReason> {
-        self.events.try_send(event).map_err(|_| DropReason::ControlQueueFull)
-    }
-
-    /// Counts frames that arrived on an interface.
-    #[inline]
-    pub(crate) fn count_arrivals(&self, interface: InterfaceIndex, packets: u64, bytes: u64) {
-        let interface = self.counters.interface(interface);
-        interface.in_packets.add(packets);
-        interface.in_bytes.add(bytes);
-    }
-
-    #[inline]
-    pub(crate) fn count_probe(&self, was_probed: bool, was_found: bool) {
-        let nat = &self.counters.nat;
-        if was_found {
-            nat.hits.add(1);
-        } else if was_probed {
-            nat.misses.add(1);
-        }
+        let held = self.engine.egress.held_count() + self.engine.reassembly.waiting_count();
+        self.engine.counters.fates.held.set(held as u64 + self.engine.streams.held_count());
     }
 
     /// The worker's counters.
     pub fn counters(&self) -> &Arc<Counters> {
-        &self.counters
+        &self.engine.counters
     }
 
     /// The worker's shard, for its invariants.
     pub fn shard(&self) -> &Shard {
-        &self.tables.shard
+        &self.engine.tables.shard
     }
 
     /// A port by its index.
     pub fn port_mut(&mut self, index: usize) -> Option<&mut Box<dyn Port>> {
-        self.ports.get_mut(index)
+        self.engine.ports.get_mut(index)
     }
 }

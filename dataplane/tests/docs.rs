@@ -109,10 +109,10 @@ fn the_path_reads_no_clock_and_draws_no_random_number() {
     expect_none("stages.rs", &["tsc("]);
 }
 
-/// Workers claim groups of global ports from each other in `steer.rs`, when they take the first port of one.
+/// Workers claim groups of global ports from each other in `ownership.rs`, when they take the first port of one.
 #[test]
 fn the_path_has_no_locks_and_no_read_modify_write() {
-    expect_none("steer.rs", &["Mutex", "RwLock", ".fetch_", "compare_exchange", ".swap("]);
+    expect_none("ownership.rs", &["Mutex", "RwLock", ".fetch_", "compare_exchange", ".swap("]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use dataplane::path::stages::Stage;
+use dataplane::counters::Stage;
 
 use super::{Command, command};
 use crate::appliance::Appliance;

@@ -3,11 +3,11 @@
 use std::net::Ipv4Addr;
 
 use dataplane::flow::{Endpoint, Protocol, TCP, UDP, Vrf};
-use dataplane::path::steer::Ownership;
 use dataplane::policy::{
     AclIndex, AddressMatch, Clause, DestinationRule, OutsideRule, Pool, PoolKind, Selector, SourceRule,
     StaticRule, Statics,
 };
+use dataplane::state::ports::ownership::Ownership;
 use ipnet::Ipv4Net;
 
 use super::{Compiled, Compiler, GLOBAL};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dataplane::counters::Counters;
+use dataplane::counters::Stage;
 use dataplane::drops::DropReason;
-use dataplane::path::stages::Stage;
 use dataplane::route::fib::Route;
 use dataplane_dpdk::DeviceStatistics;
 use prometheus::proto::MetricFamily;

@@ -154,6 +154,16 @@ impl Packet {
         (self.len, self.tailroom) = (len as u16, (capacity - len) as u16);
         true
     }
+
+    /// Makes these bytes the frame. Returns false, changing nothing, where there is no room for them.
+    #[must_use]
+    pub fn fill(&mut self, frame: &[u8]) -> bool {
+        let has_room = self.resize(frame.len());
+        if has_room {
+            self.bytes_mut().copy_from_slice(frame);
+        }
+        has_room
+    }
 }
 
 impl Drop for Packet {

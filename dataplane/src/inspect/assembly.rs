@@ -10,10 +10,9 @@ use arrayvec::ArrayVec;
 use mem::Packet;
 
 use crate::drops::DropReason;
-use crate::flow::Vrf;
-use crate::path::parse::{Head, Transport};
+use crate::flow::{Direction, Vrf};
+use crate::head::{Head, Transport};
 use crate::path::reassembly::WAITING_MAX;
-use crate::state::session::Direction;
 use crate::state::shard::SessionRef;
 use crate::state::table::timer::is_due;
 

@@ -6,12 +6,12 @@ use alg::{Counterpart, Door, Expected, Owner, Refusal, Session, Side, Span, Tran
 use arrayvec::ArrayVec;
 
 use crate::flow::{Endpoint, TCP, UDP, Vrf};
-use crate::path::parse::is_unicast;
 use crate::policy::{GatewayIndex, IdleClass, OutsideRule, Policy, StaticRule, Timeouts};
 use crate::state::reserve::{Asker, endpoint, owner_key, protocol_of, socket_addr};
 use crate::state::session::Flags;
 use crate::state::shard::Shard;
 use crate::stream::EditList;
+use crate::wire::ipv4::is_unicast;
 
 /// Doors that one message may open.
 const DOORS_PER_MESSAGE_MAX: usize = 32;

@@ -4,82 +4,66 @@ use mem::Packet;
 
 use crate::drops::DropReason;
 use crate::flow::TCP;
+use crate::head::Head;
 use crate::inspect::assembly::{Added, Fragments};
-use crate::inspect::streams::FromPorts;
-use crate::inspect::{self, datagram, go_on, vrf_of};
-use crate::path::parse::{Head, parse_ipv4};
+use crate::inspect::reading::{Read, Reading};
+use crate::inspect::streams::{FromPorts, Passed};
 use crate::state::shard::SessionRef;
 use crate::stream::Buffers;
-use crate::worker::Worker;
+use crate::wire::bytes::put_word;
+use crate::wire::ipv4;
 
-/// A fragment of a packet of a control session.
-pub(super) fn pass(
-    worker: &mut Worker,
-    packet: Packet,
-    head: &Head,
-    found: SessionRef,
-    now: u32,
-) -> Result<(), DropReason> {
-    let session = worker.tables.shard.session(found.index).ok_or(DropReason::NoMapping)?;
-    let host = (session.inside_vrf, session.inside_local.addr);
-    match worker.streams.assembly.add(packet, head, found, host, now) {
-        Added::Waits => Ok(()),
-        Added::Repeated => {
-            worker.counters.fates.consumed.add(1);
-            Ok(())
+impl Reading<'_> {
+    /// A fragment of a packet of a control session.
+    pub(super) fn fragment(&mut self, packet: Packet, head: &Head, found: SessionRef) -> Read {
+        let Some(session) = self.shard.session(found.index) else {
+            return Read::Refused(DropReason::NoMapping);
+        };
+        let host = (session.inside_vrf, session.inside_local.addr);
+        match self.streams.assembly.add(packet, head, found, host, self.now) {
+            Added::Waits => {}
+            Added::Repeated => self.tally.consumed += 1,
+            Added::Refused(reason, count) => {
+                self.tally.drop(reason, count - 1);
+                return Read::Refused(reason);
+            }
+            Added::Whole(fragments) => self.whole(fragments, found),
         }
-        Added::Refused(reason, count) => {
-            (1..count).for_each(|_| worker.counters.dropped(reason));
-            Err(reason)
-        }
-        Added::Whole(fragments) => {
-            pass_whole(worker, fragments, found, now);
-            Ok(())
-        }
+        Read::Taken
     }
-}
 
-/// A packet all of whose fragments are there. A datagram that is not changed goes on in those that it came in.
-fn pass_whole(worker: &mut Worker, fragments: Fragments, found: SessionRef, now: u32) {
-    let Some(&(_, first)) = fragments.first() else { return };
-    let len_max = fragments.iter().map(|(_, head)| head.total_len).max().unwrap_or(0);
-    let mut whole = std::mem::take(&mut worker.streams.whole);
-    put_together(&fragments, &mut whole);
-    let has_gone = match first.tuple.protocol {
-        TCP => pass_segment(worker, &mut whole, &first, found, now),
-        _ => datagram::pass_whole(worker, &mut whole, &first, len_max, found, now),
-    };
-    worker.streams.whole = whole;
-    if has_gone {
-        worker.counters.fates.consumed.add(fragments.len() as u64);
-        return;
+    /// A packet all of whose fragments are there. A datagram that is not changed goes on in those that it came in; a segment
+    /// goes on as one, since its stream must see it whole.
+    fn whole(&mut self, fragments: Fragments, found: SessionRef) {
+        let Some(&(_, first)) = fragments.first() else { return };
+        let len_max = fragments.iter().map(|(_, head)| head.total_len).max().unwrap_or(0);
+        let mut whole = std::mem::take(&mut self.streams.whole);
+        put_together(&fragments, &mut whole);
+        let has_gone = if first.tuple.protocol == TCP {
+            self.whole_segment(&mut whole, &first, found);
+            true
+        } else {
+            self.whole_datagram(&mut whole, &first, len_max, found)
+        };
+        self.streams.whole = whole;
+        if has_gone {
+            self.tally.consumed += fragments.len() as u64;
+            return;
+        }
+        let unchanged =
+            fragments.into_iter().map(|(packet, head)| Passed { packet, head, found, is_unread: false });
+        self.streams.passed.extend(unchanged);
     }
-    for (packet, head) in fragments {
-        if let Err(reason) = go_on(worker, packet, &head, found, now) {
-            worker.counters.dropped(reason);
+
+    fn whole_segment(&mut self, whole: &mut [u8], first: &Head, found: SessionRef) {
+        ipv4::finish(whole, first.header_len());
+        self.tally.generated += 1;
+        let packet = FromPorts(self.ports).take().and_then(|mut packet| packet.fill(whole).then_some(packet));
+        match packet {
+            Some(packet) => self.pass(packet, 0, &Head { new_id: None, ..*first }, found, true),
+            None => self.tally.drop(DropReason::BuffersExhausted, 1),
         }
     }
-}
-
-/// A segment that came in fragments goes on as one: its stream must see it whole. True in any case.
-fn pass_segment(worker: &mut Worker, whole: &mut [u8], first: &Head, found: SessionRef, now: u32) -> bool {
-    datagram::finish_header(whole, first);
-    let vrf = vrf_of(worker, found);
-    worker.counters.fates.generated.add(1);
-    let packet = FromPorts(&mut worker.ports).take().and_then(|mut packet| {
-        packet.resize(whole.len()).then(|| {
-            packet.bytes_mut().copy_from_slice(whole);
-            packet
-        })
-    });
-    let fate = packet.ok_or(DropReason::BuffersExhausted).and_then(|packet| {
-        let head = parse_ipv4(packet.bytes(), 0, first.interface, vrf)?;
-        inspect::pass(worker, packet, &head, found, now)
-    });
-    if let Err(reason) = fate {
-        worker.counters.dropped(reason);
-    }
-    true
 }
 
 /// Writes the packet that fragments, in their order, were cut from; it may be cut again.
@@ -90,7 +74,5 @@ fn put_together(fragments: &Fragments, whole: &mut Vec<u8>) {
         let end = usize::from(head.l3) + usize::from(head.total_len);
         whole.extend_from_slice(packet.bytes().get(start..end).unwrap_or_default());
     }
-    if let Some(flags_and_offset) = whole.get_mut(6..8) {
-        flags_and_offset.fill(0);
-    }
+    put_word(whole, ipv4::FRAGMENT, 0);
 }

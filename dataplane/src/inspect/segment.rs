@@ -4,15 +4,15 @@ use alg::Side;
 use mem::Packet;
 
 use crate::drops::DropReason;
+use crate::flow::Direction;
+use crate::head::Head;
 use crate::inspect::reader::Reader;
+use crate::inspect::reading::{Read, Reading};
 use crate::inspect::streams::{FromPorts, Record};
-use crate::inspect::{go_on, go_on_changed};
-use crate::path::parse::{Head, tcp_flags};
 use crate::state::control::Channel;
-use crate::state::session::Direction;
 use crate::state::shard::SessionRef;
 use crate::stream::{self, Cause, Means, Opening, Shifts, Stream};
-use crate::worker::Worker;
+use crate::wire::tcp;
 
 /// Which way packets of a session's direction go, seen from who opened the connection.
 pub(super) fn stream_direction(client: Side, direction: Direction) -> stream::Direction {
@@ -33,161 +33,130 @@ fn session_direction(client: Side, direction: stream::Direction) -> Direction {
     }
 }
 
-/// A segment of a connection whose handshake is under way. What comes out of turn passes, and the connection is not
-/// read: who does not shake hands is not listened to.
-pub(super) fn open(
-    worker: &mut Worker,
-    packet: Packet,
-    head: &Head,
-    found: SessionRef,
-    now: u32,
-) -> Result<(), DropReason> {
-    let streams = &mut worker.streams;
-    let Some(control) = worker.tables.shard.controls.of_mut(found.index) else {
-        return go_on(worker, packet, head, found, now);
-    };
-    let direction = stream_direction(control.client, found.direction);
-    let flags = head.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK | tcp_flags::RST);
-    let opening = Opening::read(packet.bytes(), head.l3, head.l4);
-    let first = match &control.channel {
-        Channel::Opening(first) => *first,
-        _ => None,
-    };
-    let channel = match (direction, flags, opening, first) {
-        (stream::Direction::Forward, tcp_flags::SYN, Some(opening), _) => Channel::Opening(Some(opening)),
-        (stream::Direction::Backward, flags, Some(answer), Some(first))
-            if flags == tcp_flags::SYN | tcp_flags::ACK =>
-        {
-            let stream = streams.open(found.index, control.gateway, Stream::new(&first, &answer));
-            if stream.is_none() {
-                worker.counters.gateways[usize::from(control.gateway)].unread.add(1);
+impl Reading<'_> {
+    /// A segment of a connection whose handshake is under way. What comes out of turn passes, and the connection is not
+    /// read: who does not shake hands is not listened to.
+    pub(super) fn handshake(&mut self, packet: Packet, head: &Head, found: SessionRef) -> Read {
+        let Some(control) = self.shard.controls.of_mut(found.index) else { return Read::Unchanged(packet) };
+        let direction = stream_direction(control.client, found.direction);
+        let flags = head.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST);
+        let opening = Opening::read(packet.bytes(), head.l3, head.l4);
+        let first = match &control.channel {
+            Channel::Opening(first) => *first,
+            _ => None,
+        };
+        const SYN_ACK: u8 = tcp::SYN | tcp::ACK;
+        control.channel = match (direction, flags, opening, first) {
+            (stream::Direction::Forward, tcp::SYN, Some(opening), _) => Channel::Opening(Some(opening)),
+            (stream::Direction::Backward, SYN_ACK, Some(answer), Some(first)) => {
+                let stream = self.streams.open(found.index, control.gateway, Stream::new(&first, &answer));
+                if stream.is_none() {
+                    self.counters.gateways[usize::from(control.gateway)].unread.add(1);
+                }
+                stream.map_or(Channel::Untouched, Channel::Open)
             }
-            stream.map_or(Channel::Untouched, Channel::Open)
+            // A reset ends the attempt; anything else is not a handshake that can be followed.
+            (.., first) if flags & tcp::RST != 0 => Channel::Opening(first),
+            _ => Channel::Untouched,
+        };
+        Read::Unchanged(packet)
+    }
+
+    /// A segment of a connection that is read.
+    pub(super) fn segment(&mut self, packet: Packet, head: &Head, stream: u32, found: SessionRef) -> Read {
+        let (l3, l4) = (head.l3, head.l4);
+        self.run(stream, found.index, head, |stream, client, means| {
+            let direction = stream_direction(client, found.direction);
+            stream.segment(direction, packet, l3, l4, means);
+            1
+        });
+        Read::Taken
+    }
+
+    /// Does what is due for a stream.
+    pub(super) fn tick(&mut self) {
+        let Some((stream, session)) = self.streams.next_due(self.now) else { return };
+        self.run(stream, session, &Head::EMPTY, |stream, _, means| {
+            stream.tick(means);
+            0
+        });
+    }
+
+    /// Runs a stream, and has go on what comes out of it. `act` says how many packets went in.
+    fn run(
+        &mut self,
+        index: u32,
+        session: u32,
+        head: &Head,
+        act: impl FnOnce(&mut Stream, Side, &mut Means) -> u64,
+    ) {
+        let Some(control) = self.shard.controls.of_mut(session) else { return };
+        let (gateway, client, is_over) = (control.gateway, control.client, control.is_over);
+        let state = std::mem::take(&mut control.state);
+        let streams = &mut *self.streams;
+        let Some(Record { stream, .. }) = streams.records.at_mut(index) else { return };
+        let mut reader = Reader {
+            gateway,
+            client,
+            state,
+            shard: self.shard,
+            policy: self.policy,
+            counters: self.counters,
+            control: session,
+            peer: None,
+            is_over,
+            now: self.now,
+        };
+        let mut output = std::mem::take(&mut streams.output);
+        let (before, was_detached) = (*streams.pool.counters(), stream.detached());
+        let mut means = Means {
+            pool: &mut streams.pool,
+            buffers: &mut FromPorts(self.ports),
+            inspector: &mut reader,
+            output: &mut output,
+            now: self.now,
+        };
+        let taken = act(stream, client, &mut means);
+        let after = *streams.pool.counters();
+        let (generated, consumed) = (after.generated - before.generated, after.consumed - before.consumed);
+        streams.held = (streams.held + taken + generated) - consumed - output.len() as u64;
+        let (detached, is_settled, shifts) =
+            (stream.detached(), stream.is_settled(&streams.pool), stream.shifts());
+        let (state, is_over) = (reader.state, reader.is_over);
+        self.tally.generated += generated;
+        self.tally.consumed += consumed;
+        // What its gateway refused is counted for that, and a connection that was reset is over.
+        let is_failure = |cause: Cause| !matches!(cause, Cause::Refused | Cause::Reset);
+        if was_detached.is_none() && detached.is_some_and(is_failure) {
+            self.counters.gateways[usize::from(gateway)].detached_stream.add(1);
         }
-        // A reset ends the attempt; anything else is not a handshake that can be followed.
-        (.., first) if flags & tcp_flags::RST != 0 => Channel::Opening(first),
-        _ => Channel::Untouched,
-    };
-    control.channel = channel;
-    go_on(worker, packet, head, found, now)
-}
-
-/// A segment of a connection that is read.
-pub(super) fn pass(
-    worker: &mut Worker,
-    packet: Packet,
-    head: &Head,
-    stream: u32,
-    found: SessionRef,
-    now: u32,
-) -> Result<(), DropReason> {
-    let (l3, l4) = (head.l3, head.l4);
-    run(worker, stream, found.index, now, head, |stream, client, means| {
-        let direction = stream_direction(client, found.direction);
-        stream.segment(direction, packet, l3, l4, means);
-        1
-    });
-    Ok(())
-}
-
-/// Does what is due for a few streams, and gives up datagrams that do not become whole.
-pub(crate) fn look_after(worker: &mut Worker, now: u32) {
-    while let Some(count) = worker.streams.assembly.expire(now) {
-        (0..count).for_each(|_| worker.counters.dropped(DropReason::FragmentTimeout));
-    }
-    while let Some(stream) = worker.tables.shard.controls.next_ended() {
-        let lost = worker.streams.close(stream);
-        worker.counters.fates.consumed.add(lost);
-    }
-    let Some((stream, session)) = worker.streams.next_due(now) else { return };
-    run(worker, stream, session, now, &Head::EMPTY, |stream, _, means| {
-        stream.tick(means);
-        0
-    });
-}
-
-/// Runs a stream, and sends what comes out of it. `act` says how many packets went in.
-fn run(
-    worker: &mut Worker,
-    index: u32,
-    session: u32,
-    now: u32,
-    head: &Head,
-    act: impl FnOnce(&mut Stream, Side, &mut Means) -> u64,
-) {
-    let Some(control) = worker.tables.shard.controls.of_mut(session) else { return };
-    let (gateway, client, is_over) = (control.gateway, control.client, control.is_over);
-    let state = std::mem::take(&mut control.state);
-    let Worker { streams, tables, ports, .. } = &mut *worker;
-    let Some(Record { stream, .. }) = streams.records.at_mut(index) else { return };
-    let mut reader = Reader {
-        gateway,
-        client,
-        state,
-        shard: &mut tables.shard,
-        policy: &tables.policy,
-        counters: &tables.counters,
-        control: session,
-        peer: None,
-        is_over,
-        now,
-    };
-    let mut output = std::mem::take(&mut streams.output);
-    let (before, was_detached) = (*streams.pool.counters(), stream.detached());
-    let mut means = Means {
-        pool: &mut streams.pool,
-        buffers: &mut FromPorts(ports),
-        inspector: &mut reader,
-        output: &mut output,
-        now,
-    };
-    let taken = act(stream, client, &mut means);
-    let after = *streams.pool.counters();
-    let (generated, consumed) = (after.generated - before.generated, after.consumed - before.consumed);
-    streams.held = (streams.held + taken + generated) - consumed - output.len() as u64;
-    let (detached, is_settled, shifts) =
-        (stream.detached(), stream.is_settled(&streams.pool), stream.shifts());
-    let (state, is_over) = (reader.state, reader.is_over);
-    worker.counters.fates.generated.add(generated);
-    worker.counters.fates.consumed.add(consumed);
-    let counters = &worker.counters.gateways[usize::from(gateway)];
-    // What its gateway refused is counted for that, and a connection that was reset is over.
-    let is_failure = |cause: Cause| !matches!(cause, Cause::Refused | Cause::Reset);
-    if was_detached.is_none() && detached.is_some_and(is_failure) {
-        counters.detached_stream.add(1);
-    }
-    if let Some(control) = worker.tables.shard.controls.of_mut(session) {
-        (control.state, control.is_over) = (state, is_over);
-        if is_settled {
-            control.channel =
-                if shifts == Shifts::default() { Channel::Untouched } else { Channel::Settled(shifts) };
-            worker.streams.close(index);
+        if let Some(control) = self.shard.controls.of_mut(session) {
+            (control.state, control.is_over) = (state, is_over);
+            if is_settled {
+                control.channel =
+                    if shifts == Shifts::default() { Channel::Untouched } else { Channel::Settled(shifts) };
+                self.streams.close(index);
+            }
         }
+        for emission in output.drain(..) {
+            let direction = session_direction(client, emission.direction);
+            self.pass(emission.packet, emission.l3, head, SessionRef { index: session, direction }, false);
+        }
+        self.streams.output = output;
     }
-    for emission in output.drain(..) {
-        let direction = session_direction(client, emission.direction);
-        let found = SessionRef { index: session, direction };
-        let fate = go_on_changed(worker, emission.packet, emission.l3, head, found, now);
-        if let Err(reason) = fate {
-            worker.counters.dropped(reason);
+
+    /// A segment of a connection that is not read any more, but whose numbers were shifted.
+    pub(super) fn shifted(
+        &mut self,
+        mut packet: Packet,
+        head: &Head,
+        shifts: Shifts,
+        found: SessionRef,
+    ) -> Read {
+        let client = self.shard.controls.of_mut(found.index).map_or(Side::Inside, |control| control.client);
+        match shifts.apply(stream_direction(client, found.direction), &mut packet, head.l3, head.l4) {
+            true => Read::Unchanged(packet),
+            false => Read::Refused(DropReason::TcpHeader),
         }
     }
-    worker.streams.output = output;
-}
-
-/// A segment of a connection that is not read any more, but whose numbers were shifted.
-pub(super) fn shift(
-    worker: &mut Worker,
-    mut packet: Packet,
-    head: &Head,
-    shifts: Shifts,
-    found: SessionRef,
-    now: u32,
-) -> Result<(), DropReason> {
-    let client =
-        worker.tables.shard.controls.of_mut(found.index).map_or(Side::Inside, |control| control.client);
-    if !shifts.apply(stream_direction(client, found.direction), &mut packet, head.l3, head.l4) {
-        return Err(DropReason::TcpHeader);
-    }
-    go_on(worker, packet, head, found, now)
 }

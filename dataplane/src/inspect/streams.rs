@@ -3,9 +3,11 @@
 use alg::registry::ROWS;
 use mem::Packet;
 
+use crate::head::Head;
 use crate::inspect::assembly::Assembly;
 use crate::policy::GatewayIndex;
 use crate::port::Ports;
+use crate::state::shard::SessionRef;
 use crate::state::table::slots::Slots;
 use crate::stream::{Buffers, EditList, Emission, MESSAGE_LEN_MAX, Pool, Stream};
 
@@ -17,6 +19,18 @@ const PIECES_MAX: usize = 2048;
 const EMISSIONS_MAX: usize = PIECES_MAX;
 /// Streams looked after in one round.
 const LOOKED_AFTER_AT_ONCE: u32 = 64;
+
+/// A packet of a control session that goes on.
+pub struct Passed {
+    /// The packet.
+    pub packet: Packet,
+    /// Its headers.
+    pub head: Head,
+    /// Its session.
+    pub found: SessionRef,
+    /// It was put together from fragments, and is still to be read.
+    pub is_unread: bool,
+}
 
 /// A stream, and whose it is.
 pub(super) struct Record {
@@ -32,10 +46,12 @@ pub struct Streams {
     reading: [u32; ROWS.len()],
     pub(super) pool: Pool,
     pub(super) output: Vec<Emission>,
+    /// Packets that go on, for the path to take.
+    pub passed: Vec<Passed>,
     /// What one datagram's gateway changes.
     pub(super) edits: EditList,
     /// A datagram's new payload.
-    pub(super) text: Vec<u8>,
+    pub text: Vec<u8>,
     /// A datagram that came in fragments, or that no packet holds.
     pub(super) whole: Vec<u8>,
     pub(super) assembly: Assembly,
@@ -52,6 +68,7 @@ impl Default for Streams {
             // The longest message is one of DNS over TCP, with its length in front.
             pool: Pool::new(PIECES_MAX, MESSAGE_LEN_MAX + 2),
             output: Vec::with_capacity(EMISSIONS_MAX),
+            passed: Vec::with_capacity(EMISSIONS_MAX),
             edits: EditList::with_room(),
             text: Vec::with_capacity(usize::from(u16::MAX)),
             whole: Vec::with_capacity(usize::from(u16::MAX)),

@@ -9,18 +9,22 @@ use std::net::Ipv4Addr;
 use alg::Ports;
 
 use crate::drops::DropReason;
-use crate::flow::{Endpoint, ICMP, TCP, Vrf};
-use crate::inspect;
-use crate::path::lookup::{self, Destination, serves_any_peer};
-use crate::path::parse::{Head, Transport, tcp_flags};
-use crate::path::translate::{Decision, Refused, established, local, permits, routed_to};
-use crate::policy::{Clause, Domain, Filtering, Policy, RuleId, Selector, StaticRule};
+use crate::flow::{Direction, Endpoint, ICMP, TCP, Vrf};
+use crate::head::{Head, Transport};
+use crate::path::attach;
+use crate::path::lookup::serves_any_peer;
+use crate::path::route::{self, Destination};
+use crate::path::select::{find_rule, selects};
+use crate::path::tables::Tables;
+use crate::path::translate::{self, Routed, local, routed_to};
+use crate::path::verdict::{Decided, Refused, Verdict};
+use crate::policy::{Domain, Filtering, Policy, RuleId, StaticRule};
 use crate::route::fib::NextHop;
 use crate::state::mapped::Mapped;
 use crate::state::ports::allocate::Source;
-use crate::state::session::{ANYONE, Above, Direction, Flags, NewSession, Session};
+use crate::state::session::{ANYONE, Above, Flags, NewSession, Session};
 use crate::state::shard::{SessionRef, has_ports};
-use crate::tables::Tables;
+use crate::wire::{icmp, tcp};
 
 /// What a rule makes of an endpoint.
 #[derive(Clone, Copy)]
@@ -35,8 +39,9 @@ struct Chosen {
 }
 
 /// A packet from inside without a session.
-pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
-    let next_hop = match lookup::route(tables, head.tuple.vrf, head.dst)?.0 {
+pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
+    let routed = route::route(tables, head.tuple.vrf, head.dst)?;
+    let next_hop = match routed.0 {
         Destination::Beyond(next_hop) => Some(next_hop),
         Destination::Nat => None,
         // The box's own address may be overloaded: then it is a global address for those who are mapped to it.
@@ -76,11 +81,11 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, 
         flags: Flags::default().with(Flags::HAIRPIN, next_hop.is_none()),
         ..blank_session(head, chosen, peer.port)
     };
-    begin(tables, head, session, Direction::Outbound, now)
+    begin(tables, head, session, Direction::Outbound, Some(routed), now)
 }
 
 /// A packet from outside without a session: a rule's, the box's own, or not for the NAT.
-pub fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
+pub fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
     let Some(destination) = choose_local(tables, head, now)? else {
         return not_for_inside(tables, head, now);
     };
@@ -91,16 +96,16 @@ pub fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, R
 }
 
 /// A packet from outside to an address that no inside host has at the moment.
-fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
+fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Decided {
     let vrf = head.tuple.vrf;
     let is_global = tables.policy.is_global(vrf, head.dst);
     // What an overloaded interface's own address has no port for: it was for an inside host, if for anybody.
     let is_for_host = match head.transport {
-        Transport::IcmpQuery => is_global && head.icmp.0 != 8,
+        Transport::IcmpQuery => is_global && head.icmp.0 != icmp::ECHO_REQUEST,
         Transport::LaterFragment => is_global,
         _ => refusal_of_global(&tables.policy, head) == DropReason::UnsolicitedSyn,
     };
-    match lookup::destination(&tables.fib, vrf, head.dst) {
+    match route::destination(&tables.fib, vrf, head.dst) {
         Ok(Destination::Local(_)) if !is_for_host => local(head),
         Ok(Destination::Beyond(next_hop)) if !is_global => {
             let is_inward = tables
@@ -124,8 +129,7 @@ fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision
 
 /// Why a packet to a global address is refused that nobody inside asked for.
 fn refusal_of_global(policy: &Policy, head: &Head) -> DropReason {
-    let is_syn =
-        head.tuple.protocol == TCP && head.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
+    let is_syn = head.tuple.protocol == TCP && head.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
     match refusal_without_session(head) {
         Some(reason) => reason,
         None if is_syn && policy.behaviour.answers_unsolicited_syn => DropReason::UnsolicitedSyn,
@@ -133,12 +137,7 @@ fn refusal_of_global(policy: &Policy, head: &Head) -> DropReason {
     }
 }
 
-fn begin_inbound(
-    tables: &mut Tables,
-    head: &Head,
-    destination: Chosen,
-    now: u32,
-) -> Result<Decision, Refused> {
+fn begin_inbound(tables: &mut Tables, head: &Head, destination: Chosen, now: u32) -> Decided {
     let peer = head.tuple.src;
     let source = choose_peer(tables, head, destination.vrfs.0, now)?;
     let chosen = match (destination.rule, source) {
@@ -160,7 +159,7 @@ fn begin_inbound(
         flags: Flags::default().with(Flags::HAIRPIN, is_ours).with(Flags::CONTACT, is_contact),
         ..blank_session(head, Chosen { above: destination.above, ..chosen }, destination.end.port)
     };
-    begin(tables, head, session, Direction::Inbound, now)
+    begin(tables, head, session, Direction::Inbound, None, now)
 }
 
 fn is_address_dependent(policy: &Policy) -> bool {
@@ -210,7 +209,7 @@ fn choose_global(
         let above = tables.shard.above_of_door(door);
         return Ok(Some(Chosen { end: door.global, above, rule: door.rule, vrfs: door.vrfs }));
     }
-    let is_reset = head.tcp_flags & tcp_flags::RST != 0;
+    let is_reset = head.tcp_flags & tcp::RST != 0;
     let (local, outside) = (head.tuple.src, head.tuple.dst);
     let Tables { policy, shard, .. } = &mut *tables;
     if !is_reset && let Some((end, mapped)) = shard.map_expected(policy, (protocol, vrf), local, outside, now)
@@ -233,47 +232,6 @@ fn choose_global(
         if is_portless { DropReason::ProtocolUntranslatable } else { reason }
     })?;
     Ok(Some(Chosen { end, above, rule: rule.id, vrfs: (rule.inside_vrf, rule.outside_vrf) }))
-}
-
-/// Whether a packet of a session that serves every peer is not to be translated after all, for where it goes:
-/// to the inside, or where the rules make an exception (RFC 6888 REQ-6).
-pub fn is_exempt(tables: &Tables, head: &Head, found: SessionRef, next_hop: NextHop) -> bool {
-    let egress = tables.policy.interfaces.get(usize::from(next_hop.interface));
-    if egress.is_some_and(|egress| egress.domain != Domain::Outside) {
-        return true;
-    }
-    let is_dynamic = tables.shard.session(found.index).is_some_and(Session::is_dynamic);
-    is_dynamic && tables.policy.rules_see_destinations && find_rule(tables, head, Some(next_hop)).is_none()
-}
-
-/// The position of the first dynamic rule whose conditions a packet from inside meets.
-fn find_rule(tables: &Tables, head: &Head, next_hop: Option<NextHop>) -> Option<usize> {
-    tables.policy.rules.iter().position(|rule| {
-        rule.inside_vrf == head.tuple.vrf
-            && rule.egress.is_none_or(|egress| next_hop.is_some_and(|hop| hop.interface == egress))
-            && selects(tables, &rule.selector, head, next_hop)
-    })
-}
-
-/// Whether a rule's list or route-map permits a packet.
-fn selects(tables: &Tables, selector: &Selector, head: &Head, next_hop: Option<NextHop>) -> bool {
-    match selector {
-        Selector::Nothing => false,
-        Selector::Acl(acl) => permits(&tables.policy, &tables.counters, Some(*acl), || head.acl_key()),
-        Selector::RouteMap(clauses) => {
-            let matching = clauses.iter().find(|clause| matches(tables, clause, head, next_hop));
-            matching.is_some_and(|clause| clause.permit)
-        }
-    }
-}
-
-fn matches(tables: &Tables, clause: &Clause, head: &Head, next_hop: Option<NextHop>) -> bool {
-    let lists = |acl: &u16| permits(&tables.policy, &tables.counters, Some(*acl), || head.acl_key());
-    let is_by = |acl: &u16| next_hop.is_some_and(|hop| tables.policy.permits_host(*acl, hop.addr));
-    (clause.acls.is_empty() || clause.acls.iter().any(lists))
-        && (clause.interfaces.is_empty()
-            || next_hop.is_some_and(|hop| clause.interfaces.contains(&hop.interface)))
-        && (clause.next_hops.is_empty() || clause.next_hops.iter().any(is_by))
 }
 
 /// The inside endpoint that a global destination stands for: by a static rule, as a virtual server, or by a
@@ -378,38 +336,42 @@ fn blank_session(head: &Head, chosen: Chosen, service_port: u16) -> NewSession {
     }
 }
 
-/// Puts a new session into the table and treats its first packet as one of an established session. A first
-/// packet that then is refused takes its session with it.
+/// Begins a session with its first packet. What that packet needs is decided first, so that a session begins only if its
+/// first packet goes on.
 fn begin(
     tables: &mut Tables,
     head: &Head,
-    mut session: NewSession,
+    mut new: NewSession,
     direction: Direction,
+    routed: Option<Routed>,
     now: u32,
-) -> Result<Decision, Refused> {
+) -> Decided {
     let (inside, outside) = match direction {
         Direction::Outbound => (head.tuple.src.port, head.tuple.dst.port),
         Direction::Inbound => (head.tuple.dst.port, head.tuple.src.port),
     };
-    if serves_any_peer(&tables.policy, session.protocol, inside, outside) {
-        (session.outside_local, session.outside_global) = (ANYONE, ANYONE);
-        session.flags = Flags::default().with(Flags::ANY_PEER, true);
+    if serves_any_peer(&tables.policy, new.protocol, inside, outside) {
+        (new.outside_local, new.outside_global) = (ANYONE, ANYONE);
+        new.flags = Flags::default().with(Flags::ANY_PEER, true);
         // Its peers are many: no port of theirs tells its class.
-        session.class = Session::class_of(session.protocol, 0);
+        new.class = Session::class_of(new.protocol, 0);
     } else if direction == Direction::Outbound {
-        let is_contact = session.above != Above::Fixed && is_address_dependent(&tables.policy);
-        session.flags = session.flags.with(Flags::CONTACT, is_contact);
+        let is_contact = new.above != Above::Fixed && is_address_dependent(&tables.policy);
+        new.flags = new.flags.with(Flags::CONTACT, is_contact);
     }
+    let mut session = Session::new(&new, now);
+    let planned = translate::first(tables, head, &mut session, direction, routed);
     let Tables { policy, shard, .. } = tables;
-    let index = shard.insert(policy, Session::new(&session, now), session.above, now)?;
+    let verdict = match planned {
+        Ok((verdict, true)) => verdict,
+        unused => {
+            shard.give_back(policy, &session, new.above, now);
+            return unused.map(|(verdict, _)| verdict);
+        }
+    };
+    let index = shard.insert(policy, session, new.above, now)?;
+    tables.counters.nat.created.add(1);
     let found = SessionRef { index, direction };
-    inspect::attach(tables, head, found, now);
-    let decision = established(tables, head, found, now);
-    if decision.is_err() {
-        let Tables { policy, shard, .. } = tables;
-        shard.remove(policy, index, now);
-    } else {
-        tables.counters.nat.created.add(1);
-    }
-    decision
+    let is_read = attach::attach(tables, head, found, now);
+    Ok(if is_read { Verdict::Read(found) } else { verdict })
 }

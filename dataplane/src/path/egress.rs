@@ -6,14 +6,14 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 use mem::Packet;
 
-use crate::counters::Counters;
+use crate::counters::{Counters, Tally};
 use crate::drops::DropReason;
-use crate::path::parse::ETHERNET_LEN;
-use crate::policy::InterfaceIndex;
+use crate::flow::InterfaceIndex;
 use crate::port::{BURST, Burst, Port};
 use crate::route::fib::NextHop;
 use crate::route::neighbour::Neighbour;
 use crate::state::table::timer::is_due;
+use crate::wire::ethernet;
 
 /// The most packets that wait for one next hop.
 pub const HELD_PER_HOP_MAX: usize = 8;
@@ -25,6 +25,8 @@ const HOLD_MS: u32 = 3000;
 /// Where packets go after rewriting.
 pub struct Egress {
     counters: Arc<Counters>,
+    /// What became of the packets in the queues since the path counted last.
+    pub departed: Tally,
     queues: Vec<Queue>,
     held: VecDeque<Held>,
 }
@@ -68,6 +70,7 @@ impl Egress {
     pub fn new(port_count: usize, counters: Arc<Counters>) -> Egress {
         Egress {
             counters,
+            departed: Tally::default(),
             queues: (0..port_count).map(|_| Queue::default()).collect(),
             held: VecDeque::with_capacity(HELD_MAX),
         }
@@ -157,7 +160,7 @@ impl Egress {
             let sent = frame(held.packet, held.l3, neighbour)
                 .and_then(|framed| self.queue(ports, neighbour.port, neighbour.next_hop.interface, framed));
             if let Err(reason) = sent {
-                self.counters.dropped(reason);
+                self.departed.drop(reason, 1);
             }
         }
     }
@@ -172,7 +175,7 @@ impl Egress {
         self.held.remove(position).map(|held| (held.packet, held.l3, held.next_hop))
     }
 
-    /// Sends every queue. What a device has no room for is dropped and counted.
+    /// Sends every queue. What a device has no room for is dropped.
     #[inline]
     pub fn flush(&mut self, ports: &mut [Box<dyn Port>]) {
         for port in 0..self.queues.len() {
@@ -186,11 +189,12 @@ impl Egress {
         let queue = &mut self.queues[port];
         let queued = queue.packets.len();
         ports[port].transmit(&mut queue.packets);
-        self.counters.fates.sent.add((queued - queue.packets.len()) as u64);
+        self.departed.sent += (queued - queue.packets.len()) as u64;
         if !queue.packets.is_empty() {
             let is_up = ports[port].is_up();
             let reason = if is_up { DropReason::TransmitQueueFull } else { DropReason::LinkDown };
-            queue.drop_rest(|| self.counters.dropped(reason));
+            self.departed.drop(reason, queue.packets.len());
+            queue.drop_rest();
         }
         let last = std::mem::take(&mut queue.run);
         for run in queue.runs_before.drain(..).chain([last]) {
@@ -213,14 +217,13 @@ impl Queue {
 
     /// Drops the packets that the port did not take, which are the last ones, and takes them out of their runs.
     #[cold]
-    fn drop_rest(&mut self, mut dropped: impl FnMut()) {
+    fn drop_rest(&mut self) {
         while let Some(packet) = self.packets.pop() {
             if self.run.packets == 0 {
                 self.run = self.runs_before.pop().unwrap_or_default();
             }
             self.run.packets = self.run.packets.saturating_sub(1);
             self.run.bytes = self.run.bytes.saturating_sub(packet.len() as u32);
-            dropped();
         }
     }
 }
@@ -229,7 +232,7 @@ impl Queue {
 #[inline(always)]
 fn frame(mut packet: Packet, l3: u16, neighbour: &Neighbour) -> Result<Packet, DropReason> {
     // Mostly the new header takes the old one's place, and a copy of a known length is two moves.
-    if usize::from(l3) == ETHERNET_LEN
+    if usize::from(l3) == ethernet::LEN
         && let Some(header) = neighbour.untagged_header()
         && let Some(place) = packet.bytes_mut().first_chunk_mut()
     {

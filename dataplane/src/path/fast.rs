@@ -8,17 +8,19 @@
 use mem::Packet;
 
 use crate::drops::DropReason;
-use crate::flow::{Endpoint, Protocol, TCP, Tuple, UDP, Vrf};
+use crate::flow::{Direction, Endpoint, InterfaceIndex, Protocol, TCP, Tuple, UDP, Vrf, WorkerIndex};
+use crate::path::engine::Engine;
 use crate::path::lookup::{self, Probe};
-use crate::path::parse::{self, ETHERNET_LEN, TAG_LEN, tcp_flags};
 use crate::path::plan::Translation;
 use crate::path::rewrite;
+use crate::path::route;
 use crate::path::steer;
-use crate::policy::{InterfaceIndex, Policy};
+use crate::path::tables::Tables;
+use crate::policy::Policy;
 use crate::route::neighbour::Neighbour;
-use crate::state::session::{ANYONE, Direction, Flags};
-use crate::tables::Tables;
-use crate::worker::Worker;
+use crate::state::session::{ANYONE, Flags};
+use crate::wire::bytes::word;
+use crate::wire::{ethernet, ipv4, tcp, udp};
 
 /// What was read of a packet: something only if it is UDP or TCP between inside and outside, whole and without IPv4
 /// options.
@@ -95,13 +97,13 @@ impl Ingress {
 #[inline(always)]
 pub fn read(packet: &Packet, untagged: Option<&Ingress>, tables: &Tables, plain: &mut Plain) -> Option<()> {
     let bytes = packet.bytes();
-    let ethernet: &[u8; ETHERNET_LEN] = bytes.first_chunk()?;
-    let ethertype = u16::from_be_bytes([ethernet[12], ethernet[13]]);
-    if ethertype == parse::ETHERTYPE_IPV4 {
-        let ingress = untagged.filter(|ingress| ethernet[..6] == ingress.mac)?;
-        return read_ipv4(bytes, ETHERNET_LEN, ingress, tables, plain);
+    let header: &[u8; ethernet::LEN] = bytes.first_chunk()?;
+    let ethertype = word(header, ethernet::TYPE);
+    if ethertype == ethernet::IPV4 {
+        let ingress = untagged.filter(|ingress| header[..6] == ingress.mac)?;
+        return read_ipv4(bytes, ethernet::LEN, ingress, tables, plain);
     }
-    if ethertype == parse::ETHERTYPE_VLAN {
+    if ethertype == ethernet::VLAN {
         return read_tagged(packet, tables, plain);
     }
     None
@@ -110,12 +112,12 @@ pub fn read(packet: &Packet, untagged: Option<&Ingress>, tables: &Tables, plain:
 /// Reads the headers of a frame with a tag.
 fn read_tagged(packet: &Packet, tables: &Tables, plain: &mut Plain) -> Option<()> {
     let (bytes, policy) = (packet.bytes(), &tables.policy);
-    let (vlan, ethertype) = parse::parse_tag(bytes).ok()?;
+    let (vlan, ethertype) = ethernet::tag(bytes)?;
     let ingress = Ingress::of(policy, policy.attachments.find(packet.port(), vlan)?)?;
-    if ethertype != parse::ETHERTYPE_IPV4 || bytes[..6] != ingress.mac {
+    if ethertype != ethernet::IPV4 || bytes[..6] != ingress.mac {
         return None;
     }
-    read_ipv4(bytes, ETHERNET_LEN + TAG_LEN, &ingress, tables, plain)
+    read_ipv4(bytes, ethernet::LEN_MAX, &ingress, tables, plain)
 }
 
 /// Reads the headers of an IPv4 packet at `l3` that arrived on an interface (RFC 791 section 3.1).
@@ -129,16 +131,16 @@ pub fn read_ipv4(
 ) -> Option<()> {
     let &Ingress { index, vrf, direction, is_listed, .. } = ingress;
     let bytes = frame.get(l3..)?;
-    let headers: &[u8; 28] = bytes.first_chunk()?;
-    let [first, second, third] = parse::read_words(headers);
+    let headers: &[u8; ipv4::LEN + udp::LEN] = bytes.first_chunk()?;
+    let [first, second, third] = ipv4::words(headers);
     let total_len = usize::from((first >> 32) as u16);
     let is_whole = first >> 56 == 0x45 && first & 0x3fff == 0 && total_len <= bytes.len();
-    if !is_whole || !parse::sums_to_ones([first, second, third >> 32]) {
+    if !is_whole || !ipv4::sums_to_ones([first, second, third >> 32]) {
         return None;
     }
     let src = Endpoint::from_bits((second & 0xffff_ffff) << 16 | third >> 16 & 0xffff);
     let dst = Endpoint::from_bits(third >> 32 << 16 | third & 0xffff);
-    if !parse::is_unicast(src.addr) || !parse::is_unicast(dst.addr) || src.addr == dst.addr {
+    if !ipv4::is_unicast(src.addr) || !ipv4::is_unicast(dst.addr) || src.addr == dst.addr {
         return None;
     }
     let protocol = (second >> 48) as u8;
@@ -147,7 +149,7 @@ pub fn read_ipv4(
     *plain = Plain {
         is_read: true,
         probe: lookup::prepare(&tables.shard, key),
-        peer: lookup::outside_end(src, dst, direction),
+        peer: direction.outside_end(src, dst),
         interface: index,
         l3: l3 as u16,
         total_len: total_len as u16,
@@ -160,20 +162,23 @@ pub fn read_ipv4(
 /// none if it is malformed or of another protocol.
 #[inline(always)]
 fn read_transport(bytes: &[u8], protocol: Protocol, total_len: usize) -> Option<bool> {
-    let payload_len = total_len.checked_sub(20)?;
+    let payload_len = total_len.checked_sub(ipv4::LEN)?;
     match protocol {
         UDP => {
-            let len = usize::from(u16::from_be_bytes([*bytes.get(24)?, *bytes.get(25)?]));
-            (len >= 8 && len <= payload_len).then_some(true)
+            let len = usize::from(word(bytes, ipv4::LEN + udp::LENGTH));
+            (len >= udp::LEN && len <= payload_len).then_some(true)
         }
         TCP => {
-            let (offset, flags) = (*bytes.get(32)?, *bytes.get(33)? & 0x3f);
+            let (offset, flags) =
+                (*bytes.get(ipv4::LEN + tcp::OFFSET)?, *bytes.get(ipv4::LEN + tcp::FLAGS)? & 0x3f);
             let header_len = usize::from(offset >> 4) * 4;
-            if header_len < 20 || header_len > payload_len {
+            if header_len < tcp::LEN || header_len > payload_len {
                 return None;
             }
-            parse::check_tcp_flags(flags).ok()?;
-            Some(flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) == 0)
+            if !tcp::are_possible(flags) {
+                return None;
+            }
+            Some(flags & (tcp::SYN | tcp::FIN | tcp::RST) == 0)
         }
         _ => None,
     }
@@ -182,26 +187,26 @@ fn read_transport(bytes: &[u8], protocol: Protocol, total_len: usize) -> Option<
 /// Sends a packet on, or gives it back where it is none for the lane. Its frame loses its padding in any case.
 #[inline(always)]
 pub fn forward(
-    worker: &mut Worker,
+    engine: &mut Engine,
     mut packet: Packet,
     plain: &Plain,
     now: u32,
 ) -> Result<Result<(), DropReason>, Packet> {
-    if worker.count > 1 && owner(worker, plain) != worker.index {
+    if engine.count > 1 && owner(engine, plain) != engine.index {
         return Err(packet);
     }
-    let Some((translation, neighbour)) = way(&mut worker.tables, plain, now) else { return Err(packet) };
+    let Some((translation, neighbour)) = way(&mut engine.tables, plain, now) else { return Err(packet) };
     if packet.len() != plain.frame_len() && !packet.resize(plain.frame_len()) {
         return Err(packet);
     }
     rewrite::translate_plain(&mut packet, plain.l3, plain.probe.key.protocol, &translation);
-    Ok(worker.egress.send_framed(&mut worker.ports, packet, plain.l3, neighbour))
+    Ok(engine.egress.send_framed(&mut engine.ports, packet, plain.l3, neighbour))
 }
 
 /// The worker that owns a packet.
-fn owner(worker: &Worker, plain: &Plain) -> steer::WorkerIndex {
-    let policy = &worker.tables.policy;
-    steer::owner_of_key(policy, &plain.probe.key, worker.index, worker.count)
+fn owner(engine: &Engine, plain: &Plain) -> WorkerIndex {
+    let policy = &engine.tables.policy;
+    steer::owner_of_key(policy, &plain.probe.key, engine.index, engine.count)
 }
 
 /// What becomes of a packet, and where it goes, if it is one for the lane; its session is refreshed then.
@@ -220,8 +225,7 @@ fn way<'a>(tables: &'a mut Tables, plain: &Plain, now: u32) -> Option<(Translati
     if plain.probe.key.protocol != UDP && !session.tcp.is_settled(direction) {
         return None;
     }
-    let noted =
-        lookup::noted_way(policy, fib, neighbours, recent_routes, session, direction, plain.peer.addr);
+    let noted = route::noted_way(policy, fib, neighbours, recent_routes, session, direction, plain.peer.addr);
     let neighbour = noted.1?;
     let egress = policy.interfaces.get(usize::from(neighbour.next_hop.interface))?;
     if !egress.is_up || plain.total_len > egress.mtu || egress.acl_out.is_some() {

@@ -1,17 +1,11 @@
-//! Finding things: the session of a packet, and the way to a destination.
+//! Finding the session of a packet.
 
-use std::net::Ipv4Addr;
-
-use crate::drops::DropReason;
-use crate::flow::{Endpoint, Protocol, TCP, Tuple, UDP, Vrf};
-use crate::path::parse::{Head, Transport};
-use crate::policy::{Domain, InterfaceIndex, Mode, Policy};
-use crate::route::fib::{Fib, NextHop, Route};
-use crate::route::neighbour::{Neighbour, Neighbours};
-use crate::state::session::{ANYONE, CachedHop, Direction, Flags, Session, SessionKey};
+use crate::flow::{Direction, Endpoint, Protocol, TCP, Tuple, UDP};
+use crate::head::{Head, Transport};
+use crate::policy::{Domain, Mode, Policy};
+use crate::state::session::{ANYONE, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
 use crate::state::table::index::{Candidate, Hash};
-use crate::tables::{RecentRoutes, Tables};
 
 /// What a packet's session is looked up with.
 #[derive(Clone, Copy, Debug)]
@@ -78,12 +72,6 @@ pub fn key(policy: &Policy, tuple: &Tuple, direction: Direction) -> SessionKey {
     SessionKey { src, dst, vrf, protocol, direction }
 }
 
-/// Which end of a packet is the outside one.
-#[inline(always)]
-pub fn outside_end(src: Endpoint, dst: Endpoint, direction: Direction) -> Endpoint {
-    if direction == Direction::Outbound { dst } else { src }
-}
-
 /// Whether sessions of a protocol, with these ports at their inside and outside end, serve every peer of their
 /// mapping. Control sessions do not: each is a conversation of its own.
 #[inline(always)]
@@ -113,79 +101,4 @@ pub fn find_now(shard: &Shard, policy: &Policy, head: &Head, direction: Directio
     }
     let key = key(policy, &head.tuple, direction);
     shard.find(key, shard.prepare(key))
-}
-
-/// Where a destination lies, as far as forwarding goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// One of the box's own addresses.
-    Local(InterfaceIndex),
-    /// Beyond this next hop.
-    Beyond(NextHop),
-    /// A global address of the NAT.
-    Nat,
-}
-
-/// Routes a destination.
-pub fn destination(fib: &Fib, vrf: Vrf, addr: Ipv4Addr) -> Result<Destination, DropReason> {
-    match fib.lookup(vrf, addr).ok_or(DropReason::NoRoute)? {
-        Route::Local(interface) => Ok(Destination::Local(interface)),
-        Route::Connected(interface) => Ok(Destination::Beyond(NextHop { interface, addr })),
-        Route::Via(interface, addr) => Ok(Destination::Beyond(NextHop { interface, addr })),
-        Route::Nat => Ok(Destination::Nat),
-        Route::Broadcast => Err(DropReason::Ipv4Multicast),
-        Route::Null => Err(DropReason::NullRoute),
-    }
-}
-
-/// Routes a destination, and tells the cache entry of its next hop.
-#[inline]
-pub fn route(tables: &Tables, vrf: Vrf, addr: Ipv4Addr) -> Result<(Destination, CachedHop), DropReason> {
-    let Tables { fib, neighbours, recent_routes, .. } = tables;
-    let recent = recent_routes.hop(vrf, addr);
-    if let Some(neighbour) = noted(fib, neighbours, recent) {
-        return Ok((Destination::Beyond(neighbour.next_hop), recent));
-    }
-    let destination = destination(fib, vrf, addr)?;
-    let Destination::Beyond(next_hop) = destination else { return Ok((destination, CachedHop::UNKNOWN)) };
-    let hop = resolve(fib, neighbours, next_hop);
-    recent_routes.note(vrf, addr, hop);
-    Ok((destination, hop))
-}
-
-/// The neighbour that was noted as a next hop, where that still holds.
-#[inline(always)]
-fn noted<'a>(fib: &Fib, neighbours: &'a Neighbours, cached: CachedHop) -> Option<&'a Neighbour> {
-    if cached.generation == fib.generation { neighbours.at(cached.neighbour) } else { None }
-}
-
-/// The next hop noted for a session's packet of this direction to `dst`, and its neighbour where that still holds.
-#[inline(always)]
-pub fn noted_way<'a>(
-    policy: &Policy,
-    fib: &Fib,
-    neighbours: &'a Neighbours,
-    recent_routes: &RecentRoutes,
-    session: &Session,
-    direction: Direction,
-    dst: Ipv4Addr,
-) -> (CachedHop, Option<&'a Neighbour>) {
-    // What serves every peer goes everywhere: to where others went lately, out of the same side.
-    if direction == Direction::Outbound && session.flags.has(Flags::ANY_PEER) {
-        let recent = recent_routes.hop(session.inside_vrf, dst);
-        let is_outside = |neighbour: &&Neighbour| {
-            policy.is_outside(neighbour.next_hop.interface) && !policy.rules_see_destinations
-        };
-        return (recent, noted(fib, neighbours, recent).filter(is_outside));
-    }
-    let cached = session.hop(direction);
-    (cached, noted(fib, neighbours, cached))
-}
-
-/// The cache entry of a next hop, unknown while its neighbour is not resolved.
-pub fn resolve(fib: &Fib, neighbours: &Neighbours, next_hop: NextHop) -> CachedHop {
-    match neighbours.find(next_hop.interface, next_hop.addr) {
-        Some(neighbour) => CachedHop { neighbour, generation: fib.generation },
-        None => CachedHop::UNKNOWN,
-    }
 }

@@ -7,113 +7,107 @@
 //! 2. **read** takes what a whole UDP or TCP packet is looked up by from its headers, and asks for the index line
 //!    its session would be in.
 //! 3. **probe** reads those lines and asks for the sessions they point to.
-//! 4. One by one, the packets take the **express** lane, which translates and frames those of established sessions
-//!    that need nothing else, or
-//! 5. the **full** path: `parse` finds the headers, and refuses what is malformed. **decide** goes through steering,
-//!    access lists, session or rule, route; it ends in a plan, an answer of our own, or the reason why the packet is
-//!    dropped. Nothing was written to it so far.
-//!    A packet of a control session (FTP's commands, say) is first read by its `gateway`; what that makes of it goes
-//!    on from here as if it had arrived so.
-//! 6. **carry out**: `rewrite` changes the packet as planned, `fragment` cuts it where the next link is too
-//!    small for it, `egress` frames it for its next hop.
-//! 7. **transmit** sends the queues of all ports; then the packets are counted.
+//! 4. One by one, packets of established sessions that need nothing else take the **fast** path, which translates and
+//!    frames them.
+//! 5. All others take the **full** path: `parse` finds the headers, and refuses what is malformed; what follows is a loop
+//!    over verdicts. A step looks at a packet and says what is to be done with it, `follow` does that and asks the next
+//!    step, until the packet has its fate. The verdicts are in the order of the path: another worker's packets are handed
+//!    over, fragments gathered; `decide` finds session or rule; `read` has a gateway read a control session's packet;
+//!    `translate` makes a plan, of which `rewrite` changes the packet, and `egress` sends it.
+//!    Whatever is to go again (what a gateway made, what turns around inside, ICMP errors of our own) waits in
+//!    `Engine::again` until its cause has its fate, and is taken from there before any other packet: the packets of a flow
+//!    keep their order. A packet takes the path twice at most, the second time as if it came from outside.
+//! 6. **transmit** sends the queues of all ports; then the packets are counted.
 //!
 //! Every packet has one fate: sent, consumed by the box itself, dropped for one reason, handed over to the
-//! worker that owns it, or held until its next hop or the first of its fragments is known.
+//! worker that owns it, or held until its next hop or the first of its fragments is known. Fates are counted here and
+//! in `own`, for what the box sends itself: steps that make or end packets note it in a `Tally`.
 
-pub mod admit;
+mod admit;
+mod attach;
+mod decide;
 pub mod egress;
-pub mod fast;
-pub mod hairpin;
+pub mod engine;
+mod fast;
+mod filter;
+pub mod handover;
 pub mod lookup;
-mod notice;
+pub mod notice;
+mod own;
 pub mod parse;
 pub mod plan;
 pub mod reassembly;
 pub mod reply;
 pub mod rewrite;
-mod sending;
+mod route;
+mod select;
 pub mod stages;
 pub mod steer;
-pub mod translate;
+pub mod tables;
+mod translate;
 pub mod unsolicited;
+pub mod verdict;
+
+pub use own::send_frame;
 
 use arrayvec::ArrayVec;
 use mem::Packet;
 
+use self::engine::Engine;
 use self::fast::{Ingress, Plain};
-use self::parse::{Frame, Head};
+use self::handover::HandedOver;
+use self::parse::Frame;
 use self::plan::Plan;
-use self::stages::Stage;
-use self::translate::{Decision, Refused};
+use self::tables::Tables;
+use self::verdict::{Again, Course, Decided, Verdict};
+use crate::counters::{Stage, Tally};
 use crate::drops::DropReason;
-use crate::inspect;
-use crate::message::{ARP_LEN, Event};
-use crate::policy::{Domain, InterfaceIndex};
+use crate::flow::{Direction, ICMP, InterfaceIndex, Vrf, WorkerIndex};
+use crate::head::Head;
+use crate::inspect::{self, Passed, Read, Reading};
+use crate::message::Event;
+use crate::policy::Domain;
 use crate::port::{BURST, Burst};
-use crate::state::shard::Shard;
+use crate::route::fib::NextHop;
+use crate::state::shard::{SessionRef, Shard};
 use crate::state::table::index::Candidate;
-use crate::tables::Tables;
-use crate::worker::{HandedOver, Worker};
+use crate::wire::{arp, udp};
 
 /// One value for each packet of a burst.
 pub type PerPacket<T> = ArrayVec<T, BURST>;
 
 /// Takes one burst from a port through the path. Returns how many packets there were.
-pub fn burst(worker: &mut Worker, port: usize, now: u32) -> usize {
-    let mut clock = worker.sampler.clock();
+pub fn burst(engine: &mut Engine, port: usize, now: u32) -> usize {
+    let mut clock = engine.sampler.clock();
     let mut packets = Burst::new();
-    worker.ports[port].receive(&mut packets);
+    engine.ports[port].receive(&mut packets);
     let count = packets.len();
     if count == 0 {
         return 0;
     }
     clock.end(Stage::Receive);
-    worker.counters.fates.received.add(count as u64);
+    engine.counters.fates.received.add(count as u64);
     let mut plains = [Plain::UNREAD; BURST];
-    read(&worker.tables, port, &packets, &mut plains);
+    read(&engine.tables, port, &packets, &mut plains);
     clock.end(Stage::Read);
-    probe(&worker.tables.shard, &mut plains[..count]);
+    probe(&engine.tables.shard, &mut plains[..count]);
     clock.end(Stage::Probe);
     let mut arrived = Arrived::default();
     for (packet, plain) in packets.drain(..).zip(&plains) {
-        match fast::forward(worker, packet, plain, now) {
+        match fast::forward(engine, packet, plain, now) {
             Ok(fate) => {
-                arrived.count(worker, plain);
-                note_drop(worker, fate);
+                arrived.count(engine, plain);
+                engine.note(fate);
             }
-            Err(packet) => full(worker, packet, plain, now),
+            Err(packet) => full(engine, packet, plain, now),
         }
     }
-    arrived.tell(worker);
+    arrived.tell(engine);
     clock.end(Stage::Forward);
-    worker.egress.flush(&mut worker.ports);
+    engine.transmit();
     clock.end(Stage::Transmit);
-    worker.sampler.done(&clock, count, &worker.counters.stages);
+    engine.sampler.done(&clock, count, &engine.counters.stages);
     count
-}
-
-/// Takes packets that others handed over, and whose headers were read, through the stages after that: they are known
-/// to be this worker's, and were counted where they arrived.
-pub fn burst_of_others(worker: &mut Worker, packets: &mut Burst, heads: &PerPacket<Head>, now: u32) {
-    let tables = &worker.tables;
-    let mut plains = [Plain::UNREAD; BURST];
-    for ((packet, head), plain) in packets.iter().zip(heads).zip(&mut plains) {
-        let Some(ingress) = Ingress::of(&tables.policy, head.interface) else { continue };
-        fast::read_ipv4(packet.bytes(), usize::from(head.l3), &ingress, tables, plain);
-    }
-    probe(&tables.shard, &mut plains);
-    for ((packet, head), plain) in packets.drain(..).zip(heads).zip(&plains) {
-        let fate = match fast::forward(worker, packet, plain, now) {
-            Ok(fate) => {
-                worker.counters.nat.hits.add(1);
-                fate
-            }
-            Err(packet) => pass(worker, packet, head, plain, now),
-        };
-        note_drop(worker, fate);
-    }
-    worker.egress.flush(&mut worker.ports);
 }
 
 // The stages are functions of their own, each with the CPU's registers to itself.
@@ -143,7 +137,7 @@ fn probe(shard: &Shard, plains: &mut [Plain]) {
     }
 }
 
-/// The packets of a burst that took the express lane, until they are counted: mostly they are all of one interface.
+/// The packets of a burst that took the fast path, until they are counted: mostly they are all of one interface.
 #[derive(Default)]
 struct Arrived {
     interface: InterfaceIndex,
@@ -153,9 +147,9 @@ struct Arrived {
 
 impl Arrived {
     #[inline(always)]
-    fn count(&mut self, worker: &Worker, plain: &Plain) {
+    fn count(&mut self, engine: &Engine, plain: &Plain) {
         if plain.interface != self.interface {
-            self.tell(worker);
+            self.tell(engine);
             *self = Arrived { interface: plain.interface, ..Arrived::default() };
         }
         self.packets += 1;
@@ -163,172 +157,328 @@ impl Arrived {
     }
 
     #[inline(never)]
-    fn tell(&self, worker: &Worker) {
-        worker.counters.nat.hits.add(self.packets);
-        worker.count_arrivals(self.interface, self.packets, self.bytes);
+    fn tell(&self, engine: &Engine) {
+        engine.counters.nat.hits.add(self.packets);
+        engine.count_arrivals(self.interface, self.packets, self.bytes);
     }
 }
 
-#[inline(always)]
-fn note_drop(worker: &Worker, fate: Result<(), DropReason>) {
-    if let Err(reason) = fate {
-        worker.counters.dropped(reason);
-    }
-}
-
-/// Takes a frame that is none for the express lane through the full path.
+/// Takes a frame that is none for the fast path through the full one.
 #[inline(never)]
-fn full(worker: &mut Worker, mut packet: Packet, plain: &Plain, now: u32) {
+fn full(engine: &mut Engine, mut packet: Packet, plain: &Plain, now: u32) {
     let mut head = Head::EMPTY;
-    let fate = match parse::parse(&mut packet, &worker.tables.policy, &mut head) {
-        Ok(Frame::Ipv4) => steer(worker, packet, &head, plain, now),
-        Ok(Frame::Arp(interface, l3)) => consume_arp(worker, &packet, interface, usize::from(l3)),
-        Err(reason) => Err(reason),
-    };
-    note_drop(worker, fate);
-}
-
-/// An IPv4 packet goes to the worker that owns it.
-fn steer(
-    worker: &mut Worker,
-    packet: Packet,
-    head: &Head,
-    plain: &Plain,
-    now: u32,
-) -> Result<(), DropReason> {
-    worker.count_arrivals(head.interface, 1, packet.len() as u64);
-    let domain = worker.tables.policy.interfaces[usize::from(head.interface)].domain;
-    let owner = steer::owner(&worker.tables.policy, head, domain, worker.index, worker.count);
-    if owner != worker.index {
-        return worker.hand_over(HandedOver::new(packet, head), owner);
+    match parse::parse(&mut packet, &engine.tables.policy, &mut head) {
+        Ok(Frame::Ipv4) => {
+            engine.count_arrivals(head.interface, 1, packet.len() as u64);
+            let decided = match steer::steer(&engine.tables.policy, &head, engine.index, engine.count) {
+                Some(verdict) => Ok(verdict),
+                None => look_up(engine, &head, plain, now),
+            };
+            follow(engine, packet, &head, Course::Arrived, decided, now);
+            go_again(engine, now);
+        }
+        Ok(Frame::Arp(interface, l3)) => {
+            let fate = consume_arp(engine, &packet, interface, usize::from(l3));
+            engine.note(fate);
+        }
+        Err(reason) => engine.note(Err(reason)),
     }
-    pass(worker, packet, head, plain, now)
 }
 
-/// A packet of this worker's: fragments meet first, and go on when their ports are known.
+/// A packet of this worker's: what its session or the rules say.
 #[inline(always)]
-fn pass(worker: &mut Worker, packet: Packet, head: &Head, plain: &Plain, now: u32) -> Result<(), DropReason> {
-    let Tables { policy, shard, .. } = &worker.tables;
+fn look_up(engine: &mut Engine, head: &Head, plain: &Plain, now: u32) -> Decided {
+    let Tables { policy, shard, .. } = &engine.tables;
     let domain = policy.interfaces[usize::from(head.interface)].domain;
-    if head.is_fragment && domain != Domain::None && head.new_id.is_none() {
-        return gather(worker, packet, *head, domain, now);
-    }
     let found = if plain.is_read {
         lookup::find(shard, &plain.probe)
     } else {
         lookup::direction(domain).and_then(|direction| lookup::find_now(shard, policy, head, direction))
     };
-    worker.count_probe(domain != Domain::None, found.is_some());
-    let decision = translate::decide(&mut worker.tables, head, found, now);
-    follow(worker, packet, head, decision, now)
+    engine.count_probe(domain != Domain::None, found.is_some());
+    decide::decide(&mut engine.tables, head, found, now)
+}
+
+/// Takes packets that others handed over. Their headers were read where they arrived, and they were counted there.
+pub fn take_over(engine: &mut Engine, handed_over: impl Iterator<Item = HandedOver>, now: u32) -> usize {
+    let (mut packets, mut heads) = (Burst::new(), PerPacket::new());
+    let mut count = 0;
+    for one in handed_over {
+        count += 1;
+        engine.counters.fates.taken_over.add(1);
+        match one.read(&engine.tables.policy) {
+            Ok((packet, head, Course::Arrived)) => {
+                packets.push(packet);
+                heads.push(head);
+            }
+            Ok((packet, head, course)) => engine.again(packet, head, course, None),
+            Err(reason) => engine.note(Err(reason)),
+        }
+    }
+    go_again(engine, now);
+    burst_of_others(engine, &mut packets, &heads, now);
+    count
+}
+
+fn burst_of_others(engine: &mut Engine, packets: &mut Burst, heads: &PerPacket<Head>, now: u32) {
+    let tables = &engine.tables;
+    let mut plains = [Plain::UNREAD; BURST];
+    for ((packet, head), plain) in packets.iter().zip(heads).zip(&mut plains) {
+        let Some(ingress) = Ingress::of(&tables.policy, head.interface) else { continue };
+        fast::read_ipv4(packet.bytes(), usize::from(head.l3), &ingress, tables, plain);
+    }
+    probe(&tables.shard, &mut plains);
+    for ((packet, head), plain) in packets.drain(..).zip(heads).zip(&plains) {
+        match fast::forward(engine, packet, plain, now) {
+            Ok(fate) => {
+                engine.counters.nat.hits.add(1);
+                engine.note(fate);
+            }
+            Err(packet) => {
+                let decided = match steer::gathers(&engine.tables.policy, head) {
+                    true => Ok(Verdict::Gather),
+                    false => look_up(engine, head, plain, now),
+                };
+                follow(engine, packet, head, Course::Arrived, decided, now);
+                go_again(engine, now);
+            }
+        }
+    }
+    engine.transmit();
+}
+
+/// Does what is said about a packet, and asks what is next, until the packet has its fate.
+#[inline(always)]
+fn follow(
+    engine: &mut Engine,
+    mut packet: Packet,
+    head: &Head,
+    course: Course,
+    mut decided: Decided,
+    now: u32,
+) {
+    let fate = loop {
+        decided = match decided {
+            Ok(Verdict::HandOver(owner)) => break hand_over(engine, packet, head, course, owner),
+            Ok(Verdict::Gather) => break gather(engine, packet, head, now),
+            Ok(Verdict::Read(found)) => match have_read(engine, packet, head, course, found, now) {
+                Ok((as_it_is, next)) => {
+                    packet = as_it_is;
+                    next
+                }
+                Err(fate) => break fate,
+            },
+            Ok(Verdict::Translate(found)) => translate::established(&mut engine.tables, head, found, now),
+            Ok(Verdict::Forward(mut plan)) => {
+                if course == Course::Own {
+                    start_here(&engine.tables, &mut plan);
+                }
+                break carry_out(engine, packet, &plan, now);
+            }
+            Ok(Verdict::TurnAround(plan, vrf)) if course == Course::Arrived => {
+                break turn_around(engine, packet, &plan, vrf);
+            }
+            Ok(Verdict::TurnAround(..)) => Err(DropReason::PathTwice.into()),
+            Ok(Verdict::Answer) => break own::answer(engine, packet, head, now),
+            Err(refused) => {
+                own::tell_sender(engine, &packet, head, course, refused, now);
+                break Err(refused.reason);
+            }
+        };
+    };
+    engine.note(fate);
+}
+
+/// Takes the packets that go again through the path, one after the other.
+fn go_again(engine: &mut Engine, now: u32) {
+    while let Some(Again { packet, head, course, verdict }) = engine.again.pop_front() {
+        let decided = match verdict {
+            Some(verdict) => Ok(verdict),
+            None => find_again(engine, &head, course, now),
+        };
+        follow(engine, packet, &head, course, decided, now);
+    }
+}
+
+/// What is to be done with a packet whose worker and session are still to be found.
+fn find_again(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Decided {
+    let Tables { policy, shard, .. } = &engine.tables;
+    let domain = policy.interfaces[usize::from(head.interface)].domain;
+    let owner = match course {
+        Course::TurnedAround => steer::outside_owner(policy, &head.tuple, engine.index, engine.count),
+        _ => steer::owner_of_gathered(policy, head, domain, engine.index, engine.count),
+    };
+    if owner != engine.index {
+        return Ok(Verdict::HandOver(owner));
+    }
+    let direction = match course {
+        Course::TurnedAround => Some(Direction::Inbound),
+        _ => lookup::direction(domain),
+    };
+    let found = direction.and_then(|direction| lookup::find_now(shard, policy, head, direction));
+    if course == Course::TurnedAround {
+        return decide::of_session_or_rule(&mut engine.tables, head, found, Direction::Inbound, now);
+    }
+    if course == Course::Arrived {
+        engine.count_probe(true, found.is_some());
+    }
+    decide::decide(&mut engine.tables, head, found, now)
+}
+
+/// Puts a packet into its owner's ring.
+fn hand_over(
+    engine: &mut Engine,
+    packet: Packet,
+    head: &Head,
+    course: Course,
+    owner: WorkerIndex,
+) -> Result<(), DropReason> {
+    let ring = engine.handovers.get(usize::from(owner)).ok_or(DropReason::HandoverFull)?;
+    let packet = HandedOver::new(packet, head, course);
+    let counter = packet.counter(&engine.tables.policy, &engine.counters.handovers);
+    ring.push(packet).map_err(|_| DropReason::HandoverFull)?;
+    counter.add(1);
+    engine.counters.fates.handed_over.add(1);
+    Ok(())
 }
 
 /// A fragment waits for the first one of its packet, or goes on with those that waited for it.
-fn gather(
-    worker: &mut Worker,
-    packet: Packet,
-    head: Head,
-    domain: Domain,
-    now: u32,
-) -> Result<(), DropReason> {
-    for (packet, head) in worker.gather(packet, head, now) {
-        let owner =
-            steer::owner_of_gathered(&worker.tables.policy, &head, domain, worker.index, worker.count);
-        let fate = if owner == worker.index {
-            forward_fragment(worker, packet, &head, domain, now)
-        } else {
-            worker.hand_over(HandedOver::new(packet, &head), owner)
-        };
-        if let Err(reason) = fate {
-            worker.counters.dropped(reason);
-        }
+fn gather(engine: &mut Engine, packet: Packet, head: &Head, now: u32) -> Result<(), DropReason> {
+    let new_id = engine.tables.shard.draw() as u16;
+    let mut tally = Tally::default();
+    let ready = engine.reassembly.gather(packet, *head, new_id, now, &mut tally);
+    engine.counters.count(&mut tally);
+    for (packet, head) in ready {
+        engine.again(packet, head, Course::Arrived, None);
     }
     Ok(())
 }
 
-fn forward_fragment(
-    worker: &mut Worker,
+/// Has a gateway read a packet. Returns it with what is next, or its fate where others go on in its place.
+fn have_read(
+    engine: &mut Engine,
     packet: Packet,
     head: &Head,
-    domain: Domain,
+    course: Course,
+    found: SessionRef,
     now: u32,
-) -> Result<(), DropReason> {
-    let direction = lookup::direction(domain);
-    let found = direction
-        .and_then(|direction| lookup::find_now(&worker.tables.shard, &worker.tables.policy, head, direction));
-    worker.count_probe(true, found.is_some());
-    let decision = translate::decide(&mut worker.tables, head, found, now);
-    follow(worker, packet, head, decision, now)
+) -> Result<(Packet, Decided), Result<(), DropReason>> {
+    let translate = Ok(Verdict::Translate(found));
+    let read = reading(engine, course, now, |reading| reading.packet(packet, head, found));
+    match read {
+        Read::Unchanged(packet) => Ok((packet, translate)),
+        Read::Changed(packet) => forward_changed(engine, packet, head, course, found, now),
+        Read::Taken => Err(Ok(())),
+        Read::Refused(reason) => Err(Err(reason)),
+    }
 }
 
-/// Does what was decided about a packet.
-#[inline(always)]
-pub fn follow(
-    worker: &mut Worker,
-    packet: Packet,
+/// A datagram whose payload is to be another. Whether it fits to where it goes is decided by its new length, before
+/// anything is written: its sender is told about the packet that it sent.
+fn forward_changed(
+    engine: &mut Engine,
+    mut packet: Packet,
     head: &Head,
-    decision: Result<Decision, Refused>,
+    course: Course,
+    found: SessionRef,
     now: u32,
-) -> Result<(), DropReason> {
-    match decision {
-        Ok(Decision::Forward(plan)) => carry_out(worker, packet, &plan, now),
-        Ok(Decision::TurnAround(plan, vrf)) => hairpin::turn_around(worker, packet, &plan, vrf, now),
-        Ok(Decision::Answer) => answer(worker, packet, head, now),
-        Ok(Decision::Inspect(found)) => inspect::pass(worker, packet, head, found, now),
-        Err(refused) => refuse(worker, &packet, head, refused, now),
+) -> Result<(Packet, Decided), Result<(), DropReason>> {
+    let total_len = head.header_len() + udp::LEN + engine.streams.text.len();
+    let changed = Head { total_len: u16::try_from(total_len).unwrap_or(u16::MAX), ..*head };
+    let growth = changed.total_len.saturating_sub(head.total_len);
+    let decided = translate::established(&mut engine.tables, &changed, found, now);
+    if let Err(refused) = decided {
+        return Ok((packet, Err(refused.before_growth(growth))));
     }
+    if inspect::write_payload(&mut packet, head, &engine.streams.text) {
+        return Ok((packet, decided));
+    }
+    reading(engine, course, now, |reading| reading.cut_changed(&packet, head, found));
+    Err(Ok(()))
+}
+
+/// Reads, and has go again what goes on in place of what was read.
+fn reading<T>(engine: &mut Engine, course: Course, now: u32, act: impl FnOnce(&mut Reading) -> T) -> T {
+    let mut tally = Tally::default();
+    let Tables { policy, shard, counters, .. } = &mut engine.tables;
+    let (streams, ports) = (&mut engine.streams, &mut engine.ports);
+    let done = act(&mut Reading { streams, shard, policy, counters, ports, tally: &mut tally, now });
+    engine.counters.count(&mut tally);
+    let mut passed = std::mem::take(&mut engine.streams.passed);
+    for Passed { packet, head, found, is_unread } in passed.drain(..) {
+        let verdict = if is_unread { Verdict::Read(found) } else { Verdict::Translate(found) };
+        // What goes out, an acknowledgement to the other end for one, comes from inside.
+        let course = if found.direction == Direction::Outbound { Course::Arrived } else { course };
+        engine.again(packet, head, course, Some(verdict));
+    }
+    engine.streams.passed = passed;
+    done
+}
+
+/// An ICMP error of our own starts here, and has an address of the interface it leaves by (RFC 1812 section 4.3.2.4).
+fn start_here(tables: &Tables, plan: &mut Plan) {
+    let egress = tables.policy.interfaces.get(usize::from(plan.egress));
+    if let Some(&(own, _)) = egress.and_then(|egress| egress.addresses.first()) {
+        plan.start_here(own);
+    }
+}
+
+/// A packet from inside to a global address: translated, it goes again as one from outside.
+fn turn_around(engine: &mut Engine, mut packet: Packet, plan: &Plan, vrf: Vrf) -> Result<(), DropReason> {
+    rewrite::apply(&mut packet, plan);
+    let interface = engine.tables.policy.outside_interface(vrf).ok_or(DropReason::NoRoute)?;
+    let mut turned = Head::of(packet.bytes(), plan.l3, interface, vrf)?;
+    if turned.is_fragment {
+        // A later fragment does not show the ports of its packet: they are those of the plan.
+        turned.new_id = plan.new_id;
+        turned.tuple.src.port = plan.src.port;
+        turned.tuple.dst.port = if turned.tuple.protocol == ICMP { plan.src.port } else { plan.dst.port };
+    }
+    engine.again(packet, turned, Course::TurnedAround, None);
+    Ok(())
 }
 
 /// Changes the packet as planned and sends it on.
 #[inline(always)]
-pub fn carry_out(worker: &mut Worker, mut packet: Packet, plan: &Plan, now: u32) -> Result<(), DropReason> {
+fn carry_out(engine: &mut Engine, mut packet: Packet, plan: &Plan, now: u32) -> Result<(), DropReason> {
     rewrite::apply(&mut packet, plan);
     if plan.fragment_bytes_max != 0 {
-        return worker.send_fragments(&packet, plan, now);
+        return own::send_fragments(engine, &packet, plan, now);
     }
-    worker.send_to_hop(packet, plan.l3, plan.next_hop(), plan.neighbour, now)
-}
-
-/// Answers an echo request to the box: the request is consumed, and its buffer becomes the reply.
-pub fn answer(worker: &mut Worker, mut packet: Packet, head: &Head, now: u32) -> Result<(), DropReason> {
-    worker.counters.fates.consumed.add(1);
-    reply::answer_echo(&mut packet, head);
-    worker.route_own(packet, head.l3, head.tuple.vrf, head.src, now);
-    Ok(())
-}
-
-/// Tells the sender why its packet is dropped, where that is due.
-fn refuse(
-    worker: &mut Worker,
-    packet: &Packet,
-    head: &Head,
-    refused: Refused,
-    now: u32,
-) -> Result<(), DropReason> {
-    let original = packet.bytes().get(usize::from(head.l3)..).unwrap_or_default();
-    if refused.reason == DropReason::UnsolicitedSyn {
-        worker.keep_syn(head, original, now);
-    } else if reply::may_notify(head) {
-        worker.notify(refused, head.interface, original, now);
-    }
-    Err(refused.reason)
+    engine.send(packet, plan.l3, plan.next_hop(), plan.neighbour, now)
 }
 
 /// Hands an ARP packet to the control thread, which owns the neighbours.
 fn consume_arp(
-    worker: &mut Worker,
+    engine: &Engine,
     packet: &Packet,
     interface: InterfaceIndex,
     l3: usize,
 ) -> Result<(), DropReason> {
-    let arp: &[u8; ARP_LEN] =
+    let bytes: &[u8; arp::LEN] =
         packet.bytes().get(l3..).and_then(|arp| arp.first_chunk()).ok_or(DropReason::ArpMalformed)?;
-    // Ethernet addresses of six bytes for IPv4 addresses of four (RFC 826).
-    if arp[..6] != [0, 1, 8, 0, 6, 4] {
+    if !bytes.starts_with(&arp::START) {
         return Err(DropReason::ArpMalformed);
     }
-    worker.count_arrivals(interface, 1, packet.len() as u64);
-    worker.tell(Event::Arp(interface, *arp))?;
-    worker.counters.fates.consumed.add(1);
+    engine.count_arrivals(interface, 1, packet.len() as u64);
+    engine.tell(Event::Arp(interface, *bytes))?;
+    engine.counters.fates.consumed.add(1);
     Ok(())
+}
+
+/// What is due between bursts: packets that waited too long, streams, SYNs to be answered.
+pub fn look_after(engine: &mut Engine, now: u32) {
+    reading(engine, Course::Arrived, now, |reading| reading.look_after());
+    let mut tally = Tally::default();
+    engine.reassembly.expire(now, &mut tally);
+    engine.counters.count(&mut tally);
+    own::answer_syns(engine, now);
+    give_up(engine, None, now);
+    engine.transmit();
+}
+
+/// Drops packets that waited for a next hop in vain, and tells their senders.
+pub fn give_up(engine: &mut Engine, unresolved: Option<NextHop>, now: u32) {
+    own::give_up(engine, unresolved, now);
+    go_again(engine, now);
 }

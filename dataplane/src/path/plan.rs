@@ -2,12 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use crate::flow::{Endpoint, ICMP};
-use crate::path::lookup;
-use crate::path::parse::{Head, Transport};
+use crate::flow::{Direction, Endpoint, ICMP};
+use crate::head::{Head, Transport};
 use crate::policy::InterfaceIndex;
 use crate::route::fib::NextHop;
-use crate::state::session::{CachedHop, Direction, Flags, Session};
+use crate::route::neighbour::CachedHop;
+use crate::state::session::{Flags, Session};
 use crate::wire::checksum::Delta;
 
 /// Which header fields change besides the TTL.
@@ -143,7 +143,7 @@ impl Plan {
             Transport::IcmpError { l3, l4 } => return Plan::of_error(head, (l3, l4), session, direction),
             _ => Edit::Addresses,
         };
-        let peer = lookup::outside_end(head.tuple.src, head.tuple.dst, direction);
+        let peer = direction.outside_end(head.tuple.src, head.tuple.dst);
         let Translation { mut src, dst, ip_delta, l4_delta } = Translation::of(peer, session, direction);
         let is_inbound = direction == Direction::Inbound;
         // The one identifier field of an ICMP query is written from the source's port.
@@ -161,7 +161,7 @@ impl Plan {
         let mut plan = Plan::routed(head);
         plan.edit = Edit::IcmpError;
         (plan.quoted_l3, plan.quoted_l4) = quoted;
-        let peer = lookup::outside_end(head.tuple.src, head.tuple.dst, direction);
+        let peer = direction.outside_end(head.tuple.src, head.tuple.dst);
         let (outside_local, outside_global) = outside_ends(peer, session);
         match direction {
             Direction::Inbound => {

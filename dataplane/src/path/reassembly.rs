@@ -11,9 +11,10 @@ use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 use mem::Packet;
 
+use crate::counters::Tally;
 use crate::drops::DropReason;
-use crate::flow::{ICMP, Protocol, TCP};
-use crate::path::parse::{Head, Transport};
+use crate::flow::{Protocol, TCP};
+use crate::head::{Head, Transport};
 use crate::policy::InterfaceIndex;
 use crate::state::table::index::Hasher;
 use crate::state::table::keyed::Keyed;
@@ -98,21 +99,18 @@ impl Reassembly {
     }
 
     /// Takes a fragment and returns those that may go on: none while it waits. `new_id` is what the
-    /// identification of its packet may become. Fragments refused with it are counted through `refuse`.
+    /// identification of its packet may become. Fragments refused with it are noted in the tally.
     pub fn gather(
         &mut self,
         packet: Packet,
         mut head: Head,
         new_id: u16,
         now: u32,
-        mut refuse: impl FnMut(DropReason),
+        tally: &mut Tally,
     ) -> Ready {
         let mut ready = Ready::new();
         let Head { src, dst, id, interface, .. } = head;
-        // The tuple of an ICMP error is that of the packet it quotes.
-        let is_error = matches!(head.transport, Transport::IcmpError { .. });
-        let protocol = if is_error { ICMP } else { head.tuple.protocol };
-        let key = Key { src, dst, id, protocol, interface };
+        let key = Key { src, dst, id, protocol: head.outer_protocol(), interface };
         if head.transport == Transport::LaterFragment
             && let Some(done) = self.find_done(&key).and_then(|number| self.done.at(number))
         {
@@ -121,7 +119,7 @@ impl Reassembly {
         }
         if !self.datagrams.contains_key(&key) {
             if self.datagrams.len() >= DATAGRAMS_MAX || self.order.len() >= FOLLOWED_MAX {
-                refuse(DropReason::FragmentsFull);
+                tally.drop(DropReason::FragmentsFull, 1);
                 return ready;
             }
             let (seen, waiting) = (ArrayVec::new(), ArrayVec::new());
@@ -135,7 +133,7 @@ impl Reassembly {
         if datagram.is_refused || !datagram.fits(&head) {
             datagram.is_refused = true;
             self.waiting_count -= datagram.waiting.len();
-            (0..=datagram.waiting.len()).for_each(|_| refuse(DropReason::FragmentOverlap));
+            tally.drop(DropReason::FragmentOverlap, 1 + datagram.waiting.len());
             datagram.waiting.clear();
             return ready;
         }
@@ -153,7 +151,7 @@ impl Reassembly {
             Some(first) => ready.push((packet, first.told_to(head))),
             None => match datagram.waiting.try_push((packet, head)) {
                 Ok(()) => self.waiting_count += 1,
-                Err(_) => refuse(DropReason::FragmentsFull),
+                Err(_) => tally.drop(DropReason::FragmentsFull, 1),
             },
         }
         self.forget_if_complete(key);
@@ -179,7 +177,7 @@ impl Reassembly {
     }
 
     /// Forgets packets that were followed long enough. Fragments that still wait are refused.
-    pub fn expire(&mut self, now: u32, mut refuse: impl FnMut(DropReason)) {
+    pub fn expire(&mut self, now: u32, tally: &mut Tally) {
         while let Some(&(key, since_ms)) = self.order.front() {
             if !is_due(now, since_ms.wrapping_add(FOLLOWED_MS)) {
                 return;
@@ -194,7 +192,7 @@ impl Reassembly {
             let is_same = self.datagrams.get(&key).is_some_and(|datagram| datagram.since_ms == since_ms);
             if is_same && let Some(datagram) = self.datagrams.remove(&key) {
                 self.waiting_count -= datagram.waiting.len();
-                datagram.waiting.iter().for_each(|_| refuse(DropReason::FragmentTimeout));
+                tally.drop(DropReason::FragmentTimeout, datagram.waiting.len());
             }
         }
     }

@@ -5,11 +5,12 @@ use std::net::Ipv4Addr;
 use mem::Packet;
 
 use crate::drops::Notice;
-use crate::path::parse::{Head, Transport};
+use crate::flow::ICMP;
+use crate::head::Head;
+use crate::wire::bytes::{put_long, put_word};
 use crate::wire::checksum::checksum;
+use crate::wire::{icmp, ipv4};
 
-const IPV4_LEN: usize = 20;
-const ICMP_LEN: usize = 8;
 /// TTL of packets that start here (RFC 1700).
 const TTL: u8 = 64;
 /// The longest ICMP error (RFC 1812 section 4.3.2.3).
@@ -21,21 +22,14 @@ pub fn answer_echo(packet: &mut Packet, head: &Head) {
     let bytes = packet.bytes_mut();
     let Some((headers, message)) = bytes.split_at_mut_checked(l4) else { return };
     let header = &mut headers[l3..];
-    header[8] = TTL;
-    header[12..16].copy_from_slice(&head.dst.octets());
-    header[16..20].copy_from_slice(&head.src.octets());
-    header[10..12].fill(0);
+    header[ipv4::TTL] = TTL;
+    put_long(header, ipv4::SRC, head.dst.to_bits());
+    put_long(header, ipv4::DST, head.src.to_bits());
+    put_word(header, ipv4::CHECKSUM, 0);
     let sum = checksum(header);
-    header[10..12].copy_from_slice(&sum.to_be_bytes());
-    message[0] = 0;
-    message[2..4].fill(0);
-    let sum = checksum(message);
-    message[2..4].copy_from_slice(&sum.to_be_bytes());
-}
-
-/// Whether an ICMP error may be sent about a packet at all (RFC 1812 section 4.3.2.7).
-pub fn may_notify(head: &Head) -> bool {
-    !matches!(head.transport, Transport::IcmpError { .. } | Transport::LaterFragment)
+    put_word(header, ipv4::CHECKSUM, sum);
+    message[0] = icmp::ECHO_REPLY;
+    finish_message(message);
 }
 
 /// Writes an ICMP error about `original`, which starts with its IPv4 header, into an empty packet, from the
@@ -43,29 +37,35 @@ pub fn may_notify(head: &Head) -> bool {
 #[must_use]
 pub fn write_notice(packet: &mut Packet, notice: Notice, mtu: u16, from: Ipv4Addr, original: &[u8]) -> bool {
     let Some((kind, code)) = type_and_code(notice) else { return false };
-    let quoted = original.len().min(NOTICE_LEN_MAX - IPV4_LEN - ICMP_LEN);
-    let len = IPV4_LEN + ICMP_LEN + quoted;
-    if quoted < IPV4_LEN || !packet.resize(len) {
+    let quoted = original.len().min(NOTICE_LEN_MAX - ipv4::LEN - icmp::LEN);
+    let len = ipv4::LEN + icmp::LEN + quoted;
+    if quoted < ipv4::LEN || !packet.resize(len) {
         return false;
     }
-    let (header, message) = packet.bytes_mut().split_at_mut(IPV4_LEN);
+    let (header, message) = packet.bytes_mut().split_at_mut(ipv4::LEN);
     header.fill(0);
     // Precedence 6, internetwork control, as RFC 1812 section 4.3.2.5 asks.
     (header[0], header[1]) = (0x45, 0xc0);
-    header[2..4].copy_from_slice(&(len as u16).to_be_bytes());
-    (header[8], header[9]) = (TTL, crate::flow::ICMP);
-    header[12..16].copy_from_slice(&from.octets());
-    header[16..20].copy_from_slice(&original[12..16]);
+    put_word(header, ipv4::TOTAL_LEN, len as u16);
+    (header[ipv4::TTL], header[ipv4::PROTOCOL]) = (TTL, ICMP);
+    put_long(header, ipv4::SRC, from.to_bits());
+    put_long(header, ipv4::DST, ipv4::addr(original, ipv4::SRC).to_bits());
     let sum = checksum(header);
-    header[10..12].copy_from_slice(&sum.to_be_bytes());
+    put_word(header, ipv4::CHECKSUM, sum);
 
-    message[..ICMP_LEN].fill(0);
+    message[..icmp::LEN].fill(0);
     (message[0], message[1]) = (kind, code);
-    message[6..8].copy_from_slice(&mtu.to_be_bytes());
-    message[ICMP_LEN..].copy_from_slice(&original[..quoted]);
-    let sum = checksum(message);
-    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    put_word(message, icmp::NEXT_MTU, mtu);
+    message[icmp::LEN..].copy_from_slice(&original[..quoted]);
+    finish_message(message);
     true
+}
+
+/// Writes the checksum of an ICMP message.
+fn finish_message(message: &mut [u8]) {
+    put_word(message, icmp::CHECKSUM, 0);
+    let sum = checksum(message);
+    put_word(message, icmp::CHECKSUM, sum);
 }
 
 fn type_and_code(notice: Notice) -> Option<(u8, u8)> {

@@ -4,39 +4,13 @@ use mem::Packet;
 
 use crate::flow::{Endpoint, ICMP, Protocol, TCP, UDP};
 use crate::path::plan::{Edit, Plan, Translation};
+use crate::wire::bytes::{long, put_long, put_word, word};
 use crate::wire::checksum::{Delta, checksum};
-
-/// Offsets within an IPv4 header (RFC 791 section 3.1).
-const ID: usize = 4;
-const TTL: usize = 8;
-const IPV4_CHECKSUM: usize = 10;
-const SRC: usize = 12;
-const DST: usize = 16;
-/// Offsets of checksums within transport headers.
-const TCP_CHECKSUM: usize = 16;
-const UDP_CHECKSUM: usize = 6;
-const ICMP_CHECKSUM: usize = 2;
-/// Offset of the identifier within an ICMP query (RFC 792).
-const ICMP_ID: usize = 4;
-
-/// Reads a word; a position outside the packet, which no plan names, reads as zero.
-#[inline]
-fn word(bytes: &[u8], at: usize) -> u16 {
-    bytes.get(at..at + 2).map_or(0, |w| u16::from_be_bytes([w[0], w[1]]))
-}
-
-#[inline]
-fn put_word(bytes: &mut [u8], at: usize, value: u16) {
-    if let Some(place) = bytes.get_mut(at..at + 2) {
-        place.copy_from_slice(&value.to_be_bytes());
-    }
-}
+use crate::wire::{icmp, ipv4, tcp, udp};
 
 #[inline]
 fn put_addr(bytes: &mut [u8], at: usize, end: Endpoint) {
-    if let Some(place) = bytes.get_mut(at..at + 4) {
-        place.copy_from_slice(&end.addr.octets());
-    }
+    put_long(bytes, at, end.addr.to_bits());
 }
 
 #[inline]
@@ -64,20 +38,20 @@ pub fn apply(packet: &mut Packet, plan: &Plan) {
     match plan.edit {
         Edit::None | Edit::Addresses => {}
         Edit::Udp => {
-            let Some(header) = transport.first_chunk_mut::<8>() else { return };
+            let Some(header) = transport.first_chunk_mut::<{ udp::LEN }>() else { return };
             header[0..2].copy_from_slice(&plan.src.port.to_be_bytes());
             header[2..4].copy_from_slice(&plan.dst.port.to_be_bytes());
-            adjust_udp(header, UDP_CHECKSUM, plan.l4_delta);
+            adjust_udp(header, udp::CHECKSUM, plan.l4_delta);
         }
         Edit::Tcp => {
-            let Some(header) = transport.first_chunk_mut::<20>() else { return };
+            let Some(header) = transport.first_chunk_mut::<{ tcp::LEN }>() else { return };
             header[0..2].copy_from_slice(&plan.src.port.to_be_bytes());
             header[2..4].copy_from_slice(&plan.dst.port.to_be_bytes());
-            adjust(header, TCP_CHECKSUM, plan.l4_delta);
+            adjust(header, tcp::CHECKSUM, plan.l4_delta);
         }
         Edit::IcmpQuery => {
-            put_word(transport, ICMP_ID, plan.src.port);
-            adjust(transport, ICMP_CHECKSUM, plan.l4_delta);
+            put_word(transport, icmp::ID, plan.src.port);
+            adjust(transport, icmp::CHECKSUM, plan.l4_delta);
         }
         Edit::IcmpError => apply_to_quote(bytes, plan),
     }
@@ -87,25 +61,25 @@ pub fn apply(packet: &mut Packet, plan: &Plan) {
 }
 
 /// Offset of the ports behind an IPv4 header without options.
-const PORTS: usize = 20;
+const PORTS: usize = ipv4::LEN;
 
 /// Changes addresses, ports and TTL of a whole UDP or TCP packet without IPv4 options: what [`apply`] does with a plan
 /// of the same translation, in fewer steps.
 #[inline(always)]
 pub fn translate_plain(packet: &mut Packet, l3: u16, protocol: Protocol, translation: &Translation) {
     let Some(ip) = packet.bytes_mut().get_mut(usize::from(l3)..) else { return };
-    let Some(headers) = ip.first_chunk_mut::<28>() else { return };
+    let Some(headers) = ip.first_chunk_mut::<{ ipv4::LEN + udp::LEN }>() else { return };
     let Translation { src, dst, ip_delta, l4_delta } = translation;
-    headers[TTL] = headers[TTL].wrapping_sub(1);
-    adjust(headers, IPV4_CHECKSUM, ip_delta.and(Delta::HOP));
-    headers[SRC..DST].copy_from_slice(&src.addr.octets());
-    headers[DST..PORTS].copy_from_slice(&dst.addr.octets());
+    headers[ipv4::TTL] = headers[ipv4::TTL].wrapping_sub(1);
+    adjust(headers, ipv4::CHECKSUM, ip_delta.and(Delta::HOP));
+    headers[ipv4::SRC..ipv4::DST].copy_from_slice(&src.addr.octets());
+    headers[ipv4::DST..PORTS].copy_from_slice(&dst.addr.octets());
     headers[PORTS..PORTS + 2].copy_from_slice(&src.port.to_be_bytes());
     headers[PORTS + 2..PORTS + 4].copy_from_slice(&dst.port.to_be_bytes());
     if protocol == UDP {
-        adjust_udp(headers, PORTS + UDP_CHECKSUM, *l4_delta);
+        adjust_udp(headers, PORTS + udp::CHECKSUM, *l4_delta);
     } else if let Some(field) =
-        ip.get_mut(PORTS + TCP_CHECKSUM..).and_then(|rest| rest.first_chunk_mut::<2>())
+        ip.get_mut(PORTS + tcp::CHECKSUM..).and_then(|rest| rest.first_chunk_mut::<2>())
     {
         adjust(field, 0, *l4_delta);
     }
@@ -113,28 +87,28 @@ pub fn translate_plain(packet: &mut Packet, l3: u16, protocol: Protocol, transla
 
 /// Changes TTL, addresses, identification and checksum of the IPv4 header.
 #[inline]
-fn apply_to_header(ip: &mut [u8; 20], plan: &Plan) {
-    let ttl_and_protocol = word(ip, TTL);
+fn apply_to_header(ip: &mut [u8; ipv4::LEN], plan: &Plan) {
+    let ttl_and_protocol = word(ip, ipv4::TTL);
     let decremented = ttl_and_protocol.wrapping_sub(if plan.keeps_ttl { 0 } else { 0x0100 });
-    put_word(ip, TTL, decremented);
+    put_word(ip, ipv4::TTL, decremented);
     let mut delta = Delta::word(ttl_and_protocol, decremented);
     if plan.edit != Edit::None {
-        put_addr(ip, SRC, plan.src);
-        put_addr(ip, DST, plan.dst);
+        put_addr(ip, ipv4::SRC, plan.src);
+        put_addr(ip, ipv4::DST, plan.dst);
         delta = delta.and(plan.ip_delta);
     }
     if let Some(id) = plan.new_id {
-        delta = delta.and(Delta::word(word(ip, ID), id));
-        put_word(ip, ID, id);
+        delta = delta.and(Delta::word(word(ip, ipv4::ID), id));
+        put_word(ip, ipv4::ID, id);
     }
-    adjust(ip, IPV4_CHECKSUM, delta);
+    adjust(ip, ipv4::CHECKSUM, delta);
 }
 
 /// Lowers the maximum segment size that a SYN announces (RFC 9293 section 3.7.1).
 fn limit_mss(bytes: &mut [u8], l4: usize, mss_max: u16) {
-    let header_len = bytes.get(l4 + 12).map_or(0, |offset| usize::from(offset >> 4) * 4);
+    let header_len = bytes.get(l4 + tcp::OFFSET).map_or(0, |offset| usize::from(offset >> 4) * 4);
     let Some(header) = bytes.get_mut(l4..l4 + header_len) else { return };
-    let Some(at) = mss_position(header) else { return };
+    let Some(at) = tcp::mss_position(header) else { return };
     if word(header, at) <= mss_max {
         return;
     }
@@ -142,36 +116,23 @@ fn limit_mss(bytes: &mut [u8], l4: usize, mss_max: u16) {
     let before = checksum(header);
     put_word(header, at, mss_max);
     let after = checksum(header);
-    adjust(header, TCP_CHECKSUM, Delta::word(!before, !after));
-}
-
-/// Where a TCP header has its maximum segment size, if it has one.
-fn mss_position(header: &[u8]) -> Option<usize> {
-    let mut at = 20;
-    loop {
-        match *header.get(at)? {
-            0 => return None,
-            1 => at += 1,
-            2 if header.get(at + 1) == Some(&4) && at + 4 <= header.len() => return Some(at + 2),
-            _ => at += usize::from(*header.get(at + 1)?).max(2),
-        }
-    }
+    adjust(header, tcp::CHECKSUM, Delta::word(!before, !after));
 }
 
 /// Restores the packet that an ICMP error quotes: addresses, ports, and the checksums as far as they are
 /// quoted (RFC 5508 REQ-4). What lies past the quoted headers is left alone (RFC 4884 extensions, padding).
 fn apply_to_quote(bytes: &mut [u8], plan: &Plan) {
     let (l3, l4) = (usize::from(plan.quoted_l3), usize::from(plan.quoted_l4));
-    let end = bytes.len().min(l4 + TCP_CHECKSUM + 4);
+    let end = bytes.len().min(l4 + tcp::CHECKSUM + 4);
     let Some(before) = bytes.get(l3..end).map(checksum) else { return };
 
-    let addresses = Delta::address(long(bytes, l3 + SRC), plan.quoted_src.addr.to_bits())
-        .and(Delta::address(long(bytes, l3 + DST), plan.quoted_dst.addr.to_bits()));
-    put_addr(bytes, l3 + SRC, plan.quoted_src);
-    put_addr(bytes, l3 + DST, plan.quoted_dst);
-    adjust(bytes, l3 + IPV4_CHECKSUM, addresses);
+    let addresses = Delta::address(long(bytes, l3 + ipv4::SRC), plan.quoted_src.addr.to_bits())
+        .and(Delta::address(long(bytes, l3 + ipv4::DST), plan.quoted_dst.addr.to_bits()));
+    put_addr(bytes, l3 + ipv4::SRC, plan.quoted_src);
+    put_addr(bytes, l3 + ipv4::DST, plan.quoted_dst);
+    adjust(bytes, l3 + ipv4::CHECKSUM, addresses);
 
-    let protocol = bytes.get(l3 + TTL + 1).copied().unwrap_or(0);
+    let protocol = bytes.get(l3 + ipv4::PROTOCOL).copied().unwrap_or(0);
     match protocol {
         TCP | UDP => {
             let ports = Delta::word(word(bytes, l4), plan.quoted_src.port)
@@ -179,24 +140,19 @@ fn apply_to_quote(bytes: &mut [u8], plan: &Plan) {
             put_word(bytes, l4, plan.quoted_src.port);
             put_word(bytes, l4 + 2, plan.quoted_dst.port);
             if protocol == UDP {
-                adjust_udp(bytes, l4 + UDP_CHECKSUM, addresses.and(ports));
+                adjust_udp(bytes, l4 + udp::CHECKSUM, addresses.and(ports));
             } else {
-                adjust(bytes, l4 + TCP_CHECKSUM, addresses.and(ports));
+                adjust(bytes, l4 + tcp::CHECKSUM, addresses.and(ports));
             }
         }
         ICMP => {
-            let id = Delta::word(word(bytes, l4 + ICMP_ID), plan.quoted_src.port);
-            put_word(bytes, l4 + ICMP_ID, plan.quoted_src.port);
-            adjust(bytes, l4 + ICMP_CHECKSUM, id);
+            let id = Delta::word(word(bytes, l4 + icmp::ID), plan.quoted_src.port);
+            put_word(bytes, l4 + icmp::ID, plan.quoted_src.port);
+            adjust(bytes, l4 + icmp::CHECKSUM, id);
         }
         _ => {}
     }
 
     let after = bytes.get(l3..end).map_or(before, checksum);
-    adjust(bytes, usize::from(plan.l4) + ICMP_CHECKSUM, Delta::word(!before, !after));
-}
-
-#[inline]
-fn long(bytes: &[u8], at: usize) -> u32 {
-    u32::from(word(bytes, at)) << 16 | u32::from(word(bytes, at + 2))
+    adjust(bytes, usize::from(plan.l4) + icmp::CHECKSUM, Delta::word(!before, !after));
 }

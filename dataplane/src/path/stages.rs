@@ -1,41 +1,10 @@
 //! What the stages of the path cost: one burst of many is timed.
 
-use crate::counters::StageCounters;
+use crate::counters::{Stage, StageCounters};
 
 /// One burst of so many is timed, since the clock of a burst costs as much as some of its packets. A prime, so that ports
 /// that take turns are all met.
 const TIMED_ONE_OF: u32 = 61;
-
-/// A stage of [`crate::path`], as far as it is timed apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// The port's driver takes frames from its queue.
-    Receive,
-    /// Headers are read.
-    Read,
-    /// The session index is asked.
-    Probe,
-    /// The express lane and the full path, up to the queue of the port of departure.
-    Forward,
-    /// The port's driver sends the queue.
-    Transmit,
-}
-
-impl Stage {
-    /// All stages, in the order of the path.
-    pub const ALL: [Stage; 5] = [Stage::Receive, Stage::Read, Stage::Probe, Stage::Forward, Stage::Transmit];
-
-    /// Its name in metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            Stage::Receive => "receive",
-            Stage::Read => "read",
-            Stage::Probe => "probe",
-            Stage::Forward => "forward",
-            Stage::Transmit => "transmit",
-        }
-    }
-}
 
 /// Chooses the bursts that are timed.
 #[derive(Debug, Default)]

@@ -1,136 +1,30 @@
-//! Deciding: what becomes of a packet. Reads and refreshes state, and touches no byte of the packet.
+//! Translating: the plan of a packet whose session is known. Touches no byte of the packet.
 
 use crate::counters::Counters;
 use crate::drops::DropReason;
-use crate::flow::{TCP, Vrf};
-use crate::path::admit;
-use crate::path::lookup::{self, Destination};
-use crate::path::parse::{Head, Transport, tcp_flags};
+use crate::flow::{Direction, TCP};
+use crate::head::{Head, Transport};
+use crate::path::filter::permits;
 use crate::path::plan::Plan;
-use crate::policy::{AclIndex, AclKey, Domain, Policy};
+use crate::path::route::{self, Destination};
+use crate::path::select;
+use crate::path::tables::Tables;
+use crate::path::verdict::{Decided, Refused, Verdict};
+use crate::policy::{AclKey, Policy};
 use crate::route::fib::NextHop;
-use crate::state::session::{CachedHop, Direction, Flags, Session};
+use crate::route::neighbour::CachedHop;
+use crate::state::session::{Flags, Session};
 use crate::state::shard::{SessionRef, deadline_ms};
-use crate::tables::Tables;
+use crate::wire::{icmp, tcp};
 
-/// What becomes of a packet.
-#[derive(Clone, Copy, Debug)]
-pub enum Decision {
-    /// It is forwarded.
-    Forward(Plan),
-    /// It is from inside to a global address: translated like an outbound packet, it turns around and is an
-    /// inbound one (RFC 4787 REQ-9), in this VRF.
-    TurnAround(Plan, Vrf),
-    /// It is an echo request to the box itself, and answered.
-    Answer,
-    /// It is of a control session, whose gateway reads it first.
-    Inspect(SessionRef),
-}
-
-/// Why a packet is not forwarded, with what its sender may need to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The reason.
-    pub reason: DropReason,
-    /// The next link's MTU in bytes, where the packet was too long for it.
-    pub mtu: u16,
-}
-
-impl From<DropReason> for Refused {
-    fn from(reason: DropReason) -> Refused {
-        Refused { reason, mtu: 0 }
-    }
-}
-
-/// Decides about a packet: inbound access list, then its session, or else its destination and the rules.
-#[inline(always)]
-pub fn decide(
-    tables: &mut Tables,
-    head: &Head,
-    found: Option<SessionRef>,
-    now: u32,
-) -> Result<Decision, Refused> {
-    let ingress = &tables.policy.interfaces[usize::from(head.interface)];
-    if !permits(&tables.policy, &tables.counters, ingress.acl_in, || head.acl_key()) {
-        return Err(DropReason::AclInDenied.into());
-    }
-    match (found, ingress.domain) {
-        (Some(found), _) => established(tables, head, found, now),
-        (None, Domain::Inside) => admit::outbound(tables, head, now),
-        (None, Domain::Outside) => admit::inbound(tables, head, now),
-        (None, Domain::None) => routed(tables, head),
-    }
-}
-
-/// Decides about a packet that turned around, or that the box makes itself, as one from outside.
-pub fn decide_inbound(tables: &mut Tables, head: &Head, now: u32) -> Result<Decision, Refused> {
-    match lookup::find_now(&tables.shard, &tables.policy, head, Direction::Inbound) {
-        Some(found) => established(tables, head, found, now),
-        None => admit::inbound(tables, head, now),
-    }
-}
-
-/// Whether an access list permits a packet, and counts the entry that decides. No list permits everything; a
-/// list that does not exist is no list.
-#[inline]
-pub fn permits(
-    policy: &Policy,
-    counters: &Counters,
-    acl: Option<AclIndex>,
-    key: impl FnOnce() -> AclKey,
-) -> bool {
-    let Some(acl) = acl.and_then(|index| policy.acls.get(usize::from(index))) else { return true };
-    let Some(entry) = acl.decide(&key()) else { return false };
-    counters.acl_match(entry.counter).add(1);
-    entry.permit
-}
-
-/// A packet of a session: read by its gateway if it is of a control session, else translated.
-#[inline]
-pub fn established(
-    tables: &mut Tables,
-    head: &Head,
-    found: SessionRef,
-    now: u32,
-) -> Result<Decision, Refused> {
-    let is_control = |session: &Session| session.flags.has(Flags::CONTROL);
-    if tables.shard.session(found.index).is_some_and(is_control) {
-        return Ok(Decision::Inspect(found));
-    }
-    translated(tables, head, found, now)
-}
-
-/// A packet of a session that no gateway reads, or has read. Most never come here: they take the express lane.
-#[inline]
-pub fn translated(
-    tables: &mut Tables,
-    head: &Head,
-    found: SessionRef,
-    now: u32,
-) -> Result<Decision, Refused> {
-    let Tables { policy, fib, neighbours, recent_routes, shard, .. } = &mut *tables;
-    let session = shard.session(found.index).ok_or(DropReason::NoMapping)?;
-    let mut plan = Plan::translated(head, session, found.direction);
-    let (cached, neighbour) =
-        lookup::noted_way(policy, fib, neighbours, recent_routes, session, found.direction, head.dst);
-    match neighbour {
-        Some(neighbour) => leave_by(&mut plan, neighbour.next_hop, cached),
-        None => match find_way(tables, head, found, &mut plan)? {
-            Way::Out => {}
-            Way::Around => return turn_around(tables, head, plan, found, now),
-            Way::Untranslated(next_hop) => return routed_to(tables, head, next_hop),
-            Way::Here => return local(head),
-        },
-    }
-    check_egress(&tables.policy, &tables.counters, head, &mut plan)?;
-    refresh(tables, head, found, now);
-    Ok(Decision::Forward(plan))
-}
+/// A destination and its next hop, where they were looked up already.
+pub type Routed = (Destination, CachedHop);
 
 /// Where a packet of a session goes.
+#[derive(Clone, Copy)]
 enum Way {
-    /// Out of the interface the plan names now.
-    Out,
+    /// Out by this next hop.
+    Out(NextHop, CachedHop),
     /// Back inside.
     Around,
     /// Out as it came: what serves every peer was made for another one.
@@ -139,17 +33,91 @@ enum Way {
     Here,
 }
 
-/// Routes a packet of a session, and notes the next hop in the session. Outbound packets are routed before
-/// translation, inbound ones after: routing looks at what the inside sees.
-fn find_way(tables: &mut Tables, head: &Head, found: SessionRef, plan: &mut Plan) -> Result<Way, Refused> {
+/// A packet of a session that no gateway reads, or has read. Most never come here: they take the fast path.
+#[inline]
+pub fn established(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> Decided {
     let session = tables.shard.session(found.index).ok_or(DropReason::NoMapping)?;
-    let (vrf, flags) = (session.inside_vrf, session.flags);
-    let is_outbound = found.direction == Direction::Outbound;
-    if is_outbound && flags.has(Flags::HAIRPIN) {
+    let (verdict, way) = plan(tables, head, session, found.direction, None)?;
+    if let Way::Out(..) | Way::Around = way {
+        use_session(tables, head, found, way, now);
+    }
+    Ok(verdict)
+}
+
+/// The first packet of a session that is not in the tables yet, and takes note of the packet. None for a packet that is none
+/// of its, after all: where it goes no rule concerns it.
+#[inline]
+pub fn first(
+    tables: &Tables,
+    head: &Head,
+    session: &mut Session,
+    direction: Direction,
+    routed: Option<Routed>,
+) -> Result<(Verdict, bool), Refused> {
+    let (verdict, way) = plan(tables, head, session, direction, routed)?;
+    if let Way::Out(_, hop) = way
+        && !serves_any(session, direction)
+    {
+        session.note_hop(direction, hop);
+    }
+    if session.protocol == TCP {
+        session.tcp.note(direction, head.tcp_flags);
+        session.class = session.tcp.class();
+    }
+    Ok((verdict, matches!(way, Way::Out(..) | Way::Around)))
+}
+
+/// What a session makes of a packet, and where that goes.
+#[inline(always)]
+fn plan(
+    tables: &Tables,
+    head: &Head,
+    session: &Session,
+    direction: Direction,
+    routed: Option<Routed>,
+) -> Result<(Verdict, Way), Refused> {
+    let Tables { policy, fib, neighbours, recent_routes, .. } = tables;
+    let mut plan = Plan::translated(head, session, direction);
+    let (noted, neighbour) =
+        route::noted_way(policy, fib, neighbours, recent_routes, session, direction, head.dst);
+    let way = match neighbour {
+        Some(neighbour) => Way::Out(neighbour.next_hop, noted),
+        None => find_way(tables, head, session, direction, plan.dst.addr, routed)?,
+    };
+    let verdict = match way {
+        Way::Out(next_hop, hop) => {
+            leave_by(&mut plan, next_hop, hop);
+            check_egress(policy, &tables.counters, head, &mut plan)?;
+            Verdict::Forward(plan)
+        }
+        Way::Around if head.ttl <= 1 => return Err(DropReason::TtlExceeded.into()),
+        Way::Around => {
+            plan.keeps_ttl = true;
+            Verdict::TurnAround(plan, session.outside_vrf)
+        }
+        Way::Untranslated(next_hop) => routed_to(tables, head, next_hop)?,
+        Way::Here => local(head)?,
+    };
+    Ok((verdict, way))
+}
+
+/// Routes a packet of a session. Outbound packets are routed before translation, inbound ones after, to `dst`: routing looks
+/// at what the inside sees.
+fn find_way(
+    tables: &Tables,
+    head: &Head,
+    session: &Session,
+    direction: Direction,
+    translated: std::net::Ipv4Addr,
+    routed: Option<Routed>,
+) -> Result<Way, Refused> {
+    let is_outbound = direction == Direction::Outbound;
+    if is_outbound && session.flags.has(Flags::HAIRPIN) {
         return Ok(Way::Around);
     }
-    let dst = if is_outbound { head.dst } else { plan.dst.addr };
-    let (next_hop, hop) = match lookup::route(tables, vrf, dst)? {
+    let dst = if is_outbound { head.dst } else { translated };
+    let routed = routed.map_or_else(|| route::route(tables, session.inside_vrf, dst), Ok)?;
+    let (next_hop, hop) = match routed {
         (Destination::Beyond(next_hop), hop) => (next_hop, hop),
         (Destination::Local(_), _) if is_outbound && head.transport == Transport::IcmpQuery => {
             return Ok(Way::Here);
@@ -157,24 +125,27 @@ fn find_way(tables: &mut Tables, head: &Head, found: SessionRef, plan: &mut Plan
         _ if is_outbound => return Ok(Way::Around),
         _ => return Err(DropReason::NoLocalService.into()),
     };
-    leave_by(plan, next_hop, hop);
-    if is_outbound && flags.has(Flags::ANY_PEER) {
-        let is_exempt = admit::is_exempt(tables, head, found, next_hop);
-        return Ok(if is_exempt { Way::Untranslated(next_hop) } else { Way::Out });
-    }
-    if let Some(session) = tables.shard.session_mut(found.index) {
-        session.note_hop(found.direction, hop);
-    }
-    Ok(Way::Out)
+    let is_exempt = serves_any(session, direction) && select::is_exempt(tables, head, session, next_hop);
+    Ok(if is_exempt { Way::Untranslated(next_hop) } else { Way::Out(next_hop, hop) })
 }
 
-/// Notes that a session was used. Errors neither refresh nor end what they are about (RFC 5508 REQ-6).
+/// Whether packets of this direction go to many peers, so that no next hop is theirs.
+fn serves_any(session: &Session, direction: Direction) -> bool {
+    direction == Direction::Outbound && session.flags.has(Flags::ANY_PEER)
+}
+
+/// Notes that a session was used, and the way out. Errors neither refresh nor end what they are about (RFC 5508 REQ-6).
 #[inline(always)]
-fn refresh(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) {
+fn use_session(tables: &mut Tables, head: &Head, found: SessionRef, way: Way, now: u32) {
+    let Some(session) = tables.shard.session_mut(found.index) else { return };
+    if let Way::Out(_, hop) = way
+        && !serves_any(session, found.direction)
+    {
+        session.note_hop(found.direction, hop);
+    }
     if matches!(head.transport, Transport::IcmpError { .. }) {
         return;
     }
-    let Some(session) = tables.shard.session_mut(found.index) else { return };
     session.used_ms = now;
     if session.protocol == TCP {
         let class_before = session.class;
@@ -187,24 +158,8 @@ fn refresh(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) {
     }
 }
 
-fn turn_around(
-    tables: &mut Tables,
-    head: &Head,
-    mut plan: Plan,
-    found: SessionRef,
-    now: u32,
-) -> Result<Decision, Refused> {
-    if head.ttl <= 1 {
-        return Err(DropReason::TtlExceeded.into());
-    }
-    let vrf = tables.shard.session(found.index).map_or(0, |session| session.outside_vrf);
-    refresh(tables, head, found, now);
-    plan.keeps_ttl = true;
-    Ok(Decision::TurnAround(plan, vrf))
-}
-
 #[inline(always)]
-pub(crate) fn leave_by(plan: &mut Plan, next_hop: NextHop, hop: CachedHop) {
+fn leave_by(plan: &mut Plan, next_hop: NextHop, hop: CachedHop) {
     (plan.egress, plan.next_hop, plan.neighbour) = (next_hop.interface, next_hop.addr, hop.neighbour);
 }
 
@@ -224,22 +179,21 @@ fn check_egress(policy: &Policy, counters: &Counters, head: &Head, plan: &mut Pl
         }
         plan.fragment_bytes_max = egress.mtu;
     }
-    if head.transport == Transport::Tcp && head.tcp_flags & tcp_flags::SYN != 0 {
+    if head.transport == Transport::Tcp && head.tcp_flags & tcp::SYN != 0 {
         let ingress = &policy.interfaces[usize::from(head.interface)];
         let limits = [ingress.mss_max, egress.mss_max].into_iter().filter(|&mss| mss != 0);
         plan.mss_max = limits.min().unwrap_or(0);
     }
     let (src, dst) = (plan.src, plan.dst);
-    let key = || AclKey { src, dst, ..head.acl_key() };
-    match permits(policy, counters, egress.acl_out, key) {
+    match permits(policy, counters, egress.acl_out, || AclKey { src, dst, ..AclKey::of(head) }) {
         true => Ok(()),
         false => Err(DropReason::AclOutDenied.into()),
     }
 }
 
 /// A packet that crosses no NAT boundary.
-pub fn routed(tables: &mut Tables, head: &Head) -> Result<Decision, Refused> {
-    match lookup::route(tables, head.tuple.vrf, head.dst)?.0 {
+pub fn routed(tables: &Tables, head: &Head) -> Decided {
+    match route::route(tables, head.tuple.vrf, head.dst)?.0 {
         Destination::Local(_) => local(head),
         Destination::Beyond(next_hop) => routed_to(tables, head, next_hop),
         Destination::Nat => Err(DropReason::NoMapping.into()),
@@ -247,17 +201,17 @@ pub fn routed(tables: &mut Tables, head: &Head) -> Result<Decision, Refused> {
 }
 
 /// A packet that is routed as it is.
-pub fn routed_to(tables: &Tables, head: &Head, next_hop: NextHop) -> Result<Decision, Refused> {
+pub fn routed_to(tables: &Tables, head: &Head, next_hop: NextHop) -> Decided {
     let mut plan = Plan::routed(head);
-    leave_by(&mut plan, next_hop, lookup::resolve(&tables.fib, &tables.neighbours, next_hop));
+    leave_by(&mut plan, next_hop, route::resolve(&tables.fib, &tables.neighbours, next_hop));
     check_egress(&tables.policy, &tables.counters, head, &mut plan)?;
-    Ok(Decision::Forward(plan))
+    Ok(Verdict::Forward(plan))
 }
 
 /// A packet to the box itself: it answers echo requests and runs no other service.
-pub fn local(head: &Head) -> Result<Decision, Refused> {
+pub fn local(head: &Head) -> Decided {
     match head.transport {
-        Transport::IcmpQuery if head.icmp.0 == 8 && !head.is_fragment => Ok(Decision::Answer),
+        Transport::IcmpQuery if head.icmp.0 == icmp::ECHO_REQUEST && !head.is_fragment => Ok(Verdict::Answer),
         Transport::Tcp | Transport::Udp => Err(DropReason::NoLocalService.into()),
         Transport::IcmpError { .. } => Err(DropReason::IcmpUnmatched.into()),
         _ => Err(DropReason::ProtocolUntranslatable.into()),

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use arrayvec::ArrayVec;
 
-use crate::flow::{Endpoint, Tuple};
-use crate::path::parse::Head;
-use crate::state::session::{Direction, SessionKey};
+use crate::flow::{Direction, Endpoint, Tuple};
+use crate::head::Head;
+use crate::state::session::SessionKey;
 use crate::state::table::timer::is_due;
 
 /// How long a SYN is kept, in milliseconds.

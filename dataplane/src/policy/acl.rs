@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use crate::flow::{Endpoint, Protocol};
+use crate::head::{Head, Transport};
 
 /// An access list: the first entry that matches decides; none matching denies.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +82,22 @@ pub struct AclKey {
     pub later_fragment: bool,
     /// Differentiated services code point.
     pub dscp: u8,
+}
+
+impl AclKey {
+    /// What access lists look at of a packet.
+    pub fn of(head: &Head) -> AclKey {
+        let (src, dst) = head.outer_endpoints();
+        AclKey {
+            src,
+            dst,
+            protocol: head.outer_protocol(),
+            tcp_flags: head.tcp_flags,
+            icmp: head.icmp,
+            later_fragment: head.transport == Transport::LaterFragment,
+            dscp: head.tos >> 2,
+        }
+    }
 }
 
 impl AclEntry {

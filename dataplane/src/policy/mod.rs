@@ -17,7 +17,9 @@ mod timeouts;
 use std::net::Ipv4Addr;
 
 use crate::flow::{Endpoint, Protocol, Vrf};
-use crate::path::steer::Ownership;
+
+pub use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
+use crate::state::ports::ownership::Ownership;
 
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
 pub use behaviour::{Behaviour, Blocks, Filtering, Mode, Pairing, PortChoice};
@@ -29,11 +31,6 @@ pub use rules::{Clause, DestinationRule, OutsideRule, Selector, SourceRule};
 pub use statics::{StaticRule, Statics};
 pub use timeouts::{IdleClass, Timeouts};
 
-/// The most interfaces, sub-interfaces included, that one appliance has.
-pub const INTERFACE_COUNT_MAX: usize = 1024;
-
-/// An interface by its index in [`Policy::interfaces`].
-pub type InterfaceIndex = u16;
 /// An access list by its index in [`Policy::acls`].
 pub type AclIndex = u16;
 /// A rule by its number, kept over reloads while its line stays.

@@ -2,3 +2,4 @@
 
 pub mod fib;
 pub mod neighbour;
+pub mod recent;

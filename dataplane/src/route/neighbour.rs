@@ -4,12 +4,9 @@ use std::net::Ipv4Addr;
 
 use hashbrown::HashMap;
 
-use crate::path::parse::ETHERNET_LEN;
-use crate::policy::InterfaceIndex;
+use crate::flow::InterfaceIndex;
 use crate::route::fib::NextHop;
-
-/// The longest Ethernet header: addresses, one VLAN tag, type.
-pub const LINK_HEADER_LEN_MAX: usize = 18;
+use crate::wire::ethernet;
 
 /// A next hop with the Ethernet header that leads to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +15,7 @@ pub struct Neighbour {
     pub next_hop: NextHop,
     /// The port its frames leave through.
     pub port: u16,
-    header: [u8; LINK_HEADER_LEN_MAX],
+    header: [u8; ethernet::LEN_MAX],
     header_len: u8,
 }
 
@@ -31,23 +28,23 @@ impl Neighbour {
         source: [u8; 6],
         vlan: Option<u16>,
     ) -> Neighbour {
-        let mut header = [0; LINK_HEADER_LEN_MAX];
+        let mut header = [0; ethernet::LEN_MAX];
         header[..6].copy_from_slice(&station);
         header[6..12].copy_from_slice(&source);
         let mut at = 12;
         if let Some(vlan) = vlan {
-            header[at..at + 2].copy_from_slice(&0x8100u16.to_be_bytes());
+            header[at..at + 2].copy_from_slice(&ethernet::VLAN.to_be_bytes());
             header[at + 2..at + 4].copy_from_slice(&vlan.to_be_bytes());
             at += 4;
         }
-        header[at..at + 2].copy_from_slice(&0x0800u16.to_be_bytes());
+        header[at..at + 2].copy_from_slice(&ethernet::IPV4.to_be_bytes());
         Neighbour { next_hop, port, header, header_len: at as u8 + 2 }
     }
 
     /// The same header where it has no tag.
     #[inline(always)]
-    pub fn untagged_header(&self) -> Option<&[u8; ETHERNET_LEN]> {
-        if usize::from(self.header_len) == ETHERNET_LEN { self.header.first_chunk() } else { None }
+    pub fn untagged_header(&self) -> Option<&[u8; ethernet::LEN]> {
+        if usize::from(self.header_len) == ethernet::LEN { self.header.first_chunk() } else { None }
     }
 
     /// The Ethernet header of an IPv4 frame to it.
@@ -55,6 +52,20 @@ impl Neighbour {
     pub fn link_header(&self) -> &[u8] {
         &self.header[..usize::from(self.header_len)]
     }
+}
+
+/// A cached next hop: a neighbour, valid while the forwarding table is the one it was found in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CachedHop {
+    /// Index into the neighbour table.
+    pub neighbour: u16,
+    /// The table's generation.
+    pub generation: u16,
+}
+
+impl CachedHop {
+    /// Not resolved yet.
+    pub const UNKNOWN: CachedHop = CachedHop { neighbour: u16::MAX, generation: 0 };
 }
 
 /// The neighbours that are resolved, as the control thread numbered them.

@@ -1,7 +1,8 @@
 //! The shard's invariants, verified: for tests.
 
+use crate::flow::Direction;
 use crate::state::door::{Door, Holds};
-use crate::state::session::{Above, Direction, Flags};
+use crate::state::session::{Above, Flags};
 use crate::state::shard::{SessionRef, Shard};
 
 impl Shard {

@@ -1,9 +1,10 @@
 //! How sessions begin and how they are taken out of the tables.
 
 use crate::drops::DropReason;
+use crate::flow::Direction;
 use crate::policy::Policy;
 use crate::state::mapping::{Mapping, Side};
-use crate::state::session::{Above, Direction, Flags, Session, SessionKey};
+use crate::state::session::{Above, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, deadline_ms, far_off};
 use crate::state::table::index::Hash;
 use crate::state::table::slots::NONE;
@@ -23,13 +24,18 @@ impl Shard {
     ) -> Result<u32, DropReason> {
         let entered = self.enter(policy, session.clone(), above, now);
         if entered.is_err() {
-            match above {
-                Above::Port(None) => self.release_port(policy, &session, now),
-                Above::Address(mapping) => self.release_unused_address(policy, mapping, now),
-                Above::Fixed | Above::Port(Some(_)) => {}
-            }
+            self.give_back(policy, &session, above, now);
         }
         entered
+    }
+
+    /// Gives back the mapping that was made for a session which does not begin.
+    pub fn give_back(&mut self, policy: &Policy, session: &Session, above: Above, now: u32) {
+        match above {
+            Above::Port(None) => self.release_port(policy, session, now),
+            Above::Address(mapping) => self.release_unused_address(policy, mapping, now),
+            Above::Fixed | Above::Port(Some(_)) => {}
+        }
     }
 
     fn enter(

@@ -3,11 +3,11 @@
 use std::net::Ipv4Addr;
 
 use crate::drops::DropReason;
-use crate::flow::{Endpoint, Protocol, Vrf};
+use crate::flow::{Direction, Endpoint, Protocol, Vrf};
 use crate::policy::{Filtering, OutsideRule, Policy, RuleId, SourceRule};
 use crate::state::mapping::{ANY_PROTOCOL, Mapping, MappingKey, Side};
 use crate::state::ports::allocate::Source;
-use crate::state::session::{ANYONE, Above, Direction, Flags, Session, SessionKey};
+use crate::state::session::{ANYONE, Above, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, far_off, has_ports, mapping_deadline_ms};
 use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;

@@ -2,35 +2,13 @@
 
 use std::net::Ipv4Addr;
 
-use crate::flow::{Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
-use crate::path::parse::tcp_flags;
+use crate::flow::{Direction, Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
 use crate::policy::{IdleClass, RuleId};
+use crate::route::neighbour::CachedHop;
 use crate::state::mapping::{Mapping, MappingKey, Side};
 use crate::state::table::slots::{NONE, Slot};
 use crate::wire::checksum::Delta;
-
-/// Which way a packet crosses the NAT, seen from the subscriber.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// From inside to outside.
-    Outbound,
-    /// From outside to inside.
-    Inbound,
-}
-
-/// A cached next hop: a neighbour, valid while the forwarding table is the one it was found in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CachedHop {
-    /// Index into the neighbour table.
-    pub neighbour: u16,
-    /// The table's generation.
-    pub generation: u16,
-}
-
-impl CachedHop {
-    /// Not resolved yet.
-    pub const UNKNOWN: CachedHop = CachedHop { neighbour: u16::MAX, generation: 0 };
-}
+use crate::wire::tcp;
 
 /// What a session is beneath.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,17 +156,17 @@ impl TcpSeen {
             Direction::Inbound => (Self::SYN_IN, Self::FIN_IN, Self::ANY_IN),
         };
         self.0 |= any;
-        if flags & tcp_flags::SYN != 0 {
+        if flags & tcp::SYN != 0 {
             // A new connection over the same endpoints forgets the old one's end.
-            let restarts = self.class() == IdleClass::TcpClosing && flags & tcp_flags::ACK == 0;
+            let restarts = self.class() == IdleClass::TcpClosing && flags & tcp::ACK == 0;
             self.0 = if restarts { syn | any } else { self.0 | syn };
         }
-        if flags & tcp_flags::FIN != 0 {
+        if flags & tcp::FIN != 0 {
             self.0 |= fin;
         }
-        if flags & tcp_flags::RST != 0 {
+        if flags & tcp::RST != 0 {
             self.0 |= Self::RST;
-        } else if flags & (tcp_flags::SYN | tcp_flags::FIN) == 0 {
+        } else if flags & (tcp::SYN | tcp::FIN) == 0 {
             // Data after a RST: the RST was not the peer's (RFC 7857 section 2.2).
             self.0 &= !Self::RST;
         }
@@ -357,8 +335,8 @@ impl SessionKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::tcp::{ACK, FIN, RST, SYN};
     use Direction::{Inbound, Outbound};
-    use tcp_flags::{ACK, FIN, RST, SYN};
 
     #[test]
     fn tcp_states_follow_the_segments() {

@@ -6,15 +6,14 @@ use alg::registry::ROWS;
 
 use hashbrown::HashMap;
 
-use crate::flow::Protocol;
-use crate::path::steer::WorkerIndex;
+use crate::flow::{Direction, Protocol, WorkerIndex};
 use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::contacts::Contacts;
 use crate::state::control::{CONTROLS_MAX, Controls};
 use crate::state::door::{DOORS_MAX, Door, Doors};
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Allocator;
-use crate::state::session::{Direction, Session, SessionKey};
+use crate::state::session::{Session, SessionKey};
 use crate::state::subscriber::Subscribers;
 use crate::state::table::index::{Candidate, Hash, Hasher, Index};
 use crate::state::table::slots::Slots;

@@ -6,7 +6,7 @@ use super::header::{self, Segment};
 use super::hold::Held;
 use super::sequence::{ahead, earlier, is_before, later};
 use super::{Cause, Direction, Emission, Means, Stream};
-use crate::path::parse::tcp_flags::{ACK, FIN, RST, SYN};
+use crate::wire::tcp::{ACK, FIN, RST, SYN};
 
 /// How far the numbers of a segment may be from where we think its side is, beyond the longest message or window.
 const NUMBERS_SLACK: u32 = 65_536;

@@ -5,8 +5,8 @@ use mem::Packet;
 use super::header::{TCP_LEN, write_checksum};
 use super::{Direction, Emission, Means, Stream};
 use crate::flow::TCP;
-use crate::path::parse::tcp_flags::{ACK, URG};
 use crate::wire::checksum::checksum;
+use crate::wire::tcp::{ACK, URG};
 
 const IPV4_LEN: usize = 20;
 const TIMESTAMPS_LEN: usize = 12;

@@ -4,7 +4,7 @@ use super::header::Segment;
 use super::hold::Held;
 use super::sequence::{earlier, is_before, later};
 use super::{Cause, Direction, Means, Stream};
-use crate::path::parse::tcp_flags::{FIN, PSH, RST};
+use crate::wire::tcp::{FIN, PSH, RST};
 
 /// How long an acknowledgement is waited for at first, and at most. It doubles each time (RFC 6298 section 5).
 const RESEND_MS: u32 = 500;

@@ -3,8 +3,8 @@
 use mem::Packet;
 
 use crate::flow::TCP;
-use crate::path::parse::tcp_flags::URG;
 use crate::wire::checksum::{Delta, transport_checksum};
+use crate::wire::tcp::URG;
 
 const IPV4_LEN: usize = 20;
 /// Bytes of a TCP header without options.

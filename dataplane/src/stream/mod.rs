@@ -119,11 +119,10 @@ impl Means<'_> {
 fn copy(buffers: &mut dyn Buffers, payload: &[u8], counters: &mut Counters) -> Option<Packet> {
     let mut packet = buffers.take()?;
     counters.generated += 1;
-    if !packet.resize(payload.len()) {
+    if !packet.fill(payload) {
         counters.consumed += 1;
         return None;
     }
-    packet.bytes_mut().copy_from_slice(payload);
     Some(packet)
 }
 

@@ -2,7 +2,7 @@
 
 use super::compose::Side;
 use super::header;
-use crate::path::parse::tcp_flags::SYN;
+use crate::wire::tcp::SYN;
 
 /// What a side that says nothing can take (RFC 9293 section 3.7.1).
 pub const SEGMENT_LEN_DEFAULT: u16 = 536;

@@ -5,7 +5,7 @@ use super::header::Segment;
 use super::pool::{Counters, List, PIECE_LEN_MAX, Piece, Pool};
 use super::sequence::{is_before, later};
 use super::{Cause, Direction, EditList, Inspection, Inspector, Means, Stream};
-use crate::path::parse::tcp_flags::{FIN, PSH};
+use crate::wire::tcp::{FIN, PSH};
 
 /// What the inspector made of the bytes at hand.
 struct Reading {

@@ -5,7 +5,7 @@ use mem::Packet;
 use super::header::Segment;
 use super::sequence::{earlier, is_before, later};
 use super::{Direction, Means, Stream};
-use crate::path::parse::tcp_flags::{FIN, PSH};
+use crate::wire::tcp::{FIN, PSH};
 
 impl Stream {
     /// A segment that is not to be read: its bytes have gone before, or reading is over.

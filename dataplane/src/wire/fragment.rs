@@ -3,13 +3,11 @@
 use arrayvec::ArrayVec;
 use mem::Packet;
 
-use crate::wire::checksum::checksum;
+use super::bytes::{put_word, word};
+use super::ipv4;
 
-const IPV4_LEN: usize = 20;
 /// Bytes of options at most.
 const OPTIONS_LEN_MAX: usize = 40;
-const MORE_FRAGMENTS: u16 = 0x2000;
-const OFFSET_MASK: u16 = 0x1fff;
 /// The bit of an option's type that says it belongs into every fragment.
 const COPIED: u8 = 0x80;
 
@@ -27,8 +25,8 @@ pub struct Cutter<'a> {
 impl<'a> Cutter<'a> {
     /// Cuts `packet` into fragments of at most `bytes_max` bytes. None where no payload would fit.
     pub fn new(packet: &'a [u8], bytes_max: u16) -> Option<Cutter<'a>> {
-        let header_len = usize::from(packet.first()? & 0x0f) * 4;
-        let options = packet.get(IPV4_LEN..header_len)?;
+        let header_len = ipv4::header_len(*packet.first()?);
+        let options = packet.get(ipv4::LEN..header_len)?;
         let bytes_max = usize::from(bytes_max);
         let cutter = Cutter { packet, header_len, copied_options: copied(options), bytes_max, done: 0 };
         (bytes_max >= header_len + 8).then_some(cutter)
@@ -48,8 +46,8 @@ impl<'a> Cutter<'a> {
             return false;
         }
         let is_first = self.done == 0;
-        let options = if is_first { &self.packet[IPV4_LEN..self.header_len] } else { &self.copied_options };
-        let header_len = IPV4_LEN + options.len();
+        let options = if is_first { &self.packet[ipv4::LEN..self.header_len] } else { &self.copied_options };
+        let header_len = ipv4::LEN + options.len();
         let room = (self.bytes_max - header_len) / 8 * 8;
         let (len, is_last) = if payload.len() + header_len <= self.bytes_max {
             (payload.len(), true)
@@ -61,18 +59,15 @@ impl<'a> Cutter<'a> {
             return false;
         }
         let bytes = fragment.bytes_mut();
-        bytes[..IPV4_LEN].copy_from_slice(&self.packet[..IPV4_LEN]);
-        bytes[IPV4_LEN..header_len].copy_from_slice(options);
+        bytes[..ipv4::LEN].copy_from_slice(&self.packet[..ipv4::LEN]);
+        bytes[ipv4::LEN..header_len].copy_from_slice(options);
         bytes[header_len..].copy_from_slice(&payload[..len]);
         bytes[0] = 0x40 | (header_len / 4) as u8;
-        bytes[2..4].copy_from_slice(&(total_len as u16).to_be_bytes());
-        let field = u16::from_be_bytes([self.packet[6], self.packet[7]]);
-        let offset = (field & OFFSET_MASK) + (self.done / 8) as u16;
-        let more = if is_last { field & MORE_FRAGMENTS } else { MORE_FRAGMENTS };
-        bytes[6..8].copy_from_slice(&(more | offset & OFFSET_MASK).to_be_bytes());
-        bytes[10..12].fill(0);
-        let sum = checksum(&bytes[..header_len]);
-        bytes[10..12].copy_from_slice(&sum.to_be_bytes());
+        let field = word(self.packet, ipv4::FRAGMENT);
+        let offset = (field & ipv4::OFFSET) + (self.done / 8) as u16;
+        let more = if is_last { field & ipv4::MORE_FRAGMENTS } else { ipv4::MORE_FRAGMENTS };
+        put_word(bytes, ipv4::FRAGMENT, more | offset & ipv4::OFFSET);
+        ipv4::finish(bytes, header_len);
         self.done += len;
         true
     }
@@ -118,8 +113,8 @@ mod tests {
     }
 
     fn packet(options: &[u8], payload_len: usize, flags_and_offset: u16) -> Vec<u8> {
-        let mut packet = vec![0; IPV4_LEN];
-        packet[0] = 0x40 | ((IPV4_LEN + options.len()) / 4) as u8;
+        let mut packet = vec![0; ipv4::LEN];
+        packet[0] = 0x40 | ((ipv4::LEN + options.len()) / 4) as u8;
         packet[6..8].copy_from_slice(&flags_and_offset.to_be_bytes());
         packet.extend(options);
         packet.extend((0..payload_len).map(|n| n as u8));
@@ -141,11 +136,11 @@ mod tests {
                 assert_eq!(usize::from(u16::from_be_bytes([piece[2], piece[3]])), piece.len());
                 let field = u16::from_be_bytes([piece[6], piece[7]]);
                 assert_eq!(
-                    usize::from(field & OFFSET_MASK),
-                    usize::from(start & OFFSET_MASK) + payload.len() / 8
+                    usize::from(field & ipv4::OFFSET),
+                    usize::from(start & ipv4::OFFSET) + payload.len() / 8
                 );
                 let is_last = position + 1 == pieces.len();
-                assert_eq!(field & MORE_FRAGMENTS != 0, !is_last || start & MORE_FRAGMENTS != 0);
+                assert_eq!(field & ipv4::MORE_FRAGMENTS != 0, !is_last || start & ipv4::MORE_FRAGMENTS != 0);
                 payload.extend(&piece[header_len..]);
             }
             assert_eq!(payload, original[28..]);

@@ -5,12 +5,12 @@ use std::net::Ipv4Addr;
 
 use alg::Ports;
 
-use crate::flow::{Endpoint, ICMP, Protocol, TCP, Vrf};
-use crate::path::steer::{Claimant, WorkerIndex};
+use crate::flow::{Endpoint, ICMP, Protocol, TCP, Vrf, WorkerIndex};
 use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, SourceRule};
 use crate::state::mapping::{ANY_PROTOCOL, Mapping, Side};
 use crate::state::ports::addresses::Addresses;
 use crate::state::ports::bitmaps::{Wish, class_of, is_whole, release_whole, take_whole, used_total};
+use crate::state::ports::ownership::Claimant;
 use crate::state::ports::random::Random;
 use crate::state::ports::sets::Sets;
 use crate::state::subscriber::{SETS_MAX, Subscriber};

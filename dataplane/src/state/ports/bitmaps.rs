@@ -1,7 +1,9 @@
 //! The ports of one global address: which are in use.
 
 use crate::flow::{ICMP, Protocol, TCP, UDP};
-use crate::path::steer::{Claimant, PORTS_PER_GROUP, Standing};
+use crate::state::ports::ownership::Claimant;
+use crate::state::ports::ownership::PORTS_PER_GROUP;
+use crate::state::ports::ownership::Standing;
 
 const WORDS: usize = 65_536 / 64;
 const EVEN: u64 = 0x5555_5555_5555_5555;

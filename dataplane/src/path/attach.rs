@@ -3,28 +3,26 @@
 use alg::Side;
 use alg::registry::ROWS;
 
-use crate::flow::{Endpoint, TCP};
-use crate::path::parse::{Head, tcp_flags};
+use crate::flow::{Direction, Endpoint, TCP, UDP};
+use crate::head::Head;
+use crate::path::tables::Tables;
 use crate::policy::GatewayIndex;
 use crate::state::control::{Channel, Control};
-use crate::state::session::Direction;
 use crate::state::shard::SessionRef;
-use crate::tables::Tables;
-
-use super::has_messages;
+use crate::wire::tcp;
 
 /// A session just began with this packet, from inside or from outside: it may have come through a door, and a gateway
-/// may be there for it.
-pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) {
-    if !has_messages(head.tuple.protocol) {
-        return;
+/// may be there for it. Returns whether one is.
+pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> bool {
+    if !matches!(head.tuple.protocol, TCP | UDP) {
+        return false;
     }
     let led_to = go_through(tables, head, found, now);
-    let Some(gateway) = led_to.or_else(|| gateway_of(tables, head, found)) else { return };
+    let Some(gateway) = led_to.or_else(|| gateway_of(tables, head, found)) else { return false };
     let is_tcp = head.tuple.protocol == TCP;
     // Who speaks before the handshake is seen is not listened to.
-    if is_tcp && head.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) != tcp_flags::SYN {
-        return;
+    if is_tcp && head.tcp_flags & (tcp::SYN | tcp::ACK) != tcp::SYN {
+        return false;
     }
     let channel = if is_tcp { Channel::Opening(None) } else { Channel::Datagrams };
     let client = match found.direction {
@@ -36,6 +34,7 @@ pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) {
     let is_attached = tables.shard.attach(found.index, control);
     let counters = &tables.counters.gateways[usize::from(gateway)];
     if is_attached { &counters.attached } else { &counters.unread }.add(1);
+    is_attached
 }
 
 /// The gateway for what came through a door, if it did.

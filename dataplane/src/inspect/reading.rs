@@ -1,0 +1,99 @@
+//! Reading a packet of a control session: what carries its messages decides how.
+
+use mem::Packet;
+
+use crate::counters::{Counters, Tally};
+use crate::drops::DropReason;
+use crate::flow::{Direction, Vrf};
+use crate::head::{Head, Transport};
+use crate::inspect::streams::{Passed, Streams};
+use crate::policy::Policy;
+use crate::port::Ports;
+use crate::state::control::Channel;
+use crate::state::shard::{SessionRef, Shard};
+
+/// What reading works with, lent to it for one packet.
+pub struct Reading<'a> {
+    /// Streams, and datagrams in fragments.
+    pub streams: &'a mut Streams,
+    /// Control sessions and doors.
+    pub shard: &'a mut Shard,
+    /// What the configuration says.
+    pub policy: &'a Policy,
+    /// What gateways count.
+    pub counters: &'a Counters,
+    /// Where buffers come from.
+    pub ports: &'a mut Ports,
+    /// Fates of packets, to be counted by the path.
+    pub tally: &'a mut Tally,
+    /// Milliseconds.
+    pub now: u32,
+}
+
+/// What became of a packet that was to be read.
+pub enum Read {
+    /// It goes on as it came, or as it is now: its length is the same.
+    Unchanged(Packet),
+    /// Its payload is to be another, [`Streams::text`]. Whether that fits to where it goes is still to be seen, so nothing
+    /// is written yet.
+    Changed(Packet),
+    /// It is kept, or others go on in its place: those that the path takes from [`Streams::passed`].
+    Taken,
+    /// It is dropped.
+    Refused(DropReason),
+}
+
+impl Reading<'_> {
+    /// A packet of a control session.
+    pub fn packet(&mut self, packet: Packet, head: &Head, found: SessionRef) -> Read {
+        let Some(control) = self.shard.controls.of_mut(found.index) else { return Read::Unchanged(packet) };
+        match (&control.channel, head.transport) {
+            (_, Transport::IcmpError { .. }) => Read::Unchanged(self.restore_quote(packet, head, found)),
+            (Channel::Untouched, _) => Read::Unchanged(packet),
+            _ if head.is_fragment => self.fragment(packet, head, found),
+            (Channel::Datagrams, Transport::Udp) => self.datagram(packet, head, found),
+            (Channel::Opening(_), Transport::Tcp) => self.handshake(packet, head, found),
+            (&Channel::Open(stream), Transport::Tcp) => self.segment(packet, head, stream, found),
+            (&Channel::Settled(shifts), Transport::Tcp) => self.shifted(packet, head, shifts, found),
+            _ => Read::Unchanged(packet),
+        }
+    }
+
+    /// Does what is due for a few streams, and gives up datagrams that do not become whole.
+    pub fn look_after(&mut self) {
+        while let Some(count) = self.streams.assembly.expire(self.now) {
+            self.tally.drop(DropReason::FragmentTimeout, count);
+        }
+        while let Some(stream) = self.shard.controls.next_ended() {
+            self.tally.consumed += self.streams.close(stream);
+        }
+        self.tick();
+    }
+
+    /// The VRF that packets of a session arrive in.
+    pub(super) fn vrf_of(&self, found: SessionRef) -> Vrf {
+        self.shard.session(found.index).map_or(0, |session| match found.direction {
+            Direction::Outbound => session.inside_vrf,
+            Direction::Inbound => session.outside_vrf,
+        })
+    }
+
+    /// Has a packet go on that was made or changed: its headers are read again.
+    pub(super) fn pass(
+        &mut self,
+        packet: Packet,
+        l3: u16,
+        original: &Head,
+        found: SessionRef,
+        is_unread: bool,
+    ) {
+        let vrf = self.vrf_of(found);
+        match Head::of(packet.bytes(), l3, original.interface, vrf) {
+            Ok(mut head) => {
+                head.new_id = original.new_id;
+                self.streams.passed.push(Passed { packet, head, found, is_unread });
+            }
+            Err(reason) => self.tally.drop(reason, 1),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What a worker carries packets with: its tables, its ports and their queues, and what waits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crossbeam::channel::Sender;
+use crossbeam::queue::ArrayQueue;
+use mem::Packet;
+
+use crate::counters::Counters;
+use crate::drops::DropReason;
+use crate::flow::{InterfaceIndex, WorkerIndex};
+use crate::head::Head;
+use crate::inspect::Streams;
+use crate::message::Event;
+use crate::path::egress::{Egress, Sent};
+use crate::path::handover::HandedOver;
+use crate::path::notice::Notices;
+use crate::path::reassembly::Reassembly;
+use crate::path::stages::Sampler;
+use crate::path::tables::Tables;
+use crate::path::verdict::{Again, Course, Verdict};
+use crate::port::Ports;
+use crate::route::fib::NextHop;
+
+/// Packets that wait to go again at most: what one packet can set free, and some.
+pub const AGAIN_MAX: usize = 4096;
+
+/// All that the steps of the path work with. Each takes the parts that it needs.
+pub struct Engine {
+    /// Its worker's number.
+    pub index: WorkerIndex,
+    /// How many workers there are.
+    pub count: u8,
+    /// What is decided with.
+    pub tables: Tables,
+    /// Where frames come from and go to.
+    pub ports: Ports,
+    /// The queues of the ports, and packets that wait for a next hop.
+    pub egress: Egress,
+    /// Fragments that wait for the first of their packet.
+    pub reassembly: Reassembly,
+    /// Streams of control connections.
+    pub streams: Streams,
+    /// What may be told to senders, and SYNs that may be answered later.
+    pub notices: Notices,
+    /// Packets that go again. Empty between bursts.
+    pub again: VecDeque<Again>,
+    /// Where each worker takes packets that others hand over.
+    pub handovers: Vec<Arc<ArrayQueue<HandedOver>>>,
+    /// Events to the control thread. Bounded; the worker never waits.
+    pub events: Sender<Event>,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// Chooses the bursts that are timed.
+    pub sampler: Sampler,
+}
+
+impl Engine {
+    /// Tells the control thread something.
+    pub fn tell(&self, event: Event) -> Result<(), DropReason> {
+        self.events.try_send(event).map_err(|_| DropReason::ControlQueueFull)
+    }
+
+    /// Counts frames that arrived on an interface.
+    #[inline]
+    pub fn count_arrivals(&self, interface: InterfaceIndex, packets: u64, bytes: u64) {
+        let interface = self.counters.interface(interface);
+        interface.in_packets.add(packets);
+        interface.in_bytes.add(bytes);
+    }
+
+    /// Counts whether a packet that was looked up found a session.
+    #[inline]
+    pub fn count_probe(&self, was_probed: bool, was_found: bool) {
+        let nat = &self.counters.nat;
+        if was_found {
+            nat.hits.add(1);
+        } else if was_probed {
+            nat.misses.add(1);
+        }
+    }
+
+    /// Counts a packet that is dropped.
+    #[inline(always)]
+    pub fn note(&self, fate: Result<(), DropReason>) {
+        if let Err(reason) = fate {
+            self.counters.dropped(reason);
+        }
+    }
+
+    /// Has a packet go again.
+    pub fn again(&mut self, packet: Packet, head: Head, course: Course, verdict: Option<Verdict>) {
+        if self.again.len() < AGAIN_MAX {
+            self.again.push_back(Again { packet, head, course, verdict });
+        } else {
+            self.note(Err(DropReason::PathQueueFull));
+        }
+    }
+
+    /// Sends an IPv4 packet to a next hop, or holds it and has the next hop resolved.
+    #[inline(always)]
+    pub fn send(
+        &mut self,
+        packet: Packet,
+        l3: u16,
+        next_hop: NextHop,
+        neighbour: u16,
+        now: u32,
+    ) -> Result<(), DropReason> {
+        let neighbour = self.tables.neighbours.at(neighbour);
+        let sent = self.egress.send(&mut self.ports, packet, l3, next_hop, neighbour, now);
+        // The control thread asks again by itself; should it miss this, the packet's wait runs out. Where there is
+        // no room to wait the next hop is asked for all the same, or the crowd before others would keep it unknown.
+        let is_crowded_out = sent == Err(DropReason::NeighbourQueueFull) && !self.egress.is_awaited(next_hop);
+        if sent == Ok(Sent::HeldFirst) || is_crowded_out {
+            let _ = self.tell(Event::Resolve(next_hop));
+        }
+        sent.map(|_| ())
+    }
+
+    /// Sends the queues of all ports, and counts what became of their packets.
+    pub fn transmit(&mut self) {
+        self.egress.flush(&mut self.ports);
+        self.counters.count(&mut self.egress.departed);
+    }
+}

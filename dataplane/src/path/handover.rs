@@ -1,0 +1,52 @@
+//! Packets on their way to the worker that owns them.
+
+use mem::Packet;
+
+use crate::counters::{Count, HandoverCounters};
+use crate::drops::DropReason;
+use crate::flow::InterfaceIndex;
+use crate::head::Head;
+use crate::path::verdict::Course;
+use crate::policy::{Domain, Policy};
+
+/// A packet that was handed over, with where it is to be read again.
+pub struct HandedOver {
+    packet: Packet,
+    interface: InterfaceIndex,
+    l3: u16,
+    /// The ports and the new identification of a fragment whose packet's first one was seen.
+    fragment: Option<(u16, u16, u16)>,
+    is_fragment: bool,
+    course: Course,
+}
+
+impl HandedOver {
+    /// A packet whose headers were read.
+    pub fn new(packet: Packet, head: &Head, course: Course) -> HandedOver {
+        let ports = (head.tuple.src.port, head.tuple.dst.port);
+        let fragment = head.new_id.map(|id| (ports.0, ports.1, id));
+        let (interface, l3, is_fragment) = (head.interface, head.l3, head.is_fragment);
+        HandedOver { packet, interface, l3, fragment, is_fragment, course }
+    }
+
+    /// Reads its headers again.
+    pub fn read(self, policy: &Policy) -> Result<(Packet, Head, Course), DropReason> {
+        let vrf = policy.interfaces.get(usize::from(self.interface)).map_or(0, |interface| interface.vrf);
+        let mut head = Head::of(self.packet.bytes(), self.l3, self.interface, vrf)?;
+        if let Some((src, dst, id)) = self.fragment {
+            (head.tuple.src.port, head.tuple.dst.port, head.new_id) = (src, dst, Some(id));
+        }
+        Ok((self.packet, head, self.course))
+    }
+
+    /// The counter of why it is handed over.
+    pub fn counter<'a>(&self, policy: &Policy, counters: &'a HandoverCounters) -> &'a Count {
+        let domain = policy.interfaces.get(usize::from(self.interface)).map(|interface| interface.domain);
+        match (self.course, self.is_fragment, domain) {
+            (Course::TurnedAround | Course::Own, ..) => &counters.turned_around,
+            (Course::Arrived, true, _) => &counters.fragments,
+            (Course::Arrived, false, Some(Domain::Inside)) => &counters.inside,
+            _ => &counters.outside,
+        }
+    }
+}
