@@ -253,10 +253,18 @@ impl Counters {
     }
 
     /// Counts what a step noted, which is forgotten then.
+    #[inline]
     pub(crate) fn count(&self, tally: &mut Tally) {
+        self.fates.sent.add(std::mem::take(&mut tally.sent));
+        if tally.generated | tally.consumed | tally.dropped.len() as u64 != 0 {
+            self.count_rest(tally);
+        }
+    }
+
+    #[cold]
+    fn count_rest(&self, tally: &mut Tally) {
         self.fates.generated.add(std::mem::take(&mut tally.generated));
         self.fates.consumed.add(std::mem::take(&mut tally.consumed));
-        self.fates.sent.add(std::mem::take(&mut tally.sent));
         for (reason, count) in tally.dropped.drain(..) {
             self.drops(reason).add(count);
             self.fates.dropped.add(count);
@@ -264,6 +272,7 @@ impl Counters {
     }
 
     /// Counts one packet dropped.
+    #[cold]
     pub(crate) fn dropped(&self, reason: DropReason) {
         self.drops(reason).add(1);
         self.fates.dropped.add(1);

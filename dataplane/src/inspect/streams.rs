@@ -85,6 +85,11 @@ impl Streams {
         self.held + self.assembly.waiting_count() as u64
     }
 
+    /// Whether there is nothing to look after: no stream, and no datagram in fragments.
+    pub fn is_idle(&self) -> bool {
+        self.records.is_empty() && self.assembly.waiting_count() == 0
+    }
+
     /// Connections that gateways read now, by gateway.
     pub fn reading(&self) -> &[u32; ROWS.len()] {
         &self.reading

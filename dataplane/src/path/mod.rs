@@ -468,7 +468,9 @@ fn consume_arp(
 
 /// What is due between bursts: packets that waited too long, streams, SYNs to be answered.
 pub fn look_after(engine: &mut Engine, now: u32) {
-    reading(engine, Course::Arrived, now, |reading| reading.look_after());
+    if !engine.streams.is_idle() {
+        reading(engine, Course::Arrived, now, |reading| reading.look_after());
+    }
     let mut tally = Tally::default();
     engine.reassembly.expire(now, &mut tally);
     engine.counters.count(&mut tally);
