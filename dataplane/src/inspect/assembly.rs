@@ -1,6 +1,6 @@
 //! Fragments of control sessions' packets, kept until a packet is whole and can be read.
 //!
-//! [`reassembly`](crate::path::reassembly) has told them their ports, the first one first. Here they stay in their packets,
+//! The path's reassembly has told them their ports, the first one first. Here they stay in their packets,
 //! bounded in number, by inside host and in time: whoever sends beginnings that never end keeps out others for three
 //! seconds at most, and only those whose control datagrams are in fragments.
 
@@ -12,9 +12,9 @@ use mem::Packet;
 use crate::drops::DropReason;
 use crate::flow::{Direction, Vrf};
 use crate::head::{Head, Transport};
-use crate::path::reassembly::WAITING_MAX;
 use crate::state::shard::SessionRef;
 use crate::state::table::timer::is_due;
+use crate::wire::fragment::KEPT_MAX;
 
 /// Datagrams that are put together at once.
 const DATAGRAMS_MAX: usize = 64;
@@ -26,7 +26,7 @@ const FRAGMENTS_MAX: usize = 1024;
 const WAIT_MS: u32 = 3000;
 
 /// The fragments of one datagram, in their order when it is whole.
-pub type Fragments = ArrayVec<(Packet, Head), WAITING_MAX>;
+pub type Fragments = ArrayVec<(Packet, Head), KEPT_MAX>;
 
 /// An inside host.
 pub type Host = (Vrf, Ipv4Addr);

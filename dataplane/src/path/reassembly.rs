@@ -19,13 +19,12 @@ use crate::policy::InterfaceIndex;
 use crate::state::table::index::Hasher;
 use crate::state::table::keyed::Keyed;
 use crate::state::table::timer::is_due;
+use crate::wire::fragment::KEPT_MAX;
 
 /// Packets whose fragments are followed at once.
 pub const DATAGRAMS_MAX: usize = 1024;
 /// Packets that are remembered until their time is over, complete ones included.
 const FOLLOWED_MAX: usize = 16 * DATAGRAMS_MAX;
-/// Fragments of one packet that wait for its first one.
-pub const WAITING_MAX: usize = 48;
 /// Separate stretches of one packet that were seen.
 const STRETCHES_MAX: usize = 64;
 /// How long a packet's fragments are followed, in milliseconds (IOS waits three seconds).
@@ -64,7 +63,7 @@ struct Datagram {
     is_refused: bool,
     /// First byte and the one after the last, of each fragment.
     seen: ArrayVec<(u16, u16), STRETCHES_MAX>,
-    waiting: ArrayVec<(Packet, Head), WAITING_MAX>,
+    waiting: ArrayVec<(Packet, Head), KEPT_MAX>,
 }
 
 /// A packet whose fragments have all gone on.
@@ -75,7 +74,7 @@ struct Done {
 }
 
 /// A fragment that may go on, with the ports of its packet in its head.
-pub type Ready = ArrayVec<(Packet, Head), { WAITING_MAX + 1 }>;
+pub type Ready = ArrayVec<(Packet, Head), { KEPT_MAX + 1 }>;
 
 /// The fragments of one worker.
 pub struct Reassembly {

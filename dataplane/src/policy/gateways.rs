@@ -5,11 +5,9 @@ use std::net::Ipv4Addr;
 use alg::Transport;
 use alg::registry::{Port, ROWS, Row};
 
-use super::{AclIndex, Policy, RuleId};
+use super::Policy;
+use super::numbers::{AclIndex, GatewayIndex, RuleId};
 use crate::flow::{Protocol, TCP, UDP};
-
-/// A gateway by its position in [`ROWS`].
-pub type GatewayIndex = u8;
 
 /// The gateways that are on, and where.
 #[derive(Clone, Debug, Default)]

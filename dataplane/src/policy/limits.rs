@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::AclIndex;
+use super::numbers::AclIndex;
 use crate::flow::Vrf;
 
 /// Whom a limit counts.

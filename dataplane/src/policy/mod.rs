@@ -9,6 +9,7 @@ mod behaviour;
 mod deterministic;
 mod gateways;
 mod limits;
+mod numbers;
 mod pool;
 mod rules;
 mod statics;
@@ -18,23 +19,19 @@ use std::net::Ipv4Addr;
 
 use crate::flow::{Endpoint, Protocol, Vrf};
 
-pub use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
 use crate::state::ports::ownership::Ownership;
 
+pub use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
 pub use behaviour::{Behaviour, Blocks, Filtering, Mode, Pairing, PortChoice};
 pub use deterministic::{Computed, Deterministic};
-pub use gateways::{Attachment, GatewayIndex, Gateways, PortBits, gateway_named};
+pub use gateways::{Attachment, Gateways, PortBits, gateway_named};
 pub use limits::{Limit, LimitScope, Limits};
+pub use numbers::{AclIndex, GatewayIndex, RuleId};
 pub use pool::{Pool, PoolKind};
 pub use rules::{Clause, DestinationRule, OutsideRule, Selector, SourceRule};
 pub use statics::{StaticRule, Statics};
 pub use timeouts::{IdleClass, Timeouts};
-
-/// An access list by its index in [`Policy::acls`].
-pub type AclIndex = u16;
-/// A rule by its number, kept over reloads while its line stays.
-pub type RuleId = u16;
 
 /// Everything the configuration says about packets.
 #[derive(Clone, Debug, Default)]

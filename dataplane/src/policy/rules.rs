@@ -1,6 +1,7 @@
 //! Dynamic rules: what they select, and what they give it.
 
-use super::{AclIndex, InterfaceIndex, RuleId};
+use super::numbers::{AclIndex, RuleId};
+use crate::flow::InterfaceIndex;
 use crate::flow::Vrf;
 
 /// What a dynamic rule looks at to decide whether a packet is its.

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use super::{InterfaceIndex, RuleId, Selector};
+use super::numbers::RuleId;
+use super::rules::Selector;
+use crate::flow::InterfaceIndex;
 use crate::flow::{Endpoint, Protocol, Vrf};
 
 /// A static rule: a local endpoint and the global one it always has.

@@ -2,41 +2,15 @@
 
 use mem::Packet;
 
-use super::header::{TCP_LEN, write_checksum};
+use super::header::write_checksum;
+use super::side::Side;
 use super::{Direction, Emission, Means, Stream};
 use crate::flow::TCP;
 use crate::wire::checksum::checksum;
-use crate::wire::tcp::{ACK, URG};
+use crate::wire::ipv4;
+use crate::wire::tcp::{self, ACK, URG};
 
-const IPV4_LEN: usize = 20;
 const TIMESTAMPS_LEN: usize = 12;
-
-/// What the segments of one side have in common.
-pub struct Side {
-    /// As the side itself writes them.
-    pub source: [u8; 4],
-    pub destination: [u8; 4],
-    pub source_port: u16,
-    pub destination_port: u16,
-    pub ttl: u8,
-    pub tos: u8,
-    pub dont_fragment: bool,
-    pub identification: u16,
-    /// The last window, as it stands in the header, and the scale it has.
-    pub window: u16,
-    pub window_scale: u8,
-    /// The latest timestamp.
-    pub timestamp: u32,
-    /// Acknowledgement and window that last went on in this direction.
-    pub announced: (u32, u16),
-}
-
-impl Side {
-    /// The last window in bytes.
-    pub fn window_bytes(&self) -> u32 {
-        u32::from(self.window) << self.window_scale
-    }
-}
 
 impl Stream {
     /// Puts headers in front of a packet that is nothing but payload, and emits it. A packet without room for
@@ -50,7 +24,7 @@ impl Stream {
         means: &mut Means,
     ) {
         let options_len = if self.has_timestamps { TIMESTAMPS_LEN } else { 0 };
-        let headers_len = IPV4_LEN + TCP_LEN + options_len;
+        let headers_len = ipv4::LEN + tcp::LEN + options_len;
         if !packet.shift_front(-(headers_len as isize)) {
             return means.pool.consume(packet);
         }
@@ -65,12 +39,12 @@ impl Stream {
         let bytes = packet.bytes_mut();
         bytes[..headers_len].fill(0);
         write_ipv4(bytes, side, total_len);
-        let tcp = &mut bytes[IPV4_LEN..headers_len];
+        let tcp = &mut bytes[ipv4::LEN..headers_len];
         tcp[0..2].copy_from_slice(&side.source_port.to_be_bytes());
         tcp[2..4].copy_from_slice(&side.destination_port.to_be_bytes());
         tcp[4..8].copy_from_slice(&seq.to_be_bytes());
         tcp[8..12].copy_from_slice(&ack.to_be_bytes());
-        tcp[12] = (((TCP_LEN + options_len) / 4) << 4) as u8;
+        tcp[12] = (((tcp::LEN + options_len) / 4) << 4) as u8;
         tcp[13] = flags | ACK;
         tcp[14..16].copy_from_slice(&side.window.to_be_bytes());
         if let Some(pointer) =
@@ -85,8 +59,8 @@ impl Stream {
             tcp[24..28].copy_from_slice(&side.timestamp.to_be_bytes());
             tcp[28..32].copy_from_slice(&echo.to_be_bytes());
         }
-        write_checksum(&mut packet, 0, IPV4_LEN);
-        means.output.push(Emission { direction, packet, l3: 0, l4: IPV4_LEN as u16 });
+        write_checksum(&mut packet, 0, ipv4::LEN);
+        means.output.push(Emission { direction, packet, l3: 0, l4: ipv4::LEN as u16 });
     }
 
     /// Payload bytes that fit a segment of our own.
@@ -98,7 +72,7 @@ impl Stream {
 
 fn write_ipv4(bytes: &mut [u8], side: &mut Side, total_len: u16) {
     side.identification = side.identification.wrapping_add(1);
-    let header = &mut bytes[..IPV4_LEN];
+    let header = &mut bytes[..ipv4::LEN];
     (header[0], header[1]) = (0x45, side.tos);
     header[2..4].copy_from_slice(&total_len.to_be_bytes());
     header[4..6].copy_from_slice(&side.identification.to_be_bytes());

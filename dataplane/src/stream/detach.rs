@@ -1,25 +1,6 @@
 //! The end of all reading.
 
-use super::{Direction, Means, Stream};
-
-/// Why a stream is not read any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Cause {
-    /// The inspector said so.
-    Refused,
-    /// A message is longer than configured.
-    TooLong,
-    /// The sender's data ended inside a message.
-    Truncated,
-    /// The inspector released nothing, or edited what it was not shown.
-    BadEdit,
-    /// Buffers or pieces ran out.
-    Memory,
-    /// The connection was reset.
-    Reset,
-    /// The receiver did not acknowledge what was acknowledged on its behalf.
-    Undeliverable,
-}
+use super::{Cause, Direction, Means, Stream};
 
 impl Stream {
     /// Lets go all that is held, as it came. Nothing is read from here on.

@@ -3,12 +3,10 @@
 use mem::Packet;
 
 use crate::flow::TCP;
+use crate::wire::bytes::{self, put_long, put_word};
 use crate::wire::checksum::{Delta, transport_checksum};
-use crate::wire::tcp::URG;
+use crate::wire::{ipv4, tcp};
 
-const IPV4_LEN: usize = 20;
-/// Bytes of a TCP header without options.
-pub const TCP_LEN: usize = 20;
 const END_OF_OPTIONS: u8 = 0;
 const NO_OPERATION: u8 = 1;
 const SACK: u8 = 5;
@@ -46,26 +44,26 @@ fn long(bytes: &[u8], at: usize) -> Option<u32> {
 /// contradict each other, or the checksum is wrong: what is read on somebody's behalf must be what he would accept.
 pub fn read(frame: &[u8], l3: u16, l4: u16) -> Option<Segment> {
     let (ip, tcp) = (usize::from(l3), usize::from(l4));
-    let total_len = usize::from(word(frame, ip + 2)?);
+    let total_len = usize::from(word(frame, ip + ipv4::TOTAL_LEN)?);
     let datagram = frame.get(ip..ip + total_len)?;
-    let addresses: [u8; 8] = *datagram.get(12..)?.first_chunk()?;
-    let segment = datagram.get(tcp.checked_sub(ip).filter(|len| *len >= IPV4_LEN)?..)?;
-    let header_len = usize::from(*segment.get(12)? >> 4) * 4;
-    let options = segment.get(TCP_LEN..header_len)?;
+    let addresses: [u8; 8] = *datagram.get(ipv4::SRC..)?.first_chunk()?;
+    let segment = datagram.get(tcp.checked_sub(ip).filter(|len| *len >= ipv4::LEN)?..)?;
+    let header_len = usize::from(*segment.get(tcp::OFFSET)? >> 4) * 4;
+    let options = segment.get(tcp::LEN..header_len)?;
     let [a, b, c, d, rest @ ..] = addresses;
     if transport_checksum([a, b, c, d], rest, TCP, segment) != 0 {
         return None;
     }
-    let (seq, flags) = (long(segment, 4)?, *segment.get(13)?);
-    let urgent = (flags & URG != 0).then_some(seq.wrapping_add(u32::from(word(segment, 18)?)));
-    let (timestamp, sack) = read_options(options, tcp + TCP_LEN);
+    let (seq, flags) = (long(segment, tcp::SEQ)?, *segment.get(tcp::FLAGS)?);
+    let urgent = (flags & tcp::URG != 0).then_some(seq.wrapping_add(u32::from(word(segment, tcp::URGENT)?)));
+    let (timestamp, sack) = read_options(options, tcp + tcp::LEN);
     Some(Segment {
         l3,
         l4,
         seq,
-        ack: long(segment, 8)?,
+        ack: long(segment, tcp::ACK_NUMBER)?,
         flags,
-        window: word(segment, 14)?,
+        window: word(segment, tcp::WINDOW)?,
         payload: (tcp + header_len) as u16,
         payload_len: (segment.len() - header_len) as u16,
         timestamp,
@@ -100,15 +98,15 @@ fn read_options(options: &[u8], start: usize) -> (Option<u32>, Option<(u16, u16)
 /// Writes sequence and acknowledgement numbers in place. The checksum follows.
 pub fn set_numbers(packet: &mut Packet, segment: &Segment, seq: u32, ack: u32) {
     let at = usize::from(segment.l4);
-    let Some(tcp) = packet.bytes_mut().get_mut(at..).and_then(|rest| rest.first_chunk_mut::<TCP_LEN>())
+    let Some(tcp) = packet.bytes_mut().get_mut(at..).and_then(|rest| rest.first_chunk_mut::<{ tcp::LEN }>())
     else {
         return;
     };
     let delta = Delta::address(segment.seq, seq).and(Delta::address(segment.ack, ack));
-    let sum = delta.apply(u16::from_be_bytes([tcp[16], tcp[17]]));
-    tcp[4..8].copy_from_slice(&seq.to_be_bytes());
-    tcp[8..12].copy_from_slice(&ack.to_be_bytes());
-    tcp[16..18].copy_from_slice(&sum.to_be_bytes());
+    let sum = delta.apply(bytes::word(tcp, tcp::CHECKSUM));
+    put_long(tcp, tcp::SEQ, seq);
+    put_long(tcp, tcp::ACK_NUMBER, ack);
+    put_word(tcp, tcp::CHECKSUM, sum);
 }
 
 /// Passes every SACK block through `map`; a block mapped to none is taken out, and no-operations fill its place.
@@ -138,17 +136,16 @@ pub fn map_sack(packet: &mut Packet, segment: &Segment, map: impl Fn(u32, u32) -
 /// Computes the TCP checksum anew, of the IPv4 packet at `l3`.
 pub fn write_checksum(packet: &mut Packet, l3: usize, l4: usize) {
     let frame = packet.bytes_mut();
-    let Some(total_len) = word(frame, l3 + 2).map(usize::from) else { return };
+    let Some(total_len) = word(frame, l3 + ipv4::TOTAL_LEN).map(usize::from) else { return };
     let Some(datagram) = frame.get_mut(l3..l3 + total_len) else { return };
     let Some((header, segment)) = datagram.split_at_mut_checked(l4 - l3) else { return };
     let (Some(&src), Some(&dst)) = (
-        header.get(12..16).and_then(|address| address.first_chunk()),
-        header.get(16..20).and_then(|address| address.first_chunk()),
+        header.get(ipv4::SRC..ipv4::DST).and_then(|address| address.first_chunk()),
+        header.get(ipv4::DST..ipv4::LEN).and_then(|address| address.first_chunk()),
     ) else {
         return;
     };
-    let Some(field) = segment.get_mut(16..18) else { return };
-    field.fill(0);
+    put_word(segment, tcp::CHECKSUM, 0);
     let sum = transport_checksum(src, dst, TCP, segment);
-    segment[16..18].copy_from_slice(&sum.to_be_bytes());
+    put_word(segment, tcp::CHECKSUM, sum);
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Direction;
+use super::side::Direction;
 
 /// Reads the messages of a stream. It is shown every byte in order, and none twice once released.
 pub trait Inspector {

@@ -17,6 +17,7 @@
 //! afterwards, and treats all alike.
 
 mod arrive;
+mod cause;
 mod compose;
 mod deliver;
 mod detach;
@@ -24,107 +25,28 @@ mod flow;
 mod header;
 mod hold;
 mod inspect;
+mod means;
 mod opening;
 mod pool;
 mod release;
 mod repeat;
 mod sequence;
 mod shift;
+mod side;
 
 use mem::Packet;
 
-pub use detach::Cause;
+pub use cause::Cause;
 pub use inspect::{EditList, EditRefused, Inspection, Inspector};
+pub use means::{Buffers, Emission, Means};
 pub use opening::Opening;
 pub use pool::{Counters, MESSAGE_LEN_MAX, Pool};
+pub use side::Direction;
 
-use compose::Side;
 use flow::Flow;
 use header::Segment;
 use opening::SEGMENT_LEN_DEFAULT;
-
-/// Which way a segment goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// From who opened the connection.
-    Forward,
-    /// To who opened the connection.
-    Backward,
-}
-
-impl Direction {
-    /// Both.
-    pub const ALL: [Direction; 2] = [Direction::Forward, Direction::Backward];
-
-    /// The other one.
-    pub fn reverse(self) -> Direction {
-        match self {
-            Direction::Forward => Direction::Backward,
-            Direction::Backward => Direction::Forward,
-        }
-    }
-
-    fn index(self) -> usize {
-        self as usize
-    }
-}
-
-/// A segment to be translated and sent as if it had arrived so.
-#[derive(Debug)]
-pub struct Emission {
-    /// Which way it goes.
-    pub direction: Direction,
-    /// The frame; one of our own begins with its IPv4 header.
-    pub packet: Packet,
-    /// Offset of the IPv4 header.
-    pub l3: u16,
-    /// Offset of the TCP header.
-    pub l4: u16,
-}
-
-/// Where packets of our own come from.
-pub trait Buffers {
-    /// An empty packet with head room for headers; none when there is none to spare.
-    fn take(&mut self) -> Option<Packet>;
-}
-
-/// What a stream works with, lent to it for one call.
-pub struct Means<'a> {
-    /// The pieces of all streams of this worker.
-    pub pool: &'a mut Pool,
-    /// Packets for what is sent in addition.
-    pub buffers: &'a mut dyn Buffers,
-    /// Reads this stream's messages.
-    pub inspector: &'a mut dyn Inspector,
-    /// Segments to be sent, in order, are appended here.
-    pub output: &'a mut Vec<Emission>,
-    /// Milliseconds, on the worker's clock.
-    pub now: u32,
-}
-
-impl Means<'_> {
-    /// A packet of our own with a copy of `payload`.
-    fn copy_of(&mut self, payload: &[u8]) -> Option<Packet> {
-        copy(self.buffers, payload, &mut self.pool.counters)
-    }
-
-    /// The same, of bytes of a piece.
-    fn copy_of_piece(&mut self, index: u32, start: u32, len: u32) -> Option<Packet> {
-        let Pool { pieces, counters, .. } = &mut *self.pool;
-        let (start, len) = (start as usize, len as usize);
-        copy(self.buffers, pieces.at(index)?.bytes().get(start..start + len)?, counters)
-    }
-}
-
-fn copy(buffers: &mut dyn Buffers, payload: &[u8], counters: &mut Counters) -> Option<Packet> {
-    let mut packet = buffers.take()?;
-    counters.generated += 1;
-    if !packet.fill(payload) {
-        counters.consumed += 1;
-        return None;
-    }
-    Some(packet)
-}
+use side::Side;
 
 /// One inspected connection, both ways. Its pieces are in the pool: [`Stream::close`] gives them back.
 pub struct Stream {

@@ -1,8 +1,8 @@
 //! What the handshake says about a connection.
 
-use super::compose::Side;
 use super::header;
-use crate::wire::tcp::SYN;
+use super::side::Side;
+use crate::wire::tcp::{self, SYN};
 
 /// What a side that says nothing can take (RFC 9293 section 3.7.1).
 pub const SEGMENT_LEN_DEFAULT: u16 = 536;
@@ -46,7 +46,7 @@ impl Opening {
             return None;
         }
         let ip: &[u8; 20] = frame.get(usize::from(l3)..)?.first_chunk()?;
-        let tcp: &[u8; header::TCP_LEN] = frame.get(usize::from(l4)..)?.first_chunk()?;
+        let tcp: &[u8; tcp::LEN] = frame.get(usize::from(l4)..)?.first_chunk()?;
         let mut opening = Opening {
             source: ([ip[12], ip[13], ip[14], ip[15]], u16::from_be_bytes([tcp[0], tcp[1]])),
             destination: ([ip[16], ip[17], ip[18], ip[19]], u16::from_be_bytes([tcp[2], tcp[3]])),
@@ -57,7 +57,7 @@ impl Opening {
             window_scale: None,
             timestamp: segment.timestamp,
         };
-        let mut options = frame.get(usize::from(l4) + header::TCP_LEN..usize::from(segment.payload))?;
+        let mut options = frame.get(usize::from(l4) + tcp::LEN..usize::from(segment.payload))?;
         loop {
             options = match options {
                 [] | [END_OF_OPTIONS, ..] => break,

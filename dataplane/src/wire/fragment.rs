@@ -11,6 +11,9 @@ const OPTIONS_LEN_MAX: usize = 40;
 /// The bit of an option's type that says it belongs into every fragment.
 const COPIED: u8 = 0x80;
 
+/// Fragments of one packet that are kept at most until it is known what becomes of them.
+pub const KEPT_MAX: usize = 48;
+
 /// A packet being cut, from its IPv4 header on. It may be a fragment itself.
 pub struct Cutter<'a> {
     packet: &'a [u8],
