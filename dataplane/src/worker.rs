@@ -220,8 +220,7 @@ impl Worker {
                 break;
             }
         }
-        let expired = self.tables.shard.expire(&self.tables.policy, now, EXPIRIES_PER_ROUND);
-        self.counters.nat.expired.add(expired as u64);
+        self.tables.shard.expire(&self.tables.policy, now, EXPIRIES_PER_ROUND);
         self.continue_sweep(now);
         inspect::look_after(self, now);
         let counters = &self.counters;
@@ -299,6 +298,9 @@ impl Worker {
         self.counters.doors.set(shard.door_count() as u64);
         let sessions = shard.session_count() as u64;
         nat.sessions.set(sessions);
+        let lives = shard.session_lives();
+        nat.begun.set(lives.begun);
+        nat.ended.iter().zip(lives.ended).for_each(|(count, ended)| count.set(ended));
         nat.mappings.set(shard.mapping_count() as u64);
         nat.sessions_peak.set(nat.sessions_peak.value().max(sessions));
         let held = self.egress.held_count() + self.reassembly.waiting_count();

@@ -401,15 +401,13 @@ fn begin(
         session.flags = session.flags.with(Flags::CONTACT, is_contact);
     }
     let Tables { policy, shard, .. } = tables;
-    let index = shard.insert(policy, Session::new(&session, now), session.above, now)?;
+    let index = shard.begin(policy, Session::new(&session, now), session.above, now)?;
     let found = SessionRef { index, direction };
     inspect::attach(tables, head, found, now);
     let decision = established(tables, head, found, now);
     if decision.is_err() {
         let Tables { policy, shard, .. } = tables;
-        shard.remove(policy, index, now);
-    } else {
-        tables.counters.nat.created.add(1);
+        shard.undo(policy, index, now);
     }
     decision
 }

@@ -24,6 +24,7 @@ impl Shard {
         expect("port index entries", self.port_index.len(), with(Flags::HEAD).count() * 2)?;
         expect("sessions that serve every peer", self.any_peer_count, with(Flags::ANY_PEER).count())?;
         self.check_rings()?;
+        expect("sessions begun and not ended", self.session_lives.live() as usize, self.sessions.len())?;
         let of_subscribers: u32 = self.subscribers.iter().map(|subscriber| subscriber.session_count).sum();
         expect("sessions counted by subscribers", of_subscribers as usize, self.sessions.len())?;
         for (index, session) in self.sessions.iter_from(0) {

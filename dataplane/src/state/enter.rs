@@ -2,6 +2,7 @@
 
 use crate::drops::DropReason;
 use crate::policy::Policy;
+use crate::state::journal::EndReason;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::session::{Above, Direction, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, deadline_ms, far_off};
@@ -12,9 +13,9 @@ use crate::state::table::timer::is_due;
 const DIRECTIONS: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
 
 impl Shard {
-    /// Puts a session into the table, if the limits allow it. A mapping that was made for it and has no other
-    /// session is given back when they do not.
-    pub fn insert(
+    /// Begins a session, if the limits allow it: the one place where sessions begin. A mapping that was made for it and
+    /// has no other session is given back when they do not.
+    pub fn begin(
         &mut self,
         policy: &Policy,
         session: Session,
@@ -22,12 +23,11 @@ impl Shard {
         now: u32,
     ) -> Result<u32, DropReason> {
         let entered = self.enter(policy, session.clone(), above, now);
-        if entered.is_err() {
-            match above {
-                Above::Port(None) => self.release_port(policy, &session, now),
-                Above::Address(mapping) => self.release_unused_address(policy, mapping, now),
-                Above::Fixed | Above::Port(Some(_)) => {}
-            }
+        match (&entered, above) {
+            (Ok(_), _) => self.session_lives.begun += 1,
+            (Err(_), Above::Port(None)) => self.release_port(policy, &session, now),
+            (Err(_), Above::Address(mapping)) => self.release_unused_address(policy, mapping, now),
+            (Err(_), Above::Fixed | Above::Port(Some(_))) => {}
         }
         entered
     }
@@ -194,8 +194,21 @@ impl Shard {
         }
     }
 
-    /// Ends a session, and its mapping when it was the last beneath it.
-    pub fn remove(&mut self, policy: &Policy, index: u32, now: u32) -> Option<Session> {
+    /// Ends a session, and its mapping when it was the last beneath it: the one place where sessions end.
+    pub fn end(&mut self, policy: &Policy, index: u32, reason: EndReason, now: u32) -> Option<Session> {
+        let session = self.take_out(policy, index, now)?;
+        self.session_lives.end(reason);
+        Some(session)
+    }
+
+    /// Takes back a session that just began with a packet that is refused after all: as if it never had.
+    pub fn undo(&mut self, policy: &Policy, index: u32, now: u32) {
+        if self.take_out(policy, index, now).is_some() {
+            self.session_lives.begun -= 1;
+        }
+    }
+
+    fn take_out(&mut self, policy: &Policy, index: u32, now: u32) -> Option<Session> {
         let above = self.sessions.at(index).map(|session| match session.flags {
             flags if flags.has(Flags::PORT) => Above::Port(Some(index)),
             flags if flags.has(Flags::ADDRESS) => Above::Address(session.next),

@@ -1,8 +1,9 @@
 //! How sessions and mappings end: by idle time, by a policy that no longer keeps them, by command.
 
-use crate::policy::{Filtering, Policy};
+use crate::policy::{Filtering, IdleClass, Policy};
 use crate::state::contacts::Contacts;
 use crate::state::door::Door;
+use crate::state::journal::EndReason;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::shard::{RuleUse, Shard, deadline_ms, far_off, mapping_deadline_ms};
 use crate::state::table::timer::is_due;
@@ -23,19 +24,17 @@ const SWEPT_AT_ONCE: u32 = 1024;
 const ENDED_AT_ONCE: u64 = 32;
 
 impl Shard {
-    /// Ends at most `count_max` sessions that were idle too long, and returns how many.
-    pub fn expire(&mut self, policy: &Policy, now: u32, count_max: usize) -> usize {
+    /// Ends sessions, mappings and doors that were idle too long, at most `count_max` in all.
+    pub fn expire(&mut self, policy: &Policy, now: u32, count_max: usize) {
         self.allocator.end_hold_downs(policy, now, count_max);
-        let mut expired = 0;
         for _ in 0..count_max {
             let Some(node) = self.wheel.next_due(now) else { break };
             match self.place_of(node) {
-                Place::Session(index) => expired += usize::from(self.expire_session(policy, index, now)),
+                Place::Session(index) => self.expire_session(policy, index, now),
                 Place::Mapping(index) => self.expire_mapping(policy, node, index, now),
                 Place::Door(index) => self.expire_door(policy, index, now),
             }
         }
-        expired
     }
 
     /// What a position counted over all tables is.
@@ -59,19 +58,19 @@ impl Shard {
         self.doors_expired[usize::from(gateway)] += 1;
     }
 
-    fn expire_session(&mut self, policy: &Policy, index: u32, now: u32) -> bool {
-        let Some(session) = self.sessions.at(index) else { return false };
+    fn expire_session(&mut self, policy: &Policy, index: u32, now: u32) {
+        let Some(session) = self.sessions.at(index) else { return };
         match deadline_ms(policy, session) {
             // A control session is in use as long as what it announced is.
             Some(deadline) if is_due(now, deadline) && self.controls.has_children(index) => {
                 self.wheel.arm(index, now.wrapping_add(CHILDREN_LOOKED_AT_MS));
-                false
             }
-            Some(deadline) if is_due(now, deadline) => self.remove(policy, index, now).is_some(),
-            deadline => {
-                self.wheel.arm(index, deadline.unwrap_or(far_off(now)));
-                false
+            Some(deadline) if is_due(now, deadline) => {
+                let is_closing = session.class == IdleClass::TcpClosing;
+                let reason = if is_closing { EndReason::Closed } else { EndReason::Idle };
+                self.end(policy, index, reason, now);
             }
+            deadline => self.wheel.arm(index, deadline.unwrap_or(far_off(now))),
         }
     }
 
@@ -141,7 +140,8 @@ impl Shard {
     fn sweep_session(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
         let Some(session) = self.sessions.at_mut(index) else { return false };
         if all || !policy.keeps(session.rule, session.inside_global.addr) {
-            return self.remove(policy, index, now).is_some();
+            let reason = if all { EndReason::Cleared } else { EndReason::PolicyGone };
+            return self.end(policy, index, reason, now).is_some();
         }
         if session.limit_epoch != policy.generation as u8 {
             session.limit_epoch = policy.generation as u8;

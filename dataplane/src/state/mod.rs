@@ -5,6 +5,7 @@ mod contacts;
 pub mod control;
 pub mod door;
 mod enter;
+pub mod journal;
 mod lifetime;
 pub mod mapped;
 pub mod mapping;

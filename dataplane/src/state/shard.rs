@@ -12,6 +12,7 @@ use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::contacts::Contacts;
 use crate::state::control::{CONTROLS_MAX, Controls};
 use crate::state::door::{DOORS_MAX, Door, Doors};
+use crate::state::journal::Lives;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Allocator;
 use crate::state::session::{Direction, Session, SessionKey};
@@ -59,6 +60,8 @@ pub struct Shard {
     pub(super) worker: (WorkerIndex, u8),
     /// For each destination rule, which real server is next.
     pub(super) rotation: HashMap<RuleId, u32>,
+    /// Sessions that began and ended.
+    pub(super) session_lives: Lives,
 }
 
 /// How much a rule is in use.
@@ -133,6 +136,7 @@ impl Shard {
             contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
             rotation: HashMap::new(),
+            session_lives: Lives::default(),
         }
     }
 
@@ -241,6 +245,11 @@ impl Shard {
     /// Live sessions.
     pub fn session_count(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Sessions that began and ended; the packet that began one was not refused.
+    pub fn session_lives(&self) -> &Lives {
+        &self.session_lives
     }
 
     /// Live mappings, of ports and of whole addresses.
