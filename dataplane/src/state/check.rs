@@ -1,6 +1,6 @@
 //! The shard's invariants, verified: for tests.
 
-use crate::state::door::{Door, Holds};
+use crate::state::door::Door;
 use crate::state::session::{Above, Direction, Flags};
 use crate::state::shard::{SessionRef, Shard};
 
@@ -11,10 +11,10 @@ impl Shard {
         let expect = |what: &str, is: usize, should: usize| {
             if is == should { Ok(()) } else { Err(format!("{what}: {is}, should be {should}")) }
         };
-        let is_alone =
-            |door: &Door| door.holds == Holds::Port && self.above_of_door(door) == Above::Port(None);
+        let is_alone = |door: &Door| matches!(self.above_of_door(door), Above::Door);
         let waiting = self.doors.iter_between(0, u32::MAX).filter(|(_, door)| is_alone(door)).count();
-        let taken = self.mapping_count() + self.allocator.held_down_count() + waiting;
+        let taken =
+            self.mapping_count() + self.allocator.held_down_count() + waiting + self.lender.out_count();
         expect("ports in use", in_use as usize, taken)?;
         expect("session index entries", self.session_index.len(), self.sessions.len() * 2)?;
         expect("mapping index entries", self.mapping_index.len(), self.mappings.len() * 2)?;

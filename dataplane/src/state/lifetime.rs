@@ -26,6 +26,7 @@ const ENDED_AT_ONCE: u64 = 32;
 impl Shard {
     /// Ends sessions, mappings and doors that were idle too long, at most `count_max` in all.
     pub fn expire(&mut self, policy: &Policy, now: u32, count_max: usize) {
+        self.reclaim(policy, now);
         self.allocator.end_hold_downs(policy, now, count_max);
         for _ in 0..count_max {
             let Some(node) = self.wheel.next_due(now) else { break };
@@ -79,7 +80,7 @@ impl Shard {
         let Some(mapping) = self.mappings.at(index) else { return };
         match mapping_deadline_ms(policy, mapping) {
             Some(deadline) if is_due(now, deadline) && mapping.session_count == 0 => {
-                self.remove_mapping(policy, index, now);
+                self.end_mapping(policy, index, now);
             }
             deadline => {
                 let later = deadline.filter(|&at| !is_due(now, at));
@@ -164,15 +165,16 @@ impl Shard {
 
     fn sweep_mapping(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
         let is_doomed = |mapping: &Mapping| {
-            let is_kept = match mapping.side {
-                Side::Inside => policy.keeps(mapping.rule, mapping.seen.addr),
-                Side::Outside => policy.keeps_outside(mapping.rule, mapping.seen.addr),
+            let binding = &mapping.binding;
+            let is_kept = match binding.side {
+                Side::Inside => policy.keeps(binding.rule, binding.seen.addr),
+                Side::Outside => policy.keeps_outside(binding.rule, binding.seen.addr),
             };
             mapping.session_count == 0 && (all || !is_kept)
         };
         let is_doomed = self.mappings.at(index).is_some_and(is_doomed);
         if is_doomed {
-            self.remove_mapping(policy, index, now);
+            self.end_mapping(policy, index, now);
         }
         is_doomed
     }

@@ -1,5 +1,6 @@
 //! What a worker remembers: tables of fixed size, addressed by index, written by their worker alone.
 
+mod bound;
 mod check;
 mod contacts;
 pub mod control;
@@ -15,3 +16,5 @@ pub mod session;
 pub mod shard;
 pub mod subscriber;
 pub mod table;
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use crate::state::door::{DOORS_MAX, Door, Doors};
 use crate::state::journal::Lives;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Allocator;
+use crate::state::ports::lease::Lender;
 use crate::state::session::{Direction, Session, SessionKey};
 use crate::state::subscriber::Subscribers;
 use crate::state::table::index::{Candidate, Hash, Hasher, Index};
@@ -50,6 +51,7 @@ pub struct Shard {
     pub(super) wheel: Wheel,
     pub(super) subscribers: Subscribers,
     pub(super) allocator: Allocator,
+    pub(super) lender: Lender,
     /// By rule number.
     pub(super) rules: Vec<RuleUse>,
     /// Sessions under each group limit of the policy.
@@ -131,6 +133,7 @@ impl Shard {
             wheel: Wheel::new(capacity + addresses_max + doors_max, now),
             subscribers: Subscribers::new(subscribers_max.min(capacity), Hasher::new(secret)),
             allocator: Allocator::new(seed, worker, worker_count),
+            lender: Lender::default(),
             rules: Vec::new(),
             group_counts: Vec::new(),
             contacts: Contacts::new(0, Hasher::new(secret)),
@@ -237,7 +240,7 @@ impl Shard {
         let of_mappings = |position: u32| position.saturating_sub(capacity);
         let mappings = self.mappings.iter_between(of_mappings(start), of_mappings(end));
         let addresses = mappings
-            .filter(|(_, mapping)| mapping.is_address())
+            .filter(|(_, mapping)| mapping.binding.is_address())
             .map(move |(index, mapping)| (capacity + index, Entry::Address(mapping)));
         sessions.chain(addresses)
     }

@@ -3,5 +3,6 @@
 mod addresses;
 pub mod allocate;
 pub mod bitmaps;
+pub mod lease;
 pub mod random;
 mod sets;
