@@ -138,7 +138,7 @@ fn nat_totals(workers: &[Arc<Counters>]) -> NatTotals {
     NatTotals {
         hits: total(|nat| nat.hits.value()),
         misses: total(|nat| nat.misses.value()),
-        expired: total(|nat| nat.expired.value()),
+        expired: total(NatCounters::expired),
     }
 }
 

@@ -6,6 +6,7 @@ use arrayvec::ArrayVec;
 
 use crate::drops::DropReason;
 use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
+use crate::state::journal::EndReason;
 
 /// A number with one writer. Relaxed loads and stores: no read-modify-write instruction is needed.
 #[derive(Default, Debug)]
@@ -108,10 +109,10 @@ pub struct NatCounters {
     pub hits: Count,
     /// Packets between inside and outside that found none.
     pub misses: Count,
-    /// Sessions made.
-    pub created: Count,
-    /// Sessions that ended by idle time.
-    pub expired: Count,
+    /// Sessions that began; a packet that is refused begins none.
+    pub begun: Count,
+    /// Sessions that ended, by [`EndReason`]. Begun less ended is [`NatCounters::sessions`] between bursts.
+    pub ended: [Count; EndReason::ALL.len()],
     /// Sessions now.
     pub sessions: Count,
     /// Of those, sessions beneath a static rule.
@@ -120,6 +121,13 @@ pub struct NatCounters {
     pub sessions_peak: Count,
     /// Mappings now.
     pub mappings: Count,
+}
+
+impl NatCounters {
+    /// Sessions that ended for want of packets, after a connection's end or without one.
+    pub fn expired(&self) -> u64 {
+        [EndReason::Idle, EndReason::Closed].map(|reason| self.ended[reason as usize].value()).iter().sum()
+    }
 }
 
 /// What one gateway did.

@@ -62,13 +62,13 @@ impl Worker {
     fn address_row(&self, mapping: &Mapping, now: u32) -> SessionRow {
         let nobody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
         SessionRow {
-            protocol: mapping.protocol,
-            inside_local: mapping.own,
-            inside_global: mapping.seen,
+            protocol: mapping.binding.protocol,
+            inside_local: mapping.binding.own,
+            inside_global: mapping.binding.seen,
             outside_local: nobody,
             outside_global: nobody,
-            vrf: mapping.own_vrf,
-            rule: mapping.rule,
+            vrf: mapping.binding.own_vrf,
+            rule: mapping.binding.rule,
             is_static: false,
             class: IdleClass::Other,
             age_ms: now.wrapping_sub(mapping.created_ms),

@@ -134,9 +134,8 @@ impl Worker {
                 break;
             }
         }
-        let Tables { policy, shard, counters, .. } = &mut self.engine.tables;
-        let expired = shard.expire(policy, now, EXPIRIES_PER_ROUND);
-        counters.nat.expired.add(expired as u64);
+        let Tables { policy, shard, .. } = &mut self.engine.tables;
+        shard.expire(policy, now, EXPIRIES_PER_ROUND);
         self.continue_sweep(now);
         path::look_after(&mut self.engine, now);
         self.note_levels();
@@ -210,6 +209,9 @@ impl Worker {
         self.engine.counters.doors.set(shard.door_count() as u64);
         let sessions = shard.session_count() as u64;
         nat.sessions.set(sessions);
+        let lives = shard.session_lives();
+        nat.begun.set(lives.begun);
+        nat.ended.iter().zip(lives.ended).for_each(|(count, ended)| count.set(ended));
         nat.mappings.set(shard.mapping_count() as u64);
         nat.sessions_peak.set(nat.sessions_peak.value().max(sessions));
         let held = self.engine.egress.held_count() + self.engine.reassembly.waiting_count();

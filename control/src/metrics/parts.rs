@@ -6,6 +6,7 @@ use dataplane::counters::Counters;
 use dataplane::counters::Stage;
 use dataplane::drops::DropReason;
 use dataplane::route::fib::Route;
+use dataplane::state::journal::EndReason;
 use dataplane_dpdk::DeviceStatistics;
 use prometheus::proto::MetricFamily;
 
@@ -23,6 +24,7 @@ pub(super) fn families(appliance: &Appliance) -> Vec<MetricFamily> {
         gauges(name, help, by_worker(appliance, |counters| value(counters) as f64))
     }));
     families.push(stages(appliance));
+    families.push(sessions_ended(appliance));
     families.extend(loads(appliance));
     families.extend(interfaces(appliance));
     families.push(drops(appliance));
@@ -69,8 +71,8 @@ const WORKER_COUNTERS: &[(&str, &str, Value)] = &[
     ("portico_worker_timed_packets_total", "Packets of the bursts whose stages were timed", |c| c.stages.packets.value()),
     ("portico_nat_hits_total", "Packets that found a session", |c| c.nat.hits.value()),
     ("portico_nat_misses_total", "Packets on NAT interfaces that found no session", |c| c.nat.misses.value()),
-    ("portico_nat_sessions_created_total", "Sessions made", |c| c.nat.created.value()),
-    ("portico_nat_sessions_expired_total", "Sessions that ended by idle time", |c| c.nat.expired.value()),
+    ("portico_nat_sessions_created_total", "Sessions made", |c| c.nat.begun.value()),
+    ("portico_nat_sessions_expired_total", "Sessions that ended by idle time", |c| c.nat.expired()),
 ];
 
 #[rustfmt::skip]
@@ -104,6 +106,17 @@ fn stages(appliance: &Appliance) -> MetricFamily {
         "Ticks of the time stamp counter that a stage of the path took for these packets",
         samples,
     )
+}
+
+fn sessions_ended(appliance: &Appliance) -> MetricFamily {
+    let samples = EndReason::ALL.into_iter().flat_map(|reason| {
+        let ended = by_worker(appliance, |counters| counters.nat.ended[reason as usize].value() as f64);
+        let label = move |(labels, value): (Labels, f64)| {
+            ([labels, vec![("reason", reason.label().to_string())]].concat(), value)
+        };
+        ended.into_iter().map(label)
+    });
+    counters("portico_nat_sessions_ended_total", "Sessions that ended, by reason", samples)
 }
 
 fn loads(appliance: &Appliance) -> [MetricFamily; 3] {

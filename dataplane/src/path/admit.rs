@@ -27,7 +27,6 @@ use crate::state::shard::{SessionRef, has_ports};
 use crate::wire::{icmp, tcp};
 
 /// What a rule makes of an endpoint.
-#[derive(Clone, Copy)]
 struct Chosen {
     /// The endpoint in the other realm.
     end: Endpoint,
@@ -67,10 +66,10 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
         };
     }
     let vrf = head.tuple.vrf;
-    let chosen = source.or(destination).unwrap_or(unchanged(head.tuple.src, vrf));
     let (local, peer) = (head.tuple.src, head.tuple.dst);
-    let inside_global = source.map_or(local, |source| source.end);
-    let outside_global = destination.map_or(peer, |destination| destination.end);
+    let inside_global = source.as_ref().map_or(local, |source| source.end);
+    let outside_global = destination.as_ref().map_or(peer, |destination| destination.end);
+    let chosen = source.or(destination).unwrap_or(unchanged(head.tuple.src, vrf));
     // Both sides of an ICMP query show its identifier.
     let peer_port = if head.tuple.protocol == ICMP { inside_global.port } else { outside_global.port };
     let session = NewSession {
@@ -140,26 +139,32 @@ fn refusal_of_global(policy: &Policy, head: &Head) -> DropReason {
 fn begin_inbound(tables: &mut Tables, head: &Head, destination: Chosen, now: u32) -> Decided {
     let peer = head.tuple.src;
     let source = choose_peer(tables, head, destination.vrfs.0, now)?;
-    let chosen = match (destination.rule, source) {
-        (0, Some(source)) => source,
-        _ => destination,
-    };
     let is_ours = tables.policy.is_global(head.tuple.vrf, peer.addr);
-    let is_contact = destination.above != Above::Fixed && is_address_dependent(&tables.policy);
-    let mut outside_local = source.map_or(peer, |source| source.end);
+    let is_contact = is_mapping(&destination.above) && is_address_dependent(&tables.policy);
+    let mut outside_local = source.as_ref().map_or(peer, |source| source.end);
     if head.tuple.protocol == ICMP {
         // Both sides of an ICMP query show its identifier: inside, the one that the host knows.
         outside_local.port = destination.end.port;
     }
+    let (rule, vrfs) = match source {
+        Some(source) if destination.rule == 0 => (source.rule, source.vrfs),
+        _ => (destination.rule, destination.vrfs),
+    };
+    let inside_local = destination.end;
     let session = NewSession {
-        inside_local: destination.end,
+        inside_local,
         inside_global: head.tuple.dst,
         outside_local,
         outside_global: peer,
         flags: Flags::default().with(Flags::HAIRPIN, is_ours).with(Flags::CONTACT, is_contact),
-        ..blank_session(head, Chosen { above: destination.above, ..chosen }, destination.end.port)
+        ..blank_session(head, Chosen { rule, vrfs, ..destination }, inside_local.port)
     };
     begin(tables, head, session, Direction::Inbound, None, now)
+}
+
+/// Whether sessions beneath share a global endpoint that no static rule gives.
+fn is_mapping(above: &Above) -> bool {
+    !matches!(above, Above::Fixed)
 }
 
 fn is_address_dependent(policy: &Policy) -> bool {
@@ -256,7 +261,7 @@ fn choose_local(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Cho
         return Ok(Some(Chosen { end: door.inside, above, rule: door.rule, vrfs: door.vrfs }));
     }
     let Some(mapped) = tables.shard.mapping_of_global(vrf, protocol, global) else { return Ok(None) };
-    if !tables.shard.passes_filter(tables.policy.behaviour.filtering, mapped.above, head.src) {
+    if !tables.shard.passes_filter(tables.policy.behaviour.filtering, &mapped.above, head.src) {
         return Ok(None);
     }
     let Mapped { local, vrfs, rule, above } = mapped;
@@ -356,7 +361,7 @@ fn begin(
         // Its peers are many: no port of theirs tells its class.
         new.class = Session::class_of(new.protocol, 0);
     } else if direction == Direction::Outbound {
-        let is_contact = new.above != Above::Fixed && is_address_dependent(&tables.policy);
+        let is_contact = is_mapping(&new.above) && is_address_dependent(&tables.policy);
         new.flags = new.flags.with(Flags::CONTACT, is_contact);
     }
     let mut session = Session::new(&new, now);
@@ -365,12 +370,13 @@ fn begin(
     let verdict = match planned {
         Ok((verdict, true)) => verdict,
         unused => {
-            shard.give_back(policy, &session, new.above, now);
+            if let Above::New(lease) = new.above {
+                shard.give_back(policy, lease, now);
+            }
             return unused.map(|(verdict, _)| verdict);
         }
     };
-    let index = shard.insert(policy, session, new.above, now)?;
-    tables.counters.nat.created.add(1);
+    let index = shard.begin(policy, session, new.above, now)?;
     let found = SessionRef { index, direction };
     let is_read = attach::attach(tables, head, found, now);
     Ok(if is_read { Verdict::Read(found) } else { verdict })

@@ -1,7 +1,7 @@
 //! The shard's invariants, verified: for tests.
 
 use crate::flow::Direction;
-use crate::state::door::{Door, Holds};
+use crate::state::door::Door;
 use crate::state::session::{Above, Flags};
 use crate::state::shard::{SessionRef, Shard};
 
@@ -12,10 +12,10 @@ impl Shard {
         let expect = |what: &str, is: usize, should: usize| {
             if is == should { Ok(()) } else { Err(format!("{what}: {is}, should be {should}")) }
         };
-        let is_alone =
-            |door: &Door| door.holds == Holds::Port && self.above_of_door(door) == Above::Port(None);
+        let is_alone = |door: &Door| matches!(self.above_of_door(door), Above::Door);
         let waiting = self.doors.iter_between(0, u32::MAX).filter(|(_, door)| is_alone(door)).count();
-        let taken = self.mapping_count() + self.allocator.held_down_count() + waiting;
+        let taken =
+            self.mapping_count() + self.allocator.held_down_count() + waiting + self.lender.out_count();
         expect("ports in use", in_use as usize, taken)?;
         expect("session index entries", self.session_index.len(), self.sessions.len() * 2)?;
         expect("mapping index entries", self.mapping_index.len(), self.mappings.len() * 2)?;
@@ -25,6 +25,7 @@ impl Shard {
         expect("port index entries", self.port_index.len(), with(Flags::HEAD).count() * 2)?;
         expect("sessions that serve every peer", self.any_peer_count, with(Flags::ANY_PEER).count())?;
         self.check_rings()?;
+        expect("sessions begun and not ended", self.session_lives.live() as usize, self.sessions.len())?;
         let of_subscribers: u32 = self.subscribers.iter().map(|subscriber| subscriber.session_count).sum();
         expect("sessions counted by subscribers", of_subscribers as usize, self.sessions.len())?;
         for (index, session) in self.sessions.iter_from(0) {

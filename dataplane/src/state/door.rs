@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::{GatewayIndex, RuleId};
-use crate::state::mapping::{Mapping, MappingKey, Side};
+use crate::state::mapping::{Binding, Mapping, MappingKey, Side};
 use crate::state::table::slots::{NONE, Slots};
 
 /// The most doors of a shard.
@@ -103,6 +103,19 @@ impl Door {
             owner,
             next: NONE,
             previous: NONE,
+        }
+    }
+
+    /// Which inside endpoint it gives its global one to.
+    pub fn binding(&self) -> Binding {
+        Binding {
+            own: self.inside,
+            seen: self.global,
+            own_vrf: self.vrfs.0,
+            seen_vrf: self.vrfs.1,
+            rule: self.rule,
+            protocol: self.protocol,
+            side: Side::Inside,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::drops::DropReason;
 use crate::flow::Direction;
 use crate::policy::Policy;
-use crate::state::mapping::{Mapping, Side};
+use crate::state::journal::EndReason;
 use crate::state::session::{Above, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, deadline_ms, far_off};
 use crate::state::table::index::Hash;
@@ -13,36 +13,31 @@ use crate::state::table::timer::is_due;
 const DIRECTIONS: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
 
 impl Shard {
-    /// Puts a session into the table, if the limits allow it. A mapping that was made for it and has no other
-    /// session is given back when they do not.
-    pub fn insert(
+    /// Begins a session, if the limits allow it: the one place where sessions begin. What was taken for it is given back
+    /// when they do not.
+    pub fn begin(
         &mut self,
         policy: &Policy,
         session: Session,
         above: Above,
         now: u32,
     ) -> Result<u32, DropReason> {
-        let entered = self.enter(policy, session.clone(), above, now);
-        if entered.is_err() {
-            self.give_back(policy, &session, above, now);
+        let entered = self.enter(policy, session, &above, now);
+        self.session_lives.begun += u64::from(entered.is_ok());
+        if let Above::New(lease) = above {
+            match entered {
+                Ok(_) => self.bind(lease),
+                Err(_) => self.give_back(policy, lease, now),
+            }
         }
         entered
-    }
-
-    /// Gives back the mapping that was made for a session which does not begin.
-    pub fn give_back(&mut self, policy: &Policy, session: &Session, above: Above, now: u32) {
-        match above {
-            Above::Port(None) => self.release_port(policy, session, now),
-            Above::Address(mapping) => self.release_unused_address(policy, mapping, now),
-            Above::Fixed | Above::Port(Some(_)) => {}
-        }
     }
 
     fn enter(
         &mut self,
         policy: &Policy,
         mut session: Session,
-        above: Above,
+        above: &Above,
         now: u32,
     ) -> Result<u32, DropReason> {
         let keys = DIRECTIONS.map(|direction| {
@@ -50,36 +45,52 @@ impl Shard {
             (key, self.hasher.hash(key.words()))
         });
         keys.iter().for_each(|&(_, hash)| self.session_index.prefetch(hash));
-        let subscriber = self.admit(policy, &mut session, now)?;
+        let subscriber = self.subscriber_of(&session, above)?;
+        self.admit(policy, &mut session, subscriber, now)?;
         let deadline = deadline_ms(policy, &session).unwrap_or(far_off(now));
         let Some(index) = self.sessions.insert(session) else {
             self.leave(policy, subscriber);
             return Err(DropReason::SessionsFull);
         };
-        if let Err(reason) = self.enter_keys(index, keys, above) {
+        if let Err(reason) = self.enter_keys(policy, index, keys, above, now) {
             self.sessions.remove(index);
             self.leave(policy, subscriber);
             return Err(reason);
         }
         self.wheel.arm(index, deadline);
-        self.count_in(index, subscriber, above);
+        self.count_in(index, subscriber);
         Ok(index)
+    }
+
+    /// The subscriber of a session that begins: whoever took something for it has looked it up.
+    fn subscriber_of(&mut self, session: &Session, above: &Above) -> Result<u32, DropReason> {
+        match above {
+            Above::New(lease) if self.lender.is_out(lease) => Ok(lease.taken().subscriber),
+            Above::New(_) => Err(DropReason::SessionConflict),
+            _ => {
+                let number = self.subscribers.enter(session.inside_vrf, session.inside_local.addr);
+                number.ok_or(DropReason::SessionsFull)
+            }
+        }
     }
 
     /// Enters a session's keys, and joins it to its mapping. All or nothing. The key of its answers comes last: its
     /// cache line could not be asked for before the global endpoint was chosen, and is on its way for the longest.
     fn enter_keys(
         &mut self,
+        policy: &Policy,
         index: u32,
         [outbound, inbound]: [(SessionKey, Hash); 2],
-        above: Above,
+        above: &Above,
+        now: u32,
     ) -> Result<(), DropReason> {
         self.enter_key(index, outbound)?;
-        let mut entered = if self.join(index, above) { Ok(()) } else { Err(DropReason::SessionsFull) };
+        let mut entered =
+            if self.join(policy, index, above, now) { Ok(()) } else { Err(DropReason::SessionsFull) };
         if entered.is_ok() {
             entered = self.enter_key(index, inbound);
-            if entered.is_err() && matches!(above, Above::Port(_)) {
-                self.unlink(index);
+            if entered.is_err() {
+                self.part(index, above);
             }
         }
         if entered.is_err() {
@@ -100,9 +111,20 @@ impl Shard {
         if is_entered { Ok(()) } else { Err(DropReason::SessionsFull) }
     }
 
-    /// Puts a session into the ring of its port's mapping.
-    fn join(&mut self, index: u32, above: Above) -> bool {
-        let Above::Port(sibling) = above else { return true };
+    /// Puts a session beneath its mapping: into the ring of a port's, or beneath the new record of a whole address.
+    fn join(&mut self, policy: &Policy, index: u32, above: &Above, now: u32) -> bool {
+        let sibling = match above {
+            Above::Fixed | Above::Address(_) => return true,
+            Above::New(lease) if lease.is_address() => {
+                let mapping = self.enter_mapping(policy, lease, now, now);
+                if let (Some(session), Some(mapping)) = (self.sessions.at_mut(index), mapping) {
+                    session.next = mapping;
+                }
+                return mapping.is_some();
+            }
+            Above::New(_) | Above::Door => None,
+            Above::Port(sibling) => Some(*sibling),
+        };
         let has_head = sibling.is_some_and(|sibling| self.has_head(sibling));
         let Some(session) = self.sessions.at_mut(index) else { return false };
         let is_head = !has_head && !session.flags.has(Flags::ANY_PEER);
@@ -123,6 +145,18 @@ impl Shard {
             (session.next, session.previous) = (next, sibling);
         }
         true
+    }
+
+    /// Takes back what [`Shard::join`] did.
+    fn part(&mut self, index: u32, above: &Above) {
+        match above {
+            Above::Fixed | Above::Address(_) => {}
+            Above::New(lease) if lease.is_address() => {
+                let mapping = self.sessions.at(index).map_or(NONE, |session| session.next);
+                self.take_mapping(mapping);
+            }
+            Above::New(_) | Above::Door | Above::Port(_) => _ = self.unlink(index),
+        }
     }
 
     /// Whether the ring of a session has a head: only one of a single session that serves every peer has none.
@@ -146,19 +180,26 @@ impl Shard {
         true
     }
 
-    /// Whether the limits allow another session of this inside host; notes which groups it counts towards.
-    fn admit(&mut self, policy: &Policy, session: &mut Session, now: u32) -> Result<u32, DropReason> {
+    /// Whether the limits allow another session of this subscriber, who leaves if not and has nothing else; notes which
+    /// groups it counts towards.
+    fn admit(
+        &mut self,
+        policy: &Policy,
+        session: &mut Session,
+        number: u32,
+        now: u32,
+    ) -> Result<(), DropReason> {
         let host = session.inside_local.addr;
         self.group_counts.resize(policy.limits.groups.len(), 0);
         session.limit_epoch = policy.generation as u8;
         session.limit_groups = policy.limit_groups_of(session.inside_vrf, host);
-        for (number, limit) in policy.limits.groups.iter().enumerate() {
-            let counts = session.limit_groups >> number & 1 == 1;
-            if counts && self.group_counts[number] >= self.share_of(limit.sessions_max) {
+        for (group, limit) in policy.limits.groups.iter().enumerate() {
+            let counts = session.limit_groups >> group & 1 == 1;
+            if counts && self.group_counts[group] >= self.share_of(limit.sessions_max) {
+                self.leave(policy, number);
                 return Err(DropReason::LimitGroup);
             }
         }
-        let number = self.subscribers.enter(session.inside_vrf, host).ok_or(DropReason::SessionsFull)?;
         let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SessionsFull)?;
         let is_over = policy.limits.of_host(host).is_some_and(|max| subscriber.session_count >= max);
         let is_fast = policy.limits.rate_of_host(host).is_some_and(|rate| !subscriber.may_begin(rate, now));
@@ -166,7 +207,7 @@ impl Shard {
             self.leave(policy, number);
             return Err(if is_over { DropReason::LimitHost } else { DropReason::LimitRate });
         }
-        Ok(number)
+        Ok(())
     }
 
     /// This worker's share of a limit on all workers together.
@@ -176,11 +217,11 @@ impl Shard {
         max / count + u32::from(u32::from(worker) < max % count)
     }
 
-    fn count_in(&mut self, index: u32, subscriber: u32, above: Above) {
+    fn count_in(&mut self, index: u32, subscriber: u32) {
         let Some(session) = self.sessions.at(index) else { return };
         let (rule, flags, limit_groups) = (session.rule, session.flags, session.limit_groups);
-        let peer = session.outside_global.addr;
-        if let Above::Address(mapping) = above
+        let (peer, mapping) = (session.outside_global.addr, session.next);
+        if flags.has(Flags::ADDRESS)
             && let Some(mapping) = self.mappings.at_mut(mapping)
         {
             mapping.session_count += 1;
@@ -191,7 +232,7 @@ impl Shard {
         self.rule_mut(rule).session_count += 1;
         self.any_peer_count += usize::from(flags.has(Flags::ANY_PEER));
         if flags.has(Flags::CONTACT)
-            && let Some(key) = self.contact_key(above_of(index, above))
+            && let Some(key) = self.contact_key_of(index)
         {
             self.contacts.count_in(key, peer);
         }
@@ -200,34 +241,35 @@ impl Shard {
         }
     }
 
-    /// Ends a session, and its mapping when it was the last beneath it.
-    pub fn remove(&mut self, policy: &Policy, index: u32, now: u32) -> Option<Session> {
-        let above = self.sessions.at(index).map(|session| match session.flags {
-            flags if flags.has(Flags::PORT) => Above::Port(Some(index)),
-            flags if flags.has(Flags::ADDRESS) => Above::Address(session.next),
-            _ => Above::Fixed,
-        })?;
-        self.count_out(policy, index, above);
-        let is_last = matches!(above, Above::Port(_)) && self.unlink(index);
+    /// Ends a session, and its mapping when it was the last beneath it: the one place where sessions end.
+    pub fn end(&mut self, policy: &Policy, index: u32, reason: EndReason, now: u32) -> Option<Session> {
+        let session = self.take_out(policy, index, now)?;
+        self.session_lives.end(reason);
+        Some(session)
+    }
+
+    fn take_out(&mut self, policy: &Policy, index: u32, now: u32) -> Option<Session> {
+        let flags = self.sessions.at(index)?.flags;
+        self.count_out(policy, index);
+        let is_last = flags.has(Flags::PORT) && self.unlink(index);
         let session = self.sessions.remove(index)?;
         self.wheel.disarm(index);
         for direction in DIRECTIONS {
             let hash = self.hasher.hash(session.key(direction).words());
             self.session_index.remove(hash, SessionRef { index, direction }.value());
         }
-        match above {
-            Above::Fixed => {}
-            Above::Port(_) if is_last => self.release_port(policy, &session, now),
-            Above::Port(_) => {}
-            Above::Address(mapping) => self.note_address_use(policy, mapping, session.used_ms, now),
+        let number = self.subscribers.find(session.inside_vrf, session.inside_local.addr).unwrap_or(NONE);
+        if is_last && !self.is_held_by_door(session.protocol, session.outside_vrf, session.inside_global) {
+            self.release(policy, &session.binding(), number, session.created_ms, now);
+        }
+        if flags.has(Flags::ADDRESS) {
+            self.note_address_use(policy, session.next, session.used_ms, now);
         }
         self.leave_controls(policy, index, &session, now);
-        if let Some(number) = self.subscribers.find(session.inside_vrf, session.inside_local.addr) {
-            if let Some(subscriber) = self.subscribers.at_mut(number) {
-                subscriber.session_count -= 1;
-            }
-            self.leave(policy, number);
+        if let Some(subscriber) = self.subscribers.at_mut(number) {
+            subscriber.session_count -= 1;
         }
+        self.leave(policy, number);
         Some(session)
     }
 
@@ -257,28 +299,6 @@ impl Shard {
         false
     }
 
-    /// Gives back the global endpoint of a port's mapping, as it was when its last session began.
-    fn release_port(&mut self, policy: &Policy, session: &Session, now: u32) {
-        if self.is_held_by_door(session.protocol, session.outside_vrf, session.inside_global) {
-            return;
-        }
-        let number = self.subscribers.find(session.inside_vrf, session.inside_local.addr);
-        let mapping = Mapping {
-            own: session.inside_local,
-            seen: session.inside_global,
-            session_count: 0,
-            subscriber: number.unwrap_or(NONE),
-            created_ms: session.created_ms,
-            used_ms: session.used_ms,
-            own_vrf: session.inside_vrf,
-            seen_vrf: session.outside_vrf,
-            rule: session.rule,
-            protocol: session.protocol,
-            side: Side::Inside,
-        };
-        self.release(policy, &mapping, now);
-    }
-
     /// A session beneath a whole address's mapping ended: the address was in use as long as the session was.
     fn note_address_use(&mut self, policy: &Policy, mapping: u32, used_ms: u32, now: u32) {
         if let Some(mapping) = self.mappings.at_mut(mapping) {
@@ -286,27 +306,17 @@ impl Shard {
             let is_later = is_due(used_ms, mapping.used_ms);
             mapping.used_ms = if is_later { used_ms } else { mapping.used_ms };
         }
-        self.release_unused_address(policy, mapping, now);
         self.rest_mapping(policy, mapping, now);
     }
 
-    /// Ends the mapping of a whole address that never had a session: it was made for a packet that was refused
-    /// after all.
-    fn release_unused_address(&mut self, policy: &Policy, mapping: u32, now: u32) {
-        let is_unused = |mapping: &Mapping| mapping.session_count == 0 && mapping.created_ms == now;
-        if self.mappings.at(mapping).is_some_and(is_unused) {
-            self.remove_mapping(policy, mapping, now);
-        }
-    }
-
-    fn count_out(&mut self, policy: &Policy, index: u32, above: Above) {
+    fn count_out(&mut self, policy: &Policy, index: u32) {
         let Some(session) = self.sessions.at(index) else { return };
         let (rule, flags, peer) = (session.rule, session.flags, session.outside_global.addr);
         let (limit_epoch, limit_groups) = (session.limit_epoch, session.limit_groups);
         self.rule_mut(rule).session_count -= 1;
         self.any_peer_count -= usize::from(flags.has(Flags::ANY_PEER));
         if flags.has(Flags::CONTACT)
-            && let Some(key) = self.contact_key(above)
+            && let Some(key) = self.contact_key_of(index)
         {
             self.contacts.count_out(key, peer);
         }
@@ -316,13 +326,5 @@ impl Shard {
                 *count -= u32::from(limit_groups >> number & 1);
             }
         }
-    }
-}
-
-/// The mapping of a session that is in the tables.
-fn above_of(index: u32, above: Above) -> Above {
-    match above {
-        Above::Port(_) => Above::Port(Some(index)),
-        above => above,
     }
 }

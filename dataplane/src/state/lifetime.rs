@@ -1,8 +1,9 @@
 //! How sessions and mappings end: by idle time, by a policy that no longer keeps them, by command.
 
-use crate::policy::{Filtering, Policy};
+use crate::policy::{Filtering, IdleClass, Policy};
 use crate::state::contacts::Contacts;
 use crate::state::door::Door;
+use crate::state::journal::EndReason;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::shard::{RuleUse, Shard, deadline_ms, far_off, mapping_deadline_ms};
 use crate::state::table::timer::is_due;
@@ -23,19 +24,18 @@ const SWEPT_AT_ONCE: u32 = 1024;
 const ENDED_AT_ONCE: u64 = 32;
 
 impl Shard {
-    /// Ends at most `count_max` sessions that were idle too long, and returns how many.
-    pub fn expire(&mut self, policy: &Policy, now: u32, count_max: usize) -> usize {
+    /// Ends sessions, mappings and doors that were idle too long, at most `count_max` in all.
+    pub fn expire(&mut self, policy: &Policy, now: u32, count_max: usize) {
+        self.reclaim(policy, now);
         self.allocator.end_hold_downs(policy, now, count_max);
-        let mut expired = 0;
         for _ in 0..count_max {
             let Some(node) = self.wheel.next_due(now) else { break };
             match self.place_of(node) {
-                Place::Session(index) => expired += usize::from(self.expire_session(policy, index, now)),
+                Place::Session(index) => self.expire_session(policy, index, now),
                 Place::Mapping(index) => self.expire_mapping(policy, node, index, now),
                 Place::Door(index) => self.expire_door(policy, index, now),
             }
         }
-        expired
     }
 
     /// What a position counted over all tables is.
@@ -59,19 +59,19 @@ impl Shard {
         self.doors_expired[usize::from(gateway)] += 1;
     }
 
-    fn expire_session(&mut self, policy: &Policy, index: u32, now: u32) -> bool {
-        let Some(session) = self.sessions.at(index) else { return false };
+    fn expire_session(&mut self, policy: &Policy, index: u32, now: u32) {
+        let Some(session) = self.sessions.at(index) else { return };
         match deadline_ms(policy, session) {
             // A control session is in use as long as what it announced is.
             Some(deadline) if is_due(now, deadline) && self.controls.has_children(index) => {
                 self.wheel.arm(index, now.wrapping_add(CHILDREN_LOOKED_AT_MS));
-                false
             }
-            Some(deadline) if is_due(now, deadline) => self.remove(policy, index, now).is_some(),
-            deadline => {
-                self.wheel.arm(index, deadline.unwrap_or(far_off(now)));
-                false
+            Some(deadline) if is_due(now, deadline) => {
+                let is_closing = session.class == IdleClass::TcpClosing;
+                let reason = if is_closing { EndReason::Closed } else { EndReason::Idle };
+                self.end(policy, index, reason, now);
             }
+            deadline => self.wheel.arm(index, deadline.unwrap_or(far_off(now))),
         }
     }
 
@@ -80,7 +80,7 @@ impl Shard {
         let Some(mapping) = self.mappings.at(index) else { return };
         match mapping_deadline_ms(policy, mapping) {
             Some(deadline) if is_due(now, deadline) && mapping.session_count == 0 => {
-                self.remove_mapping(policy, index, now);
+                self.end_mapping(policy, index, now);
             }
             deadline => {
                 let later = deadline.filter(|&at| !is_due(now, at));
@@ -141,7 +141,8 @@ impl Shard {
     fn sweep_session(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
         let Some(session) = self.sessions.at_mut(index) else { return false };
         if all || !policy.keeps(session.rule, session.inside_global.addr) {
-            return self.remove(policy, index, now).is_some();
+            let reason = if all { EndReason::Cleared } else { EndReason::PolicyGone };
+            return self.end(policy, index, reason, now).is_some();
         }
         if session.limit_epoch != policy.generation as u8 {
             session.limit_epoch = policy.generation as u8;
@@ -164,15 +165,16 @@ impl Shard {
 
     fn sweep_mapping(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
         let is_doomed = |mapping: &Mapping| {
-            let is_kept = match mapping.side {
-                Side::Inside => policy.keeps(mapping.rule, mapping.seen.addr),
-                Side::Outside => policy.keeps_outside(mapping.rule, mapping.seen.addr),
+            let binding = &mapping.binding;
+            let is_kept = match binding.side {
+                Side::Inside => policy.keeps(binding.rule, binding.seen.addr),
+                Side::Outside => policy.keeps_outside(binding.rule, binding.seen.addr),
             };
             mapping.session_count == 0 && (all || !is_kept)
         };
         let is_doomed = self.mappings.at(index).is_some_and(is_doomed);
         if is_doomed {
-            self.remove_mapping(policy, index, now);
+            self.end_mapping(policy, index, now);
         }
         is_doomed
     }

@@ -5,15 +5,17 @@ use std::net::Ipv4Addr;
 use crate::drops::DropReason;
 use crate::flow::{Direction, Endpoint, Protocol, Vrf};
 use crate::policy::{Filtering, OutsideRule, Policy, RuleId, SourceRule};
-use crate::state::mapping::{ANY_PROTOCOL, Mapping, MappingKey, Side};
+use crate::state::bound::bound;
+use crate::state::mapping::{ANY_PROTOCOL, Binding, Mapping, MappingKey, Side};
 use crate::state::ports::allocate::Source;
+use crate::state::ports::lease::{Lease, Taken};
 use crate::state::session::{ANYONE, Above, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, far_off, has_ports, mapping_deadline_ms};
 use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
 
 /// The inside endpoint behind a global one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Mapped {
     /// The inside endpoint.
     pub local: Endpoint,
@@ -26,8 +28,8 @@ pub struct Mapped {
 }
 
 impl Shard {
-    /// The mapping of an inside source under a dynamic rule, made when there is none yet, and the global
-    /// endpoint it gives the source. A new port is lost unless a session is inserted, or its insertion refused.
+    /// The mapping of an inside source under a dynamic rule, a lease for one where there is none yet, and the global
+    /// endpoint it gives the source.
     pub fn map(
         &mut self,
         policy: &Policy,
@@ -37,68 +39,59 @@ impl Shard {
     ) -> Result<(Above, Endpoint), DropReason> {
         // A rule without overload maps the whole address, whatever the protocol and port.
         if !rule.overload || !has_ports(source.protocol) {
-            let (mapping, global) = self.map_address(policy, rule, source, now)?;
-            return Ok((Above::Address(mapping), Endpoint::new(global, source.local.port)));
+            let (above, global) = self.map_address(policy, rule, source, now)?;
+            return Ok((above, Endpoint::new(global, source.local.port)));
         }
         if let Some(index) = self.find_port(source, rule.id)
             && let Some(session) = self.sessions.at(index)
         {
-            return Ok((Above::Port(Some(index)), session.inside_global));
+            return Ok((Above::Port(index), session.inside_global));
         }
         if self.sessions.is_full() {
             return Err(DropReason::SessionsFull);
         }
-        let (_, global) = self.take(policy, rule, source)?;
+        let lease = self.take(policy, rule, source, now)?;
+        let global = lease.end();
         let seen = Mapping::seen_key(Side::Inside, source.protocol, rule.outside_vrf, global);
         self.port_index.prefetch(self.hasher.hash(seen));
-        Ok((Above::Port(None), global))
+        Ok((Above::New(lease), global))
     }
 
-    /// The mapping of a whole address, and the address it is mapped to.
+    /// The mapping of a whole address or a lease for one, and the address it is mapped to.
     fn map_address(
         &mut self,
         policy: &Policy,
         rule: &SourceRule,
         source: Source,
         now: u32,
-    ) -> Result<(u32, Ipv4Addr), DropReason> {
+    ) -> Result<(Above, Ipv4Addr), DropReason> {
         let local = Endpoint::new(source.local.addr, 0);
         let source = Source { protocol: ANY_PROTOCOL, local, ..source };
         let key = Mapping::own_key(Side::Inside, ANY_PROTOCOL, source.vrf, local);
         // Another rule's mapping of the same source has an address that this rule does not give.
-        if let Some(index) = self.find_mapping(key, |mapping| mapping.rule == rule.id)
+        if let Some(index) = self.find_mapping(key, |mapping| mapping.binding.rule == rule.id)
             && let Some(mapping) = self.mappings.at_mut(index)
         {
             mapping.used_ms = now;
-            return Ok((index, mapping.seen.addr));
+            return Ok((Above::Address(index), mapping.binding.seen.addr));
         }
         if self.mappings.is_full() {
             return Err(DropReason::SessionsFull);
         }
-        let (subscriber, seen) = self.take(policy, rule, source)?;
-        let mapping = Mapping {
-            own: local,
-            seen,
-            session_count: 0,
-            subscriber,
-            created_ms: now,
-            used_ms: now,
-            own_vrf: source.vrf,
-            seen_vrf: rule.outside_vrf,
-            rule: rule.id,
-            protocol: ANY_PROTOCOL,
-            side: Side::Inside,
-        };
-        Ok((self.enter_mapping(policy, mapping, now)?, seen.addr))
+        let lease = self.take(policy, rule, source, now)?;
+        let addr = lease.end().addr;
+        Ok((Above::New(lease), addr))
     }
 
-    /// Takes a global endpoint for a source. Returns it with the source's subscriber, which counts it.
+    /// Takes a global endpoint for a source, whose subscriber counts it.
     fn take(
         &mut self,
         policy: &Policy,
         rule: &SourceRule,
         source: Source,
-    ) -> Result<(u32, Endpoint), DropReason> {
+        now: u32,
+    ) -> Result<Lease, DropReason> {
+        self.reclaim(policy, now);
         let number = self.subscribers.enter(source.vrf, source.local.addr).ok_or(DropReason::SessionsFull)?;
         let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SessionsFull)?;
         let Some(global) = self.allocator.take(policy, rule, source, subscriber) else {
@@ -107,7 +100,7 @@ impl Shard {
             return Err(DropReason::PoolExhausted);
         };
         subscriber.mapping_count += 1;
-        Ok((number, global))
+        Ok(self.lender.lend(Taken { binding: bound(rule, source, global), subscriber: number, count: 1 }))
     }
 
     /// Any session beneath the mapping of an inside endpoint's port.
@@ -147,16 +140,16 @@ impl Shard {
             && let Some(session) = self.sessions.at(index)
         {
             let vrfs = (session.inside_vrf, session.outside_vrf);
-            let above = Above::Port(Some(index));
+            let above = Above::Port(index);
             return Some(Mapped { local: session.inside_local, vrfs, rule: session.rule, above });
         }
         let whole = Mapping::seen_key(Side::Inside, ANY_PROTOCOL, vrf, Endpoint::new(global.addr, 0));
         let index = self.find_mapping(whole, |_| true)?;
-        let mapping = self.mappings.at(index)?;
+        let binding = self.mappings.at(index)?.binding;
         Some(Mapped {
-            local: Endpoint::new(mapping.own.addr, global.port),
-            vrfs: (mapping.own_vrf, mapping.seen_vrf),
-            rule: mapping.rule,
+            local: Endpoint::new(binding.own.addr, global.port),
+            vrfs: (binding.own_vrf, binding.seen_vrf),
+            rule: binding.rule,
             above: Above::Address(index),
         })
     }
@@ -173,17 +166,18 @@ impl Shard {
     /// The global address of an inside host that has a whole one.
     pub fn whole_global_of(&self, vrf: Vrf, local: Ipv4Addr) -> Option<Ipv4Addr> {
         let key = Mapping::own_key(Side::Inside, ANY_PROTOCOL, vrf, Endpoint::new(local, 0));
-        Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.seen.addr)
+        Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.binding.seen.addr)
     }
 
     /// The host of an inside VRF that has a whole global address of an outside one.
     pub fn whole_local_of(&self, (inside, outside): (Vrf, Vrf), global: Ipv4Addr) -> Option<Ipv4Addr> {
         let key = Mapping::seen_key(Side::Inside, ANY_PROTOCOL, outside, Endpoint::new(global, 0));
-        Some(self.mappings.at(self.find_mapping(key, |mapping| mapping.own_vrf == inside)?)?.own.addr)
+        let index = self.find_mapping(key, |mapping| mapping.binding.own_vrf == inside)?;
+        Some(self.mappings.at(index)?.binding.own.addr)
     }
 
     /// Whether an outside address may send to a mapping, by the sessions it has (RFC 4787 REQ-8).
-    pub fn passes_filter(&self, filtering: Filtering, mapping: Above, peer: Ipv4Addr) -> bool {
+    pub fn passes_filter(&self, filtering: Filtering, mapping: &Above, peer: Ipv4Addr) -> bool {
         match filtering {
             Filtering::EndpointIndependent => true,
             Filtering::AddressDependent => {
@@ -194,11 +188,21 @@ impl Shard {
     }
 
     /// What the peers of a mapping are counted under.
-    pub(super) fn contact_key(&self, mapping: Above) -> Option<MappingKey> {
-        match mapping {
-            Above::Fixed => None,
-            Above::Address(index) => Some(self.mappings.at(index)?.keys()[1]),
-            Above::Port(index) => Some(self.sessions.at(index?)?.mapping_keys()[1]),
+    fn contact_key(&self, mapping: &Above) -> Option<MappingKey> {
+        match *mapping {
+            Above::Address(index) => Some(self.mappings.at(index)?.binding.keys()[1]),
+            Above::Port(index) => Some(self.sessions.at(index)?.mapping_keys()[1]),
+            Above::Fixed | Above::Door | Above::New(_) => None,
+        }
+    }
+
+    /// What a session's peer is counted under.
+    pub(super) fn contact_key_of(&self, index: u32) -> Option<MappingKey> {
+        let session = self.sessions.at(index)?;
+        match session.flags {
+            flags if flags.has(Flags::PORT) => Some(session.mapping_keys()[1]),
+            flags if flags.has(Flags::ADDRESS) => self.contact_key(&Above::Address(session.next)),
+            _ => None,
         }
     }
 
@@ -212,54 +216,55 @@ impl Shard {
         used_ms: u32,
         now: u32,
     ) -> Result<Ipv4Addr, DropReason> {
-        let own = Endpoint::new(global, 0);
         let key = Mapping::outside_key((rule.inside_vrf, rule.outside_vrf), global);
         if let Some(index) = self.find_mapping(key, |_| true)
             && let Some(mapping) = self.mappings.at_mut(index)
         {
             mapping.used_ms = if is_due(used_ms, mapping.used_ms) { used_ms } else { mapping.used_ms };
-            return Ok(mapping.seen.addr);
+            return Ok(mapping.binding.seen.addr);
         }
         if self.mappings.is_full() {
             return Err(DropReason::SessionsFull);
         }
+        self.reclaim(policy, now);
         let local = self.allocator.take_for_outside(policy, rule, now).ok_or(DropReason::PoolExhausted)?;
-        let mapping = Mapping {
-            own,
+        let binding = Binding {
+            own: Endpoint::new(global, 0),
             seen: Endpoint::new(local, 0),
-            session_count: 0,
-            subscriber: NONE,
-            created_ms: now,
-            used_ms,
             own_vrf: rule.outside_vrf,
             seen_vrf: rule.inside_vrf,
             rule: rule.id,
             protocol: ANY_PROTOCOL,
             side: Side::Outside,
         };
-        self.enter_mapping(policy, mapping, now)?;
+        let lease = self.lender.lend(Taken { binding, subscriber: NONE, count: 1 });
+        if self.enter_mapping(policy, &lease, used_ms, now).is_none() {
+            self.give_back(policy, lease, now);
+            return Err(DropReason::SessionsFull);
+        }
+        self.bind(lease);
         Ok(local)
     }
 
     /// The mapping behind [`Shard::outside_global_of`], for a packet: it lasts for as long as sessions begin there.
-    pub fn use_outside_local(&mut self, vrf: Vrf, local: Ipv4Addr, now: u32) -> Option<&Mapping> {
+    pub fn use_outside_local(&mut self, vrf: Vrf, local: Ipv4Addr, now: u32) -> Option<&Binding> {
         let key = Mapping::seen_key(Side::Outside, ANY_PROTOCOL, vrf, Endpoint::new(local, 0));
         let index = self.find_mapping(key, |_| true)?;
         let mapping = self.mappings.at_mut(index)?;
         mapping.used_ms = now;
-        Some(mapping)
+        Some(&mapping.binding)
     }
 
     /// The outside global address of an outside local one that a dynamic rule gave.
     pub fn outside_global_of(&self, vrf: Vrf, local: Ipv4Addr) -> Option<Ipv4Addr> {
         let key = Mapping::seen_key(Side::Outside, ANY_PROTOCOL, vrf, Endpoint::new(local, 0));
-        Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.own.addr)
+        Some(self.mappings.at(self.find_mapping(key, |_| true)?)?.binding.own.addr)
     }
 
     /// The outside local address that a dynamic rule gave an outside host, between VRFs of inside and outside.
     pub fn outside_local_of(&self, vrfs: (Vrf, Vrf), global: Ipv4Addr) -> Option<Ipv4Addr> {
         let index = self.find_mapping(Mapping::outside_key(vrfs, global), |_| true)?;
-        Some(self.mappings.at(index)?.seen.addr)
+        Some(self.mappings.at(index)?.binding.seen.addr)
     }
 
     fn find_mapping(&self, key: MappingKey, is_wanted: impl Fn(&Mapping) -> bool) -> Option<u32> {
@@ -267,52 +272,51 @@ impl Shard {
             return None;
         }
         let is_key = |index| {
-            self.mappings.at(index).is_some_and(|mapping| mapping.keys().contains(&key) && is_wanted(mapping))
+            let is_it = |mapping: &Mapping| mapping.binding.keys().contains(&key) && is_wanted(mapping);
+            self.mappings.at(index).is_some_and(is_it)
         };
         self.mapping_index.find(self.hasher.hash(key), is_key)
     }
 
-    fn enter_mapping(&mut self, policy: &Policy, mapping: Mapping, now: u32) -> Result<u32, DropReason> {
-        let keys = mapping.keys();
+    /// Makes the record of a whole address's mapping. None where there is no room.
+    pub(super) fn enter_mapping(
+        &mut self,
+        policy: &Policy,
+        lease: &Lease,
+        used_ms: u32,
+        now: u32,
+    ) -> Option<u32> {
+        let Taken { binding, subscriber, .. } = *lease.taken();
+        let mapping = Mapping { binding, session_count: 0, subscriber, created_ms: now, used_ms };
         let deadline = mapping_deadline_ms(policy, &mapping);
-        let index = self.mappings.insert(mapping).ok_or(DropReason::SessionsFull)?;
-        for key in keys {
+        let index = self.mappings.insert(mapping)?;
+        for key in binding.keys() {
             if !self.mapping_index.insert(self.hasher.hash(key), index) {
-                self.remove_mapping(policy, index, now);
-                return Err(DropReason::SessionsFull);
+                self.take_mapping(index);
+                return None;
             }
         }
         self.wheel.arm(self.mapping_node(index), deadline.unwrap_or(far_off(now)));
-        Ok(index)
+        Some(index)
     }
 
     pub(super) fn mapping_node(&self, index: u32) -> u32 {
         self.sessions.capacity() as u32 + index
     }
 
-    pub(super) fn remove_mapping(&mut self, policy: &Policy, index: u32, now: u32) {
-        let Some(mapping) = self.mappings.remove(index) else { return };
+    /// Takes the record of a whole address's mapping out of the tables. The address stays taken.
+    pub(super) fn take_mapping(&mut self, index: u32) -> Option<Mapping> {
+        let mapping = self.mappings.remove(index)?;
         self.wheel.disarm(self.mapping_node(index));
-        for key in mapping.keys() {
+        for key in mapping.binding.keys() {
             self.mapping_index.remove(self.hasher.hash(key), index);
         }
-        self.release(policy, &mapping, now);
+        Some(mapping)
     }
 
-    /// Gives back what a mapping had.
-    pub(super) fn release(&mut self, policy: &Policy, mapping: &Mapping, now: u32) {
-        let subscriber = self.subscribers.at_mut(mapping.subscriber);
-        self.allocator.release(policy, mapping, subscriber, now);
-        if let Some(subscriber) = self.subscribers.at_mut(mapping.subscriber) {
-            subscriber.mapping_count -= 1;
-        }
-        self.leave(policy, mapping.subscriber);
-    }
-
-    /// Forgets a subscriber that has nothing left.
-    pub(super) fn leave(&mut self, policy: &Policy, subscriber: u32) {
-        if let Some(mut gone) = self.subscribers.leave_if_idle(subscriber) {
-            self.allocator.unpair(policy, &mut gone);
-        }
+    /// Ends the mapping of a whole address.
+    pub(super) fn end_mapping(&mut self, policy: &Policy, index: u32, now: u32) {
+        let Some(Mapping { binding, subscriber, created_ms, .. }) = self.take_mapping(index) else { return };
+        self.release(policy, &binding, subscriber, created_ms, now);
     }
 }

@@ -8,24 +8,14 @@ use crate::policy::RuleId;
 /// "Every protocol": what an address-only mapping has in place of one.
 pub const ANY_PROTOCOL: Protocol = 0;
 
-/// A dynamic mapping. Only those of whole addresses have records: they have an idle time of their own, so that a host
-/// keeps its address between sessions. One of a port is no more than the ring of sessions beneath it (see
-/// [`Above`](super::session::Above)).
-#[derive(Clone, Debug)]
-pub struct Mapping {
+/// Which endpoint has which one in the other realm: a port of a shared address, or a whole address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
     /// The endpoint in its own realm, and the one it has in the other: inside local and inside global, or for
     /// an outside host outside global and outside local. Port 0 for a whole address.
     pub own: Endpoint,
     /// The endpoint it has in the other realm; taken in the address's port table.
     pub seen: Endpoint,
-    /// Sessions beneath it.
-    pub session_count: u32,
-    /// Its subscriber; `NONE` for an outside host.
-    pub subscriber: u32,
-    /// When it was made, in milliseconds.
-    pub created_ms: u32,
-    /// When the last session was made, in milliseconds.
-    pub used_ms: u32,
     /// VRF of its own realm.
     pub own_vrf: Vrf,
     /// VRF of the other realm.
@@ -36,6 +26,23 @@ pub struct Mapping {
     pub protocol: Protocol,
     /// Whose endpoint it is.
     pub side: Side,
+}
+
+/// The mapping of a whole address. It has an idle time of its own, so that a host keeps its address between sessions. The
+/// mapping of a port has no record: it is no more than the ring of sessions beneath it (see
+/// [`Above`](super::session::Above)).
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// Which address has which.
+    pub binding: Binding,
+    /// Sessions beneath it.
+    pub session_count: u32,
+    /// Its subscriber; `NONE` for an outside host.
+    pub subscriber: u32,
+    /// When it was made, in milliseconds.
+    pub created_ms: u32,
+    /// When the last session was made, in milliseconds.
+    pub used_ms: u32,
 }
 
 /// Whose endpoint a mapping maps.
@@ -50,12 +57,25 @@ pub enum Side {
 /// What a mapping is found by, in two words.
 pub type MappingKey = [u64; 2];
 
-impl Mapping {
-    /// Whether it maps a whole address rather than a port.
+impl Binding {
+    /// Whether it is of a whole address rather than a port.
     pub fn is_address(&self) -> bool {
         self.protocol == ANY_PROTOCOL
     }
 
+    /// Its keys, by the endpoint in its own realm and by the one in the other.
+    pub fn keys(&self) -> [MappingKey; 2] {
+        [
+            match self.side {
+                Side::Inside => Mapping::own_key(self.side, self.protocol, self.own_vrf, self.own),
+                Side::Outside => Mapping::outside_key((self.seen_vrf, self.own_vrf), self.own.addr),
+            },
+            Mapping::seen_key(self.side, self.protocol, self.seen_vrf, self.seen),
+        ]
+    }
+}
+
+impl Mapping {
     /// The key by the endpoint in its own realm.
     pub fn own_key(side: Side, protocol: Protocol, vrf: Vrf, own: Endpoint) -> MappingKey {
         let side = u64::from(side == Side::Outside);
@@ -72,16 +92,5 @@ impl Mapping {
     pub fn outside_key((inside, outside): (Vrf, Vrf), global: Ipv4Addr) -> MappingKey {
         let [end, rest] = Mapping::own_key(Side::Outside, ANY_PROTOCOL, outside, Endpoint::new(global, 0));
         [end, rest | u64::from(inside) << 40]
-    }
-
-    /// Both keys of this mapping.
-    pub fn keys(&self) -> [MappingKey; 2] {
-        [
-            match self.side {
-                Side::Inside => Mapping::own_key(self.side, self.protocol, self.own_vrf, self.own),
-                Side::Outside => Mapping::outside_key((self.seen_vrf, self.own_vrf), self.own.addr),
-            },
-            Mapping::seen_key(self.side, self.protocol, self.seen_vrf, self.seen),
-        ]
     }
 }

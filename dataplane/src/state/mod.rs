@@ -1,10 +1,12 @@
 //! What a worker remembers: tables of fixed size, addressed by index, written by their worker alone.
 
+mod bound;
 mod check;
 mod contacts;
 pub mod control;
 pub mod door;
 mod enter;
+pub mod journal;
 mod lifetime;
 pub mod mapped;
 pub mod mapping;
@@ -14,3 +16,5 @@ pub mod session;
 pub mod shard;
 pub mod subscriber;
 pub mod table;
+#[cfg(test)]
+mod tests;

@@ -4,12 +4,15 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::{Owner, Ports, Refusal, Transport};
 
+use arrayvec::ArrayVec;
+
 use crate::flow::{Endpoint, Protocol, TCP, UDP, Vrf};
 use crate::policy::{GatewayIndex, Policy, RuleId, Selector, SourceRule, gateway_named};
+use crate::state::bound::bound;
 use crate::state::door::{DOORS_PER_HOST_MAX, Door, Holds, OwnerKey};
 use crate::state::mapped::Mapped;
-use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Source;
+use crate::state::ports::lease::{Lease, Taken};
 use crate::state::session::{Above, Flags, Session};
 use crate::state::shard::Shard;
 use crate::state::table::slots::NONE;
@@ -122,24 +125,43 @@ impl Shard {
         if open_count > 0 || !has_room {
             return Err(if has_room { Refusal::NoPort } else { Refusal::DoorLimit });
         }
-        let (global, holds) = self.global_for(policy, &control, protocol, inside, wanted.ports)?;
-        let mut is_open = true;
-        for k in 0..count {
-            let (owner, tag) = owner_key(asker.control, wanted.owner);
-            let mut door = Door::new(owner, protocol, vrfs, behind(inside, k), behind(global, k));
-            (door.rule, door.holds, door.created_ms, door.tag) = (control.rule, holds, now, tag);
-            match self.doors.insert(door).filter(|_| is_open) {
-                Some(index) => {
-                    opened.extend([index]);
-                    self.set_terms(asker, index, Terms::of(wanted), now);
-                }
-                None => {
-                    is_open = false;
-                    self.release_door_port(policy, &door, now);
-                }
-            }
+        let (owner, tag) = owner_key(asker.control, wanted.owner);
+        let mut door = Door::new(owner, protocol, vrfs, inside, inside);
+        (door.rule, door.created_ms, door.tag) = (control.rule, now, tag);
+        let (global, holds, lease) =
+            self.global_for(policy, &control, protocol, inside, wanted.ports, now)?;
+        (door.global, door.holds) = (global, holds);
+        let new = self.insert_doors(policy, door, count, lease, now)?;
+        opened.extend(new.iter().copied());
+        new.into_iter().for_each(|index| self.set_terms(asker, index, Terms::of(wanted), now));
+        Ok(socket_addr(global))
+    }
+
+    /// Opens a door and, of two, the one behind it: both, or none. They own what was taken for them.
+    fn insert_doors(
+        &mut self,
+        policy: &Policy,
+        door: Door,
+        count: u16,
+        lease: Option<Lease>,
+        now: u32,
+    ) -> Result<ArrayVec<u32, 2>, Refusal> {
+        let door_behind = |k| {
+            let mut door = door;
+            (door.inside, door.global) = (behind(door.inside, k), behind(door.global, k));
+            door
+        };
+        let new: ArrayVec<u32, 2> = (0..count).map_while(|k| self.doors.insert(door_behind(k))).collect();
+        let is_whole = new.len() == usize::from(count);
+        if !is_whole {
+            new.iter().for_each(|&index| _ = self.doors.remove(index));
         }
-        if is_open { Ok(socket_addr(global)) } else { Err(Refusal::NoPort) }
+        match lease {
+            Some(lease) if is_whole => self.bind(lease),
+            Some(lease) => self.give_back(policy, lease, now),
+            None => {}
+        }
+        if is_whole { Ok(new) } else { Err(Refusal::NoPort) }
     }
 
     fn has_room_for_doors(&self, vrf: Vrf, host: Ipv4Addr, count: u16) -> bool {
@@ -184,8 +206,7 @@ impl Shard {
         Ok(())
     }
 
-    /// The global endpoint of a session that is expected, and the mapping that it will be beneath. As with [`Shard::map`],
-    /// a new port is lost unless the session is inserted, or its insertion refused.
+    /// The global endpoint of a session that is expected, and the mapping that it will be beneath.
     pub fn map_expected(
         &mut self,
         policy: &Policy,
@@ -200,11 +221,12 @@ impl Shard {
         let known =
             self.find_port(source, door.rule).and_then(|index| Some((index, self.sessions.at(index)?)));
         let (above, global) = match known {
-            Some((index, session)) => (Above::Port(Some(index)), session.inside_global),
+            Some((index, session)) => (Above::Port(index), session.inside_global),
             None if self.sessions.is_full() => return None,
             None => {
-                let global = self.take_beside(policy, door.rule, door.vrfs, source, door.global.addr)?;
-                (Above::Port(None), global)
+                let lease = self.take_beside(policy, door.rule, door.vrfs, source, door.global.addr, now)?;
+                let global = lease.end();
+                (Above::New(lease), global)
             }
         };
         Some((global, Mapped { local, vrfs: door.vrfs, rule: door.rule, above }))
@@ -226,7 +248,8 @@ impl Shard {
         self.wheel.arm(node, closes_ms);
     }
 
-    /// The global endpoint of an inside one: the one it has, or else new ports on its control session's address.
+    /// The global endpoint of an inside one: the one it has, or else new ports on its control session's address, with
+    /// the lease of them.
     fn global_for(
         &mut self,
         policy: &Policy,
@@ -234,28 +257,29 @@ impl Shard {
         protocol: Protocol,
         inside: Endpoint,
         ports: Ports,
-    ) -> Result<(Endpoint, Holds), Refusal> {
+        now: u32,
+    ) -> Result<(Endpoint, Holds, Option<Lease>), Refusal> {
         let vrf = control.inside_vrf;
         let by_static = policy.statics.global_of(vrf, protocol, inside, |rule| {
             rule.selector.is_none() && rule.outside_vrf == control.outside_vrf
         });
         if let Some((global, _)) = by_static {
-            return Ok((global, Holds::Nothing));
+            return Ok((global, Holds::Nothing, None));
         }
         if control.flags.has(Flags::ADDRESS) {
             let global = Endpoint::new(control.inside_global.addr, inside.port);
-            return Ok((global, Holds::Address(control.next)));
+            return Ok((global, Holds::Address(control.next), None));
         }
         let source = Source { protocol, vrf, local: inside, ports };
         if ports == Ports::One
             && let Some(index) = self.find_port(source, control.rule)
             && let Some(session) = self.sessions.at(index)
         {
-            return Ok((session.inside_global, Holds::Port));
+            return Ok((session.inside_global, Holds::Port, None));
         }
         let (vrfs, addr) = ((vrf, control.outside_vrf), control.inside_global.addr);
-        let global = self.take_beside(policy, control.rule, vrfs, source, addr).ok_or(Refusal::NoPort)?;
-        Ok((global, Holds::Port))
+        let lease = self.take_beside(policy, control.rule, vrfs, source, addr, now).ok_or(Refusal::NoPort)?;
+        Ok((lease.end(), Holds::Port, Some(lease)))
     }
 
     /// Takes ports for an inside endpoint on a control session's global address.
@@ -266,7 +290,9 @@ impl Shard {
         vrfs: (Vrf, Vrf),
         source: Source,
         addr: Ipv4Addr,
-    ) -> Option<Endpoint> {
+        now: u32,
+    ) -> Option<Lease> {
+        self.reclaim(policy, now);
         let found = policy.rules.iter().find(|known| known.id == rule).cloned();
         let rule = found.unwrap_or_else(|| rule_of_static(rule, vrfs));
         let number = self.subscribers.enter(source.vrf, source.local.addr)?;
@@ -275,8 +301,10 @@ impl Shard {
             self.leave(policy, number);
             return None;
         };
-        subscriber.mapping_count += if source.ports == Ports::Pair { 2 } else { 1 };
-        Some(global)
+        let count = if source.ports == Ports::Pair { 2 } else { 1 };
+        subscriber.mapping_count += u32::from(count);
+        let binding = bound(&rule, source, global);
+        Some(self.lender.lend(Taken { binding, subscriber: number, count }))
     }
 
     /// The door that a packet from outside may go through.
@@ -311,7 +339,7 @@ impl Shard {
     fn is_mapped(&self, door: &Door) -> bool {
         match door.holds {
             Holds::Address(mapping) => {
-                self.mappings.at(mapping).is_some_and(|mapping| mapping.own.addr == door.inside.addr)
+                self.mappings.at(mapping).is_some_and(|mapping| mapping.binding.own.addr == door.inside.addr)
             }
             Holds::Nothing | Holds::Port => true,
         }
@@ -322,7 +350,9 @@ impl Shard {
         match door.holds {
             Holds::Nothing => Above::Fixed,
             Holds::Address(mapping) => Above::Address(mapping),
-            Holds::Port => Above::Port(self.find_ring(door.vrfs.1, door.protocol, door.global)),
+            Holds::Port => {
+                self.find_ring(door.vrfs.1, door.protocol, door.global).map_or(Above::Door, Above::Port)
+            }
         }
     }
 
@@ -360,7 +390,10 @@ impl Shard {
     pub fn close_door(&mut self, policy: &Policy, index: u32, now: u32) -> Option<Door> {
         self.wheel.disarm(self.door_node(index));
         let door = self.doors.remove(index)?;
-        self.release_door_port(policy, &door, now);
+        if matches!(self.above_of_door(&door), Above::Door) {
+            let number = self.subscribers.find(door.vrfs.0, door.inside.addr).unwrap_or(NONE);
+            self.release(policy, &door.binding(), number, door.created_ms, now);
+        }
         Some(door)
     }
 
@@ -374,28 +407,6 @@ impl Shard {
                 self.close_door(policy, index, now);
             }
         }
-    }
-
-    fn release_door_port(&mut self, policy: &Policy, door: &Door, now: u32) {
-        let has_sessions = matches!(self.above_of_door(door), Above::Port(Some(_)));
-        if door.holds != Holds::Port || has_sessions {
-            return;
-        }
-        let number = self.subscribers.find(door.vrfs.0, door.inside.addr);
-        let mapping = Mapping {
-            own: door.inside,
-            seen: door.global,
-            session_count: 0,
-            subscriber: number.unwrap_or(NONE),
-            created_ms: door.created_ms,
-            used_ms: now,
-            own_vrf: door.vrfs.0,
-            seen_vrf: door.vrfs.1,
-            rule: door.rule,
-            protocol: door.protocol,
-            side: Side::Inside,
-        };
-        self.release(policy, &mapping, now);
     }
 
     pub(super) fn door_node(&self, index: u32) -> u32 {

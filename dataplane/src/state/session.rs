@@ -5,24 +5,29 @@ use std::net::Ipv4Addr;
 use crate::flow::{Direction, Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
 use crate::policy::{IdleClass, RuleId};
 use crate::route::neighbour::CachedHop;
-use crate::state::mapping::{Mapping, MappingKey, Side};
+use crate::state::mapping::{Binding, Mapping, MappingKey, Side};
+use crate::state::ports::lease::Lease;
 use crate::state::table::slots::{NONE, Slot};
 use crate::wire::checksum::Delta;
 use crate::wire::tcp;
 
 /// What a session is beneath.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Above {
     /// A static rule, or none at all.
     Fixed,
     /// The mapping of a whole address, by its number.
     Address(u32),
-    /// The mapping of a port: one of the sessions beneath it, none if this is the first.
-    Port(Option<u32>),
+    /// The mapping of a port, by one of the sessions beneath it.
+    Port(u32),
+    /// The port of a door that has no session yet.
+    Door,
+    /// A port or a whole address that was taken for it.
+    New(Lease),
 }
 
 /// The parts of a session that are known when it begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct NewSession {
     /// The inside endpoint as it knows itself.
     pub inside_local: Endpoint,
@@ -201,7 +206,8 @@ impl Session {
         let (flag, next) = match new.above {
             Above::Fixed => (Flags::default(), NONE),
             Above::Address(mapping) => (Flags::ADDRESS, mapping),
-            Above::Port(_) => (Flags::PORT, NONE),
+            Above::New(ref lease) if lease.is_address() => (Flags::ADDRESS, NONE),
+            Above::Port(_) | Above::Door | Above::New(_) => (Flags::PORT, NONE),
         };
         let session = Session {
             inside_local: new.inside_local,
@@ -247,6 +253,19 @@ impl Session {
     /// Whether a dynamic rule made it.
     pub fn is_dynamic(&self) -> bool {
         self.flags.has(Flags::PORT) || self.flags.has(Flags::ADDRESS)
+    }
+
+    /// Which endpoint the port's mapping that it is beneath gives to which.
+    pub fn binding(&self) -> Binding {
+        Binding {
+            own: self.inside_local,
+            seen: self.inside_global,
+            own_vrf: self.inside_vrf,
+            seen_vrf: self.outside_vrf,
+            rule: self.rule,
+            protocol: self.protocol,
+            side: Side::Inside,
+        }
     }
 
     /// The keys of the port's mapping it is beneath: by the inside endpoint, and by the global one.

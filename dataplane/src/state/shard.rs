@@ -11,8 +11,10 @@ use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::contacts::Contacts;
 use crate::state::control::{CONTROLS_MAX, Controls};
 use crate::state::door::{DOORS_MAX, Door, Doors};
+use crate::state::journal::Lives;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Allocator;
+use crate::state::ports::lease::Lender;
 use crate::state::session::{Session, SessionKey};
 use crate::state::subscriber::Subscribers;
 use crate::state::table::index::{Candidate, Hash, Hasher, Index};
@@ -48,6 +50,7 @@ pub struct Shard {
     pub(super) wheel: Wheel,
     pub(super) subscribers: Subscribers,
     pub(super) allocator: Allocator,
+    pub(super) lender: Lender,
     /// By rule number.
     pub(super) rules: Vec<RuleUse>,
     /// Sessions under each group limit of the policy.
@@ -58,6 +61,8 @@ pub struct Shard {
     pub(super) worker: (WorkerIndex, u8),
     /// For each destination rule, which real server is next.
     pub(super) rotation: HashMap<RuleId, u32>,
+    /// Sessions that began and ended.
+    pub(super) session_lives: Lives,
 }
 
 /// How much a rule is in use.
@@ -127,11 +132,13 @@ impl Shard {
             wheel: Wheel::new(capacity + addresses_max + doors_max, now),
             subscribers: Subscribers::new(subscribers_max.min(capacity), Hasher::new(secret)),
             allocator: Allocator::new(seed, worker, worker_count),
+            lender: Lender::default(),
             rules: Vec::new(),
             group_counts: Vec::new(),
             contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
             rotation: HashMap::new(),
+            session_lives: Lives::default(),
         }
     }
 
@@ -232,7 +239,7 @@ impl Shard {
         let of_mappings = |position: u32| position.saturating_sub(capacity);
         let mappings = self.mappings.iter_between(of_mappings(start), of_mappings(end));
         let addresses = mappings
-            .filter(|(_, mapping)| mapping.is_address())
+            .filter(|(_, mapping)| mapping.binding.is_address())
             .map(move |(index, mapping)| (capacity + index, Entry::Address(mapping)));
         sessions.chain(addresses)
     }
@@ -240,6 +247,11 @@ impl Shard {
     /// Live sessions.
     pub fn session_count(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Sessions that began and ended; the packet that began one was not refused.
+    pub fn session_lives(&self) -> &Lives {
+        &self.session_lives
     }
 
     /// Live mappings, of ports and of whole addresses.

@@ -395,12 +395,25 @@ impl Bench {
             total(&["sent", "consumed", "dropped", "handed-over", "held"]),
         );
         if came == went {
-            return Ok(());
+            return self.check_lives();
         }
         let names =
             ["received", "taken-over", "generated", "sent", "consumed", "dropped", "handed-over", "held"];
         let listed: Vec<String> = names.iter().map(|name| format!("{name} {}", self.counter(name))).collect();
         Err(format!("{came} packets came and {went} had a fate: {}", listed.join(", ")))
+    }
+
+    /// At every worker, what began and did not end is what is live.
+    fn check_lives(&self) -> Result<(), String> {
+        for (number, counters) in self.appliance.counters.iter().enumerate() {
+            let nat = &counters.nat;
+            let ended: u64 = nat.ended.iter().map(Count::value).sum();
+            let (begun, live) = (nat.begun.value(), nat.sessions.value());
+            if begun - ended != live {
+                return Err(format!("worker {number}: {begun} sessions began, {ended} ended, {live} live"));
+            }
+        }
+        Ok(())
     }
 
     /// Verifies the workers' tables. Walks all of them.
@@ -440,8 +453,8 @@ fn counter(counters: &Counters, name: &str) -> Option<u64> {
         "held" => &fates.held,
         "hits" => &nat.hits,
         "misses" => &nat.misses,
-        "created" => &nat.created,
-        "expired" => &nat.expired,
+        "created" => &nat.begun,
+        "expired" => return Some(nat.expired()),
         _ => match DropReason::from_label(name) {
             Some(reason) => counters.drops(reason),
             None => gateway_counter(counters, name)?,

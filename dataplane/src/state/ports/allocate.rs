@@ -7,7 +7,7 @@ use alg::Ports;
 
 use crate::flow::{Endpoint, ICMP, Protocol, TCP, Vrf, WorkerIndex};
 use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, SourceRule};
-use crate::state::mapping::{ANY_PROTOCOL, Mapping, Side};
+use crate::state::mapping::{ANY_PROTOCOL, Binding, Side};
 use crate::state::ports::addresses::Addresses;
 use crate::state::ports::bitmaps::{Wish, class_of, is_whole, release_whole, take_whole, used_total};
 use crate::state::ports::ownership::Claimant;
@@ -378,33 +378,34 @@ impl Allocator {
         None
     }
 
-    /// Gives a mapping's endpoint back: at once, or after the hold-down.
+    /// Gives an endpoint back that was taken at `since_ms`: at once, or after the hold-down.
     pub fn release(
         &mut self,
         policy: &Policy,
-        mapping: &Mapping,
+        binding: &Binding,
         subscriber: Option<&mut Subscriber>,
+        since_ms: u32,
         now: u32,
     ) {
-        if mapping.is_address() {
-            if let Some(used) = self.addresses.used_mut(mapping.seen.addr) {
+        if binding.is_address() {
+            if let Some(used) = self.addresses.used_mut(binding.seen.addr) {
                 release_whole(used);
             }
             self.searched_in_vain_ms.fill(None);
-            if mapping.side == Side::Inside {
-                policy.ownership.release_whole(mapping.seen.addr, self.worker);
+            if binding.side == Side::Inside {
+                policy.ownership.release_whole(binding.seen.addr, self.worker);
             }
             return;
         }
         if let Some(subscriber) = subscriber {
-            self.release_from_set(mapping, subscriber);
-            let is_extra = policy.computed_host(mapping.seen).is_none();
+            self.release_from_set(binding, subscriber);
+            let is_extra = policy.computed_host(binding.seen).is_none();
             subscriber.extra_ports = subscriber.extra_ports.saturating_sub(u32::from(is_extra));
         }
         // A TCP connection's end was seen, so its port may be used again at once; and so may a port that was
         // given back in the moment it was taken, as nobody heard of it.
-        if policy.behaviour.hold_down_ms == 0 || mapping.protocol == TCP || mapping.created_ms == now {
-            self.free_port(policy, mapping.protocol, mapping.seen);
+        if policy.behaviour.hold_down_ms == 0 || binding.protocol == TCP || since_ms == now {
+            self.free_port(policy, binding.protocol, binding.seen);
             return;
         }
         let held_down_max = (policy.behaviour.held_down_max as usize).clamp(1, HELD_DOWN_MAX);
@@ -412,19 +413,19 @@ impl Allocator {
             self.free_oldest(policy);
         }
         let until_ms = now.wrapping_add(policy.behaviour.hold_down_ms);
-        self.held_down.push_back(HeldDown { until_ms, end: mapping.seen, protocol: mapping.protocol });
+        self.held_down.push_back(HeldDown { until_ms, end: binding.seen, protocol: binding.protocol });
     }
 
-    fn release_from_set(&mut self, mapping: &Mapping, subscriber: &mut Subscriber) {
+    fn release_from_set(&mut self, binding: &Binding, subscriber: &mut Subscriber) {
         let left = self.sets.find_map(subscriber, |set| {
-            set.holds(mapping.seen.port).then(|| {
+            set.holds(binding.seen.port).then(|| {
                 set.used -= 1;
                 set.used
             })
         });
         if left == Some(0)
-            && let Some(mut ports) = self.addresses.ports_mut(mapping.seen.addr)
-            && let Some(set) = self.sets.take(subscriber, |set| set.holds(mapping.seen.port))
+            && let Some(mut ports) = self.addresses.ports_mut(binding.seen.addr)
+            && let Some(set) = self.sets.take(subscriber, |set| set.holds(binding.seen.port))
         {
             ports.release_set(&set);
         }

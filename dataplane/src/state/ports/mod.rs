@@ -3,6 +3,7 @@
 mod addresses;
 pub mod allocate;
 pub mod bitmaps;
+pub mod lease;
 pub mod ownership;
 pub mod random;
 mod sets;

@@ -1,0 +1,75 @@
+//! Bindings: how what a lease is of gets an owner, and how it is given back.
+
+use crate::flow::Endpoint;
+use crate::policy::{Policy, SourceRule};
+use crate::state::mapping::{Binding, Side};
+use crate::state::ports::allocate::Source;
+use crate::state::ports::lease::{Lease, Taken};
+use crate::state::shard::Shard;
+
+/// What a rule binds a source to.
+pub(super) fn bound(rule: &SourceRule, source: Source, global: Endpoint) -> Binding {
+    Binding {
+        own: source.local,
+        seen: global,
+        own_vrf: source.vrf,
+        seen_vrf: rule.outside_vrf,
+        rule: rule.id,
+        protocol: source.protocol,
+        side: Side::Inside,
+    }
+}
+
+impl Shard {
+    /// A session, a door or a mapping's record owns what a lease was of, from now on.
+    pub(super) fn bind(&mut self, lease: Lease) {
+        let taken = self.lender.settle(lease);
+        debug_assert!(taken.is_some(), "a lease was used that no longer stands");
+    }
+
+    /// Gives back what a lease is of, as if it had never been taken.
+    pub fn give_back(&mut self, policy: &Policy, lease: Lease, now: u32) {
+        if let Some(taken) = self.lender.settle(lease) {
+            self.release_all(policy, taken, now);
+        }
+    }
+
+    /// Gives back what was lent by a lease that was dropped.
+    pub(super) fn reclaim(&mut self, policy: &Policy, now: u32) {
+        if let Some(taken) = self.lender.reclaim() {
+            self.release_all(policy, taken, now);
+        }
+    }
+
+    #[cold]
+    fn release_all(&mut self, policy: &Policy, taken: Taken, now: u32) {
+        for k in 0..taken.count {
+            let mut binding = taken.binding;
+            binding.seen.port = binding.seen.port.wrapping_add(k);
+            self.release(policy, &binding, taken.subscriber, now, now);
+        }
+    }
+
+    /// Gives back a port or a whole address that was taken at `since_ms`.
+    pub(super) fn release(
+        &mut self,
+        policy: &Policy,
+        binding: &Binding,
+        subscriber: u32,
+        since_ms: u32,
+        now: u32,
+    ) {
+        self.allocator.release(policy, binding, self.subscribers.at_mut(subscriber), since_ms, now);
+        if let Some(subscriber) = self.subscribers.at_mut(subscriber) {
+            subscriber.mapping_count -= 1;
+        }
+        self.leave(policy, subscriber);
+    }
+
+    /// Forgets a subscriber that has nothing left.
+    pub(super) fn leave(&mut self, policy: &Policy, subscriber: u32) {
+        if let Some(mut gone) = self.subscribers.leave_if_idle(subscriber) {
+            self.allocator.unpair(policy, &mut gone);
+        }
+    }
+}

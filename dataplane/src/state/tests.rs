@@ -1,0 +1,123 @@
+//! What the shard owes to whoever takes ports and begins sessions.
+
+use std::net::Ipv4Addr;
+
+use alg::Ports;
+
+use crate::drops::DropReason;
+use crate::flow::{Endpoint, UDP};
+use crate::policy::{Policy, Pool, PoolKind, Selector, SourceRule};
+use crate::state::ports::allocate::Source;
+use crate::state::session::{Above, Flags, NewSession, Session};
+use crate::state::shard::Shard;
+
+const SERVER: Endpoint = Endpoint::new(Ipv4Addr::new(198, 51, 100, 1), 443);
+
+fn host(last: u8) -> Endpoint {
+    Endpoint::new(Ipv4Addr::new(10, 0, 0, last), 5000)
+}
+
+/// Rule 1 shares 203.0.113.1 by port, rule 2 gives 203.0.113.2 away as a whole.
+fn policy() -> Policy {
+    let pool = |last: u8| {
+        let addr = Ipv4Addr::new(203, 0, 113, last);
+        Pool { name: format!("P{last}"), kind: PoolKind::Generic, ranges: vec![(addr, addr)] }
+    };
+    let rule = |id, pool, overload| SourceRule {
+        id,
+        selector: Selector::Nothing,
+        pool,
+        overload,
+        inside_vrf: 0,
+        outside_vrf: 0,
+        egress: None,
+        is_reversible: false,
+        is_paired: false,
+    };
+    Policy {
+        pools: vec![pool(1), pool(2)],
+        rules: vec![rule(1, 0, true), rule(2, 1, false)],
+        ..Policy::default()
+    }
+}
+
+fn shard(policy: &Policy) -> Shard {
+    let mut shard = Shard::new(64, [1, 2], 0, 1, 0);
+    shard.start_policy(policy);
+    shard
+}
+
+fn map(shard: &mut Shard, policy: &Policy, rule: usize, local: Endpoint) -> (Above, Endpoint) {
+    let source = Source { protocol: UDP, vrf: 0, local, ports: Ports::One };
+    shard.map(policy, &policy.rules[rule], source, 0).unwrap()
+}
+
+/// Begins a session of a host with the server.
+fn begin(
+    shard: &mut Shard,
+    policy: &Policy,
+    rule: usize,
+    local: Endpoint,
+    (above, global): (Above, Endpoint),
+) -> Result<u32, DropReason> {
+    let new = NewSession {
+        inside_local: local,
+        inside_global: global,
+        outside_local: SERVER,
+        outside_global: SERVER,
+        inside_vrf: 0,
+        outside_vrf: 0,
+        rule: policy.rules[rule].id,
+        protocol: UDP,
+        class: Session::class_of(UDP, 443),
+        flags: Flags::default(),
+        above,
+    };
+    shard.begin(policy, Session::new(&new, 0), new.above, 0)
+}
+
+#[test]
+fn a_dropped_lease_gives_its_port_or_its_address_back() {
+    let policy = policy();
+    for rule in [0, 1] {
+        let mut shard = shard(&policy);
+        let (dropped, first) = map(&mut shard, &policy, rule, host(1));
+        assert!(matches!(dropped, Above::New(_)));
+        drop(dropped);
+        shard.check().unwrap();
+        let (dropped, again) = map(&mut shard, &policy, rule, host(2));
+        assert_eq!(again, first, "the next taking finds it");
+        drop(dropped);
+        shard.expire(&policy, 1, 32);
+        assert_eq!((shard.ports_in_use().count(), shard.subscriber_count()), (0, 0), "and so does time");
+        shard.check().unwrap();
+    }
+}
+
+#[test]
+fn a_lease_that_is_kept_too_long_is_no_mapping() {
+    let policy = policy();
+    let mut shard = shard(&policy);
+    let kept = map(&mut shard, &policy, 0, host(1));
+    let other = map(&mut shard, &policy, 0, host(2));
+    assert_eq!(begin(&mut shard, &policy, 0, host(1), kept), Err(DropReason::SessionConflict));
+    assert!(begin(&mut shard, &policy, 0, host(2), other).is_ok());
+    shard.check().unwrap();
+}
+
+#[test]
+fn what_a_session_that_may_not_begin_took_is_free_again() {
+    for rule in [0, 1] {
+        let mut policy = policy();
+        policy.limits.per_host = Some(0);
+        let mut shard = shard(&policy);
+        let mapped = map(&mut shard, &policy, rule, host(1));
+        assert_eq!(begin(&mut shard, &policy, rule, host(1), mapped), Err(DropReason::LimitHost));
+        assert_eq!((shard.ports_in_use().count(), shard.subscriber_count()), (0, 0));
+        policy.limits.per_host = None;
+        let mapped = map(&mut shard, &policy, rule, host(2));
+        assert!(begin(&mut shard, &policy, rule, host(2), mapped).is_ok());
+        assert_eq!(shard.mapping_count(), 1);
+        shard.check().unwrap();
+    }
+}
