@@ -11,7 +11,17 @@ pub struct Port {
     pub port: u16,
 }
 
+/// When a gateway has anything to do to what it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Whatever the configuration: its messages announce endpoints, or their sessions' own.
+    Always,
+    /// Where configuration maps whole addresses: it has a word on them alone.
+    MappedAddresses,
+}
+
 /// A gateway.
+#[derive(Clone, Copy)]
 pub struct Row {
     /// Its name: in metrics, in `show`, as folder of its cases.
     pub name: &'static str,
@@ -23,6 +33,8 @@ pub struct Row {
     pub ports: &'static [Port],
     /// It stays on under the `ietf` preset (RFC 4787 REQ-10, RFC 5382 REQ-6).
     pub is_ietf: bool,
+    /// When it attaches at all. Elsewhere its sessions take the fast path.
+    pub reads: Reads,
     /// The memory of a new control session.
     pub state: fn() -> State,
     /// What the beginning of a stream's unread bytes is. Datagrams are not framed. It is asked again when what it asked

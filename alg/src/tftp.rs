@@ -14,7 +14,7 @@ use nom::combinator::all_consuming;
 use nom::multi::many0_count;
 use nom::{IResult, Parser};
 
-use crate::registry::Port;
+use crate::registry::{Port, Reads};
 use crate::{
     Context, Door, Expected, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
 };
@@ -26,6 +26,7 @@ pub const ROW: Row = Row {
     keyword: "tftp",
     ports: &[Port { transport: Transport::Udp, port: 69 }],
     is_ietf: false,
+    reads: Reads::Always,
     state: State::default,
     frame: |_, _| Frame::Foreign,
     handle,

@@ -4,7 +4,7 @@ mod stage;
 
 use std::net::SocketAddrV4;
 
-use alg::registry::Port;
+use alg::registry::{Port, Reads};
 use alg::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict};
 use stage::{Conversation, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, session};
 
@@ -15,6 +15,7 @@ const TOY: Row = Row {
     keyword: "toy {} port",
     ports: &[Port { transport: Transport::Tcp, port: 4711 }],
     is_ietf: false,
+    reads: Reads::Always,
     state: State::default,
     frame,
     handle,

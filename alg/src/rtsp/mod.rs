@@ -17,7 +17,7 @@ use std::hash::{DefaultHasher, Hasher};
 use arrayvec::ArrayVec;
 
 use crate::piece::Piece;
-use crate::registry::Port;
+use crate::registry::{Port, Reads};
 use crate::text::decimal;
 use crate::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
 
@@ -41,6 +41,7 @@ pub const ROW: Row = Row {
         Port { transport: Transport::Udp, port: 8554 },
     ],
     is_ietf: false,
+    reads: Reads::Always,
     state: || State::Rtsp(Control::default()),
     frame,
     handle,
