@@ -157,7 +157,7 @@ impl Worker {
             handovers: setup.handovers,
             reassembly: Reassembly::new(Hasher::new(setup.secret)),
             unsolicited: Unsolicited::default(),
-            streams: inspect::Streams::default(),
+            streams: inspect::Streams::new(setup.secret),
             notices: NoticeBudget::new(now),
             mtu_notices: NoticeBudget::new(now),
             sweep: None,

@@ -31,9 +31,16 @@ pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) {
         Direction::Outbound => Side::Inside,
         Direction::Inbound => Side::Outside,
     };
-    let state = (ROWS[usize::from(gateway)].state)();
-    let control = Control::new(gateway, state, client, channel);
-    let is_attached = tables.shard.attach(found.index, control);
+    let is_attached = if is_tcp || led_to.is_some() {
+        let Some(session) = tables.shard.session(found.index) else { return };
+        let host = (session.inside_vrf, session.inside_local.addr);
+        let state = (ROWS[usize::from(gateway)].state)();
+        tables.shard.attach(found.index, Control::new(gateway, host, client, channel), state)
+    } else {
+        // Which gateway reads its datagrams can be told without a record.
+        tables.shard.attach_without_memory(found.index);
+        true
+    };
     let counters = &tables.counters.gateways[usize::from(gateway)];
     if is_attached { &counters.attached } else { &counters.unread }.add(1);
 }
@@ -69,4 +76,14 @@ fn gateway_of(tables: &Tables, head: &Head, found: SessionRef) -> Option<Gateway
         // By the port that the server knows, or by the one that is known of it outside.
         Direction::Inbound => listens(session.inside_local).or_else(|| listens(head.tuple.dst)),
     }
+}
+
+/// The gateway of a control session without a record, and who opened it.
+pub(super) fn reader_of(tables: &Tables, index: u32) -> Option<(GatewayIndex, Side)> {
+    let session = tables.shard.session(index)?;
+    let listens =
+        |end: Endpoint| tables.policy.gateway_of(session.rule, session.protocol, end.port, end.addr);
+    let at_server = || listens(session.inside_local).or_else(|| listens(session.inside_global));
+    let at_client = listens(session.outside_local).map(|gateway| (gateway, Side::Inside));
+    at_client.or_else(|| Some((at_server()?, Side::Outside)))
 }

@@ -1,17 +1,20 @@
 //! Datagrams of control sessions: each is a message.
 
+use alg::State;
+use alg::registry::ROWS;
 use mem::Packet;
 
 use crate::drops::DropReason;
 use crate::flow::UDP;
+use crate::inspect::attach::reader_of;
 use crate::inspect::streams::FromPorts;
 use crate::inspect::{go_on, reader::Reader, vrf_of};
 use crate::path;
 use crate::path::parse::{Head, parse_ipv4};
 use crate::path::translate::{self, Refused};
-use crate::state::control::Channel;
+use crate::state::control::{Channel, Control};
 use crate::state::session::{Direction, Flags};
-use crate::state::shard::SessionRef;
+use crate::state::shard::{SessionRef, Shard};
 use crate::stream::{Buffers, EditList};
 use crate::wire::checksum::{checksum, transport_checksum};
 use crate::wire::fragment::Cutter;
@@ -163,29 +166,42 @@ fn show(worker: &mut Worker, message: &[u8], head: &Head, found: SessionRef, edi
         Direction::Outbound => head.tuple.dst,
         Direction::Inbound => head.tuple.src,
     };
-    let Some(control) = tables.shard.controls.of_mut(found.index) else { return };
-    let (gateway, client) = (control.gateway, control.client);
+    let known = tables.shard.controls.of(found.index).map(|control| (control.gateway, control.client));
+    let Some((gateway, client)) = known.or_else(|| reader_of(tables, found.index)) else { return };
     let by_client = (client == alg::Side::Inside) == (found.direction == Direction::Outbound);
-    let mut reader = Reader {
-        gateway,
-        client,
-        state: std::mem::take(&mut control.state),
-        shard: &mut tables.shard,
-        policy: &tables.policy,
-        counters: &tables.counters,
-        control: found.index,
-        peer: serves_any.then_some(peer),
-        is_over: false,
-        now,
+    let (policy, counters, shard) = (&tables.policy, &tables.counters, &mut tables.shard);
+    let mut read = |shard: &mut Shard, state: &mut State| {
+        let mut reader = Reader {
+            gateway,
+            client,
+            state,
+            shard,
+            policy,
+            counters,
+            control: found.index,
+            peer: serves_any.then_some(peer),
+            is_over: false,
+            now,
+        };
+        // A datagram that is not understood says nothing of the next one, which anybody may have sent.
+        let _ = reader.read(message, by_client, edits);
+        reader.is_over
     };
-    // A datagram that is not understood says nothing of the next one, which anybody may have sent.
-    let _ = reader.read(message, by_client, edits);
-    let (state, is_over) = (reader.state, reader.is_over);
-    if let Some(control) = tables.shard.controls.of_mut(found.index) {
-        control.state = state;
-        if is_over {
-            control.channel = Channel::Untouched;
+    let fresh = (ROWS[usize::from(gateway)].state)();
+    if let Some(is_over) = shard.with_state(found.index, &mut read) {
+        match shard.controls.of_mut(found.index) {
+            Some(control) if is_over => control.channel = Channel::Untouched,
+            _ => shard.controls.forget_if_new(found.index, &fresh),
         }
+        return;
+    }
+    let mut state = fresh.clone();
+    let is_over = read(shard, &mut state);
+    if let Some(session) = shard.session(found.index).filter(|_| is_over || state != fresh) {
+        let host = (session.inside_vrf, session.inside_local.addr);
+        let channel = if is_over { Channel::Untouched } else { Channel::Datagrams };
+        // Where there is no room the next datagram is read as if it were the first.
+        shard.attach(found.index, Control::new(gateway, host, client, channel), state);
     }
 }
 

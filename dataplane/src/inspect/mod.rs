@@ -36,10 +36,10 @@ pub fn pass(
     found: SessionRef,
     now: u32,
 ) -> Result<(), DropReason> {
-    let Some(control) = worker.tables.shard.controls.of_mut(found.index) else {
-        return go_on(worker, packet, head, found, now);
-    };
-    match (&control.channel, head.transport) {
+    // A control session without a record is one of datagrams.
+    let channel =
+        worker.tables.shard.controls.of(found.index).map_or(&Channel::Datagrams, |control| &control.channel);
+    match (channel, head.transport) {
         (_, Transport::IcmpError { .. }) => quote::pass(worker, packet, head, found, now),
         (Channel::Untouched, _) => go_on(worker, packet, head, found, now),
         _ if head.is_fragment => fragments::pass(worker, packet, head, found, now),

@@ -1,6 +1,6 @@
 //! Segments of control connections: through the stream, to the gateway, and on.
 
-use alg::Side;
+use alg::{Side, State};
 use mem::Packet;
 
 use crate::drops::DropReason;
@@ -10,7 +10,7 @@ use crate::inspect::{go_on, go_on_changed};
 use crate::path::parse::{Head, tcp_flags};
 use crate::state::control::Channel;
 use crate::state::session::Direction;
-use crate::state::shard::SessionRef;
+use crate::state::shard::{SessionRef, Shard};
 use crate::stream::{self, Cause, Means, Opening, Shifts, Stream};
 use crate::worker::Worker;
 
@@ -58,7 +58,8 @@ pub(super) fn open(
         (stream::Direction::Backward, flags, Some(answer), Some(first))
             if flags == tcp_flags::SYN | tcp_flags::ACK =>
         {
-            let stream = streams.open(found.index, control.gateway, Stream::new(&first, &answer));
+            let stream = Stream::new(&first, &answer);
+            let stream = streams.open(found.index, control.gateway, control.host(), stream);
             if stream.is_none() {
                 worker.counters.gateways[usize::from(control.gateway)].unread.add(1);
             }
@@ -117,37 +118,38 @@ fn run(
 ) {
     let Some(control) = worker.tables.shard.controls.of_mut(session) else { return };
     let (gateway, client, is_over) = (control.gateway, control.client, control.is_over);
-    let state = std::mem::take(&mut control.state);
     let Worker { streams, tables, ports, .. } = &mut *worker;
+    let left = streams.pieces_left(index);
     let Some(Record { stream, .. }) = streams.records.at_mut(index) else { return };
-    let mut reader = Reader {
-        gateway,
-        client,
-        state,
-        shard: &mut tables.shard,
-        policy: &tables.policy,
-        counters: &tables.counters,
-        control: session,
-        peer: None,
-        is_over,
-        now,
-    };
+    let (policy, counters) = (&tables.policy, &tables.counters);
     let mut output = std::mem::take(&mut streams.output);
     let (before, was_detached) = (*streams.pool.counters(), stream.detached());
-    let mut means = Means {
-        pool: &mut streams.pool,
-        buffers: &mut FromPorts(ports),
-        inspector: &mut reader,
-        output: &mut output,
-        now,
+    let (pool, buffers) = (&mut streams.pool, &mut FromPorts(ports));
+    let pieces_before = pool.pieces_in_use();
+    pool.allow(left);
+    let read = |shard: &mut Shard, state: &mut State| {
+        let mut reader = Reader {
+            gateway,
+            client,
+            state,
+            shard,
+            policy,
+            counters,
+            control: session,
+            peer: None,
+            is_over,
+            now,
+        };
+        let mut means = Means { pool, buffers, inspector: &mut reader, output: &mut output, now };
+        (act(stream, client, &mut means), reader.is_over)
     };
-    let taken = act(stream, client, &mut means);
+    let Some((taken, is_over)) = tables.shard.with_state(session, read) else { return };
     let after = *streams.pool.counters();
     let (generated, consumed) = (after.generated - before.generated, after.consumed - before.consumed);
     streams.held = (streams.held + taken + generated) - consumed - output.len() as u64;
     let (detached, is_settled, shifts) =
         (stream.detached(), stream.is_settled(&streams.pool), stream.shifts());
-    let (state, is_over) = (reader.state, reader.is_over);
+    streams.count_pieces(index, pieces_before);
     worker.counters.fates.generated.add(generated);
     worker.counters.fates.consumed.add(consumed);
     let counters = &worker.counters.gateways[usize::from(gateway)];
@@ -157,7 +159,7 @@ fn run(
         counters.detached_stream.add(1);
     }
     if let Some(control) = worker.tables.shard.controls.of_mut(session) {
-        (control.state, control.is_over) = (state, is_over);
+        control.is_over = is_over;
         if is_settled {
             control.channel =
                 if shifts == Shifts::default() { Channel::Untouched } else { Channel::Settled(shifts) };
