@@ -128,6 +128,9 @@ fn options_reach_the_workers() {
     let gateways = |text: &str| compiled(text).policy.gateways;
     assert_eq!((gateways("").resets_ttl, gateways("").third_parties), (false, None));
     assert!(gateways("ip nat service dns-reset-ttl\n").resets_ttl);
+    let doors = |lines: &str| gateways(lines).doors_per_host_max;
+    assert_eq!((doors(""), doors("alg doors per-host 2000\n")), (128, 2000));
+    assert_eq!(doors("alg doors per-host 2000\nno alg doors per-host\n"), 128);
     let policy = compiled("alg third-party 11\n").policy;
     assert_eq!(policy.gateways.third_parties, Some(1), "the second list");
     assert!(policy.is_pinned(Ipv4Addr::new(198, 51, 100, 11)), "third parties share one worker");

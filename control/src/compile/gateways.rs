@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use alg::Transport;
 use alg::registry::ROWS;
-use dataplane::policy::{AclIndex, Attachment, GatewayIndex};
+use dataplane::policy::{AclIndex, Attachment, DOORS_PER_HOST_DEFAULT, GatewayIndex};
 
 use super::Compiler;
 use crate::config::model::{Service, ServiceKey, ServiceSwitch};
@@ -20,6 +20,8 @@ impl Compiler<'_> {
         let reset_ttl = ServiceKey::new(Service::DnsResetTtl, None);
         self.out.policy.gateways.resets_ttl = self.config.nat.is_on(&reset_ttl);
         self.out.policy.gateways.attachments = attachments;
+        self.out.policy.gateways.doors_per_host_max =
+            self.config.nat.doors_per_host.unwrap_or(DOORS_PER_HOST_DEFAULT);
         self.keep_payloads();
         self.third_parties();
     }

@@ -12,7 +12,7 @@ use crate::flow::{Protocol, TCP, UDP};
 pub type GatewayIndex = u8;
 
 /// The gateways that are on, and where.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Gateways {
     /// In the order they are tried.
     pub attachments: Vec<Attachment>,
@@ -28,6 +28,26 @@ pub struct Gateways {
     pub payload_kept: Vec<RuleId>,
     /// Inside hosts that other inside hosts may announce (`alg third-party ACL`).
     pub third_parties: Option<AclIndex>,
+    /// The most doors of one inside host (`alg doors per-host`).
+    pub doors_per_host_max: u32,
+}
+
+/// The most doors of one inside host, unless configured otherwise.
+pub const DOORS_PER_HOST_DEFAULT: u32 = 128;
+
+impl Default for Gateways {
+    fn default() -> Gateways {
+        Gateways {
+            attachments: Vec::new(),
+            outside_ports: PortBits::default(),
+            inside_ports: PortBits::default(),
+            maps_addresses: false,
+            resets_ttl: false,
+            payload_kept: Vec::new(),
+            third_parties: None,
+            doors_per_host_max: DOORS_PER_HOST_DEFAULT,
+        }
+    }
 }
 
 /// A port that a gateway listens to.

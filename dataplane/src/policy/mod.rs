@@ -22,7 +22,7 @@ use crate::path::steer::Ownership;
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
 pub use behaviour::{Behaviour, Blocks, Filtering, Mode, Pairing, PortChoice};
 pub use deterministic::{Computed, Deterministic};
-pub use gateways::{Attachment, GatewayIndex, Gateways, PortBits, gateway_named};
+pub use gateways::{Attachment, DOORS_PER_HOST_DEFAULT, GatewayIndex, Gateways, PortBits, gateway_named};
 pub use limits::{Limit, LimitScope, Limits};
 pub use pool::{Pool, PoolKind};
 pub use rules::{Clause, DestinationRule, OutsideRule, Selector, SourceRule};
