@@ -35,7 +35,7 @@ fn reader(policy: &Policy, protocol: Protocol, port: u16, server: [u8; 4]) -> Op
 fn at_home(policy: &Policy) -> Vec<&'static str> {
     let mut names: Vec<&str> = Vec::new();
     for row in alg::registry::ROWS {
-        for at in row.ports {
+        for at in row.ports() {
             let protocol = if at.transport == alg::Transport::Tcp { TCP } else { UDP };
             names.extend(reader(policy, protocol, at.port, ANYONE));
         }
@@ -49,7 +49,7 @@ fn all_are_on_until_a_line_or_a_preset_switches_them() {
     let all: Vec<&str> = alg::registry::ROWS.iter().map(|row| row.name).collect();
     let others = |off: &str| all.iter().copied().filter(|name| *name != off).collect::<Vec<_>>();
     for row in alg::registry::ROWS {
-        let switches = row.ports.iter().map(|at| {
+        let switches = row.ports().iter().map(|at| {
             let key = ServiceKey::of_port(row, at).expect("a keyword");
             ServiceSwitch { place: Place::default(), key, on: true }.to_string() + "\n"
         });

@@ -129,7 +129,7 @@ impl Test {
     /// Another host's sessions attach, of every gateway.
     fn others_attach(&mut self, greedy: &str) {
         for row in ROWS {
-            for at in row.ports {
+            for at in row.ports() {
                 let (attached, unread) = self.begin(row, at, 2000..2001, 3000..3001);
                 assert_eq!((attached, unread), (1, 0), "{} at {at:?} after a flood of {greedy}", row.name);
             }
@@ -140,7 +140,7 @@ impl Test {
 #[test]
 fn one_hosts_flood_leaves_other_hosts_and_gateways_attaching() {
     for row in ROWS {
-        for at in row.ports {
+        for at in row.ports() {
             let mut test = Test::new();
             let (attached, unread) = test.begin(row, at, 0..1, 2000..6000);
             println!(
@@ -160,7 +160,7 @@ fn one_hosts_flood_leaves_other_hosts_and_gateways_attaching() {
 #[test]
 fn many_hosts_flood_leaves_other_gateways_attaching() {
     for row in ROWS {
-        let at = &row.ports[0];
+        let at = &row.ports()[0];
         let mut test = Test::new();
         let (attached, unread) = test.begin(row, at, 0..40, 2000..2500);
         println!(
@@ -169,7 +169,7 @@ fn many_hosts_flood_leaves_other_gateways_attaching() {
         );
         assert!(unread > 0 || at.transport == Transport::Udp, "the flood is large enough");
         for other in ROWS.iter().filter(|other| other.name != row.name) {
-            for at in other.ports {
+            for at in other.ports() {
                 let came = test.begin(other, at, 2000..2001, 3000..3001);
                 assert_eq!(came, (1, 0), "{} at {at:?} after a flood of {}", other.name, row.name);
             }

@@ -60,7 +60,7 @@ fn go_through(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
     let through = tables.shard.go_through(&tables.policy, (protocol, vrf), local, peer, outside, now)?;
     tables.counters.gateways[usize::from(through.gateway)].doors_used.add(1);
     tables.shard.adopt(found.index, through.control);
-    through.child
+    through.child.filter(|child| !tables.policy.gateways.off.contains(child))
 }
 
 /// The gateway that listens to a session's server.

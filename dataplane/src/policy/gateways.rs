@@ -16,6 +16,8 @@ pub type GatewayIndex = u8;
 pub struct Gateways {
     /// In the order they are tried.
     pub attachments: Vec<Attachment>,
+    /// Gateways that are off: no door leads to them either.
+    pub off: Vec<GatewayIndex>,
     /// Ports whose datagrams a gateway reads, at their outside end.
     pub outside_ports: PortBits,
     /// The same at their inside end, where it is a server's: as it knows them, and as static lines do.
@@ -39,6 +41,7 @@ impl Default for Gateways {
     fn default() -> Gateways {
         Gateways {
             attachments: Vec::new(),
+            off: Vec::new(),
             outside_ports: PortBits::default(),
             inside_ports: PortBits::default(),
             maps_addresses: false,
@@ -74,7 +77,7 @@ impl Gateways {
                 port: port.port,
                 servers: None,
             };
-            row.ports.iter().map(at).collect::<Vec<_>>()
+            row.ports().iter().map(at).collect::<Vec<_>>()
         };
         Gateways { attachments: ROWS.iter().enumerate().flat_map(of).collect(), ..Gateways::default() }
     }

@@ -5,9 +5,7 @@ use dataplane::policy::DOORS_PER_HOST_DEFAULT;
 
 use super::super::builder::{Apply, Builder, Fault, Statement};
 use super::super::grammar::{Form, Row};
-use super::super::model::{
-    AlgDefaults, PortProtocol, SERVICES, Service, ServiceKey, ServiceSwitch, ThirdParties,
-};
+use super::super::model::{AlgDefaults, SERVICES, Service, ServiceKey, ServiceSwitch, ThirdParties};
 use super::system::pass_over;
 use super::{protocol, remove, statement};
 
@@ -68,12 +66,11 @@ fn service_port(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
     let gateway: u32 = args.required("service");
     let gateway = &ROWS[gateway as usize];
     let protocol = protocol(args);
-    if !gateway.ports.iter().any(|at| PortProtocol::from(at.transport) == protocol) {
+    let service = Service::of(gateway).expect("a test finds every gateway in the table");
+    if service.gateway_over(protocol).is_none() {
         let text = format!("{} does not run over {protocol}", gateway.label);
         return Err(statement.fault(&protocol.to_string(), text));
     }
-    let service = gateway.keyword.split(' ').next().and_then(Service::named);
-    let service = service.expect("a test finds every gateway in the table");
     let (port, access_list) = (args.optional("port"), args.optional("acl"));
     apply(builder, statement, ServiceKey { service, protocol: Some(protocol), port, access_list });
     Ok(())
