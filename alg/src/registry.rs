@@ -11,18 +11,39 @@ pub struct Port {
     pub port: u16,
 }
 
+/// How a gateway comes to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// It listens to these ports of servers, unless configured otherwise.
+    Ports(&'static [Port]),
+    /// Through a door whose `child` it is, and in no other way.
+    Door,
+}
+
+/// When a gateway has anything to do to what it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Whatever the configuration: its messages announce endpoints, or their sessions' own.
+    Always,
+    /// Where configuration maps whole addresses: it has a word on them alone.
+    MappedAddresses,
+}
+
 /// A gateway.
+#[derive(Clone, Copy)]
 pub struct Row {
     /// Its name: in metrics, in `show`, as folder of its cases.
     pub name: &'static str,
     /// The label of its row in `show platform hardware qfp active feature alg statistics`.
     pub label: &'static str,
-    /// The words after `ip nat service`, as in IOS; `{}` stands for the transport.
+    /// The words after `ip nat service`, as in IOS; `{}` stands for the transport. Rows that share them are switched together.
     pub keyword: &'static str,
     /// Where it attaches by default.
-    pub ports: &'static [Port],
+    pub attach: Attach,
     /// It stays on under the `ietf` preset (RFC 4787 REQ-10, RFC 5382 REQ-6).
     pub is_ietf: bool,
+    /// When it attaches at all. Elsewhere its sessions take the fast path.
+    pub reads: Reads,
     /// The memory of a new control session.
     pub state: fn() -> State,
     /// What the beginning of a stream's unread bytes is. Datagrams are not framed. It is asked again when what it asked
@@ -35,6 +56,16 @@ pub struct Row {
     pub about: &'static str,
     /// What defines the protocol, and what NAT does with it.
     pub standards: &'static str,
+}
+
+impl Row {
+    /// The ports that it listens to by default.
+    pub const fn ports(&self) -> &'static [Port] {
+        match self.attach {
+            Attach::Ports(ports) => ports,
+            Attach::Door => &[],
+        }
+    }
 }
 
 /// How often framing may read a byte, on average over a message: what a sender of single bytes costs is bounded.

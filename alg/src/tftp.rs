@@ -14,7 +14,7 @@ use nom::combinator::all_consuming;
 use nom::multi::many0_count;
 use nom::{IResult, Parser};
 
-use crate::registry::Port;
+use crate::registry::{Attach, Port, Reads};
 use crate::{
     Context, Door, Expected, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
 };
@@ -24,8 +24,9 @@ pub const ROW: Row = Row {
     name: "tftp",
     label: "TFTP",
     keyword: "tftp",
-    ports: &[Port { transport: Transport::Udp, port: 69 }],
+    attach: Attach::Ports(&[Port { transport: Transport::Udp, port: 69 }]),
     is_ietf: false,
+    reads: Reads::Always,
     state: State::default,
     frame: |_, _| Frame::Foreign,
     handle,

@@ -112,7 +112,7 @@ fn play(row: &'static Row, path: &Path, side: Side) -> Vec<Played> {
     let mut sessions: BTreeMap<(SocketAddrV4, SocketAddrV4), Played> = BTreeMap::new();
     for packet in packets(path).iter().filter(|packet| !packet.payload.is_empty()) {
         let serves = |endpoint: SocketAddrV4| {
-            row.ports.iter().any(|p| p.transport == packet.transport && p.port == endpoint.port())
+            row.ports().iter().any(|p| p.transport == packet.transport && p.port == endpoint.port())
         };
         let (client, server, by_client) = match (serves(packet.dst), serves(packet.src)) {
             (true, _) => (packet.src, packet.dst, true),

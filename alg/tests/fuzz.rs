@@ -40,7 +40,7 @@ fn material() -> Vec<Material> {
 
 /// A stage with some of everything: ports that change, addresses that configuration maps.
 fn stage(row: &Row, script: &Script, dice: &mut Dice) -> Stage {
-    let mut stage = Stage::new(session(script.transport, script.client, row.ports[0].port));
+    let mut stage = Stage::new(session(script.transport, script.client, row.ports()[0].port));
     stage.port_shift = [0, 1, 1000, 60_000][dice.below(4)];
     stage.resets_ttl = dice.below(2) == 0;
     let (inside, outside) = (Ipv4Addr::new(10, 0, 0, 80), Ipv4Addr::new(203, 0, 113, 80));

@@ -10,7 +10,7 @@ use stage::script::{Script, corpus};
 use stage::{Conversation, Stage, session};
 
 fn stage(row: &Row, script: &Script) -> Stage {
-    let mut stage = Stage::new(session(script.transport, script.client, row.ports[0].port));
+    let mut stage = Stage::new(session(script.transport, script.client, row.ports()[0].port));
     stage.port_shift = 1000;
     stage
 }

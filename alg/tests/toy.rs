@@ -4,7 +4,7 @@ mod stage;
 
 use std::net::SocketAddrV4;
 
-use alg::registry::Port;
+use alg::registry::{Attach, Port, Reads};
 use alg::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict};
 use stage::{Conversation, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, session};
 
@@ -13,8 +13,9 @@ const TOY: Row = Row {
     name: "toy",
     label: "TOY",
     keyword: "toy {} port",
-    ports: &[Port { transport: Transport::Tcp, port: 4711 }],
+    attach: Attach::Ports(&[Port { transport: Transport::Tcp, port: 4711 }]),
     is_ietf: false,
+    reads: Reads::Always,
     state: State::default,
     frame,
     handle,

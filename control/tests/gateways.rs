@@ -8,7 +8,9 @@ use portico::compile::{Compiled, compile};
 use portico::config::model::{Place, ServiceKey, ServiceSwitch};
 use portico::config::parse;
 
-const LISTS: &str = "access-list 10 permit 198.51.100.10\naccess-list 11 permit 198.51.100.11\n";
+/// With an address mapped as a whole: without one, a gateway that has a word on those alone reads nothing.
+const LISTS: &str = "access-list 10 permit 198.51.100.10\naccess-list 11 permit 198.51.100.11\n\
+                     ip nat inside source static 10.0.0.8 203.0.113.8\n";
 const RULES: &str = "ip nat pool P 203.0.113.1 203.0.113.1 prefix-length 24\n\
                      ip nat inside source list 1 pool P overload\n\
                      ip nat inside source list 2 pool P overload no-payload\n\
@@ -33,7 +35,7 @@ fn reader(policy: &Policy, protocol: Protocol, port: u16, server: [u8; 4]) -> Op
 fn at_home(policy: &Policy) -> Vec<&'static str> {
     let mut names: Vec<&str> = Vec::new();
     for row in alg::registry::ROWS {
-        for at in row.ports {
+        for at in row.ports() {
             let protocol = if at.transport == alg::Transport::Tcp { TCP } else { UDP };
             names.extend(reader(policy, protocol, at.port, ANYONE));
         }
@@ -47,7 +49,7 @@ fn all_are_on_until_a_line_or_a_preset_switches_them() {
     let all: Vec<&str> = alg::registry::ROWS.iter().map(|row| row.name).collect();
     let others = |off: &str| all.iter().copied().filter(|name| *name != off).collect::<Vec<_>>();
     for row in alg::registry::ROWS {
-        let switches = row.ports.iter().map(|at| {
+        let switches = row.ports().iter().map(|at| {
             let key = ServiceKey::of_port(row, at).expect("a keyword");
             ServiceSwitch { place: Place::default(), key, on: true }.to_string() + "\n"
         });
@@ -117,7 +119,7 @@ fn rules_with_no_payload_are_left_alone() {
     };
     assert!(!kept("ip nat inside source list 1 "));
     assert!(kept("ip nat inside source list 2 "));
-    assert!(kept("ip nat inside source static "));
+    assert!(kept("ip nat inside source static 10.0.0.9 "));
     assert!(kept("ip nat outside source static "));
 }
 
@@ -126,6 +128,9 @@ fn options_reach_the_workers() {
     let gateways = |text: &str| compiled(text).policy.gateways;
     assert_eq!((gateways("").resets_ttl, gateways("").third_parties), (false, None));
     assert!(gateways("ip nat service dns-reset-ttl\n").resets_ttl);
+    let doors = |lines: &str| gateways(lines).doors_per_host_max;
+    assert_eq!((doors(""), doors("alg doors per-host 2000\n")), (128, 2000));
+    assert_eq!(doors("alg doors per-host 2000\nno alg doors per-host\n"), 128);
     let policy = compiled("alg third-party 11\n").policy;
     assert_eq!(policy.gateways.third_parties, Some(1), "the second list");
     assert!(policy.is_pinned(Ipv4Addr::new(198, 51, 100, 11)), "third parties share one worker");
@@ -137,4 +142,32 @@ fn names_are_those_of_the_rows() {
     for (index, row) in alg::registry::ROWS.iter().enumerate() {
         assert_eq!(gateway_named(row.name).map(usize::from), Some(index));
     }
+}
+
+/// What DNS reads is decided by what answers can name.
+#[test]
+fn dns_is_read_where_whole_addresses_are_mapped() {
+    let pool = "ip nat pool P 203.0.113.1 203.0.113.1 prefix-length 24\n";
+    let reads_dns = |lines: &str| {
+        let config = parse("test", &format!("{pool}{lines}\n")).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let policy = compile(&config, &[], None).unwrap_or_else(|errors| panic!("{errors:?}")).policy;
+        let is_read = reader(&policy, UDP, 53, ANYONE) == Some("dns");
+        assert_eq!(policy.gateways.outside_ports.holds(53), is_read, "{lines}");
+        assert_eq!(reader(&policy, TCP, 21, ANYONE), Some("ftp"), "{lines}");
+        is_read
+    };
+    let without = [
+        "",
+        "ip nat inside source list 1 pool P overload",
+        "ip nat inside source static tcp 10.0.0.9 80 203.0.113.9 80",
+    ];
+    let with = [
+        "ip nat inside source list 1 pool P",
+        "ip nat inside source static 10.0.0.9 203.0.113.9",
+        "ip nat inside source static network 10.0.1.0 203.0.114.0 /24",
+        "ip nat outside source static 198.51.100.7 10.9.0.7",
+        "ip nat outside source list 1 pool P",
+    ];
+    assert_eq!(without.map(reads_dns), [false; 3]);
+    assert_eq!(with.map(reads_dns), [true; 5]);
 }

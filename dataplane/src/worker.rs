@@ -85,7 +85,7 @@ impl Worker {
             ports: setup.ports,
             tables,
             reassembly: Reassembly::new(Hasher::new(setup.secret)),
-            streams: Streams::default(),
+            streams: Streams::new(setup.secret),
             notices: Notices::new(now),
             again: VecDeque::with_capacity(AGAIN_MAX),
             handovers: setup.handovers,

@@ -108,7 +108,7 @@ fn the_path_has_no_locks_and_no_read_modify_write() {
 /// What a packet brings cannot stop a worker.
 #[test]
 fn the_path_and_the_gateways_unwrap_nothing() {
-    expect_none(&["dataplane/src", "alg/src"], "no exception", &[".unwrap()", ".expect(\"", ".expect(&"]);
+    expect_none(&["dataplane/src", "alg/src"], "tests.rs", &[".unwrap()", ".expect(\"", ".expect(&"]);
 }
 
 #[test]

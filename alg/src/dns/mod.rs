@@ -45,7 +45,7 @@ mod survey;
 
 use arrayvec::ArrayVec;
 
-use crate::registry::{Port, Row};
+use crate::registry::{Attach, Port, Reads, Row};
 use crate::{Context, Frame, Message, Refusal, Side, State, Transport, Verdict};
 use edits::{Edits, PREFIX_LEN};
 use message::{HEADER_LEN, Header, Opcode};
@@ -57,8 +57,12 @@ pub(crate) const ROW: Row = Row {
     name: "dns",
     label: "DNS",
     keyword: "dns {}",
-    ports: &[Port { transport: Transport::Udp, port: 53 }, Port { transport: Transport::Tcp, port: 53 }],
+    attach: Attach::Ports(&[
+        Port { transport: Transport::Udp, port: 53 },
+        Port { transport: Transport::Tcp, port: 53 },
+    ]),
     is_ietf: false,
+    reads: Reads::MappedAddresses,
     state: || State::Dns { payload_size_max: PAYLOAD_SIZE_MIN, asked: ArrayVec::new_const() },
     frame,
     handle,

@@ -13,7 +13,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::registry::Port;
+use crate::registry::{Attach, Port, Reads};
 use crate::text::written;
 use crate::{
     Context, Door, Expected, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
@@ -28,8 +28,9 @@ pub const ROW: Row = Row {
     name: "ftp",
     label: "FTP",
     keyword: "ftp",
-    ports: &[Port { transport: Transport::Tcp, port: 21 }],
+    attach: Attach::Ports(&[Port { transport: Transport::Tcp, port: 21 }]),
     is_ietf: true,
+    reads: Reads::Always,
     state: || State::Ftp(Control::default()),
     frame,
     handle,

@@ -17,7 +17,7 @@ use std::hash::{DefaultHasher, Hasher};
 use arrayvec::ArrayVec;
 
 use crate::piece::Piece;
-use crate::registry::Port;
+use crate::registry::{Attach, Port, Reads};
 use crate::text::decimal;
 use crate::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
 
@@ -34,13 +34,14 @@ pub const ROW: Row = Row {
     name: "rtsp",
     label: "RTSP",
     keyword: "rtsp {}",
-    ports: &[
+    attach: Attach::Ports(&[
         Port { transport: Transport::Tcp, port: 554 },
         Port { transport: Transport::Tcp, port: 8554 },
         Port { transport: Transport::Udp, port: 554 },
         Port { transport: Transport::Udp, port: 8554 },
-    ],
+    ]),
     is_ietf: false,
+    reads: Reads::Always,
     state: || State::Rtsp(Control::default()),
     frame,
     handle,

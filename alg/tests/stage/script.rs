@@ -31,7 +31,7 @@ pub fn corpus(row: &Row) -> Vec<Script> {
         .map(|entry| entry.expect("an entry of the folder").path())
         .collect();
     paths.sort();
-    paths.iter().map(|path| read(path, row.ports[0].transport)).collect()
+    paths.iter().map(|path| read(path, row.ports()[0].transport)).collect()
 }
 
 fn read(path: &Path, transport: Transport) -> Script {

@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use alg::Transport;
-use alg::registry::ROWS;
-use dataplane::policy::{AclIndex, Attachment, GatewayIndex};
+use alg::registry::{ROWS, Row};
+use dataplane::policy::{AclIndex, Attachment, DOORS_PER_HOST_DEFAULT, GatewayIndex};
 
 use super::Compiler;
 use crate::config::model::{Service, ServiceKey, ServiceSwitch};
@@ -19,7 +19,10 @@ impl Compiler<'_> {
         attachments.extend(self.at_home());
         let reset_ttl = ServiceKey::new(Service::DnsResetTtl, None);
         self.out.policy.gateways.resets_ttl = self.config.nat.is_on(&reset_ttl);
+        self.out.policy.gateways.off = self.off(&attachments);
         self.out.policy.gateways.attachments = attachments;
+        self.out.policy.gateways.doors_per_host_max =
+            self.config.nat.doors_per_host.unwrap_or(DOORS_PER_HOST_DEFAULT);
         self.keep_payloads();
         self.third_parties();
     }
@@ -55,9 +58,8 @@ impl Compiler<'_> {
                     None => continue,
                 },
             };
-            let gateways = service.gateways();
-            attachments
-                .extend(gateways.map(|(gateway, _)| attachment(gateway, protocol.into(), port, servers)));
+            let gateway = service.gateway_over(protocol);
+            attachments.extend(gateway.map(|gateway| attachment(gateway, protocol.into(), port, servers)));
         }
         attachments
     }
@@ -66,7 +68,7 @@ impl Compiler<'_> {
     fn at_home(&self) -> Vec<Attachment> {
         let mut attachments = Vec::new();
         for (gateway, row) in ROWS.iter().enumerate() {
-            for at in row.ports {
+            for at in row.ports() {
                 let key = ServiceKey::of_port(row, at);
                 let (protocol, port) = (Some(at.transport.into()), Some(at.port));
                 let key = key.map(|key| ServiceKey { protocol, port, ..key });
@@ -76,6 +78,24 @@ impl Compiler<'_> {
             }
         }
         attachments
+    }
+
+    /// The gateways whose keyword is off: none of those that share it listens, and it is not on for those alone that doors
+    /// lead to.
+    fn off(&self, attachments: &[Attachment]) -> Vec<GatewayIndex> {
+        let listens = |of: Service| {
+            let mut listening = attachments.iter().filter_map(|at| at.gateway);
+            listening.any(|gateway| Service::of(&ROWS[usize::from(gateway)]) == Some(of))
+        };
+        let is_on = |of: Service| {
+            let protocols = of.row().protocols.iter().copied().map(Some);
+            let by_door = of.gateways().all(|(_, row)| row.ports().is_empty());
+            let mut keys = protocols.chain([None]).map(|protocol| ServiceKey::new(of, protocol));
+            by_door && keys.any(|key| self.config.nat.is_on(&key))
+        };
+        let is_off = |row: &Row| Service::of(row).is_none_or(|of| !listens(of) && !is_on(of));
+        let rows = ROWS.iter().enumerate().filter(|(_, row)| is_off(row));
+        rows.map(|(gateway, _)| gateway as GatewayIndex).collect()
     }
 
     /// Rules with `no-payload`.

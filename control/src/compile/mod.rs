@@ -107,7 +107,7 @@ pub fn compile(
     compiler.gateways();
     compiler.timeouts();
     compiler.limits();
-    compiler.out.policy.note_datagram_ports();
+    compiler.out.policy.note_gateways();
     compiler.claimable(previous);
     compiler.routes();
     if compiler.errors.is_empty() { Ok(compiler.out) } else { Err(compiler.errors) }

@@ -1,7 +1,7 @@
 //! Names that IOS gives to numbers. They are read wherever the number may stand, and printed in its place; of two
 //! names for one number the first is printed.
 
-use alg::registry::ROWS;
+use alg::registry::{ROWS, Row};
 
 /// Pairs of a name and its number.
 pub type Names = &'static [(&'static str, u32)];
@@ -22,16 +22,48 @@ pub const ALGS: Names = &{
     names
 };
 
-/// ALGs as `ip nat service` calls them, by their position in the registry.
-pub const SERVICES: Names = &{
-    let mut names = [("", 0); ROWS.len()];
-    let mut position = 0;
-    while position < ROWS.len() {
-        names[position] = (first_word(ROWS[position].keyword), position as u32);
+/// ALGs as `ip nat service` calls them, by the position in the registry of the first that is called so.
+pub const SERVICES: Names = &keywords::<{ keyword_count(ROWS) }>(ROWS);
+
+const fn keywords<const COUNT: usize>(rows: &[Row]) -> [(&'static str, u32); COUNT] {
+    let mut names = [("", 0); COUNT];
+    let (mut position, mut count) = (0, 0);
+    while position < rows.len() {
+        if is_first(rows, position) {
+            names[count] = (first_word(rows[position].keyword), position as u32);
+            count += 1;
+        }
         position += 1;
     }
     names
-};
+}
+
+const fn keyword_count(rows: &[Row]) -> usize {
+    let (mut position, mut count) = (0, 0);
+    while position < rows.len() {
+        count += is_first(rows, position) as usize;
+        position += 1;
+    }
+    count
+}
+
+/// Whether no row before has its keyword.
+const fn is_first(rows: &[Row], position: usize) -> bool {
+    let keyword = first_word(rows[position].keyword).as_bytes();
+    let mut before = 0;
+    while before < position {
+        let other = first_word(rows[before].keyword).as_bytes();
+        let mut at = 0;
+        while at < keyword.len() && at < other.len() && keyword[at] == other[at] {
+            at += 1;
+        }
+        if at == keyword.len() && at == other.len() {
+            return false;
+        }
+        before += 1;
+    }
+    true
+}
 
 const fn first_word(text: &str) -> &str {
     let mut end = 0;
@@ -114,4 +146,17 @@ pub const fn icmp_type(kind: u8) -> u32 {
 /// The number that stands for one code of an ICMP type.
 pub const fn icmp_code(kind: u8, code: u8) -> u32 {
     icmp_type(kind) | 0x100 | code as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyword_that_rows_share_is_one_name() {
+        const SHARED: [Row; 3] = [ROWS[0], ROWS[1], Row { name: "another", ..ROWS[0] }];
+        const { assert!(keyword_count(&SHARED) == 2) };
+        let names = keywords::<2>(&SHARED);
+        assert_eq!(names, [(first_word(ROWS[0].keyword), 0), (first_word(ROWS[1].keyword), 1)]);
+    }
 }

@@ -335,14 +335,15 @@ pub fn nat(vrfs: &Names) -> impl Strategy<Value = Nat> + use<> {
     let limits = (timeouts(), port_timeouts(), limits(vrfs), rates());
     let defaults = select(vec![AlgDefaults::Cisco, AlgDefaults::Ietf]);
     let third_parties = option::of(acl_name());
-    let switches = (settings(), services(), defaults, third_parties);
+    let doors_per_host = option::of((1u32..=65535).prop_filter("the default is not kept", |max| *max != 128));
+    let switches = (settings(), services(), defaults, third_parties, doors_per_host);
     (pools(), inside, outside, limits, switches, vrf_leaks(vrfs)).prop_map(
         |(
             pools,
             (dynamic_rules, static_rules, destination_rules),
             (outside_dynamic_rules, outside_static_rules),
             (timeouts, port_timeouts, max_entries, max_rates),
-            (settings, services, alg_defaults, third_parties),
+            (settings, services, alg_defaults, third_parties, doors_per_host),
             vrf_leaks,
         )| {
             let third_parties = third_parties.map(|access_list| ThirdParties { place: place(), access_list });
@@ -361,6 +362,7 @@ pub fn nat(vrfs: &Names) -> impl Strategy<Value = Nat> + use<> {
                 services,
                 alg_defaults,
                 third_parties,
+                doors_per_host,
                 vrf_leaks,
             };
             let differs = |switch: &&ServiceSwitch| switch.on != nat.default_on(&switch.key);

@@ -216,7 +216,7 @@ impl alg::Context for Access<'_> {
         if self.opened.is_full() {
             return Err(Refusal::DoorLimit);
         }
-        self.shard.expect(self.asker, &expected, &mut self.opened, self.now)
+        self.shard.expect(self.policy, self.asker, &expected, &mut self.opened, self.now)
     }
 
     fn close(&mut self, owner: Owner) {

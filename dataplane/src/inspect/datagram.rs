@@ -1,16 +1,18 @@
 //! Datagrams of control sessions: each is a message.
-
+use alg::registry::ROWS;
+use alg::{Side, State};
 use mem::Packet;
 
 use crate::drops::DropReason;
-use crate::flow::Direction;
+use crate::flow::{Direction, Endpoint};
 use crate::head::Head;
 use crate::inspect::reader::Reader;
 use crate::inspect::reading::{Read, Reading};
 use crate::inspect::streams::{FromPorts, Passed};
-use crate::state::control::Channel;
+use crate::policy::{GatewayIndex, Policy};
+use crate::state::control::{Channel, Control};
 use crate::state::session::Flags;
-use crate::state::shard::SessionRef;
+use crate::state::shard::{SessionRef, Shard};
 use crate::stream::{Buffers, EditList};
 use crate::wire::fragment::Cutter;
 use crate::wire::{ipv4, udp};
@@ -105,31 +107,56 @@ impl Reading<'_> {
             Direction::Outbound => head.tuple.dst,
             Direction::Inbound => head.tuple.src,
         };
-        let Some(control) = self.shard.controls.of_mut(found.index) else { return };
-        let (gateway, client) = (control.gateway, control.client);
-        let by_client = (client == alg::Side::Inside) == (found.direction == Direction::Outbound);
-        let mut reader = Reader {
-            gateway,
-            client,
-            state: std::mem::take(&mut control.state),
-            shard: self.shard,
-            policy: self.policy,
-            counters: self.counters,
-            control: found.index,
-            peer: serves_any.then_some(peer),
-            is_over: false,
-            now: self.now,
+        let known = self.shard.controls.of(found.index).map(|control| (control.gateway, control.client));
+        let Some((gateway, client)) = known.or_else(|| reader_of(self.policy, self.shard, found.index))
+        else {
+            return;
         };
-        // A datagram that is not understood says nothing of the next one, which anybody may have sent.
-        let _ = reader.read(message, by_client, edits);
-        let (state, is_over) = (reader.state, reader.is_over);
-        if let Some(control) = self.shard.controls.of_mut(found.index) {
-            control.state = state;
-            if is_over {
-                control.channel = Channel::Untouched;
+        let by_client = (client == Side::Inside) == (found.direction == Direction::Outbound);
+        let (policy, counters, now) = (self.policy, self.counters, self.now);
+        let mut read = |shard: &mut Shard, state: &mut State| {
+            let mut reader = Reader {
+                gateway,
+                client,
+                state,
+                shard,
+                policy,
+                counters,
+                control: found.index,
+                peer: serves_any.then_some(peer),
+                is_over: false,
+                now,
+            };
+            // A datagram that is not understood says nothing of the next one, which anybody may have sent.
+            let _ = reader.read(message, by_client, edits);
+            reader.is_over
+        };
+        let fresh = (ROWS[usize::from(gateway)].state)();
+        if let Some(is_over) = self.shard.with_state(found.index, &mut read) {
+            match self.shard.controls.of_mut(found.index) {
+                Some(control) if is_over => control.channel = Channel::Untouched,
+                _ => self.shard.controls.forget_if_new(found.index, &fresh),
             }
+            return;
+        }
+        let mut state = fresh.clone();
+        let is_over = read(self.shard, &mut state);
+        if let Some(session) = self.shard.session(found.index).filter(|_| is_over || state != fresh) {
+            let host = (session.inside_vrf, session.inside_local.addr);
+            let channel = if is_over { Channel::Untouched } else { Channel::Datagrams };
+            // Where there is no room the next datagram is read as if it were the first.
+            self.shard.attach(found.index, Control::new(gateway, host, client, channel), state);
         }
     }
+}
+
+/// The gateway of a control session without a record, and who opened it.
+fn reader_of(policy: &Policy, shard: &Shard, index: u32) -> Option<(GatewayIndex, Side)> {
+    let session = shard.session(index)?;
+    let listens = |end: Endpoint| policy.gateway_of(session.rule, session.protocol, end.port, end.addr);
+    let at_server = || listens(session.inside_local).or_else(|| listens(session.inside_global));
+    let at_client = listens(session.outside_local).map(|gateway| (gateway, Side::Inside));
+    at_client.or_else(|| Some((at_server()?, Side::Outside)))
 }
 
 /// Puts another payload into a datagram. False, and nothing is written, where its buffer has no room for it.

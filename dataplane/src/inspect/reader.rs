@@ -23,7 +23,7 @@ pub struct Reader<'a> {
     /// Its gateway.
     pub gateway: GatewayIndex,
     /// What the gateway remembers.
-    pub state: State,
+    pub state: &'a mut State,
     /// Who opened it.
     pub client: Side,
     /// The outside host of this packet, for a session that serves every peer.
@@ -57,7 +57,7 @@ impl Reader<'_> {
         let row = &ROWS[usize::from(self.gateway)];
         let counters = &self.counters.gateways[usize::from(self.gateway)];
         counters.messages.add(1);
-        match (row.handle)(&mut self.state, &message, &mut access) {
+        match (row.handle)(self.state, &message, &mut access) {
             Ok(verdict) => {
                 counters.doors_opened.add(access.keep() as u64);
                 counters.edited.add(u64::from(!edits.is_empty()));
@@ -85,7 +85,7 @@ impl Inspector for Reader<'_> {
         }
         let by_client = direction == Direction::Forward;
         let row = &ROWS[usize::from(self.gateway)];
-        match (row.frame)(&self.state, &self.message(bytes, by_client)) {
+        match (row.frame)(self.state, &self.message(bytes, by_client)) {
             Frame::Incomplete => Inspection::More { length_min: bytes.len() + 1 },
             Frame::Line(length_max) => Inspection::Line { length_max },
             Frame::Opaque(length) => Inspection::Release { length },

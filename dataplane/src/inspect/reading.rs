@@ -46,8 +46,9 @@ pub enum Read {
 impl Reading<'_> {
     /// A packet of a control session.
     pub fn packet(&mut self, packet: Packet, head: &Head, found: SessionRef) -> Read {
-        let Some(control) = self.shard.controls.of_mut(found.index) else { return Read::Unchanged(packet) };
-        match (&control.channel, head.transport) {
+        // A control session without a record is one of datagrams.
+        let control = self.shard.controls.of(found.index);
+        match (control.map_or(&Channel::Datagrams, |control| &control.channel), head.transport) {
             (_, Transport::IcmpError { .. }) => Read::Unchanged(self.restore_quote(packet, head, found)),
             (Channel::Untouched, _) => Read::Unchanged(packet),
             _ if head.is_fragment => self.fragment(packet, head, found),

@@ -1,6 +1,6 @@
 //! Segments of control connections: through the stream, to the gateway, and on.
 
-use alg::Side;
+use alg::{Side, State};
 use mem::Packet;
 
 use crate::drops::DropReason;
@@ -10,7 +10,7 @@ use crate::inspect::reader::Reader;
 use crate::inspect::reading::{Read, Reading};
 use crate::inspect::streams::{FromPorts, Record};
 use crate::state::control::Channel;
-use crate::state::shard::SessionRef;
+use crate::state::shard::{SessionRef, Shard};
 use crate::stream::{self, Cause, Means, Opening, Shifts, Stream};
 use crate::wire::tcp;
 
@@ -49,7 +49,8 @@ impl Reading<'_> {
         control.channel = match (direction, flags, opening, first) {
             (stream::Direction::Forward, tcp::SYN, Some(opening), _) => Channel::Opening(Some(opening)),
             (stream::Direction::Backward, SYN_ACK, Some(answer), Some(first)) => {
-                let stream = self.streams.open(found.index, control.gateway, Stream::new(&first, &answer));
+                let stream = Stream::new(&first, &answer);
+                let stream = self.streams.open(found.index, control.gateway, control.host(), stream);
                 if stream.is_none() {
                     self.counters.gateways[usize::from(control.gateway)].unread.add(1);
                 }
@@ -92,37 +93,38 @@ impl Reading<'_> {
     ) {
         let Some(control) = self.shard.controls.of_mut(session) else { return };
         let (gateway, client, is_over) = (control.gateway, control.client, control.is_over);
-        let state = std::mem::take(&mut control.state);
         let streams = &mut *self.streams;
+        let left = streams.pieces_left(index);
         let Some(Record { stream, .. }) = streams.records.at_mut(index) else { return };
-        let mut reader = Reader {
-            gateway,
-            client,
-            state,
-            shard: self.shard,
-            policy: self.policy,
-            counters: self.counters,
-            control: session,
-            peer: None,
-            is_over,
-            now: self.now,
-        };
         let mut output = std::mem::take(&mut streams.output);
         let (before, was_detached) = (*streams.pool.counters(), stream.detached());
-        let mut means = Means {
-            pool: &mut streams.pool,
-            buffers: &mut FromPorts(self.ports),
-            inspector: &mut reader,
-            output: &mut output,
-            now: self.now,
+        let (policy, counters, now) = (self.policy, self.counters, self.now);
+        let (pool, buffers) = (&mut streams.pool, &mut FromPorts(self.ports));
+        let pieces_before = pool.pieces_in_use();
+        pool.allow(left);
+        let read = |shard: &mut Shard, state: &mut State| {
+            let mut reader = Reader {
+                gateway,
+                client,
+                state,
+                shard,
+                policy,
+                counters,
+                control: session,
+                peer: None,
+                is_over,
+                now,
+            };
+            let mut means = Means { pool, buffers, inspector: &mut reader, output: &mut output, now };
+            (act(stream, client, &mut means), reader.is_over)
         };
-        let taken = act(stream, client, &mut means);
+        let Some((taken, is_over)) = self.shard.with_state(session, read) else { return };
         let after = *streams.pool.counters();
         let (generated, consumed) = (after.generated - before.generated, after.consumed - before.consumed);
         streams.held = (streams.held + taken + generated) - consumed - output.len() as u64;
         let (detached, is_settled, shifts) =
             (stream.detached(), stream.is_settled(&streams.pool), stream.shifts());
-        let (state, is_over) = (reader.state, reader.is_over);
+        streams.count_pieces(index, pieces_before);
         self.tally.generated += generated;
         self.tally.consumed += consumed;
         // What its gateway refused is counted for that, and a connection that was reset is over.
@@ -131,7 +133,7 @@ impl Reading<'_> {
             self.counters.gateways[usize::from(gateway)].detached_stream.add(1);
         }
         if let Some(control) = self.shard.controls.of_mut(session) {
-            (control.state, control.is_over) = (state, is_over);
+            control.is_over = is_over;
             if is_settled {
                 control.channel =
                     if shifts == Shifts::default() { Channel::Untouched } else { Channel::Settled(shifts) };

@@ -7,7 +7,9 @@ use crate::head::Head;
 use crate::inspect::assembly::Assembly;
 use crate::policy::GatewayIndex;
 use crate::port::Ports;
+use crate::state::room::{Host, Room};
 use crate::state::shard::SessionRef;
+use crate::state::table::index::Hasher;
 use crate::state::table::slots::Slots;
 use crate::stream::{Buffers, EditList, Emission, MESSAGE_LEN_MAX, Pool, Stream};
 
@@ -36,15 +38,20 @@ pub struct Passed {
 pub(super) struct Record {
     session: u32,
     gateway: GatewayIndex,
+    host: Host,
+    /// Pieces it keeps.
+    pieces: u32,
     pub stream: Stream,
 }
 
 /// Streams, and what reading them needs.
 pub struct Streams {
     pub(super) records: Slots<Record>,
-    /// How many there are of each gateway's.
-    reading: [u32; ROWS.len()],
+    /// Who has the places of that table.
+    room: Room,
     pub(super) pool: Pool,
+    /// Who has the pieces.
+    piece_room: Room,
     pub(super) output: Vec<Emission>,
     /// Packets that go on, for the path to take.
     pub passed: Vec<Passed>,
@@ -60,11 +67,13 @@ pub struct Streams {
     next: u32,
 }
 
-impl Default for Streams {
-    fn default() -> Streams {
+impl Streams {
+    /// No stream yet, and room for as many as there may be.
+    pub fn new(secret: [u64; 2]) -> Streams {
         Streams {
             records: Slots::new(STREAMS_MAX),
-            reading: [0; ROWS.len()],
+            room: Room::new(STREAMS_MAX, Hasher::new(secret)),
+            piece_room: Room::new(PIECES_MAX, Hasher::new(secret)),
             // The longest message is one of DNS over TCP, with its length in front.
             pool: Pool::new(PIECES_MAX, MESSAGE_LEN_MAX + 2),
             output: Vec::with_capacity(EMISSIONS_MAX),
@@ -77,9 +86,7 @@ impl Default for Streams {
             next: 0,
         }
     }
-}
 
-impl Streams {
     /// Packets that streams keep, and fragments that wait for others.
     pub fn held_count(&self) -> u64 {
         self.held + self.assembly.waiting_count() as u64
@@ -92,20 +99,51 @@ impl Streams {
 
     /// Connections that gateways read now, by gateway.
     pub fn reading(&self) -> &[u32; ROWS.len()] {
-        &self.reading
+        self.room.taken()
     }
 
-    /// Puts a stream into the table, if there is room.
-    pub(super) fn open(&mut self, session: u32, gateway: GatewayIndex, stream: Stream) -> Option<u32> {
-        let index = self.records.insert(Record { session, gateway, stream })?;
-        self.reading[usize::from(gateway)] += 1;
-        Some(index)
+    /// Puts a stream into the table, if there is room for another of its gateway's and its host's.
+    pub(super) fn open(
+        &mut self,
+        session: u32,
+        gateway: GatewayIndex,
+        host: Host,
+        stream: Stream,
+    ) -> Option<u32> {
+        if self.records.is_full() || !self.room.take(gateway, host, 1) {
+            return None;
+        }
+        self.records.insert(Record { session, gateway, host, pieces: 0, stream })
+    }
+
+    /// Pieces that a stream may still take.
+    pub(super) fn pieces_left(&self, index: u32) -> usize {
+        let record = self.records.at(index);
+        record.map_or(0, |record| self.piece_room.left(record.gateway, record.host))
+    }
+
+    /// Counts the pieces that a stream took or gave back, where the pool had so many in use before.
+    pub(super) fn count_pieces(&mut self, index: u32, before: usize) {
+        let Some(record) = self.records.at_mut(index) else { return };
+        let now = (record.pieces as usize + self.pool.pieces_in_use()).saturating_sub(before) as u32;
+        let (gateway, host) = (record.gateway, record.host);
+        match now.checked_sub(record.pieces) {
+            Some(0) => return,
+            // There is room, as the pool was told.
+            Some(more) if !self.piece_room.take(gateway, host, more) => return,
+            Some(_) => {}
+            None => self.piece_room.give_back(gateway, host, record.pieces - now),
+        }
+        record.pieces = now;
     }
 
     /// Closes a stream. Returns how many packets were lost with it.
     pub(super) fn close(&mut self, index: u32) -> u64 {
-        let Some(Record { mut stream, gateway, .. }) = self.records.remove(index) else { return 0 };
-        self.reading[usize::from(gateway)] -= 1;
+        let Some(Record { mut stream, gateway, host, pieces, .. }) = self.records.remove(index) else {
+            return 0;
+        };
+        self.room.give_back(gateway, host, 1);
+        self.piece_room.give_back(gateway, host, pieces);
         let before = self.pool.counters().consumed;
         stream.close(&mut self.pool);
         let lost = self.pool.counters().consumed - before;

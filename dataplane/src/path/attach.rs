@@ -29,9 +29,16 @@ pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
         Direction::Outbound => Side::Inside,
         Direction::Inbound => Side::Outside,
     };
-    let state = (ROWS[usize::from(gateway)].state)();
-    let control = Control::new(gateway, state, client, channel);
-    let is_attached = tables.shard.attach(found.index, control);
+    let is_attached = if is_tcp || led_to.is_some() {
+        let Some(session) = tables.shard.session(found.index) else { return false };
+        let host = (session.inside_vrf, session.inside_local.addr);
+        let state = (ROWS[usize::from(gateway)].state)();
+        tables.shard.attach(found.index, Control::new(gateway, host, client, channel), state)
+    } else {
+        // Which gateway reads its datagrams can be told without a record.
+        tables.shard.attach_without_memory(found.index);
+        true
+    };
     let counters = &tables.counters.gateways[usize::from(gateway)];
     if is_attached { &counters.attached } else { &counters.unread }.add(1);
     is_attached
@@ -52,7 +59,7 @@ fn go_through(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
     let through = tables.shard.go_through(&tables.policy, (protocol, vrf), local, peer, outside, now)?;
     tables.counters.gateways[usize::from(through.gateway)].doors_used.add(1);
     tables.shard.adopt(found.index, through.control);
-    through.child
+    through.child.filter(|child| !tables.policy.gateways.off.contains(child))
 }
 
 /// The gateway that listens to a session's server.

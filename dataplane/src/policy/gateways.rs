@@ -3,27 +3,52 @@
 use std::net::Ipv4Addr;
 
 use alg::Transport;
-use alg::registry::{Port, ROWS, Row};
+use alg::registry::{Port, ROWS, Reads, Row};
 
 use super::Policy;
 use super::numbers::{AclIndex, GatewayIndex, RuleId};
 use crate::flow::{Protocol, TCP, UDP};
 
 /// The gateways that are on, and where.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Gateways {
     /// In the order they are tried.
     pub attachments: Vec<Attachment>,
+    /// Gateways that are off: no door leads to them either.
+    pub off: Vec<GatewayIndex>,
     /// Ports whose datagrams a gateway reads, at their outside end.
     pub outside_ports: PortBits,
     /// The same at their inside end, where it is a server's: as it knows them, and as static lines do.
     pub inside_ports: PortBits,
+    /// Whole addresses have counterparts that a message can name: gateways attach that have a word on those alone.
+    pub maps_addresses: bool,
     /// `ip nat service dns-reset-ttl`.
     pub resets_ttl: bool,
     /// Rules with `no-payload`: gateways leave what their sessions carry alone.
     pub payload_kept: Vec<RuleId>,
     /// Inside hosts that other inside hosts may announce (`alg third-party ACL`).
     pub third_parties: Option<AclIndex>,
+    /// The most doors of one inside host (`alg doors per-host`).
+    pub doors_per_host_max: u32,
+}
+
+/// The most doors of one inside host, unless configured otherwise.
+pub const DOORS_PER_HOST_DEFAULT: u32 = 128;
+
+impl Default for Gateways {
+    fn default() -> Gateways {
+        Gateways {
+            attachments: Vec::new(),
+            off: Vec::new(),
+            outside_ports: PortBits::default(),
+            inside_ports: PortBits::default(),
+            maps_addresses: false,
+            resets_ttl: false,
+            payload_kept: Vec::new(),
+            third_parties: None,
+            doors_per_host_max: DOORS_PER_HOST_DEFAULT,
+        }
+    }
 }
 
 /// A port that a gateway listens to.
@@ -50,7 +75,7 @@ impl Gateways {
                 port: port.port,
                 servers: None,
             };
-            row.ports.iter().map(at).collect::<Vec<_>>()
+            row.ports().iter().map(at).collect::<Vec<_>>()
         };
         Gateways { attachments: ROWS.iter().enumerate().flat_map(of).collect(), ..Gateways::default() }
     }
@@ -77,9 +102,11 @@ impl PortBits {
 }
 
 impl Policy {
-    /// Notes which ports gateways read datagrams of. To be called when attachments and statics are complete.
-    pub fn note_datagram_ports(&mut self) {
-        let attachments = self.gateways.attachments.iter();
+    /// Notes what gateways have to read under this policy. To be called when attachments and rules are complete.
+    pub fn note_gateways(&mut self) {
+        self.gateways.maps_addresses = self.maps_addresses();
+        let reads = |at: &&Attachment| at.gateway.is_none_or(|gateway| self.reads(gateway));
+        let attachments = self.gateways.attachments.iter().filter(reads);
         let ports: Vec<u16> = attachments
             .filter(|at| at.transport == Transport::Udp)
             .map(|attachment| attachment.port)
@@ -96,6 +123,23 @@ impl Policy {
         }
         self.gateways.outside_ports = PortBits::of(&ports);
         self.gateways.inside_ports = PortBits::of(&of_servers);
+    }
+
+    /// Whether messages can name an address that a rule maps as a whole. That a protocol without ports takes one beside
+    /// overloaded ports is no reason: it is for that session, and no name leads there.
+    fn maps_addresses(&self) -> bool {
+        self.statics.rules().iter().any(|rule| rule.protocol.is_none())
+            || self.rules.iter().any(|rule| !rule.overload)
+            || !self.outside_statics.rules().is_empty()
+            || !self.outside_rules.is_empty()
+    }
+
+    /// Whether a gateway has anything to read under this policy.
+    fn reads(&self, gateway: GatewayIndex) -> bool {
+        match ROWS[usize::from(gateway)].reads {
+            Reads::Always => true,
+            Reads::MappedAddresses => self.gateways.maps_addresses,
+        }
     }
 
     /// The gateway of a new session, by a rule's making, to a server's port.
@@ -117,7 +161,7 @@ impl Policy {
                 && attachment.servers.is_none_or(|acl| self.permits_host(acl, server))
         };
         let gateway = self.gateways.attachments.iter().find(is_for)?.gateway?;
-        (!self.gateways.payload_kept.contains(&rule)).then_some(gateway)
+        (self.reads(gateway) && !self.gateways.payload_kept.contains(&rule)).then_some(gateway)
     }
 }
 

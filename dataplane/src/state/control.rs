@@ -6,20 +6,20 @@ use alg::{Side, State};
 
 use crate::policy::{GatewayIndex, Policy};
 use crate::state::door::OwnerKey;
+use crate::state::room::{Host, Room};
 use crate::state::session::{Flags, Session};
 use crate::state::shard::Shard;
+use crate::state::table::index::Hasher;
 use crate::state::table::slots::Slots;
 use crate::stream::{Opening, Shifts};
 
 /// The most control sessions that a shard's gateways read at once.
 pub const CONTROLS_MAX: usize = 1 << 14;
 
-/// A control session.
+/// A control session, but for what its gateway remembers.
 pub struct Control {
     /// Its gateway.
     pub gateway: GatewayIndex,
-    /// What the gateway remembers.
-    pub state: State,
     /// Who opened it.
     pub client: Side,
     /// What carries its messages.
@@ -28,14 +28,26 @@ pub struct Control {
     pub children: u32,
     /// The gateway said that it cannot read on.
     pub is_over: bool,
+    /// Whose place in the table it has.
+    host: Host,
     /// Tells it from those that had its session's index before.
     serial: u32,
 }
 
 impl Control {
     /// A control session that nothing was read of.
-    pub fn new(gateway: GatewayIndex, state: State, client: Side, channel: Channel) -> Control {
-        Control { gateway, state, client, channel, children: 0, is_over: false, serial: 0 }
+    pub fn new(gateway: GatewayIndex, host: Host, client: Side, channel: Channel) -> Control {
+        Control { gateway, client, channel, children: 0, is_over: false, host, serial: 0 }
+    }
+
+    /// The inside host.
+    pub fn host(&self) -> Host {
+        self.host
+    }
+
+    /// Whether the next datagram would be read the same if the record was a new one.
+    fn is_as_new(&self) -> bool {
+        matches!(self.channel, Channel::Datagrams) && self.children == 0 && !self.is_over
     }
 }
 
@@ -53,9 +65,14 @@ pub enum Channel {
     Untouched,
 }
 
-/// The control sessions of a shard.
+/// The control sessions of a shard whose gateways have something to remember. Of datagrams, that is not all: a session of
+/// theirs has a record only while its gateway's memory is not a new one's.
 pub struct Controls {
     records: Slots<Control>,
+    /// What their gateways remember, in the same places. Apart from them, so that a gateway has its own in hand while it
+    /// reaches into the other tables, and nothing is copied.
+    states: Vec<State>,
+    room: Room,
     by_session: HashMap<u32, u32>,
     /// By child, the control session that led to it, with its serial number.
     parents: HashMap<u32, (u32, u32)>,
@@ -66,9 +83,11 @@ pub struct Controls {
 
 impl Controls {
     /// Room for `capacity` control sessions.
-    pub fn new(capacity: usize) -> Controls {
+    pub fn new(capacity: usize, hasher: Hasher) -> Controls {
         Controls {
             records: Slots::new(capacity),
+            states: vec![State::None; capacity],
+            room: Room::new(capacity, hasher),
             by_session: HashMap::with_capacity(capacity),
             parents: HashMap::with_capacity(capacity),
             next_serial: 0,
@@ -76,15 +95,37 @@ impl Controls {
         }
     }
 
-    /// Puts a control session, by its session's index, into the table. False when that is full.
-    pub fn insert(&mut self, session: u32, control: Control) -> bool {
+    /// Puts a control session, by its session's index, into the table. False when there is no room for another of its
+    /// gateway's or its host's.
+    pub fn insert(&mut self, session: u32, control: Control, state: State) -> bool {
+        let (gateway, host) = (control.gateway, control.host);
+        if !self.room.take(gateway, host, 1) {
+            return false;
+        }
         self.next_serial = self.next_serial.wrapping_add(1);
-        match self.records.insert(Control { serial: self.next_serial, ..control }) {
-            Some(index) => {
-                self.by_session.insert(session, index);
-                true
-            }
-            None => false,
+        let index = self.records.insert(Control { serial: self.next_serial, ..control });
+        let Some((index, place)) =
+            index.and_then(|index| Some((index, self.states.get_mut(index as usize)?)))
+        else {
+            self.room.give_back(gateway, host, 1);
+            return false;
+        };
+        *place = state;
+        self.by_session.insert(session, index);
+        true
+    }
+
+    /// A control session by its session's index.
+    pub fn of(&self, session: u32) -> Option<&Control> {
+        self.records.at(*self.by_session.get(&session)?)
+    }
+
+    /// Forgets a control session whose gateway remembers what a new one's would: `fresh`.
+    pub fn forget_if_new(&mut self, session: u32, fresh: &State) {
+        let Some(&index) = self.by_session.get(&session) else { return };
+        let is_as_new = self.records.at(index).is_some_and(Control::is_as_new);
+        if is_as_new && self.states.get(index as usize) == Some(fresh) {
+            self.remove(session);
         }
     }
 
@@ -95,8 +136,7 @@ impl Controls {
 
     /// Whether sessions that a control session led to are alive.
     pub fn has_children(&self, session: u32) -> bool {
-        let control = self.by_session.get(&session).and_then(|&index| self.records.at(index));
-        control.is_some_and(|control| control.children > 0)
+        self.of(session).is_some_and(|control| control.children > 0)
     }
 
     /// Notes that a session went through a control session's door. False if that has ended.
@@ -113,15 +153,13 @@ impl Controls {
         self.ended.pop()
     }
 
-    fn remove(&mut self, session: u32) -> bool {
-        let Some(control) = self.by_session.remove(&session).and_then(|index| self.records.remove(index))
-        else {
-            return false;
-        };
+    fn remove(&mut self, session: u32) {
+        let removed = self.by_session.remove(&session).and_then(|index| self.records.remove(index));
+        let Some(control) = removed else { return };
+        self.room.give_back(control.gateway, control.host, 1);
         if let Channel::Open(stream) = control.channel {
             self.ended.push(stream);
         }
-        true
     }
 
     fn orphan(&mut self, child: u32) {
@@ -147,7 +185,8 @@ impl Controls {
 impl Shard {
     /// A session was removed: its doors close with it, and it leaves the one that led to it.
     pub(super) fn leave_controls(&mut self, policy: &Policy, index: u32, session: &Session, now: u32) {
-        if session.flags.has(Flags::CONTROL) && self.controls.remove(index) {
+        if session.flags.has(Flags::CONTROL) {
+            self.controls.remove(index);
             self.close_doors_of(policy, OwnerKey::Control(index), None, now);
         }
         if session.flags.has(Flags::CHILD) {
@@ -156,12 +195,32 @@ impl Shard {
     }
 
     /// Makes a session a control session. False when there is no room for another.
-    pub fn attach(&mut self, index: u32, control: Control) -> bool {
-        let is_attached = self.controls.insert(index, control);
-        if let Some(session) = self.sessions.at_mut(index) {
-            session.flags = session.flags.with(Flags::CONTROL, is_attached);
+    pub fn attach(&mut self, index: u32, control: Control, state: State) -> bool {
+        let is_attached = self.controls.insert(index, control, state);
+        if is_attached {
+            self.attach_without_memory(index);
         }
         is_attached
+    }
+
+    /// Makes a session of datagrams a control session, whose gateway has nothing to remember yet.
+    pub fn attach_without_memory(&mut self, index: u32) {
+        if let Some(session) = self.sessions.at_mut(index) {
+            session.flags = session.flags.with(Flags::CONTROL, true);
+        }
+    }
+
+    /// Has a control session read with what its gateway remembers of it in hand; none where it has no record.
+    pub fn with_state<R>(
+        &mut self,
+        session: u32,
+        read: impl FnOnce(&mut Shard, &mut State) -> R,
+    ) -> Option<R> {
+        let &index = self.controls.by_session.get(&session)?;
+        let mut states = std::mem::take(&mut self.controls.states);
+        let said = states.get_mut(index as usize).map(|state| read(self, state));
+        self.controls.states = states;
+        said
     }
 
     /// Notes that a session came through a door of a control session's.

@@ -12,8 +12,6 @@ use crate::state::table::slots::{NONE, Slots};
 
 /// The most doors of a shard.
 pub const DOORS_MAX: usize = 1 << 16;
-/// The most doors of one inside host.
-pub const DOORS_PER_HOST_MAX: u32 = 128;
 
 /// An announced endpoint.
 #[derive(Clone, Copy, Debug)]

@@ -12,6 +12,7 @@ pub mod mapped;
 pub mod mapping;
 pub mod ports;
 pub mod reserve;
+pub mod room;
 pub mod session;
 pub mod shard;
 pub mod subscriber;

@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use crate::flow::{Endpoint, Protocol, TCP, UDP, Vrf};
 use crate::policy::{GatewayIndex, Policy, RuleId, Selector, SourceRule, gateway_named};
 use crate::state::bound::bound;
-use crate::state::door::{DOORS_PER_HOST_MAX, Door, Holds, OwnerKey};
+use crate::state::door::{Door, Holds, OwnerKey};
 use crate::state::mapped::Mapped;
 use crate::state::ports::allocate::Source;
 use crate::state::ports::lease::{Lease, Taken};
@@ -121,7 +121,7 @@ impl Shard {
             open.into_iter().flatten().for_each(|index| self.set_terms(asker, index, Terms::of(wanted), now));
             return Ok(socket_addr(first.global));
         }
-        let has_room = self.has_room_for_doors(vrfs.0, inside.addr, count);
+        let has_room = self.has_room_for_doors(policy, vrfs.0, inside.addr, count);
         if open_count > 0 || !has_room {
             return Err(if has_room { Refusal::NoPort } else { Refusal::DoorLimit });
         }
@@ -164,15 +164,16 @@ impl Shard {
         if is_whole { Ok(new) } else { Err(Refusal::NoPort) }
     }
 
-    fn has_room_for_doors(&self, vrf: Vrf, host: Ipv4Addr, count: u16) -> bool {
+    fn has_room_for_doors(&self, policy: &Policy, vrf: Vrf, host: Ipv4Addr, count: u16) -> bool {
         self.doors.len() + usize::from(count) <= self.doors.capacity()
-            && self.doors.count_of(vrf, host) + u32::from(count) <= DOORS_PER_HOST_MAX
+            && self.doors.count_of(vrf, host) + u32::from(count) <= policy.gateways.doors_per_host_max
     }
 
     /// Opens a door outwards, to be gone through once, by the control session's global address. One that is open already
     /// takes the rest of what is asked for. A new one is added to `opened`.
     pub fn expect(
         &mut self,
+        policy: &Policy,
         asker: Asker,
         wanted: &alg::Expected,
         opened: &mut impl Extend<u32>,
@@ -191,7 +192,7 @@ impl Shard {
         let is_same = |index: &u32| self.doors.at(*index).is_some_and(|known| known.global == global);
         let index = match known.filter(is_same) {
             Some(index) => index,
-            None if known.is_some() || !self.has_room_for_doors(vrfs.0, inside.addr, 1) => {
+            None if known.is_some() || !self.has_room_for_doors(policy, vrfs.0, inside.addr, 1) => {
                 return Err(Refusal::DoorLimit);
             }
             None => {

@@ -126,7 +126,7 @@ impl Shard {
             mappings: Slots::new(addresses_max),
             mapping_index: Index::new(addresses_max * 2),
             doors: Doors::new(doors_max),
-            controls: Controls::new(capacity.min(CONTROLS_MAX)),
+            controls: Controls::new(capacity.min(CONTROLS_MAX), Hasher::new(secret)),
             doors_expired: [0; ROWS.len()],
             // Sessions first, then mappings, then doors.
             wheel: Wheel::new(capacity + addresses_max + doors_max, now),

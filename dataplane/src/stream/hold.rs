@@ -239,10 +239,10 @@ fn insert(
     piece: Piece,
     contiguous: u32,
 ) -> Option<u32> {
-    if list.count >= HELD_MAX || pool.pieces.is_full() {
+    if list.count >= HELD_MAX || pool.is_full() {
         compact(pool, list, previous);
     }
-    if list.count >= HELD_MAX || pool.pieces.is_full() {
+    if list.count >= HELD_MAX || pool.is_full() {
         let is_last = pool
             .at(list.last)
             .is_none_or(|last| !is_before(piece.seq, last.seq) || !is_before(contiguous, last.seq));

@@ -110,6 +110,8 @@ pub struct Counters {
 /// What the streams of one worker share.
 pub struct Pool {
     pub(super) pieces: Slots<Piece>,
+    /// How many there may be, as long as the stream that is being run is.
+    pieces_max: usize,
     /// Where a message in several packets is put together to be read.
     pub(super) message: Vec<u8>,
     pub(super) rewritten: Vec<u8>,
@@ -127,6 +129,7 @@ impl Pool {
     pub fn new(piece_count: usize, message_len_max: u32) -> Pool {
         Pool {
             pieces: Slots::new(piece_count),
+            pieces_max: piece_count,
             message: Vec::with_capacity(2 * message_len_max as usize),
             rewritten: Vec::with_capacity(2 * message_len_max as usize),
             edits: EditList::with_room(),
@@ -138,6 +141,16 @@ impl Pool {
     /// Pieces in use: packets held or retained, and the marks of messages that were deleted whole.
     pub fn pieces_in_use(&self) -> usize {
         self.pieces.len()
+    }
+
+    /// Lets the stream that is run next take so many more pieces.
+    pub fn allow(&mut self, count: usize) {
+        self.pieces_max = self.pieces.len() + count;
+    }
+
+    /// Whether there is no piece left for the stream that is being run.
+    pub(super) fn is_full(&self) -> bool {
+        self.pieces.is_full() || self.pieces.len() >= self.pieces_max
     }
 
     /// Packets in pieces; walks the table.
@@ -182,7 +195,7 @@ impl Pool {
             None => list.first,
         };
         let next = piece.next;
-        if self.pieces.is_full() {
+        if self.is_full() {
             return Err(piece);
         }
         // There is room, as was just seen.

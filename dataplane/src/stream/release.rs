@@ -84,7 +84,7 @@ impl Stream {
             let Some(first) = means.pool.at(index) else { return true };
             let (seq, len) = (first.seq, u32::from(first.len).min(count));
             let piece = if len < u32::from(first.len) {
-                if means.pool.pieces.is_full() {
+                if means.pool.is_full() {
                     return false;
                 }
                 let Some(packet) = means.copy_of_piece(index, 0, len) else { return false };

@@ -35,6 +35,8 @@ pub struct Nat {
     pub alg_defaults: AlgDefaults,
     /// `alg third-party ACL`
     pub third_parties: Option<ThirdParties>,
+    /// `alg doors per-host`, only a value other than the default.
+    pub doors_per_host: Option<u32>,
     /// `ip nat route vrf ...`
     pub vrf_leaks: Vec<VrfLeak>,
 }

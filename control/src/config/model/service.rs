@@ -206,10 +206,24 @@ impl Service {
 
     /// Its gateways, by their positions in the registry.
     pub fn gateways(self) -> impl Iterator<Item = (usize, &'static alg::Row)> {
-        let is_named = move |gateway: &alg::Row| {
-            gateway.keyword.split(' ').next().and_then(Service::named) == Some(self)
+        self.gateways_of(ROWS)
+    }
+
+    fn gateways_of(self, rows: &[alg::Row]) -> impl Iterator<Item = (usize, &alg::Row)> {
+        rows.iter().enumerate().filter(move |(_, gateway)| Service::of(gateway) == Some(self))
+    }
+
+    /// The service that switches a gateway.
+    pub fn of(gateway: &alg::Row) -> Option<Service> {
+        gateway.keyword.split(' ').next().and_then(Service::named)
+    }
+
+    /// The first of its gateways that reads sessions over a transport at whichever port, by its position.
+    pub fn gateway_over(self, protocol: PortProtocol) -> Option<usize> {
+        let runs = |gateway: &alg::Row| {
+            gateway.ports().iter().any(|at| PortProtocol::from(at.transport) == protocol)
         };
-        ROWS.iter().enumerate().filter(move |(_, gateway)| is_named(gateway))
+        self.gateways().find(|(_, gateway)| runs(gateway)).map(|(position, _)| position)
     }
 
     /// Whether its switches do anything.
@@ -223,7 +237,7 @@ impl Service {
 
     /// Whether one of its gateways has this port in its row.
     pub(super) fn listens_to(self, protocol: Option<PortProtocol>, port: Option<u16>) -> bool {
-        let mut ports = self.gateways().flat_map(|(_, gateway)| gateway.ports);
+        let mut ports = self.gateways().flat_map(|(_, gateway)| gateway.ports());
         ports.any(|at| Some(PortProtocol::from(at.transport)) == protocol && Some(at.port) == port)
     }
 }
@@ -248,6 +262,8 @@ impl From<PortProtocol> for Transport {
 
 #[cfg(test)]
 mod tests {
+    use alg::registry::Attach;
+
     use super::*;
 
     #[test]
@@ -258,9 +274,20 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_share_a_keyword_are_of_one_service() {
+        let by_port = alg::Row { name: "signalling", keyword: "H225", ..ROWS[0] };
+        let by_door = alg::Row { name: "control", attach: Attach::Door, ..by_port };
+        let rows = [by_port, ROWS[1], by_door];
+        let of = |service: Service| service.gateways_of(&rows).map(|(_, row)| row.name).collect::<Vec<_>>();
+        assert_eq!(of(Service::H225), ["signalling", "control"]);
+        assert_eq!(of(Service::Ras), [""; 0]);
+    }
+
+    #[test]
     fn every_gateway_has_its_service() {
         for gateway in ROWS {
-            for port in gateway.ports {
+            assert!(Service::of(gateway).is_some(), "{} has no keyword", gateway.name);
+            for port in gateway.ports() {
                 let key = ServiceKey::of_port(gateway, port);
                 let key = key.unwrap_or_else(|| panic!("{} has no keyword", gateway.name));
                 let protocols: Vec<_> = key.service.row().protocols.iter().copied().map(Some).collect();

@@ -15,6 +15,7 @@ impl Nat {
             lines.push("alg defaults ietf".to_string());
         }
         lines.extend(self.third_parties.iter().map(|list| format!("alg third-party {}", list.access_list)));
+        lines.extend(self.doors_per_host.iter().map(|max| format!("alg doors per-host {max}")));
         lines.extend(self.services.iter().map(ServiceSwitch::to_string));
         for (kind, timeout) in &self.timeouts {
             lines.push(format!("ip nat translation {} {timeout}", kind.keyword()));

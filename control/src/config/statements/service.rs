@@ -1,12 +1,11 @@
 //! `ip nat service` and `alg`: switches of the ALGs and of what else looks into packets.
 
 use alg::registry::ROWS;
+use dataplane::policy::DOORS_PER_HOST_DEFAULT;
 
 use super::super::builder::{Apply, Builder, Fault, Statement};
 use super::super::grammar::{Form, Row};
-use super::super::model::{
-    AlgDefaults, PortProtocol, SERVICES, Service, ServiceKey, ServiceSwitch, ThirdParties,
-};
+use super::super::model::{AlgDefaults, SERVICES, Service, ServiceKey, ServiceSwitch, ThirdParties};
 use super::edit::{protocol, remove, statement};
 use super::system::pass_over;
 
@@ -36,6 +35,8 @@ pub(super) const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat service dns-v6 [ list (acl) ]", "Accepted, without effect: IPv6 is not translated", pass_over),
     statement("alg defaults / { cisco | ietf }", "Choose which ALGs are on: all, or only that of FTP", alg_defaults),
     statement("alg third-party / (acl)", "Let inside hosts announce the endpoints of these inside hosts", third_parties),
+    statement("alg doors per-host / <doors:1-65535>", "Let one inside host have so many doors open at once, in place of 128",
+              doors_per_host),
 ];
 
 fn service(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
@@ -65,12 +66,11 @@ fn service_port(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
     let gateway: u32 = args.required("service");
     let gateway = &ROWS[gateway as usize];
     let protocol = protocol(args);
-    if !gateway.ports.iter().any(|at| PortProtocol::from(at.transport) == protocol) {
+    let service = Service::of(gateway).expect("a test finds every gateway in the table");
+    if service.gateway_over(protocol).is_none() {
         let text = format!("{} does not run over {protocol}", gateway.label);
         return Err(statement.fault(&protocol.to_string(), text));
     }
-    let service = gateway.keyword.split(' ').next().and_then(Service::named);
-    let service = service.expect("a test finds every gateway in the table");
     let (port, access_list) = (args.optional("port"), args.optional("acl"));
     apply(builder, statement, ServiceKey { service, protocol: Some(protocol), port, access_list });
     Ok(())
@@ -124,5 +124,11 @@ fn third_parties(builder: &mut Builder, statement: &Statement) -> Result<(), Fau
     let list = statement.args.optional("acl").filter(|_| statement.sets());
     builder.config.nat.third_parties =
         list.map(|access_list| ThirdParties { place: statement.place, access_list });
+    Ok(())
+}
+
+fn doors_per_host(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let max = statement.args.optional("doors").filter(|_| statement.sets());
+    builder.config.nat.doors_per_host = max.filter(|max| *max != DOORS_PER_HOST_DEFAULT);
     Ok(())
 }

@@ -77,7 +77,10 @@ pub fn has_gateway(protocol: u8, port: u16) -> bool {
         UDP => Transport::Udp,
         _ => return false,
     };
-    registry::ROWS.iter().flat_map(|row| row.ports).any(|own| (own.transport, own.port) == (transport, port))
+    registry::ROWS
+        .iter()
+        .flat_map(|row| row.ports())
+        .any(|own| (own.transport, own.port) == (transport, port))
 }
 
 /// Whether the first of two endpoints is the server's: a gateway listens there, or else its port is the lower one.

@@ -1,0 +1,178 @@
+//! Room for control sessions: one host's flood, or one protocol's, leaves other hosts and other gateways attaching.
+
+use std::net::Ipv4Addr;
+
+use alg::registry::{Port, ROWS};
+use alg::{Row, Transport};
+use portico::config::InterfaceName;
+use testkit::bench::{Bench, Setup};
+
+const CONFIG: &str = "
+platform dpdk
+ max-sessions 40000
+interface GigabitEthernet0/0/0
+ ip address 10.0.0.1 255.255.0.0
+ ip nat inside
+interface GigabitEthernet0/0/1
+ ip address 192.0.2.1 255.255.255.0
+ ip nat outside
+ip route 0.0.0.0 0.0.0.0 192.0.2.254
+ip nat pool P 203.0.113.1 203.0.113.6 prefix-length 29
+access-list 1 permit 10.0.0.0 0.0.255.255
+ip nat inside source list 1 pool P overload
+ip nat inside source static 10.0.1.9 192.0.2.9
+";
+const SERVER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
+/// A question with EDNS, whose asker's limit is remembered.
+const QUESTION: &[u8] =
+    b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01\x03www\x07example\x03com\0\0\x01\0\x01\0\0\x29\x10\0\0\0\0\0\0\0";
+/// A request of RTSP whose set-up is remembered.
+const SETUP: &[u8] =
+    b"SETUP rtsp://198.51.100.7/a RTSP/1.0\r\nCSeq: 1\r\nTransport: RTP/AVP;unicast;client_port=6000-6001\r\n\r\n";
+const READ: &[u8] = b"\0\x01boot\0octet\0";
+
+fn host(number: u16) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 2 + (number >> 8) as u8, number as u8)
+}
+
+/// A first packet to a gateway's port, from IPv4 header on.
+fn first_packet(row: &Row, at: &Port, source: (Ipv4Addr, u16)) -> Vec<u8> {
+    let (protocol, transport) = match at.transport {
+        Transport::Tcp => {
+            let mut tcp = [source.1.to_be_bytes(), at.port.to_be_bytes()].concat();
+            tcp.extend([0, 0, 1, 0, 0, 0, 0, 0, 0x50, 2, 0xff, 0xff, 0, 0, 0, 0]);
+            (6, tcp)
+        }
+        Transport::Udp => {
+            let payload = match row.name {
+                "dns" => QUESTION,
+                "rtsp" => SETUP,
+                _ => READ,
+            };
+            let len = (8 + payload.len()) as u16;
+            let mut udp = [source.1, at.port, len, 0].map(u16::to_be_bytes).concat();
+            udp.extend(payload);
+            (17, udp)
+        }
+    };
+    let mut packet = vec![0x45, 0];
+    packet.extend((20 + transport.len() as u16).to_be_bytes());
+    packet.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
+    packet.extend(source.0.octets());
+    packet.extend(SERVER.octets());
+    packet.extend(&transport);
+    set_checksums(&mut packet);
+    packet
+}
+
+fn set_checksums(packet: &mut [u8]) {
+    let sum = |bytes: &[u8], start: u32| {
+        let words =
+            bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
+        let mut sum = start + words.sum::<u32>();
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        (!(sum as u16)).to_be_bytes()
+    };
+    let header = sum(&packet[..20], 0);
+    packet[10..12].copy_from_slice(&header);
+    if packet[9] == 6 {
+        let pseudo = u32::from(packet[9]) + packet.len() as u32 - 20;
+        let addresses = packet[12..20].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+        let tcp = sum(&packet[20..], pseudo + addresses.sum::<u32>());
+        packet[36..38].copy_from_slice(&tcp);
+    }
+}
+
+struct Test {
+    bench: Bench,
+    inside: InterfaceName,
+}
+
+impl Test {
+    fn new() -> Test {
+        let bench =
+            Bench::new("control_rooms", CONFIG, Setup::default()).expect("a configuration that is right");
+        let inside = bench.interface("inside").expect("an interface").name.clone();
+        Test { bench, inside }
+    }
+
+    /// So many sessions of each host begin. Returns how many attached, and how many found no room.
+    fn begin(
+        &mut self,
+        row: &Row,
+        at: &Port,
+        hosts: std::ops::Range<u16>,
+        ports: std::ops::Range<u16>,
+    ) -> (u64, u64) {
+        let counters =
+            |bench: &Bench| ["attached", "unread"].map(|name| bench.counter(&format!("{}-{name}", row.name)));
+        let before = counters(&self.bench);
+        for number in hosts {
+            for port in ports.clone() {
+                let packet = first_packet(row, at, (host(number), port));
+                let frame = self.bench.frame_to(&self.inside, &packet).expect("a port");
+                self.bench.queue(&self.inside, &frame).expect("room on the wire");
+                if port % 64 == 0 {
+                    self.bench.settle().expect("rest");
+                    self.bench.take_all();
+                }
+            }
+        }
+        self.bench.settle().expect("rest");
+        self.bench.take_all();
+        let after = counters(&self.bench);
+        (after[0] - before[0], after[1] - before[1])
+    }
+
+    /// Another host's sessions attach, of every gateway.
+    fn others_attach(&mut self, greedy: &str) {
+        for row in ROWS {
+            for at in row.ports() {
+                let (attached, unread) = self.begin(row, at, 2000..2001, 3000..3001);
+                assert_eq!((attached, unread), (1, 0), "{} at {at:?} after a flood of {greedy}", row.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn one_hosts_flood_leaves_other_hosts_and_gateways_attaching() {
+    for row in ROWS {
+        for at in row.ports() {
+            let mut test = Test::new();
+            let (attached, unread) = test.begin(row, at, 0..1, 2000..6000);
+            println!(
+                "{} at {:?} {}: of 4000 sessions of one host {attached} attached, {unread} had no room",
+                row.name, at.transport, at.port
+            );
+            assert_eq!(attached + unread, 4000);
+            match at.transport {
+                Transport::Tcp => assert_eq!(attached, 1024, "a sixteenth of the table"),
+                Transport::Udp => assert_eq!(unread, 0, "datagrams are read without a record too"),
+            }
+            test.others_attach(row.name);
+        }
+    }
+}
+
+#[test]
+fn many_hosts_flood_leaves_other_gateways_attaching() {
+    for row in ROWS {
+        let at = &row.ports()[0];
+        let mut test = Test::new();
+        let (attached, unread) = test.begin(row, at, 0..40, 2000..2500);
+        println!(
+            "{} at {:?} {}: of 20000 sessions of 40 hosts {attached} attached, {unread} had no room",
+            row.name, at.transport, at.port
+        );
+        assert!(unread > 0 || at.transport == Transport::Udp, "the flood is large enough");
+        for other in ROWS.iter().filter(|other| other.name != row.name) {
+            for at in other.ports() {
+                let came = test.begin(other, at, 2000..2001, 3000..3001);
+                assert_eq!(came, (1, 0), "{} at {at:?} after a flood of {}", other.name, row.name);
+            }
+        }
+    }
+}
