@@ -7,7 +7,7 @@ use crate::inspect::assembly::Assembly;
 use crate::policy::GatewayIndex;
 use crate::port::Ports;
 use crate::state::table::slots::Slots;
-use crate::stream::{Buffers, EditList, Emission, MESSAGE_LEN_MAX, Pool, Stream};
+use crate::stream::{Buffers, EditList, Emission, MESSAGE_LEN_MAX, Pool, Shifts, Stream};
 
 /// The most connections that are read at once.
 const STREAMS_MAX: usize = 1 << 12;
@@ -71,6 +71,11 @@ impl Streams {
     /// Connections that gateways read now, by gateway.
     pub fn reading(&self) -> &[u32; ROWS.len()] {
         &self.reading
+    }
+
+    /// What a stream's connection needs to go on elsewhere, if that is all it needs.
+    pub fn shifts_at_rest(&self, index: u32) -> Option<Shifts> {
+        self.records.at(index)?.stream.shifts_at_rest(&self.pool)
     }
 
     /// Puts a stream into the table, if there is room.

@@ -93,10 +93,20 @@ impl Controls {
         self.records.at_mut(*self.by_session.get(&session)?)
     }
 
+    /// A control session by its session's index, to be looked at.
+    pub fn of(&self, session: u32) -> Option<&Control> {
+        self.records.at(*self.by_session.get(&session)?)
+    }
+
+    /// The control session, by its session's index, whose door a session went through; none if that has ended.
+    pub fn parent_of(&self, child: u32) -> Option<u32> {
+        let &(control, serial) = self.parents.get(&child)?;
+        (self.of(control)?.serial == serial).then_some(control)
+    }
+
     /// Whether sessions that a control session led to are alive.
     pub fn has_children(&self, session: u32) -> bool {
-        let control = self.by_session.get(&session).and_then(|&index| self.records.at(index));
-        control.is_some_and(|control| control.children > 0)
+        self.of(session).is_some_and(|control| control.children > 0)
     }
 
     /// Notes that a session went through a control session's door. False if that has ended.

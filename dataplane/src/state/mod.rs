@@ -8,6 +8,7 @@ mod enter;
 mod lifetime;
 pub mod mapped;
 pub mod mapping;
+pub mod plain;
 pub mod ports;
 pub mod reserve;
 pub mod session;

@@ -10,7 +10,9 @@ use crate::path::steer::{Claimant, WorkerIndex};
 use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, SourceRule};
 use crate::state::mapping::{ANY_PROTOCOL, Mapping, Side};
 use crate::state::ports::addresses::Addresses;
-use crate::state::ports::bitmaps::{Wish, class_of, is_whole, release_whole, take_whole, used_total};
+use crate::state::ports::bitmaps::{
+    PortSet, Wish, class_of, is_whole, release_whole, take_whole, used_total,
+};
 use crate::state::ports::random::Random;
 use crate::state::ports::sets::Sets;
 use crate::state::subscriber::{SETS_MAX, Subscriber};
@@ -451,6 +453,11 @@ impl Allocator {
             }
             self.free_oldest(policy);
         }
+    }
+
+    /// The port sets of a subscriber.
+    pub fn sets_of(&self, subscriber: &Subscriber) -> impl Iterator<Item = &PortSet> {
+        self.sets.iter(subscriber)
     }
 
     /// Ports held down.
