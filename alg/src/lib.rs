@@ -38,7 +38,7 @@ pub struct Span {
 }
 
 /// A side of the translation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Side {
     /// The subscribers' side.
     Inside,

@@ -1,9 +1,10 @@
 //! What gateways remember of a control session between its messages.
 
 use arrayvec::ArrayVec;
+use serde::{Deserialize, Serialize};
 
 /// A gateway's memory of one control session, of fixed size: the shard has a slot for each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// Nothing.
     #[default]

@@ -10,7 +10,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::flows::Direction;
-use crate::frames::Kind;
+use crate::frames::{Kind, Protocol};
 use crate::verify::{Verifier, Wrong};
 
 /// Every so many data packets, one is looked at.
@@ -25,6 +25,8 @@ pub struct Bed {
     /// First packets are made up to this flow.
     pub new_until: u32,
     next_new: u32,
+    /// What TCP's handshakes go on with, by the port that it comes from: flows, and what is due.
+    answers: [Vec<(u32, Kind)>; 2],
     random: SmallRng,
     /// Packets to be used again, by the port that they say they came from.
     spare: [Vec<Packet>; 2],
@@ -57,6 +59,7 @@ impl Bed {
             data: [false; 2],
             new_until: 0,
             next_new: 0,
+            answers: [const { Vec::new() }; 2],
             random: SmallRng::seed_from_u64(seed),
             spare: [const { Vec::new() }; 2],
             slab: Slab::new(8 * BURST, 1514),
@@ -67,9 +70,9 @@ impl Bed {
         }
     }
 
-    /// First packets that are still to be made.
-    pub fn new_left(&self) -> u32 {
-        self.new_until - self.next_new
+    /// Whether all first packets were made, and all handshakes are over that were answered.
+    pub fn is_set_up(&self) -> bool {
+        self.next_new == self.new_until && self.answers.iter().all(Vec::is_empty)
     }
 
     /// Makes as many frames as there is room for.
@@ -78,7 +81,9 @@ impl Bed {
         let count = burst.remaining_capacity();
         let mut picked = 0;
         for pick in &mut picks[..count] {
-            if direction == Direction::Out && self.next_new < self.new_until {
+            if let Some(answer) = self.answers[direction as usize].pop() {
+                *pick = answer;
+            } else if direction == Direction::Out && self.next_new < self.new_until {
                 *pick = (self.next_new, Kind::First);
                 self.next_new += 1;
             } else if self.data[direction as usize] {
@@ -97,9 +102,10 @@ impl Bed {
             };
             let Verifier { flows, frames, translations, .. } = &self.verifier;
             let (inside, peer) = flows.tuple(flow);
-            let ends = match direction {
-                Direction::Out => Some((inside, peer)),
-                Direction::In => translations.find(flow).map(|global| (peer, global)),
+            let ends = match (direction, kind) {
+                (Direction::Out, _) => Some((inside, peer)),
+                (Direction::In, Kind::Data) => translations.find(flow).map(|global| (peer, global)),
+                (Direction::In, _) => translations.seen(flow).map(|global| (peer, global)),
             };
             let template = frames.template(0, direction, kind);
             if let Some(ends) = ends
@@ -108,6 +114,20 @@ impl Bed {
                 template.write(frames.protocol, packet.bytes_mut(), ends, flow, kind);
                 burst.push(packet);
             }
+        }
+    }
+
+    /// A packet of a flow arrived: TCP's handshake goes on, and a flow that is set up may carry data.
+    fn go_on(&mut self, flow: u32, kind: Kind) {
+        let is_tcp = self.verifier.frames.protocol == Protocol::Tcp;
+        match kind {
+            Kind::First if is_tcp => self.answers[1].push((flow, Kind::SynAck)),
+            Kind::First => self.verifier.translations.establish(flow),
+            Kind::SynAck => {
+                self.verifier.translations.establish(flow);
+                self.answers[0].push((flow, Kind::Ack));
+            }
+            Kind::Ack | Kind::Data => {}
         }
     }
 
@@ -126,8 +146,7 @@ impl Bed {
         }
         self.until_sample = SAMPLE_EVERY;
         match self.verifier.judge(frame, direction, flow, kind) {
-            Ok(()) if kind == Kind::First => self.verifier.translations.establish(flow),
-            Ok(()) => {}
+            Ok(()) => self.go_on(flow, kind),
             Err(wrong) => self.wrong = self.wrong.or(Some(wrong)),
         }
     }

@@ -30,7 +30,7 @@ pub fn draw(records: &[Record], path: &Path) -> Result<()> {
         let caption = format!("Mpps outbound, 64-byte UDP, {flows} {noun}; a run each");
         panel_of(panel, &caption, &throughput(records, flows), false)?;
     }
-    let caption = "ticks a packet between receiving and sending, by sessions";
+    let caption = "ticks a packet of UDP between receiving and sending, by sessions";
     panel_of(&panels[3], caption, &costs(records), true)?;
     root.present()?;
     Ok(())
@@ -58,7 +58,9 @@ fn throughput(records: &[Record], flows: u32) -> Lines {
 fn costs(records: &[Record]) -> Lines {
     let mut latest: BTreeMap<(String, u32), &Record> = BTreeMap::new();
     // Set-up costs ten times as much: beside it nothing else would be told apart.
-    for record in records.iter().filter(|record| record.bench == "path" && record.phase != "set-up") {
+    for record in records.iter().filter(|record| {
+        (record.bench.as_str(), record.protocol.as_str()) == ("path", "udp") && record.phase != "set-up"
+    }) {
         let name = format!("{} {}", record.what, record.phase);
         let known = latest.entry((name, record.flows)).or_insert(record);
         if known.run_s <= record.run_s {

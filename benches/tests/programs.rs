@@ -3,19 +3,39 @@
 
 use std::process::Command;
 
-fn run(program: &str, arguments: &[&str]) {
+fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().expect("the program runs");
     let (said, complained) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && !said.is_empty(), "{program}: {}\n{said}{complained}", output.status);
+    said.into_owned()
 }
 
 #[test]
 fn path() {
-    run(
-        env!("CARGO_BIN_EXE_path"),
-        &["--sessions", "1,4096", "--packets", "20000", "--runs", "1", "--tries", "1"],
-    );
+    let arguments = ["--sessions", "1,4096", "--packets", "20000", "--runs", "1", "--tries", "1"];
+    let said = run(env!("CARGO_BIN_EXE_path"), &arguments);
+    for row in ["default udp", "default tcp", "cgn udp", "cgn tcp"] {
+        let words: Vec<&str> = row.split(' ').collect();
+        let phases = said.lines().filter(|line| line.split_whitespace().take(2).eq(words.iter().copied()));
+        assert_eq!(phases.count(), 2 * 4, "{row}: {said}");
+    }
+}
+
+#[test]
+fn path_beside_another_build() {
+    let program = env!("CARGO_BIN_EXE_path");
+    let few = ["--sessions", "64", "--modes", "cgn", "--packets", "20000", "--runs", "1", "--tries", "1"];
+    let said = run(program, &[&few[..], &["--beside", program]].concat());
+    let ratio = |line: &str| -> f64 {
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        let ticks = |at: usize| cells[at].parse::<f64>().unwrap_or_else(|_| panic!("{line}"));
+        assert!((ticks(5) / ticks(6) - ticks(7)).abs() < 0.01, "{line}");
+        ticks(7)
+    };
+    let lines: Vec<&str> = said.lines().skip(1).collect();
+    assert_eq!(lines.len(), 2 * 4, "{said}");
+    lines.into_iter().for_each(|line| assert!(ratio(line) > 0.0, "{line}"));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 /// An IP protocol number (RFC 5237).
 pub type Protocol = u8;
 
@@ -55,7 +57,7 @@ impl Direction {
 
 /// An address with a port. For ICMP queries the identifier stands in for the port; protocols without ports
 /// have port 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The address.
     pub addr: Ipv4Addr,
@@ -90,7 +92,7 @@ impl fmt::Display for Endpoint {
 
 /// The flow a packet belongs to, in the direction it travels. For an ICMP error it is the quoted packet's,
 /// reversed: the flow the error would answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tuple {
     /// Where it comes from.
     pub src: Endpoint,

@@ -1,4 +1,4 @@
-//! Listing sessions for `show ip nat translations`, a slice at a time.
+//! Listing what the tables hold: for `show ip nat translations`, a slice at a time, and as plain state.
 
 use std::net::Ipv4Addr;
 
@@ -6,6 +6,7 @@ use crate::flow::Endpoint;
 use crate::message::{DoorRow, SessionRow, Walked, WalkedDoors};
 use crate::policy::IdleClass;
 use crate::state::mapping::Mapping;
+use crate::state::plain::Plain;
 use crate::state::session::Session;
 use crate::state::shard::{Entry, deadline_ms, mapping_deadline_ms};
 use crate::state::table::timer::is_due;
@@ -31,6 +32,11 @@ impl Worker {
             });
         }
         walked
+    }
+
+    /// All that the worker's tables hold: see [`Shard::plain`](crate::state::shard::Shard::plain).
+    pub fn plain(&self, now: u32) -> impl Iterator<Item = Plain> + '_ {
+        self.engine.tables.shard.plain(now, |stream| self.engine.streams.shifts_at_rest(stream))
     }
 
     /// A slice of the doors.

@@ -13,6 +13,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use serde::{Deserialize, Serialize};
+
 use crate::registry::{Attach, Port, Reads};
 use crate::text::written;
 use crate::{
@@ -48,7 +50,7 @@ const DOOR_LIFE_S: u32 = 120;
 const OWNER: Owner = Owner::Session(0);
 
 /// What is remembered of a control connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
     /// The client's first line came.
     client_spoke: bool,
@@ -68,7 +70,7 @@ pub struct Control {
     promise: Promise,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Promise {
     #[default]
     None,

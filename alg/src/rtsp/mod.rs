@@ -15,6 +15,7 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use arrayvec::ArrayVec;
+use serde::{Deserialize, Serialize};
 
 use crate::piece::Piece;
 use crate::registry::{Attach, Port, Reads};
@@ -57,7 +58,7 @@ const COUNT_MAX: usize = 8;
 const URL_HEADERS: &[&str] = &["content-base", "content-location", "location", "rtp-info"];
 
 /// What is remembered of a control connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
     /// The server's first message came, the client's.
     spoke: [bool; 2],

@@ -11,7 +11,7 @@ use crate::state::room::{Host, Room};
 use crate::state::shard::SessionRef;
 use crate::state::table::index::Hasher;
 use crate::state::table::slots::Slots;
-use crate::stream::{Buffers, EditList, Emission, MESSAGE_LEN_MAX, Pool, Stream};
+use crate::stream::{Buffers, EditList, Emission, MESSAGE_LEN_MAX, Pool, Shifts, Stream};
 
 /// The most connections that are read at once.
 const STREAMS_MAX: usize = 1 << 12;
@@ -95,6 +95,11 @@ impl Streams {
     /// Whether there is nothing to look after: no stream, and no datagram in fragments.
     pub fn is_idle(&self) -> bool {
         self.records.is_empty() && self.assembly.waiting_count() == 0
+    }
+
+    /// What a stream's connection needs to go on elsewhere, if that is all it needs.
+    pub fn shifts_at_rest(&self, index: u32) -> Option<Shifts> {
+        self.records.at(index)?.stream.shifts_at_rest(&self.pool)
     }
 
     /// Connections that gateways read now, by gateway.

@@ -1,7 +1,9 @@
 //! Idle times.
 
+use serde::{Deserialize, Serialize};
+
 /// What kind of session it is, as far as its idle time goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum IdleClass {
     /// Address-only mappings and protocols without ports.

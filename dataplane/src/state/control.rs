@@ -120,6 +120,11 @@ impl Controls {
         self.records.at(*self.by_session.get(&session)?)
     }
 
+    /// What the gateway of a control session remembers, by its session's index.
+    pub fn state_of(&self, session: u32) -> Option<&State> {
+        self.states.get(*self.by_session.get(&session)? as usize)
+    }
+
     /// Forgets a control session whose gateway remembers what a new one's would: `fresh`.
     pub fn forget_if_new(&mut self, session: u32, fresh: &State) {
         let Some(&index) = self.by_session.get(&session) else { return };
@@ -132,6 +137,12 @@ impl Controls {
     /// A control session by its session's index.
     pub fn of_mut(&mut self, session: u32) -> Option<&mut Control> {
         self.records.at_mut(*self.by_session.get(&session)?)
+    }
+
+    /// The control session, by its session's index, whose door a session went through; none if that has ended.
+    pub fn parent_of(&self, child: u32) -> Option<u32> {
+        let &(control, serial) = self.parents.get(&child)?;
+        (self.of(control)?.serial == serial).then_some(control)
     }
 
     /// Whether sessions that a control session led to are alive.

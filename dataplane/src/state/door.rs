@@ -117,6 +117,11 @@ impl Door {
         }
     }
 
+    /// What it belongs to.
+    pub fn owner(&self) -> OwnerKey {
+        self.owner
+    }
+
     /// What it is found by.
     fn keys(&self) -> ArrayVec<MappingKey, 2> {
         let Door { protocol, vrfs, inside, global, .. } = *self;

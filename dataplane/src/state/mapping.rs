@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::RuleId;
 
@@ -46,7 +48,7 @@ pub struct Mapping {
 }
 
 /// Whose endpoint a mapping maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Side {
     /// An inside host's, by `ip nat inside source`.
     Inside,

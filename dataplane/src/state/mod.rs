@@ -10,6 +10,7 @@ pub mod journal;
 mod lifetime;
 pub mod mapped;
 pub mod mapping;
+pub mod plain;
 pub mod ports;
 pub mod reserve;
 pub mod room;

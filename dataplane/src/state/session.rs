@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::flow::{Direction, Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
 use crate::policy::{IdleClass, RuleId};
 use crate::route::neighbour::CachedHop;
@@ -142,7 +144,7 @@ pub const ANYONE: Endpoint = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
 const _: () = assert!(size_of::<Slot<Session>>() == 64, "a session is one cache line, in use or not");
 
 /// What was seen of a TCP connection: bits, so that any order of events is a state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TcpSeen(u8);
 
 impl TcpSeen {

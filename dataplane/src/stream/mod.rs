@@ -35,6 +35,7 @@ mod shift;
 mod side;
 
 use mem::Packet;
+use serde::{Deserialize, Serialize};
 
 pub use cause::Cause;
 pub use inspect::{EditList, EditRefused, Inspection, Inspector};
@@ -133,6 +134,13 @@ impl Stream {
         Shifts { forward: self.flows[0].shift_after, backward: self.flows[1].shift_after }
     }
 
+    /// [`Stream::shifts`] where they are all that the connection needs to go on, unread: none while bytes that
+    /// were changed, or that the sender believes to have arrived, are still to be acknowledged.
+    pub fn shifts_at_rest(&self, pool: &Pool) -> Option<Shifts> {
+        let is_at_rest = |flow: &Flow| flow.retained.is_empty() && !flow.owns(pool);
+        self.flows.iter().all(is_at_rest).then(|| self.shifts())
+    }
+
     /// The numbers to quote in an ICMP error to the sender of a segment that went in `direction` as `seq` and
     /// `ack`: as the sender wrote them.
     pub fn quoted(&self, pool: &Pool, direction: Direction, seq: u32, ack: u32) -> (u32, u32) {
@@ -157,7 +165,7 @@ impl Stream {
 }
 
 /// What remains of a stream that settled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shifts {
     /// Added to sequence numbers going forward, taken from acknowledgements going backward.
     pub forward: u32,

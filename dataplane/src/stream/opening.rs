@@ -1,5 +1,7 @@
 //! What the handshake says about a connection.
 
+use serde::{Deserialize, Serialize};
+
 use super::header;
 use super::side::Side;
 use crate::wire::tcp::{self, SYN};
@@ -10,7 +12,7 @@ pub const SEGMENT_LEN_DEFAULT: u16 = 536;
 pub const SEGMENT_LEN_MIN: u16 = 28;
 
 /// What the SYN of one side says, or the SYN that acknowledges it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
     /// Source address and port, as the side itself writes them.
     pub source: ([u8; 4], u16),

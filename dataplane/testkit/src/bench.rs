@@ -11,6 +11,7 @@ use dataplane::drops::DropReason;
 use dataplane::message::{DoorRow, Message, SessionRow, Walked, WalkedDoors};
 use dataplane::port::Port;
 use dataplane::port::memory::{Wire, memory_port};
+use dataplane::state::plain::Plain;
 use dataplane::worker::Worker;
 use mem::Slab;
 use portico::appliance::{Answering, Appliance};
@@ -372,6 +373,12 @@ impl Bench {
             }
         }
         rows
+    }
+
+    /// All that the workers' tables hold.
+    pub fn plain(&self) -> Vec<Plain> {
+        let now = self.now_ms as u32;
+        self.workers.workers.iter().flat_map(|worker| worker.plain(now)).collect()
     }
 
     /// Ports in use by global address.

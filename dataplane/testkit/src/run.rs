@@ -33,6 +33,18 @@ pub struct Circumstances {
 /// # Errors
 /// What differs in the first step that fails, each as `FILE:LINE: text`.
 pub fn run(case: &Case, circumstances: Circumstances) -> Result<(), Vec<String>> {
+    run_watched(case, circumstances, |_| Ok(()))
+}
+
+/// Plays a case, and has the appliance looked at after each step.
+///
+/// # Errors
+/// What differs in the first step that fails, or what `look` says of it, each as `FILE:LINE: text`.
+pub fn run_watched(
+    case: &Case,
+    circumstances: Circumstances,
+    mut look: impl FnMut(&mut Bench) -> Result<(), String>,
+) -> Result<(), Vec<String>> {
     let file = case.file.display().to_string();
     let Circumstances { start_ms, worker_count } = circumstances;
     let stations_answer = !case.is_arp_explicit;
@@ -50,6 +62,9 @@ pub fn run(case: &Case, circumstances: Circumstances) -> Result<(), Vec<String>>
     };
     for step in &case.steps {
         run.step(step);
+        if let Err(why) = look(&mut run.bench) {
+            run.fail(step.line, why);
+        }
         if !run.failures.is_empty() {
             let count = run.failures.len();
             run.failures.truncate(FAILURES_SHOWN);

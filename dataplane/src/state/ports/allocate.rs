@@ -9,7 +9,9 @@ use crate::flow::{Endpoint, ICMP, Protocol, TCP, Vrf, WorkerIndex};
 use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, SourceRule};
 use crate::state::mapping::{ANY_PROTOCOL, Binding, Side};
 use crate::state::ports::addresses::Addresses;
-use crate::state::ports::bitmaps::{Wish, class_of, is_whole, release_whole, take_whole, used_total};
+use crate::state::ports::bitmaps::{
+    PortSet, Wish, class_of, is_whole, release_whole, take_whole, used_total,
+};
 use crate::state::ports::ownership::Claimant;
 use crate::state::ports::random::Random;
 use crate::state::ports::sets::Sets;
@@ -452,6 +454,11 @@ impl Allocator {
             }
             self.free_oldest(policy);
         }
+    }
+
+    /// The port sets of a subscriber.
+    pub fn sets_of(&self, subscriber: &Subscriber) -> impl Iterator<Item = &PortSet> {
+        self.sets.iter(subscriber)
     }
 
     /// Ports held down.

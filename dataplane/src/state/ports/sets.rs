@@ -45,6 +45,12 @@ impl Sets {
         None
     }
 
+    /// The sets of a subscriber.
+    pub fn iter(&self, subscriber: &Subscriber) -> impl Iterator<Item = &PortSet> {
+        let first = self.0.at(subscriber.first_set);
+        std::iter::successors(first, |linked| self.0.at(linked.next)).map(|linked| &linked.set)
+    }
+
     /// How many sets a subscriber has.
     pub fn count(&mut self, subscriber: &Subscriber) -> usize {
         let mut count = 0;
