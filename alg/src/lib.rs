@@ -9,6 +9,7 @@
 //! announces. What it asked for takes effect only if it returns `Ok`: after an `Err` the message passes as it
 //! came. Refusals that show that this is not the protocol, or that somebody plays with it, detach the gateway for
 //! good ([`Refusal::detaches`]): the session is still translated, its payload is never read again.
+#![forbid(unsafe_code)]
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 

@@ -1,4 +1,5 @@
 //! The `portico` program.
+#![forbid(unsafe_code)]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,7 @@
-//! What documents say and nothing else would check: `docs/drops.md` is the table of drop reasons, and the laws of
-//! `ARCHITECTURE.md` that are about the text of the code hold. With UPDATE_DOCS=1 the page is written anew.
+//! `docs/drops.md` is the table of drop reasons. With UPDATE_DOCS=1 the page is written anew.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dataplane::drops::{Blame, DropReason, Notice};
 
@@ -67,63 +66,6 @@ fn told(notice: Notice) -> &'static str {
     }
 }
 
-fn repository() -> PathBuf {
+fn repository() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// Every Rust file under a folder of the repository, with its text.
-fn sources(folder: &str) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    let mut folders = vec![repository().join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("a folder of sources") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = std::fs::read_to_string(&path).expect("a source file");
-                found.push((path, text));
-            }
-        }
-    }
-    assert!(!found.is_empty(), "no sources under {folder}");
-    found
-}
-
-/// Fails where the packet path, its unit tests and the file `except` aside, has one of these words.
-#[track_caller]
-fn expect_none(except: &str, words: &[&str]) {
-    for (path, text) in sources("dataplane/src").iter().filter(|(path, _)| !path.ends_with(except)) {
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for (number, line) in code.lines().enumerate() {
-            let found = words.iter().find(|word| line.contains(**word));
-            assert!(found.is_none(), "{}:{}: {line}", path.display(), number + 1);
-        }
-    }
-}
-
-#[test]
-fn the_path_reads_no_clock_and_draws_no_random_number() {
-    expect_none("no exception", &["Instant::", "SystemTime", "rand::", "random(", "thread::sleep"]);
-    // What stages.rs finds is told to people, and decides nothing.
-    expect_none("stages.rs", &["tsc("]);
-}
-
-/// Workers claim groups of global ports from each other in `steer.rs`, when they take the first port of one.
-#[test]
-fn the_path_has_no_locks_and_no_read_modify_write() {
-    expect_none("steer.rs", &["Mutex", "RwLock", ".fetch_", "compare_exchange", ".swap("]);
-}
-
-#[test]
-fn files_are_short_and_named_after_what_they_hold() {
-    for folder in ["dataplane", "control", "deploy", "dpdk-sys"] {
-        for (path, text) in sources(folder) {
-            let name = path.display();
-            assert!(text.lines().count() <= 600, "{name} has more than 600 lines");
-            let words = ["util", "utils", "common", "misc", "helpers", "manager"];
-            let is_vague = |part: &std::ffi::OsStr| words.iter().any(|word| part == *word);
-            assert!(!path.with_extension("").iter().any(is_vague), "{name} says nothing by its name");
-        }
-    }
 }

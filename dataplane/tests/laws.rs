@@ -1,0 +1,222 @@
+//! The laws of `ARCHITECTURE.md` that are about the text of the code, over all crates.
+
+mod imports;
+
+use std::path::Path;
+
+use imports::{Imports, Texts, circles, imports};
+
+/// Every crate's folder.
+const CRATES: [&str; 9] = [
+    "alg",
+    "benches",
+    "control",
+    "dataplane",
+    "dataplane/dpdk",
+    "dataplane/mem",
+    "dataplane/testkit",
+    "deploy/lab",
+    "dpdk-sys",
+];
+
+/// The crates whose business is what `unsafe` is for.
+const UNSAFE: [&str; 3] = ["dataplane/dpdk", "dataplane/mem", "dpdk-sys"];
+
+/// Files that list the rows of a table whose type the rows are of; what they import ties no circle.
+const REGISTRIES: [&str; 2] = ["alg/src/registry.rs", "alg/src/state.rs"];
+
+/// Crates whose circles are still to be cut, and whose floors are still to be kept.
+const UNCUT: [&str; 5] = ["benches", "control", "dataplane", "dataplane/dpdk", "dataplane/testkit"];
+
+/// The floors of `dataplane/src`, from the ground: a file imports its own floor's and those below.
+const FLOORS: [&[&str]; 11] = [
+    &["wire/", "port/"],
+    &["flow.rs"],
+    &["drops.rs", "counters.rs"],
+    &["policy/"],
+    &["route/"],
+    &["state/table/"],
+    &["state/"],
+    &["stream/"],
+    &["inspect/", "tables.rs"],
+    &["path/"],
+    &["worker.rs", "message.rs", "listing.rs"],
+];
+
+/// Rust files under a folder of the repository, by their paths in it, with their texts.
+fn sources(folder: &str) -> Texts {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = Texts::new();
+    let mut folders = vec![folder.to_string()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(repository.join(&folder)).expect("a folder of sources") {
+            let entry = entry.expect("an entry");
+            let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            if entry.path().is_dir() {
+                folders.push(name);
+            } else if name.ends_with(".rs") {
+                let text = std::fs::read_to_string(entry.path()).expect("a source file");
+                found.insert(name, text);
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources under {folder}");
+    found
+}
+
+/// The root files of a crate's library and programs.
+fn roots(texts: &Texts) -> Vec<&String> {
+    let is_root = |file: &&String| {
+        let (_, place) = file.split_once("src/").expect("a file of sources");
+        match place.strip_prefix("bin/") {
+            Some(program) => !program.contains('/') || program.ends_with("/main.rs"),
+            None => place == "lib.rs" || place == "main.rs",
+        }
+    };
+    texts.keys().filter(is_root).collect()
+}
+
+/// Fails where files under these folders have one of these words, unit tests and the file `except` aside.
+#[track_caller]
+fn expect_none(folders: &[&str], except: &str, words: &[&str]) {
+    let texts = folders.iter().flat_map(|folder| sources(folder));
+    for (name, text) in texts.filter(|(name, _)| !name.ends_with(except)) {
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            let found = words.iter().find(|word| line.contains(**word));
+            assert!(found.is_none(), "{name}:{}: {line}", number + 1);
+        }
+    }
+}
+
+#[test]
+fn the_path_reads_no_clock_and_draws_no_random_number() {
+    let words = ["Instant::", "SystemTime", "rand::", "random(", "thread::sleep"];
+    expect_none(&["dataplane/src", "alg/src"], "no exception", &words);
+    // What stages.rs finds is told to people, and decides nothing.
+    expect_none(&["dataplane/src", "alg/src"], "stages.rs", &["tsc("]);
+}
+
+/// Workers claim groups of global ports from each other in `steer.rs`, when they take the first port of one.
+#[test]
+fn the_path_has_no_locks_and_no_read_modify_write() {
+    let words = ["Mutex", "RwLock", ".fetch_", "compare_exchange", ".swap("];
+    expect_none(&["dataplane/src", "alg/src"], "steer.rs", &words);
+}
+
+/// What a packet brings cannot stop a worker.
+#[test]
+fn the_path_and_the_gateways_unwrap_nothing() {
+    expect_none(&["dataplane/src", "alg/src"], "no exception", &[".unwrap()", ".expect(\"", ".expect(&"]);
+}
+
+#[test]
+fn files_are_short_and_named_after_what_they_hold() {
+    for (name, text) in ["alg", "benches", "control", "dataplane", "deploy", "dpdk-sys"]
+        .iter()
+        .flat_map(|folder| sources(folder))
+    {
+        assert!(text.lines().count() <= 600, "{name} has more than 600 lines");
+        let words = ["util", "utils", "common", "misc", "helpers", "manager"];
+        let is_vague = name.trim_end_matches(".rs").split('/').any(|part| words.contains(&part));
+        assert!(!is_vague, "{name} says nothing by its name");
+    }
+}
+
+#[test]
+fn unsafe_code_is_forbidden_in_every_library_and_program() {
+    for folder in CRATES.iter().filter(|folder| !UNSAFE.contains(folder)) {
+        let texts = sources(&format!("{folder}/src"));
+        for root in roots(&texts) {
+            assert!(texts[root].contains("#![forbid(unsafe_code)]"), "{root} does not forbid unsafe code");
+        }
+    }
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let mut found = Vec::new();
+    for folder in CRATES.iter().filter(|folder| !UNCUT.contains(folder)) {
+        let texts = sources(&format!("{folder}/src"));
+        let mut read = 0;
+        for root in roots(&texts) {
+            let mut imports = imports(root, &texts);
+            read += imports.len();
+            for registry in REGISTRIES {
+                imports.entry(registry.to_string()).and_modify(|rows| rows.clear());
+            }
+            found.extend(circles(&imports).iter().map(|circle| told(circle, &imports)));
+        }
+        assert_eq!(read, texts.len(), "files of {folder} that no root file leads to");
+    }
+    assert!(found.is_empty(), "{} circle(s):\n{}", found.len(), found.join("\n"));
+}
+
+/// A circle's imports, a line each.
+fn told(circle: &[String], imports: &Imports) -> String {
+    let mut text = format!("{} files\n", circle.len());
+    for file in circle {
+        for (other, name) in imports[file].iter().filter(|(other, _)| circle.contains(other)) {
+            text += &format!("  {file} -> {other}: {name}\n");
+        }
+    }
+    text
+}
+
+#[test]
+fn files_of_the_path_import_their_own_floor_and_those_below() {
+    if UNCUT.contains(&"dataplane") {
+        return;
+    }
+    let floor = |file: &str| {
+        let place = file.trim_start_matches("dataplane/src/");
+        let is_on = |floor: &&[&str]| floor.iter().any(|part| place.starts_with(part));
+        FLOORS.iter().position(is_on).unwrap_or_else(|| panic!("{file} is on no floor"))
+    };
+    let imports = imports("dataplane/src/lib.rs", &sources("dataplane/src"));
+    let mut upwards = Vec::new();
+    for (file, others) in imports.iter().filter(|(file, _)| !file.ends_with("/lib.rs")) {
+        let is_above = |other: &str| floor(other) > floor(file);
+        let above = others.iter().filter(|(other, _)| is_above(other));
+        upwards.extend(above.map(|(other, name)| format!("{file} -> {other}: {name}")));
+    }
+    assert!(upwards.is_empty(), "{} import(s) go upwards:\n{}", upwards.len(), upwards.join("\n"));
+}
+
+/// The circles of a crate of these files.
+fn circles_of(files: &[(&str, &str)]) -> Vec<Vec<String>> {
+    let texts = files.iter().map(|(file, text)| (file.to_string(), text.to_string())).collect();
+    circles(&imports("src/lib.rs", &texts))
+}
+
+#[test]
+fn a_circle_is_found_however_its_imports_are_written() {
+    let root = ("src/lib.rs", "pub mod a; mod b;");
+    let b = ("src/b.rs", "pub struct B; impl From<super::a::A> for B { }");
+    for a in [
+        "use crate::b::B; pub struct A(B);",
+        "use super::b; pub struct A(b::B);",
+        "pub struct A; fn f() { println!(\"{}\", crate::b::B); }",
+        "use super::{b::{self as c}}; pub struct A; fn f() -> c::B { c::B }",
+        "use super::b::*; pub struct A; fn f() -> B { B }",
+    ] {
+        assert_eq!(circles_of(&[root, ("src/a.rs", a), b]), [["src/a.rs", "src/b.rs"]], "{a}");
+    }
+    let child = [("src/lib.rs", "mod a;"), ("src/a/b.rs", "use super::A; pub struct B(A);")];
+    let uses_it = ("src/a/mod.rs", "mod b; pub struct A; fn f() -> b::B { b::B(A) }");
+    assert_eq!(circles_of(&[child[0], child[1], uses_it]), [["src/a/b.rs", "src/a/mod.rs"]]);
+}
+
+#[test]
+fn what_is_no_import_ties_no_circle() {
+    let b = ("src/a/b.rs", "use super::A; pub struct B(A);");
+    let re_exports = ("src/a/mod.rs", "mod b; pub use b::B; pub struct A;");
+    let root = ("src/lib.rs", "mod a;");
+    assert!(circles_of(&[root, b, re_exports]).is_empty());
+    let tests = ("src/a/mod.rs", "mod b; pub struct A; #[cfg(test)] mod tests { use super::b::B; }");
+    assert!(circles_of(&[root, b, tests]).is_empty());
+    // Through a re-export it is the child's file that is imported, not the one that re-exports.
+    let sister = ("src/a/c.rs", "use super::B; pub struct C(B);");
+    let both = ("src/a/mod.rs", "mod b; mod c; pub use b::B; use c::C; pub struct A(C);");
+    assert!(circles_of(&[root, ("src/a/b.rs", "pub struct B;"), sister, both]).is_empty());
+}
