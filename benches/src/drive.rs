@@ -117,13 +117,6 @@ impl Generator {
         &self.verifier
     }
 
-    fn turn(&mut self, load: &Load, due: [u64; 2]) {
-        self.send(Direction::Out, load.out, due[0]);
-        self.receive(Direction::Out);
-        self.send(Direction::In, load.inbound, due[1]);
-        self.receive(Direction::In);
-    }
-
     /// Sends what is pending; or else answers, first packets, and data up to `due` packets.
     #[inline]
     fn send(&mut self, direction: Direction, with_data: bool, due: u64) {

@@ -16,6 +16,7 @@ pub mod neighbours;
 pub mod operation;
 pub mod rates;
 pub mod replay;
+pub mod request;
 pub mod run;
 pub mod serve;
 pub mod socket;

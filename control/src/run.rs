@@ -13,6 +13,7 @@ use crate::config::{Config, Diagnostic, Severity, lint, parse};
 use crate::devices::{attach, check_cores, check_memory, open_devices, open_memory};
 use crate::log::{Log, say};
 use crate::metrics::Page;
+use crate::request::{Piece, Request};
 use crate::serve::{catch_signals, open_exporter, serve_metrics};
 use crate::socket::CommandSocket;
 use crate::watch::Watch;
@@ -28,31 +29,6 @@ const LINKS_EVERY_MS: u64 = 200;
 const JOBS_MAX: usize = 64;
 /// Mistakes of a configuration that the log has one by one.
 const MISTAKES_MAX: usize = 20;
-
-/// What other threads ask of the control thread.
-pub enum Request {
-    /// An exec command without a modifier.
-    Exec(String, Sender<Piece>),
-    /// The metrics page.
-    Metrics(Sender<Piece>),
-    /// The name in the console's prompt.
-    Hostname(Sender<String>),
-    /// Read the configuration file again.
-    Reload,
-    /// Stop, because of this signal.
-    Stop(&'static str),
-}
-
-/// A piece of an answer.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Of its text.
-    Text(String),
-    /// It is refused; there is no more.
-    Refused(String),
-    /// There is no more.
-    End,
-}
 
 /// Reads a configuration file: the configuration, or none when there are mistakes, and what there is to say of it.
 ///

@@ -6,8 +6,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::config::Config;
 use crate::devices::place_of;
-use crate::run::{Piece, Request};
-use crate::socket::pieces;
+use crate::request::{Piece, Request, pieces};
 
 /// Opens the port of `prometheus exporter`, if there is one.
 ///

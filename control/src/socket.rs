@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Sender, bounded};
 
 use crate::cli;
-use crate::run::{Piece, Request};
+use crate::request::{Piece, Request, pieces};
 
 /// The longest request, in bytes.
 const LINE_MAX: u64 = 4096;
@@ -133,14 +133,6 @@ fn execute(stream: &mut UnixStream, line: &str, requests: &Sender<Request>) -> i
         }
     }
     write_piece(stream, "out", &modifier.map(|mut modifier| modifier.finish()).unwrap_or_default())
-}
-
-/// The pieces of an answer. One that ends early was cut short by the end of the program.
-pub fn pieces(receiver: &Receiver<Piece>) -> impl Iterator<Item = Piece> + '_ {
-    std::iter::from_fn(|| {
-        let stopping = || Piece::Refused("% The appliance is stopping".into());
-        Some(receiver.recv().unwrap_or_else(|_| stopping()))
-    })
 }
 
 fn write_piece(stream: &mut UnixStream, kind: &str, text: &str) -> io::Result<()> {

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use mem::tsc;
 
 use super::Generator;
+use crate::flows::Direction;
 use crate::preemption::{Preemption, Sample, Thread};
 use crate::side::Counts;
 
@@ -66,6 +67,13 @@ pub struct SetUp {
 }
 
 impl Generator {
+    fn turn(&mut self, load: &Load, due: [u64; 2]) {
+        self.send(Direction::Out, load.out, due[0]);
+        self.receive(Direction::Out);
+        self.send(Direction::In, load.inbound, due[1]);
+        self.receive(Direction::In);
+    }
+
     /// Establishes all flows, `rate` a second, or as many as the appliance takes if 0.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Command, command};
+use super::command::{Command, command};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;

@@ -3,8 +3,8 @@
 use dataplane::message::Message;
 
 use super::answer::Asked;
+use super::command::{Command, Started, command, long_command};
 use super::statistics::{INBOUND_DROPS, OUTBOUND_DROPS};
-use super::{Command, Started, command, long_command};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;

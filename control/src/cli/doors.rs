@@ -7,8 +7,9 @@ use dataplane::flow::protocol_name;
 use dataplane::message::{DoorRow, WalkedDoors};
 use dataplane::policy::GatewayIndex;
 
+use super::answer::{Answer, Progress};
+use super::command::{Command, Started, duration, long_command};
 use super::walk::{Walk, Walking};
-use super::{Answer, Command, Progress, Started, duration, long_command};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;

@@ -6,7 +6,7 @@ use alg::Refusal;
 use alg::registry::ROWS as GATEWAYS;
 use dataplane::policy::GatewayIndex;
 
-use super::{Command, command};
+use super::command::{Command, command};
 use crate::appliance::Appliance;
 use crate::baselines::GatewayTotals;
 use crate::config::Args;

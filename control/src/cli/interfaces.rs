@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use dataplane::policy::{Interface, InterfaceIndex};
 
-use super::{Command, command, duration};
+use super::command::{Command, command, duration};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::InterfaceName;

@@ -3,6 +3,7 @@
 mod access_lists;
 mod answer;
 mod clear;
+mod command;
 mod doors;
 mod drops;
 mod gateways;
@@ -19,9 +20,10 @@ mod workers;
 use std::sync::LazyLock;
 
 use crate::appliance::{Answering, Appliance};
-use crate::config::Args;
-use crate::config::grammar::{Candidate, Grammar, Language, Row};
+use crate::config::grammar::{Candidate, Grammar, Language};
 use crate::config::lex;
+
+use command::Command;
 
 pub use answer::{Answer, Progress, Question};
 pub use modifier::{Modifier, split};
@@ -34,15 +36,6 @@ pub struct Context<'a> {
     pub answering: &'a mut dyn Answering,
     /// Milliseconds since the appliance started.
     pub now_ms: u64,
-}
-
-/// What a command does: its answer, or why it is refused.
-#[derive(Clone, Copy)]
-pub(crate) enum Command {
-    /// The control side knows the answer.
-    Text(Text),
-    /// Workers are asked, or the text is long.
-    Long(Long),
 }
 
 static LANGUAGE: Language = Language { phrases: &[], words: WORDS };
@@ -80,19 +73,6 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
     ];
     Grammar::new(families.into_iter().flatten(), &LANGUAGE)
 });
-
-type Text = fn(&mut Appliance, &Args) -> Result<String, String>;
-type Long = fn(&mut Appliance, &Args) -> Started;
-/// An answer under way, or why there is none.
-type Started = Result<Box<dyn Answer>, String>;
-
-const fn command(syntax: &'static str, help: &'static str, text: Text) -> Row<Command> {
-    Row { syntax, help, action: Command::Text(text), negatable: false }
-}
-
-const fn long_command(syntax: &'static str, help: &'static str, long: Long) -> Row<Command> {
-    Row { syntax, help, action: Command::Long(long), negatable: false }
-}
 
 /// Starts to carry out one command line, which has no modifier.
 ///
@@ -141,13 +121,4 @@ pub fn execute(context: &mut Context, line: &str) -> Result<String, String> {
 pub fn complete(line: &str, cursor: usize) -> Vec<Candidate> {
     let head = line.get(..cursor).unwrap_or(line);
     modifier::complete(head).unwrap_or_else(|| GRAMMAR.complete(line, cursor))
-}
-
-/// `hh:mm:ss`, or days and hours from a day on, as IOS prints durations.
-fn duration(ms: u64) -> String {
-    let s = ms / 1000;
-    match s / 86_400 {
-        0 => format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60),
-        days => format!("{days}d{:02}h", s / 3600 % 24),
-    }
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use dataplane::flow::Endpoint;
 
-use super::{Command, command};
+use super::command::{Command, command};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;

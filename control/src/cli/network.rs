@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use dataplane::route::fib::Route;
 
-use super::{Command, command};
+use super::command::{Command, command};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;

@@ -10,7 +10,7 @@ use dataplane::policy::{Domain, RuleId};
 use dataplane::state::shard::RuleUse;
 
 use super::answer::Asked;
-use super::{Command, Started, long_command};
+use super::command::{Command, Started, long_command};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;

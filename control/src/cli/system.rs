@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Command, command, duration};
+use super::command::{Command, command, duration};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;

@@ -8,8 +8,9 @@ use dataplane::message::{SessionRow, Walked};
 use dataplane::policy::StaticRule;
 use dataplane::state::mapping::ANY_PROTOCOL;
 
+use super::answer::{Answer, Progress};
+use super::command::{Command, Started, duration, long_command};
 use super::walk::{Walk, Walking};
-use super::{Answer, Command, Progress, Started, duration, long_command};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;

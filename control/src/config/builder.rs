@@ -1,16 +1,29 @@
-//! Carries out the statements of a file, line by line.
+//! A configuration in the making, and what the statements that make it work with.
 
 use super::args::Args;
 use super::diagnostic::{Diagnostic, Severity};
-use super::grammar::{Form, Match};
-use super::lex::{Token, tokens};
+use super::grammar::Form;
 use super::lint::{lint, lint_in_part};
 use super::model::{Config, Interface, Place, Pool, RouteMapEntry, Source, Vrf};
-use super::statements::{GRAMMARS, Mode};
-use super::syntax_error::SyntaxError;
 
 /// What a row of the configuration's tables does.
 pub type Apply = fn(&mut Builder, &Statement) -> Result<(), Fault>;
+
+/// What lines may follow, and which part of the model they edit, by index.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mode {
+    Global,
+    Vrf(usize),
+    Interface(usize),
+    Platform,
+    Pool(usize),
+    /// A route-map and its entry.
+    RouteMap(usize, usize),
+    StandardList(usize),
+    ExtendedList(usize),
+    /// The mode of a line that could not be read.
+    Unknown,
+}
 
 /// A line that matched its row.
 pub struct Statement {
@@ -63,17 +76,20 @@ impl Builder {
         Builder { config, mode: Mode::Global, line: 0, diagnostics: Vec::new() }
     }
 
-    /// Reads the next line of the file.
-    pub fn add_line(&mut self, line: &str) {
+    /// Goes on to the next line of the file.
+    pub(super) fn begin_line(&mut self) {
         self.line += 1;
-        let tokens = tokens(line);
-        if tokens.is_empty() {
-            return;
-        }
-        if let Err(Fault { column, text }) = self.carry_out(&tokens) {
-            let diagnostic = self.diagnostic(Severity::Error, column, text);
-            self.diagnostics.push(diagnostic);
-        }
+    }
+
+    /// A place in the line.
+    pub(super) fn place(&self, column: usize) -> Place {
+        Place { line: self.line, column: column as u32 }
+    }
+
+    /// Takes note that the line cannot be carried out.
+    pub(super) fn refuse(&mut self, fault: Fault) {
+        let diagnostic = self.diagnostic(Severity::Error, fault.column, fault.text);
+        self.diagnostics.push(diagnostic);
     }
 
     /// The configuration, unless it has a mistake.
@@ -143,43 +159,6 @@ impl Builder {
             Mode::StandardList(index) | Mode::ExtendedList(index) => index,
             _ => unreachable!("only lines of an access list's mode ask for its list"),
         }
-    }
-
-    /// Tries the mode the line stands in, then the global one.
-    fn carry_out(&mut self, tokens: &[Token<'_>]) -> Result<(), Fault> {
-        let column = tokens[0].column;
-        let grammars = &*GRAMMARS;
-        let mut error: Option<SyntaxError> = None;
-        for grammar in grammars.of(self.mode) {
-            match grammar.parse(tokens) {
-                // After a line that was to open a mode and failed, the mode's lines are read but say nothing.
-                Ok(_) if matches!(self.mode, Mode::Unknown) => return Ok(()),
-                Ok(found) => return self.apply(found, column),
-                Err(new) => error = Some(error.map_or(new.clone(), |old| old.or(new))),
-            }
-        }
-        match grammars.global.parse(tokens) {
-            Ok(found) => {
-                self.mode = Mode::Global;
-                let result = self.apply(found, column);
-                if result.is_err() {
-                    self.mode = Mode::Unknown;
-                }
-                result
-            }
-            Err(new) => {
-                if error.as_ref().is_none_or(|error| error.column < new.column) {
-                    self.mode = Mode::Unknown;
-                }
-                let error = error.map_or(new.clone(), |old| old.or(new));
-                Err(Fault { column: error.column, text: error.to_string() })
-            }
-        }
-    }
-
-    fn apply(&mut self, found: Match<'_, Apply>, column: usize) -> Result<(), Fault> {
-        let place = Place { line: self.line, column: column as u32 };
-        (found.row.action)(self, &Statement { form: found.form, args: found.args, place })
     }
 
     fn diagnostic(&self, severity: Severity, column: usize, text: String) -> Diagnostic {

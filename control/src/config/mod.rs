@@ -18,6 +18,7 @@ pub mod lex;
 mod lint;
 pub mod model;
 pub mod names;
+mod reader;
 mod render;
 pub mod statements;
 mod syntax;
@@ -30,16 +31,5 @@ pub use interface_name::InterfaceName;
 pub use kind::Value;
 pub use lint::lint;
 pub use model::Config;
+pub use reader::parse;
 pub use syntax_error::{Expected, SyntaxError};
-
-/// Reads a configuration. What the text is warned of is kept in the configuration's source, for [`lint`] to repeat.
-///
-/// # Errors
-/// Every mistake and warning, in the order of the lines, if there is at least one mistake.
-pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Diagnostic>> {
-    let mut builder = Builder::new(file);
-    for line in text.trim_start_matches('\u{feff}').lines() {
-        builder.add_line(line);
-    }
-    builder.finish()
-}

@@ -8,7 +8,7 @@ use dpdk_sys::{rte_eth_conf, rte_eth_dev_info, rte_ether_addr};
 
 use crate::devargs::Devargs;
 use crate::error::cause_of;
-use crate::{DpdkError, DpdkPort, Eal, Mempool, log};
+use crate::{DpdkError, Eal, Mempool, log};
 
 /// The longest IPv4 packet without fragments is 1500 bytes; two more VLAN tags fit where the device allows.
 const MTU_BYTES: u32 = 1500 + 2 * 4;
@@ -57,7 +57,7 @@ pub struct DeviceStatistics {
 /// An open device. It stays open until this and every port made of it are dropped.
 #[derive(Debug)]
 pub struct Device {
-    opened: Arc<Opened>,
+    pub(crate) opened: Arc<Opened>,
     mac: [u8; 6],
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct Opened {
     name: CString,
     is_pci: bool,
     /// One per queue pair: whether a port has it.
-    queues_taken: Vec<AtomicBool>,
+    pub queues_taken: Vec<AtomicBool>,
     unusable: AtomicU64,
     promiscuous: bool,
 }
@@ -111,18 +111,6 @@ impl Device {
     /// Queue pairs: as many as mempools were given, unless the device has fewer.
     pub fn queue_count(&self) -> usize {
         self.opened.queues_taken.len()
-    }
-
-    /// The port for a queue pair, to be used by one worker. `index` is what its packets say they came from,
-    /// and `mempool` what it allocates from. None when there is no such queue or another port has it.
-    pub fn queue(&self, queue: usize, mempool: &Mempool, index: usize) -> Option<DpdkPort> {
-        let taken = self.opened.queues_taken.get(queue)?;
-        let index = u16::try_from(index).ok()?;
-        if taken.swap(true, Ordering::AcqRel) {
-            return None;
-        }
-        let device = Arc::clone(&self.opened);
-        Some(DpdkPort { device, queue: queue as u16, index, mempool: mempool.clone() })
     }
 
     /// Whether the link is up, as far as the device knows.

@@ -1,20 +1,35 @@
 use std::mem::forget;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dataplane::port::{BURST, Burst, Port};
 use dpdk_sys::rte_mbuf;
 use mem::{Packet, prefetch};
 
-use crate::device::Opened;
+use crate::device::{Device, Opened};
 use crate::{Mempool, mbuf};
 
 /// One queue pair of a device. The device stays open until its last port is dropped.
 pub struct DpdkPort {
-    pub(crate) device: Arc<Opened>,
-    pub(crate) queue: u16,
-    pub(crate) index: u16,
-    pub(crate) mempool: Mempool,
+    device: Arc<Opened>,
+    queue: u16,
+    index: u16,
+    mempool: Mempool,
+}
+
+impl Device {
+    /// The port for a queue pair, to be used by one worker. `index` is what its packets say they came from,
+    /// and `mempool` what it allocates from. None when there is no such queue or another port has it.
+    pub fn queue(&self, queue: usize, mempool: &Mempool, index: usize) -> Option<DpdkPort> {
+        let taken = self.opened.queues_taken.get(queue)?;
+        let index = u16::try_from(index).ok()?;
+        if taken.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let device = Arc::clone(&self.opened);
+        Some(DpdkPort { device, queue: queue as u16, index, mempool: mempool.clone() })
+    }
 }
 
 impl Port for DpdkPort {

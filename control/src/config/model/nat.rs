@@ -85,4 +85,29 @@ impl Nat {
         timeouts.retain(|&kind, timeout| *timeout != self.timeout_default(kind));
         self.timeouts = timeouts;
     }
+
+    /// Whether a service is on.
+    pub fn is_on(&self, key: &ServiceKey) -> bool {
+        let switch = self.services.iter().find(|switch| switch.key == *key);
+        switch.map_or_else(|| self.default_on(key), |switch| switch.on)
+    }
+
+    /// Whether a service is on without a switch of its own.
+    pub fn default_on(&self, key: &ServiceKey) -> bool {
+        let row = key.service.row();
+        if key.access_list.is_some() {
+            return false;
+        }
+        if let Some(general) = key.general() {
+            return key.service.listens_to(key.protocol, key.port) && self.is_on(&general);
+        }
+        let by_preset = self.alg_defaults == AlgDefaults::Cisco || !row.is_alg || key.service.is_ietf();
+        row.default_on && by_preset && key.port == row.port
+    }
+
+    /// Drops switches that say what holds anyway, now that all lines are known.
+    pub(in super::super) fn forget_default_services(&mut self) {
+        let differs = |switch: &&ServiceSwitch| switch.on != self.default_on(&switch.key);
+        self.services = self.services.iter().filter(differs).cloned().collect();
+    }
 }

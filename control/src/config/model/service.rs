@@ -3,7 +3,7 @@
 use alg::Transport;
 use alg::registry::{Port, ROWS};
 
-use super::{Nat, Place, PortProtocol};
+use super::{Place, PortProtocol};
 
 /// `alg defaults ...`: which gateways are on unless `ip nat service` says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,38 +63,11 @@ impl ServiceKey {
     }
 
     /// The switch of all default ports of a service, of a key that is for one port of a service that has such a switch.
-    fn general(&self) -> Option<ServiceKey> {
+    pub(super) fn general(&self) -> Option<ServiceKey> {
         let row = self.service.row();
         self.port.filter(|_| row.is_alg && row.port.is_none())?;
         let protocol = self.protocol.filter(|_| !row.protocols.is_empty());
         Some(ServiceKey::new(self.service, protocol))
-    }
-}
-
-impl Nat {
-    /// Whether a service is on.
-    pub fn is_on(&self, key: &ServiceKey) -> bool {
-        let switch = self.services.iter().find(|switch| switch.key == *key);
-        switch.map_or_else(|| self.default_on(key), |switch| switch.on)
-    }
-
-    /// Whether a service is on without a switch of its own.
-    pub fn default_on(&self, key: &ServiceKey) -> bool {
-        let row = key.service.row();
-        if key.access_list.is_some() {
-            return false;
-        }
-        if let Some(general) = key.general() {
-            return key.service.listens_to(key.protocol, key.port) && self.is_on(&general);
-        }
-        let by_preset = self.alg_defaults == AlgDefaults::Cisco || !row.is_alg || key.service.is_ietf();
-        row.default_on && by_preset && key.port == row.port
-    }
-
-    /// Drops switches that say what holds anyway, now that all lines are known.
-    pub(in super::super) fn forget_default_services(&mut self) {
-        let differs = |switch: &&ServiceSwitch| switch.on != self.default_on(&switch.key);
-        self.services = self.services.iter().filter(differs).cloned().collect();
     }
 }
 
@@ -244,12 +217,12 @@ impl Service {
         self == Service::DnsResetTtl || self.gateways().next().is_some()
     }
 
-    fn is_ietf(self) -> bool {
+    pub(super) fn is_ietf(self) -> bool {
         self.gateways().any(|(_, gateway)| gateway.is_ietf)
     }
 
     /// Whether one of its gateways has this port in its row.
-    fn listens_to(self, protocol: Option<PortProtocol>, port: Option<u16>) -> bool {
+    pub(super) fn listens_to(self, protocol: Option<PortProtocol>, port: Option<u16>) -> bool {
         let mut ports = self.gateways().flat_map(|(_, gateway)| gateway.ports);
         ports.any(|at| Some(PortProtocol::from(at.transport)) == protocol && Some(at.port) == port)
     }

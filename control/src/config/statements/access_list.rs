@@ -3,13 +3,13 @@
 use std::net::Ipv4Addr;
 
 use super::super::args::Args;
-use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::Row;
 use super::super::model::{
     AccessAction, AccessList, AccessListEntry, AccessListKind, AccessRule, AddressMatch, EntryBody,
     IcmpMatch, PortMatch, TCP_FLAGS, TcpFlagsMatch,
 };
-use super::{Mode, command, remove, statement};
+use super::edit::{command, remove, statement};
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[

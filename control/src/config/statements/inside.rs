@@ -7,7 +7,7 @@ use super::super::model::{
     DestinationRule, DynamicRule, DynamicTarget, GlobalAddress, Overload, RuleVrf, Selector, StaticMapping,
     StaticRouteMap, StaticRule,
 };
-use super::{network, protocol, put, remove, statement, warn_ignored};
+use super::edit::{network, protocol, put, remove, statement, warn_ignored};
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[

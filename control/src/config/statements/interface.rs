@@ -4,12 +4,12 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::Row;
 use super::super::interface_name::InterfaceName;
 use super::super::model::{AccessGroup, Encapsulation, Interface, InterfaceAddress, NatSide, VrfMember};
+use super::edit::{remove, statement};
 use super::system::pass_over;
-use super::{Mode, remove, statement};
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[

@@ -1,7 +1,8 @@
 //! Every statement of the configuration language: one table of syntax lines per mode, and beside each table the
-//! functions that carry its lines out. A family of statements is one file.
+//! functions that carry its lines out. A family of statements is one file; what several of them do is in `edit`.
 
 mod access_list;
+mod edit;
 mod inside;
 mod interface;
 mod outside;
@@ -17,28 +18,8 @@ mod words;
 
 use std::sync::LazyLock;
 
-use ipnet::Ipv4Net;
-
-use super::args::Args;
-use super::builder::{Apply, Builder, Fault, Statement};
-use super::grammar::{Grammar, Language, Phrase, Row};
-use super::model::PortProtocol;
-
-/// What lines may follow, and which part of the model they edit, by index.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Mode {
-    Global,
-    Vrf(usize),
-    Interface(usize),
-    Platform,
-    Pool(usize),
-    /// A route-map and its entry.
-    RouteMap(usize, usize),
-    StandardList(usize),
-    ExtendedList(usize),
-    /// The mode of a line that could not be read.
-    Unknown,
-}
+use super::builder::{Apply, Mode};
+use super::grammar::{Grammar, Language, Phrase};
 
 /// The compiled tables, one per mode.
 pub struct Grammars {
@@ -111,55 +92,6 @@ impl Grammars {
             ],
         }
     }
-}
-
-/// A line that `no` and `default` may introduce.
-const fn statement(syntax: &'static str, help: &'static str, action: Apply) -> Row<Apply> {
-    Row { syntax, help, action, negatable: true }
-}
-
-/// A line that only does something.
-const fn command(syntax: &'static str, help: &'static str, action: Apply) -> Row<Apply> {
-    Row { syntax, help, action, negatable: false }
-}
-
-/// Removes what fits, and tells whether anything did.
-fn remove<T>(list: &mut Vec<T>, fits: impl Fn(&T) -> bool) -> bool {
-    let before = list.len();
-    list.retain(|item| !fits(item));
-    list.len() < before
-}
-
-/// Puts a rule in the place of the `same` one, which is returned, or else behind all others.
-fn put<T>(rules: &mut Vec<T>, new: T, same: impl Fn(&T, &T) -> bool) -> Option<T> {
-    if let Some(known) = rules.iter_mut().find(|known| same(known, &new)) {
-        return Some(std::mem::replace(known, new));
-    }
-    rules.push(new);
-    None
-}
-
-/// Remarks on options of the line that mean nothing here.
-fn warn_ignored(builder: &mut Builder, statement: &Statement, words: &[&str]) {
-    for word in words.iter().filter(|word| statement.sets() && statement.args.has(word)) {
-        builder.warn(statement.args.column(word), format!("{word:?} has no effect here"));
-    }
-}
-
-fn protocol(args: &Args) -> PortProtocol {
-    if args.has("tcp") { PortProtocol::Tcp } else { PortProtocol::Udp }
-}
-
-/// The network of the address under this name and the mask beside it; bits of a host are a fault.
-fn network(statement: &Statement, name: &str) -> Result<Ipv4Net, Fault> {
-    let address = statement.args.required(name);
-    let length: u8 = statement.args.required("mask");
-    let network = Ipv4Net::new_assert(address, length).trunc();
-    if network.addr() == address {
-        return Ok(network);
-    }
-    let text = format!("{address} has bits outside its mask; the network is {}", network.addr());
-    Err(statement.fault(name, text))
 }
 
 static LANGUAGE: Language = Language { phrases: PHRASES, words: words::WORDS };

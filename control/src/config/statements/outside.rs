@@ -3,8 +3,8 @@
 use super::super::builder::{Apply, Builder, Fault, Statement};
 use super::super::grammar::Row;
 use super::super::model::{OutsideDynamicRule, OutsideMapping, OutsideStaticRule};
+use super::edit::{network, protocol, put, remove, statement, warn_ignored};
 use super::inside::{prefix_length, refuse_forced, rule_vrf, selector, vrf_name};
-use super::{network, protocol, put, remove, statement, warn_ignored};
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[

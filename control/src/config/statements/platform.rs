@@ -1,9 +1,9 @@
 //! `platform dpdk`: cores, memory and table sizes, fixed while the program runs.
 
-use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::{Form, Row};
 use super::super::model::Platform;
-use super::{Mode, statement};
+use super::edit::statement;
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[

@@ -1,9 +1,9 @@
 //! `route-map` and its lines.
 
-use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::Row;
 use super::super::model::{AccessAction, RouteMap, RouteMapEntry};
-use super::{Mode, remove, statement};
+use super::edit::{remove, statement};
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[

@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::Row;
 use super::super::interface_name::InterfaceName;
 use super::super::model::{ArpEntry, Route, RouteTarget, Vrf, VrfForm, VrfLeak};
-use super::{Mode, command, network, remove, statement};
+use super::edit::{command, network, remove, statement};
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[

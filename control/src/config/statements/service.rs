@@ -7,8 +7,8 @@ use super::super::grammar::{Form, Row};
 use super::super::model::{
     AlgDefaults, PortProtocol, SERVICES, Service, ServiceKey, ServiceSwitch, ThirdParties,
 };
+use super::edit::{protocol, remove, statement};
 use super::system::pass_over;
-use super::{protocol, remove, statement};
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[

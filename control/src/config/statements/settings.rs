@@ -7,8 +7,8 @@ use super::super::model::{
     BlockAllocation, Deterministic, Filtering, HoldDown, NatMode, Pairing, PortChoice, PortParity, PortRange,
     UnsolicitedSyn, Watermark,
 };
+use super::edit::{protocol, remove, statement};
 use super::system::pass_over;
-use super::{protocol, remove, statement};
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[

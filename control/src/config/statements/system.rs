@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use super::super::builder::{Apply, Builder, Fault, Statement};
 use super::super::grammar::{Form, Row};
 use super::super::model::{ConsoleLogging, Exporter, Logging};
-use super::{command, remove, statement};
+use super::edit::{command, remove, statement};
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[

@@ -4,7 +4,7 @@ use super::super::args::Args;
 use super::super::builder::{Apply, Builder, Fault, Statement};
 use super::super::grammar::Row;
 use super::super::model::{Limit, LimitScope, PortProtocol, PortTimeout, TIMEOUTS, Timeout};
-use super::{protocol, remove, statement, warn_ignored};
+use super::edit::{protocol, remove, statement, warn_ignored};
 
 #[rustfmt::skip]
 pub(super) const GLOBAL: &[Row<Apply>] = &[

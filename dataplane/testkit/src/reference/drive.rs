@@ -9,8 +9,8 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::configurations::random_facts;
-use super::facts::Facts;
-use super::relation::{Relation, Seen, Side, Verdict};
+use super::facts::{Facts, Side};
+use super::relation::{Relation, Seen, Verdict};
 use super::traffic::{Step, Traffic};
 use crate::bench::{Bench, Setup};
 use crate::describe;

@@ -1,8 +1,8 @@
 //! ICMP errors about translated packets: the packet they quote tells whom they concern.
 
-use super::facts::{Endpoint, ICMP, INSIDE, UDP};
-use super::halves::{End, Half};
-use super::relation::{Legal, Relation, Side};
+use super::facts::{Endpoint, ICMP, INSIDE, Side, UDP};
+use super::half::{End, Half};
+use super::relation::{Legal, Relation};
 use super::view::{Edits, View};
 
 /// What a quoted packet's session says: the endpoint on the other side, and whether it is there for certain.
@@ -105,7 +105,7 @@ impl Relation {
     }
 
     fn is_plain(&self, protocol: u8, local: Endpoint) -> bool {
-        let flow = super::halves::Flow {
+        let flow = super::half::Flow {
             protocol: protocol.max(UDP),
             flags: 0,
             own: local,

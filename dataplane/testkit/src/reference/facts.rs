@@ -24,6 +24,15 @@ pub const INSIDE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 16);
 /// The inside hosts that the access list permits.
 pub const PERMITTED: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 17);
 
+/// A side of the appliance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// `ip nat inside`
+    Inside,
+    /// `ip nat outside`
+    Outside,
+}
+
 /// `ip nat settings mode`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {

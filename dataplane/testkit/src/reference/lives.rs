@@ -1,7 +1,7 @@
 //! How long sessions live, by the packets that pass.
 
 use super::facts::{Dynamic, Endpoint, ICMP, TCP, UDP};
-use super::halves::Half;
+use super::half::Half;
 use super::relation::Relation;
 use super::tables::{ANYONE, Life, Local, Session, Tcp, WHOLE};
 use super::view::View;

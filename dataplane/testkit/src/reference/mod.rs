@@ -9,6 +9,7 @@ pub mod configurations;
 pub mod drive;
 mod errors;
 pub mod facts;
+mod half;
 mod halves;
 mod lives;
 mod notices;

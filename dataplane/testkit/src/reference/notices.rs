@@ -1,7 +1,6 @@
 //! ICMP errors that the appliance itself sends about a packet it dropped.
 
-use super::facts::{ICMP, INSIDE_ADDRESS, OUTSIDE_ADDRESS};
-use super::relation::Side;
+use super::facts::{ICMP, INSIDE_ADDRESS, OUTSIDE_ADDRESS, Side};
 use super::view::{Kind, View};
 use crate::checksum;
 use crate::dissect::{Dissection, SiteKind};

@@ -6,22 +6,15 @@ use std::net::Ipv4Addr;
 
 use dataplane::message::SessionRow;
 
-use super::facts::{Dynamic, Endpoint, Facts, Filtering, ICMP, INSIDE, INSIDE_ADDRESS, OUTSIDE_ADDRESS};
-use super::halves::{End, Flow, Half};
+use super::facts::{
+    Dynamic, Endpoint, Facts, Filtering, ICMP, INSIDE, INSIDE_ADDRESS, OUTSIDE_ADDRESS, Side,
+};
+use super::half::{End, Flow, Half};
 use super::notices;
 use super::tables::{Local, Session, Tables};
 use super::view::{Edits, Kind, View, forwarded};
 use crate::compare::differences;
 use crate::stations::frame;
-
-/// A side of the appliance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// `ip nat inside`
-    Inside,
-    /// `ip nat outside`
-    Outside,
-}
 
 /// What the appliance did with a packet, or while time passed.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@
 //! appliance only for the doors that it has. Announced endpoints are tried: what is sent there must arrive. In the end,
 //! when its time has passed, nothing may be left in the appliance.
 
+mod cast;
 mod configuration;
 pub mod conversation;
 mod dns;
@@ -15,11 +16,10 @@ mod play;
 mod rtsp;
 mod trial;
 
-use std::net::Ipv4Addr;
-
-use conversation::{Conversation, Endpoint};
+use conversation::Conversation;
 use rand::rngs::SmallRng;
 
+pub use cast::Cast;
 pub use dns::NAMED;
 pub use play::{Outcome, run};
 
@@ -55,19 +55,4 @@ impl Speech {
             Speech::Rtsp => rtsp::conversation(cast, generator),
         }
     }
-}
-
-/// Who talks to whom.
-#[derive(Clone, Debug)]
-pub struct Cast {
-    /// The client is the inside host; otherwise the server is.
-    pub client_is_inside: bool,
-    /// The inside host.
-    pub inside: Ipv4Addr,
-    /// The outside host.
-    pub outside: Ipv4Addr,
-    /// Where an inside server is reached.
-    pub global: Endpoint,
-    /// That address is all its own.
-    pub is_whole_static: bool,
 }

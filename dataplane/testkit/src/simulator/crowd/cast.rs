@@ -1,0 +1,20 @@
+//! Who talks to whom.
+
+use std::net::Ipv4Addr;
+
+use super::conversation::Endpoint;
+
+/// Who talks to whom.
+#[derive(Clone, Debug)]
+pub struct Cast {
+    /// The client is the inside host; otherwise the server is.
+    pub client_is_inside: bool,
+    /// The inside host.
+    pub inside: Ipv4Addr,
+    /// The outside host.
+    pub outside: Ipv4Addr,
+    /// Where an inside server is reached.
+    pub global: Endpoint,
+    /// That address is all its own.
+    pub is_whole_static: bool,
+}
