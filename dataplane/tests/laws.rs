@@ -172,6 +172,16 @@ fn told(circle: &[String], imports: &Imports) -> String {
 }
 
 #[test]
+fn the_laws_cover_every_crate() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let text = std::fs::read_to_string(manifest).expect("the workspace's manifest");
+    let line = text.lines().find(|line| line.starts_with("members")).expect("its members");
+    let mut members: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
+    members.sort_unstable();
+    assert_eq!(members, CRATES);
+}
+
+#[test]
 fn files_of_the_path_import_their_own_floor_and_those_below() {
     if UNCUT.contains(&"dataplane") {
         return;
