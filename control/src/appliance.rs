@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use crossbeam::queue::ArrayQueue;
 use dataplane::counters::Counters;
 use dataplane::message::{Event, Message};
@@ -27,7 +27,7 @@ const QUEUE_LEN: usize = 4096;
 /// Packets under way to one worker from the others.
 const HANDOVER_LEN: usize = 1024;
 /// How long a worker may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The control side.
 pub struct Appliance {
@@ -48,8 +48,8 @@ pub struct Appliance {
 
 /// How a worker that was asked something gets to answer.
 pub trait Answering {
-    /// Lets the workers work for a moment.
-    fn let_work(&mut self);
+    /// Lets the workers work for a moment. Returns the time then, in milliseconds since the appliance started.
+    fn let_work(&mut self) -> u64;
 }
 
 impl Appliance {
@@ -245,27 +245,19 @@ impl Appliance {
         message: impl FnOnce(Sender<T>) -> Message,
     ) -> Option<T> {
         let receiver = self.question(worker, message)?;
-        let started = std::time::Instant::now();
-        while started.elapsed() < ANSWER_WITHIN {
-            answering.let_work();
-            if let Ok(answer) = receiver.try_recv() {
-                return Some(answer);
+        let until_ms = self.operation.now_ms + ANSWER_WITHIN.as_millis() as u64;
+        loop {
+            let now_ms = answering.let_work();
+            match receiver.try_recv() {
+                Ok(answer) => return Some(answer),
+                Err(TryRecvError::Empty) if now_ms < until_ms => {}
+                Err(_) => return None,
             }
         }
-        None
     }
 
     /// How many workers there are.
     pub fn worker_count(&self) -> usize {
         self.workers.len()
-    }
-}
-
-/// Workers that run in threads of their own: waiting is enough.
-pub struct Threads;
-
-impl Answering for Threads {
-    fn let_work(&mut self) {
-        std::thread::sleep(Duration::from_micros(200));
     }
 }

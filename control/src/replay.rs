@@ -131,7 +131,7 @@ impl Replay {
 
     fn show(&mut self, command: &str) -> Result<String> {
         let now_ms = self.now_ms();
-        let mut answering = InTurn { worker: &mut self.worker, now_ms: now_ms as u32 };
+        let mut answering = InTurn { worker: &mut self.worker, now_ms };
         let mut context = cli::Context { appliance: &mut self.appliance, answering: &mut answering, now_ms };
         cli::execute(&mut context, command).map_err(|refusal| anyhow!(refusal))
     }
@@ -142,11 +142,12 @@ pub struct InTurn<'a> {
     /// The worker.
     pub worker: &'a mut Worker,
     /// Its time.
-    pub now_ms: u32,
+    pub now_ms: u64,
 }
 
 impl Answering for InTurn<'_> {
-    fn let_work(&mut self) {
-        self.worker.round(self.now_ms);
+    fn let_work(&mut self) -> u64 {
+        self.worker.round(self.now_ms as u32);
+        self.now_ms
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, Result, anyhow};
 use crossbeam::channel::{Receiver, Select, Sender, TrySendError, bounded};
 
-use crate::appliance::{Appliance, Threads};
+use crate::appliance::{Answering, Appliance};
 use crate::cli::{self, Answer, Progress};
 use crate::config::{Config, Diagnostic, Severity, lint, parse};
 use crate::devices::{attach, check_cores, check_memory, open_devices, open_memory};
@@ -117,6 +117,22 @@ fn start(config: Config, config_path: &Path, socket_path: &Path, log: &Log, star
     workers.stop()
 }
 
+/// Workers that run in threads of their own: waiting is enough.
+struct Threads {
+    started: Instant,
+}
+
+impl Answering for Threads {
+    fn let_work(&mut self) -> u64 {
+        std::thread::sleep(WAITING);
+        elapsed_ms(self.started)
+    }
+}
+
+fn elapsed_ms(started: Instant) -> u64 {
+    started.elapsed().as_millis() as u64
+}
+
 /// The control thread.
 struct Leader<'a> {
     appliance: Appliance,
@@ -174,7 +190,7 @@ impl Leader<'_> {
             }
             let _ = select.ready_timeout(pause);
             drop(select);
-            let now_ms = self.started.elapsed().as_millis() as u64;
+            let now_ms = elapsed_ms(self.started);
             if now_ms >= links_due_ms {
                 self.note_links();
                 links_due_ms = now_ms + LINKS_EVERY_MS;
@@ -257,7 +273,7 @@ impl Leader<'_> {
         let words = |found: &[Diagnostic]| found.iter().map(ToString::to_string).collect::<Vec<_>>();
         let config = config.ok_or_else(|| words(&found))?;
         let needs_restart = needs_restart(&self.appliance.config, &config);
-        let in_use = self.appliance.rules_in_use(&mut Threads);
+        let in_use = self.appliance.rules_in_use(&mut Threads { started: self.started });
         self.appliance.reconfigure(config).map_err(|errors| words(&errors))?;
         let rules = &self.appliance.compiled.rule_lines;
         for (line, count) in in_use.iter().filter(|(line, _)| !rules.contains_key(line)) {

@@ -114,7 +114,7 @@ impl Exhaustion {
     fn look(&mut self, appliance: &Appliance) {
         let now_ms = appliance.operation.now_ms;
         if let Some(question) = &mut self.question {
-            match question.poll() {
+            match question.poll(now_ms) {
                 Ok(None) => return,
                 Ok(Some(usages)) => self.tell(appliance, &usages),
                 // A worker that does not answer is told of by itself.

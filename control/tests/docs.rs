@@ -268,7 +268,7 @@ const REFUSALS: &str = "
 A message that is refused passes as it came, without a door. Where the last column says so, the ALG lets go of the control
 session for good: it is still translated, and its payload is never read again. That is so of connections: a datagram that is
 refused says nothing of the next one, as anybody may have sent it in its sender's name, and so none makes an ALG let go. The names are the values of `reason` in
-`portico_gateway_refused_messages_total` and `portico_gateway_detached_sessions_total`; the latter has `stream` too, for
+`portico_alg_refused_messages_total` and `portico_alg_detached_sessions_total`; the latter has `stream` too, for
 sessions whose bytes could not be followed, or had no memory.
 
 | Reason | Meaning | The ALG lets go |

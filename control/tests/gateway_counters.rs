@@ -21,10 +21,11 @@ struct Bench {
 struct Crew(Vec<Worker>);
 
 impl Answering for Crew {
-    fn let_work(&mut self) {
+    fn let_work(&mut self) -> u64 {
         for worker in &mut self.0 {
             worker.round(0);
         }
+        1
     }
 }
 
@@ -182,22 +183,22 @@ fn metrics_have_the_gateways_name_and_the_reason() {
     bench.count();
     let page = metrics::render(&bench.appliance, &Readings::default());
     for sample in [
-        "portico_gateway_sessions_total{gateway=\"ftp\"} 6",
-        "portico_gateway_sessions{gateway=\"ftp\"} 4",
-        "portico_gateway_messages_total{gateway=\"ftp\"} 40",
-        "portico_gateway_edited_messages_total{gateway=\"ftp\"} 8",
-        "portico_gateway_refused_messages_total{gateway=\"ftp\",reason=\"low-port\"} 2",
-        "portico_gateway_refused_messages_total{gateway=\"ftp\",reason=\"no-port\"} 0",
-        "portico_gateway_detached_sessions_total{gateway=\"ftp\",reason=\"malformed\"} 2",
-        "portico_gateway_detached_sessions_total{gateway=\"ftp\",reason=\"stream\"} 10",
-        "portico_gateway_doors_opened_total{gateway=\"ftp\"} 8",
-        "portico_gateway_doors_used_total{gateway=\"ftp\"} 6",
+        "portico_alg_sessions_total{alg=\"ftp\"} 6",
+        "portico_alg_sessions{alg=\"ftp\"} 4",
+        "portico_alg_messages_total{alg=\"ftp\"} 40",
+        "portico_alg_edited_messages_total{alg=\"ftp\"} 8",
+        "portico_alg_refused_messages_total{alg=\"ftp\",reason=\"low-port\"} 2",
+        "portico_alg_refused_messages_total{alg=\"ftp\",reason=\"no-port\"} 0",
+        "portico_alg_detached_sessions_total{alg=\"ftp\",reason=\"malformed\"} 2",
+        "portico_alg_detached_sessions_total{alg=\"ftp\",reason=\"stream\"} 10",
+        "portico_alg_doors_opened_total{alg=\"ftp\"} 8",
+        "portico_alg_doors_used_total{alg=\"ftp\"} 6",
         "portico_nat_doors{worker=\"1\"} 1",
     ] {
         assert!(page.lines().any(|line| line == sample), "no {sample} in\n{page}");
     }
     for row in ROWS {
-        let sample = format!("portico_gateway_messages_total{{gateway=\"{}\"}} ", row.name);
+        let sample = format!("portico_alg_messages_total{{alg=\"{}\"}} ", row.name);
         assert!(page.contains(&sample), "no {sample}");
     }
 }

@@ -106,7 +106,7 @@ fn addresses() -> impl Strategy<Value = Plain> {
 
 fn sessions() -> impl Strategy<Value = Plain> {
     let ends = [endpoints(), endpoints(), endpoints(), endpoints()];
-    let rest = any::<([u16; 3], u8, u8, [bool; 3], [u32; 2])>();
+    let rest = any::<([u16; 3], u8, u8, [bool; 4], [u32; 2])>();
     (ends, kinds_of_holds(), 0u8..7, rest).prop_map(|(ends, holds, class, rest)| {
         let [inside_local, inside_global, outside_local, outside_global] = ends;
         let ([inside_vrf, outside_vrf, rule], protocol, tcp, flags, [age_ms, idle_ms]) = rest;

@@ -25,7 +25,9 @@ ip nat settings deterministic pool O list 1 ports-per-host 4032 dynamic-ports 80
 struct Nobody;
 
 impl Answering for Nobody {
-    fn let_work(&mut self) {}
+    fn let_work(&mut self) -> u64 {
+        0
+    }
 }
 
 fn show(bench: &mut Bench, command: &str) -> Result<String, String> {

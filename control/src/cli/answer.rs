@@ -1,15 +1,10 @@
 //! Answers under way. A long one comes in pieces, and between them the appliance goes on: a command that needs the
 //! workers' words asks, and looks again later whether they answered.
 
-use std::time::{Duration, Instant};
-
 use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use dataplane::message::Message;
 
-use crate::appliance::Appliance;
-
-/// How long a worker may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+use crate::appliance::{ANSWER_WITHIN, Appliance};
 
 /// What came of going on with an answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +42,7 @@ impl Answer for Said {
 
 /// Something that every worker was asked.
 pub struct Question<T> {
-    asked: Instant,
+    asked_ms: u64,
     waiting: Vec<(Receiver<T>, Option<T>)>,
 }
 
@@ -62,17 +57,17 @@ impl<T> Question<T> {
             Ok((receiver, None))
         };
         let waiting: Result<_, String> = (0..appliance.worker_count()).map(ask).collect();
-        Ok(Question { asked: Instant::now(), waiting: waiting? })
+        Ok(Question { asked_ms: appliance.operation.now_ms, waiting: waiting? })
     }
 
     /// The answers, in the order of workers, once all are there.
     ///
     /// # Errors
     /// When one takes too long.
-    pub fn poll(&mut self) -> Result<Option<Vec<T>>, String> {
+    pub fn poll(&mut self, now_ms: u64) -> Result<Option<Vec<T>>, String> {
         for (worker, (receiver, answer)) in self.waiting.iter_mut().enumerate() {
             if answer.is_none() {
-                *answer = received(receiver, self.asked, worker)?;
+                *answer = received(receiver, now_ms.saturating_sub(self.asked_ms), worker)?;
             }
         }
         if self.waiting.iter().any(|(_, answer)| answer.is_none()) {
@@ -82,15 +77,15 @@ impl<T> Question<T> {
     }
 }
 
-/// A worker's answer, if it is there.
+/// A worker's answer to what it was asked so many milliseconds ago, if it is there.
 pub(super) fn received<T>(
     receiver: &Receiver<T>,
-    asked: Instant,
+    waited_ms: u64,
     worker: usize,
 ) -> Result<Option<T>, String> {
     match receiver.try_recv() {
         Ok(answer) => Ok(Some(answer)),
-        Err(TryRecvError::Empty) if asked.elapsed() < ANSWER_WITHIN => Ok(None),
+        Err(TryRecvError::Empty) if u128::from(waited_ms) < ANSWER_WITHIN.as_millis() => Ok(None),
         Err(_) => Err(unanswered(worker)),
     }
 }
@@ -120,7 +115,7 @@ impl<T, F: FnMut(&mut Appliance, Vec<T>) -> Result<String, String>> Asked<T, F> 
 impl<T, F: FnMut(&mut Appliance, Vec<T>) -> Result<String, String>> Answer for Asked<T, F> {
     fn advance(&mut self, appliance: &mut Appliance) -> Progress {
         let Some(question) = &mut self.question else { return Progress::Done };
-        match question.poll() {
+        match question.poll(appliance.operation.now_ms) {
             Ok(None) => Progress::Waiting,
             Ok(Some(answers)) => {
                 self.question = None;

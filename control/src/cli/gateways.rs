@@ -8,9 +8,9 @@ use dataplane::policy::GatewayIndex;
 
 use super::command::{Command, command};
 use crate::appliance::Appliance;
-use crate::baselines::GatewayTotals;
 use crate::config::Args;
 use crate::config::grammar::Row;
+use crate::gateway_counters::{GATEWAY_COUNTERS, GatewayTotals};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
@@ -66,18 +66,10 @@ fn detail(appliance: &Appliance, position: usize) -> String {
     let reading: u64 =
         appliance.counters.iter().map(|counters| counters.gateways[position].reading.value()).sum();
     let mut out = format!("{} ALG counters:\n", row.label);
-    let lines = [
-        ("Control sessions attached", totals.attached),
-        ("Control sessions read now", reading),
-        ("Control sessions without room to be read", totals.unread),
-        ("Messages read", totals.messages),
-        ("Messages changed", totals.edited),
-        ("Messages without need of change", totals.unchanged()),
-        ("Doors opened", totals.doors_opened),
-        ("Doors used", totals.doors_used),
-        ("Doors closed unused", totals.doors_expired),
-    ];
-    for (title, count) in lines {
+    let rows = GATEWAY_COUNTERS.iter().zip(totals.counts).map(|(row, count)| (row.title, count));
+    let found =
+        [("Control sessions read now", reading), ("Messages without need of change", totals.unchanged())];
+    for (title, count) in rows.chain(found) {
         let _ = writeln!(out, "  {title:<42}{count:>12}");
     }
     add_reasons(&mut out, "Messages refused, which passed unchanged", &totals.refused, None);

@@ -104,7 +104,7 @@ pub fn execute(context: &mut Context, line: &str) -> Result<String, String> {
     let mut out = String::new();
     loop {
         match answer.advance(context.appliance) {
-            Progress::Waiting => context.answering.let_work(),
+            Progress::Waiting => context.appliance.operation.now_ms = context.answering.let_work(),
             Progress::Piece(piece) => match &mut modifier {
                 Some(modifier) => out += &modifier.feed(&piece),
                 None => out += &piece,

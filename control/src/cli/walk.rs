@@ -1,8 +1,6 @@
 //! Tables that workers list, a slice at a time: millions of rows neither keep a worker from its packets nor fill the
 //! memory with text.
 
-use std::time::Instant;
-
 use crossbeam::channel::{Receiver, Sender};
 use dataplane::message::{Message, Walked, WalkedDoors};
 
@@ -45,8 +43,8 @@ impl Slice for WalkedDoors {
 pub(super) enum Walk<T> {
     /// At this worker's table from this position on, to be asked for.
     Ask(usize, u32),
-    /// This worker was asked at this time.
-    Wait(usize, Instant, Receiver<T>),
+    /// This worker was asked at this time, in milliseconds.
+    Wait(usize, u64, Receiver<T>),
 }
 
 /// What came of going on with a walk.
@@ -69,25 +67,29 @@ impl<T: Slice> Walk<T> {
 
     /// Goes on for a moment.
     pub(super) fn advance(&mut self, appliance: &Appliance) -> Walking<T> {
+        let now_ms = appliance.operation.now_ms;
         match self {
             &mut Walk::Ask(worker, start) if worker < appliance.worker_count() => {
                 match appliance.question(worker, |reply| T::ask(start, SLICE, reply)) {
                     Some(receiver) => {
-                        *self = Walk::Wait(worker, Instant::now(), receiver);
+                        *self = Walk::Wait(worker, now_ms, receiver);
                         Walking::Waiting
                     }
                     None => Walking::Refused(unanswered(worker)),
                 }
             }
             Walk::Ask(..) => Walking::Through,
-            Walk::Wait(worker, asked, receiver) => match received(receiver, *asked, *worker) {
-                Ok(None) => Walking::Waiting,
-                Ok(Some(slice)) => {
-                    *self = slice.next().map_or(Walk::Ask(*worker + 1, 0), |next| Walk::Ask(*worker, next));
-                    Walking::Slice(slice)
+            Walk::Wait(worker, asked_ms, receiver) => {
+                match received(receiver, now_ms.saturating_sub(*asked_ms), *worker) {
+                    Ok(None) => Walking::Waiting,
+                    Ok(Some(slice)) => {
+                        *self =
+                            slice.next().map_or(Walk::Ask(*worker + 1, 0), |next| Walk::Ask(*worker, next));
+                        Walking::Slice(slice)
+                    }
+                    Err(refusal) => Walking::Refused(refusal),
                 }
-                Err(refusal) => Walking::Refused(refusal),
-            },
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What gateways counted.
+//! What ALGs counted.
 
 use alg::Refusal;
 use alg::registry::ROWS;
@@ -7,19 +7,7 @@ use prometheus::proto::MetricFamily;
 
 use super::family::{Labels, counters, gauges};
 use crate::appliance::Appliance;
-
-type Value = fn(&GatewayCounters) -> &Count;
-
-#[rustfmt::skip]
-const COUNTERS: &[(&str, &str, Value)] = &[
-    ("portico_gateway_sessions_total", "Control sessions that the gateway was attached to", |c| &c.attached),
-    ("portico_gateway_unread_sessions_total", "Control sessions that had no room to be read", |c| &c.unread),
-    ("portico_gateway_messages_total", "Messages that the gateway read", |c| &c.messages),
-    ("portico_gateway_edited_messages_total", "Messages that the gateway changed", |c| &c.edited),
-    ("portico_gateway_doors_opened_total", "Doors that the gateway opened", |c| &c.doors_opened),
-    ("portico_gateway_doors_used_total", "Doors that were gone through", |c| &c.doors_used),
-    ("portico_gateway_doors_expired_total", "Doors that nobody went through in time", |c| &c.doors_expired),
-];
+use crate::gateway_counters::{GATEWAY_COUNTERS, GatewayCounter};
 
 /// The reason of sessions that were let go of for want of memory, or because their stream could not be followed.
 const STREAM: &str = "stream";
@@ -28,15 +16,15 @@ pub(super) fn families(appliance: &Appliance) -> Vec<MetricFamily> {
     let sum = |position: usize, of: &dyn Fn(&GatewayCounters) -> &Count| -> f64 {
         appliance.counters.iter().map(|counters| of(&counters.gateways[position]).value()).sum::<u64>() as f64
     };
-    let by_gateway = |value: Value| -> Vec<(Labels, f64)> {
-        let sample = |(position, row): (usize, &alg::Row)| (gateway(row), sum(position, &value));
+    let by_gateway = |count: fn(&GatewayCounters) -> &Count| -> Vec<(Labels, f64)> {
+        let sample = |(position, row): (usize, &alg::Row)| (labels(row), sum(position, &count));
         ROWS.iter().enumerate().map(sample).collect()
     };
-    let mut families: Vec<MetricFamily> =
-        COUNTERS.iter().map(|(name, help, value)| counters(name, help, by_gateway(*value))).collect();
+    let of_row = |row: &GatewayCounter| counters(row.metric, row.help, by_gateway(row.count));
+    let mut families: Vec<MetricFamily> = GATEWAY_COUNTERS.iter().map(of_row).collect();
     families.push(gauges(
-        "portico_gateway_sessions",
-        "Control sessions that the gateway reads now",
+        "portico_alg_sessions",
+        "Control sessions that the ALG reads now",
         by_gateway(|c| &c.reading),
     ));
     let (mut refused, mut detached) = (Vec::new(), Vec::new());
@@ -51,22 +39,22 @@ pub(super) fn families(appliance: &Appliance) -> Vec<MetricFamily> {
         detached.push((with_reason(row, STREAM), sum(position, &|c| &c.detached_stream)));
     }
     families.push(counters(
-        "portico_gateway_refused_messages_total",
-        "Messages that the gateway refused, which passed unchanged",
+        "portico_alg_refused_messages_total",
+        "Messages that the ALG refused, which passed unchanged",
         refused,
     ));
     families.push(counters(
-        "portico_gateway_detached_sessions_total",
-        "Control sessions that the gateway let go of for good",
+        "portico_alg_detached_sessions_total",
+        "Control sessions that the ALG let go of for good",
         detached,
     ));
     families
 }
 
-fn gateway(row: &alg::Row) -> Labels {
-    vec![("gateway", row.name.to_string())]
+fn labels(row: &alg::Row) -> Labels {
+    vec![("alg", row.name.to_string())]
 }
 
 fn with_reason(row: &alg::Row, reason: &str) -> Labels {
-    [gateway(row), vec![("reason", reason.to_string())]].concat()
+    [labels(row), vec![("reason", reason.to_string())]].concat()
 }

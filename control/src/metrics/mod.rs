@@ -31,7 +31,8 @@ impl Answer for Page {
         if self.is_done {
             return Progress::Done;
         }
-        let usages = match self.question.as_mut().map(Question::poll) {
+        let now_ms = appliance.operation.now_ms;
+        let usages = match self.question.as_mut().map(|question| question.poll(now_ms)) {
             Some(Ok(None)) => return Progress::Waiting,
             Some(Ok(Some(usages))) => Some(usages),
             Some(Err(_)) | None => None,

@@ -84,15 +84,16 @@ pub struct Bench {
 /// The workers, stepped in turn.
 struct Crew {
     workers: Vec<Worker>,
-    now: u32,
+    now_ms: u64,
 }
 
 impl Answering for Crew {
-    fn let_work(&mut self) {
-        let now = self.now;
+    fn let_work(&mut self) -> u64 {
+        let now_ms = self.now_ms;
         self.workers.iter_mut().for_each(|worker| {
-            worker.round(now);
+            worker.round(now_ms as u32);
         });
+        now_ms
     }
 }
 
@@ -136,7 +137,7 @@ impl Bench {
         let workers = setups.into_iter().map(|setup| Worker::new(setup, now)).collect();
         let mut bench = Bench {
             appliance,
-            workers: Crew { workers, now },
+            workers: Crew { workers, now_ms: setup.start_ms },
             wires,
             ports,
             slab,
@@ -243,7 +244,7 @@ impl Bench {
     fn work(&mut self) -> Result<bool, String> {
         let sent_before = self.counter("sent");
         let now = self.now_ms as u32;
-        self.workers.now = now;
+        self.workers.now_ms = self.now_ms;
         let mut count: usize = self.workers.workers.iter_mut().map(|worker| worker.round(now)).sum();
         self.appliance.step(self.now_ms);
         for worker in 0..self.wires.len() {
