@@ -406,13 +406,14 @@ fn begin(
         session.flags = session.flags.with(Flags::CONTACT, is_contact);
     }
     let Tables { policy, shard, .. } = tables;
+    let mark = shard.mark();
     let index = shard.begin(policy, Session::new(&session, now), session.above, now)?;
     let found = SessionRef { index, direction };
     inspect::attach(tables, head, found, now);
     let decision = established(tables, head, found, now);
     if decision.is_err() {
         let Tables { policy, shard, .. } = tables;
-        shard.undo(policy, index, now);
+        shard.undo(policy, index, mark, now);
     }
     decision
 }

@@ -2,7 +2,7 @@
 
 use crate::drops::DropReason;
 use crate::policy::Policy;
-use crate::state::journal::EndReason;
+use crate::state::journal::{EndReason, Mark};
 use crate::state::mapping::Mapping;
 use crate::state::session::{Above, Direction, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, deadline_ms, far_off};
@@ -23,12 +23,14 @@ impl Shard {
         now: u32,
     ) -> Result<u32, DropReason> {
         let entered = self.enter(policy, session, &above, now);
-        self.session_lives.begun += u64::from(entered.is_ok());
         if let Above::New(lease) = above {
             match entered {
-                Ok(_) => self.bind(lease),
+                Ok(_) => self.bind(lease, now),
                 Err(_) => self.give_back(policy, lease, now),
             }
+        }
+        if let Some(session) = entered.ok().and_then(|index| self.sessions.at(index)) {
+            self.journal.note_session(session, policy.behaviour.records_sessions, None, now);
         }
         entered
     }
@@ -49,12 +51,12 @@ impl Shard {
         self.admit(policy, &mut session, subscriber, now)?;
         let deadline = deadline_ms(policy, &session).unwrap_or(far_off(now));
         let Some(index) = self.sessions.insert(session) else {
-            self.leave(policy, subscriber);
+            self.leave(policy, subscriber, now);
             return Err(DropReason::SessionsFull);
         };
         if let Err(reason) = self.enter_keys(policy, index, keys, above, now) {
             self.sessions.remove(index);
-            self.leave(policy, subscriber);
+            self.leave(policy, subscriber, now);
             return Err(reason);
         }
         self.wheel.arm(index, deadline);
@@ -196,7 +198,7 @@ impl Shard {
         for (group, limit) in policy.limits.groups.iter().enumerate() {
             let counts = session.limit_groups >> group & 1 == 1;
             if counts && self.group_counts[group] >= self.share_of(limit.sessions_max) {
-                self.leave(policy, number);
+                self.leave(policy, number, now);
                 return Err(DropReason::LimitGroup);
             }
         }
@@ -204,7 +206,7 @@ impl Shard {
         let is_over = policy.limits.of_host(host).is_some_and(|max| subscriber.session_count >= max);
         let is_fast = policy.limits.rate_of_host(host).is_some_and(|rate| !subscriber.may_begin(rate, now));
         if is_over || is_fast {
-            self.leave(policy, number);
+            self.leave(policy, number, now);
             return Err(if is_over { DropReason::LimitHost } else { DropReason::LimitRate });
         }
         Ok(())
@@ -243,22 +245,27 @@ impl Shard {
 
     /// Ends a session, and its mapping when it was the last beneath it: the one place where sessions end.
     pub fn end(&mut self, policy: &Policy, index: u32, reason: EndReason, now: u32) -> Option<Session> {
-        let session = self.take_out(policy, index, now)?;
-        self.session_lives.end(reason);
+        let session = self.take_out(policy, index, reason, now)?;
+        self.journal.note_session(&session, policy.behaviour.records_sessions, Some(reason), now);
         Some(session)
     }
 
-    /// Takes back a session that just began with a packet that is refused after all: as if it never had.
-    pub fn undo(&mut self, policy: &Policy, index: u32, now: u32) {
-        let Some(session) = self.take_out(policy, index, now) else { return };
-        self.session_lives.begun -= 1;
-        let is_new = |mapping: &Mapping| mapping.session_count == 0 && mapping.created_ms == now;
-        if session.flags.has(Flags::ADDRESS) && self.mappings.at(session.next).is_some_and(is_new) {
-            self.end_mapping(policy, session.next, now);
-        }
+    /// How far the journal is: to be noted before a session begins that may have to be undone.
+    pub(crate) fn mark(&self) -> Mark {
+        self.journal.mark()
     }
 
-    fn take_out(&mut self, policy: &Policy, index: u32, now: u32) -> Option<Session> {
+    /// Takes back a session that just began with a packet that is refused after all: as if it never had.
+    pub(crate) fn undo(&mut self, policy: &Policy, index: u32, mark: Mark, now: u32) {
+        let Some(session) = self.end(policy, index, EndReason::Closed, now) else { return };
+        let is_new = |mapping: &Mapping| mapping.session_count == 0 && mapping.created_ms == now;
+        if session.flags.has(Flags::ADDRESS) && self.mappings.at(session.next).is_some_and(is_new) {
+            self.end_mapping(policy, session.next, EndReason::Closed, now);
+        }
+        self.journal.go_back(mark);
+    }
+
+    fn take_out(&mut self, policy: &Policy, index: u32, reason: EndReason, now: u32) -> Option<Session> {
         let flags = self.sessions.at(index)?.flags;
         self.count_out(policy, index);
         let is_last = flags.has(Flags::PORT) && self.unlink(index);
@@ -270,7 +277,7 @@ impl Shard {
         }
         let number = self.subscribers.find(session.inside_vrf, session.inside_local.addr).unwrap_or(NONE);
         if is_last && !self.is_held_by_door(session.protocol, session.outside_vrf, session.inside_global) {
-            self.release(policy, &session.binding(), number, session.created_ms, now);
+            self.unbind(policy, &session.binding(), number, session.created_ms, (reason, now));
         }
         if flags.has(Flags::ADDRESS) {
             self.note_address_use(policy, session.next, session.used_ms, now);
@@ -279,7 +286,7 @@ impl Shard {
         if let Some(subscriber) = self.subscribers.at_mut(number) {
             subscriber.session_count -= 1;
         }
-        self.leave(policy, number);
+        self.leave(policy, number, now);
         Some(session)
     }
 

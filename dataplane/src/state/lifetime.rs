@@ -18,6 +18,11 @@ enum Place {
     Door(u32),
 }
 
+/// Why a sweep ends something.
+fn reason_of_sweep(all: bool) -> EndReason {
+    if all { EndReason::Cleared } else { EndReason::PolicyGone }
+}
+
 /// Table positions that one step of a sweep looks at.
 const SWEPT_AT_ONCE: u32 = 1024;
 /// What one step of a sweep ends, which costs far more than to look at it.
@@ -55,7 +60,7 @@ impl Shard {
             self.wheel.arm(self.door_node(index), closes_ms);
             return;
         }
-        self.close_door(policy, index, now);
+        self.end_door(policy, index, EndReason::Idle, now);
         self.doors_expired[usize::from(gateway)] += 1;
     }
 
@@ -80,7 +85,7 @@ impl Shard {
         let Some(mapping) = self.mappings.at(index) else { return };
         match mapping_deadline_ms(policy, mapping) {
             Some(deadline) if is_due(now, deadline) && mapping.session_count == 0 => {
-                self.end_mapping(policy, index, now);
+                self.end_mapping(policy, index, EndReason::Idle, now);
             }
             deadline => {
                 let later = deadline.filter(|&at| !is_due(now, at));
@@ -141,8 +146,7 @@ impl Shard {
     fn sweep_session(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
         let Some(session) = self.sessions.at_mut(index) else { return false };
         if all || !policy.keeps(session.rule, session.inside_global.addr) {
-            let reason = if all { EndReason::Cleared } else { EndReason::PolicyGone };
-            return self.end(policy, index, reason, now).is_some();
+            return self.end(policy, index, reason_of_sweep(all), now).is_some();
         }
         if session.limit_epoch != policy.generation as u8 {
             session.limit_epoch = policy.generation as u8;
@@ -158,7 +162,7 @@ impl Shard {
     fn sweep_door(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
         let is_doomed = |door: &Door| all || !policy.keeps(door.rule, door.global.addr);
         if self.doors.at(index).is_some_and(is_doomed) {
-            self.close_door(policy, index, now);
+            self.end_door(policy, index, reason_of_sweep(all), now);
         }
         false
     }
@@ -174,7 +178,7 @@ impl Shard {
         };
         let is_doomed = self.mappings.at(index).is_some_and(is_doomed);
         if is_doomed {
-            self.end_mapping(policy, index, now);
+            self.end_mapping(policy, index, reason_of_sweep(all), now);
         }
         is_doomed
     }

@@ -12,7 +12,7 @@ use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::contacts::Contacts;
 use crate::state::control::{CONTROLS_MAX, Controls};
 use crate::state::door::{DOORS_MAX, Door, Doors};
-use crate::state::journal::Lives;
+use crate::state::journal::Journal;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Allocator;
 use crate::state::ports::lease::Lender;
@@ -62,8 +62,8 @@ pub struct Shard {
     pub(super) worker: (WorkerIndex, u8),
     /// For each destination rule, which real server is next.
     pub(super) rotation: HashMap<RuleId, u32>,
-    /// Sessions that began and ended.
-    pub(super) session_lives: Lives,
+    /// What began and ended.
+    pub journal: Journal,
 }
 
 /// How much a rule is in use.
@@ -139,7 +139,7 @@ impl Shard {
             contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
             rotation: HashMap::new(),
-            session_lives: Lives::default(),
+            journal: Journal::new(capacity),
         }
     }
 
@@ -250,14 +250,14 @@ impl Shard {
         self.sessions.len()
     }
 
-    /// Sessions that began and ended; the packet that began one was not refused.
-    pub fn session_lives(&self) -> &Lives {
-        &self.session_lives
-    }
-
     /// Live mappings, of ports and of whole addresses.
     pub fn mapping_count(&self) -> usize {
         self.port_mapping_count + self.mappings.len()
+    }
+
+    /// Port sets that subscribers have.
+    pub fn port_set_count(&self) -> usize {
+        self.allocator.set_count()
     }
 
     /// Doors open.

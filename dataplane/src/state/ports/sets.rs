@@ -55,6 +55,16 @@ impl Sets {
         count
     }
 
+    /// All sets.
+    pub fn iter(&self) -> impl Iterator<Item = &PortSet> {
+        self.0.iter_from(0).map(|(_, linked)| &linked.set)
+    }
+
+    /// Sets that subscribers have.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether there is room for another set.
     pub fn is_full(&self) -> bool {
         self.0.is_full()
