@@ -16,7 +16,7 @@ use crate::state::journal::Journal;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Allocator;
 use crate::state::ports::lease::Lender;
-use crate::state::session::{Direction, Session, SessionKey};
+use crate::state::session::{Cold, Direction, Session, SessionKey};
 use crate::state::subscriber::Subscribers;
 use crate::state::table::index::{Candidate, Hash, Hasher, Index};
 use crate::state::table::slots::Slots;
@@ -33,6 +33,8 @@ use crate::state::table::timer::Wheel;
 pub struct Shard {
     pub(super) hasher: Hasher,
     pub(super) sessions: Slots<Session>,
+    /// By the session's index; of a free place, what is left of the last one.
+    pub(super) colds: Vec<Cold>,
     pub(super) session_index: Index,
     pub(super) port_index: Index,
     /// Mappings of ports.
@@ -98,8 +100,8 @@ impl SessionRef {
 
 /// Something in the tables that `show ip nat translations` lists.
 pub enum Entry<'a> {
-    /// A session.
-    Session(&'a Session),
+    /// A session, and when it was made, in milliseconds.
+    Session(&'a Session, u32),
     /// The mapping of a whole address.
     Address(&'a Mapping),
 }
@@ -117,9 +119,12 @@ impl Shard {
         let seed = [secret[0], secret[1] ^ u64::from(worker) << 56];
         let (addresses_max, doors_max) = (capacity.min(ADDRESSES_MAX), capacity.min(DOORS_MAX));
         let subscribers_max = (capacity / SESSIONS_PER_SUBSCRIBER).clamp(SUBSCRIBERS_MIN, SUBSCRIBERS_MAX);
+        let mut colds = mem::vec_in_huge_pages(capacity);
+        colds.resize(capacity, Cold::default());
         Shard {
             hasher: Hasher::new(secret),
             sessions: Slots::new(capacity),
+            colds,
             session_index: Index::new(capacity * 2),
             port_index: Index::new(capacity * 2),
             port_mapping_count: 0,
@@ -215,6 +220,11 @@ impl Shard {
         self.sessions.at_mut(index)
     }
 
+    /// What no packet needs of a session, by its index.
+    pub(super) fn cold(&self, index: u32) -> Cold {
+        self.colds.get(index as usize).copied().unwrap_or_default()
+    }
+
     /// The next position in a destination rule's rotation.
     pub fn rotate(&mut self, rule: RuleId) -> u32 {
         let position = self.rotation.entry(rule).or_default();
@@ -236,7 +246,9 @@ impl Shard {
     pub fn entries_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, Entry<'_>)> {
         let capacity = self.sessions.capacity() as u32;
         let sessions = self.sessions.iter_between(start, end);
-        let sessions = sessions.map(|(index, session)| (index, Entry::Session(session)));
+        let created_ms = |index: u32| self.cold(index).created_ms;
+        let sessions =
+            sessions.map(move |(index, session)| (index, Entry::Session(session, created_ms(index))));
         let of_mappings = |position: u32| position.saturating_sub(capacity);
         let mappings = self.mappings.iter_between(of_mappings(start), of_mappings(end));
         let addresses = mappings
