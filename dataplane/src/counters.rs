@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 
 use crate::drops::DropReason;
 use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
-use crate::state::journal::EndReason;
+use crate::lives::{EndReason, Lives};
 
 /// A number with one writer. Relaxed loads and stores: no read-modify-write instruction is needed.
 #[derive(Default, Debug)]
@@ -102,6 +102,27 @@ pub struct HandoverCounters {
     pub turned_around: Count,
 }
 
+/// How many of a kind began and ended. Set between bursts, with the levels. A packet that is refused begins nothing.
+#[derive(Default, Debug)]
+pub struct LifeCounters {
+    /// Begun.
+    pub begun: Count,
+    /// Ended, by [`EndReason`].
+    pub ended: [Count; EndReason::ALL.len()],
+}
+
+impl LifeCounters {
+    pub(crate) fn set(&self, lives: &Lives) {
+        self.begun.set(lives.begun);
+        self.ended.iter().zip(lives.ended).for_each(|(count, ended)| count.set(ended));
+    }
+
+    /// Ended, whatever the reason.
+    pub fn ended(&self) -> u64 {
+        self.ended.iter().map(Count::value).sum()
+    }
+}
+
 /// What the NAT did.
 #[derive(Default, Debug)]
 pub struct NatCounters {
@@ -109,10 +130,12 @@ pub struct NatCounters {
     pub hits: Count,
     /// Packets between inside and outside that found none.
     pub misses: Count,
-    /// Sessions that began; a packet that is refused begins none.
-    pub begun: Count,
-    /// Sessions that ended, by [`EndReason`]. Begun less ended is [`NatCounters::sessions`] between bursts.
-    pub ended: [Count; EndReason::ALL.len()],
+    /// Sessions that began and ended: the rest is [`NatCounters::sessions`].
+    pub session_lives: LifeCounters,
+    /// Ports and whole addresses that hosts got and gave up.
+    pub binding_lives: LifeCounters,
+    /// Port sets that were taken and returned: the rest is [`NatCounters::port_sets`].
+    pub port_set_lives: LifeCounters,
     /// Sessions now.
     pub sessions: Count,
     /// Of those, sessions beneath a static rule.
@@ -121,12 +144,17 @@ pub struct NatCounters {
     pub sessions_peak: Count,
     /// Mappings now.
     pub mappings: Count,
+    /// Port sets of subscribers now.
+    pub port_sets: Count,
 }
 
 impl NatCounters {
     /// Sessions that ended for want of packets, after a connection's end or without one.
     pub fn expired(&self) -> u64 {
-        [EndReason::Idle, EndReason::Closed].map(|reason| self.ended[reason as usize].value()).iter().sum()
+        [EndReason::Idle, EndReason::Closed]
+            .map(|reason| self.session_lives.ended[reason as usize].value())
+            .iter()
+            .sum()
     }
 }
 

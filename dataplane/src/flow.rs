@@ -71,6 +71,11 @@ impl Endpoint {
         Endpoint { addr, port }
     }
 
+    /// An endpoint of the same address, so many ports on.
+    pub fn behind(self, ports: u16) -> Endpoint {
+        Endpoint { port: self.port.wrapping_add(ports), ..self }
+    }
+
     /// The endpoint of [`Endpoint::bits`].
     #[inline(always)]
     pub(crate) fn from_bits(bits: u64) -> Endpoint {

@@ -9,6 +9,7 @@ pub mod flow;
 pub mod head;
 pub mod inspect;
 mod listing;
+pub mod lives;
 pub mod message;
 pub mod path;
 pub mod policy;

@@ -27,7 +27,7 @@ impl Worker {
                 break;
             }
             walked.rows.push(match entry {
-                Entry::Session(session) => self.row(session, now),
+                Entry::Session(session, created_ms) => self.row(session, created_ms, now),
                 Entry::Address(mapping) => self.address_row(mapping, now),
             });
         }
@@ -83,7 +83,7 @@ impl Worker {
         }
     }
 
-    fn row(&self, session: &Session, now: u32) -> SessionRow {
+    fn row(&self, session: &Session, created_ms: u32, now: u32) -> SessionRow {
         SessionRow {
             protocol: session.protocol,
             inside_local: session.inside_local,
@@ -94,7 +94,7 @@ impl Worker {
             rule: session.rule,
             is_static: !session.is_dynamic(),
             class: session.class,
-            age_ms: now.wrapping_sub(session.created_ms),
+            age_ms: now.wrapping_sub(created_ms),
             idle_ms: now.wrapping_sub(session.used_ms),
             left_ms: deadline_ms(&self.engine.tables.policy, session).map(|at| left_ms(at, now)),
         }

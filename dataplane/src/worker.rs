@@ -23,6 +23,7 @@ use crate::port::{BURST, Port, Ports};
 use crate::route::fib::Fib;
 use crate::route::neighbour::Neighbours;
 use crate::route::recent::RecentRoutes;
+use crate::state::journal::Journal;
 use crate::state::shard::Shard;
 use crate::state::table::index::Hasher;
 
@@ -209,9 +210,11 @@ impl Worker {
         self.engine.counters.doors.set(shard.door_count() as u64);
         let sessions = shard.session_count() as u64;
         nat.sessions.set(sessions);
-        let lives = shard.session_lives();
-        nat.begun.set(lives.begun);
-        nat.ended.iter().zip(lives.ended).for_each(|(count, ended)| count.set(ended));
+        nat.port_sets.set(shard.port_set_count() as u64);
+        let totals = shard.journal.totals();
+        nat.session_lives.set(&totals.sessions);
+        nat.binding_lives.set(&totals.bindings);
+        nat.port_set_lives.set(&totals.port_sets);
         nat.mappings.set(shard.mapping_count() as u64);
         nat.sessions_peak.set(nat.sessions_peak.value().max(sessions));
         let held = self.engine.egress.held_count() + self.engine.reassembly.waiting_count();
@@ -226,6 +229,11 @@ impl Worker {
     /// The worker's shard, for its invariants.
     pub fn shard(&self) -> &Shard {
         &self.engine.tables.shard
+    }
+
+    /// The worker's journal, to be read.
+    pub fn journal_mut(&mut self) -> &mut Journal {
+        &mut self.engine.tables.shard.journal
     }
 
     /// A port by its index.

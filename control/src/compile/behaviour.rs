@@ -56,6 +56,7 @@ impl Compiler<'_> {
             tells_prohibited: settings.icmp_admin_prohibited,
             answers_unsolicited_syn: settings.unsolicited_syn_in_force() == UnsolicitedSyn::Hold,
             maps_portless: !settings.non_pat_drop,
+            records_sessions: false,
         };
         self.out.policy.behaviour = behaviour;
         self.out.policy.behaviour.deterministic = self.deterministic();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use dataplane::counters::Counters;
 use dataplane::counters::Stage;
 use dataplane::drops::DropReason;
+use dataplane::lives::EndReason;
 use dataplane::route::fib::Route;
-use dataplane::state::journal::EndReason;
 use dataplane_dpdk::DeviceStatistics;
 use prometheus::proto::MetricFamily;
 
@@ -71,7 +71,9 @@ const WORKER_COUNTERS: &[(&str, &str, Value)] = &[
     ("portico_worker_timed_packets_total", "Packets of the bursts whose stages were timed", |c| c.stages.packets.value()),
     ("portico_nat_hits_total", "Packets that found a session", |c| c.nat.hits.value()),
     ("portico_nat_misses_total", "Packets on NAT interfaces that found no session", |c| c.nat.misses.value()),
-    ("portico_nat_sessions_created_total", "Sessions made", |c| c.nat.begun.value()),
+    ("portico_nat_sessions_created_total", "Sessions made", |c| c.nat.session_lives.begun.value()),
+    ("portico_nat_port_sets_taken_total", "Port sets that subscribers took", |c| c.nat.port_set_lives.begun.value()),
+    ("portico_nat_port_sets_returned_total", "Port sets that subscribers returned", |c| c.nat.port_set_lives.ended()),
     ("portico_nat_sessions_expired_total", "Sessions that ended by idle time", |c| c.nat.expired()),
 ];
 
@@ -81,6 +83,7 @@ const WORKER_GAUGES: &[(&str, &str, Value)] = &[
     ("portico_nat_sessions", "Sessions now", |c| c.nat.sessions.value()),
     ("portico_nat_sessions_peak", "The most sessions at once", |c| c.nat.sessions_peak.value()),
     ("portico_nat_mappings", "Mappings now", |c| c.nat.mappings.value()),
+    ("portico_nat_port_sets", "Port sets of subscribers now", |c| c.nat.port_sets.value()),
     ("portico_nat_doors", "Doors open now", |c| c.doors.value()),
 ];
 
@@ -110,7 +113,8 @@ fn stages(appliance: &Appliance) -> MetricFamily {
 
 fn sessions_ended(appliance: &Appliance) -> MetricFamily {
     let samples = EndReason::ALL.into_iter().flat_map(|reason| {
-        let ended = by_worker(appliance, |counters| counters.nat.ended[reason as usize].value() as f64);
+        let ended =
+            by_worker(appliance, |counters| counters.nat.session_lives.ended[reason as usize].value() as f64);
         let label = move |(labels, value): (Labels, f64)| {
             ([labels, vec![("reason", reason.label().to_string())]].concat(), value)
         };

@@ -90,4 +90,6 @@ pub struct Behaviour {
     /// A rule with overload gives hosts that use protocols without ports a whole address; otherwise such packets
     /// are dropped, since one of them would keep an address from everyone else.
     pub maps_portless: bool,
+    /// The journal tells of every session, besides bindings and port sets.
+    pub records_sessions: bool,
 }

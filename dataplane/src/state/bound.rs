@@ -1,6 +1,7 @@
 //! Bindings: how what a lease is of gets an owner, and how it is given back.
 
 use crate::flow::Endpoint;
+use crate::lives::EndReason;
 use crate::policy::{Policy, SourceRule};
 use crate::state::mapping::{Binding, Side};
 use crate::state::ports::allocate::Source;
@@ -22,9 +23,28 @@ pub(super) fn bound(rule: &SourceRule, source: Source, global: Endpoint) -> Bind
 
 impl Shard {
     /// A session, a door or a mapping's record owns what a lease was of, from now on.
-    pub(super) fn bind(&mut self, lease: Lease) {
-        let taken = self.lender.settle(lease);
-        debug_assert!(taken.is_some(), "a lease was used that no longer stands");
+    pub(super) fn bind(&mut self, lease: Lease, now: u32) {
+        let Some(taken) = self.lender.settle(lease) else {
+            debug_assert!(false, "a lease was used that no longer stands");
+            return;
+        };
+        if let Some(subscriber) = self.subscribers.at_mut(taken.subscriber) {
+            self.allocator.tell_set(subscriber, taken.binding.seen.addr, &mut self.journal, now);
+        }
+        taken.bindings().for_each(|binding| self.journal.note_binding(&binding, None, now));
+    }
+
+    /// Ends what [`Shard::bind`] began at `since_ms`.
+    pub(super) fn unbind(
+        &mut self,
+        policy: &Policy,
+        binding: &Binding,
+        subscriber: u32,
+        since_ms: u32,
+        (reason, now): (EndReason, u32),
+    ) {
+        self.journal.note_binding(binding, Some(reason), now);
+        self.release(policy, binding, subscriber, since_ms, now);
     }
 
     /// Gives back what a lease is of, as if it had never been taken.
@@ -43,33 +63,25 @@ impl Shard {
 
     #[cold]
     fn release_all(&mut self, policy: &Policy, taken: Taken, now: u32) {
-        for k in 0..taken.count {
-            let mut binding = taken.binding;
-            binding.seen.port = binding.seen.port.wrapping_add(k);
+        for binding in taken.bindings() {
             self.release(policy, &binding, taken.subscriber, now, now);
         }
     }
 
     /// Gives back a port or a whole address that was taken at `since_ms`.
-    pub(super) fn release(
-        &mut self,
-        policy: &Policy,
-        binding: &Binding,
-        subscriber: u32,
-        since_ms: u32,
-        now: u32,
-    ) {
-        self.allocator.release(policy, binding, self.subscribers.at_mut(subscriber), since_ms, now);
+    fn release(&mut self, policy: &Policy, binding: &Binding, subscriber: u32, since_ms: u32, now: u32) {
+        let owner = self.subscribers.at_mut(subscriber);
+        self.allocator.release(policy, binding, owner, since_ms, &mut self.journal, now);
         if let Some(subscriber) = self.subscribers.at_mut(subscriber) {
             subscriber.mapping_count -= 1;
         }
-        self.leave(policy, subscriber);
+        self.leave(policy, subscriber, now);
     }
 
     /// Forgets a subscriber that has nothing left.
-    pub(super) fn leave(&mut self, policy: &Policy, subscriber: u32) {
+    pub(super) fn leave(&mut self, policy: &Policy, subscriber: u32, now: u32) {
         if let Some(mut gone) = self.subscribers.leave_if_idle(subscriber) {
-            self.allocator.unpair(policy, &mut gone);
+            self.allocator.unpair(policy, &mut gone, &mut self.journal, now);
         }
     }
 }

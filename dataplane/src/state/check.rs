@@ -14,8 +14,8 @@ impl Shard {
         };
         let is_alone = |door: &Door| matches!(self.above_of_door(door), Above::Door);
         let waiting = self.doors.iter_between(0, u32::MAX).filter(|(_, door)| is_alone(door)).count();
-        let taken =
-            self.mapping_count() + self.allocator.held_down_count() + waiting + self.lender.out_count();
+        let bound = self.mapping_count() + waiting;
+        let taken = bound + self.allocator.held_down_count() + self.lender.out_count();
         expect("ports in use", in_use as usize, taken)?;
         expect("session index entries", self.session_index.len(), self.sessions.len() * 2)?;
         expect("mapping index entries", self.mapping_index.len(), self.mappings.len() * 2)?;
@@ -25,7 +25,11 @@ impl Shard {
         expect("port index entries", self.port_index.len(), with(Flags::HEAD).count() * 2)?;
         expect("sessions that serve every peer", self.any_peer_count, with(Flags::ANY_PEER).count())?;
         self.check_rings()?;
-        expect("sessions begun and not ended", self.session_lives.live() as usize, self.sessions.len())?;
+        let totals = self.journal.totals();
+        expect("sessions begun and not ended", totals.sessions.live() as usize, self.sessions.len())?;
+        expect("bindings begun and not ended", totals.bindings.live() as usize, bound)?;
+        let sets = self.allocator.untold_set_count() + totals.port_sets.live() as usize;
+        expect("port sets begun and not ended", sets, self.allocator.set_count())?;
         let of_subscribers: u32 = self.subscribers.iter().map(|subscriber| subscriber.session_count).sum();
         expect("sessions counted by subscribers", of_subscribers as usize, self.sessions.len())?;
         for (index, session) in self.sessions.iter_from(0) {

@@ -2,9 +2,9 @@
 
 use crate::drops::DropReason;
 use crate::flow::Direction;
+use crate::lives::EndReason;
 use crate::policy::Policy;
-use crate::state::journal::EndReason;
-use crate::state::session::{Above, Flags, Session, SessionKey};
+use crate::state::session::{Above, Cold, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, deadline_ms, far_off};
 use crate::state::table::index::Hash;
 use crate::state::table::slots::NONE;
@@ -23,12 +23,14 @@ impl Shard {
         now: u32,
     ) -> Result<u32, DropReason> {
         let entered = self.enter(policy, session, &above, now);
-        self.session_lives.begun += u64::from(entered.is_ok());
         if let Above::New(lease) = above {
             match entered {
-                Ok(_) => self.bind(lease),
+                Ok(_) => self.bind(lease, now),
                 Err(_) => self.give_back(policy, lease, now),
             }
+        }
+        if let Some(session) = entered.ok().and_then(|index| self.sessions.at(index)) {
+            self.journal.note_session(session, policy.behaviour.records_sessions, None, now);
         }
         entered
     }
@@ -36,7 +38,7 @@ impl Shard {
     fn enter(
         &mut self,
         policy: &Policy,
-        mut session: Session,
+        session: Session,
         above: &Above,
         now: u32,
     ) -> Result<u32, DropReason> {
@@ -46,19 +48,22 @@ impl Shard {
         });
         keys.iter().for_each(|&(_, hash)| self.session_index.prefetch(hash));
         let subscriber = self.subscriber_of(&session, above)?;
-        self.admit(policy, &mut session, subscriber, now)?;
+        let limit_groups = self.admit(policy, &session, subscriber, now)?;
         let deadline = deadline_ms(policy, &session).unwrap_or(far_off(now));
         let Some(index) = self.sessions.insert(session) else {
-            self.leave(policy, subscriber);
+            self.leave(policy, subscriber, now);
             return Err(DropReason::SessionsFull);
         };
         if let Err(reason) = self.enter_keys(policy, index, keys, above, now) {
             self.sessions.remove(index);
-            self.leave(policy, subscriber);
+            self.leave(policy, subscriber, now);
             return Err(reason);
         }
         self.wheel.arm(index, deadline);
-        self.count_in(index, subscriber);
+        if let Some(cold) = self.colds.get_mut(index as usize) {
+            *cold = Cold { created_ms: now, limit_groups, limit_epoch: policy.generation as u16 };
+        }
+        self.count_in(index, subscriber, limit_groups);
         Ok(index)
     }
 
@@ -180,23 +185,22 @@ impl Shard {
         true
     }
 
-    /// Whether the limits allow another session of this subscriber, who leaves if not and has nothing else; notes which
-    /// groups it counts towards.
+    /// Whether the limits allow another session of this subscriber, who leaves if not and has nothing else. Returns
+    /// the groups it counts towards, a bit each.
     fn admit(
         &mut self,
         policy: &Policy,
-        session: &mut Session,
+        session: &Session,
         number: u32,
         now: u32,
-    ) -> Result<(), DropReason> {
+    ) -> Result<u16, DropReason> {
         let host = session.inside_local.addr;
         self.group_counts.resize(policy.limits.groups.len(), 0);
-        session.limit_epoch = policy.generation as u8;
-        session.limit_groups = policy.limit_groups_of(session.inside_vrf, host);
+        let limit_groups = policy.limit_groups_of(session.inside_vrf, host);
         for (group, limit) in policy.limits.groups.iter().enumerate() {
-            let counts = session.limit_groups >> group & 1 == 1;
+            let counts = limit_groups >> group & 1 == 1;
             if counts && self.group_counts[group] >= self.share_of(limit.sessions_max) {
-                self.leave(policy, number);
+                self.leave(policy, number, now);
                 return Err(DropReason::LimitGroup);
             }
         }
@@ -204,10 +208,10 @@ impl Shard {
         let is_over = policy.limits.of_host(host).is_some_and(|max| subscriber.session_count >= max);
         let is_fast = policy.limits.rate_of_host(host).is_some_and(|rate| !subscriber.may_begin(rate, now));
         if is_over || is_fast {
-            self.leave(policy, number);
+            self.leave(policy, number, now);
             return Err(if is_over { DropReason::LimitHost } else { DropReason::LimitRate });
         }
-        Ok(())
+        Ok(limit_groups)
     }
 
     /// This worker's share of a limit on all workers together.
@@ -217,9 +221,9 @@ impl Shard {
         max / count + u32::from(u32::from(worker) < max % count)
     }
 
-    fn count_in(&mut self, index: u32, subscriber: u32) {
+    fn count_in(&mut self, index: u32, subscriber: u32, limit_groups: u16) {
         let Some(session) = self.sessions.at(index) else { return };
-        let (rule, flags, limit_groups) = (session.rule, session.flags, session.limit_groups);
+        let (rule, flags) = (session.rule, session.flags);
         let (peer, mapping) = (session.outside_global.addr, session.next);
         if flags.has(Flags::ADDRESS)
             && let Some(mapping) = self.mappings.at_mut(mapping)
@@ -243,12 +247,12 @@ impl Shard {
 
     /// Ends a session, and its mapping when it was the last beneath it: the one place where sessions end.
     pub fn end(&mut self, policy: &Policy, index: u32, reason: EndReason, now: u32) -> Option<Session> {
-        let session = self.take_out(policy, index, now)?;
-        self.session_lives.end(reason);
+        let session = self.take_out(policy, index, reason, now)?;
+        self.journal.note_session(&session, policy.behaviour.records_sessions, Some(reason), now);
         Some(session)
     }
 
-    fn take_out(&mut self, policy: &Policy, index: u32, now: u32) -> Option<Session> {
+    fn take_out(&mut self, policy: &Policy, index: u32, reason: EndReason, now: u32) -> Option<Session> {
         let flags = self.sessions.at(index)?.flags;
         self.count_out(policy, index);
         let is_last = flags.has(Flags::PORT) && self.unlink(index);
@@ -260,7 +264,7 @@ impl Shard {
         }
         let number = self.subscribers.find(session.inside_vrf, session.inside_local.addr).unwrap_or(NONE);
         if is_last && !self.is_held_by_door(session.protocol, session.outside_vrf, session.inside_global) {
-            self.release(policy, &session.binding(), number, session.created_ms, now);
+            self.unbind(policy, &session.binding(), number, self.cold(index).created_ms, (reason, now));
         }
         if flags.has(Flags::ADDRESS) {
             self.note_address_use(policy, session.next, session.used_ms, now);
@@ -269,7 +273,7 @@ impl Shard {
         if let Some(subscriber) = self.subscribers.at_mut(number) {
             subscriber.session_count -= 1;
         }
-        self.leave(policy, number);
+        self.leave(policy, number, now);
         Some(session)
     }
 
@@ -312,7 +316,7 @@ impl Shard {
     fn count_out(&mut self, policy: &Policy, index: u32) {
         let Some(session) = self.sessions.at(index) else { return };
         let (rule, flags, peer) = (session.rule, session.flags, session.outside_global.addr);
-        let (limit_epoch, limit_groups) = (session.limit_epoch, session.limit_groups);
+        let Cold { limit_epoch, limit_groups, .. } = self.cold(index);
         self.rule_mut(rule).session_count -= 1;
         self.any_peer_count -= usize::from(flags.has(Flags::ANY_PEER));
         if flags.has(Flags::CONTACT)
@@ -321,7 +325,7 @@ impl Shard {
             self.contacts.count_out(key, peer);
         }
         // What was counted under another policy is not in these counts.
-        if limit_epoch == policy.generation as u8 {
+        if limit_epoch == policy.generation as u16 {
             for (number, count) in self.group_counts.iter_mut().enumerate() {
                 *count -= u32::from(limit_groups >> number & 1);
             }

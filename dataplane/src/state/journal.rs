@@ -1,52 +1,259 @@
-//! What began and what ended, and why.
+//! What began and what ended, and why: totals that always count, and a ring of records for whoever must tell who had an
+//! address and a port (RFC 6888 REQ-12, RFC 8158).
+//!
+//! The worker never waits for a reader: a record that is not read in time is overwritten, and the running number of the
+//! next one tells how many were. Bindings and port sets are always recorded, sessions where the policy asks for it.
 
-/// Why a session, or what it was beneath, ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum EndReason {
-    /// No packet refreshed it for its idle time.
-    Idle,
-    /// The end of its TCP connection was seen, or the gateway that opened its door closed it.
-    Closed,
-    /// `clear ip nat translation`.
-    Cleared,
-    /// The policy has no rule for it any more.
-    PolicyGone,
+use std::net::Ipv4Addr;
+
+use crate::flow::{Endpoint, Protocol, Vrf};
+use crate::lives::{EndReason, Lives};
+use crate::policy::RuleId;
+use crate::state::mapping::{Binding, Side};
+use crate::state::ports::bitmaps::PortSet;
+use crate::state::session::Session;
+use crate::state::subscriber::Subscriber;
+
+/// What began and ended, of all that is told apart. A packet that is refused begins nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Sessions.
+    pub sessions: Lives,
+    /// Ports, one each, and whole addresses that hosts had.
+    pub bindings: Lives,
+    /// Port sets of subscribers.
+    pub port_sets: Lives,
 }
 
-impl EndReason {
-    /// Every reason, in the order of its counters.
-    pub const ALL: [EndReason; 4] =
-        [EndReason::Idle, EndReason::Closed, EndReason::Cleared, EndReason::PolicyGone];
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    /// A session.
+    Session,
+    /// A port of a shared address, or an identifier of ICMP queries.
+    Port,
+    /// A whole global address of an inside host.
+    Address,
+    /// An outside local address of an outside host.
+    OutsideAddress,
+    /// Ports of a shared address that are one subscriber's: so many, the first of them and each so far from the last.
+    PortSet {
+        /// How many ports.
+        size: u16,
+        /// The distance between them.
+        step: u16,
+    },
+}
 
-    /// Its name in metrics and records.
-    pub fn label(self) -> &'static str {
-        match self {
-            EndReason::Idle => "idle",
-            EndReason::Closed => "closed",
-            EndReason::Cleared => "cleared",
-            EndReason::PolicyGone => "policy-gone",
+/// That something began, or ended. What it does not have is [`NOBODY`] or 0: the outside endpoints of a binding, the
+/// ports of a whole address, the inside endpoints of an outside host's address, a port set's protocol and inside port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// When, in milliseconds of the worker's clock, which wraps around after 49 days.
+    pub time_ms: u32,
+    /// What it is about.
+    pub what: What,
+    /// Why it ended; none if it began.
+    pub ended: Option<EndReason>,
+    /// The IP protocol.
+    pub protocol: Protocol,
+    /// The rule that made it.
+    pub rule: RuleId,
+    /// VRF of the inside.
+    pub inside_vrf: Vrf,
+    /// VRF of the outside.
+    pub outside_vrf: Vrf,
+    /// The inside endpoint as it knows itself.
+    pub inside_local: Endpoint,
+    /// The inside endpoint as the outside sees it; of a port set, its address and first port.
+    pub inside_global: Endpoint,
+    /// The outside endpoint as the inside sees it.
+    pub outside_local: Endpoint,
+    /// The outside endpoint as it knows itself.
+    pub outside_global: Endpoint,
+}
+
+const _: () =
+    assert!(size_of::<Record>() <= 48, "a record is written for each set-up, and less than a cache line");
+
+/// No endpoint.
+pub const NOBODY: Endpoint = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
+
+/// The most records of a shard that wait to be read.
+const RECORDS_MAX: usize = 1 << 16;
+
+/// The totals and the records of a shard.
+pub struct Journal {
+    totals: Totals,
+    /// A ring of a power of two, filled as records come.
+    records: Vec<Record>,
+    mask: usize,
+    /// The number of the next record, counted from the start.
+    next: u64,
+    /// The number of the first that was not read.
+    unread: u64,
+}
+
+impl Journal {
+    /// An empty journal of a shard with room for so many sessions.
+    pub fn new(sessions_max: usize) -> Journal {
+        let room = sessions_max.next_power_of_two().min(RECORDS_MAX);
+        Journal {
+            totals: Totals::default(),
+            records: mem::vec_in_huge_pages(room),
+            mask: room - 1,
+            next: 0,
+            unread: 0,
         }
     }
-}
 
-/// How many of a kind began, and how many ended, by reason. The rest is alive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lives {
-    /// Begun since the start.
-    pub begun: u64,
-    /// Ended since the start, by [`EndReason`].
-    pub ended: [u64; EndReason::ALL.len()],
-}
-
-impl Lives {
-    /// Those that began and did not end.
-    pub fn live(&self) -> u64 {
-        self.begun - self.ended.iter().sum::<u64>()
+    /// What began and ended since the start.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
-    /// Counts one that ends.
-    pub(super) fn end(&mut self, reason: EndReason) {
-        self.ended[reason as usize] += 1;
+    /// The oldest record that was not read, with its running number. Numbers that are left out are of records that were
+    /// overwritten before they were read.
+    pub fn read(&mut self) -> Option<(u64, Record)> {
+        let number = self.unread.max(self.oldest());
+        if number == self.next {
+            return None;
+        }
+        self.unread = number + 1;
+        Some((number, *self.records.get(number as usize & self.mask)?))
+    }
+
+    /// The number of the oldest record that the ring still has.
+    fn oldest(&self) -> u64 {
+        self.next.saturating_sub(self.records.len() as u64)
+    }
+
+    /// A session begins, or ends.
+    pub(super) fn note_session(
+        &mut self,
+        session: &Session,
+        is_recorded: bool,
+        ended: Option<EndReason>,
+        now: u32,
+    ) {
+        self.totals.sessions.count(ended);
+        if is_recorded {
+            self.note(Record {
+                time_ms: now,
+                what: What::Session,
+                ended,
+                protocol: session.protocol,
+                rule: session.rule,
+                inside_vrf: session.inside_vrf,
+                outside_vrf: session.outside_vrf,
+                inside_local: session.inside_local,
+                inside_global: session.inside_global,
+                outside_local: session.outside_local,
+                outside_global: session.outside_global,
+            });
+        }
+    }
+
+    /// A binding begins, or ends.
+    pub(super) fn note_binding(&mut self, binding: &Binding, ended: Option<EndReason>, now: u32) {
+        self.totals.bindings.count(ended);
+        let Binding { own, seen, own_vrf, seen_vrf, rule, protocol, side } = *binding;
+        let record = Record {
+            time_ms: now,
+            what: if binding.is_address() { What::Address } else { What::Port },
+            ended,
+            protocol,
+            rule,
+            inside_vrf: own_vrf,
+            outside_vrf: seen_vrf,
+            inside_local: own,
+            inside_global: seen,
+            outside_local: NOBODY,
+            outside_global: NOBODY,
+        };
+        self.note(match side {
+            Side::Inside => record,
+            Side::Outside => Record {
+                what: What::OutsideAddress,
+                inside_vrf: seen_vrf,
+                outside_vrf: own_vrf,
+                inside_local: NOBODY,
+                inside_global: NOBODY,
+                outside_local: seen,
+                outside_global: own,
+                ..record
+            },
+        });
+    }
+
+    /// A subscriber takes a port set of an address, or returns it.
+    pub(super) fn note_port_set(
+        &mut self,
+        subscriber: &Subscriber,
+        addr: Ipv4Addr,
+        set: &PortSet,
+        ended: Option<EndReason>,
+        now: u32,
+    ) {
+        self.totals.port_sets.count(ended);
+        self.note(Record {
+            time_ms: now,
+            what: What::PortSet { size: set.size, step: set.step },
+            ended,
+            protocol: 0,
+            rule: set.rule,
+            inside_vrf: subscriber.vrf,
+            outside_vrf: set.outside_vrf,
+            inside_local: Endpoint::new(subscriber.addr, 0),
+            inside_global: Endpoint::new(addr, set.first),
+            outside_local: NOBODY,
+            outside_global: NOBODY,
+        });
+    }
+
+    #[inline]
+    fn note(&mut self, record: Record) {
+        match self.records.get_mut(self.next as usize & self.mask) {
+            Some(place) => *place = record,
+            // There is room: it was made at the start.
+            None => self.records.push(record),
+        }
+        self.next += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binding(port: u16) -> Binding {
+        let end = |last| Endpoint::new(Ipv4Addr::new(10, 0, 0, last), port);
+        Binding {
+            own: end(1),
+            seen: end(2),
+            own_vrf: 0,
+            seen_vrf: 0,
+            rule: 1,
+            protocol: 17,
+            side: Side::Inside,
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_knows_exactly_what_it_lost() {
+        let mut journal = Journal::new(4);
+        for port in 0..3 {
+            journal.note_binding(&binding(port), None, 7);
+        }
+        let (number, record) = journal.read().unwrap();
+        assert_eq!((number, record.inside_global.port, record.ended, record.time_ms), (0, 0, None, 7));
+        for port in 3..9 {
+            journal.note_binding(&binding(port), Some(EndReason::Idle), 7);
+        }
+        let read: Vec<(u64, u16)> = std::iter::from_fn(|| journal.read())
+            .map(|(number, record)| (number, record.inside_global.port))
+            .collect();
+        assert_eq!(read, [(5, 5), (6, 6), (7, 7), (8, 8)], "1 to 4 were overwritten");
+        assert_eq!((journal.totals().bindings.begun, journal.totals().bindings.ended), (3, [6, 0, 0, 0]));
     }
 }

@@ -1,9 +1,9 @@
 //! How sessions and mappings end: by idle time, by a policy that no longer keeps them, by command.
 
+use crate::lives::EndReason;
 use crate::policy::{Filtering, IdleClass, Policy};
 use crate::state::contacts::Contacts;
 use crate::state::door::Door;
-use crate::state::journal::EndReason;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::shard::{RuleUse, Shard, deadline_ms, far_off, mapping_deadline_ms};
 use crate::state::table::timer::is_due;
@@ -16,6 +16,11 @@ enum Place {
     Session(u32),
     Mapping(u32),
     Door(u32),
+}
+
+/// Why a sweep ends something.
+fn reason_of_sweep(all: bool) -> EndReason {
+    if all { EndReason::Cleared } else { EndReason::PolicyGone }
 }
 
 /// Table positions that one step of a sweep looks at.
@@ -55,7 +60,7 @@ impl Shard {
             self.wheel.arm(self.door_node(index), closes_ms);
             return;
         }
-        self.close_door(policy, index, now);
+        self.end_door(policy, index, EndReason::Idle, now);
         self.doors_expired[usize::from(gateway)] += 1;
     }
 
@@ -80,7 +85,7 @@ impl Shard {
         let Some(mapping) = self.mappings.at(index) else { return };
         match mapping_deadline_ms(policy, mapping) {
             Some(deadline) if is_due(now, deadline) && mapping.session_count == 0 => {
-                self.end_mapping(policy, index, now);
+                self.end_mapping(policy, index, EndReason::Idle, now);
             }
             deadline => {
                 let later = deadline.filter(|&at| !is_due(now, at));
@@ -139,16 +144,17 @@ impl Shard {
     }
 
     fn sweep_session(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
-        let Some(session) = self.sessions.at_mut(index) else { return false };
+        let Some(session) = self.sessions.at(index) else { return false };
         if all || !policy.keeps(session.rule, session.inside_global.addr) {
-            let reason = if all { EndReason::Cleared } else { EndReason::PolicyGone };
-            return self.end(policy, index, reason, now).is_some();
+            return self.end(policy, index, reason_of_sweep(all), now).is_some();
         }
-        if session.limit_epoch != policy.generation as u8 {
-            session.limit_epoch = policy.generation as u8;
-            session.limit_groups = policy.limit_groups_of(session.inside_vrf, session.inside_local.addr);
+        if let Some(cold) = self.colds.get_mut(index as usize)
+            && cold.limit_epoch != policy.generation as u16
+        {
+            cold.limit_epoch = policy.generation as u16;
+            cold.limit_groups = policy.limit_groups_of(session.inside_vrf, session.inside_local.addr);
             for (number, count) in self.group_counts.iter_mut().enumerate() {
-                *count += u32::from(session.limit_groups >> number & 1);
+                *count += u32::from(cold.limit_groups >> number & 1);
             }
         }
         false
@@ -158,7 +164,7 @@ impl Shard {
     fn sweep_door(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
         let is_doomed = |door: &Door| all || !policy.keeps(door.rule, door.global.addr);
         if self.doors.at(index).is_some_and(is_doomed) {
-            self.close_door(policy, index, now);
+            self.end_door(policy, index, reason_of_sweep(all), now);
         }
         false
     }
@@ -174,7 +180,7 @@ impl Shard {
         };
         let is_doomed = self.mappings.at(index).is_some_and(is_doomed);
         if is_doomed {
-            self.end_mapping(policy, index, now);
+            self.end_mapping(policy, index, reason_of_sweep(all), now);
         }
         is_doomed
     }

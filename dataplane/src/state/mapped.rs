@@ -4,10 +4,11 @@ use std::net::Ipv4Addr;
 
 use crate::drops::DropReason;
 use crate::flow::{Direction, Endpoint, Protocol, Vrf};
+use crate::lives::EndReason;
 use crate::policy::{Filtering, OutsideRule, Policy, RuleId, SourceRule};
 use crate::state::bound::bound;
 use crate::state::mapping::{ANY_PROTOCOL, Binding, Mapping, MappingKey, Side};
-use crate::state::ports::allocate::Source;
+use crate::state::ports::allocate::{Request, Source};
 use crate::state::ports::lease::{Lease, Taken};
 use crate::state::session::{ANYONE, Above, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, far_off, has_ports, mapping_deadline_ms};
@@ -94,8 +95,9 @@ impl Shard {
         self.reclaim(policy, now);
         let number = self.subscribers.enter(source.vrf, source.local.addr).ok_or(DropReason::SessionsFull)?;
         let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SessionsFull)?;
-        let Some(global) = self.allocator.take(policy, rule, source, subscriber) else {
-            self.leave(policy, number);
+        let mut request = Request { policy, rule, source, journal: &mut self.journal, now };
+        let Some(global) = self.allocator.take(&mut request, subscriber) else {
+            self.leave(policy, number, now);
             self.rule_mut(rule.id).misses += 1;
             return Err(DropReason::PoolExhausted);
         };
@@ -242,7 +244,7 @@ impl Shard {
             self.give_back(policy, lease, now);
             return Err(DropReason::SessionsFull);
         }
-        self.bind(lease);
+        self.bind(lease, now);
         Ok(local)
     }
 
@@ -315,8 +317,8 @@ impl Shard {
     }
 
     /// Ends the mapping of a whole address.
-    pub(super) fn end_mapping(&mut self, policy: &Policy, index: u32, now: u32) {
+    pub(super) fn end_mapping(&mut self, policy: &Policy, index: u32, reason: EndReason, now: u32) {
         let Some(Mapping { binding, subscriber, created_ms, .. }) = self.take_mapping(index) else { return };
-        self.release(policy, &binding, subscriber, created_ms, now);
+        self.unbind(policy, &binding, subscriber, created_ms, (reason, now));
     }
 }

@@ -7,11 +7,12 @@ use alg::{Owner, Ports, Refusal, Transport};
 use arrayvec::ArrayVec;
 
 use crate::flow::{Endpoint, Protocol, TCP, UDP, Vrf};
+use crate::lives::EndReason;
 use crate::policy::{GatewayIndex, Policy, RuleId, Selector, SourceRule, gateway_named};
 use crate::state::bound::bound;
 use crate::state::door::{Door, Holds, OwnerKey};
 use crate::state::mapped::Mapped;
-use crate::state::ports::allocate::Source;
+use crate::state::ports::allocate::{Request, Source};
 use crate::state::ports::lease::{Lease, Taken};
 use crate::state::session::{Above, Flags, Session};
 use crate::state::shard::Shard;
@@ -51,11 +52,6 @@ pub fn owner_key(control: u32, owner: Owner) -> (OwnerKey, u32) {
         Owner::Session(number) => (OwnerKey::Control(control), number),
         Owner::Call(hash) => (OwnerKey::Call(hash), 0),
     }
-}
-
-/// An endpoint, so many ports on.
-fn behind(end: Endpoint, ports: u16) -> Endpoint {
-    Endpoint::new(end.addr, end.port.wrapping_add(ports))
 }
 
 /// How a door is used.
@@ -112,7 +108,7 @@ impl Shard {
         let vrfs = (control.inside_vrf, control.outside_vrf);
         let open = [0, 1].map(|k| {
             let wants = k < count;
-            wants.then(|| self.doors.of_local(protocol, vrfs.0, behind(inside, k))).flatten()
+            wants.then(|| self.doors.of_local(protocol, vrfs.0, inside.behind(k))).flatten()
         });
         let open_count = open.iter().flatten().count();
         if open_count == usize::from(count)
@@ -148,7 +144,7 @@ impl Shard {
     ) -> Result<ArrayVec<u32, 2>, Refusal> {
         let door_behind = |k| {
             let mut door = door;
-            (door.inside, door.global) = (behind(door.inside, k), behind(door.global, k));
+            (door.inside, door.global) = (door.inside.behind(k), door.global.behind(k));
             door
         };
         let new: ArrayVec<u32, 2> = (0..count).map_while(|k| self.doors.insert(door_behind(k))).collect();
@@ -157,7 +153,7 @@ impl Shard {
             new.iter().for_each(|&index| _ = self.doors.remove(index));
         }
         match lease {
-            Some(lease) if is_whole => self.bind(lease),
+            Some(lease) if is_whole => self.bind(lease, now),
             Some(lease) => self.give_back(policy, lease, now),
             None => {}
         }
@@ -298,8 +294,9 @@ impl Shard {
         let rule = found.unwrap_or_else(|| rule_of_static(rule, vrfs));
         let number = self.subscribers.enter(source.vrf, source.local.addr)?;
         let subscriber = self.subscribers.at_mut(number)?;
-        let Some(global) = self.allocator.take_at(policy, &rule, source, addr, subscriber) else {
-            self.leave(policy, number);
+        let mut request = Request { policy, rule: &rule, source, journal: &mut self.journal, now };
+        let Some(global) = self.allocator.take_at(&mut request, addr, subscriber) else {
+            self.leave(policy, number, now);
             return None;
         };
         let count = if source.ports == Ports::Pair { 2 } else { 1 };
@@ -387,13 +384,24 @@ impl Shard {
         Some(through)
     }
 
-    /// Closes a door. Its port stays where sessions use it.
+    /// Closes a door, as its gateway says. Its port stays where sessions use it.
     pub fn close_door(&mut self, policy: &Policy, index: u32, now: u32) -> Option<Door> {
+        self.end_door(policy, index, EndReason::Closed, now)
+    }
+
+    /// Ends a door.
+    pub(super) fn end_door(
+        &mut self,
+        policy: &Policy,
+        index: u32,
+        reason: EndReason,
+        now: u32,
+    ) -> Option<Door> {
         self.wheel.disarm(self.door_node(index));
         let door = self.doors.remove(index)?;
         if matches!(self.above_of_door(&door), Above::Door) {
             let number = self.subscribers.find(door.vrfs.0, door.inside.addr).unwrap_or(NONE);
-            self.release(policy, &door.binding(), number, door.created_ms, now);
+            self.unbind(policy, &door.binding(), number, door.created_ms, (reason, now));
         }
         Some(door)
     }

@@ -55,7 +55,7 @@ pub struct NewSession {
     pub above: Above,
 }
 
-/// One flow. An established packet needs nothing but this cache line and the index's.
+/// One flow. An established packet needs nothing but this cache line and the index's. Of its 64 bytes, 57 are used.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub struct Session {
@@ -69,8 +69,6 @@ pub struct Session {
     pub outside_global: Endpoint,
     /// When a packet last refreshed it, in milliseconds.
     pub used_ms: u32,
-    /// When it was made.
-    pub created_ms: u32,
     /// Beneath a port's mapping, the next session beneath it, which may be this one; beneath a whole address's, the
     /// number of that.
     pub next: u32,
@@ -97,15 +95,24 @@ pub struct Session {
     pub tcp: TcpSeen,
     /// What is special about it.
     pub flags: Flags,
+}
+
+/// What no packet of an established session needs: beside the sessions, by the same index.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cold {
+    /// When the session was made, in milliseconds.
+    pub created_ms: u32,
     /// The group limits it counts towards, a bit each.
     pub limit_groups: u16,
-    /// The policy under which it was counted, by the low byte of its generation.
-    pub limit_epoch: u8,
+    /// The policy under which it was counted, by the low half of its generation.
+    pub limit_epoch: u16,
 }
+
+const _: () = assert!(size_of::<Cold>() == 8);
 
 /// What is special about a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(u8);
+pub struct Flags(u16);
 
 impl Flags {
     /// It serves every peer: its outside endpoints stand for nobody (CGN mode).
@@ -217,7 +224,6 @@ impl Session {
             outside_local: new.outside_local,
             outside_global: new.outside_global,
             used_ms: now,
-            created_ms: now,
             next,
             previous: NONE,
             neighbours: [CachedHop::UNKNOWN.neighbour; 2],
@@ -231,8 +237,6 @@ impl Session {
             class: new.class,
             tcp: TcpSeen::default(),
             flags: new.flags.with(flag, true),
-            limit_groups: 0,
-            limit_epoch: 0,
         };
         session.with_deltas()
     }

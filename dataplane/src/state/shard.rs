@@ -11,11 +11,11 @@ use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::contacts::Contacts;
 use crate::state::control::{CONTROLS_MAX, Controls};
 use crate::state::door::{DOORS_MAX, Door, Doors};
-use crate::state::journal::Lives;
+use crate::state::journal::Journal;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Allocator;
 use crate::state::ports::lease::Lender;
-use crate::state::session::{Session, SessionKey};
+use crate::state::session::{Cold, Session, SessionKey};
 use crate::state::subscriber::Subscribers;
 use crate::state::table::index::{Candidate, Hash, Hasher, Index};
 use crate::state::table::slots::Slots;
@@ -32,6 +32,8 @@ use crate::state::table::timer::Wheel;
 pub struct Shard {
     pub(super) hasher: Hasher,
     pub(super) sessions: Slots<Session>,
+    /// By the session's index; of a free place, what is left of the last one.
+    pub(super) colds: Vec<Cold>,
     pub(super) session_index: Index,
     pub(super) port_index: Index,
     /// Mappings of ports.
@@ -61,8 +63,8 @@ pub struct Shard {
     pub(super) worker: (WorkerIndex, u8),
     /// For each destination rule, which real server is next.
     pub(super) rotation: HashMap<RuleId, u32>,
-    /// Sessions that began and ended.
-    pub(super) session_lives: Lives,
+    /// What began and ended.
+    pub journal: Journal,
 }
 
 /// How much a rule is in use.
@@ -97,8 +99,8 @@ impl SessionRef {
 
 /// Something in the tables that `show ip nat translations` lists.
 pub enum Entry<'a> {
-    /// A session.
-    Session(&'a Session),
+    /// A session, and when it was made, in milliseconds.
+    Session(&'a Session, u32),
     /// The mapping of a whole address.
     Address(&'a Mapping),
 }
@@ -116,9 +118,12 @@ impl Shard {
         let seed = [secret[0], secret[1] ^ u64::from(worker) << 56];
         let (addresses_max, doors_max) = (capacity.min(ADDRESSES_MAX), capacity.min(DOORS_MAX));
         let subscribers_max = (capacity / SESSIONS_PER_SUBSCRIBER).clamp(SUBSCRIBERS_MIN, SUBSCRIBERS_MAX);
+        let mut colds = mem::vec_in_huge_pages(capacity);
+        colds.resize(capacity, Cold::default());
         Shard {
             hasher: Hasher::new(secret),
             sessions: Slots::new(capacity),
+            colds,
             session_index: Index::new(capacity * 2),
             port_index: Index::new(capacity * 2),
             port_mapping_count: 0,
@@ -138,7 +143,7 @@ impl Shard {
             contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
             rotation: HashMap::new(),
-            session_lives: Lives::default(),
+            journal: Journal::new(capacity),
         }
     }
 
@@ -214,6 +219,11 @@ impl Shard {
         self.sessions.at_mut(index)
     }
 
+    /// What no packet needs of a session, by its index.
+    pub(super) fn cold(&self, index: u32) -> Cold {
+        self.colds.get(index as usize).copied().unwrap_or_default()
+    }
+
     /// The next position in a destination rule's rotation.
     pub fn rotate(&mut self, rule: RuleId) -> u32 {
         let position = self.rotation.entry(rule).or_default();
@@ -235,7 +245,9 @@ impl Shard {
     pub fn entries_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, Entry<'_>)> {
         let capacity = self.sessions.capacity() as u32;
         let sessions = self.sessions.iter_between(start, end);
-        let sessions = sessions.map(|(index, session)| (index, Entry::Session(session)));
+        let created_ms = |index: u32| self.cold(index).created_ms;
+        let sessions =
+            sessions.map(move |(index, session)| (index, Entry::Session(session, created_ms(index))));
         let of_mappings = |position: u32| position.saturating_sub(capacity);
         let mappings = self.mappings.iter_between(of_mappings(start), of_mappings(end));
         let addresses = mappings
@@ -249,14 +261,14 @@ impl Shard {
         self.sessions.len()
     }
 
-    /// Sessions that began and ended; the packet that began one was not refused.
-    pub fn session_lives(&self) -> &Lives {
-        &self.session_lives
-    }
-
     /// Live mappings, of ports and of whole addresses.
     pub fn mapping_count(&self) -> usize {
         self.port_mapping_count + self.mappings.len()
+    }
+
+    /// Port sets that subscribers have.
+    pub fn port_set_count(&self) -> usize {
+        self.allocator.set_count()
     }
 
     /// Doors open.

@@ -6,7 +6,9 @@ use alg::Ports;
 
 use crate::drops::DropReason;
 use crate::flow::{Endpoint, UDP};
+use crate::lives::EndReason;
 use crate::policy::{Policy, Pool, PoolKind, Selector, SourceRule};
+use crate::state::journal::{Totals, What};
 use crate::state::ports::allocate::Source;
 use crate::state::session::{Above, Flags, NewSession, Session};
 use crate::state::shard::Shard;
@@ -118,6 +120,50 @@ fn what_a_session_that_may_not_begin_took_is_free_again() {
         let mapped = map(&mut shard, &policy, rule, host(2));
         assert!(begin(&mut shard, &policy, rule, host(2), mapped).is_ok());
         assert_eq!(shard.mapping_count(), 1);
+        shard.check().unwrap();
+    }
+}
+
+#[test]
+fn the_journal_tells_what_began_and_why_it_ended() {
+    for is_recorded in [false, true] {
+        let mut policy = policy();
+        policy.behaviour.records_sessions = is_recorded;
+        let mut shard = shard(&policy);
+        let mapped = map(&mut shard, &policy, 0, host(1));
+        let index = begin(&mut shard, &policy, 0, host(1), mapped).unwrap();
+        shard.end(&policy, index, EndReason::Cleared, 5);
+        let told = |what| (0, what, None);
+        let gone = |what| (5, what, Some(EndReason::Cleared));
+        let all = [told(What::Port), told(What::Session), gone(What::Port), gone(What::Session)];
+        let expected: Vec<_> =
+            all.into_iter().filter(|(_, what, _)| is_recorded || *what != What::Session).collect();
+        let records = std::iter::from_fn(|| shard.journal.read()).map(|(_, record)| {
+            assert_eq!(
+                (record.inside_local, record.inside_global.port, record.rule, record.protocol),
+                (host(1), 5000, 1, UDP)
+            );
+            assert_eq!(record.outside_global == SERVER, record.what == What::Session);
+            (record.time_ms, record.what, record.ended)
+        });
+        assert_eq!(records.collect::<Vec<_>>(), expected);
+        let totals = shard.journal.totals();
+        assert_eq!((totals.sessions, totals.bindings), (totals.bindings, totals.sessions));
+        assert_eq!((totals.sessions.begun, totals.sessions.ended), (1, [0, 0, 1, 0]));
+    }
+}
+
+#[test]
+fn what_is_refused_is_not_in_the_journal() {
+    for rule in [0, 1] {
+        let mut policy = policy();
+        let mut shard = shard(&policy);
+        policy.limits.per_host = Some(0);
+        let mapped = map(&mut shard, &policy, rule, host(1));
+        assert!(begin(&mut shard, &policy, rule, host(1), mapped).is_err());
+        drop(map(&mut shard, &policy, rule, host(2)));
+        shard.expire(&policy, 1, 32);
+        assert_eq!((shard.journal.read(), *shard.journal.totals()), (None, Totals::default()));
         shard.check().unwrap();
     }
 }

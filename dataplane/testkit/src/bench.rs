@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use alg::Refusal;
 use alg::registry::ROWS;
@@ -19,6 +20,7 @@ use portico::compile::PortBinding;
 use portico::config::model::{Interface, NatSide};
 use portico::config::{Config, InterfaceName};
 
+use crate::records::Records;
 use crate::stations::{Arp, frame, station_mac};
 
 /// The time between two rounds of the workers while the test waits, in milliseconds: at least, and at most where
@@ -68,6 +70,7 @@ pub struct Bench {
     /// Its control side.
     pub appliance: Appliance,
     workers: Crew,
+    records: Vec<Records>,
     /// By worker, then by port.
     wires: Vec<Vec<Wire>>,
     /// The interface of each port.
@@ -138,6 +141,7 @@ impl Bench {
         let mut bench = Bench {
             appliance,
             workers: Crew { workers, now_ms: setup.start_ms },
+            records: (0..setup.worker_count).map(|_| Records::default()).collect(),
             wires,
             ports,
             slab,
@@ -234,6 +238,7 @@ impl Bench {
     pub fn settle(&mut self) -> Result<(), String> {
         for _ in 0..ROUNDS_MAX {
             if !self.work()? {
+                self.check_records()?;
                 return self.check_fates();
             }
         }
@@ -403,7 +408,7 @@ impl Bench {
             total(&["sent", "consumed", "dropped", "handed-over", "held"]),
         );
         if came == went {
-            return self.check_lives();
+            return Ok(());
         }
         let names =
             ["received", "taken-over", "generated", "sent", "consumed", "dropped", "handed-over", "held"];
@@ -411,15 +416,13 @@ impl Bench {
         Err(format!("{came} packets came and {went} had a fate: {}", listed.join(", ")))
     }
 
-    /// At every worker, what began and did not end is what is live.
-    fn check_lives(&self) -> Result<(), String> {
-        for (number, counters) in self.appliance.counters.iter().enumerate() {
-            let nat = &counters.nat;
-            let ended: u64 = nat.ended.iter().map(Count::value).sum();
-            let (begun, live) = (nat.begun.value(), nat.sessions.value());
-            if begun - ended != live {
-                return Err(format!("worker {number}: {begun} sessions began, {ended} ended, {live} live"));
-            }
+    /// At every worker, what began and did not end is what is live, and its journal tells the same.
+    fn check_records(&mut self) -> Result<(), String> {
+        let workers = self.workers.workers.iter_mut().zip(&mut self.records);
+        for (number, (worker, records)) in workers.enumerate() {
+            let counters = Arc::clone(worker.counters());
+            let agrees = records.follow(worker.journal_mut(), &counters);
+            agrees.map_err(|text| format!("worker {number}: {text}"))?;
         }
         Ok(())
     }
@@ -461,7 +464,7 @@ fn counter(counters: &Counters, name: &str) -> Option<u64> {
         "held" => &fates.held,
         "hits" => &nat.hits,
         "misses" => &nat.misses,
-        "created" => &nat.begun,
+        "created" => &nat.session_lives.begun,
         "expired" => return Some(nat.expired()),
         _ => match DropReason::from_label(name) {
             Some(reason) => counters.drops(reason),

@@ -21,6 +21,7 @@ pub mod dissect;
 pub mod notation;
 pub mod player;
 pub mod random;
+mod records;
 pub mod reference;
 pub mod run;
 pub mod simulator;

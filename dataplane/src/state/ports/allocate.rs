@@ -6,7 +6,9 @@ use std::net::Ipv4Addr;
 use alg::Ports;
 
 use crate::flow::{Endpoint, ICMP, Protocol, TCP, Vrf, WorkerIndex};
+use crate::lives::EndReason;
 use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, SourceRule};
+use crate::state::journal::Journal;
 use crate::state::mapping::{ANY_PROTOCOL, Binding, Side};
 use crate::state::ports::addresses::Addresses;
 use crate::state::ports::bitmaps::{
@@ -59,10 +61,17 @@ pub struct Source {
 }
 
 /// What a port is chosen for.
-struct Request<'a> {
-    policy: &'a Policy,
-    rule: &'a SourceRule,
-    source: Source,
+pub struct Request<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The rule that applies.
+    pub rule: &'a SourceRule,
+    /// What is to be mapped.
+    pub source: Source,
+    /// Hears of port sets that are returned for it.
+    pub journal: &'a mut Journal,
+    /// The time in milliseconds.
+    pub now: u32,
 }
 
 impl Allocator {
@@ -92,21 +101,15 @@ impl Allocator {
 
     /// Takes a global endpoint for a subscriber's source: on its paired address where it has one, else on the
     /// first address of the pool that has room.
-    pub fn take(
-        &mut self,
-        policy: &Policy,
-        rule: &SourceRule,
-        source: Source,
-        subscriber: &mut Subscriber,
-    ) -> Option<Endpoint> {
-        let request = Request { policy, rule, source };
+    pub fn take(&mut self, request: &mut Request, subscriber: &mut Subscriber) -> Option<Endpoint> {
+        let Request { policy, rule, source, .. } = *request;
         let pool = policy.pools.get(usize::from(rule.pool))?;
         if let Some(deterministic) = deterministic_of(policy, rule, source) {
-            return self.take_computed(&request, pool, deterministic, subscriber);
+            return self.take_computed(request, pool, deterministic, subscriber);
         }
         if let PoolKind::MatchHost(prefix_len) = pool.kind {
             let addr = pool.match_host(source.local.addr, prefix_len)?;
-            return self.take_on(&request, addr, subscriber);
+            return self.take_on(request, addr, subscriber);
         }
         // Under overload a whole address is for what has no ports alone: never the last one that is shared, and
         // nobody is paired with it.
@@ -116,31 +119,27 @@ impl Allocator {
         }
         let paired = subscriber.paired.filter(|&(of, addr)| of == rule.pool && pool.contains(addr));
         if let Some((_, addr)) = paired.filter(|_| !is_beside) {
-            let taken = self.take_on(&request, addr, subscriber);
+            let taken = self.take_on(request, addr, subscriber);
             let is_strict =
                 rule.is_paired && policy.behaviour.pairing.is_some_and(|pairing| !pairing.is_soft);
             if taken.is_some() || is_strict {
                 return taken;
             }
         }
-        self.take_anywhere(&request, pool, subscriber, paired.is_none() && !is_beside)
+        self.take_anywhere(request, pool, subscriber, paired.is_none() && !is_beside)
     }
 
     /// Takes ports for what a gateway announces: on the address that its control session has.
     pub fn take_at(
         &mut self,
-        policy: &Policy,
-        rule: &SourceRule,
-        source: Source,
+        request: &mut Request,
         addr: Ipv4Addr,
         subscriber: &mut Subscriber,
     ) -> Option<Endpoint> {
-        let request = Request { policy, rule, source };
+        let Request { policy, rule, source, .. } = *request;
         match (deterministic_of(policy, rule, source), policy.pools.get(usize::from(rule.pool))) {
-            (Some(deterministic), Some(pool)) => {
-                self.take_computed(&request, pool, deterministic, subscriber)
-            }
-            _ => self.take_on(&request, addr, subscriber),
+            (Some(deterministic), Some(pool)) => self.take_computed(request, pool, deterministic, subscriber),
+            _ => self.take_on(request, addr, subscriber),
         }
     }
 
@@ -148,7 +147,7 @@ impl Allocator {
     /// the one that has room, unless it helps out another.
     fn take_anywhere(
         &mut self,
-        request: &Request,
+        request: &mut Request,
         pool: &Pool,
         subscriber: &mut Subscriber,
         pair: bool,
@@ -168,14 +167,14 @@ impl Allocator {
             }
         }
         if pair {
-            self.unpair(request.policy, subscriber);
+            self.unpair(request.policy, subscriber, request.journal, request.now);
         }
         None
     }
 
     /// Pairs a subscriber with an address instead of the one it had, unless that has as many as it may. All workers
     /// count together.
-    fn pair(&mut self, request: &Request, subscriber: &mut Subscriber, addr: Ipv4Addr) -> bool {
+    fn pair(&mut self, request: &mut Request, subscriber: &mut Subscriber, addr: Ipv4Addr) -> bool {
         let Request { policy, rule, .. } = *request;
         if subscriber.paired == Some((rule.pool, addr)) {
             return true;
@@ -185,29 +184,64 @@ impl Allocator {
         if !policy.ownership.claim_subscriber(addr, subscribers_max) && pairing.is_some() {
             return false;
         }
-        self.unpair(policy, subscriber);
+        self.unpair(policy, subscriber, request.journal, request.now);
         subscriber.paired = Some((rule.pool, addr));
         true
     }
 
     /// Ends a subscriber's pairing, with its port sets.
-    pub fn unpair(&mut self, policy: &Policy, subscriber: &mut Subscriber) {
+    pub fn unpair(&mut self, policy: &Policy, subscriber: &mut Subscriber, journal: &mut Journal, now: u32) {
         let Some((_, addr)) = subscriber.paired.take() else { return };
         policy.ownership.release_subscriber(addr);
         while let Some(set) = self.sets.take(subscriber, |_| true) {
-            if let Some(mut ports) = self.addresses.ports_mut(addr) {
-                ports.release_set(&set);
-            }
+            self.return_set(subscriber, addr, &set, journal, now);
         }
+    }
+
+    fn return_set(
+        &mut self,
+        subscriber: &Subscriber,
+        addr: Ipv4Addr,
+        set: &PortSet,
+        journal: &mut Journal,
+        now: u32,
+    ) {
+        if let Some(mut ports) = self.addresses.ports_mut(addr) {
+            ports.release_set(set);
+        }
+        if set.is_told {
+            journal.note_port_set(subscriber, addr, set, Some(EndReason::Idle), now);
+        }
+    }
+
+    /// Tells of a port set that was taken for a port which has found an owner.
+    pub fn tell_set(&mut self, subscriber: &Subscriber, addr: Ipv4Addr, journal: &mut Journal, now: u32) {
+        let new = self.sets.find_map(subscriber, |set| {
+            let is_new = !std::mem::replace(&mut set.is_told, true);
+            is_new.then_some(*set)
+        });
+        if let Some(set) = new {
+            journal.note_port_set(subscriber, addr, &set, None, now);
+        }
+    }
+
+    /// Of those, sets that were taken for a port without an owner.
+    pub fn untold_set_count(&self) -> usize {
+        self.sets.iter().filter(|set| !set.is_told).count()
+    }
+
+    /// Port sets that subscribers have.
+    pub fn set_count(&self) -> usize {
+        self.sets.len()
     }
 
     fn take_on(
         &mut self,
-        request: &Request,
+        request: &mut Request,
         addr: Ipv4Addr,
         subscriber: &mut Subscriber,
     ) -> Option<Endpoint> {
-        let Request { policy, rule, source } = *request;
+        let Request { policy, rule, source, .. } = *request;
         if source.protocol == ANY_PROTOCOL {
             return self.take_whole(policy, addr).then(|| Endpoint::new(addr, 0));
         }
@@ -246,7 +280,7 @@ impl Allocator {
     }
 
     fn wish(&mut self, request: &Request) -> Wish {
-        let Request { policy, rule, source } = *request;
+        let Request { policy, rule, source, .. } = *request;
         let choice = &policy.behaviour.ports;
         let mut range = match source.ports {
             Ports::Reserved => (512, 1023),
@@ -269,13 +303,13 @@ impl Allocator {
     /// A port of the subscriber's own sets; another set when they are used up (bulk port allocation).
     fn take_in_sets(
         &mut self,
-        request: &Request,
+        request: &mut Request,
         wish: &Wish,
         addr: Ipv4Addr,
         blocks: Blocks,
         subscriber: &mut Subscriber,
     ) -> Option<Endpoint> {
-        let Request { policy, rule, source } = *request;
+        let Request { policy, rule, source, .. } = *request;
         // Sets are of one address: where that has no more, a subscriber gets no other one's.
         if subscriber.paired.is_some_and(|(_, paired)| paired != addr) && self.sets.count(subscriber) > 0 {
             return None;
@@ -316,7 +350,7 @@ impl Allocator {
             ports.release_set(&set);
             return None;
         };
-        set.used = 1 + u16::from(wish.is_pair);
+        (set.rule, set.outside_vrf, set.used) = (rule.id, rule.outside_vrf, 1 + u16::from(wish.is_pair));
         self.sets.push(subscriber, set);
         Some(Endpoint::new(addr, port))
     }
@@ -387,6 +421,7 @@ impl Allocator {
         binding: &Binding,
         subscriber: Option<&mut Subscriber>,
         since_ms: u32,
+        journal: &mut Journal,
         now: u32,
     ) {
         if binding.is_address() {
@@ -400,7 +435,7 @@ impl Allocator {
             return;
         }
         if let Some(subscriber) = subscriber {
-            self.release_from_set(binding, subscriber);
+            self.release_from_set(binding, subscriber, journal, now);
             let is_extra = policy.computed_host(binding.seen).is_none();
             subscriber.extra_ports = subscriber.extra_ports.saturating_sub(u32::from(is_extra));
         }
@@ -418,7 +453,13 @@ impl Allocator {
         self.held_down.push_back(HeldDown { until_ms, end: binding.seen, protocol: binding.protocol });
     }
 
-    fn release_from_set(&mut self, binding: &Binding, subscriber: &mut Subscriber) {
+    fn release_from_set(
+        &mut self,
+        binding: &Binding,
+        subscriber: &mut Subscriber,
+        journal: &mut Journal,
+        now: u32,
+    ) {
         let left = self.sets.find_map(subscriber, |set| {
             set.holds(binding.seen.port).then(|| {
                 set.used -= 1;
@@ -426,10 +467,9 @@ impl Allocator {
             })
         });
         if left == Some(0)
-            && let Some(mut ports) = self.addresses.ports_mut(binding.seen.addr)
             && let Some(set) = self.sets.take(subscriber, |set| set.holds(binding.seen.port))
         {
-            ports.release_set(&set);
+            self.return_set(subscriber, binding.seen.addr, &set, journal, now);
         }
     }
 
@@ -458,7 +498,7 @@ impl Allocator {
 
     /// The port sets of a subscriber.
     pub fn sets_of(&self, subscriber: &Subscriber) -> impl Iterator<Item = &PortSet> {
-        self.sets.iter(subscriber)
+        self.sets.of(subscriber)
     }
 
     /// Ports held down.

@@ -1,9 +1,8 @@
 //! The ports of one global address: which are in use.
 
-use crate::flow::{ICMP, Protocol, TCP, UDP};
-use crate::state::ports::ownership::Claimant;
-use crate::state::ports::ownership::PORTS_PER_GROUP;
-use crate::state::ports::ownership::Standing;
+use crate::flow::{ICMP, Protocol, TCP, UDP, Vrf};
+use crate::policy::RuleId;
+use crate::state::ports::ownership::{Claimant, PORTS_PER_GROUP, Standing};
 
 const WORDS: usize = 65_536 / 64;
 const EVEN: u64 = 0x5555_5555_5555_5555;
@@ -212,6 +211,12 @@ pub struct PortSet {
     pub size: u16,
     /// Ports in use, of all protocols.
     pub used: u16,
+    /// The rule it was taken for, and the VRF of the outside there.
+    pub rule: RuleId,
+    /// See `rule`.
+    pub outside_vrf: Vrf,
+    /// The journal tells of it, since a port of it found an owner.
+    pub is_told: bool,
 }
 
 impl PortSet {
@@ -219,7 +224,7 @@ impl PortSet {
     fn numbered(number: u16, size: u16, step: u16) -> PortSet {
         let (chunk, phase) = (u32::from(number / step), u32::from(number % step));
         let first = 1024 + chunk * u32::from(size) * u32::from(step) + phase;
-        PortSet { number, first: first as u16, step, size, used: 0 }
+        PortSet { number, first: first as u16, step, size, used: 0, rule: 0, outside_vrf: 0, is_told: false }
     }
 
     fn port(&self, k: u16) -> u16 {

@@ -22,6 +22,18 @@ pub(in crate::state) struct Taken {
     pub count: u16,
 }
 
+impl Taken {
+    /// The binding of each of its ports.
+    pub fn bindings(self) -> impl Iterator<Item = Binding> {
+        let Taken { binding, count, .. } = self;
+        (0..count).map(move |k| Binding {
+            own: binding.own.behind(k),
+            seen: binding.seen.behind(k),
+            ..binding
+        })
+    }
+}
+
 impl Lease {
     /// What it gives: a global endpoint, or an address with port 0; for an outside host its outside local address.
     pub fn end(&self) -> Endpoint {

@@ -46,7 +46,7 @@ impl Sets {
     }
 
     /// The sets of a subscriber.
-    pub fn iter(&self, subscriber: &Subscriber) -> impl Iterator<Item = &PortSet> {
+    pub fn of(&self, subscriber: &Subscriber) -> impl Iterator<Item = &PortSet> {
         let first = self.0.at(subscriber.first_set);
         std::iter::successors(first, |linked| self.0.at(linked.next)).map(|linked| &linked.set)
     }
@@ -59,6 +59,16 @@ impl Sets {
             None::<()>
         });
         count
+    }
+
+    /// All sets.
+    pub fn iter(&self) -> impl Iterator<Item = &PortSet> {
+        self.0.iter_from(0).map(|(_, linked)| &linked.set)
+    }
+
+    /// Sets that subscribers have.
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether there is room for another set.

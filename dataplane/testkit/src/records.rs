@@ -1,0 +1,54 @@
+//! What the appliance's journals tell, compared with what it counts.
+
+use std::collections::HashSet;
+
+use dataplane::counters::{Counters, LifeCounters};
+use dataplane::state::journal::{Journal, Record, What};
+
+/// What is live by one worker's records.
+#[derive(Default)]
+pub(crate) struct Records {
+    next: u64,
+    live: HashSet<Record>,
+}
+
+impl Records {
+    /// Reads the records that are new: none is missing, each ends what began before, and what is live by them is what
+    /// the worker counts.
+    ///
+    /// # Errors
+    /// What does not agree.
+    pub fn follow(&mut self, journal: &mut Journal, counters: &Counters) -> Result<(), String> {
+        while let Some((number, record)) = journal.read() {
+            if number != self.next {
+                return Err(format!("records {} to {} are lost", self.next, number - 1));
+            }
+            self.next += 1;
+            let what = Record { time_ms: 0, ended: None, ..record };
+            let is_right = match record.ended {
+                None => self.live.insert(what),
+                Some(_) => self.live.remove(&what),
+            };
+            if !is_right {
+                return Err(format!("a record of what has begun already, or never did: {record:?}"));
+            }
+        }
+        let count = |is_it: fn(&What) -> bool| self.live.iter().filter(|record| is_it(&record.what)).count();
+        let port_sets = count(|what| matches!(what, What::PortSet { .. }));
+        let sessions = count(|what| *what == What::Session);
+        let bindings = self.live.len() - sessions - port_sets;
+        let nat = &counters.nat;
+        agree("sessions", &nat.session_lives, nat.sessions.value())?;
+        agree("port sets", &nat.port_set_lives, nat.port_sets.value())?;
+        agree("port sets by the journal", &nat.port_set_lives, port_sets as u64)?;
+        agree("bindings by the journal", &nat.binding_lives, bindings as u64)
+    }
+}
+
+fn agree(what: &str, lives: &LifeCounters, live: u64) -> Result<(), String> {
+    let (begun, ended) = (lives.begun.value(), lives.ended());
+    if begun == ended + live {
+        return Ok(());
+    }
+    Err(format!("{what}: {begun} began, {ended} ended, {live} are live"))
+}
