@@ -1,5 +1,7 @@
 //! What gateways remember of a control session between its messages.
 
+use std::net::SocketAddrV4;
+
 use arrayvec::ArrayVec;
 
 /// A gateway's memory of one control session, of fixed size: the shard has a slot for each.
@@ -19,4 +21,14 @@ pub enum State {
     Ftp(crate::ftp::Control),
     /// Of an RTSP control connection.
     Rtsp(crate::rtsp::Control),
+}
+
+/// Gateways' memory of one call or registration, of fixed size, which outlives the control session that it began in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Call {
+    /// Nothing.
+    #[default]
+    None,
+    /// Endpoints that its messages announced, the latest last.
+    Announced(ArrayVec<SocketAddrV4, 4>),
 }

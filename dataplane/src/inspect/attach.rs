@@ -7,6 +7,7 @@ use crate::flow::{Endpoint, TCP};
 use crate::path::parse::{Head, tcp_flags};
 use crate::policy::GatewayIndex;
 use crate::state::control::{Channel, Control};
+use crate::state::reserve::Through;
 use crate::state::session::Direction;
 use crate::state::shard::SessionRef;
 use crate::tables::Tables;
@@ -19,7 +20,8 @@ pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) {
     if !has_messages(head.tuple.protocol) {
         return;
     }
-    let led_to = go_through(tables, head, found, now);
+    let through = go_through(tables, head, found, now);
+    let led_to = through.and_then(|through| through.child);
     let Some(gateway) = led_to.or_else(|| gateway_of(tables, head, found)) else { return };
     let is_tcp = head.tuple.protocol == TCP;
     // Who speaks before the handshake is seen is not listened to.
@@ -31,11 +33,13 @@ pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) {
         Direction::Outbound => Side::Inside,
         Direction::Inbound => Side::Outside,
     };
-    let is_attached = if is_tcp || led_to.is_some() {
+    let is_attached = if is_tcp || through.is_some() {
         let Some(session) = tables.shard.session(found.index) else { return };
         let host = (session.inside_vrf, session.inside_local.addr);
         let state = (ROWS[usize::from(gateway)].state)();
-        tables.shard.attach(found.index, Control::new(gateway, host, client, channel), state)
+        let mut control = Control::new(gateway, host, client, channel);
+        control.through = through.map(|through| through.owner);
+        tables.shard.attach(found.index, control, state)
     } else {
         // Which gateway reads its datagrams can be told without a record.
         tables.shard.attach_without_memory(found.index);
@@ -45,8 +49,8 @@ pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) {
     if is_attached { &counters.attached } else { &counters.unread }.add(1);
 }
 
-/// The gateway for what came through a door, if it did.
-fn go_through(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> Option<GatewayIndex> {
+/// What a session came through, if it was a door. A gateway that is off is none.
+fn go_through(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> Option<Through> {
     if tables.shard.door_count() == 0 {
         return None;
     }
@@ -60,7 +64,8 @@ fn go_through(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
     let through = tables.shard.go_through(&tables.policy, (protocol, vrf), local, peer, outside, now)?;
     tables.counters.gateways[usize::from(through.gateway)].doors_used.add(1);
     tables.shard.adopt(found.index, through.control);
-    through.child.filter(|child| !tables.policy.gateways.off.contains(child))
+    let child = through.child.filter(|child| !tables.policy.gateways.off.contains(child));
+    Some(Through { child, ..through })
 }
 
 /// The gateway that listens to a session's server.

@@ -4,6 +4,8 @@
 mod assembly;
 mod attach;
 mod context;
+#[cfg(test)]
+mod contract;
 mod datagram;
 mod fragments;
 mod quote;

@@ -15,6 +15,7 @@ enum Place {
     Session(u32),
     Mapping(u32),
     Door(u32),
+    Call(u32),
 }
 
 /// Table positions that one step of a sweep looks at.
@@ -33,6 +34,7 @@ impl Shard {
                 Place::Session(index) => expired += usize::from(self.expire_session(policy, index, now)),
                 Place::Mapping(index) => self.expire_mapping(policy, node, index, now),
                 Place::Door(index) => self.expire_door(policy, index, now),
+                Place::Call(number) => self.expire_call(policy, number, now),
             }
         }
         expired
@@ -45,7 +47,10 @@ impl Shard {
         };
         match behind.checked_sub(self.mappings.capacity() as u32) {
             None => Place::Mapping(behind),
-            Some(door) => Place::Door(door),
+            Some(behind) => match behind.checked_sub(self.doors.capacity() as u32) {
+                None => Place::Door(behind),
+                Some(call) => Place::Call(call),
+            },
         }
     }
 
@@ -124,7 +129,8 @@ impl Shard {
     /// One step of a sweep: ends sessions, then mappings of whole addresses, that the policy no longer keeps, or
     /// every one where `all` is asked for. Returns where to go on, and how many were ended.
     pub fn sweep(&mut self, policy: &Policy, all: bool, start: u32, now: u32) -> (Option<u32>, u64) {
-        let last = (self.sessions.capacity() + self.mappings.capacity() + self.doors.capacity()) as u32;
+        let tables = [self.sessions.capacity(), self.mappings.capacity(), self.doors.capacity()];
+        let last = (tables.iter().sum::<usize>() + self.calls.capacity()) as u32;
         let end = start.saturating_add(SWEPT_AT_ONCE).min(last);
         let (mut position, mut ended) = (start, 0);
         while position < end && ended < ENDED_AT_ONCE {
@@ -132,6 +138,7 @@ impl Shard {
                 Place::Session(index) => self.sweep_session(policy, all, index, now),
                 Place::Mapping(index) => self.sweep_mapping(policy, all, index, now),
                 Place::Door(index) => self.sweep_door(policy, all, index, now),
+                Place::Call(number) => self.sweep_call(policy, all, number, now),
             });
             position += 1;
         }
@@ -158,6 +165,14 @@ impl Shard {
         let is_doomed = |door: &Door| all || !policy.keeps(door.rule, door.global.addr);
         if self.doors.at(index).is_some_and(is_doomed) {
             self.close_door(policy, index, now);
+        }
+        false
+    }
+
+    /// Nor are calls. They are of no rule: a new policy keeps them.
+    fn sweep_call(&mut self, policy: &Policy, all: bool, number: u32, now: u32) -> bool {
+        if all {
+            self.end_call(policy, number, now);
         }
         false
     }

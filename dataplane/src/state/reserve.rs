@@ -6,14 +6,19 @@ use alg::{Owner, Ports, Refusal, Transport};
 
 use crate::flow::{Endpoint, Protocol, TCP, UDP, Vrf};
 use crate::policy::{GatewayIndex, Policy, RuleId, Selector, SourceRule, gateway_named};
+use crate::state::call::CallKey;
 use crate::state::door::{Door, Holds, OwnerKey};
 use crate::state::mapped::Mapped;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Source;
+use crate::state::room::Host;
 use crate::state::session::{Above, Flags, Session};
 use crate::state::shard::Shard;
 use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
+
+/// The longest that a door waits, in seconds.
+const LIFE_MAX_S: u32 = 86_400;
 
 /// Who asks for a door.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +27,23 @@ pub struct Asker {
     pub control: u32,
     /// Its gateway.
     pub gateway: GatewayIndex,
+    /// The inside host whose calls it speaks of.
+    pub callers: Host,
+}
+
+impl Asker {
+    /// The key of what a gateway says a door belongs to, and the door's number there.
+    pub fn owner_key(&self, owner: Owner) -> (OwnerKey, u32) {
+        match owner {
+            Owner::Session(number) => (OwnerKey::Control(self.control), number),
+            Owner::Call(hash) => (OwnerKey::Call(self.call_key(hash)), 0),
+        }
+    }
+
+    /// What a call is found by.
+    pub fn call_key(&self, hash: u64) -> CallKey {
+        CallKey { host: self.callers, hash }
+    }
 }
 
 /// The IP protocol of a transport.
@@ -40,14 +62,6 @@ pub fn endpoint(addr: SocketAddrV4) -> Endpoint {
 /// An endpoint for gateways.
 pub fn socket_addr(end: Endpoint) -> SocketAddrV4 {
     SocketAddrV4::new(end.addr, end.port)
-}
-
-/// The key of what a gateway says a door belongs to, and the door's number there.
-pub fn owner_key(control: u32, owner: Owner) -> (OwnerKey, u32) {
-    match owner {
-        Owner::Session(number) => (OwnerKey::Control(control), number),
-        Owner::Call(hash) => (OwnerKey::Call(hash), 0),
-    }
 }
 
 /// An endpoint, so many ports on.
@@ -81,6 +95,8 @@ pub struct Through {
     pub control: u32,
     /// The gateway that opened it.
     pub gateway: GatewayIndex,
+    /// What the door belongs to, and its number there.
+    pub owner: (OwnerKey, u32),
 }
 
 impl Shard {
@@ -125,7 +141,7 @@ impl Shard {
         let (global, holds) = self.global_for(policy, &control, protocol, inside, wanted.ports)?;
         let mut is_open = true;
         for k in 0..count {
-            let (owner, tag) = owner_key(asker.control, wanted.owner);
+            let (owner, tag) = asker.owner_key(wanted.owner);
             let mut door = Door::new(owner, protocol, vrfs, behind(inside, k), behind(global, k));
             (door.rule, door.holds, door.created_ms, door.tag) = (control.rule, holds, now, tag);
             match self.doors.insert(door).filter(|_| is_open) {
@@ -162,7 +178,7 @@ impl Shard {
         let vrfs = (control.inside_vrf, control.outside_vrf);
         let [inside, global] =
             [control.inside_local, control.inside_global].map(|end| Endpoint::new(end.addr, 0));
-        let (owner, tag) = owner_key(asker.control, wanted.owner);
+        let (owner, tag) = asker.owner_key(wanted.owner);
         let mut door = Door::new(owner, protocol, vrfs, inside, global);
         (door.rule, door.outward, door.created_ms, door.tag) = (control.rule, Some(outside), now, tag);
         let known = self.doors.leading_to(protocol, vrfs.0, inside.addr, outside);
@@ -213,14 +229,14 @@ impl Shard {
 
     fn set_terms(&mut self, asker: Asker, index: u32, terms: Terms, now: u32) {
         let node = self.door_node(index);
-        let (owner, tag) = owner_key(asker.control, terms.owner);
+        let (owner, tag) = asker.owner_key(terms.owner);
         self.doors.hand(index, owner);
         let Some(door) = self.doors.at_mut(index) else { return };
         door.peer = terms.peer;
         (door.gateway, door.tag) = (asker.gateway, tag);
         door.child = terms.child.and_then(gateway_named);
         door.uses_left = terms.uses_max.max(1);
-        door.closes_ms = now.wrapping_add(terms.life_s.min(86_400) * 1000);
+        door.closes_ms = now.wrapping_add(terms.life_s.min(LIFE_MAX_S) * 1000);
         door.control = if matches!(owner, OwnerKey::Control(..)) { asker.control } else { NONE };
         let closes_ms = door.closes_ms;
         self.wheel.disarm(node);
@@ -350,7 +366,8 @@ impl Shard {
         let index = announced.or_else(outward)?;
         let door = self.doors.at_mut(index)?;
         door.uses_left -= 1;
-        let through = Through { child: door.child, control: door.control, gateway: door.gateway };
+        let owner = (door.owner(), door.tag);
+        let through = Through { child: door.child, control: door.control, gateway: door.gateway, owner };
         if door.uses_left == 0 {
             self.close_door(policy, index, now);
         }
@@ -363,6 +380,22 @@ impl Shard {
         let door = self.doors.remove(index)?;
         self.release_door_port(policy, &door, now);
         Some(door)
+    }
+
+    /// Lets the doors of an owner wait longer, or less long, from now on: all or those of one number.
+    pub fn renew_doors_of(&mut self, owner: OwnerKey, tag: Option<u32>, life_s: u32, now: u32) {
+        let closes_ms = now.wrapping_add(life_s.min(LIFE_MAX_S) * 1000);
+        let mut next = self.doors.first_of(owner);
+        while let Some(index) = next {
+            next = self.doors.after(index);
+            let node = self.door_node(index);
+            let is_meant = |door: &&mut Door| tag.is_none_or(|tag| door.tag == tag);
+            if let Some(door) = self.doors.at_mut(index).filter(is_meant) {
+                door.closes_ms = closes_ms;
+                self.wheel.disarm(node);
+                self.wheel.arm(node, closes_ms);
+            }
+        }
     }
 
     /// Closes the doors of an owner, all or those of one number.
