@@ -9,6 +9,9 @@
 //! announces. What it asked for takes effect only if it returns `Ok`: after an `Err` the message passes as it
 //! came. Refusals that show that this is not the protocol, or that somebody plays with it, detach the gateway for
 //! good ([`Refusal::detaches`]): the session is still translated, its payload is never read again.
+//!
+//! A gateway remembers a control session in its [`State`], and what outlives that in a [`Call`]. A datagram may be read with
+//! the state of a new session at any time: there is room for so many. A gateway must be safe then, if less helpful.
 #![forbid(unsafe_code)]
 
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -26,7 +29,7 @@ mod tftp;
 
 pub use refusal::Refusal;
 pub use registry::Row;
-pub use state::State;
+pub use state::{Call, State};
 
 /// Bytes of a message, from `start` up to `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +82,9 @@ pub struct Session {
     pub outside_local: SocketAddrV4,
     /// The same, as the outside sees it.
     pub outside_global: SocketAddrV4,
+    /// What the door belonged to that the session came through, as whoever opened it said. A call is an owner of this
+    /// session's doors too; the number of another control session says something to rows that count alike.
+    pub through: Option<Owner>,
 }
 
 /// What the beginning of a stream's unread bytes is.
@@ -214,7 +220,16 @@ pub trait Context {
     /// Expects a session from inside: a door that is gone through outwards, once.
     fn expect(&mut self, expected: Expected) -> Result<(), Refusal>;
 
-    /// Closes the doors of an owner that nobody went through. Sessions stay.
+    /// What is remembered of a call of this inside host's, by a hash of its identity: nothing of a new one. It is kept for
+    /// `life_s` seconds from now on, a day at most, whatever becomes of this control session. Like [`State`] it stays as
+    /// the gateway leaves it, but that a call ends again that began in a message that is refused. In a session that came
+    /// through a call's door, calls are that call's host's.
+    fn call(&mut self, hash: u64, life_s: u32) -> Result<&mut Call, Refusal>;
+
+    /// Lets the doors of an owner wait for so many seconds from now on.
+    fn renew(&mut self, owner: Owner, life_s: u32);
+
+    /// Closes the doors of an owner that nobody went through, and ends it if it is a call. Sessions stay.
     fn close(&mut self, owner: Owner);
 
     /// Replaces bytes of the message. Spans must not overlap; they may be given in any order.

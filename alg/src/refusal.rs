@@ -19,6 +19,8 @@ pub enum Refusal {
     NoPort,
     /// As many doors as there may be.
     DoorLimit,
+    /// As many calls as there may be.
+    CallLimit,
     /// More edits, or more growth, than a message may have.
     EditLimit,
     /// An edit would break its signatures.
@@ -27,7 +29,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All, in the order of their counters.
-    pub const ALL: [Refusal; 10] = [
+    pub const ALL: [Refusal; 11] = [
         Refusal::Foreign,
         Refusal::Malformed,
         Refusal::TooLong,
@@ -36,6 +38,7 @@ impl Refusal {
         Refusal::LowPort,
         Refusal::NoPort,
         Refusal::DoorLimit,
+        Refusal::CallLimit,
         Refusal::EditLimit,
         Refusal::Signed,
     ];
@@ -51,6 +54,7 @@ impl Refusal {
             Refusal::LowPort => "low-port",
             Refusal::NoPort => "no-port",
             Refusal::DoorLimit => "door-limit",
+            Refusal::CallLimit => "call-limit",
             Refusal::EditLimit => "edit-limit",
             Refusal::Signed => "signed",
         }
@@ -69,6 +73,7 @@ impl Refusal {
             Refusal::LowPort => "It announces a port below 1024, which is not opened.",
             Refusal::NoPort => "No global port is free.",
             Refusal::DoorLimit => "There are as many doors as there may be.",
+            Refusal::CallLimit => "There are as many calls as there may be.",
             Refusal::EditLimit => "It needs more edits, or more growth, than a message may have.",
             Refusal::Signed => "An edit would break its signatures.",
         }

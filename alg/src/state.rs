@@ -1,5 +1,7 @@
 //! What gateways remember of a control session between its messages.
 
+use std::net::SocketAddrV4;
+
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
@@ -20,4 +22,14 @@ pub enum State {
     Ftp(crate::ftp::Control),
     /// Of an RTSP control connection.
     Rtsp(crate::rtsp::Control),
+}
+
+/// Gateways' memory of one call or registration, of fixed size, which outlives the control session that it began in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Call {
+    /// Nothing.
+    #[default]
+    None,
+    /// Endpoints that its messages announced, the latest last.
+    Announced(ArrayVec<SocketAddrV4, 4>),
 }

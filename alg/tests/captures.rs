@@ -86,6 +86,7 @@ impl Played {
             inside_global: SocketAddrV4::new(INSIDE_GLOBAL, inside.port()),
             outside_local: outside,
             outside_global: outside,
+            through: None,
         };
         let conversation = Conversation::new(row, Stage::new(session), client);
         Played { conversation, sequences: [None; 2], said: Default::default(), heard: Default::default() }

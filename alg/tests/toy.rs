@@ -5,7 +5,9 @@ mod stage;
 use std::net::SocketAddrV4;
 
 use alg::registry::{Attach, Port, Reads};
-use alg::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict};
+use alg::{
+    Call, Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict,
+};
 use stage::{Conversation, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, session};
 
 /// The toy's messages are a length, `T`, and a port of UDP on which the sender listens, in two bytes.
@@ -71,4 +73,75 @@ fn a_row_is_a_gateway() {
     assert_eq!(toy.client(b"GET /"), b"GET /");
     assert_eq!(toy.client([4, b'T', 0x13, 0x89]), [4, b'T', 0x13, 0x89], "it let go for good");
     assert_eq!(toy.stage.doors.len(), 1);
+}
+
+/// Like the toy, but what it opens belongs to a call, by the message's second byte, and lasts until another message ends it.
+fn handle_call(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+    let [4, call, high, low] = *message.bytes else { return Err(Refusal::Malformed) };
+    let owner = Owner::Call(u64::from(call));
+    let session = *context.session();
+    match (high, low) {
+        (0, 0) => context.close(owner),
+        (0, 1) => context.renew(owner, 600),
+        (0, 2) if session.through == Some(owner) => {}
+        (0, _) => {
+            context.call(u64::from(call), 60)?;
+            return Err(Refusal::LowPort);
+        }
+        _ => {
+            let inside = SocketAddrV4::new(*session.inside_local.ip(), u16::from_be_bytes([high, low]));
+            match context.call(u64::from(call), 60)? {
+                Call::Announced(ends) => ends.try_push(inside).map_err(|_| Refusal::Argument)?,
+                new => *new = Call::Announced([inside].into_iter().collect()),
+            }
+            context.reserve(Door {
+                transport: Transport::Udp,
+                inside,
+                peer: None,
+                ports: Ports::One,
+                life_s: 30,
+                uses_max: 1,
+                owner,
+                child: Some("toy"),
+            })?;
+        }
+    }
+    Ok(Verdict::Continue)
+}
+
+/// It is attached through its own doors alone.
+const CALLING: Row = Row {
+    name: "calling",
+    attach: Attach::Door,
+    frame: |_, _| Frame::Message(4),
+    handle: handle_call,
+    ..TOY
+};
+
+#[test]
+fn a_call_has_memory_doors_and_sessions() {
+    assert_eq!(CALLING.ports(), []);
+    let mut toy =
+        Conversation::new(&CALLING, Stage::new(session(Transport::Tcp, Side::Inside, 4711)), Side::Inside);
+    toy.client([4, 7, 0x13, 0x88]);
+    toy.client([4, 7, 0x13, 0x89]);
+    let (hash, call, life_s) = &toy.stage.calls[0];
+    let Call::Announced(ends) = call else { panic!("{call:?}") };
+    assert_eq!((*hash, ends.len(), *life_s), (7, 2, 60));
+    toy.client([4, 8, 0, 9]);
+    assert_eq!(
+        (toy.stage.calls.len(), &toy.refusals[..]),
+        (1, &[Refusal::LowPort][..]),
+        "refused, and no call"
+    );
+    toy.client([4, 7, 0, 1]);
+    assert_eq!(toy.stage.renewed, [(Owner::Call(7), 600)]);
+    assert!(toy.stage.doors.iter().all(|(door, _)| door.life_s == 600));
+
+    let mut child = Conversation::new(&CALLING, toy.stage, Side::Inside);
+    child.stage.session.through = Some(Owner::Call(7));
+    child.client([4, 7, 0, 2]);
+    assert_eq!(child.refusals, [], "a session that came through the call's door");
+    child.client([4, 7, 0, 0]);
+    assert_eq!((child.stage.calls.len(), child.stage.doors.len()), (0, 0));
 }

@@ -9,7 +9,7 @@ use crate::state::mapping::Mapping;
 use crate::state::plain::Plain;
 use crate::state::session::Session;
 use crate::state::shard::{Entry, deadline_ms, mapping_deadline_ms};
-use crate::state::table::timer::is_due;
+use crate::state::table::timer::left_ms;
 use crate::worker::Worker;
 
 /// Table positions that a slice looks at, so that no burst waits for the walk of a large and empty table.
@@ -99,9 +99,4 @@ impl Worker {
             left_ms: deadline_ms(&self.engine.tables.policy, session).map(|at| left_ms(at, now)),
         }
     }
-}
-
-/// Milliseconds until a deadline, 0 when it has passed.
-fn left_ms(deadline: u32, now: u32) -> u32 {
-    if is_due(now, deadline) { 0 } else { deadline.wrapping_sub(now) }
 }

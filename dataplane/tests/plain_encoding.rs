@@ -10,8 +10,8 @@ use dataplane::flow::{Endpoint, Tuple};
 use dataplane::policy::IdleClass;
 use dataplane::state::mapping::Side;
 use dataplane::state::plain::{
-    Address, Channel, Control, Door, Holds, MAGIC, Owner, Plain, PlainError, PortSet, Session, Subscriber,
-    VERSION, decode, encode,
+    Address, Call, CallName, Channel, Control, Door, Holds, MAGIC, Owner, Plain, PlainError, PortSet,
+    Session, Subscriber, VERSION, decode, encode,
 };
 use dataplane::state::session::TcpSeen;
 use dataplane::stream::{Opening, Shifts};
@@ -143,10 +143,24 @@ fn controls() -> impl Strategy<Value = Plain> {
     )
 }
 
+fn call_names() -> impl Strategy<Value = CallName> {
+    any::<(u16, Ipv4Addr, u64)>().prop_map(|(vrf, host, hash)| CallName { vrf, host, hash })
+}
+
+fn calls() -> impl Strategy<Value = Plain> {
+    let ends = prop::collection::vec(any::<std::net::SocketAddrV4>(), 0..=4);
+    let memories = prop::option::of(ends).prop_map(|ends| match ends {
+        None => alg::Call::None,
+        Some(ends) => alg::Call::Announced(ArrayVec::from_iter(ends)),
+    });
+    (call_names(), gateways(), memories, any::<u32>())
+        .prop_map(|(name, gateway, memory, left_ms)| Plain::Call(Call { name, gateway, memory, left_ms }))
+}
+
 fn doors() -> impl Strategy<Value = Plain> {
     let ends = (endpoints(), endpoints(), any::<Option<Ipv4Addr>>(), prop::option::of(endpoints()));
     let of = (gateways(), prop::option::of(gateways()));
-    let owners = prop_oneof![tuples().prop_map(Owner::Control), any::<u64>().prop_map(Owner::Call)];
+    let owners = prop_oneof![tuples().prop_map(Owner::Control), call_names().prop_map(Owner::Call)];
     let rest = any::<([u16; 4], u8, [u32; 3])>();
     (ends, kinds_of_holds(), of, owners, rest).prop_map(|(ends, holds, (gateway, child), owner, rest)| {
         let (inside, global, peer, outward) = ends;
@@ -174,7 +188,7 @@ fn doors() -> impl Strategy<Value = Plain> {
 
 fn records() -> impl Strategy<Value = Plain> {
     let children = (tuples(), tuples()).prop_map(|(session, control)| Plain::Child { session, control });
-    prop_oneof![subscribers(), addresses(), sessions(), controls(), children, doors()]
+    prop_oneof![subscribers(), addresses(), sessions(), controls(), children, calls(), doors()]
 }
 
 proptest! {
@@ -317,8 +331,16 @@ fn all_controls() -> [Plain; 5] {
     })
 }
 
+const CALL: CallName = CallName { vrf: 1, host: Ipv4Addr::new(10, 0, 0, 2), hash: 1 << 63 };
+
+fn one_call() -> Plain {
+    let end = std::net::SocketAddrV4::new(CALL.host, 5000);
+    let memory = alg::Call::Announced(ArrayVec::from_iter([end]));
+    Plain::Call(Call { name: CALL, gateway: "rtsp".into(), memory, left_ms: 1000 })
+}
+
 fn all_doors() -> [Plain; 2] {
-    [(Holds::Port, Owner::Control(TUPLE)), (Holds::Nothing, Owner::Call(1 << 63))].map(|(holds, owner)| {
+    [(Holds::Port, Owner::Control(TUPLE)), (Holds::Nothing, Owner::Call(CALL))].map(|(holds, owner)| {
         Plain::Door(Door {
             inside: end(2, 5000),
             global: end(9, 6000),
@@ -358,6 +380,7 @@ fn version_1_stays_what_it_is() {
     let mut records = vec![one_subscriber(), one_address(), one_session()];
     records.extend(all_controls());
     records.push(child);
+    records.push(one_call());
     records.extend(all_doors());
     let hex: String = encode(&records).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, VERSION_1);

@@ -45,6 +45,7 @@ fn kind(record: &Plain) -> &'static str {
             Channel::Untouched => "a connection that is not read",
         },
         Plain::Child { .. } => "a child",
+        Plain::Call(_) => "a call",
         Plain::Door(door) if door.outward.is_some() => "a door outwards",
         Plain::Door(_) => "a door",
     }
@@ -101,7 +102,7 @@ fn as_walked(record: &Plain) -> Option<String> {
                 it.protocol, it.inside, it.global, it.inside_vrf, it.gateway, it.uses_left, it.left_ms
             ));
         }
-        Plain::Subscriber(_) | Plain::Control(_) | Plain::Child { .. } => return None,
+        Plain::Subscriber(_) | Plain::Control(_) | Plain::Child { .. } | Plain::Call(_) => return None,
     };
     Some(format!("{protocol} {ends:?} vrf {vrf} rule {rule} {class:?} age {age_ms} idle {idle_ms}"))
 }
@@ -123,7 +124,7 @@ fn names_what_stands_before(records: &[Plain]) -> Result<(), String> {
             Plain::Child { session, control } => sessions.contains(session) && controls.contains(control),
             // Its control session may have nothing to remember, and then is no more than a session.
             Plain::Door(Door { owner: Owner::Control(control), .. }) => sessions.contains(control),
-            Plain::Subscriber(_) | Plain::Address(_) | Plain::Door(_) => true,
+            Plain::Subscriber(_) | Plain::Address(_) | Plain::Call(_) | Plain::Door(_) => true,
         };
         if !is_known {
             return Err(format!("{record:?} names what does not stand before it"));

@@ -3,10 +3,14 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use alg::{Context, Counterpart, Door, Expected, Owner, Ports, Refusal, Session, Side, Span, Transport};
+use alg::{
+    Call, Context, Counterpart, Door, Expected, Owner, Ports, Refusal, Session, Side, Span, Transport,
+};
 
 /// The doors that may be open at once.
 pub const DOOR_COUNT_MAX: usize = 16;
+/// The calls that may be remembered at once.
+pub const CALL_COUNT_MAX: usize = 8;
 /// The edits that a message may have.
 pub const EDIT_COUNT_MAX: usize = 64;
 /// The bytes by which a message may grow.
@@ -34,6 +38,12 @@ pub struct Stage {
     pub asks: Vec<Door>,
     /// Sessions from inside that are expected.
     pub expected: Vec<Expected>,
+    /// Calls that are remembered, by their hashes, and for how many seconds.
+    pub calls: Vec<(u64, Call, u32)>,
+    /// Calls before this message.
+    calls_before: usize,
+    /// Owners whose doors were renewed, in order, and for how many seconds.
+    pub renewed: Vec<(Owner, u32)>,
     /// Owners whose doors were closed, in order.
     pub closed: Vec<Owner>,
     /// The length of the message that is being read.
@@ -41,6 +51,7 @@ pub struct Stage {
     asked: Vec<(Door, SocketAddrV4)>,
     expecting: Vec<Expected>,
     closing: Vec<Owner>,
+    renewing: Vec<(Owner, u32)>,
     edits: Vec<(Span, Vec<u8>)>,
 }
 
@@ -58,6 +69,10 @@ impl Stage {
             doors: Vec::new(),
             asks: Vec::new(),
             expected: Vec::new(),
+            calls: Vec::new(),
+            calls_before: 0,
+            renewed: Vec::new(),
+            renewing: Vec::new(),
             closed: Vec::new(),
             message_len: 0,
             asked: Vec::new(),
@@ -76,11 +91,18 @@ impl Stage {
             }
         }
         self.expected.append(&mut self.expecting);
+        for (owner, life_s) in self.renewing.drain(..) {
+            let renewed = self.doors.iter_mut().filter(|(door, _)| door.owner == owner);
+            renewed.for_each(|(door, _)| door.life_s = life_s);
+            self.renewed.push((owner, life_s));
+        }
         for owner in self.closing.drain(..) {
             self.expected.retain(|expected| expected.owner != owner);
             self.doors.retain(|(door, _)| door.owner != owner);
+            self.calls.retain(|(hash, ..)| owner != Owner::Call(*hash));
             self.closed.push(owner);
         }
+        self.calls_before = self.calls.len();
         let mut edits = std::mem::take(&mut self.edits);
         edits.sort_by_key(|(span, _)| span.start);
         let (mut out, mut done) = (Vec::new(), 0);
@@ -98,6 +120,8 @@ impl Stage {
     pub fn roll_back(&mut self) {
         self.asked.clear();
         self.expecting.clear();
+        self.renewing.clear();
+        self.calls.truncate(self.calls_before);
         self.closing.clear();
         self.edits.clear();
     }
@@ -200,6 +224,23 @@ impl Context for Stage {
         }
         self.expecting.push(expected);
         Ok(())
+    }
+
+    fn call(&mut self, hash: u64, life_s: u32) -> Result<&mut Call, Refusal> {
+        let known = self.calls.iter().position(|(of, ..)| *of == hash);
+        if known.is_none() && self.calls.len() >= CALL_COUNT_MAX {
+            return Err(Refusal::CallLimit);
+        }
+        let index = known.unwrap_or_else(|| {
+            self.calls.push((hash, Call::None, life_s));
+            self.calls.len() - 1
+        });
+        self.calls[index].2 = life_s;
+        Ok(&mut self.calls[index].1)
+    }
+
+    fn renew(&mut self, owner: Owner, life_s: u32) {
+        self.renewing.push((owner, life_s));
     }
 
     fn close(&mut self, owner: Owner) {

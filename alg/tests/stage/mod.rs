@@ -43,6 +43,7 @@ pub fn session(transport: Transport, client: Side, port: u16) -> Session {
         inside_global: endpoint(INSIDE_GLOBAL, inside),
         outside_local: endpoint(OUTSIDE, outside),
         outside_global: endpoint(OUTSIDE, outside),
+        through: None,
     }
 }
 

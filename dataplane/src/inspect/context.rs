@@ -2,12 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use alg::{Counterpart, Door, Expected, Owner, Refusal, Session, Side, Span, Transport};
+use alg::{Call, Counterpart, Door, Expected, Owner, Refusal, Session, Side, Span, Transport};
 use arrayvec::ArrayVec;
 
 use crate::flow::{Endpoint, TCP, UDP, Vrf};
 use crate::policy::{GatewayIndex, IdleClass, OutsideRule, Policy, StaticRule, Timeouts};
-use crate::state::reserve::{Asker, endpoint, owner_key, protocol_of, socket_addr};
+use crate::state::door::OwnerKey;
+use crate::state::reserve::{Asker, endpoint, protocol_of, socket_addr};
 use crate::state::session::Flags;
 use crate::state::shard::Shard;
 use crate::stream::EditList;
@@ -17,6 +18,8 @@ use crate::wire::ipv4::is_unicast;
 const DOORS_PER_MESSAGE_MAX: usize = 32;
 /// What one message may close.
 const CLOSED_PER_MESSAGE_MAX: usize = 16;
+/// Calls that one message may speak of.
+const CALLS_PER_MESSAGE_MAX: usize = 4;
 /// Outside hosts that one message may ask for addresses for.
 const BOUND_PER_MESSAGE_MAX: u8 = 32;
 /// How long an outside host keeps the address that a message gave it, until a session begins.
@@ -34,6 +37,9 @@ pub struct Access<'a> {
     asker: Asker,
     opened: ArrayVec<u32, DOORS_PER_MESSAGE_MAX>,
     closing: ArrayVec<Owner, CLOSED_PER_MESSAGE_MAX>,
+    renewing: ArrayVec<(Owner, u32), CLOSED_PER_MESSAGE_MAX>,
+    /// Calls that it speaks of, how long they are remembered, and whether they began in it.
+    calls: ArrayVec<(u32, u32, bool), CALLS_PER_MESSAGE_MAX>,
     /// Outside hosts that may still be asked for, none in a session that turns around: its peer is no outside host.
     bound_max: u8,
     /// How long the message is with its edits, and how long it may be.
@@ -60,16 +66,25 @@ impl<'a> Access<'a> {
             UDP => (Transport::Udp, DATAGRAM_MESSAGE_LEN_MAX),
             _ => return None,
         };
+        let through = shard.controls.of(control).and_then(|control| control.through);
+        let (through, callers) = match through {
+            Some((OwnerKey::Call(key), _)) => (Some(Owner::Call(key.hash)), key.host),
+            Some((OwnerKey::Control(_), tag)) => {
+                (Some(Owner::Session(tag)), (of.inside_vrf, of.inside_local.addr))
+            }
+            None => (None, (of.inside_vrf, of.inside_local.addr)),
+        };
         let session = Session {
             transport,
             inside_local: socket_addr(of.inside_local),
             inside_global: socket_addr(of.inside_global),
             outside_local: socket_addr(peer.unwrap_or(of.outside_local)),
             outside_global: socket_addr(peer.unwrap_or(of.outside_global)),
+            through,
         };
         let vrfs = (of.inside_vrf, of.outside_vrf);
         let bound_max = if of.flags.has(Flags::HAIRPIN) { 0 } else { BOUND_PER_MESSAGE_MAX };
-        let asker = Asker { control, gateway };
+        let asker = Asker { control, gateway, callers };
         Some(Access {
             shard,
             policy,
@@ -79,6 +94,8 @@ impl<'a> Access<'a> {
             asker,
             opened: ArrayVec::new(),
             closing: ArrayVec::new(),
+            renewing: ArrayVec::new(),
+            calls: ArrayVec::new(),
             bound_max,
             len,
             len_max,
@@ -88,10 +105,21 @@ impl<'a> Access<'a> {
 
     /// What was asked for takes effect. Returns how many doors are new.
     pub fn keep(self) -> usize {
+        for (number, life_s, _) in self.calls {
+            self.shard.renew_call(number, life_s, self.now);
+        }
+        for (owner, life_s) in self.renewing {
+            let (key, tag) = self.asker.owner_key(owner);
+            self.shard.renew_doors_of(key, tag_of(owner, tag), life_s, self.now);
+        }
         for owner in self.closing {
-            let (key, tag) = owner_key(self.asker.control, owner);
-            let tag = matches!(owner, Owner::Session(_)).then_some(tag);
-            self.shard.close_doors_of(self.policy, key, tag, self.now);
+            let (key, tag) = self.asker.owner_key(owner);
+            self.shard.close_doors_of(self.policy, key, tag_of(owner, tag), self.now);
+            if let OwnerKey::Call(key) = key
+                && let Some(number) = self.shard.calls.find(key)
+            {
+                self.shard.end_call(self.policy, number, self.now);
+            }
         }
         self.opened.len()
     }
@@ -101,8 +129,16 @@ impl<'a> Access<'a> {
         for index in self.opened {
             self.shard.close_door(self.policy, index, self.now);
         }
+        for (number, ..) in self.calls.into_iter().filter(|&(.., is_new)| is_new) {
+            self.shard.end_call(self.policy, number, self.now);
+        }
         self.edits.clear();
     }
+}
+
+/// The number that doors of an owner must have to be meant: a call's are all meant.
+fn tag_of(owner: Owner, tag: u32) -> Option<u32> {
+    matches!(owner, Owner::Session(_)).then_some(tag)
 }
 
 impl<'a> Access<'a> {
@@ -217,6 +253,27 @@ impl alg::Context for Access<'_> {
             return Err(Refusal::DoorLimit);
         }
         self.shard.expect(self.policy, self.asker, &expected, &mut self.opened, self.now)
+    }
+
+    fn call(&mut self, hash: u64, life_s: u32) -> Result<&mut Call, Refusal> {
+        let key = self.asker.call_key(hash);
+        let known = self.shard.calls.find(key);
+        let is_listed = |number: u32| self.calls.iter().any(|&(listed, ..)| listed == number);
+        if self.calls.is_full() && !known.is_some_and(is_listed) {
+            return Err(Refusal::CallLimit);
+        }
+        let begin = || self.shard.begin_call(self.asker.gateway, key, life_s, self.now);
+        let number = known.or_else(begin).ok_or(Refusal::CallLimit)?;
+        match self.calls.iter_mut().find(|(listed, ..)| *listed == number) {
+            Some((_, life, _)) => *life = life_s,
+            None => self.calls.push((number, life_s, known.is_none())),
+        }
+        self.shard.calls.memory_mut(number).ok_or(Refusal::CallLimit)
+    }
+
+    fn renew(&mut self, owner: Owner, life_s: u32) {
+        // As with closing.
+        let _ = self.renewing.try_push((owner, life_s));
     }
 
     fn close(&mut self, owner: Owner) {

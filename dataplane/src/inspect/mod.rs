@@ -6,6 +6,8 @@
 
 mod assembly;
 mod context;
+#[cfg(test)]
+mod contract;
 mod datagram;
 mod fragments;
 mod quote;

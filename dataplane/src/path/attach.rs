@@ -8,6 +8,7 @@ use crate::head::Head;
 use crate::path::tables::Tables;
 use crate::policy::GatewayIndex;
 use crate::state::control::{Channel, Control};
+use crate::state::reserve::Through;
 use crate::state::shard::SessionRef;
 use crate::wire::tcp;
 
@@ -17,7 +18,8 @@ pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
     if !matches!(head.tuple.protocol, TCP | UDP) {
         return false;
     }
-    let led_to = go_through(tables, head, found, now);
+    let through = go_through(tables, head, found, now);
+    let led_to = through.and_then(|through| through.child);
     let Some(gateway) = led_to.or_else(|| gateway_of(tables, head, found)) else { return false };
     let is_tcp = head.tuple.protocol == TCP;
     // Who speaks before the handshake is seen is not listened to.
@@ -29,11 +31,13 @@ pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
         Direction::Outbound => Side::Inside,
         Direction::Inbound => Side::Outside,
     };
-    let is_attached = if is_tcp || led_to.is_some() {
+    let is_attached = if is_tcp || through.is_some() {
         let Some(session) = tables.shard.session(found.index) else { return false };
         let host = (session.inside_vrf, session.inside_local.addr);
         let state = (ROWS[usize::from(gateway)].state)();
-        tables.shard.attach(found.index, Control::new(gateway, host, client, channel), state)
+        let mut control = Control::new(gateway, host, client, channel);
+        control.through = through.map(|through| through.owner);
+        tables.shard.attach(found.index, control, state)
     } else {
         // Which gateway reads its datagrams can be told without a record.
         tables.shard.attach_without_memory(found.index);
@@ -44,8 +48,8 @@ pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
     is_attached
 }
 
-/// The gateway for what came through a door, if it did.
-fn go_through(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> Option<GatewayIndex> {
+/// What a session came through, if it was a door. A gateway that is off is none.
+fn go_through(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> Option<Through> {
     if tables.shard.door_count() == 0 {
         return None;
     }
@@ -59,7 +63,8 @@ fn go_through(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
     let through = tables.shard.go_through(&tables.policy, (protocol, vrf), local, peer, outside, now)?;
     tables.counters.gateways[usize::from(through.gateway)].doors_used.add(1);
     tables.shard.adopt(found.index, through.control);
-    through.child.filter(|child| !tables.policy.gateways.off.contains(child))
+    let child = through.child.filter(|child| !tables.policy.gateways.off.contains(child));
+    Some(Through { child, ..through })
 }
 
 /// The gateway that listens to a session's server.

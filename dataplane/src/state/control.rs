@@ -28,6 +28,8 @@ pub struct Control {
     pub children: u32,
     /// The gateway said that it cannot read on.
     pub is_over: bool,
+    /// What the door belonged to that it came through, and the door's number there.
+    pub through: Option<(OwnerKey, u32)>,
     /// Whose place in the table it has.
     host: Host,
     /// Tells it from those that had its session's index before.
@@ -37,7 +39,7 @@ pub struct Control {
 impl Control {
     /// A control session that nothing was read of.
     pub fn new(gateway: GatewayIndex, host: Host, client: Side, channel: Channel) -> Control {
-        Control { gateway, client, channel, children: 0, is_over: false, host, serial: 0 }
+        Control { gateway, client, channel, children: 0, is_over: false, through: None, host, serial: 0 }
     }
 
     /// The inside host.
@@ -47,7 +49,10 @@ impl Control {
 
     /// Whether the next datagram would be read the same if the record was a new one.
     fn is_as_new(&self) -> bool {
-        matches!(self.channel, Channel::Datagrams) && self.children == 0 && !self.is_over
+        matches!(self.channel, Channel::Datagrams)
+            && self.children == 0
+            && !self.is_over
+            && self.through.is_none()
     }
 }
 

@@ -7,6 +7,8 @@ use hashbrown::HashMap;
 
 use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::{GatewayIndex, RuleId};
+use crate::state::call::CallKey;
+
 use crate::state::mapping::{Binding, Mapping, MappingKey, Side};
 use crate::state::table::slots::{NONE, Slots};
 
@@ -70,7 +72,7 @@ pub enum OwnerKey {
     /// A control session, by its index.
     Control(u32),
     /// A call or registration.
-    Call(u64),
+    Call(CallKey),
 }
 
 impl Door {
@@ -326,15 +328,16 @@ mod tests {
         }
     }
 
+    fn call(hash: u64) -> OwnerKey {
+        OwnerKey::Call(CallKey { host: (0, Ipv4Addr::new(10, 0, 0, 1)), hash })
+    }
+
     #[test]
     fn a_door_changes_hands() {
         let mut doors = Doors::new(2);
-        let index = doors.insert(door(OwnerKey::Call(1), 5000)).unwrap();
-        assert_eq!(doors.insert(door(OwnerKey::Call(1), 5000)), None, "the endpoint has one");
-        doors.hand(index, OwnerKey::Call(2));
-        assert_eq!(
-            (doors.first_of(OwnerKey::Call(1)), doors.first_of(OwnerKey::Call(2))),
-            (None, Some(index))
-        );
+        let index = doors.insert(door(call(1), 5000)).unwrap();
+        assert_eq!(doors.insert(door(call(1), 5000)), None, "the endpoint has one");
+        doors.hand(index, call(2));
+        assert_eq!((doors.first_of(call(1)), doors.first_of(call(2))), (None, Some(index)));
     }
 }

@@ -16,6 +16,7 @@ enum Place {
     Session(u32),
     Mapping(u32),
     Door(u32),
+    Call(u32),
 }
 
 /// Why a sweep ends something.
@@ -39,6 +40,7 @@ impl Shard {
                 Place::Session(index) => self.expire_session(policy, index, now),
                 Place::Mapping(index) => self.expire_mapping(policy, node, index, now),
                 Place::Door(index) => self.expire_door(policy, index, now),
+                Place::Call(number) => self.expire_call(policy, number, now),
             }
         }
     }
@@ -50,7 +52,10 @@ impl Shard {
         };
         match behind.checked_sub(self.mappings.capacity() as u32) {
             None => Place::Mapping(behind),
-            Some(door) => Place::Door(door),
+            Some(behind) => match behind.checked_sub(self.doors.capacity() as u32) {
+                None => Place::Door(behind),
+                Some(call) => Place::Call(call),
+            },
         }
     }
 
@@ -129,7 +134,8 @@ impl Shard {
     /// One step of a sweep: ends sessions, then mappings of whole addresses, that the policy no longer keeps, or
     /// every one where `all` is asked for. Returns where to go on, and how many were ended.
     pub fn sweep(&mut self, policy: &Policy, all: bool, start: u32, now: u32) -> (Option<u32>, u64) {
-        let last = (self.sessions.capacity() + self.mappings.capacity() + self.doors.capacity()) as u32;
+        let tables = [self.sessions.capacity(), self.mappings.capacity(), self.doors.capacity()];
+        let last = (tables.iter().sum::<usize>() + self.calls.capacity()) as u32;
         let end = start.saturating_add(SWEPT_AT_ONCE).min(last);
         let (mut position, mut ended) = (start, 0);
         while position < end && ended < ENDED_AT_ONCE {
@@ -137,6 +143,7 @@ impl Shard {
                 Place::Session(index) => self.sweep_session(policy, all, index, now),
                 Place::Mapping(index) => self.sweep_mapping(policy, all, index, now),
                 Place::Door(index) => self.sweep_door(policy, all, index, now),
+                Place::Call(number) => self.sweep_call(policy, all, number, now),
             });
             position += 1;
         }
@@ -165,6 +172,14 @@ impl Shard {
         let is_doomed = |door: &Door| all || !policy.keeps(door.rule, door.global.addr);
         if self.doors.at(index).is_some_and(is_doomed) {
             self.end_door(policy, index, reason_of_sweep(all), now);
+        }
+        false
+    }
+
+    /// Nor are calls. They are of no rule: a new policy keeps them.
+    fn sweep_call(&mut self, policy: &Policy, all: bool, number: u32, now: u32) -> bool {
+        if all {
+            self.end_call(policy, number, now);
         }
         false
     }

@@ -1,6 +1,7 @@
 //! What a worker remembers: tables of fixed size, addressed by index, written by their worker alone.
 
 mod bound;
+pub mod call;
 mod check;
 mod contacts;
 pub mod control;

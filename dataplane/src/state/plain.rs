@@ -24,8 +24,8 @@ use crate::policy::{GatewayIndex, IdleClass, RuleId};
 use crate::state::session::{Flags, TcpSeen};
 use crate::state::shard::Shard;
 use crate::state::subscriber::SETS_MAX;
-use crate::state::table::timer::is_due;
-use crate::state::{control, door, mapping, session, subscriber};
+use crate::state::table::timer::left_ms;
+use crate::state::{call, control, door, mapping, session, subscriber};
 use crate::stream::{Opening, Shifts};
 
 /// What an encoding begins with.
@@ -54,9 +54,10 @@ pub enum Plain {
         /// The control session.
         control: Tuple,
     },
+    /// A call or registration.
+    Call(Call),
     /// An endpoint that a gateway announced.
     Door(Door),
-    // Calls, whose doors name them by `Owner::Call`, go here.
 }
 
 /// An inside host that is paired with a global address (RFC 4787 REQ-2).
@@ -232,7 +233,31 @@ pub enum Owner {
     /// A control session.
     Control(Tuple),
     /// A call or registration.
-    Call(u64),
+    Call(CallName),
+}
+
+/// What a call is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallName {
+    /// VRF of its inside host.
+    pub vrf: Vrf,
+    /// Its inside host.
+    pub host: Ipv4Addr,
+    /// A hash of its identity, by its gateway.
+    pub hash: u64,
+}
+
+/// A call or registration, which outlives its control session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// What it is known by.
+    pub name: CallName,
+    /// Its gateway, by the name of its row.
+    pub gateway: Cow<'static, str>,
+    /// What its gateway remembers of it.
+    pub memory: alg::Call,
+    /// When it is forgotten, in milliseconds from now.
+    pub left_ms: u32,
 }
 
 /// Why bytes are no state that can be read.
@@ -299,8 +324,8 @@ impl Shard {
             Some(Plain::Child { session: name(session), control })
         });
         let doors = self.doors_between(0, u32::MAX).filter_map(move |(_, door)| self.plain_door(door, now));
-        // Calls go between children and doors.
-        subscribers.chain(addresses).chain(sessions).chain(controls).chain(children).chain(doors)
+        let calls = self.calls.iter().map(move |record| plain_call(record, now));
+        subscribers.chain(addresses).chain(sessions).chain(controls).chain(children).chain(calls).chain(doors)
     }
 
     /// None of one that has nothing but what its sessions tell.
@@ -321,7 +346,7 @@ impl Shard {
     fn plain_door(&self, door: &door::Door, now: u32) -> Option<Plain> {
         let owner = match door.owner() {
             door::OwnerKey::Control(index) => Owner::Control(self.name_of(index)?),
-            door::OwnerKey::Call(hash) => Owner::Call(hash),
+            door::OwnerKey::Call(key) => Owner::Call(call_name(key)),
         };
         Some(Plain::Door(Door {
             inside: door.inside,
@@ -343,7 +368,7 @@ impl Shard {
             tag: door.tag,
             uses_left: door.uses_left,
             age_ms: now.wrapping_sub(door.created_ms),
-            left_ms: if is_due(now, door.closes_ms) { 0 } else { door.closes_ms.wrapping_sub(now) },
+            left_ms: left_ms(door.closes_ms, now),
         }))
     }
 
@@ -401,6 +426,19 @@ fn plain_session(session: &session::Session, cold: session::Cold, now: u32) -> P
         is_control: flags.has(Flags::CONTROL),
         age_ms: now.wrapping_sub(cold.created_ms),
         idle_ms: now.wrapping_sub(session.used_ms),
+    })
+}
+
+fn call_name(key: call::CallKey) -> CallName {
+    CallName { vrf: key.host.0, host: key.host.1, hash: key.hash }
+}
+
+fn plain_call(record: &call::Record, now: u32) -> Plain {
+    Plain::Call(Call {
+        name: call_name(record.key),
+        gateway: row_name(record.gateway),
+        memory: record.memory.clone(),
+        left_ms: left_ms(record.ends_ms, now),
     })
 }
 

@@ -10,14 +10,19 @@ use crate::flow::{Endpoint, Protocol, TCP, UDP, Vrf};
 use crate::lives::EndReason;
 use crate::policy::{GatewayIndex, Policy, RuleId, Selector, SourceRule, gateway_named};
 use crate::state::bound::bound;
+use crate::state::call::CallKey;
 use crate::state::door::{Door, Holds, OwnerKey};
 use crate::state::mapped::Mapped;
 use crate::state::ports::allocate::{Request, Source};
 use crate::state::ports::lease::{Lease, Taken};
+use crate::state::room::Host;
 use crate::state::session::{Above, Flags, Session};
 use crate::state::shard::Shard;
 use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
+
+/// The longest that a door waits, in seconds.
+const LIFE_MAX_S: u32 = 86_400;
 
 /// Who asks for a door.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +31,23 @@ pub struct Asker {
     pub control: u32,
     /// Its gateway.
     pub gateway: GatewayIndex,
+    /// The inside host whose calls it speaks of.
+    pub callers: Host,
+}
+
+impl Asker {
+    /// The key of what a gateway says a door belongs to, and the door's number there.
+    pub fn owner_key(&self, owner: Owner) -> (OwnerKey, u32) {
+        match owner {
+            Owner::Session(number) => (OwnerKey::Control(self.control), number),
+            Owner::Call(hash) => (OwnerKey::Call(self.call_key(hash)), 0),
+        }
+    }
+
+    /// What a call is found by.
+    pub fn call_key(&self, hash: u64) -> CallKey {
+        CallKey { host: self.callers, hash }
+    }
 }
 
 /// The IP protocol of a transport.
@@ -44,14 +66,6 @@ pub fn endpoint(addr: SocketAddrV4) -> Endpoint {
 /// An endpoint for gateways.
 pub fn socket_addr(end: Endpoint) -> SocketAddrV4 {
     SocketAddrV4::new(end.addr, end.port)
-}
-
-/// The key of what a gateway says a door belongs to, and the door's number there.
-pub fn owner_key(control: u32, owner: Owner) -> (OwnerKey, u32) {
-    match owner {
-        Owner::Session(number) => (OwnerKey::Control(control), number),
-        Owner::Call(hash) => (OwnerKey::Call(hash), 0),
-    }
 }
 
 /// How a door is used.
@@ -80,6 +94,8 @@ pub struct Through {
     pub control: u32,
     /// The gateway that opened it.
     pub gateway: GatewayIndex,
+    /// What the door belongs to, and its number there.
+    pub owner: (OwnerKey, u32),
 }
 
 impl Shard {
@@ -121,7 +137,7 @@ impl Shard {
         if open_count > 0 || !has_room {
             return Err(if has_room { Refusal::NoPort } else { Refusal::DoorLimit });
         }
-        let (owner, tag) = owner_key(asker.control, wanted.owner);
+        let (owner, tag) = asker.owner_key(wanted.owner);
         let mut door = Door::new(owner, protocol, vrfs, inside, inside);
         (door.rule, door.created_ms, door.tag) = (control.rule, now, tag);
         let (global, holds, lease) =
@@ -180,7 +196,7 @@ impl Shard {
         let vrfs = (control.inside_vrf, control.outside_vrf);
         let [inside, global] =
             [control.inside_local, control.inside_global].map(|end| Endpoint::new(end.addr, 0));
-        let (owner, tag) = owner_key(asker.control, wanted.owner);
+        let (owner, tag) = asker.owner_key(wanted.owner);
         let mut door = Door::new(owner, protocol, vrfs, inside, global);
         (door.rule, door.outward, door.created_ms, door.tag) = (control.rule, Some(outside), now, tag);
         let known = self.doors.leading_to(protocol, vrfs.0, inside.addr, outside);
@@ -231,14 +247,14 @@ impl Shard {
 
     fn set_terms(&mut self, asker: Asker, index: u32, terms: Terms, now: u32) {
         let node = self.door_node(index);
-        let (owner, tag) = owner_key(asker.control, terms.owner);
+        let (owner, tag) = asker.owner_key(terms.owner);
         self.doors.hand(index, owner);
         let Some(door) = self.doors.at_mut(index) else { return };
         door.peer = terms.peer;
         (door.gateway, door.tag) = (asker.gateway, tag);
         door.child = terms.child.and_then(gateway_named);
         door.uses_left = terms.uses_max.max(1);
-        door.closes_ms = now.wrapping_add(terms.life_s.min(86_400) * 1000);
+        door.closes_ms = now.wrapping_add(terms.life_s.min(LIFE_MAX_S) * 1000);
         door.control = if matches!(owner, OwnerKey::Control(..)) { asker.control } else { NONE };
         let closes_ms = door.closes_ms;
         self.wheel.disarm(node);
@@ -377,7 +393,8 @@ impl Shard {
         let index = announced.or_else(outward)?;
         let door = self.doors.at_mut(index)?;
         door.uses_left -= 1;
-        let through = Through { child: door.child, control: door.control, gateway: door.gateway };
+        let owner = (door.owner(), door.tag);
+        let through = Through { child: door.child, control: door.control, gateway: door.gateway, owner };
         if door.uses_left == 0 {
             self.close_door(policy, index, now);
         }
@@ -404,6 +421,22 @@ impl Shard {
             self.unbind(policy, &door.binding(), number, door.created_ms, (reason, now));
         }
         Some(door)
+    }
+
+    /// Lets the doors of an owner wait longer, or less long, from now on: all or those of one number.
+    pub fn renew_doors_of(&mut self, owner: OwnerKey, tag: Option<u32>, life_s: u32, now: u32) {
+        let closes_ms = now.wrapping_add(life_s.min(LIFE_MAX_S) * 1000);
+        let mut next = self.doors.first_of(owner);
+        while let Some(index) = next {
+            next = self.doors.after(index);
+            let node = self.door_node(index);
+            let is_meant = |door: &&mut Door| tag.is_none_or(|tag| door.tag == tag);
+            if let Some(door) = self.doors.at_mut(index).filter(is_meant) {
+                door.closes_ms = closes_ms;
+                self.wheel.disarm(node);
+                self.wheel.arm(node, closes_ms);
+            }
+        }
     }
 
     /// Closes the doors of an owner, all or those of one number.

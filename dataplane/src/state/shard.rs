@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use crate::flow::{Direction, Protocol, WorkerIndex};
 use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
+use crate::state::call::{CALLS_MAX, Calls};
 use crate::state::contacts::Contacts;
 use crate::state::control::{CONTROLS_MAX, Controls};
 use crate::state::door::{DOORS_MAX, Door, Doors};
@@ -45,6 +46,8 @@ pub struct Shard {
     pub(super) mapping_index: Index,
     /// Endpoints that gateways announced.
     pub(super) doors: Doors,
+    /// Calls that gateways remember.
+    pub calls: Calls,
     /// Control sessions that gateways read.
     pub controls: Controls,
     /// Doors that closed for want of a packet, by gateway, to be counted.
@@ -117,6 +120,7 @@ impl Shard {
     pub fn new(capacity: usize, secret: [u64; 2], worker: WorkerIndex, worker_count: u8, now: u32) -> Shard {
         let seed = [secret[0], secret[1] ^ u64::from(worker) << 56];
         let (addresses_max, doors_max) = (capacity.min(ADDRESSES_MAX), capacity.min(DOORS_MAX));
+        let calls_max = capacity.min(CALLS_MAX);
         let subscribers_max = (capacity / SESSIONS_PER_SUBSCRIBER).clamp(SUBSCRIBERS_MIN, SUBSCRIBERS_MAX);
         let mut colds = mem::vec_in_huge_pages(capacity);
         colds.resize(capacity, Cold::default());
@@ -131,10 +135,11 @@ impl Shard {
             mappings: Slots::new(addresses_max),
             mapping_index: Index::new(addresses_max * 2),
             doors: Doors::new(doors_max),
+            calls: Calls::new(calls_max, Hasher::new(secret)),
             controls: Controls::new(capacity.min(CONTROLS_MAX), Hasher::new(secret)),
             doors_expired: [0; ROWS.len()],
-            // Sessions first, then mappings, then doors.
-            wheel: Wheel::new(capacity + addresses_max + doors_max, now),
+            // Sessions first, then mappings, then doors, then calls.
+            wheel: Wheel::new(capacity + addresses_max + doors_max + calls_max, now),
             subscribers: Subscribers::new(subscribers_max.min(capacity), Hasher::new(secret)),
             allocator: Allocator::new(seed, worker, worker_count),
             lender: Lender::default(),

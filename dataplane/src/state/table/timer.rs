@@ -19,6 +19,11 @@ pub fn is_due(now: u32, deadline: u32) -> bool {
     now.wrapping_sub(deadline) as i32 >= 0
 }
 
+/// Milliseconds until a deadline, 0 when it has passed.
+pub fn left_ms(deadline: u32, now: u32) -> u32 {
+    if is_due(now, deadline) { 0 } else { deadline.wrapping_sub(now) }
+}
+
 /// A wheel for records numbered from 0 to its capacity.
 pub struct Wheel {
     slots: Box<[u32; SLOT_COUNT]>,
