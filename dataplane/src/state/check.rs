@@ -17,9 +17,10 @@ impl Shard {
         let bound = self.mapping_count() + waiting;
         let taken = bound + self.allocator.held_down_count() + self.lender.out_count();
         expect("ports in use", in_use as usize, taken)?;
-        expect("session index entries", self.session_index.len(), self.sessions.len() * 2)?;
         expect("mapping index entries", self.mapping_index.len(), self.mappings.len() * 2)?;
         let with = |flag| self.sessions.iter_from(0).filter(move |(_, session)| session.flags.has(flag));
+        let keys = self.sessions.len() * 2 - with(Flags::ONE_SIDED).count();
+        expect("session index entries", self.session_index.len(), keys)?;
         let counted: u32 = self.mappings.iter_from(0).map(|(_, mapping)| mapping.session_count).sum();
         expect("sessions counted by whole addresses", counted as usize, with(Flags::ADDRESS).count())?;
         expect("port index entries", self.port_index.len(), with(Flags::HEAD).count() * 2)?;
@@ -33,7 +34,7 @@ impl Shard {
         let of_subscribers: u32 = self.subscribers.iter().map(|subscriber| subscriber.session_count).sum();
         expect("sessions counted by subscribers", of_subscribers as usize, self.sessions.len())?;
         for (index, session) in self.sessions.iter_from(0) {
-            for direction in [Direction::Outbound, Direction::Inbound] {
+            for &direction in session.directions() {
                 let key = session.key(direction);
                 if self.find(key, self.hasher.hash(key.words())) != Some(SessionRef { index, direction }) {
                     return Err(format!("session {index} is not found {direction:?}"));

@@ -92,7 +92,8 @@ impl Shard {
         self.enter_key(index, outbound)?;
         let mut entered =
             if self.join(policy, index, above, now) { Ok(()) } else { Err(DropReason::SessionsFull) };
-        if entered.is_ok() {
+        let is_one_sided = |session: &Session| session.flags.has(Flags::ONE_SIDED);
+        if entered.is_ok() && !self.sessions.at(index).is_some_and(is_one_sided) {
             entered = self.enter_key(index, inbound);
             if entered.is_err() {
                 self.part(index, above);
@@ -103,6 +104,25 @@ impl Shard {
                 .remove(outbound.1, SessionRef { index, direction: Direction::Outbound }.value());
         }
         entered
+    }
+
+    /// Enters the inbound key of a session that began with an outbound one alone, as soon as its number is known; see
+    /// [`SessionKey`]. A session beneath a port's mapping is answered at that port.
+    pub fn enter_inbound(&mut self, index: u32, number: u32) -> Result<(), DropReason> {
+        let (src_port, dst_port) = ((number >> 16) as u16, number as u16);
+        let session = self.sessions.at(index).ok_or(DropReason::NoMapping)?;
+        let is_other_port = session.flags.has(Flags::PORT) && session.inside_global.port != dst_port;
+        if is_other_port || !session.flags.has(Flags::ONE_SIDED) {
+            return Err(DropReason::SessionConflict);
+        }
+        let mut key = session.key(Direction::Inbound);
+        (key.src.port, key.dst.port) = (src_port, dst_port);
+        self.enter_key(index, (key, self.hasher.hash(key.words())))?;
+        if let Some(session) = self.sessions.at_mut(index) {
+            (session.outside_global, session.inside_global) = (key.src, key.dst);
+            session.flags = session.flags.without(Flags::ONE_SIDED);
+        }
+        Ok(())
     }
 
     /// Enters a session's key of one direction.
@@ -258,7 +278,7 @@ impl Shard {
         let is_last = flags.has(Flags::PORT) && self.unlink(index);
         let session = self.sessions.remove(index)?;
         self.wheel.disarm(index);
-        for direction in DIRECTIONS {
+        for &direction in session.directions() {
             let hash = self.hasher.hash(session.key(direction).words());
             self.session_index.remove(hash, SessionRef { index, direction }.value());
         }

@@ -131,11 +131,21 @@ impl Flags {
     pub const CONTROL: Flags = Flags(64);
     /// It went through a door that a control session opened.
     pub const CHILD: Flags = Flags(128);
+    /// Only its outbound key is known: what answers carry is still to come ([`Shard::enter_inbound`]).
+    ///
+    /// [`Shard::enter_inbound`]: crate::state::shard::Shard::enter_inbound
+    pub const ONE_SIDED: Flags = Flags(256);
 
     /// Whether a flag is set.
     #[inline]
     pub fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
+    }
+
+    /// Clears a flag.
+    #[must_use]
+    pub const fn without(self, flag: Flags) -> Flags {
+        Flags(self.0 & !flag.0)
     }
 
     /// Sets a flag where a condition holds.
@@ -282,7 +292,15 @@ impl Session {
         ]
     }
 
-    /// The key that packets of one direction are found by.
+    /// The directions whose keys are known.
+    pub fn directions(&self) -> &'static [Direction] {
+        match self.flags.has(Flags::ONE_SIDED) {
+            true => &[Direction::Outbound],
+            false => &[Direction::Outbound, Direction::Inbound],
+        }
+    }
+
+    /// The key that packets of one direction are found by, where it is known.
     #[inline(always)]
     pub fn key(&self, direction: Direction) -> SessionKey {
         match direction {
@@ -332,7 +350,9 @@ impl Session {
     }
 }
 
-/// What a session is found by: packets from `src` to `dst`, arriving in `vrf`.
+/// What a session is found by: packets from `src` to `dst`, arriving in `vrf`. Where packets show a number of their
+/// direction instead of two ports (the SPI of ESP, RFC 4303; the call ID of PPTP's GRE, RFC 2637), its upper half
+/// stands for the source's port, its lower half for the destination's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionKey {
     /// Where they come from.

@@ -10,8 +10,8 @@ use crate::lives::EndReason;
 use crate::policy::{Policy, Pool, PoolKind, Selector, SourceRule};
 use crate::state::journal::{Totals, What};
 use crate::state::ports::allocate::Source;
-use crate::state::session::{Above, Flags, NewSession, Session};
-use crate::state::shard::Shard;
+use crate::state::session::{Above, Direction, Flags, NewSession, Session, SessionKey};
+use crate::state::shard::{SessionRef, Shard};
 
 const SERVER: Endpoint = Endpoint::new(Ipv4Addr::new(198, 51, 100, 1), 443);
 
@@ -85,11 +85,9 @@ fn a_dropped_lease_gives_its_port_or_its_address_back() {
         let mut shard = shard(&policy);
         let (dropped, first) = map(&mut shard, &policy, rule, host(1));
         assert!(matches!(dropped, Above::New(_)));
-        drop(dropped);
         shard.check().unwrap();
-        let (dropped, again) = map(&mut shard, &policy, rule, host(2));
+        let (_, again) = map(&mut shard, &policy, rule, host(2));
         assert_eq!(again, first, "the next taking finds it");
-        drop(dropped);
         shard.expire(&policy, 1, 32);
         assert_eq!((shard.ports_in_use().count(), shard.subscriber_count()), (0, 0), "and so does time");
         shard.check().unwrap();
@@ -161,9 +159,77 @@ fn what_is_refused_is_not_in_the_journal() {
         policy.limits.per_host = Some(0);
         let mapped = map(&mut shard, &policy, rule, host(1));
         assert!(begin(&mut shard, &policy, rule, host(1), mapped).is_err());
-        drop(map(&mut shard, &policy, rule, host(2)));
+        let _ = map(&mut shard, &policy, rule, host(2));
         shard.expire(&policy, 1, 32);
         assert_eq!((shard.journal.read(), *shard.journal.totals()), (None, Totals::default()));
         shard.check().unwrap();
     }
+}
+
+/// A protocol whose packets show one number of 32 bits, another one each way, as ESP's do.
+const TOY: u8 = 253;
+
+fn numbered(end: Endpoint, half: u32) -> Endpoint {
+    Endpoint::new(end.addr, half as u16)
+}
+
+/// Begins a session of the toy protocol, of which only the outbound number is known.
+fn begin_one_sided(shard: &mut Shard, policy: &Policy, number: u32) -> Result<u32, DropReason> {
+    let global = Endpoint::new(Ipv4Addr::new(203, 0, 113, 1), 0);
+    let new = NewSession {
+        inside_local: numbered(host(1), number >> 16),
+        inside_global: global,
+        outside_local: numbered(SERVER, number),
+        outside_global: numbered(SERVER, 0),
+        inside_vrf: 0,
+        outside_vrf: 0,
+        rule: 1,
+        protocol: TOY,
+        class: Session::class_of(TOY, 0),
+        flags: Flags::default().with(Flags::ONE_SIDED, true),
+        above: Above::Fixed,
+    };
+    shard.begin(policy, Session::new(&new, 0), new.above, 0)
+}
+
+fn find(shard: &Shard, number: u32, direction: Direction) -> Option<SessionRef> {
+    let (inside, outside) = match direction {
+        Direction::Outbound => (host(1), SERVER),
+        Direction::Inbound => (Endpoint::new(Ipv4Addr::new(203, 0, 113, 1), 0), SERVER),
+    };
+    let (src, dst) = if direction == Direction::Outbound { (inside, outside) } else { (outside, inside) };
+    let (src, dst) = (numbered(src, number >> 16), numbered(dst, number));
+    let key = SessionKey { src, dst, vrf: 0, protocol: TOY, direction };
+    shard.find(key, shard.prepare(key))
+}
+
+#[test]
+fn a_session_may_have_another_number_each_way_and_learn_one_later() {
+    const OUT: [u32; 2] = [0x1234_5678, 0x1234_5679];
+    const IN: [u32; 2] = [0x9abc_def0, 0x0000_def0];
+    let policy = policy();
+    let mut shard = shard(&policy);
+    let [first, second] = OUT.map(|number| begin_one_sided(&mut shard, &policy, number).unwrap());
+    shard.check().unwrap();
+    let outbound = |index| Some(SessionRef { index, direction: Direction::Outbound });
+    let inbound = |index| Some(SessionRef { index, direction: Direction::Inbound });
+    assert_eq!(
+        OUT.map(|number| find(&shard, number, Direction::Outbound)),
+        [outbound(first), outbound(second)]
+    );
+    assert_eq!(IN.map(|number| find(&shard, number, Direction::Inbound)), [None, None]);
+    assert_eq!(begin_one_sided(&mut shard, &policy, OUT[0]), Err(DropReason::SessionConflict));
+
+    assert_eq!(shard.enter_inbound(first, IN[0]), Ok(()));
+    assert_eq!(shard.enter_inbound(second, IN[0]), Err(DropReason::SessionConflict), "it is another one's");
+    assert_eq!(shard.enter_inbound(first, IN[1]), Err(DropReason::SessionConflict), "it has one");
+    assert_eq!(IN.map(|number| find(&shard, number, Direction::Inbound)), [inbound(first), None]);
+    shard.check().unwrap();
+
+    shard.end(&policy, second, EndReason::Idle, 1);
+    assert_eq!(OUT.map(|number| find(&shard, number, Direction::Outbound)), [outbound(first), None]);
+    shard.end(&policy, first, EndReason::Idle, 1);
+    assert_eq!(find(&shard, IN[0], Direction::Inbound), None);
+    assert_eq!(shard.session_count(), 0);
+    shard.check().unwrap();
 }
