@@ -2,7 +2,7 @@
 
 use crate::drops::DropReason;
 use crate::policy::Policy;
-use crate::state::journal::{EndReason, Mark};
+use crate::state::journal::EndReason;
 use crate::state::mapping::Mapping;
 use crate::state::session::{Above, Cold, Direction, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, deadline_ms, far_off};
@@ -70,7 +70,7 @@ impl Shard {
     /// The subscriber of a session that begins: whoever took something for it has looked it up.
     fn subscriber_of(&mut self, session: &Session, above: &Above) -> Result<u32, DropReason> {
         match above {
-            Above::New(lease) if self.lender.is_out(lease) => Ok(lease.taken().subscriber),
+            Above::New(lease) if self.lender.is_out(lease) => Ok(lease.subscriber()),
             Above::New(_) => Err(DropReason::SessionConflict),
             _ => {
                 let number = self.subscribers.enter(session.inside_vrf, session.inside_local.addr);
@@ -273,18 +273,18 @@ impl Shard {
     }
 
     /// How far the journal is: to be noted before a session begins that may have to be undone.
-    pub(crate) fn mark(&self) -> Mark {
+    pub(crate) fn mark(&self) -> u64 {
         self.journal.mark()
     }
 
     /// Takes back a session that just began with a packet that is refused after all: as if it never had.
-    pub(crate) fn undo(&mut self, policy: &Policy, index: u32, mark: Mark, now: u32) {
+    pub(crate) fn undo(&mut self, policy: &Policy, index: u32, mark: u64, now: u32) {
         let Some(session) = self.end(policy, index, EndReason::Closed, now) else { return };
         let is_new = |mapping: &Mapping| mapping.session_count == 0 && mapping.created_ms == now;
         if session.flags.has(Flags::ADDRESS) && self.mappings.at(session.next).is_some_and(is_new) {
             self.end_mapping(policy, session.next, EndReason::Closed, now);
         }
-        self.journal.go_back(mark);
+        self.journal.go_back(mark, EndReason::Closed);
     }
 
     fn take_out(&mut self, policy: &Policy, index: u32, reason: EndReason, now: u32) -> Option<Session> {

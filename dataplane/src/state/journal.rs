@@ -64,6 +64,13 @@ impl Lives {
             Some(reason) => self.ended[reason as usize] += 1,
         }
     }
+
+    fn forget(&mut self, ended: Option<EndReason>) {
+        match ended {
+            None => self.begun -= 1,
+            Some(reason) => self.ended[reason as usize] -= 1,
+        }
+    }
 }
 
 /// What began and ended, of all that is told apart. A packet that is refused begins nothing.
@@ -131,6 +138,8 @@ const _: () =
 /// No endpoint.
 pub const NOBODY: Endpoint = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
 
+/// The least room for records: more than one set-up and its undoing write.
+pub(super) const RECORDS_MIN: usize = 16;
 /// The most records of a shard that wait to be read.
 const RECORDS_MAX: usize = 1 << 16;
 
@@ -144,13 +153,6 @@ pub struct Journal {
     next: u64,
     /// The number of the first that was not read.
     unread: u64,
-}
-
-/// How far a journal was.
-#[derive(Clone, Copy)]
-pub(crate) struct Mark {
-    totals: Totals,
-    next: u64,
 }
 
 impl Journal {
@@ -187,15 +189,28 @@ impl Journal {
         self.next.saturating_sub(self.records.len() as u64)
     }
 
-    /// How far it is, to go back there.
-    pub(crate) fn mark(&self) -> Mark {
-        Mark { totals: self.totals, next: self.next }
+    /// How far it is, to go back there: the number of the next record.
+    pub(crate) fn mark(&self) -> u64 {
+        self.next
     }
 
-    /// Forgets what it was told since a mark. What was overwritten meanwhile stays lost.
-    pub(crate) fn go_back(&mut self, mark: Mark) {
-        self.unread = self.unread.max(self.oldest()).min(mark.next);
-        (self.totals, self.next) = (mark.totals, mark.next);
+    /// Forgets a session that began and ended since a mark, for this reason, and what else it was told since. What was
+    /// overwritten meanwhile stays lost.
+    pub(crate) fn go_back(&mut self, mark: u64, reason: EndReason) {
+        self.unread = self.unread.max(self.oldest()).min(mark);
+        self.totals.sessions.forget(None);
+        self.totals.sessions.forget(Some(reason));
+        for number in mark..self.next {
+            let Some(&Record { what, ended, .. }) = self.records.get(number as usize & self.mask) else {
+                break;
+            };
+            match what {
+                What::Session => {}
+                What::PortSet { .. } => self.totals.port_sets.forget(ended),
+                What::Port | What::Address | What::OutsideAddress => self.totals.bindings.forget(ended),
+            }
+        }
+        self.next = mark;
     }
 
     /// A session begins, or ends.
@@ -228,31 +243,25 @@ impl Journal {
     pub(super) fn note_binding(&mut self, binding: &Binding, ended: Option<EndReason>, now: u32) {
         self.totals.bindings.count(ended);
         let Binding { own, seen, own_vrf, seen_vrf, rule, protocol, side } = *binding;
-        let record = Record {
+        let (what, vrfs, inside, outside) = match side {
+            Side::Outside => (What::OutsideAddress, (seen_vrf, own_vrf), (NOBODY, NOBODY), (seen, own)),
+            Side::Inside if binding.is_address() => {
+                (What::Address, (own_vrf, seen_vrf), (own, seen), (NOBODY, NOBODY))
+            }
+            Side::Inside => (What::Port, (own_vrf, seen_vrf), (own, seen), (NOBODY, NOBODY)),
+        };
+        self.note(Record {
             time_ms: now,
-            what: if binding.is_address() { What::Address } else { What::Port },
+            what,
             ended,
             protocol,
             rule,
-            inside_vrf: own_vrf,
-            outside_vrf: seen_vrf,
-            inside_local: own,
-            inside_global: seen,
-            outside_local: NOBODY,
-            outside_global: NOBODY,
-        };
-        self.note(match side {
-            Side::Inside => record,
-            Side::Outside => Record {
-                what: What::OutsideAddress,
-                inside_vrf: seen_vrf,
-                outside_vrf: own_vrf,
-                inside_local: NOBODY,
-                inside_global: NOBODY,
-                outside_local: seen,
-                outside_global: own,
-                ..record
-            },
+            inside_vrf: vrfs.0,
+            outside_vrf: vrfs.1,
+            inside_local: inside.0,
+            inside_global: inside.1,
+            outside_local: outside.0,
+            outside_global: outside.1,
         });
     }
 
@@ -281,7 +290,7 @@ impl Journal {
         });
     }
 
-    #[inline]
+    #[inline(always)]
     fn note(&mut self, record: Record) {
         match self.records.get_mut(self.next as usize & self.mask) {
             Some(place) => *place = record,
@@ -333,10 +342,12 @@ mod tests {
         (0..4).for_each(|port| journal.note_binding(&binding(port), None, 0));
         let mark = journal.mark();
         journal.note_binding(&binding(9), None, 0);
-        journal.go_back(mark);
+        journal.totals.sessions = Lives { begun: 1, ended: [0, 1, 0, 0] };
+        journal.go_back(mark, EndReason::Closed);
         journal.note_binding(&binding(4), None, 0);
         let ports: Vec<u16> =
             std::iter::from_fn(|| journal.read()).map(|(_, record)| record.inside_global.port).collect();
-        assert_eq!((ports, journal.totals().bindings.live()), (vec![1, 2, 3, 4], 5));
+        assert_eq!((ports, journal.totals().bindings.begun), (vec![1, 2, 3, 4], 5));
+        assert_eq!(journal.totals().sessions, Lives::default());
     }
 }
