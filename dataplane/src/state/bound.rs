@@ -28,7 +28,9 @@ impl Shard {
             debug_assert!(false, "a lease was used that no longer stands");
             return;
         };
-        if let Some(subscriber) = self.subscribers.at_mut(taken.subscriber) {
+        if self.allocator.set_count() > 0
+            && let Some(subscriber) = self.subscribers.at_mut(taken.subscriber)
+        {
             self.allocator.tell_set(subscriber, taken.binding.seen.addr, &mut self.journal, now);
         }
         taken.bindings().for_each(|binding| self.journal.note_binding(&binding, None, now));

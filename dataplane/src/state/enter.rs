@@ -70,7 +70,7 @@ impl Shard {
     /// The subscriber of a session that begins: whoever took something for it has looked it up.
     fn subscriber_of(&mut self, session: &Session, above: &Above) -> Result<u32, DropReason> {
         match above {
-            Above::New(lease) if self.lender.is_out(lease) => Ok(lease.taken().subscriber),
+            Above::New(lease) if self.lender.is_out(lease) => Ok(lease.subscriber()),
             Above::New(_) => Err(DropReason::SessionConflict),
             _ => {
                 let number = self.subscribers.enter(session.inside_vrf, session.inside_local.addr);

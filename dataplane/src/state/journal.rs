@@ -79,6 +79,8 @@ const _: () =
 /// No endpoint.
 pub const NOBODY: Endpoint = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
 
+/// The least room for records: more than one set-up and its undoing write.
+pub(super) const RECORDS_MIN: usize = 16;
 /// The most records of a shard that wait to be read.
 const RECORDS_MAX: usize = 1 << 16;
 
@@ -158,31 +160,25 @@ impl Journal {
     pub(super) fn note_binding(&mut self, binding: &Binding, ended: Option<EndReason>, now: u32) {
         self.totals.bindings.count(ended);
         let Binding { own, seen, own_vrf, seen_vrf, rule, protocol, side } = *binding;
-        let record = Record {
+        let (what, vrfs, inside, outside) = match side {
+            Side::Outside => (What::OutsideAddress, (seen_vrf, own_vrf), (NOBODY, NOBODY), (seen, own)),
+            Side::Inside if binding.is_address() => {
+                (What::Address, (own_vrf, seen_vrf), (own, seen), (NOBODY, NOBODY))
+            }
+            Side::Inside => (What::Port, (own_vrf, seen_vrf), (own, seen), (NOBODY, NOBODY)),
+        };
+        self.note(Record {
             time_ms: now,
-            what: if binding.is_address() { What::Address } else { What::Port },
+            what,
             ended,
             protocol,
             rule,
-            inside_vrf: own_vrf,
-            outside_vrf: seen_vrf,
-            inside_local: own,
-            inside_global: seen,
-            outside_local: NOBODY,
-            outside_global: NOBODY,
-        };
-        self.note(match side {
-            Side::Inside => record,
-            Side::Outside => Record {
-                what: What::OutsideAddress,
-                inside_vrf: seen_vrf,
-                outside_vrf: own_vrf,
-                inside_local: NOBODY,
-                inside_global: NOBODY,
-                outside_local: seen,
-                outside_global: own,
-                ..record
-            },
+            inside_vrf: vrfs.0,
+            outside_vrf: vrfs.1,
+            inside_local: inside.0,
+            inside_global: inside.1,
+            outside_local: outside.0,
+            outside_global: outside.1,
         });
     }
 
@@ -211,7 +207,7 @@ impl Journal {
         });
     }
 
-    #[inline]
+    #[inline(always)]
     fn note(&mut self, record: Record) {
         match self.records.get_mut(self.next as usize & self.mask) {
             Some(place) => *place = record,

@@ -288,7 +288,7 @@ impl Shard {
         used_ms: u32,
         now: u32,
     ) -> Option<u32> {
-        let Taken { binding, subscriber, .. } = *lease.taken();
+        let Taken { binding, subscriber, .. } = *self.lender.taken(lease)?;
         let mapping = Mapping { binding, session_count: 0, subscriber, created_ms: now, used_ms };
         let deadline = mapping_deadline_ms(policy, &mapping);
         let index = self.mappings.insert(mapping)?;

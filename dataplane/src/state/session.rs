@@ -221,6 +221,7 @@ impl TcpSeen {
 
 impl Session {
     /// A session that begins now.
+    #[inline]
     pub fn new(new: &NewSession, now: u32) -> Session {
         let (flag, next) = match new.above {
             Above::Fixed => (Flags::default(), NONE),

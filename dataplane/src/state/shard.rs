@@ -12,7 +12,7 @@ use crate::state::call::{CALLS_MAX, Calls};
 use crate::state::contacts::Contacts;
 use crate::state::control::{CONTROLS_MAX, Controls};
 use crate::state::door::{DOORS_MAX, Door, Doors};
-use crate::state::journal::Journal;
+use crate::state::journal::{Journal, RECORDS_MIN};
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Allocator;
 use crate::state::ports::lease::Lender;
@@ -148,7 +148,7 @@ impl Shard {
             contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
             rotation: HashMap::new(),
-            journal: Journal::new(capacity),
+            journal: Journal::new(capacity.max(RECORDS_MIN)),
         }
     }
 

@@ -9,10 +9,15 @@ use crate::state::mapping::Binding;
 /// A global port, a pair of ports or a whole address that was taken for an endpoint, and that nothing owns yet.
 #[must_use = "what is not given back costs the pool a port until the next one is taken"]
 #[derive(Debug)]
-pub struct Lease(Taken);
+pub struct Lease {
+    number: u32,
+    subscriber: u32,
+    end: Endpoint,
+    is_address: bool,
+}
 
 /// What a lease is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::state) struct Taken {
     /// The endpoint it was taken for, and the one it gets.
     pub binding: Binding,
@@ -37,16 +42,17 @@ impl Taken {
 impl Lease {
     /// What it gives: a global endpoint, or an address with port 0; for an outside host its outside local address.
     pub fn end(&self) -> Endpoint {
-        self.0.binding.seen
+        self.end
     }
 
     /// Whether it is of a whole address.
     pub fn is_address(&self) -> bool {
-        self.0.binding.is_address()
+        self.is_address
     }
 
-    pub(in crate::state) fn taken(&self) -> &Taken {
-        &self.0
+    /// The subscriber that it was taken for.
+    pub(in crate::state) fn subscriber(&self) -> u32 {
+        self.subscriber
     }
 }
 
@@ -54,6 +60,8 @@ impl Lease {
 #[derive(Default)]
 pub(in crate::state) struct Lender {
     out: Option<Taken>,
+    /// The number of the lease that was given last.
+    number: u32,
 }
 
 impl Lender {
@@ -61,17 +69,24 @@ impl Lender {
     pub fn lend(&mut self, taken: Taken) -> Lease {
         debug_assert!(self.out.is_none(), "two leases at once");
         self.out = Some(taken);
-        Lease(taken)
+        self.number = self.number.wrapping_add(1);
+        let Taken { binding, subscriber, .. } = taken;
+        Lease { number: self.number, subscriber, end: binding.seen, is_address: binding.is_address() }
     }
 
     /// Whether a lease still stands: one that is kept while another is taken does not.
     pub fn is_out(&self, lease: &Lease) -> bool {
-        self.out.as_ref() == Some(&lease.0)
+        self.out.is_some() && self.number == lease.number
+    }
+
+    /// What a lease is of, while it stands.
+    pub fn taken(&self, lease: &Lease) -> Option<&Taken> {
+        self.out.as_ref().filter(|_| self.number == lease.number)
     }
 
     /// Ends a lease: whoever hands it in owns what it was of, unless it no longer stands.
     pub fn settle(&mut self, lease: Lease) -> Option<Taken> {
-        self.out.take_if(|out| *out == lease.0)
+        if self.is_out(&lease) { self.out.take() } else { None }
     }
 
     /// What was lent and neither settled nor given back, since its lease was dropped.
