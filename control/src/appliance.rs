@@ -11,8 +11,9 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use crossbeam::queue::ArrayQueue;
 use dataplane::counters::Counters;
 use dataplane::message::{Event, Message};
-use dataplane::policy::RuleId;
+use dataplane::policy::{Policy, RuleId};
 use dataplane::port::Ports;
+use dataplane::state::ports::ownership::Ownership;
 use dataplane::worker::WorkerSetup;
 
 use crate::compile::{Compiled, PortBinding, compile};
@@ -99,11 +100,13 @@ impl Appliance {
     /// Sends the compiled configuration to the workers.
     fn distribute(&mut self) {
         let policy = Arc::new(self.compiled.policy.clone());
+        let ownership = Arc::new(self.compiled.ownership.clone());
         if self.workers.len() > 1 {
-            policy.make_port_groups();
+            make_port_groups(&policy, &ownership);
         }
         for worker in &self.workers {
-            let _ = worker.send_timeout(Message::Policy(Arc::clone(&policy)), ANSWER_WITHIN);
+            let message = Message::Policy(Arc::clone(&policy), Arc::clone(&ownership));
+            let _ = worker.send_timeout(message, ANSWER_WITHIN);
         }
         self.distribute_fib();
         let mut orders = Vec::new();
@@ -179,7 +182,7 @@ impl Appliance {
                     self.neighbours.resolve(&self.compiled, next_hop, now_ms, &mut orders);
                 }
                 // Freed here, where time does not matter.
-                Event::Retired(policy) => drop(policy),
+                Event::Retired(policy, ownership) => drop((policy, ownership)),
                 Event::RetiredFib(fib) => drop(fib),
             }
         }
@@ -259,5 +262,14 @@ impl Appliance {
     /// How many workers there are.
     pub fn worker_count(&self) -> usize {
         self.workers.len()
+    }
+}
+
+/// Makes what several workers will share about the ports of addresses, so that none of them has to.
+fn make_port_groups(policy: &Policy, ownership: &Ownership) {
+    let overloaded = policy.rules.iter().filter(|rule| rule.overload);
+    for pool in overloaded.filter_map(|rule| policy.pools.get(usize::from(rule.pool))) {
+        let addrs = (0..pool.address_count()).filter_map(|position| pool.address_at(position));
+        addrs.for_each(|addr| ownership.make_groups(addr));
     }
 }

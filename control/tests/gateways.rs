@@ -133,8 +133,8 @@ fn options_reach_the_workers() {
     assert_eq!(doors("alg doors per-host 2000\nno alg doors per-host\n"), 128);
     let policy = compiled("alg third-party 11\n").policy;
     assert_eq!(policy.gateways.third_parties, Some(1), "the second list");
-    assert!(policy.is_pinned(Ipv4Addr::new(198, 51, 100, 11)), "third parties share one worker");
-    assert!(!policy.is_pinned(Ipv4Addr::new(198, 51, 100, 12)));
+    assert_eq!(policy.pin_of(Ipv4Addr::new(198, 51, 100, 11)), Some(0), "third parties share one worker");
+    assert_eq!(policy.pin_of(Ipv4Addr::new(198, 51, 100, 12)), None);
 }
 
 #[test]

@@ -8,13 +8,14 @@ use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::{GatewayIndex, IdleClass, InterfaceIndex, Policy, RuleId};
 use crate::route::fib::{Fib, NextHop};
 use crate::route::neighbour::Neighbour;
+use crate::state::ports::ownership::Ownership;
 use crate::state::shard::RuleUse;
 use crate::wire::arp;
 
 /// From the control thread to a worker.
 pub enum Message {
-    /// A new policy. The old one comes back as [`Event::Retired`].
-    Policy(Arc<Policy>),
+    /// A new policy, and who owns which of its global ports. The old ones come back as [`Event::Retired`].
+    Policy(Arc<Policy>, Arc<Ownership>),
     /// New forwarding tables.
     Fib(Arc<Fib>),
     /// Neighbour number so-and-so is this, or gone.
@@ -62,7 +63,7 @@ pub enum Event {
     /// A packet waits for this next hop.
     Resolve(NextHop),
     /// A policy that is no longer used, to be freed where time does not matter.
-    Retired(Arc<Policy>),
+    Retired(Arc<Policy>, Arc<Ownership>),
     /// Forwarding tables no longer used.
     RetiredFib(Arc<Fib>),
 }

@@ -144,10 +144,11 @@ impl Worker {
 
     fn receive(&mut self, message: Message, now: u32) {
         match message {
-            Message::Policy(policy) => {
-                let old = std::mem::replace(&mut self.engine.tables.policy, policy);
-                let _ = self.engine.events.try_send(Event::Retired(old));
-                self.engine.tables.shard.start_policy(&self.engine.tables.policy);
+            Message::Policy(policy, ownership) => {
+                let Tables { policy: place, shard, .. } = &mut self.engine.tables;
+                let ownership = shard.start_policy(&policy, ownership);
+                let policy = std::mem::replace(place, policy);
+                let _ = self.engine.events.try_send(Event::Retired(policy, ownership));
                 self.start_sweep(false, None);
             }
             Message::Fib(fib) => {

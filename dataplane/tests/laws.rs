@@ -25,9 +25,6 @@ const UNSAFE: [&str; 3] = ["dataplane/dpdk", "dataplane/mem", "dpdk-sys"];
 /// Files that list the rows of a table whose type the rows are of; what they import ties no circle.
 const REGISTRIES: [&str; 2] = ["alg/src/registry.rs", "alg/src/state.rs"];
 
-/// Crates whose circles are still to be cut, and whose floors are still to be kept.
-const UNCUT: [&str; 1] = ["dataplane"];
-
 /// The floors of `dataplane/src`, from the ground: a file imports its own floor's and those below.
 const FLOORS: [&[&str]; 12] = [
     &["wire/", "port/"],
@@ -145,7 +142,7 @@ fn unsafe_code_is_forbidden_in_every_library_and_program() {
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     let mut found = Vec::new();
-    for folder in CRATES.iter().filter(|folder| !UNCUT.contains(folder)) {
+    for folder in CRATES {
         let texts = sources(&format!("{folder}/src"));
         let mut read = 0;
         for root in roots(&texts) {
@@ -184,9 +181,6 @@ fn the_laws_cover_every_crate() {
 
 #[test]
 fn files_of_the_path_import_their_own_floor_and_those_below() {
-    if UNCUT.contains(&"dataplane") {
-        return;
-    }
     let floor = |file: &str| {
         let place = file.trim_start_matches("dataplane/src/");
         let is_on = |floor: &&[&str]| floor.iter().any(|part| place.starts_with(part));

@@ -12,13 +12,14 @@ use benches::frames::{Kind, Protocol};
 use benches::rig::{Load, Mode};
 use benches::verify::Verifier;
 use clap::Parser;
-use dataplane::path::steer;
+use dataplane::path::steer::Owners;
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::port::{BURST, Port};
 use dataplane::worker::Worker;
 use mem::Slab;
 use mem::tsc;
 use portico::appliance::Appliance;
+use portico::compile::Compiled;
 
 /// Measures what a hand-over costs both workers.
 #[derive(Parser)]
@@ -97,11 +98,10 @@ fn main() -> Result<()> {
     let (appliance, mut workers) = Load { sessions: 4 * FLOWS, ..load }.start(queues)?;
     let (mut second, mut first) = (workers.pop().context("no worker")?, workers.pop().context("no worker")?);
     let verifier = load.verifier();
-    let policy = &appliance.compiled.policy;
+    let Compiled { policy, ownership, .. } = &appliance.compiled;
+    let owners = Owners { policy, ownership, receiver: 0, worker_count: 2 };
     let is_of = |worker: u8| {
-        let owner = |flow: &u32| {
-            steer::inside_owner(policy, verifier.flows.tuple(*flow).0.address.into(), 2) == worker
-        };
+        let owner = |flow: &u32| owners.of_host(verifier.flows.tuple(*flow).0.address.into()) == worker;
         (0..FLOWS).filter(owner).collect::<Vec<u32>>()
     };
     let (second_wires, first_wires) = (wires.pop().context("no wires")?, wires.pop().context("no wires")?);

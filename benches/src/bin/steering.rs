@@ -5,8 +5,9 @@
 use std::net::Ipv4Addr;
 
 use clap::Parser;
-use dataplane::path::steer;
+use dataplane::path::steer::Owners;
 use dataplane::policy::Policy;
+use dataplane::state::ports::ownership::Ownership;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng};
@@ -45,11 +46,12 @@ fn imbalance(subscribers: u32, workers: u8, weigh: Weigh, seed: u64) -> (f64, f6
     let mut random = SmallRng::seed_from_u64(seed);
     let mut weights: Vec<f64> = (0..subscribers).map(|rank| weigh(rank, &mut random)).collect();
     weights.shuffle(&mut random);
-    let policy = Policy::default();
+    let (policy, ownership) = (Policy::default(), Ownership::default());
+    let owners = Owners { policy: &policy, ownership: &ownership, receiver: 0, worker_count: workers };
     let first = Ipv4Addr::new(100, 64, 0, 0).to_bits();
     let mut loads = vec![0.0; usize::from(workers)];
     for (host, weight) in (first..).zip(&weights) {
-        loads[usize::from(steer::inside_owner(&policy, Ipv4Addr::from_bits(host), workers))] += weight;
+        loads[usize::from(owners.of_host(Ipv4Addr::from_bits(host)))] += weight;
     }
     let all: f64 = weights.iter().sum();
     let busiest = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);

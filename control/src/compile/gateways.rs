@@ -117,7 +117,7 @@ impl Compiler<'_> {
         self.out.policy.gateways.third_parties = self.acl_index(&list.access_list);
         let prefixes = self.config.access_list(&list.access_list).and_then(|list| list.prefixes());
         let ranges = prefixes.iter().flatten().map(|net| (net.network(), net.broadcast()));
-        self.out.policy.pinned.extend(ranges.collect::<Vec<(Ipv4Addr, Ipv4Addr)>>());
+        self.pin(&ranges.collect::<Vec<(Ipv4Addr, Ipv4Addr)>>());
     }
 }
 

@@ -18,6 +18,7 @@ use dataplane::policy::{
     RuleId,
 };
 use dataplane::route::fib::{Fib, NextHop, Route};
+use dataplane::state::ports::ownership::Ownership;
 use ipnet::Ipv4Net;
 
 use crate::config::model::{self, Config, NatSide, Place};
@@ -46,6 +47,8 @@ pub struct PortBinding {
 pub struct Compiled {
     /// For the workers.
     pub policy: Policy,
+    /// For the workers: who owns which global ports.
+    pub ownership: Ownership,
     /// For the workers.
     pub fib: Fib,
     /// Neighbours by configuration, never asked for.

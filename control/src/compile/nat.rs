@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use dataplane::flow::{Endpoint, Protocol, TCP, UDP, Vrf};
 use dataplane::policy::{
-    AclIndex, AddressMatch, Clause, DestinationRule, OutsideRule, Pool, PoolKind, Selector, SourceRule,
+    AclIndex, AddressMatch, Clause, DestinationRule, OutsideRule, Pin, Pool, PoolKind, Selector, SourceRule,
     StaticRule, Statics,
 };
 use dataplane::state::ports::ownership::Ownership;
@@ -198,18 +198,28 @@ impl Compiler<'_> {
         }
     }
 
-    /// The real servers of one virtual server are seen together, by the first worker.
+    /// The real servers of one virtual server are seen together.
     fn destination_rules(&mut self) {
         let config = self.config;
         for rule in &config.nat.destination_rules {
             let id = self
                 .rule_id(format!("ip nat inside destination list {} pool {}", rule.access_list, rule.pool));
             let Some(pool) = self.pool(&rule.pool) else { continue };
-            self.out.policy.pinned.extend(&pool.ranges);
+            self.pin(&pool.ranges);
             let pool = self.pool_index(pool);
             let acl = self.acl_index(&rule.access_list);
             self.out.policy.destination_rules.push(DestinationRule { id, acl, pool });
         }
+    }
+
+    /// Hosts that one worker must see together, with those of other lists that they are of too.
+    pub(super) fn pin(&mut self, ranges: &[(Ipv4Addr, Ipv4Addr)]) {
+        let pins = &mut self.out.policy.pins;
+        let mut merged = ranges.to_vec();
+        while let Some(other) = pins.iter().position(|pin| pin.overlaps(&merged)) {
+            merged.extend(pins.remove(other).ranges);
+        }
+        pins.push(Pin { ranges: merged });
     }
 
     fn selector(&self, selector: &model::Selector) -> Selector {
@@ -267,8 +277,8 @@ impl Compiler<'_> {
         let of_ports = policy.statics.rules().iter().filter(|rule| rule.protocol.is_some());
         let addresses = addresses.chain(of_ports.map(|rule| rule.global.addr));
         let nothing = Ownership::default();
-        let before = previous.map_or(&nothing, |previous| &previous.policy.ownership);
-        self.out.policy.ownership = Ownership::new(addresses, before);
+        let before = previous.map_or(&nothing, |previous| &previous.ownership);
+        self.out.ownership = Ownership::new(addresses, before);
     }
 }
 

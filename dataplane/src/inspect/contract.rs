@@ -1,6 +1,7 @@
 //! What the contract promises beyond one control session, tried by a gateway that exists for this, on the tables.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 
 use alg::registry::{Attach, Reads};
 use alg::{Call, Context, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
@@ -100,7 +101,7 @@ impl Test {
             is_reversible: true,
         }]);
         let mut shard = Shard::new(1024, [1, 2], 0, 1, 0);
-        shard.start_policy(&policy);
+        shard.start_policy(&policy, Arc::default());
         Test { shard, policy, now: 1000 }
     }
 

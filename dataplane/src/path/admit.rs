@@ -181,7 +181,7 @@ fn is_mapped(tables: &Tables, head: &Head) -> bool {
     let (vrf, protocol, end) = (head.tuple.vrf, head.tuple.protocol, head.tuple.dst);
     tables.policy.statics.local_of(vrf, protocol, end, |_| true).is_some()
         || tables.shard.mapping_of_global(vrf, protocol, end).is_some()
-        || tables.policy.ownership.owner(end).is_some()
+        || tables.shard.ownership().owner(end).is_some()
 }
 
 /// The first rule for an inside source: statics first, then dynamic rules in order. None leaves it as it is.
@@ -271,8 +271,7 @@ fn choose_local(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Cho
 /// The next real server of a virtual one (`ip nat inside destination`).
 fn choose_server(tables: &mut Tables, virtual_end: Endpoint, vrf: Vrf) -> Option<Chosen> {
     let policy = &tables.policy;
-    let is_for = |acl: Option<u16>| acl.is_some_and(|acl| policy.permits_host(acl, virtual_end.addr));
-    let rule = policy.destination_rules.iter().find(|rule| is_for(rule.acl))?;
+    let rule = policy.destination_rule_of(virtual_end.addr)?;
     let pool = policy.pools.get(usize::from(rule.pool))?;
     let position = tables.shard.rotate(rule.id) % pool.address_count().max(1);
     let end = Endpoint::new(pool.address_at(position)?, virtual_end.port);

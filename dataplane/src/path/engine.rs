@@ -18,6 +18,7 @@ use crate::path::handover::HandedOver;
 use crate::path::notice::Notices;
 use crate::path::reassembly::Reassembly;
 use crate::path::stages::Sampler;
+use crate::path::steer::Owners;
 use crate::path::tables::Tables;
 use crate::path::verdict::{Again, Course, Verdict};
 use crate::port::Ports;
@@ -57,6 +58,13 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Who owns what.
+    #[inline(always)]
+    pub fn owners(&self) -> Owners<'_> {
+        let Tables { policy, shard, .. } = &self.tables;
+        Owners { policy, ownership: shard.ownership(), receiver: self.index, worker_count: self.count }
+    }
+
     /// Tells the control thread something.
     pub fn tell(&self, event: Event) -> Result<(), DropReason> {
         self.events.try_send(event).map_err(|_| DropReason::ControlQueueFull)

@@ -14,7 +14,6 @@ use crate::path::lookup::{self, Probe};
 use crate::path::plan::Translation;
 use crate::path::rewrite;
 use crate::path::route;
-use crate::path::steer;
 use crate::path::tables::Tables;
 use crate::policy::Policy;
 use crate::route::neighbour::Neighbour;
@@ -210,8 +209,7 @@ pub fn forward(
 
 /// The worker that owns a packet.
 fn owner(engine: &Engine, plain: &Plain) -> WorkerIndex {
-    let policy = &engine.tables.policy;
-    steer::owner_of_key(policy, &plain.probe.key, engine.index, engine.count)
+    engine.owners().of_key(&plain.probe.key)
 }
 
 /// What becomes of a packet, and where it goes, if it is one for the lane; its session is refreshed then.

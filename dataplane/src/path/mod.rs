@@ -170,7 +170,7 @@ fn full(engine: &mut Engine, mut packet: Packet, plain: &Plain, now: u32) {
     match parse::parse(&mut packet, &engine.tables.policy, &mut head) {
         Ok(Frame::Ipv4) => {
             engine.count_arrivals(head.interface, 1, packet.len() as u64);
-            let decided = match steer::steer(&engine.tables.policy, &head, engine.index, engine.count) {
+            let decided = match engine.owners().steer(&head) {
                 Some(verdict) => Ok(verdict),
                 None => look_up(engine, &head, plain, now),
             };
@@ -305,8 +305,8 @@ fn find_again(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Dec
     let Tables { policy, shard, .. } = &engine.tables;
     let domain = policy.interfaces[usize::from(head.interface)].domain;
     let owner = match course {
-        Course::TurnedAround => steer::outside_owner(policy, &head.tuple, engine.index, engine.count),
-        _ => steer::owner_of_gathered(policy, head, domain, engine.index, engine.count),
+        Course::TurnedAround => engine.owners().of_global(&head.tuple),
+        _ => engine.owners().of_flow(head),
     };
     if owner != engine.index {
         return Ok(Verdict::HandOver(owner));

@@ -56,9 +56,9 @@ impl Notices {
     /// The next SYN whose time has come, unless a session came to be meanwhile.
     pub fn next_unanswered(&mut self, tables: &Tables, worker: u8, now: u32) -> Option<Kept> {
         while let Some(kept) = self.unsolicited.next_due(now) {
-            let Tables { shard, policy, .. } = tables;
+            let shard = &tables.shard;
             // Another worker that has taken the port since may have the session: silence is the safer answer.
-            let is_elsewhere = policy.ownership.owner(kept.dst).is_some_and(|owner| owner != worker);
+            let is_elsewhere = shard.ownership().owner(kept.dst).is_some_and(|owner| owner != worker);
             if !is_elsewhere && shard.find(kept.key, shard.prepare(kept.key)).is_none() {
                 return Some(kept);
             }

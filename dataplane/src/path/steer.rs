@@ -1,8 +1,7 @@
 //! Steering: which worker a packet belongs to. All state of a subscriber is in one worker's shard.
 //!
 //! From inside it is a function of the inside address. From outside it is a table: what worker claimed the group of 64
-//! ports of a global address ([`Ownership`](crate::state::ports::ownership::Ownership)). What a static rule maps belongs
-//! to the owner of its inside host.
+//! ports of a global address ([`Ownership`]). What a static rule maps belongs to the owner of its inside host.
 
 use std::net::Ipv4Addr;
 
@@ -10,22 +9,90 @@ use crate::flow::{Direction, Tuple, WorkerIndex};
 use crate::head::Head;
 use crate::path::verdict::Verdict;
 use crate::policy::{Domain, Policy};
+use crate::state::ports::ownership::Ownership;
 use crate::state::session::SessionKey;
 
-/// What is to be done with a packet that arrived before it is looked up: another worker owns it, or it is a fragment that
-/// meets the others of its packet first.
-#[inline]
-pub fn steer(policy: &Policy, head: &Head, receiver: WorkerIndex, worker_count: u8) -> Option<Verdict> {
-    let domain = policy.interfaces[usize::from(head.interface)].domain;
-    let gathers = gathers(policy, head);
-    let owner = match worker_count {
-        0..=1 => receiver,
-        _ if gathers => fragment_owner(head, worker_count),
-        _ => owner_of_gathered(policy, head, domain, receiver, worker_count),
-    };
-    match owner == receiver {
-        false => Some(Verdict::HandOver(owner)),
-        true => gathers.then_some(Verdict::Gather),
+/// Who owns what: the one place that is asked, by a worker with a packet in hand.
+#[derive(Clone, Copy)]
+pub struct Owners<'a> {
+    /// What the configuration says.
+    pub policy: &'a Policy,
+    /// Which worker claimed which global ports.
+    pub ownership: &'a Ownership,
+    /// The worker that asks.
+    pub receiver: WorkerIndex,
+    /// How many workers there are.
+    pub worker_count: u8,
+}
+
+impl Owners<'_> {
+    /// What is to be done with a packet that arrived before it is looked up: another worker owns it, or it is a fragment
+    /// that meets the others of its packet first.
+    #[inline]
+    pub fn steer(self, head: &Head) -> Option<Verdict> {
+        let gathers = gathers(self.policy, head);
+        let owner = match self.worker_count {
+            0..=1 => self.receiver,
+            _ if gathers => self.of_fragments(head),
+            _ => self.of_flow(head),
+        };
+        match owner == self.receiver {
+            false => Some(Verdict::HandOver(owner)),
+            true => gathers.then_some(Verdict::Gather),
+        }
+    }
+
+    /// The owner of a packet whose ports are known, a fragment or not. An ICMP error belongs to the flow it quotes.
+    #[inline]
+    pub fn of_flow(self, head: &Head) -> WorkerIndex {
+        match self.policy.interfaces[usize::from(head.interface)].domain {
+            _ if self.worker_count <= 1 => self.receiver,
+            Domain::Inside => self.of_host(head.tuple.src.addr),
+            Domain::Outside => self.of_global(&head.tuple),
+            Domain::None => self.receiver,
+        }
+    }
+
+    /// The owner of the packets of a session with this key.
+    pub fn of_key(self, key: &SessionKey) -> WorkerIndex {
+        let &SessionKey { src, dst, vrf, protocol, direction } = key;
+        match direction {
+            Direction::Outbound => self.of_host(src.addr),
+            Direction::Inbound => self.of_global(&Tuple { src, dst, protocol, vrf }),
+        }
+    }
+
+    /// The owner of an inside host. Those that must be seen together have one, a worker for each list of them.
+    #[inline]
+    pub fn of_host(self, addr: Ipv4Addr) -> WorkerIndex {
+        match self.policy.pin_of(addr) {
+            Some(list) => (list % usize::from(self.worker_count.max(1))) as WorkerIndex,
+            None => spread(addr.to_bits(), self.worker_count),
+        }
+    }
+
+    /// The owner of what a packet's global destination stands for. What nobody owns is decided where it arrives, but for
+    /// virtual servers: those belong to the owner of their real ones.
+    pub fn of_global(self, tuple: &Tuple) -> WorkerIndex {
+        let Owners { policy, ownership, .. } = self;
+        if let Some((local, _)) = policy.statics.local_of(tuple.vrf, tuple.protocol, tuple.dst, |_| true) {
+            return self.of_host(local.addr);
+        }
+        if let Some(host) = policy.computed_host(tuple.dst) {
+            return self.of_host(host);
+        }
+        let of_virtual = || {
+            let rule = policy.destination_rule_of(tuple.dst.addr)?;
+            let server = policy.pools.get(usize::from(rule.pool))?.address_at(0)?;
+            Some(self.of_host(server))
+        };
+        ownership.owner(tuple.dst).or_else(of_virtual).unwrap_or(self.receiver)
+    }
+
+    /// Fragments of a packet meet at one worker, whichever ports the packet has.
+    fn of_fragments(self, head: &Head) -> WorkerIndex {
+        let bits = head.src.to_bits() ^ head.dst.to_bits().rotate_left(16) ^ u32::from(head.id);
+        spread(bits, self.worker_count)
     }
 }
 
@@ -37,69 +104,9 @@ pub fn gathers(policy: &Policy, head: &Head) -> bool {
         && policy.interfaces[usize::from(head.interface)].domain != Domain::None
 }
 
-/// The worker that owns a packet whose ports are known, a fragment or not.
-#[inline]
-pub fn owner_of_gathered(
-    policy: &Policy,
-    head: &Head,
-    domain: Domain,
-    receiver: WorkerIndex,
-    worker_count: u8,
-) -> WorkerIndex {
-    if worker_count <= 1 {
-        return 0;
-    }
-    match domain {
-        // An ICMP error belongs to the flow it quotes.
-        Domain::Inside => inside_owner(policy, head.tuple.src.addr, worker_count),
-        Domain::Outside => outside_owner(policy, &head.tuple, receiver, worker_count),
-        Domain::None => receiver,
-    }
-}
-
-/// The worker that owns the packets of a session with this key.
-pub fn owner_of_key(
-    policy: &Policy,
-    key: &SessionKey,
-    receiver: WorkerIndex,
-    worker_count: u8,
-) -> WorkerIndex {
-    let &SessionKey { src, dst, vrf, protocol, direction } = key;
-    match direction {
-        Direction::Outbound => inside_owner(policy, src.addr, worker_count),
-        Direction::Inbound => {
-            outside_owner(policy, &Tuple { src, dst, protocol, vrf }, receiver, worker_count)
-        }
-    }
-}
-
-/// The worker that owns an inside address. Hosts that must be seen together are pinned to the first one.
-#[inline]
-pub fn inside_owner(policy: &Policy, addr: Ipv4Addr, worker_count: u8) -> WorkerIndex {
-    if policy.is_pinned(addr) { 0 } else { spread(addr.to_bits(), worker_count) }
-}
-
 fn spread(bits: u32, worker_count: u8) -> WorkerIndex {
     let mixed = bits.wrapping_mul(0x9e37_79b1) >> 16;
     (mixed % u32::from(worker_count.max(1))) as u8
-}
-
-/// Fragments of a packet meet at one worker, whichever ports the packet has.
-fn fragment_owner(head: &Head, worker_count: u8) -> WorkerIndex {
-    spread(head.src.to_bits() ^ head.dst.to_bits().rotate_left(16) ^ u32::from(head.id), worker_count)
-}
-
-/// The worker that owns what a global endpoint stands for. What nobody owns is decided where it arrives, but for
-/// virtual servers, whose real ones are all the first worker's.
-pub fn outside_owner(policy: &Policy, tuple: &Tuple, receiver: WorkerIndex, worker_count: u8) -> WorkerIndex {
-    if let Some((local, _)) = policy.statics.local_of(tuple.vrf, tuple.protocol, tuple.dst, |_| true) {
-        return inside_owner(policy, local.addr, worker_count);
-    }
-    if let Some(host) = policy.computed_host(tuple.dst) {
-        return inside_owner(policy, host, worker_count);
-    }
-    let unowned = if policy.destination_rules.is_empty() { receiver } else { 0 };
-    policy.ownership.owner(tuple.dst).unwrap_or(unowned)
 }
 
 #[cfg(test)]

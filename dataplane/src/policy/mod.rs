@@ -9,7 +9,9 @@ mod behaviour;
 mod deterministic;
 mod gateways;
 mod limits;
+mod listening;
 mod numbers;
+mod pin;
 mod pool;
 mod rules;
 mod statics;
@@ -19,8 +21,6 @@ use std::net::Ipv4Addr;
 
 use crate::flow::{Endpoint, Protocol, Vrf};
 
-use crate::state::ports::ownership::Ownership;
-
 pub use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
 pub use behaviour::{Behaviour, Blocks, Filtering, Mode, Pairing, PortChoice};
@@ -28,6 +28,7 @@ pub use deterministic::{Computed, Deterministic};
 pub use gateways::{Attachment, DOORS_PER_HOST_DEFAULT, Gateways, PortBits, gateway_named};
 pub use limits::{Limit, LimitScope, Limits};
 pub use numbers::{AclIndex, GatewayIndex, RuleId};
+pub use pin::Pin;
 pub use pool::{Pool, PoolKind};
 pub use rules::{Clause, DestinationRule, OutsideRule, Selector, SourceRule};
 pub use statics::{StaticRule, Statics};
@@ -65,10 +66,8 @@ pub struct Policy {
     pub limits: Limits,
     /// Which control sessions gateways read.
     pub gateways: Gateways,
-    /// Which worker owns which global ports.
-    pub ownership: Ownership,
-    /// Inside addresses that all belong to the first worker: first and last of each range.
-    pub pinned: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// Inside hosts that must be seen together, a list for each worker that they share.
+    pub pins: Vec<Pin>,
     /// Idle times after which sessions end.
     pub timeouts: Timeouts,
     /// Idle times of sessions with certain inside ports, in place of those.
@@ -213,9 +212,15 @@ impl Policy {
         groups.filter(|(_, limit)| counts(limit.scope)).fold(0, |bits, (number, _)| bits | 1 << number)
     }
 
-    /// Whether an inside address belongs to the first worker whatever its hash.
-    pub fn is_pinned(&self, addr: Ipv4Addr) -> bool {
-        self.pinned.iter().any(|&(first, last)| (first..=last).contains(&addr))
+    /// The list of hosts that must be seen together which an inside address is of.
+    pub fn pin_of(&self, addr: Ipv4Addr) -> Option<usize> {
+        self.pins.iter().position(|pin| pin.holds(addr))
+    }
+
+    /// The virtual server that an address is of, if it is one.
+    pub fn destination_rule_of(&self, addr: Ipv4Addr) -> Option<&DestinationRule> {
+        let is_for = |acl: AclIndex| self.permits_host(acl, addr);
+        self.destination_rules.iter().find(|rule| rule.acl.is_some_and(is_for))
     }
 
     /// The interface a hairpinned packet seems to arrive on: the first outside one of a VRF.
@@ -245,15 +250,6 @@ impl Policy {
             || self.outside_rules.iter().any(|outside| outside.id == rule)
             || self.outside_statics.with_id(rule).next().is_some()
             || self.statics.with_id(rule).any(|fixed| fixed.is_global(global))
-    }
-
-    /// Makes what several workers will share about the ports of addresses, so that none of them has to.
-    pub fn make_port_groups(&self) {
-        let overloaded = self.rules.iter().filter(|rule| rule.overload);
-        for pool in overloaded.filter_map(|rule| self.pools.get(usize::from(rule.pool))) {
-            let addrs = (0..pool.address_count()).filter_map(|position| pool.address_at(position));
-            addrs.for_each(|addr| self.ownership.make_groups(addr));
-        }
     }
 
     /// The numbers of all rules.

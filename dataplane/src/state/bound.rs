@@ -77,13 +77,13 @@ impl Shard {
         if let Some(subscriber) = self.subscribers.at_mut(subscriber) {
             subscriber.mapping_count -= 1;
         }
-        self.leave(policy, subscriber, now);
+        self.leave(subscriber, now);
     }
 
     /// Forgets a subscriber that has nothing left.
-    pub(super) fn leave(&mut self, policy: &Policy, subscriber: u32, now: u32) {
+    pub(super) fn leave(&mut self, subscriber: u32, now: u32) {
         if let Some(mut gone) = self.subscribers.leave_if_idle(subscriber) {
-            self.allocator.unpair(policy, &mut gone, &mut self.journal, now);
+            self.allocator.unpair(&mut gone, &mut self.journal, now);
         }
     }
 }

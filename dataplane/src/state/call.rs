@@ -2,18 +2,15 @@
 
 use alg::Call;
 
-use crate::policy::{GatewayIndex, Policy};
-use crate::state::door::OwnerKey;
+use crate::policy::GatewayIndex;
 use crate::state::room::{Host, Room};
-use crate::state::shard::Shard;
 use crate::state::table::index::Hasher;
 use crate::state::table::keyed::{Key, Keyed};
-use crate::state::table::timer::is_due;
 
 /// The most calls of a shard.
 pub const CALLS_MAX: usize = 1 << 14;
 /// The longest that a call is remembered without a word of it, in seconds.
-const LIFE_MAX_S: u32 = 86_400;
+pub(super) const LIFE_MAX_S: u32 = 86_400;
 
 /// What a call is found by. It is its inside host's: nobody else's messages reach it, whatever key they have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,12 +75,22 @@ impl Calls {
         self.records.at_mut(number).map(|record| &mut record.memory)
     }
 
+    /// When a call is forgotten, in milliseconds.
+    pub(super) fn ends_ms(&self, number: u32) -> Option<u32> {
+        self.records.at(number).map(|record| record.ends_ms)
+    }
+
+    /// Sets when a call is forgotten. False if there is no such call.
+    pub(super) fn renew(&mut self, number: u32, ends_ms: u32) -> bool {
+        self.records.at_mut(number).map(|record| record.ends_ms = ends_ms).is_some()
+    }
+
     /// All calls.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Record> {
         self.records.iter()
     }
 
-    fn begin(&mut self, gateway: GatewayIndex, key: CallKey, ends_ms: u32) -> Option<u32> {
+    pub(super) fn begin(&mut self, gateway: GatewayIndex, key: CallKey, ends_ms: u32) -> Option<u32> {
         if !self.room.take(gateway, key.host, 1) {
             return None;
         }
@@ -94,52 +101,10 @@ impl Calls {
         number
     }
 
-    fn end(&mut self, number: u32) -> Option<CallKey> {
+    pub(super) fn end(&mut self, number: u32) -> Option<CallKey> {
         let key = self.records.at(number)?.key;
         let record = self.records.remove(key.words(), number)?;
         self.room.give_back(record.gateway, key.host, 1);
         Some(key)
-    }
-}
-
-impl Shard {
-    /// Begins a call, which is remembered so long without a word of it. None where its gateway or its host has no room for
-    /// another.
-    pub fn begin_call(&mut self, gateway: GatewayIndex, key: CallKey, life_s: u32, now: u32) -> Option<u32> {
-        let ends_ms = now.wrapping_add(life_s.min(LIFE_MAX_S) * 1000);
-        let number = self.calls.begin(gateway, key, ends_ms)?;
-        self.wheel.arm(self.call_node(number), ends_ms);
-        Some(number)
-    }
-
-    /// There was a word of a call: it is remembered so long from now on.
-    pub fn renew_call(&mut self, number: u32, life_s: u32, now: u32) {
-        let node = self.call_node(number);
-        let Some(record) = self.calls.records.at_mut(number) else { return };
-        record.ends_ms = now.wrapping_add(life_s.min(LIFE_MAX_S) * 1000);
-        let ends_ms = record.ends_ms;
-        self.wheel.disarm(node);
-        self.wheel.arm(node, ends_ms);
-    }
-
-    /// Ends a call, and closes its doors. Sessions stay.
-    pub fn end_call(&mut self, policy: &Policy, number: u32, now: u32) {
-        self.wheel.disarm(self.call_node(number));
-        if let Some(key) = self.calls.end(number) {
-            self.close_doors_of(policy, OwnerKey::Call(key), None, now);
-        }
-    }
-
-    pub(super) fn expire_call(&mut self, policy: &Policy, number: u32, now: u32) {
-        let Some(&Record { ends_ms, .. }) = self.calls.records.at(number) else { return };
-        if is_due(now, ends_ms) {
-            self.end_call(policy, number, now);
-        } else {
-            self.wheel.arm(self.call_node(number), ends_ms);
-        }
-    }
-
-    fn call_node(&self, number: u32) -> u32 {
-        (self.sessions.capacity() + self.mappings.capacity() + self.doors.capacity()) as u32 + number
     }
 }

@@ -1,6 +1,5 @@
 //! The shard's invariants, verified: for tests.
 
-use crate::flow::Direction;
 use crate::state::door::Door;
 use crate::state::session::{Above, Flags};
 use crate::state::shard::{SessionRef, Shard};

@@ -4,11 +4,9 @@ use hashbrown::HashMap;
 
 use alg::{Side, State};
 
-use crate::policy::{GatewayIndex, Policy};
+use crate::policy::GatewayIndex;
 use crate::state::door::OwnerKey;
 use crate::state::room::{Host, Room};
-use crate::state::session::{Flags, Session};
-use crate::state::shard::Shard;
 use crate::state::table::index::Hasher;
 use crate::state::table::slots::Slots;
 use crate::stream::{Opening, Shifts};
@@ -76,7 +74,7 @@ pub struct Controls {
     records: Slots<Control>,
     /// What their gateways remember, in the same places. Apart from them, so that a gateway has its own in hand while it
     /// reaches into the other tables, and nothing is copied.
-    states: Vec<State>,
+    pub(super) states: Vec<State>,
     room: Room,
     by_session: HashMap<u32, u32>,
     /// By child, the control session that led to it, with its serial number.
@@ -125,9 +123,14 @@ impl Controls {
         self.records.at(*self.by_session.get(&session)?)
     }
 
+    /// Where a control session is in the table, by its session's index.
+    pub(super) fn place_of(&self, session: u32) -> Option<usize> {
+        self.by_session.get(&session).map(|&place| place as usize)
+    }
+
     /// What the gateway of a control session remembers, by its session's index.
     pub fn state_of(&self, session: u32) -> Option<&State> {
-        self.states.get(*self.by_session.get(&session)? as usize)
+        self.states.get(self.place_of(session)?)
     }
 
     /// Forgets a control session whose gateway remembers what a new one's would: `fresh`.
@@ -169,7 +172,7 @@ impl Controls {
         self.ended.pop()
     }
 
-    fn remove(&mut self, session: u32) {
+    pub(super) fn remove(&mut self, session: u32) {
         let removed = self.by_session.remove(&session).and_then(|index| self.records.remove(index));
         let Some(control) = removed else { return };
         self.room.give_back(control.gateway, control.host, 1);
@@ -178,7 +181,7 @@ impl Controls {
         }
     }
 
-    fn orphan(&mut self, child: u32) {
+    pub(super) fn orphan(&mut self, child: u32) {
         if let Some((control, serial)) = self.parents.remove(&child)
             && let Some(parent) = self.of_mut(control)
             && parent.serial == serial
@@ -195,56 +198,5 @@ impl Controls {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
-    }
-}
-
-impl Shard {
-    /// A session was removed: its doors close with it, and it leaves the one that led to it.
-    pub(super) fn leave_controls(&mut self, policy: &Policy, index: u32, session: &Session, now: u32) {
-        if session.flags.has(Flags::CONTROL) {
-            self.controls.remove(index);
-            self.close_doors_of(policy, OwnerKey::Control(index), None, now);
-        }
-        if session.flags.has(Flags::CHILD) {
-            self.controls.orphan(index);
-        }
-    }
-
-    /// Makes a session a control session. False when there is no room for another.
-    pub fn attach(&mut self, index: u32, control: Control, state: State) -> bool {
-        let is_attached = self.controls.insert(index, control, state);
-        if is_attached {
-            self.attach_without_memory(index);
-        }
-        is_attached
-    }
-
-    /// Makes a session of datagrams a control session, whose gateway has nothing to remember yet.
-    pub fn attach_without_memory(&mut self, index: u32) {
-        if let Some(session) = self.sessions.at_mut(index) {
-            session.flags = session.flags.with(Flags::CONTROL, true);
-        }
-    }
-
-    /// Has a control session read with what its gateway remembers of it in hand; none where it has no record.
-    pub fn with_state<R>(
-        &mut self,
-        session: u32,
-        read: impl FnOnce(&mut Shard, &mut State) -> R,
-    ) -> Option<R> {
-        let &index = self.controls.by_session.get(&session)?;
-        let mut states = std::mem::take(&mut self.controls.states);
-        let said = states.get_mut(index as usize).map(|state| read(self, state));
-        self.controls.states = states;
-        said
-    }
-
-    /// Notes that a session came through a door of a control session's.
-    pub fn adopt(&mut self, child: u32, control: u32) {
-        if self.controls.adopt(child, control)
-            && let Some(session) = self.sessions.at_mut(child)
-        {
-            session.flags = session.flags.with(Flags::CHILD, true);
-        }
     }
 }

@@ -51,12 +51,12 @@ impl Shard {
         let limit_groups = self.admit(policy, &session, subscriber, now)?;
         let deadline = deadline_ms(policy, &session).unwrap_or(far_off(now));
         let Some(index) = self.sessions.insert(session) else {
-            self.leave(policy, subscriber, now);
+            self.leave(subscriber, now);
             return Err(DropReason::SessionsFull);
         };
         if let Err(reason) = self.enter_keys(policy, index, keys, above, now) {
             self.sessions.remove(index);
-            self.leave(policy, subscriber, now);
+            self.leave(subscriber, now);
             return Err(reason);
         }
         self.wheel.arm(index, deadline);
@@ -220,7 +220,7 @@ impl Shard {
         for (group, limit) in policy.limits.groups.iter().enumerate() {
             let counts = limit_groups >> group & 1 == 1;
             if counts && self.group_counts[group] >= self.share_of(limit.sessions_max) {
-                self.leave(policy, number, now);
+                self.leave(number, now);
                 return Err(DropReason::LimitGroup);
             }
         }
@@ -228,7 +228,7 @@ impl Shard {
         let is_over = policy.limits.of_host(host).is_some_and(|max| subscriber.session_count >= max);
         let is_fast = policy.limits.rate_of_host(host).is_some_and(|rate| !subscriber.may_begin(rate, now));
         if is_over || is_fast {
-            self.leave(policy, number, now);
+            self.leave(number, now);
             return Err(if is_over { DropReason::LimitHost } else { DropReason::LimitRate });
         }
         Ok(limit_groups)
@@ -293,7 +293,7 @@ impl Shard {
         if let Some(subscriber) = self.subscribers.at_mut(number) {
             subscriber.session_count -= 1;
         }
-        self.leave(policy, number, now);
+        self.leave(number, now);
         Some(session)
     }
 

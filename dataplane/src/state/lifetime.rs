@@ -1,10 +1,13 @@
 //! How sessions and mappings end: by idle time, by a policy that no longer keeps them, by command.
 
+use std::sync::Arc;
+
 use crate::lives::EndReason;
 use crate::policy::{Filtering, IdleClass, Policy};
 use crate::state::contacts::Contacts;
 use crate::state::door::Door;
 use crate::state::mapping::{Mapping, Side};
+use crate::state::ports::ownership::Ownership;
 use crate::state::shard::{RuleUse, Shard, deadline_ms, far_off, mapping_deadline_ms};
 use crate::state::table::timer::is_due;
 
@@ -33,7 +36,7 @@ impl Shard {
     /// Ends sessions, mappings and doors that were idle too long, at most `count_max` in all.
     pub fn expire(&mut self, policy: &Policy, now: u32, count_max: usize) {
         self.reclaim(policy, now);
-        self.allocator.end_hold_downs(policy, now, count_max);
+        self.allocator.end_hold_downs(now, count_max);
         for _ in 0..count_max {
             let Some(node) = self.wheel.next_due(now) else { break };
             match self.place_of(node) {
@@ -116,8 +119,9 @@ impl Shard {
     }
 
     /// A new policy is in force: room is made for what it may give, and limits are counted anew by the sweep that
-    /// follows. Nothing is allocated for it later.
-    pub fn start_policy(&mut self, policy: &Policy) {
+    /// follows. Nothing is allocated for it later. Returns the ownership of the policy before, to be freed elsewhere.
+    pub fn start_policy(&mut self, policy: &Policy, ownership: Arc<Ownership>) -> Arc<Ownership> {
+        let before = std::mem::replace(&mut self.allocator.ownership, ownership);
         self.allocator.make_room(policy, self.sessions.capacity());
         let rule_count = policy.rule_ids().max().map_or(0, usize::from) + 1;
         self.rules.resize(rule_count.max(self.rules.len()), RuleUse::default());
@@ -129,6 +133,7 @@ impl Shard {
         self.rotation.reserve(turning.count());
         self.group_counts.clear();
         self.group_counts.resize(policy.limits.groups.len(), 0);
+        before
     }
 
     /// One step of a sweep: ends sessions, then mappings of whole addresses, that the policy no longer keeps, or

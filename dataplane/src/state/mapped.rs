@@ -97,7 +97,7 @@ impl Shard {
         let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SessionsFull)?;
         let mut request = Request { policy, rule, source, journal: &mut self.journal, now };
         let Some(global) = self.allocator.take(&mut request, subscriber) else {
-            self.leave(policy, number, now);
+            self.leave(number, now);
             self.rule_mut(rule.id).misses += 1;
             return Err(DropReason::PoolExhausted);
         };

@@ -312,7 +312,7 @@ impl Shard {
         let subscriber = self.subscribers.at_mut(number)?;
         let mut request = Request { policy, rule: &rule, source, journal: &mut self.journal, now };
         let Some(global) = self.allocator.take_at(&mut request, addr, subscriber) else {
-            self.leave(policy, number, now);
+            self.leave(number, now);
             return None;
         };
         let count = if source.ports == Ports::Pair { 2 } else { 1 };

@@ -16,6 +16,7 @@ use crate::state::journal::{Journal, RECORDS_MIN};
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Allocator;
 use crate::state::ports::lease::Lender;
+use crate::state::ports::ownership::Ownership;
 use crate::state::session::{Cold, Session, SessionKey};
 use crate::state::subscriber::Subscribers;
 use crate::state::table::index::{Candidate, Hash, Hasher, Index};
@@ -234,6 +235,12 @@ impl Shard {
         let position = self.rotation.entry(rule).or_default();
         *position = position.wrapping_add(1);
         position.wrapping_sub(1)
+    }
+
+    /// Which worker owns which global ports.
+    #[inline(always)]
+    pub fn ownership(&self) -> &Ownership {
+        &self.allocator.ownership
     }
 
     /// A number that outsiders cannot guess.

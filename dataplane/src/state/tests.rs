@@ -1,16 +1,18 @@
 //! What the shard owes to whoever takes ports and begins sessions.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use alg::Ports;
 
 use crate::drops::DropReason;
+use crate::flow::Direction;
 use crate::flow::{Endpoint, UDP};
 use crate::lives::EndReason;
 use crate::policy::{Policy, Pool, PoolKind, Selector, SourceRule};
 use crate::state::journal::{Totals, What};
 use crate::state::ports::allocate::Source;
-use crate::state::session::{Above, Direction, Flags, NewSession, Session, SessionKey};
+use crate::state::session::{Above, Flags, NewSession, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
 
 const SERVER: Endpoint = Endpoint::new(Ipv4Addr::new(198, 51, 100, 1), 443);
@@ -45,7 +47,7 @@ fn policy() -> Policy {
 
 fn shard(policy: &Policy) -> Shard {
     let mut shard = Shard::new(64, [1, 2], 0, 1, 0);
-    shard.start_policy(policy);
+    shard.start_policy(policy, Arc::default());
     shard
 }
 

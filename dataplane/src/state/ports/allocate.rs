@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use alg::Ports;
 
@@ -14,7 +15,7 @@ use crate::state::ports::addresses::Addresses;
 use crate::state::ports::bitmaps::{
     PortSet, Wish, class_of, is_whole, release_whole, take_whole, used_total,
 };
-use crate::state::ports::ownership::Claimant;
+use crate::state::ports::ownership::{Claimant, Ownership};
 use crate::state::ports::random::Random;
 use crate::state::ports::sets::Sets;
 use crate::state::subscriber::{SETS_MAX, Subscriber};
@@ -36,6 +37,8 @@ pub struct Allocator {
     searched_in_vain_ms: Vec<Option<u32>>,
     held_down: VecDeque<HeldDown>,
     random: Random,
+    /// Which worker owns which ports: shared by all, as the policy in force has it.
+    pub ownership: Arc<Ownership>,
     worker: WorkerIndex,
     worker_count: u8,
 }
@@ -84,6 +87,7 @@ impl Allocator {
             searched_in_vain_ms: Vec::new(),
             held_down: VecDeque::with_capacity(HELD_DOWN_MAX),
             random: Random::new(seed),
+            ownership: Arc::default(),
             worker,
             worker_count,
         }
@@ -167,7 +171,7 @@ impl Allocator {
             }
         }
         if pair {
-            self.unpair(request.policy, subscriber, request.journal, request.now);
+            self.unpair(subscriber, request.journal, request.now);
         }
         None
     }
@@ -181,18 +185,18 @@ impl Allocator {
         }
         let pairing = policy.behaviour.pairing.filter(|_| rule.is_paired);
         let subscribers_max = pairing.map_or(u32::MAX, |pairing| pairing.subscribers_max);
-        if !policy.ownership.claim_subscriber(addr, subscribers_max) && pairing.is_some() {
+        if !self.ownership.claim_subscriber(addr, subscribers_max) && pairing.is_some() {
             return false;
         }
-        self.unpair(policy, subscriber, request.journal, request.now);
+        self.unpair(subscriber, request.journal, request.now);
         subscriber.paired = Some((rule.pool, addr));
         true
     }
 
     /// Ends a subscriber's pairing, with its port sets.
-    pub fn unpair(&mut self, policy: &Policy, subscriber: &mut Subscriber, journal: &mut Journal, now: u32) {
+    pub fn unpair(&mut self, subscriber: &mut Subscriber, journal: &mut Journal, now: u32) {
         let Some((_, addr)) = subscriber.paired.take() else { return };
-        policy.ownership.release_subscriber(addr);
+        self.ownership.release_subscriber(addr);
         while let Some(set) = self.sets.take(subscriber, |_| true) {
             self.return_set(subscriber, addr, &set, journal, now);
         }
@@ -259,7 +263,7 @@ impl Allocator {
                 && policy.computed_host(end).is_none()
                 && !(is_interface(policy, rule) && blocked.contains(&(source.protocol, port)))
         };
-        let groups = policy.ownership.claimant(addr, self.worker, self.worker_count);
+        let groups = self.ownership.claimant(addr, self.worker, self.worker_count);
         let port = self.addresses.ports_mut(addr)?.take(&wish, groups, is_allowed)?;
         Some(Endpoint::new(addr, port))
     }
@@ -269,7 +273,7 @@ impl Allocator {
         let Some(used) = self.addresses.used_mut(addr) else { return false };
         let is_static = policy.statics.is_global_anywhere(addr);
         let is_free = used_total(used) == 0 && !is_static;
-        is_free && (worker_count <= 1 || policy.ownership.claim_whole(addr, worker)) && take_whole(used)
+        is_free && (worker_count <= 1 || self.ownership.claim_whole(addr, worker)) && take_whole(used)
     }
 
     /// Addresses of a rule's pool that nobody has as a whole.
@@ -342,7 +346,7 @@ impl Allocator {
         let may_take = |first: u16| {
             worker_count <= 1
                 || (0..span).step_by(64).chain([span - 1]).all(|distance| {
-                    policy.ownership.claim(addr, (u32::from(first) + distance).min(65_535) as u16, worker)
+                    self.ownership.claim(addr, (u32::from(first) + distance).min(65_535) as u16, worker)
                 })
         };
         let mut set = ports.take_set(blocks.size, blocks.step, may_take)?;
@@ -367,7 +371,7 @@ impl Allocator {
         let addr = pool.address_at(computed.position)?;
         let wish = self.wish(request);
         let own = Wish { range: (computed.first_port, computed.last_port), ..wish };
-        let groups = request.policy.ownership.claimant(addr, self.worker, self.worker_count);
+        let groups = self.ownership.claimant(addr, self.worker, self.worker_count);
         let mut ports = self.addresses.ports_mut(addr)?;
         let statics = &request.policy.statics;
         let is_free = |port| {
@@ -430,7 +434,7 @@ impl Allocator {
             }
             self.searched_in_vain_ms.fill(None);
             if binding.side == Side::Inside {
-                policy.ownership.release_whole(binding.seen.addr, self.worker);
+                self.ownership.release_whole(binding.seen.addr, self.worker);
             }
             return;
         }
@@ -442,12 +446,12 @@ impl Allocator {
         // A TCP connection's end was seen, so its port may be used again at once; and so may a port that was
         // given back in the moment it was taken, as nobody heard of it.
         if policy.behaviour.hold_down_ms == 0 || binding.protocol == TCP || since_ms == now {
-            self.free_port(policy, binding.protocol, binding.seen);
+            self.free_port(binding.protocol, binding.seen);
             return;
         }
         let held_down_max = (policy.behaviour.held_down_max as usize).clamp(1, HELD_DOWN_MAX);
         while self.held_down.len() >= held_down_max {
-            self.free_oldest(policy);
+            self.free_oldest();
         }
         let until_ms = now.wrapping_add(policy.behaviour.hold_down_ms);
         self.held_down.push_back(HeldDown { until_ms, end: binding.seen, protocol: binding.protocol });
@@ -473,26 +477,26 @@ impl Allocator {
         }
     }
 
-    fn free_port(&mut self, policy: &Policy, protocol: Protocol, end: Endpoint) {
+    fn free_port(&mut self, protocol: Protocol, end: Endpoint) {
         let Some(mut ports) = self.addresses.ports_mut(end.addr) else { return };
         if ports.release(protocol, end.port) && self.worker_count > 1 {
-            policy.ownership.release(end.addr, end.port, self.worker);
+            self.ownership.release(end.addr, end.port, self.worker);
         }
     }
 
-    fn free_oldest(&mut self, policy: &Policy) {
+    fn free_oldest(&mut self) {
         if let Some(HeldDown { end, protocol, .. }) = self.held_down.pop_front() {
-            self.free_port(policy, protocol, end);
+            self.free_port(protocol, end);
         }
     }
 
     /// Frees at most `count_max` ports whose hold-down is over.
-    pub fn end_hold_downs(&mut self, policy: &Policy, now: u32, count_max: usize) {
+    pub fn end_hold_downs(&mut self, now: u32, count_max: usize) {
         for _ in 0..count_max {
             if !self.held_down.front().is_some_and(|held| is_due(now, held.until_ms)) {
                 return;
             }
-            self.free_oldest(policy);
+            self.free_oldest();
         }
     }
 
