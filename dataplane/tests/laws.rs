@@ -153,7 +153,8 @@ fn no_files_import_each_other_in_a_circle() {
             }
             found.extend(circles(&imports).iter().map(|circle| told(circle, &imports)));
         }
-        assert_eq!(read, texts.len(), "files of {folder} that no root file leads to");
+        let of_tests = texts.keys().filter(|file| file.ends_with("/tests.rs")).count();
+        assert_eq!(read, texts.len() - of_tests, "files of {folder} that no root file leads to");
     }
     assert!(found.is_empty(), "{} circle(s):\n{}", found.len(), found.join("\n"));
 }

@@ -6,8 +6,6 @@
 
 mod assembly;
 mod context;
-#[cfg(test)]
-mod contract;
 mod datagram;
 mod fragments;
 mod quote;
@@ -15,6 +13,8 @@ mod reader;
 mod reading;
 mod segment;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 pub use datagram::write_payload;
 pub use reading::{Read, Reading};

@@ -424,15 +424,16 @@ fn start_here(tables: &Tables, plan: &mut Plan) {
 }
 
 /// A packet from inside to a global address: translated, it goes again as one from outside.
-fn turn_around(engine: &mut Engine, mut packet: Packet, plan: &Plan, vrf: Vrf) -> Result<(), DropReason> {
-    rewrite::apply(&mut packet, plan);
+fn turn_around(engine: &mut Engine, mut packet: Packet, outward: &Plan, vrf: Vrf) -> Result<(), DropReason> {
+    rewrite::apply(&mut packet, outward);
     let interface = engine.tables.policy.outside_interface(vrf).ok_or(DropReason::NoRoute)?;
-    let mut turned = Head::of(packet.bytes(), plan.l3, interface, vrf)?;
+    let mut turned = Head::of(packet.bytes(), outward.l3, interface, vrf)?;
     if turned.is_fragment {
         // A later fragment does not show the ports of its packet: they are those of the plan.
-        turned.new_id = plan.new_id;
-        turned.tuple.src.port = plan.src.port;
-        turned.tuple.dst.port = if turned.tuple.protocol == ICMP { plan.src.port } else { plan.dst.port };
+        turned.new_id = outward.new_id;
+        turned.tuple.src.port = outward.src.port;
+        turned.tuple.dst.port =
+            if turned.tuple.protocol == ICMP { outward.src.port } else { outward.dst.port };
     }
     engine.again(packet, turned, Course::TurnedAround, None);
     Ok(())
