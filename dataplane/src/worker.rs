@@ -207,15 +207,16 @@ impl Worker {
             let expired = std::mem::take(&mut self.engine.tables.shard.doors_expired[gateway]);
             counters.doors_expired.add(u64::from(expired));
         }
-        let (nat, shard) = (&self.engine.counters.nat, &self.engine.tables.shard);
+        let (nat, shard) = (&self.engine.counters.nat, &mut self.engine.tables.shard);
         self.engine.counters.doors.set(shard.door_count() as u64);
         let sessions = shard.session_count() as u64;
         nat.sessions.set(sessions);
         nat.port_sets.set(shard.port_set_count() as u64);
-        let totals = shard.journal.totals();
-        nat.session_lives.set(&totals.sessions);
-        nat.binding_lives.set(&totals.bindings);
-        nat.port_set_lives.set(&totals.port_sets);
+        if let Some(totals) = shard.journal.changed_totals() {
+            nat.session_lives.set(&totals.sessions);
+            nat.binding_lives.set(&totals.bindings);
+            nat.port_set_lives.set(&totals.port_sets);
+        }
         nat.mappings.set(shard.mapping_count() as u64);
         nat.sessions_peak.set(nat.sessions_peak.value().max(sessions));
         let held = self.engine.egress.held_count() + self.engine.reassembly.waiting_count();

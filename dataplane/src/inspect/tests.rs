@@ -8,7 +8,7 @@ use alg::{Call, Context, Frame, Message, Owner, Ports, Refusal, Row, Side, State
 use arrayvec::ArrayVec;
 
 use super::context::Access;
-use crate::flow::{Endpoint, UDP};
+use crate::flow::{Direction, Endpoint, UDP};
 use crate::lives::EndReason;
 use crate::policy::{IdleClass, Policy, StaticRule, Statics};
 use crate::state::call::CallKey;
@@ -122,7 +122,8 @@ impl Test {
             above: Above::Fixed,
         };
         let session = Session::new(&session, self.now);
-        let index = self.shard.begin(&self.policy, session, Above::Fixed, self.now).unwrap();
+        let index =
+            self.shard.begin(&self.policy, session, Above::Fixed, Direction::Outbound, self.now).unwrap();
         let owner = (0, Ipv4Addr::new(10, 0, 0, host));
         let mut control = Control::new(0, owner, Side::Inside, Channel::Datagrams);
         control.through = through;

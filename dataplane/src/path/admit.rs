@@ -375,7 +375,7 @@ fn begin(
             return unused.map(|(verdict, _)| verdict);
         }
     };
-    let index = shard.begin(policy, session, new.above, now)?;
+    let index = shard.begin(policy, session, new.above, direction, now)?;
     let found = SessionRef { index, direction };
     let is_read = attach::attach(tables, head, found, now);
     Ok(if is_read { Verdict::Read(found) } else { verdict })

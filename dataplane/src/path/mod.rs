@@ -290,7 +290,14 @@ fn follow(
 }
 
 /// Takes the packets that go again through the path, one after the other.
+#[inline(always)]
 fn go_again(engine: &mut Engine, now: u32) {
+    if !engine.again.is_empty() {
+        all_again(engine, now);
+    }
+}
+
+fn all_again(engine: &mut Engine, now: u32) {
     while let Some(Again { packet, head, course, verdict }) = engine.again.pop_front() {
         let decided = match verdict {
             Some(verdict) => Ok(verdict),

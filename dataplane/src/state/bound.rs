@@ -24,7 +24,7 @@ pub(super) fn bound(rule: &SourceRule, source: Source, global: Endpoint) -> Bind
 impl Shard {
     /// A session, a door or a mapping's record owns what a lease was of, from now on.
     pub(super) fn bind(&mut self, lease: Lease, now: u32) {
-        let Some(taken) = self.lender.settle(lease) else {
+        let Some(taken) = self.lender.taken(&lease) else {
             debug_assert!(false, "a lease was used that no longer stands");
             return;
         };
@@ -33,7 +33,9 @@ impl Shard {
         {
             self.allocator.tell_set(subscriber, taken.binding.seen.addr, &mut self.journal, now);
         }
-        taken.bindings().for_each(|binding| self.journal.note_binding(&binding, None, now));
+        self.journal.note_binding(&taken.binding, None, now);
+        taken.bindings().skip(1).for_each(|binding| self.journal.note_binding(&binding, None, now));
+        self.lender.reclaim();
     }
 
     /// Ends what [`Shard::bind`] began at `since_ms`.

@@ -14,15 +14,16 @@ const DIRECTIONS: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
 
 impl Shard {
     /// Begins a session, if the limits allow it: the one place where sessions begin. What was taken for it is given back
-    /// when they do not.
+    /// when they do not. `arrived` is the direction of its first packet, for which no session was found.
     pub fn begin(
         &mut self,
         policy: &Policy,
         session: Session,
         above: Above,
+        arrived: Direction,
         now: u32,
     ) -> Result<u32, DropReason> {
-        let entered = self.enter(policy, session, &above, now);
+        let entered = self.enter(policy, session, &above, arrived, now);
         if let Above::New(lease) = above {
             match entered {
                 Ok(_) => self.bind(lease, now),
@@ -40,6 +41,7 @@ impl Shard {
         policy: &Policy,
         session: Session,
         above: &Above,
+        arrived: Direction,
         now: u32,
     ) -> Result<u32, DropReason> {
         let keys = DIRECTIONS.map(|direction| {
@@ -54,7 +56,7 @@ impl Shard {
             self.leave(subscriber, now);
             return Err(DropReason::SessionsFull);
         };
-        if let Err(reason) = self.enter_keys(policy, index, keys, above, now) {
+        if let Err(reason) = self.enter_keys(policy, index, keys, (above, arrived), now) {
             self.sessions.remove(index);
             self.leave(subscriber, now);
             return Err(reason);
@@ -86,15 +88,15 @@ impl Shard {
         policy: &Policy,
         index: u32,
         [outbound, inbound]: [(SessionKey, Hash); 2],
-        above: &Above,
+        (above, arrived): (&Above, Direction),
         now: u32,
     ) -> Result<(), DropReason> {
-        self.enter_key(index, outbound)?;
+        self.enter_key(index, outbound, arrived == Direction::Outbound)?;
         let mut entered =
             if self.join(policy, index, above, now) { Ok(()) } else { Err(DropReason::SessionsFull) };
         let is_one_sided = |session: &Session| session.flags.has(Flags::ONE_SIDED);
         if entered.is_ok() && !self.sessions.at(index).is_some_and(is_one_sided) {
-            entered = self.enter_key(index, inbound);
+            entered = self.enter_key(index, inbound, arrived == Direction::Inbound);
             if entered.is_err() {
                 self.part(index, above);
             }
@@ -117,7 +119,7 @@ impl Shard {
         }
         let mut key = session.key(Direction::Inbound);
         (key.src.port, key.dst.port) = (src_port, dst_port);
-        self.enter_key(index, (key, self.hasher.hash(key.words())))?;
+        self.enter_key(index, (key, self.hasher.hash(key.words())), false)?;
         if let Some(session) = self.sessions.at_mut(index) {
             (session.outside_global, session.inside_global) = (key.src, key.dst);
             session.flags = session.flags.without(Flags::ONE_SIDED);
@@ -125,10 +127,16 @@ impl Shard {
         Ok(())
     }
 
-    /// Enters a session's key of one direction.
+    /// Enters a session's key of one direction, which another session may have unless it is known to be free.
     #[inline(always)]
-    fn enter_key(&mut self, index: u32, (key, hash): (SessionKey, Hash)) -> Result<(), DropReason> {
-        if self.find(key, hash).is_some() {
+    fn enter_key(
+        &mut self,
+        index: u32,
+        (key, hash): (SessionKey, Hash),
+        is_free: bool,
+    ) -> Result<(), DropReason> {
+        debug_assert!(!is_free || self.find(key, hash).is_none(), "its first packet has a session");
+        if !is_free && self.find(key, hash).is_some() {
             return Err(DropReason::SessionConflict);
         }
         let value = SessionRef { index, direction: key.direction }.value();

@@ -6,10 +6,9 @@
 
 use std::net::Ipv4Addr;
 
-use crate::flow::{Endpoint, Protocol, Vrf};
+use crate::flow::Endpoint;
 use crate::lives::{EndReason, Lives};
-use crate::policy::RuleId;
-use crate::state::mapping::{Binding, Side};
+use crate::state::mapping::{ANY_PROTOCOL, Binding, Side};
 use crate::state::ports::bitmaps::PortSet;
 use crate::state::session::Session;
 use crate::state::subscriber::Subscriber;
@@ -30,12 +29,9 @@ pub struct Totals {
 pub enum What {
     /// A session.
     Session,
-    /// A port of a shared address, or an identifier of ICMP queries.
-    Port,
-    /// A whole global address of an inside host.
-    Address,
-    /// An outside local address of an outside host.
-    OutsideAddress,
+    /// An endpoint that got another in the other realm: a port of a shared address or an identifier of ICMP queries, or a
+    /// whole address; see [`Binding::is_address`].
+    Binding,
     /// Ports of a shared address that are one subscriber's: so many, the first of them and each so far from the last.
     PortSet {
         /// How many ports.
@@ -45,8 +41,7 @@ pub enum What {
     },
 }
 
-/// That something began, or ended. What it does not have is [`NOBODY`] or 0: the outside endpoints of a binding, the
-/// ports of a whole address, the inside endpoints of an outside host's address, a port set's protocol and inside port.
+/// That something began, or ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     /// When, in milliseconds of the worker's clock, which wraps around after 49 days.
@@ -55,21 +50,11 @@ pub struct Record {
     pub what: What,
     /// Why it ended; none if it began.
     pub ended: Option<EndReason>,
-    /// The IP protocol.
-    pub protocol: Protocol,
-    /// The rule that made it.
-    pub rule: RuleId,
-    /// VRF of the inside.
-    pub inside_vrf: Vrf,
-    /// VRF of the outside.
-    pub outside_vrf: Vrf,
-    /// The inside endpoint as it knows itself.
-    pub inside_local: Endpoint,
-    /// The inside endpoint as the outside sees it; of a port set, its address and first port.
-    pub inside_global: Endpoint,
-    /// The outside endpoint as the inside sees it.
+    /// Whose endpoint got which. Of a port set, the subscriber's address, and the global one with the first port.
+    pub binding: Binding,
+    /// Of a session, the outside endpoint as the inside sees it; [`NOBODY`] otherwise.
     pub outside_local: Endpoint,
-    /// The outside endpoint as it knows itself.
+    /// Of a session, the outside endpoint as it knows itself; [`NOBODY`] otherwise.
     pub outside_global: Endpoint,
 }
 
@@ -94,6 +79,8 @@ pub struct Journal {
     next: u64,
     /// The number of the first that was not read.
     unread: u64,
+    /// Whether anything began or ended since the totals were told.
+    is_changed: bool,
 }
 
 impl Journal {
@@ -106,12 +93,18 @@ impl Journal {
             mask: room - 1,
             next: 0,
             unread: 0,
+            is_changed: true,
         }
     }
 
     /// What began and ended since the start.
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// The same, if it is more than when this was asked last.
+    pub fn changed_totals(&mut self) -> Option<&Totals> {
+        std::mem::take(&mut self.is_changed).then_some(&self.totals)
     }
 
     /// The oldest record that was not read, with its running number. Numbers that are left out are of records that were
@@ -139,46 +132,25 @@ impl Journal {
         now: u32,
     ) {
         self.totals.sessions.count(ended);
+        self.is_changed = true;
         if is_recorded {
-            self.note(Record {
-                time_ms: now,
-                what: What::Session,
-                ended,
-                protocol: session.protocol,
-                rule: session.rule,
-                inside_vrf: session.inside_vrf,
-                outside_vrf: session.outside_vrf,
-                inside_local: session.inside_local,
-                inside_global: session.inside_global,
-                outside_local: session.outside_local,
-                outside_global: session.outside_global,
-            });
+            let (outside_local, outside_global) = (session.outside_local, session.outside_global);
+            let (what, binding) = (What::Session, session.binding());
+            self.note(Record { time_ms: now, what, ended, binding, outside_local, outside_global });
         }
     }
 
     /// A binding begins, or ends.
     pub(super) fn note_binding(&mut self, binding: &Binding, ended: Option<EndReason>, now: u32) {
         self.totals.bindings.count(ended);
-        let Binding { own, seen, own_vrf, seen_vrf, rule, protocol, side } = *binding;
-        let (what, vrfs, inside, outside) = match side {
-            Side::Outside => (What::OutsideAddress, (seen_vrf, own_vrf), (NOBODY, NOBODY), (seen, own)),
-            Side::Inside if binding.is_address() => {
-                (What::Address, (own_vrf, seen_vrf), (own, seen), (NOBODY, NOBODY))
-            }
-            Side::Inside => (What::Port, (own_vrf, seen_vrf), (own, seen), (NOBODY, NOBODY)),
-        };
+        self.is_changed = true;
         self.note(Record {
             time_ms: now,
-            what,
+            what: What::Binding,
             ended,
-            protocol,
-            rule,
-            inside_vrf: vrfs.0,
-            outside_vrf: vrfs.1,
-            inside_local: inside.0,
-            inside_global: inside.1,
-            outside_local: outside.0,
-            outside_global: outside.1,
+            binding: *binding,
+            outside_local: NOBODY,
+            outside_global: NOBODY,
         });
     }
 
@@ -192,19 +164,19 @@ impl Journal {
         now: u32,
     ) {
         self.totals.port_sets.count(ended);
-        self.note(Record {
-            time_ms: now,
-            what: What::PortSet { size: set.size, step: set.step },
-            ended,
-            protocol: 0,
+        self.is_changed = true;
+        let binding = Binding {
+            own: Endpoint::new(subscriber.addr, 0),
+            seen: Endpoint::new(addr, set.first),
+            own_vrf: subscriber.vrf,
+            seen_vrf: set.outside_vrf,
             rule: set.rule,
-            inside_vrf: subscriber.vrf,
-            outside_vrf: set.outside_vrf,
-            inside_local: Endpoint::new(subscriber.addr, 0),
-            inside_global: Endpoint::new(addr, set.first),
-            outside_local: NOBODY,
-            outside_global: NOBODY,
-        });
+            protocol: ANY_PROTOCOL,
+            side: Side::Inside,
+        };
+        let what = What::PortSet { size: set.size, step: set.step };
+        let (outside_local, outside_global) = (NOBODY, NOBODY);
+        self.note(Record { time_ms: now, what, ended, binding, outside_local, outside_global });
     }
 
     #[inline(always)]
@@ -242,12 +214,12 @@ mod tests {
             journal.note_binding(&binding(port), None, 7);
         }
         let (number, record) = journal.read().unwrap();
-        assert_eq!((number, record.inside_global.port, record.ended, record.time_ms), (0, 0, None, 7));
+        assert_eq!((number, record.binding.seen.port, record.ended, record.time_ms), (0, 0, None, 7));
         for port in 3..9 {
             journal.note_binding(&binding(port), Some(EndReason::Idle), 7);
         }
         let read: Vec<(u64, u16)> = std::iter::from_fn(|| journal.read())
-            .map(|(number, record)| (number, record.inside_global.port))
+            .map(|(number, record)| (number, record.binding.seen.port))
             .collect();
         assert_eq!(read, [(5, 5), (6, 6), (7, 7), (8, 8)], "1 to 4 were overwritten");
         assert_eq!((journal.totals().bindings.begun, journal.totals().bindings.ended), (3, [6, 0, 0, 0]));

@@ -11,7 +11,7 @@ use crate::policy::RuleId;
 pub const ANY_PROTOCOL: Protocol = 0;
 
 /// Which endpoint has which one in the other realm: a port of a shared address, or a whole address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Binding {
     /// The endpoint in its own realm, and the one it has in the other: inside local and inside global, or for
     /// an outside host outside global and outside local. Port 0 for a whole address.
@@ -48,7 +48,7 @@ pub struct Mapping {
 }
 
 /// Whose endpoint a mapping maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub enum Side {
     /// An inside host's, by `ip nat inside source`.
     Inside,

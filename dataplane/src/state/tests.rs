@@ -10,7 +10,7 @@ use crate::flow::Direction;
 use crate::flow::{Endpoint, UDP};
 use crate::lives::EndReason;
 use crate::policy::{Policy, Pool, PoolKind, Selector, SourceRule};
-use crate::state::journal::{Totals, What};
+use crate::state::journal::{Record, Totals, What};
 use crate::state::ports::allocate::Source;
 use crate::state::session::{Above, Flags, NewSession, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
@@ -77,7 +77,7 @@ fn begin(
         flags: Flags::default(),
         above,
     };
-    shard.begin(policy, Session::new(&new, 0), new.above, 0)
+    shard.begin(policy, Session::new(&new, 0), new.above, Direction::Outbound, 0)
 }
 
 #[test]
@@ -135,12 +135,13 @@ fn the_journal_tells_what_began_and_why_it_ended() {
         shard.end(&policy, index, EndReason::Cleared, 5);
         let told = |what| (0, what, None);
         let gone = |what| (5, what, Some(EndReason::Cleared));
-        let all = [told(What::Port), told(What::Session), gone(What::Port), gone(What::Session)];
+        let all = [told(What::Binding), told(What::Session), gone(What::Binding), gone(What::Session)];
         let expected: Vec<_> =
             all.into_iter().filter(|(_, what, _)| is_recorded || *what != What::Session).collect();
         let records = std::iter::from_fn(|| shard.journal.read()).map(|(_, record)| {
+            let Record { binding, .. } = record;
             assert_eq!(
-                (record.inside_local, record.inside_global.port, record.rule, record.protocol),
+                (binding.own, binding.seen.port, binding.rule, binding.protocol),
                 (host(1), 5000, 1, UDP)
             );
             assert_eq!(record.outside_global == SERVER, record.what == What::Session);
@@ -191,7 +192,7 @@ fn begin_one_sided(shard: &mut Shard, policy: &Policy, number: u32) -> Result<u3
         flags: Flags::default().with(Flags::ONE_SIDED, true),
         above: Above::Fixed,
     };
-    shard.begin(policy, Session::new(&new, 0), new.above, 0)
+    shard.begin(policy, Session::new(&new, 0), new.above, Direction::Outbound, 0)
 }
 
 fn find(shard: &Shard, number: u32, direction: Direction) -> Option<SessionRef> {

@@ -29,8 +29,8 @@ pub(in crate::state) struct Taken {
 
 impl Taken {
     /// The binding of each of its ports.
-    pub fn bindings(self) -> impl Iterator<Item = Binding> {
-        let Taken { binding, count, .. } = self;
+    pub fn bindings(&self) -> impl Iterator<Item = Binding> + use<> {
+        let Taken { binding, count, .. } = *self;
         (0..count).map(move |k| Binding {
             own: binding.own.behind(k),
             seen: binding.seen.behind(k),
