@@ -110,6 +110,16 @@ fn the_path_has_no_locks_and_no_read_modify_write() {
     expect_none(&["dataplane/src", "alg/src"], &["ownership.rs"], &words);
 }
 
+/// A step says what is to be done, and the path does it: a packet's way is read in one file.
+#[test]
+fn the_path_alone_acts_on_verdicts() {
+    for (name, text) in sources("dataplane/src").iter().filter(|(name, _)| !name.ends_with("path/mod.rs")) {
+        let acts = |line: &str| line.find("Verdict::").zip(line.find("=>")).is_some_and(|(at, arm)| at < arm);
+        let found = text.lines().position(acts).map(|number| number + 1);
+        assert_eq!(found, None, "{name} matches on a verdict");
+    }
+}
+
 /// What a packet brings cannot stop a worker.
 #[test]
 fn the_path_and_the_gateways_unwrap_nothing() {

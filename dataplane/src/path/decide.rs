@@ -5,7 +5,7 @@ use crate::flow::Direction;
 use crate::head::Head;
 use crate::path::tables::Tables;
 use crate::path::verdict::{Decided, Verdict};
-use crate::path::{admit, filter, translate};
+use crate::path::{admit, translate};
 use crate::policy::{AclKey, Domain};
 use crate::state::session::{Flags, Session};
 use crate::state::shard::SessionRef;
@@ -14,7 +14,7 @@ use crate::state::shard::SessionRef;
 #[inline(always)]
 pub fn decide(tables: &mut Tables, head: &Head, found: Option<SessionRef>, now: u32) -> Decided {
     let ingress = &tables.policy.interfaces[usize::from(head.interface)];
-    if !filter::permits(&tables.policy, &tables.counters, ingress.acl_in, || AclKey::of(head)) {
+    if !tables.permits(ingress.acl_in, || AclKey::of(head)) {
         return Err(DropReason::AclInDenied.into());
     }
     let direction = match ingress.domain {

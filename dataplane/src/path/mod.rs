@@ -29,7 +29,6 @@ mod decide;
 pub mod egress;
 pub mod engine;
 mod fast;
-mod filter;
 pub mod handover;
 pub mod lookup;
 pub mod notice;

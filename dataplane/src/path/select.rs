@@ -1,7 +1,6 @@
 //! Selecting: which dynamic rule concerns a packet, by its list or route-map.
 
 use crate::head::Head;
-use crate::path::filter::permits;
 use crate::path::tables::Tables;
 use crate::policy::{AclKey, Clause, Domain, Selector};
 use crate::route::fib::NextHop;
@@ -32,7 +31,7 @@ pub fn find_rule(tables: &Tables, head: &Head, next_hop: Option<NextHop>) -> Opt
 pub fn selects(tables: &Tables, selector: &Selector, head: &Head, next_hop: Option<NextHop>) -> bool {
     match selector {
         Selector::Nothing => false,
-        Selector::Acl(acl) => permits(&tables.policy, &tables.counters, Some(*acl), || AclKey::of(head)),
+        Selector::Acl(acl) => tables.permits(Some(*acl), || AclKey::of(head)),
         Selector::RouteMap(clauses) => {
             let matching = clauses.iter().find(|clause| matches(tables, clause, head, next_hop));
             matching.is_some_and(|clause| clause.permit)
@@ -41,7 +40,7 @@ pub fn selects(tables: &Tables, selector: &Selector, head: &Head, next_hop: Opti
 }
 
 fn matches(tables: &Tables, clause: &Clause, head: &Head, next_hop: Option<NextHop>) -> bool {
-    let lists = |acl: &u16| permits(&tables.policy, &tables.counters, Some(*acl), || AclKey::of(head));
+    let lists = |acl: &u16| tables.permits(Some(*acl), || AclKey::of(head));
     let is_by = |acl: &u16| next_hop.is_some_and(|hop| tables.policy.permits_host(*acl, hop.addr));
     (clause.acls.is_empty() || clause.acls.iter().any(lists))
         && (clause.interfaces.is_empty()

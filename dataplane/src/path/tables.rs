@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::counters::Counters;
-use crate::policy::Policy;
+use crate::policy::{AclIndex, AclKey, Policy};
 use crate::route::fib::Fib;
 use crate::route::neighbour::Neighbours;
 use crate::route::recent::RecentRoutes;
@@ -23,4 +23,16 @@ pub struct Tables {
     pub shard: Shard,
     /// What the worker counts.
     pub counters: Arc<Counters>,
+}
+
+impl Tables {
+    /// Whether an access list permits a packet, and counts the entry that decides. No list permits everything; a
+    /// list that does not exist is no list.
+    #[inline]
+    pub fn permits(&self, acl: Option<AclIndex>, key: impl FnOnce() -> AclKey) -> bool {
+        let Some(acl) = acl.and_then(|index| self.policy.acls.get(usize::from(index))) else { return true };
+        let Some(entry) = acl.decide(&key()) else { return false };
+        self.counters.acl_match(entry.counter).add(1);
+        entry.permit
+    }
 }

@@ -1,16 +1,14 @@
 //! Translating: the plan of a packet whose session is known. Touches no byte of the packet.
 
-use crate::counters::Counters;
 use crate::drops::DropReason;
 use crate::flow::{Direction, TCP};
 use crate::head::{Head, Transport};
-use crate::path::filter::permits;
 use crate::path::plan::Plan;
 use crate::path::route::{self, Destination};
 use crate::path::select;
 use crate::path::tables::Tables;
 use crate::path::verdict::{Decided, Refused, Verdict};
-use crate::policy::{AclKey, Policy};
+use crate::policy::AclKey;
 use crate::route::fib::NextHop;
 use crate::route::neighbour::CachedHop;
 use crate::state::session::{Flags, Session};
@@ -37,7 +35,11 @@ enum Way {
 #[inline]
 pub fn established(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> Decided {
     let session = tables.shard.session(found.index).ok_or(DropReason::NoMapping)?;
-    let (verdict, way) = plan(tables, head, session, found.direction, None)?;
+    let Tables { policy, fib, neighbours, recent_routes, .. } = &*tables;
+    let (noted, neighbour) =
+        route::noted_way(policy, fib, neighbours, recent_routes, session, found.direction, head.dst);
+    let way = neighbour.map(|neighbour| Way::Out(neighbour.next_hop, noted));
+    let (verdict, way) = plan(tables, head, session, found.direction, way, None)?;
     if let Way::Out(..) | Way::Around = way {
         use_session(tables, head, found, way, now);
     }
@@ -54,7 +56,7 @@ pub fn first(
     direction: Direction,
     routed: Option<Routed>,
 ) -> Result<(Verdict, bool), Refused> {
-    let (verdict, way) = plan(tables, head, session, direction, routed)?;
+    let (verdict, way) = plan(tables, head, session, direction, None, routed)?;
     if let Way::Out(_, hop) = way
         && !serves_any(session, direction)
     {
@@ -74,20 +76,18 @@ fn plan(
     head: &Head,
     session: &Session,
     direction: Direction,
+    noted: Option<Way>,
     routed: Option<Routed>,
 ) -> Result<(Verdict, Way), Refused> {
-    let Tables { policy, fib, neighbours, recent_routes, .. } = tables;
     let mut plan = Plan::translated(head, session, direction);
-    let (noted, neighbour) =
-        route::noted_way(policy, fib, neighbours, recent_routes, session, direction, head.dst);
-    let way = match neighbour {
-        Some(neighbour) => Way::Out(neighbour.next_hop, noted),
+    let way = match noted {
+        Some(way) => way,
         None => find_way(tables, head, session, direction, plan.dst.addr, routed)?,
     };
     let verdict = match way {
         Way::Out(next_hop, hop) => {
             leave_by(&mut plan, next_hop, hop);
-            check_egress(policy, &tables.counters, head, &mut plan)?;
+            check_egress(tables, head, &mut plan)?;
             Verdict::Forward(plan)
         }
         Way::Around if head.ttl <= 1 => return Err(DropReason::TtlExceeded.into()),
@@ -165,7 +165,8 @@ fn leave_by(plan: &mut Plan, next_hop: NextHop, hop: CachedHop) {
 
 /// What the outgoing interface has to say: TTL, its state, its MTU, its access list.
 #[inline(always)]
-fn check_egress(policy: &Policy, counters: &Counters, head: &Head, plan: &mut Plan) -> Result<(), Refused> {
+fn check_egress(tables: &Tables, head: &Head, plan: &mut Plan) -> Result<(), Refused> {
+    let policy = &tables.policy;
     let egress = policy.interfaces.get(usize::from(plan.egress)).ok_or(DropReason::NoRoute)?;
     if head.ttl <= 1 {
         return Err(DropReason::TtlExceeded.into());
@@ -185,7 +186,7 @@ fn check_egress(policy: &Policy, counters: &Counters, head: &Head, plan: &mut Pl
         plan.mss_max = limits.min().unwrap_or(0);
     }
     let (src, dst) = (plan.src, plan.dst);
-    match permits(policy, counters, egress.acl_out, || AclKey { src, dst, ..AclKey::of(head) }) {
+    match tables.permits(egress.acl_out, || AclKey { src, dst, ..AclKey::of(head) }) {
         true => Ok(()),
         false => Err(DropReason::AclOutDenied.into()),
     }
@@ -204,7 +205,7 @@ pub fn routed(tables: &Tables, head: &Head) -> Decided {
 pub fn routed_to(tables: &Tables, head: &Head, next_hop: NextHop) -> Decided {
     let mut plan = Plan::routed(head);
     leave_by(&mut plan, next_hop, route::resolve(&tables.fib, &tables.neighbours, next_hop));
-    check_egress(&tables.policy, &tables.counters, head, &mut plan)?;
+    check_egress(tables, head, &mut plan)?;
     Ok(Verdict::Forward(plan))
 }
 
