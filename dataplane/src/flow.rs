@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use alg::Transport;
+
 use serde::{Deserialize, Serialize};
 
 /// An IP protocol number (RFC 5237).
@@ -14,6 +16,52 @@ pub const ICMP: Protocol = 1;
 pub const TCP: Protocol = 6;
 /// UDP.
 pub const UDP: Protocol = 17;
+
+/// What packets of a protocol are told apart by, besides their addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// A port at each end.
+    Ports,
+    /// One identifier, which both ends show: that of an ICMP query.
+    Identifier,
+    /// Nothing that a NAT could change.
+    Nothing,
+}
+
+impl Selector {
+    /// The selector of a protocol.
+    #[inline]
+    pub const fn of(protocol: Protocol) -> Selector {
+        match protocol {
+            TCP | UDP => Selector::Ports,
+            ICMP => Selector::Identifier,
+            _ => Selector::Nothing,
+        }
+    }
+
+    /// What packets show as the port of their far end, where that of the near one is `near`.
+    #[inline]
+    pub fn far_port(self, near: u16, far: u16) -> u16 {
+        if self == Selector::Identifier { near } else { far }
+    }
+}
+
+/// The IP protocol of a transport that gateways read.
+pub fn protocol_of(transport: Transport) -> Protocol {
+    match transport {
+        Transport::Tcp => TCP,
+        Transport::Udp => UDP,
+    }
+}
+
+/// The transport that gateways know a protocol as.
+pub fn transport_of(protocol: Protocol) -> Option<Transport> {
+    match protocol {
+        TCP => Some(Transport::Tcp),
+        UDP => Some(Transport::Udp),
+        _ => None,
+    }
+}
 
 /// A VRF by its index in the policy; 0 is the global table.
 pub type Vrf = u16;

@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use alg::{Call, Counterpart, Door, Expected, Owner, Refusal, Session, Side, Span, Transport};
 use arrayvec::ArrayVec;
 
-use crate::flow::{Endpoint, TCP, UDP, Vrf};
+use crate::flow::{Endpoint, TCP, UDP, Vrf, protocol_of};
 use crate::policy::{GatewayIndex, IdleClass, OutsideRule, Policy, StaticRule, Timeouts};
 use crate::state::door::OwnerKey;
-use crate::state::reserve::{Asker, endpoint, protocol_of, socket_addr};
+use crate::state::reserve::{Asker, endpoint, socket_addr};
 use crate::state::session::Flags;
 use crate::state::shard::Shard;
 use crate::stream::EditList;

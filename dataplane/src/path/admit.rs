@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use alg::Ports;
 
 use crate::drops::DropReason;
-use crate::flow::{Direction, Endpoint, ICMP, TCP, Vrf};
+use crate::flow::{Direction, Endpoint, Selector, TCP, Vrf};
 use crate::head::{Head, Transport};
 use crate::path::attach;
 use crate::path::lookup::serves_any_peer;
@@ -23,7 +23,7 @@ use crate::route::fib::NextHop;
 use crate::state::mapped::Mapped;
 use crate::state::ports::allocate::Source;
 use crate::state::session::{ANYONE, Above, Flags, NewSession, Session};
-use crate::state::shard::{SessionRef, has_ports};
+use crate::state::shard::SessionRef;
 use crate::wire::{icmp, tcp};
 
 /// What a rule makes of an endpoint.
@@ -70,8 +70,8 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
     let inside_global = source.as_ref().map_or(local, |source| source.end);
     let outside_global = destination.as_ref().map_or(peer, |destination| destination.end);
     let chosen = source.or(destination).unwrap_or(unchanged(head.tuple.src, vrf));
-    // Both sides of an ICMP query show its identifier.
-    let peer_port = if head.tuple.protocol == ICMP { inside_global.port } else { outside_global.port };
+    let selector = Selector::of(head.tuple.protocol);
+    let peer_port = selector.far_port(inside_global.port, outside_global.port);
     let session = NewSession {
         inside_local: local,
         inside_global,
@@ -142,10 +142,8 @@ fn begin_inbound(tables: &mut Tables, head: &Head, destination: Chosen, now: u32
     let is_ours = tables.policy.is_global(head.tuple.vrf, peer.addr);
     let is_contact = is_mapping(&destination.above) && is_address_dependent(&tables.policy);
     let mut outside_local = source.as_ref().map_or(peer, |source| source.end);
-    if head.tuple.protocol == ICMP {
-        // Both sides of an ICMP query show its identifier: inside, the one that the host knows.
-        outside_local.port = destination.end.port;
-    }
+    let selector = Selector::of(head.tuple.protocol);
+    outside_local.port = selector.far_port(destination.end.port, outside_local.port);
     let (rule, vrfs) = match source {
         Some(source) if destination.rule == 0 => (source.rule, source.vrfs),
         _ => (destination.rule, destination.vrfs),
@@ -227,14 +225,18 @@ fn choose_global(
     }
     let Tables { policy, shard, .. } = tables;
     let rule = &policy.rules[position];
-    if rule.overload && !has_ports(protocol) && !policy.behaviour.maps_portless {
+    let is_portless = rule.overload && Selector::of(protocol) == Selector::Nothing;
+    if is_portless && !policy.behaviour.maps_portless {
         return Err(DropReason::ProtocolUntranslatable.into());
     }
     let source = Source { protocol, vrf: head.tuple.vrf, local: head.tuple.src, ports: Ports::One };
     let (above, end) = shard.map(policy, rule, source, now).map_err(|reason| {
         // It is not the ports that ran out.
-        let is_portless = rule.overload && !has_ports(protocol) && reason == DropReason::PoolExhausted;
-        if is_portless { DropReason::ProtocolUntranslatable } else { reason }
+        if is_portless && reason == DropReason::PoolExhausted {
+            DropReason::ProtocolUntranslatable
+        } else {
+            reason
+        }
     })?;
     Ok(Some(Chosen { end, above, rule: rule.id, vrfs: (rule.inside_vrf, rule.outside_vrf) }))
 }

@@ -3,7 +3,7 @@
 use alg::Side;
 use alg::registry::ROWS;
 
-use crate::flow::{Direction, Endpoint, TCP, UDP};
+use crate::flow::{Direction, Endpoint, TCP, transport_of};
 use crate::head::Head;
 use crate::path::tables::Tables;
 use crate::policy::GatewayIndex;
@@ -15,7 +15,7 @@ use crate::wire::tcp;
 /// A session just began with this packet, from inside or from outside: it may have come through a door, and a gateway
 /// may be there for it. Returns whether one is.
 pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> bool {
-    if !matches!(head.tuple.protocol, TCP | UDP) {
+    if transport_of(head.tuple.protocol).is_none() {
         return false;
     }
     let through = go_through(tables, head, found, now);

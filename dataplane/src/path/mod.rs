@@ -61,7 +61,7 @@ use self::tables::Tables;
 use self::verdict::{Again, Course, Decided, Verdict};
 use crate::counters::{Stage, Tally};
 use crate::drops::DropReason;
-use crate::flow::{Direction, ICMP, InterfaceIndex, Vrf, WorkerIndex};
+use crate::flow::{Direction, InterfaceIndex, Selector, Vrf, WorkerIndex};
 use crate::head::Head;
 use crate::inspect::{self, Passed, Read, Reading};
 use crate::message::Event;
@@ -438,8 +438,8 @@ fn turn_around(engine: &mut Engine, mut packet: Packet, outward: &Plan, vrf: Vrf
         // A later fragment does not show the ports of its packet: they are those of the plan.
         turned.new_id = outward.new_id;
         turned.tuple.src.port = outward.src.port;
-        turned.tuple.dst.port =
-            if turned.tuple.protocol == ICMP { outward.src.port } else { outward.dst.port };
+        let selector = Selector::of(turned.tuple.protocol);
+        turned.tuple.dst.port = selector.far_port(outward.src.port, outward.dst.port);
     }
     engine.again(packet, turned, Course::TurnedAround, None);
     Ok(())

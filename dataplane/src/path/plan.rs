@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::flow::{Direction, Endpoint, ICMP};
+use crate::flow::{Direction, Endpoint, Selector};
 use crate::head::{Head, Transport};
 use crate::policy::InterfaceIndex;
 use crate::route::fib::NextHop;
@@ -178,9 +178,8 @@ impl Plan {
                 if head.dst == outside_local.addr {
                     plan.dst.addr = outside_global.addr;
                 }
-                if session.protocol == ICMP {
-                    plan.quoted_src.port = session.inside_global.port;
-                }
+                let selector = Selector::of(session.protocol);
+                plan.quoted_src.port = selector.far_port(session.inside_global.port, outside_global.port);
             }
         }
         let change = |from: Ipv4Addr, to: Ipv4Addr| Delta::address(from.to_bits(), to.to_bits());

@@ -8,7 +8,7 @@ use alg::registry::{ROWS, Reads};
 use super::Policy;
 use super::gateways::{Attachment, PortBits};
 use super::numbers::{GatewayIndex, RuleId};
-use crate::flow::{Protocol, TCP, UDP};
+use crate::flow::{Protocol, UDP, transport_of};
 
 impl Policy {
     /// Notes what gateways have to read under this policy. To be called when attachments and rules are complete.
@@ -59,11 +59,7 @@ impl Policy {
         port: u16,
         server: Ipv4Addr,
     ) -> Option<GatewayIndex> {
-        let transport = match protocol {
-            TCP => Transport::Tcp,
-            UDP => Transport::Udp,
-            _ => return None,
-        };
+        let transport = transport_of(protocol)?;
         let is_for = |attachment: &&Attachment| {
             attachment.port == port
                 && attachment.transport == transport

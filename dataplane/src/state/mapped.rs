@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use crate::drops::DropReason;
-use crate::flow::{Direction, Endpoint, Protocol, Vrf};
+use crate::flow::{Direction, Endpoint, Protocol, Selector, Vrf};
 use crate::lives::EndReason;
 use crate::policy::{Filtering, OutsideRule, Policy, RuleId, SourceRule};
 use crate::state::bound::bound;
@@ -11,7 +11,7 @@ use crate::state::mapping::{ANY_PROTOCOL, Binding, Mapping, MappingKey, Side};
 use crate::state::ports::allocate::{Request, Source};
 use crate::state::ports::lease::{Lease, Taken};
 use crate::state::session::{ANYONE, Above, Flags, Session, SessionKey};
-use crate::state::shard::{SessionRef, Shard, far_off, has_ports, mapping_deadline_ms};
+use crate::state::shard::{SessionRef, Shard, far_off, mapping_deadline_ms};
 use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
 
@@ -39,7 +39,7 @@ impl Shard {
         now: u32,
     ) -> Result<(Above, Endpoint), DropReason> {
         // A rule without overload maps the whole address, whatever the protocol and port.
-        if !rule.overload || !has_ports(source.protocol) {
+        if !rule.overload || Selector::of(source.protocol) == Selector::Nothing {
             let (above, global) = self.map_address(policy, rule, source, now)?;
             return Ok((above, Endpoint::new(global, source.local.port)));
         }

@@ -2,11 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use alg::{Owner, Ports, Refusal, Transport};
+use alg::{Owner, Ports, Refusal};
 
 use arrayvec::ArrayVec;
 
-use crate::flow::{Endpoint, Protocol, TCP, UDP, Vrf};
+use crate::flow::{Endpoint, Protocol, Vrf, protocol_of};
 use crate::lives::EndReason;
 use crate::policy::{GatewayIndex, Policy, RuleId, Selector, SourceRule, gateway_named};
 use crate::state::bound::bound;
@@ -47,14 +47,6 @@ impl Asker {
     /// What a call is found by.
     pub fn call_key(&self, hash: u64) -> CallKey {
         CallKey { host: self.callers, hash }
-    }
-}
-
-/// The IP protocol of a transport.
-pub fn protocol_of(transport: Transport) -> Protocol {
-    match transport {
-        Transport::Tcp => TCP,
-        Transport::Udp => UDP,
     }
 }
 

@@ -6,7 +6,7 @@ use alg::registry::ROWS;
 
 use hashbrown::HashMap;
 
-use crate::flow::{Direction, Protocol, WorkerIndex};
+use crate::flow::{Direction, WorkerIndex};
 use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::call::{CALLS_MAX, Calls};
 use crate::state::contacts::Contacts;
@@ -318,11 +318,6 @@ impl Shard {
     pub fn ports_in_use(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> + '_ {
         self.allocator.in_use()
     }
-}
-
-/// Whether a protocol can be translated by port.
-pub fn has_ports(protocol: Protocol) -> bool {
-    matches!(protocol, crate::flow::TCP | crate::flow::UDP | crate::flow::ICMP)
 }
 
 /// When a whole address's mapping ends unless sessions use it; none for never.
