@@ -8,6 +8,7 @@ mod assembly;
 mod context;
 mod datagram;
 mod fragments;
+mod passed;
 mod quote;
 mod reader;
 mod reading;

@@ -4,9 +4,8 @@ use mem::Packet;
 
 use crate::counters::{Counters, Tally};
 use crate::drops::DropReason;
-use crate::flow::{Direction, Vrf};
 use crate::head::{Head, Transport};
-use crate::inspect::streams::{Passed, Streams};
+use crate::inspect::streams::Streams;
 use crate::policy::Policy;
 use crate::port::Ports;
 use crate::state::control::Channel;
@@ -69,32 +68,5 @@ impl Reading<'_> {
             self.tally.consumed += self.streams.close(stream);
         }
         self.tick();
-    }
-
-    /// The VRF that packets of a session arrive in.
-    pub(super) fn vrf_of(&self, found: SessionRef) -> Vrf {
-        self.shard.session(found.index).map_or(0, |session| match found.direction {
-            Direction::Outbound => session.inside_vrf,
-            Direction::Inbound => session.outside_vrf,
-        })
-    }
-
-    /// Has a packet go on that was made or changed: its headers are read again.
-    pub(super) fn pass(
-        &mut self,
-        packet: Packet,
-        l3: u16,
-        original: &Head,
-        found: SessionRef,
-        is_unread: bool,
-    ) {
-        let vrf = self.vrf_of(found);
-        match Head::of(packet.bytes(), l3, original.interface, vrf) {
-            Ok(mut head) => {
-                head.new_id = original.new_id;
-                self.streams.passed.push(Passed { packet, head, found, is_unread });
-            }
-            Err(reason) => self.tally.drop(reason, 1),
-        }
     }
 }

@@ -12,7 +12,6 @@ use crate::drops::DropReason;
 use crate::flow::{Direction, Endpoint, Selector, TCP, Vrf};
 use crate::head::{Head, Transport};
 use crate::path::attach;
-use crate::path::lookup::serves_any_peer;
 use crate::path::route::{self, Destination};
 use crate::path::select::{find_rule, selects};
 use crate::path::tables::Tables;
@@ -356,7 +355,7 @@ fn begin(
         Direction::Outbound => (head.tuple.src.port, head.tuple.dst.port),
         Direction::Inbound => (head.tuple.dst.port, head.tuple.src.port),
     };
-    if serves_any_peer(&tables.policy, new.protocol, inside, outside) {
+    if tables.policy.serves_any_peer(new.protocol, inside, outside) {
         (new.outside_local, new.outside_global) = (ANYONE, ANYONE);
         new.flags = Flags::default().with(Flags::ANY_PEER, true);
         // Its peers are many: no port of theirs tells its class.

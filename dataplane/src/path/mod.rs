@@ -17,7 +17,7 @@
 //!    Whatever is to go again (what a gateway made, what turns around inside, ICMP errors of our own) waits in
 //!    `Engine::again` until its cause has its fate, and is taken from there before any other packet: the packets of a flow
 //!    keep their order. A packet takes the path twice at most, the second time as if it came from outside.
-//! 6. **transmit** sends the queues of all ports; then the packets are counted.
+//! 6. What took the fast path is counted, and **transmit** sends the queues of all ports.
 //!
 //! Every packet has one fate: sent, consumed by the box itself, dropped for one reason, handed over to the
 //! worker that owns it, or held until its next hop or the first of its fragments is known. Fates are counted here and
@@ -30,11 +30,11 @@ pub mod egress;
 pub mod engine;
 mod fast;
 pub mod handover;
-pub mod lookup;
 pub mod notice;
 mod own;
 pub mod parse;
 pub mod plan;
+mod read;
 pub mod reassembly;
 pub mod reply;
 pub mod rewrite;
@@ -53,15 +53,15 @@ use arrayvec::ArrayVec;
 use mem::Packet;
 
 use self::engine::Engine;
-use self::fast::{Ingress, Plain};
 use self::handover::HandedOver;
 use self::parse::Frame;
 use self::plan::Plan;
+use self::read::{Ingress, Plain};
 use self::tables::Tables;
 use self::verdict::{Again, Course, Decided, Verdict};
 use crate::counters::{Stage, Tally};
 use crate::drops::DropReason;
-use crate::flow::{Direction, InterfaceIndex, Selector, Vrf, WorkerIndex};
+use crate::flow::{Direction, InterfaceIndex, Vrf, WorkerIndex};
 use crate::head::Head;
 use crate::inspect::{self, Passed, Read, Reading};
 use crate::message::Event;
@@ -87,7 +87,7 @@ pub fn burst(engine: &mut Engine, port: usize, now: u32) -> usize {
     clock.end(Stage::Receive);
     engine.counters.fates.received.add(count as u64);
     let mut plains = [Plain::UNREAD; BURST];
-    read(&engine.tables, port, &packets, &mut plains);
+    read_all(&engine.tables, port, &packets, &mut plains);
     clock.end(Stage::Read);
     probe(&engine.tables.shard, &mut plains[..count]);
     clock.end(Stage::Probe);
@@ -111,10 +111,10 @@ pub fn burst(engine: &mut Engine, port: usize, now: u32) -> usize {
 
 // The stages are functions of their own, each with the CPU's registers to itself.
 #[inline(never)]
-fn read(tables: &Tables, port: usize, packets: &Burst, plains: &mut [Plain; BURST]) {
+fn read_all(tables: &Tables, port: usize, packets: &Burst, plains: &mut [Plain; BURST]) {
     let untagged = Ingress::of_port(&tables.policy, port);
     for (packet, plain) in packets.iter().zip(plains) {
-        fast::read(packet, untagged.as_ref(), tables, plain);
+        read::read(packet, untagged.as_ref(), tables, plain);
     }
 }
 
@@ -123,15 +123,15 @@ fn probe(shard: &Shard, plains: &mut [Plain]) {
     const { assert!(BURST <= u64::BITS as usize) };
     let mut elsewhere = 0u64;
     for (number, plain) in plains.iter_mut().enumerate().filter(|(_, plain)| plain.is_read) {
-        match lookup::probe(shard, &mut plain.probe) {
-            Candidate::Likely(_) => {}
-            Candidate::None => shard.prefetch_new(&plain.probe.key),
+        match shard.candidate(plain.hash) {
+            Candidate::Likely(found) => plain.candidate = Some(found),
+            Candidate::None => shard.prefetch_new(&plain.key),
             Candidate::Elsewhere => elsewhere |= 1 << number,
         }
     }
     // Few are there, and their lines were asked for.
     while let Some(plain) = plains.get_mut(elsewhere.trailing_zeros() as usize) {
-        lookup::probe_other(shard, &mut plain.probe);
+        plain.candidate = shard.candidate_anywhere(plain.hash);
         elsewhere &= elsewhere - 1;
     }
 }
@@ -190,9 +190,9 @@ fn look_up(engine: &mut Engine, head: &Head, plain: &Plain, now: u32) -> Decided
     let Tables { policy, shard, .. } = &engine.tables;
     let domain = policy.interfaces[usize::from(head.interface)].domain;
     let found = if plain.is_read {
-        lookup::find(shard, &plain.probe)
+        shard.find_likely(plain.candidate, plain.key, plain.hash)
     } else {
-        lookup::direction(domain).and_then(|direction| lookup::find_now(shard, policy, head, direction))
+        domain.direction().and_then(|direction| shard.find_now(policy, head, direction))
     };
     engine.count_probe(domain != Domain::None, found.is_some());
     decide::decide(&mut engine.tables, head, found, now)
@@ -224,7 +224,7 @@ fn burst_of_others(engine: &mut Engine, packets: &mut Burst, heads: &PerPacket<H
     let mut plains = [Plain::UNREAD; BURST];
     for ((packet, head), plain) in packets.iter().zip(heads).zip(&mut plains) {
         let Some(ingress) = Ingress::of(&tables.policy, head.interface) else { continue };
-        fast::read_ipv4(packet.bytes(), usize::from(head.l3), &ingress, tables, plain);
+        read::read_ipv4(packet.bytes(), usize::from(head.l3), &ingress, tables, plain);
     }
     probe(&tables.shard, &mut plains);
     for ((packet, head), plain) in packets.drain(..).zip(heads).zip(&plains) {
@@ -275,7 +275,7 @@ fn follow(
                 break carry_out(engine, packet, &plan, now);
             }
             Ok(Verdict::TurnAround(plan, vrf)) if course == Course::Arrived => {
-                break turn_around(engine, packet, &plan, vrf);
+                break turn_around(engine, packet, head, &plan, vrf);
             }
             Ok(Verdict::TurnAround(..)) => Err(DropReason::PathTwice.into()),
             Ok(Verdict::Answer) => break own::answer(engine, packet, head, now),
@@ -319,9 +319,9 @@ fn find_again(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Dec
     }
     let direction = match course {
         Course::TurnedAround => Some(Direction::Inbound),
-        _ => lookup::direction(domain),
+        _ => domain.direction(),
     };
-    let found = direction.and_then(|direction| lookup::find_now(shard, policy, head, direction));
+    let found = direction.and_then(|direction| shard.find_now(policy, head, direction));
     if course == Course::TurnedAround {
         return decide::of_session_or_rule(&mut engine.tables, head, found, Direction::Inbound, now);
     }
@@ -430,17 +430,15 @@ fn start_here(tables: &Tables, plan: &mut Plan) {
 }
 
 /// A packet from inside to a global address: translated, it goes again as one from outside.
-fn turn_around(engine: &mut Engine, mut packet: Packet, outward: &Plan, vrf: Vrf) -> Result<(), DropReason> {
-    rewrite::apply(&mut packet, outward);
+fn turn_around(
+    engine: &mut Engine,
+    mut packet: Packet,
+    head: &Head,
+    outward: &Plan,
+    vrf: Vrf,
+) -> Result<(), DropReason> {
     let interface = engine.tables.policy.outside_interface(vrf).ok_or(DropReason::NoRoute)?;
-    let mut turned = Head::of(packet.bytes(), outward.l3, interface, vrf)?;
-    if turned.is_fragment {
-        // A later fragment does not show the ports of its packet: they are those of the plan.
-        turned.new_id = outward.new_id;
-        turned.tuple.src.port = outward.src.port;
-        let selector = Selector::of(turned.tuple.protocol);
-        turned.tuple.dst.port = selector.far_port(outward.src.port, outward.dst.port);
-    }
+    let turned = rewrite::turn(&mut packet, head, outward, (interface, vrf));
     engine.again(packet, turned, Course::TurnedAround, None);
     Ok(())
 }

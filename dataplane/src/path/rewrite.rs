@@ -2,7 +2,8 @@
 
 use mem::Packet;
 
-use crate::flow::{Endpoint, ICMP, Protocol, TCP, UDP};
+use crate::flow::{Endpoint, ICMP, InterfaceIndex, Protocol, Selector, TCP, Tuple, UDP, Vrf};
+use crate::head::{Head, Transport};
 use crate::path::plan::{Edit, Plan, Translation};
 use crate::wire::bytes::{long, put_long, put_word, word};
 use crate::wire::checksum::{Delta, checksum};
@@ -58,6 +59,21 @@ pub fn apply(packet: &mut Packet, plan: &Plan) {
     if plan.mss_max != 0 {
         limit_mss(packet.bytes_mut(), usize::from(plan.l4), plan.mss_max);
     }
+}
+
+/// Changes a packet that turns around, and tells what its headers say then, to whoever takes it for one that arrived on
+/// this interface.
+pub fn turn(packet: &mut Packet, head: &Head, plan: &Plan, (interface, vrf): (InterfaceIndex, Vrf)) -> Head {
+    apply(packet, plan);
+    let (src, dst, protocol) = match head.transport {
+        // The tuple of an ICMP error is that of the packet it quotes, reversed.
+        Transport::IcmpError { .. } => (plan.quoted_dst, plan.quoted_src, head.tuple.protocol),
+        _ => (plan.src, plan.dst, head.tuple.protocol),
+    };
+    let dst = Endpoint::new(dst.addr, Selector::of(protocol).far_port(src.port, dst.port));
+    let tuple = Tuple { src, dst, protocol, vrf };
+    let (src, dst, id) = (plan.src.addr, plan.dst.addr, plan.new_id.unwrap_or(head.id));
+    Head { tuple, src, dst, interface, id, new_id: plan.new_id, ..*head }
 }
 
 /// Offset of the ports behind an IPv4 header without options.

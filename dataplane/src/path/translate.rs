@@ -116,6 +116,8 @@ fn find_way(
         return Ok(Way::Around);
     }
     let dst = if is_outbound { head.dst } else { translated };
+    // Admission has found a rule for where its first packet goes.
+    let is_admitted = routed.is_some();
     let routed = routed.map_or_else(|| route::route(tables, session.inside_vrf, dst), Ok)?;
     let (next_hop, hop) = match routed {
         (Destination::Beyond(next_hop), hop) => (next_hop, hop),
@@ -125,7 +127,8 @@ fn find_way(
         _ if is_outbound => return Ok(Way::Around),
         _ => return Err(DropReason::NoLocalService.into()),
     };
-    let is_exempt = serves_any(session, direction) && select::is_exempt(tables, head, session, next_hop);
+    let is_exempt =
+        !is_admitted && serves_any(session, direction) && select::is_exempt(tables, head, session, next_hop);
     Ok(if is_exempt { Way::Untranslated(next_hop) } else { Way::Out(next_hop, hop) })
 }
 

@@ -19,7 +19,7 @@ mod timeouts;
 
 use std::net::Ipv4Addr;
 
-use crate::flow::{Endpoint, Protocol, Vrf};
+use crate::flow::{Direction, Endpoint, Protocol, TCP, UDP, Vrf};
 
 pub use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
@@ -125,6 +125,18 @@ pub enum Domain {
     Outside,
 }
 
+impl Domain {
+    /// Which way packets from an interface of this domain cross the NAT.
+    #[inline]
+    pub fn direction(self) -> Option<Direction> {
+        match self {
+            Domain::Inside => Some(Direction::Outbound),
+            Domain::Outside => Some(Direction::Inbound),
+            Domain::None => None,
+        }
+    }
+}
+
 /// A layer 3 interface: a port, or one VLAN of it.
 #[derive(Clone, Debug, Default)]
 pub struct Interface {
@@ -160,6 +172,19 @@ impl Policy {
     pub fn is_global(&self, vrf: Vrf, addr: Ipv4Addr) -> bool {
         let is_of = |rule: &SourceRule| rule.outside_vrf == vrf && self.pool_holds(rule.pool, addr);
         self.rules.iter().any(is_of) || self.statics.is_global(vrf, addr)
+    }
+
+    /// Whether sessions of a protocol, with these ports at their inside and outside end, serve every peer of their
+    /// mapping. Control sessions do not: each is a conversation of its own.
+    #[inline(always)]
+    pub fn serves_any_peer(&self, protocol: Protocol, inside: u16, outside: u16) -> bool {
+        let Gateways { outside_ports, inside_ports, .. } = &self.gateways;
+        self.behaviour.mode == Mode::Cgn
+            && match protocol {
+                TCP => false,
+                UDP => !outside_ports.holds(outside) && !inside_ports.holds(inside),
+                _ => true,
+            }
     }
 
     /// The inside host that a global endpoint belongs to by computation.

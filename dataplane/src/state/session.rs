@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::flow::{Direction, Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
-use crate::policy::{IdleClass, RuleId};
+use crate::flow::{Direction, Endpoint, ICMP, Protocol, TCP, Tuple, UDP, Vrf};
+use crate::policy::{IdleClass, Policy, RuleId};
 use crate::route::neighbour::CachedHop;
 use crate::state::mapping::{Binding, Mapping, MappingKey, Side};
 use crate::state::ports::lease::Lease;
@@ -369,6 +369,20 @@ pub struct SessionKey {
 }
 
 impl SessionKey {
+    /// What a packet's session is found by.
+    #[inline(always)]
+    pub fn of(policy: &Policy, tuple: &Tuple, direction: Direction) -> SessionKey {
+        let &Tuple { src, dst, protocol, vrf } = tuple;
+        let anyone_or = |peer: Endpoint, inside: Endpoint| {
+            if policy.serves_any_peer(protocol, inside.port, peer.port) { ANYONE } else { peer }
+        };
+        let (src, dst) = match direction {
+            Direction::Outbound => (src, anyone_or(dst, src)),
+            Direction::Inbound => (anyone_or(src, dst), dst),
+        };
+        SessionKey { src, dst, vrf, protocol, direction }
+    }
+
     /// The key in two words, to be hashed.
     #[inline(always)]
     pub fn words(&self) -> [u64; 2] {

@@ -7,6 +7,7 @@ use alg::registry::ROWS;
 use hashbrown::HashMap;
 
 use crate::flow::{Direction, WorkerIndex};
+use crate::head::{Head, Transport};
 use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::call::{CALLS_MAX, Calls};
 use crate::state::contacts::Contacts;
@@ -211,6 +212,26 @@ impl Shard {
     pub fn find(&self, key: SessionKey, hash: Hash) -> Option<SessionRef> {
         let is_key = |value| self.has_key(SessionRef::from_value(value), key);
         self.session_index.find(hash, is_key).map(SessionRef::from_value)
+    }
+
+    /// The session with this key. Nearly always it is the candidate; a packet before it in the burst may have begun it.
+    #[inline(always)]
+    pub fn find_likely(
+        &self,
+        candidate: Option<SessionRef>,
+        key: SessionKey,
+        hash: Hash,
+    ) -> Option<SessionRef> {
+        candidate.filter(|found| self.has_key(*found, key)).or_else(|| self.find(key, hash))
+    }
+
+    /// The session of a packet that was not prepared with its burst.
+    pub fn find_now(&self, policy: &Policy, head: &Head, direction: Direction) -> Option<SessionRef> {
+        if head.transport == Transport::LaterFragment && head.new_id.is_none() {
+            return None;
+        }
+        let key = SessionKey::of(policy, &head.tuple, direction);
+        self.find(key, self.prepare(key))
     }
 
     /// A session by its index.
