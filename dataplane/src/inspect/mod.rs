@@ -12,6 +12,7 @@ mod passed;
 mod quote;
 mod reader;
 mod reading;
+mod reused;
 mod segment;
 mod streams;
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub enum Read {
 impl Reading<'_> {
     /// A packet of a control session.
     pub fn packet(&mut self, packet: Packet, head: &Head, found: SessionRef) -> Read {
+        if self.is_reused(&packet, head, found) {
+            return Read::Unchanged(packet);
+        }
         // A control session without a record is one of datagrams.
         let control = self.shard.controls.of(found.index);
         match (control.map_or(&Channel::Datagrams, |control| &control.channel), head.transport) {

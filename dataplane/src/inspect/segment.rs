@@ -14,6 +14,8 @@ use crate::state::shard::{SessionRef, Shard};
 use crate::stream::{self, Cause, Means, Opening, Shifts, Stream};
 use crate::wire::tcp;
 
+pub(super) const SYN_ACK: u8 = tcp::SYN | tcp::ACK;
+
 /// Which way packets of a session's direction go, seen from who opened the connection.
 pub(super) fn stream_direction(client: Side, direction: Direction) -> stream::Direction {
     match (client, direction) {
@@ -45,16 +47,14 @@ impl Reading<'_> {
             Channel::Opening(first) => *first,
             _ => None,
         };
-        const SYN_ACK: u8 = tcp::SYN | tcp::ACK;
         control.channel = match (direction, flags, opening, first) {
-            (stream::Direction::Forward, tcp::SYN, Some(opening), _) => Channel::Opening(Some(opening)),
+            (stream::Direction::Forward, tcp::SYN, Some(opening), _) => {
+                control.syn = Some(opening.sequence);
+                Channel::Opening(Some(opening))
+            }
             (stream::Direction::Backward, SYN_ACK, Some(answer), Some(first)) => {
-                let stream = Stream::new(&first, &answer);
-                let stream = self.streams.open(found.index, control.gateway, control.host(), stream);
-                if stream.is_none() {
-                    self.counters.gateways[usize::from(control.gateway)].unread.add(1);
-                }
-                stream.map_or(Channel::Untouched, Channel::Open)
+                let (gateway, host) = (control.gateway, control.host());
+                self.streams.open(found.index, gateway, host, Stream::new(&first, &answer), self.counters)
             }
             // A reset ends the attempt; anything else is not a handshake that can be followed.
             (.., first) if flags & tcp::RST != 0 => Channel::Opening(first),

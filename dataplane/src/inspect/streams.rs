@@ -3,10 +3,12 @@
 use alg::registry::ROWS;
 use mem::Packet;
 
+use crate::counters::Counters;
 use crate::head::Head;
 use crate::inspect::assembly::Assembly;
 use crate::policy::GatewayIndex;
 use crate::port::Ports;
+use crate::state::control::Channel;
 use crate::state::room::{Host, Room};
 use crate::state::shard::SessionRef;
 use crate::state::table::index::Hasher;
@@ -107,18 +109,24 @@ impl Streams {
         self.room.taken()
     }
 
-    /// Puts a stream into the table, if there is room for another of its gateway's and its host's.
+    /// What carries a connection from its handshake on: a stream, if there is room for another of its gateway's and its
+    /// host's.
     pub(super) fn open(
         &mut self,
         session: u32,
         gateway: GatewayIndex,
         host: Host,
         stream: Stream,
-    ) -> Option<u32> {
-        if self.records.is_full() || !self.room.take(gateway, host, 1) {
-            return None;
+        counters: &Counters,
+    ) -> Channel {
+        if !self.records.is_full() && self.room.take(gateway, host, 1) {
+            let record = Record { session, gateway, host, pieces: 0, stream };
+            if let Some(index) = self.records.insert(record) {
+                return Channel::Open(index);
+            }
         }
-        self.records.insert(Record { session, gateway, host, pieces: 0, stream })
+        counters.gateways[usize::from(gateway)].unread.add(1);
+        Channel::Untouched
     }
 
     /// Pieces that a stream may still take.

@@ -28,6 +28,10 @@ pub struct Control {
     pub is_over: bool,
     /// What the door belonged to that it came through, and the door's number there.
     pub through: Option<(OwnerKey, u32)>,
+    /// The sequence number of its connection's SYN.
+    pub syn: Option<u32>,
+    /// A SYN that may begin another connection over its ports: it does once the other side has answered it.
+    pub reopening: Option<Opening>,
     /// Whose place in the table it has.
     host: Host,
     /// Tells it from those that had its session's index before.
@@ -37,7 +41,18 @@ pub struct Control {
 impl Control {
     /// A control session that nothing was read of.
     pub fn new(gateway: GatewayIndex, host: Host, client: Side, channel: Channel) -> Control {
-        Control { gateway, client, channel, children: 0, is_over: false, through: None, host, serial: 0 }
+        Control {
+            gateway,
+            client,
+            channel,
+            children: 0,
+            is_over: false,
+            through: None,
+            syn: None,
+            reopening: None,
+            host,
+            serial: 0,
+        }
     }
 
     /// The inside host.
@@ -145,6 +160,19 @@ impl Controls {
     /// A control session by its session's index.
     pub fn of_mut(&mut self, session: u32) -> Option<&mut Control> {
         self.records.at_mut(*self.by_session.get(&session)?)
+    }
+
+    /// Has a control session begin anew, over another channel, with what a new one's gateway remembers. Returns the stream
+    /// that carried it before.
+    pub fn begin_anew(&mut self, session: u32, channel: Channel, state: State) -> Option<u32> {
+        let place = self.place_of(session)?;
+        let control = self.records.at_mut(place as u32)?;
+        *self.states.get_mut(place)? = state;
+        control.is_over = false;
+        match std::mem::replace(&mut control.channel, channel) {
+            Channel::Open(stream) => Some(stream),
+            _ => None,
+        }
     }
 
     /// The control session, by its session's index, whose door a session went through; none if that has ended.
