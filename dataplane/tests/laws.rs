@@ -30,7 +30,7 @@ const FLOORS: [&[&str]; 12] = [
     &["wire/", "port/"],
     &["drops.rs", "lives.rs"],
     &["flow.rs"],
-    &["counters.rs", "head.rs"],
+    &["counters/", "head.rs"],
     &["policy/"],
     &["route/"],
     &["state/table/"],
