@@ -236,6 +236,8 @@ pub struct Counters {
     pub gateways: [GatewayCounters; alg::registry::ROWS.len()],
     /// Doors open now.
     pub doors: Count,
+    /// ICMP errors that were due and not sent, as there were too many at once.
+    pub icmp_errors_withheld: Count,
     drops: [Count; DropReason::ALL.len()],
     interfaces: Box<[InterfaceCounters]>,
     acl_matches: Box<[Count]>,
@@ -254,6 +256,7 @@ impl Default for Counters {
             nat: NatCounters::default(),
             gateways: std::array::from_fn(|_| GatewayCounters::default()),
             doors: Count::default(),
+            icmp_errors_withheld: Count::default(),
             drops: std::array::from_fn(|_| Count::default()),
             interfaces: (0..INTERFACE_COUNT_MAX).map(|_| InterfaceCounters::default()).collect(),
             acl_matches: (0..ACL_COUNTER_MAX).map(|_| Count::default()).collect(),
@@ -275,6 +278,7 @@ pub const WORKER_METRICS: &[Metric<Counters>] = &[
     counter("worker_handed_over_outside_packets_total", "Of those, packets to global endpoints of other workers", |c| c.handovers.outside.value()),
     counter("worker_handed_over_fragments_total", "Of those, fragments", |c| c.handovers.fragments.value()),
     counter("worker_handed_over_turned_packets_total", "Of those, packets from inside to a global address", |c| c.handovers.turned_around.value()),
+    counter("worker_icmp_errors_withheld_total", "ICMP errors that were due and not sent, as there were too many", |c| c.icmp_errors_withheld.value()),
     counter("worker_rounds_total", "Rounds of the poll loop", |c| c.poll.rounds.value()),
     counter("worker_busy_rounds_total", "Rounds of the poll loop that had packets", |c| c.poll.busy_rounds.value()),
     counter("worker_timed_packets_total", "Packets of the bursts whose stages were timed", |c| c.stages.packets.value()),
