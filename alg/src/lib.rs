@@ -1,8 +1,8 @@
 //! Application-layer gateways: what NAT must know about protocols that carry addresses in their messages.
 //!
-//! This page is the whole contract. A gateway is one file, one [`Row`] of [`registry::ROWS`] and one folder
-//! of cases. It sees the messages of one control session, whole and in order, and acts on the world through its
-//! [`Context`] alone. It knows no packets, no clock and no sockets.
+//! This page is the whole contract. A gateway is one file, one [`Row`] of [`registry::ROWS`] with what it remembers
+//! beside it, and one folder of cases. It sees the messages of one control session, whole and in order, and acts on the
+//! world through its [`Context`] alone. It knows no packets, no clock and no sockets.
 //!
 //! A stream of TCP is cut into messages by [`Row::frame`]; a datagram is a message. [`Row::handle`] reads a
 //! message to positions, replaces the spans that must change, and reserves doors for the endpoints the message
@@ -23,13 +23,11 @@ mod ftp;
 mod piece;
 mod refusal;
 mod rtsp;
-mod state;
 mod text;
 mod tftp;
 
 pub use refusal::Refusal;
-pub use registry::Row;
-pub use state::{Call, State};
+pub use registry::{Call, Row, State};
 
 /// Bytes of a message, from `start` up to `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,6 @@ pub mod compile;
 pub mod config;
 pub mod console;
 pub mod devices;
-pub mod gateway_counters;
 pub mod interface_state;
 pub mod load;
 pub mod log;

@@ -22,15 +22,15 @@ const CRATES: [&str; 9] = [
 /// The crates whose business is what `unsafe` is for.
 const UNSAFE: [&str; 3] = ["dataplane/dpdk", "dataplane/mem", "dpdk-sys"];
 
-/// Files that list the rows of a table whose type the rows are of; what they import ties no circle.
-const REGISTRIES: [&str; 2] = ["alg/src/registry.rs", "alg/src/state.rs"];
+/// The file that lists the rows of a table whose type the rows are of; what it imports ties no circle.
+const REGISTRY: &str = "alg/src/registry.rs";
 
 /// The floors of `dataplane/src`, from the ground: a file imports its own floor's and those below.
 const FLOORS: [&[&str]; 12] = [
     &["wire/", "port/"],
     &["drops.rs", "lives.rs"],
     &["flow.rs"],
-    &["counters.rs", "head.rs"],
+    &["counters/", "head.rs"],
     &["policy/"],
     &["route/"],
     &["state/table/"],
@@ -158,9 +158,7 @@ fn no_files_import_each_other_in_a_circle() {
         for root in roots(&texts) {
             let mut imports = imports(root, &texts);
             read += imports.len();
-            for registry in REGISTRIES {
-                imports.entry(registry.to_string()).and_modify(|rows| rows.clear());
-            }
+            imports.entry(REGISTRY.to_string()).and_modify(|rows| rows.clear());
             found.extend(circles(&imports).iter().map(|circle| told(circle, &imports)));
         }
         let of_tests = texts.keys().filter(|file| file.ends_with("/tests.rs")).count();

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use alg::Refusal;
 use alg::registry::ROWS as GATEWAYS;
+use dataplane::counters::{GATEWAY_METRICS, GatewayCounters, Metric};
 use dataplane::policy::GatewayIndex;
 
 use super::command::{Command, command};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;
-use crate::gateway_counters::{GATEWAY_COUNTERS, GatewayTotals};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
@@ -19,6 +19,9 @@ pub(super) const ROWS: &[Row<Command>] = &[
     command("show platform hardware qfp standby feature alg statistics [ <alg> ] [ clear ]",
             "Refused: there is no standby", refuse_standby),
 ];
+
+/// What the reason means that is no refusal's.
+const OF_STREAM: &str = "The stream could not be followed, or memory was short.";
 
 fn refuse_standby(_: &mut Appliance, _: &Args) -> Result<String, String> {
     Err("% There is no standby; ask the active one".to_string())
@@ -41,8 +44,9 @@ fn show(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
     Ok(out)
 }
 
-fn totals(appliance: &Appliance, position: usize) -> GatewayTotals {
-    appliance.operation.baselines.gateway(&appliance.counters, position as GatewayIndex)
+/// What all workers counted of a gateway since it was cleared.
+fn since(appliance: &Appliance, position: usize, of: fn(&GatewayCounters) -> u64) -> u64 {
+    appliance.operation.baselines.since(&appliance.counters, |counters| of(&counters.gateways[position]))
 }
 
 fn summary(appliance: &Appliance) -> String {
@@ -53,40 +57,47 @@ fn summary(appliance: &Appliance) -> String {
     };
     add("ALG", ["Cntrl-Pkt", "Parser-Err&Drop", "Parser-No-Act"]);
     for (position, row) in GATEWAYS.iter().enumerate() {
-        let totals = totals(appliance, position);
-        let columns = [totals.messages, totals.errors(), totals.unchanged()].map(|count| count.to_string());
+        let columns: [fn(&GatewayCounters) -> u64; 3] =
+            [|c| c.messages.value(), GatewayCounters::errors, GatewayCounters::unchanged];
+        let columns = columns.map(|of| since(appliance, position, of).to_string());
         add(row.label, columns.each_ref().map(String::as_str));
     }
     out
 }
 
 fn detail(appliance: &Appliance, position: usize) -> String {
-    let row = &GATEWAYS[position];
-    let totals = totals(appliance, position);
-    let reading: u64 =
-        appliance.counters.iter().map(|counters| counters.gateways[position].reading.value()).sum();
-    let mut out = format!("{} ALG counters:\n", row.label);
-    let rows = GATEWAY_COUNTERS.iter().zip(totals.counts).map(|(row, count)| (row.title, count));
-    let found =
-        [("Control sessions read now", reading), ("Messages without need of change", totals.unchanged())];
-    for (title, count) in rows.chain(found) {
+    let mut out = format!("{} ALG counters:\n", GATEWAYS[position].label);
+    let mut add = |title: &str, count: u64| {
+        // Writing to a string cannot fail.
         let _ = writeln!(out, "  {title:<42}{count:>12}");
+    };
+    let (by_reason, single): (Vec<_>, Vec<_>) = GATEWAY_METRICS.iter().partition(|row| row.label().is_some());
+    let values = |row: &Metric<GatewayCounters>| {
+        appliance
+            .operation
+            .baselines
+            .values(&appliance.counters, row, |counters| &counters.gateways[position])
+    };
+    for row in single {
+        add(row.title, sum(&values(row)));
     }
-    add_reasons(&mut out, "Messages refused, which passed unchanged", &totals.refused, None);
-    let of_stream =
-        ("stream", totals.detached_stream, "The stream could not be followed, or memory was short.");
-    add_reasons(&mut out, "Control sessions let go of, for good", &totals.detached, Some(of_stream));
+    add("Messages without need of change", since(appliance, position, GatewayCounters::unchanged));
+    for row in by_reason {
+        add_reasons(&mut out, row.title, &values(row));
+    }
     out
 }
 
+fn sum(values: &[(&str, u64)]) -> u64 {
+    values.iter().map(|(_, count)| count).sum()
+}
+
 /// The reasons that occurred.
-fn add_reasons(out: &mut String, title: &str, counts: &[u64], last: Option<(&str, u64, &str)>) {
-    let reasons = Refusal::ALL.iter().zip(counts);
-    let reasons = reasons.map(|(refusal, &count)| (refusal.label(), count, refusal.sentence()));
-    let occurred: Vec<_> = reasons.chain(last).filter(|(_, count, _)| *count > 0).collect();
-    let sum: u64 = occurred.iter().map(|(_, count, _)| count).sum();
-    let _ = writeln!(out, "  {title:<42}{sum:>12}");
-    for (label, count, sentence) in occurred {
+fn add_reasons(out: &mut String, title: &str, counts: &[(&str, u64)]) {
+    let _ = writeln!(out, "  {title:<42}{:>12}", sum(counts));
+    for (label, count) in counts.iter().filter(|(_, count)| *count > 0) {
+        let refusal = Refusal::ALL.iter().find(|refusal| refusal.label() == *label);
+        let sentence = refusal.map_or(OF_STREAM, |refusal| refusal.sentence());
         let _ = writeln!(out, "    {label:<40}{count:>12}  {sentence}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use dataplane::counters::{Count, InterfaceCounters};
 use dataplane::policy::{Interface, InterfaceIndex};
 
 use super::command::{Command, command, duration};
@@ -69,12 +70,14 @@ fn show_counters(out: &mut String, appliance: &Appliance, index: InterfaceIndex,
             rate.bits_per_s, rate.packets_per_s
         );
     }
-    let totals = operation.baselines.interface(&appliance.counters, index);
+    let since = |of: fn(&InterfaceCounters) -> &Count| {
+        operation.baselines.since(&appliance.counters, |counters| of(counters.interface(index)).value())
+    };
     // A sub-interface has no device of its own.
     let device = operation.devices.get(usize::from(interface.port));
     let statistics = device.filter(|open| open.interface.as_str() == interface.name);
     let statistics = statistics.map(|open| open.device.statistics());
-    let (packets, bytes) = (totals.in_packets, totals.in_bytes);
+    let (packets, bytes) = (since(|c| &c.in_packets), since(|c| &c.in_bytes));
     match statistics {
         Some(device) => {
             let _ =
@@ -84,7 +87,7 @@ fn show_counters(out: &mut String, appliance: &Appliance, index: InterfaceIndex,
         }
         None => drop(writeln!(out, "     {packets} packets input, {bytes} bytes")),
     }
-    let (packets, bytes) = (totals.out_packets, totals.out_bytes);
+    let (packets, bytes) = (since(|c| &c.out_packets), since(|c| &c.out_bytes));
     let _ = writeln!(out, "     {packets} packets output, {bytes} bytes");
     if let Some(device) = statistics {
         let _ = writeln!(out, "     {} output errors", device.transmit_errors);

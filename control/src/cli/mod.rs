@@ -13,6 +13,7 @@ mod nat;
 mod network;
 mod statistics;
 mod system;
+mod totals;
 mod translations;
 mod walk;
 mod workers;
@@ -61,6 +62,7 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
         translations::ROWS,
         doors::ROWS,
         statistics::ROWS,
+        totals::ROWS,
         gateways::ROWS,
         drops::ROWS,
         interfaces::ROWS,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use dataplane::counters::{Count, NatCounters};
+use dataplane::counters::{Counters, NatCounters};
 use dataplane::drops::DropReason;
 use dataplane::message::{Message, Usage};
 use dataplane::policy::{Domain, RuleId};
@@ -33,11 +33,10 @@ fn show(appliance: &mut Appliance, _: &Args) -> Started {
 
 fn text(appliance: &Appliance, usages: &[Usage]) -> String {
     let policy = &appliance.compiled.policy;
-    let level = |of: fn(&NatCounters) -> &Count| -> u64 {
-        appliance.counters.iter().map(|counters| of(&counters.nat).value()).sum()
-    };
+    let level =
+        |of: fn(&Counters) -> u64| -> u64 { appliance.counters.iter().map(|counters| of(counters)).sum() };
     let statics = policy.statics.rules().len() as u64;
-    let sessions = level(|nat| &nat.sessions);
+    let sessions = level(|counters| counters.nat.sessions.value());
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(
@@ -45,23 +44,30 @@ fn text(appliance: &Appliance, usages: &[Usage]) -> String {
         "Total active translations: {} ({statics} static, {sessions} dynamic; {sessions} extended)",
         statics + sessions,
     );
-    let _ = writeln!(out, "Peak translations: {}", statics + level(|nat| &nat.sessions_peak));
+    let _ = writeln!(
+        out,
+        "Peak translations: {}",
+        statics + level(|counters| counters.nat.sessions_peak.value())
+    );
     for (title, domain) in [("Outside", Domain::Outside), ("Inside", Domain::Inside)] {
         let _ = writeln!(out, "{title} interfaces:");
         for interface in policy.interfaces.iter().filter(|interface| interface.domain == domain) {
             let _ = writeln!(out, "  {}", interface.name);
         }
     }
-    let totals = appliance.operation.baselines.nat(&appliance.counters);
-    let _ = writeln!(out, "Hits: {}  Misses: {}", totals.hits, totals.misses);
-    let _ = writeln!(out, "Expired translations: {}", totals.expired);
+    let since = |of: fn(&NatCounters) -> u64| {
+        appliance.operation.baselines.since(&appliance.counters, |counters| of(&counters.nat))
+    };
+    let (hits, misses) = (since(|nat| nat.hits.value()), since(|nat| nat.misses.value()));
+    let _ = writeln!(out, "Hits: {hits}  Misses: {misses}");
+    let _ = writeln!(out, "Expired translations: {}", since(NatCounters::expired));
     let _ = writeln!(out, "Dynamic mappings:\n-- Inside Source");
     let rules = sum_rules(usages);
     for rule in &appliance.config.nat.dynamic_rules {
         let id = appliance.compiled.rule_lines.get(&rule.to_string()).copied().unwrap_or_default();
         show_rule(&mut out, appliance, rule, id, &rules, usages);
     }
-    let doors: u64 = appliance.counters.iter().map(|counters| counters.doors.value()).sum();
+    let doors = level(|counters| counters.doors.value());
     let _ = writeln!(out, "Total doors: {doors}\nAppl doors: {doors}\nNormal doors: 0\nQueued Packets: 0");
     show_drops(&mut out, appliance, sessions);
     out

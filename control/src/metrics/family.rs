@@ -1,5 +1,6 @@
 //! Families of samples, as the text encoder takes them.
 
+use dataplane::counters::{Kind, Metric as Row};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 /// Labels and their values.
@@ -21,6 +22,24 @@ pub(super) fn gauges(
     samples: impl IntoIterator<Item = (Labels, f64)>,
 ) -> MetricFamily {
     family(name, help, MetricType::GAUGE, samples)
+}
+
+/// What a table of counters `C` tells: a sample for each subject, with its labels, of its counters together.
+pub(super) fn table<C: 'static>(rows: &[Row<C>], subjects: &[(Labels, Vec<&C>)]) -> Vec<MetricFamily> {
+    let family_of = |row: &Row<C>| {
+        let kind = match row.kind {
+            Kind::Counter => MetricType::COUNTER,
+            Kind::Gauge => MetricType::GAUGE,
+        };
+        let samples = subjects.iter().flat_map(|(labels, counters)| {
+            row.sum(counters.iter().copied()).into_iter().map(move |(value_label, value)| {
+                let label = row.label().map(|name| (name, value_label.to_string()));
+                (labels.iter().cloned().chain(label).collect(), value as f64)
+            })
+        });
+        family(&format!("portico_{}", row.name), row.help, kind, samples)
+    };
+    rows.iter().map(family_of).collect()
 }
 
 fn family(

@@ -2,29 +2,21 @@
 
 use std::sync::Arc;
 
-use dataplane::counters::Counters;
-use dataplane::counters::Stage;
+use dataplane::counters::{INTERFACE_METRICS, WORKER_METRICS};
 use dataplane::drops::DropReason;
-use dataplane::lives::EndReason;
+use dataplane::policy::Interface;
 use dataplane::route::fib::Route;
 use dataplane_dpdk::DeviceStatistics;
 use prometheus::proto::MetricFamily;
 
-use super::family::{Labels, counters, gauges};
+use super::family::{Labels, counters, gauges, table};
 use crate::appliance::Appliance;
 use crate::interface_state::{InterfaceState, live};
 use crate::log::Log;
 
 pub(super) fn families(appliance: &Appliance) -> Vec<MetricFamily> {
     let mut families = program(appliance);
-    families.extend(WORKER_COUNTERS.iter().map(|(name, help, value)| {
-        counters(name, help, by_worker(appliance, |counters| value(counters) as f64))
-    }));
-    families.extend(WORKER_GAUGES.iter().map(|(name, help, value)| {
-        gauges(name, help, by_worker(appliance, |counters| value(counters) as f64))
-    }));
-    families.push(stages(appliance));
-    families.push(sessions_ended(appliance));
+    families.extend(workers(appliance));
     families.extend(loads(appliance));
     families.extend(interfaces(appliance));
     families.push(drops(appliance));
@@ -51,76 +43,14 @@ fn program(appliance: &Appliance) -> Vec<MetricFamily> {
     ]
 }
 
-type Value = fn(&Counters) -> u64;
-
-#[rustfmt::skip]
-const WORKER_COUNTERS: &[(&str, &str, Value)] = &[
-    ("portico_worker_received_packets_total", "Frames taken from ports", |c| c.fates.received.value()),
-    ("portico_worker_taken_over_packets_total", "Packets other workers handed over", |c| c.fates.taken_over.value()),
-    ("portico_worker_generated_packets_total", "Packets that Portico made itself", |c| c.fates.generated.value()),
-    ("portico_worker_sent_packets_total", "Packets that devices took", |c| c.fates.sent.value()),
-    ("portico_worker_consumed_packets_total", "Packets for the box itself", |c| c.fates.consumed.value()),
-    ("portico_worker_dropped_packets_total", "Packets dropped", |c| c.fates.dropped.value()),
-    ("portico_worker_handed_over_packets_total", "Packets handed to other workers", |c| c.fates.handed_over.value()),
-    ("portico_worker_handed_over_inside_packets_total", "Of those, packets from inside hosts of other workers", |c| c.handovers.inside.value()),
-    ("portico_worker_handed_over_outside_packets_total", "Of those, packets to global endpoints of other workers", |c| c.handovers.outside.value()),
-    ("portico_worker_handed_over_fragments_total", "Of those, fragments", |c| c.handovers.fragments.value()),
-    ("portico_worker_handed_over_turned_packets_total", "Of those, packets from inside to a global address", |c| c.handovers.turned_around.value()),
-    ("portico_worker_rounds_total", "Rounds of the poll loop", |c| c.poll.rounds.value()),
-    ("portico_worker_busy_rounds_total", "Rounds of the poll loop that had packets", |c| c.poll.busy_rounds.value()),
-    ("portico_worker_timed_packets_total", "Packets of the bursts whose stages were timed", |c| c.stages.packets.value()),
-    ("portico_nat_hits_total", "Packets that found a session", |c| c.nat.hits.value()),
-    ("portico_nat_misses_total", "Packets on NAT interfaces that found no session", |c| c.nat.misses.value()),
-    ("portico_nat_sessions_created_total", "Sessions made", |c| c.nat.session_lives.begun.value()),
-    ("portico_nat_port_sets_taken_total", "Port sets that subscribers took", |c| c.nat.port_set_lives.begun.value()),
-    ("portico_nat_port_sets_returned_total", "Port sets that subscribers returned", |c| c.nat.port_set_lives.ended()),
-    ("portico_nat_sessions_expired_total", "Sessions that ended by idle time", |c| c.nat.expired()),
-];
-
-#[rustfmt::skip]
-const WORKER_GAUGES: &[(&str, &str, Value)] = &[
-    ("portico_worker_held_packets", "Packets that wait for a next hop", |c| c.fates.held.value()),
-    ("portico_nat_sessions", "Sessions now", |c| c.nat.sessions.value()),
-    ("portico_nat_sessions_peak", "The most sessions at once", |c| c.nat.sessions_peak.value()),
-    ("portico_nat_mappings", "Mappings now", |c| c.nat.mappings.value()),
-    ("portico_nat_port_sets", "Port sets of subscribers now", |c| c.nat.port_sets.value()),
-    ("portico_nat_doors", "Doors open now", |c| c.doors.value()),
-];
-
-fn by_worker(appliance: &Appliance, value: impl Fn(&Counters) -> f64) -> Vec<(Labels, f64)> {
-    let sample = |(index, counters): (usize, &Arc<Counters>)| (worker(index), value(counters));
-    appliance.counters.iter().enumerate().map(sample).collect()
+fn workers(appliance: &Appliance) -> Vec<MetricFamily> {
+    let counters = appliance.counters.iter().map(Arc::as_ref).enumerate();
+    let subjects: Vec<_> = counters.map(|(index, counters)| (worker(index), vec![counters])).collect();
+    table(WORKER_METRICS, &subjects)
 }
 
 fn worker(index: usize) -> Labels {
     vec![("worker", index.to_string())]
-}
-
-fn stages(appliance: &Appliance) -> MetricFamily {
-    let samples = Stage::ALL.into_iter().flat_map(|stage| {
-        let ticks = by_worker(appliance, |counters| counters.stages.ticks[stage as usize].value() as f64);
-        let label = move |(labels, value): (Labels, f64)| {
-            ([labels, vec![("stage", stage.label().to_string())]].concat(), value)
-        };
-        ticks.into_iter().map(label)
-    });
-    counters(
-        "portico_worker_stage_ticks_total",
-        "Ticks of the time stamp counter that a stage of the path took for these packets",
-        samples,
-    )
-}
-
-fn sessions_ended(appliance: &Appliance) -> MetricFamily {
-    let samples = EndReason::ALL.into_iter().flat_map(|reason| {
-        let ended =
-            by_worker(appliance, |counters| counters.nat.session_lives.ended[reason as usize].value() as f64);
-        let label = move |(labels, value): (Labels, f64)| {
-            ([labels, vec![("reason", reason.label().to_string())]].concat(), value)
-        };
-        ended.into_iter().map(label)
-    });
-    counters("portico_nat_sessions_ended_total", "Sessions that ended, by reason", samples)
 }
 
 fn loads(appliance: &Appliance) -> [MetricFamily; 3] {
@@ -132,7 +62,8 @@ fn loads(appliance: &Appliance) -> [MetricFamily; 3] {
             (labels, load.over(seconds).busy_ratio)
         })
     });
-    let busy_s = by_worker(appliance, |counters| counters.poll.busy_ns.value() as f64 / 1e9);
+    let busy_ns = appliance.counters.iter().map(|counters| counters.poll.busy_ns.value());
+    let busy_s = busy_ns.enumerate().map(|(index, busy_ns)| (worker(index), busy_ns as f64 / 1e9));
     let stalls = loads().map(|(index, load)| (worker(index), load.stall_count as f64));
     [
         counters("portico_worker_busy_seconds_total", "Time spent in rounds that had packets", busy_s),
@@ -141,31 +72,20 @@ fn loads(appliance: &Appliance) -> [MetricFamily; 3] {
     ]
 }
 
-fn interfaces(appliance: &Appliance) -> [MetricFamily; 3] {
-    let (mut packets, mut bytes, mut up) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, interface) in live(&appliance.compiled.policy.interfaces) {
-        let name = vec![("interface", interface.name.clone())];
-        for direction in ["in", "out"] {
-            let labels = [name.clone(), vec![("direction", direction.to_string())]].concat();
-            let mut sums = (0, 0);
-            for counters in appliance.counters.iter().map(|counters| counters.interface(index)) {
-                let (p, b) = match direction {
-                    "in" => (&counters.in_packets, &counters.in_bytes),
-                    _ => (&counters.out_packets, &counters.out_bytes),
-                };
-                sums = (sums.0 + p.value(), sums.1 + b.value());
-            }
-            packets.push((labels.clone(), sums.0 as f64));
-            bytes.push((labels, sums.1 as f64));
-        }
+fn interfaces(appliance: &Appliance) -> Vec<MetricFamily> {
+    let name = |interface: &Interface| vec![("interface", interface.name.clone())];
+    let all = || live(&appliance.compiled.policy.interfaces);
+    let counted = |(index, interface)| {
+        (name(interface), appliance.counters.iter().map(|counters| counters.interface(index)).collect())
+    };
+    let subjects: Vec<_> = all().map(counted).collect();
+    let up = all().map(|(_, interface)| {
         let is_up = InterfaceState::of(appliance, interface) == InterfaceState::Up;
-        up.push((name, f64::from(u8::from(is_up))));
-    }
-    [
-        counters("portico_interface_packets_total", "Packets by interface", packets),
-        counters("portico_interface_bytes_total", "Bytes by interface", bytes),
-        gauges("portico_interface_up", "Whether the interface forwards", up),
-    ]
+        (name(interface), f64::from(u8::from(is_up)))
+    });
+    let mut families = table(INTERFACE_METRICS, &subjects);
+    families.push(gauges("portico_interface_up", "Whether the interface forwards", up));
+    families
 }
 
 type DeviceValue = fn(&DeviceStatistics) -> u64;

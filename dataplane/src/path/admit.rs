@@ -57,7 +57,7 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
     if source.is_none() && destination.is_none() {
         // Nobody inside may speak in the name of a global address.
         if tables.policy.is_global(head.tuple.vrf, head.src) {
-            return Err(DropReason::Ipv4Source.into());
+            return Err(DropReason::SourceGlobal.into());
         }
         return match next_hop {
             Some(next_hop) => routed_to(tables, head, next_hop),

@@ -46,7 +46,11 @@ impl Notices {
             Notice::FragmentationNeeded => &mut self.mtu_budget,
             _ => &mut self.budget,
         };
-        if notice == Notice::Silent || !budget.take(now) {
+        if notice == Notice::Silent {
+            return None;
+        }
+        if !budget.take(now) {
+            tables.counters.icmp_errors_withheld.add(1);
             return None;
         }
         let mut packet = port.allocate().filter(|packet| packet.headroom() >= ethernet::LEN_MAX)?;

@@ -6,8 +6,11 @@
 
 use std::net::Ipv4Addr;
 
+use arrayvec::ArrayVec;
+
 use crate::flow::Endpoint;
 use crate::lives::{EndReason, Lives};
+use crate::policy::RuleId;
 use crate::state::mapping::{ANY_PROTOCOL, Binding, Side};
 use crate::state::ports::bitmaps::PortSet;
 use crate::state::session::Session;
@@ -39,18 +42,22 @@ pub enum What {
         /// The distance between them.
         step: u16,
     },
+    /// A source for which a rule had no address or port left (RFC 8158, NAT events 3 and 12): an event, which
+    /// begins and ends nothing.
+    PoolExhausted,
 }
 
-/// That something began, or ended.
+/// That something began or ended, or happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     /// When, in milliseconds of the worker's clock, which wraps around after 49 days.
     pub time_ms: u32,
     /// What it is about.
     pub what: What,
-    /// Why it ended; none if it began.
+    /// Why it ended; none if it began or happened.
     pub ended: Option<EndReason>,
-    /// Whose endpoint got which. Of a port set, the subscriber's address, and the global one with the first port.
+    /// Whose endpoint got which. Of a port set, the subscriber's address, and the global one with the first port; of what
+    /// got none, [`NOBODY`].
     pub binding: Binding,
     /// Of a session, the outside endpoint as the inside sees it; [`NOBODY`] otherwise.
     pub outside_local: Endpoint,
@@ -69,6 +76,11 @@ pub(super) const RECORDS_MIN: usize = 16;
 /// The most records of a shard that wait to be read.
 const RECORDS_MAX: usize = 1 << 16;
 
+/// A rule's exhaustion is told once in so many milliseconds: every packet of a full pool's hosts would be a record else.
+const EXHAUSTED_EVERY_MS: u32 = 1000;
+/// Rules whose exhaustion is told within that time; more are told later.
+const EXHAUSTED_MAX: usize = 64;
+
 /// The totals and the records of a shard.
 pub struct Journal {
     totals: Totals,
@@ -81,6 +93,8 @@ pub struct Journal {
     unread: u64,
     /// Whether anything began or ended since the totals were told.
     is_changed: bool,
+    /// Rules whose exhaustion was told, and when.
+    exhausted: ArrayVec<(RuleId, u32), EXHAUSTED_MAX>,
 }
 
 impl Journal {
@@ -94,6 +108,7 @@ impl Journal {
             next: 0,
             unread: 0,
             is_changed: true,
+            exhausted: ArrayVec::new(),
         }
     }
 
@@ -179,6 +194,24 @@ impl Journal {
         self.note(Record { time_ms: now, what, ended, binding, outside_local, outside_global });
     }
 
+    /// A rule has no address or port for what `binding` would be of.
+    #[cold]
+    pub(super) fn note_exhausted(&mut self, binding: Binding, now: u32) {
+        self.exhausted.retain(|(_, told_ms)| now.wrapping_sub(*told_ms) < EXHAUSTED_EVERY_MS);
+        let is_told = self.exhausted.iter().any(|&(rule, _)| rule == binding.rule);
+        if is_told || self.exhausted.try_push((binding.rule, now)).is_err() {
+            return;
+        }
+        self.note(Record {
+            time_ms: now,
+            what: What::PoolExhausted,
+            ended: None,
+            binding,
+            outside_local: NOBODY,
+            outside_global: NOBODY,
+        });
+    }
+
     #[inline(always)]
     fn note(&mut self, record: Record) {
         match self.records.get_mut(self.next as usize & self.mask) {
@@ -223,5 +256,27 @@ mod tests {
             .collect();
         assert_eq!(read, [(5, 5), (6, 6), (7, 7), (8, 8)], "1 to 4 were overwritten");
         assert_eq!((journal.totals().bindings.begun, journal.totals().bindings.ended), (3, [6, 0, 0, 0]));
+    }
+
+    #[test]
+    fn exhaustion_is_told_once_a_second_by_each_rule() {
+        let mut journal = Journal::new(256);
+        let first = u32::MAX - 10;
+        for now in [first, first.wrapping_add(1), first.wrapping_add(999), first.wrapping_add(1000)] {
+            for rule in [1, 2] {
+                journal.note_exhausted(Binding { rule, ..binding(1) }, now);
+            }
+        }
+        let told: Vec<_> = std::iter::from_fn(|| journal.read())
+            .map(|(_, record)| (record.binding.rule, record.time_ms))
+            .collect();
+        assert_eq!(told, [(1, first), (2, first), (1, 989), (2, 989)]);
+        for rule in 0..200 {
+            journal.note_exhausted(Binding { rule, ..binding(1) }, 5000);
+        }
+        let records: Vec<Record> = std::iter::from_fn(|| journal.read()).map(|(_, record)| record).collect();
+        assert_eq!(records.len(), EXHAUSTED_MAX, "no more than there is room to remember");
+        assert!(records.iter().all(|record| record.what == What::PoolExhausted && record.ended.is_none()));
+        assert_eq!(*journal.totals(), Totals::default());
     }
 }

@@ -7,6 +7,7 @@ use crate::flow::{Direction, Endpoint, Protocol, Selector, Vrf};
 use crate::lives::EndReason;
 use crate::policy::{Filtering, OutsideRule, Policy, RuleId, SourceRule};
 use crate::state::bound::bound;
+use crate::state::journal::NOBODY;
 use crate::state::mapping::{ANY_PROTOCOL, Binding, Mapping, MappingKey, Side};
 use crate::state::ports::allocate::{Request, Source};
 use crate::state::ports::lease::{Lease, Taken};
@@ -99,6 +100,10 @@ impl Shard {
         let Some(global) = self.allocator.take(&mut request, subscriber) else {
             self.leave(number, now);
             self.rule_mut(rule.id).misses += 1;
+            // Under overload a whole address is refused while there are ports.
+            if !rule.overload || has_ports(source.protocol) {
+                self.journal.note_exhausted(bound(rule, source, NOBODY), now);
+            }
             return Err(DropReason::PoolExhausted);
         };
         subscriber.mapping_count += 1;
@@ -229,15 +234,19 @@ impl Shard {
             return Err(DropReason::SessionsFull);
         }
         self.reclaim(policy, now);
-        let local = self.allocator.take_for_outside(policy, rule, now).ok_or(DropReason::PoolExhausted)?;
+        let taken = self.allocator.take_for_outside(policy, rule, now);
         let binding = Binding {
             own: Endpoint::new(global, 0),
-            seen: Endpoint::new(local, 0),
+            seen: taken.map_or(NOBODY, |local| Endpoint::new(local, 0)),
             own_vrf: rule.outside_vrf,
             seen_vrf: rule.inside_vrf,
             rule: rule.id,
             protocol: ANY_PROTOCOL,
             side: Side::Outside,
+        };
+        let Some(local) = taken else {
+            self.journal.note_exhausted(binding, now);
+            return Err(DropReason::PoolExhausted);
         };
         let lease = self.lender.lend(Taken { binding, subscriber: NONE, count: 1 });
         if self.enter_mapping(policy, &lease, used_ms, now).is_none() {

@@ -10,7 +10,8 @@ use crate::flow::Direction;
 use crate::flow::{Endpoint, UDP};
 use crate::lives::EndReason;
 use crate::policy::{Policy, Pool, PoolKind, Selector, SourceRule};
-use crate::state::journal::{Record, Totals, What};
+use crate::state::journal::{NOBODY, Record, Totals, What};
+use crate::state::mapping::Binding;
 use crate::state::ports::allocate::Source;
 use crate::state::session::{Above, Flags, NewSession, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
@@ -167,6 +168,26 @@ fn what_is_refused_is_not_in_the_journal() {
         assert_eq!((shard.journal.read(), *shard.journal.totals()), (None, Totals::default()));
         shard.check().unwrap();
     }
+}
+
+#[test]
+fn a_rule_without_an_address_left_is_told() {
+    let policy = policy();
+    let mut shard = shard(&policy);
+    let mapped = map(&mut shard, &policy, 1, host(1));
+    begin(&mut shard, &policy, 1, host(1), mapped).unwrap();
+    while shard.journal.read().is_some() {}
+    for now in [7, 8] {
+        let source = Source { protocol: UDP, vrf: 0, local: host(2), ports: Ports::One };
+        let refused = shard.map(&policy, &policy.rules[1], source, now);
+        assert_eq!(refused.map(|(_, end)| end), Err(DropReason::PoolExhausted));
+    }
+    let (_, record) = shard.journal.read().unwrap();
+    assert_eq!((record.time_ms, record.what, record.ended), (7, What::PoolExhausted, None));
+    let Binding { own, seen, rule, .. } = record.binding;
+    assert_eq!((own.addr, seen, rule), (host(2).addr, NOBODY, 2));
+    assert_eq!(shard.journal.read(), None, "once a second");
+    shard.check().unwrap();
 }
 
 /// A protocol whose packets show one number of 32 bits, another one each way, as ESP's do.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use alg::Refusal;
 use alg::registry::ROWS;
-use dataplane::counters::{Count, Counters};
+use dataplane::counters::{Count, Counters, WORKER_METRICS};
 use dataplane::drops::DropReason;
 use dataplane::message::{DoorRow, Message, SessionRow, Walked, WalkedDoors};
 use dataplane::port::Port;
@@ -468,10 +468,19 @@ fn counter(counters: &Counters, name: &str) -> Option<u64> {
         "expired" => return Some(nat.expired()),
         _ => match DropReason::from_label(name) {
             Some(reason) => counters.drops(reason),
-            None => gateway_counter(counters, name)?,
+            None => match gateway_counter(counters, name) {
+                Some(count) => count,
+                None => return by_metric(counters, name),
+            },
         },
     };
     Some(count.value())
+}
+
+/// A counter of a worker's by its metric's name, as `nat_hits_total`.
+fn by_metric(counters: &Counters, name: &str) -> Option<u64> {
+    let metric = WORKER_METRICS.iter().find(|metric| metric.name == name)?;
+    Some(metric.sum([counters]).iter().map(|(_, count)| count).sum())
 }
 
 /// A counter of a gateway's, as `ftp-doors-opened` or `dns-refused-signed`.

@@ -29,7 +29,7 @@
 //! | `out WHERE PACKET` | what becomes of the packet that went in last; `out WHERE [LABEL] PACKET`, of that one |
 //! | `own WHERE PACKET` | the appliance sends a packet of its own |
 //! | `drop WHERE PACKET REASON` | the packet arrives, and is dropped for this reason |
-//! | `counter NAME +N` | a drop reason or another counter went up by N in this step; an ALG's is `ftp-edited`, `ftp-doors-opened`, `ftp-refused-argument`, `ftp-detached-stream` and so on |
+//! | `counter NAME +N` | a drop reason or another counter went up by N in this step; an ALG's is `ftp-edited`, `ftp-doors-opened`, `ftp-refused-argument`, `ftp-detached-stream` and so on; any other of a worker's is named as its metric, without `portico_` |
 //! | `wait TIME` | time passes: `300s`, `500ms`, `2min`, `24h` |
 //! | `sessions N` | there are so many sessions now |
 //! | `where $NAME CONDITION` | `even`, `odd`, `in LOW-HIGH`, `is N`, `not N`, `is $OTHER`, `not $OTHER` |

@@ -1,6 +1,11 @@
 //! What a worker counts. It alone writes; other threads read at any time.
+//!
+//! A counter is a field, and a row of the table below its struct: metrics, and whatever lists all counters of a kind,
+//! are loops over the tables. What `clear` clears it takes from the struct: `clear ip nat statistics` all of
+//! [`NatCounters`], `clear counters` all of [`InterfaceCounters`], the `clear` of an ALG all of its [`GatewayCounters`].
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+mod gateway;
+mod metric;
 
 use arrayvec::ArrayVec;
 
@@ -8,31 +13,13 @@ use crate::drops::DropReason;
 use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
 use crate::lives::{EndReason, Lives};
 
-/// A number with one writer. Relaxed loads and stores: no read-modify-write instruction is needed.
-#[derive(Default, Debug)]
-pub struct Count(AtomicU64);
+pub use gateway::{GATEWAY_METRICS, GatewayCounters, STREAM};
+pub use metric::{Count, Kind, Metric, Values};
 
-impl Count {
-    /// Counts `n` more. Only the worker that owns the counter calls this.
-    #[inline]
-    pub fn add(&self, n: u64) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
-    }
-
-    /// Sets a value that is measured rather than counted.
-    #[inline]
-    pub fn set(&self, value: u64) {
-        self.0.store(value, Relaxed);
-    }
-
-    /// The value now.
-    pub fn value(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
+use metric::{by, counter, gauge};
 
 /// Packets and bytes of one interface. Bytes are those of frames, without padding and check sequence.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct InterfaceCounters {
     /// Packets received.
     pub in_packets: Count,
@@ -43,6 +30,16 @@ pub struct InterfaceCounters {
     /// Bytes sent.
     pub out_bytes: Count,
 }
+
+/// What is told of each interface, all workers together.
+pub const INTERFACE_METRICS: &[Metric<InterfaceCounters>] = &[
+    by("interface_packets_total", "Packets by interface", "direction", |c| {
+        vec![("in", c.in_packets.value()), ("out", c.out_packets.value())]
+    }),
+    by("interface_bytes_total", "Bytes by interface", "direction", |c| {
+        vec![("in", c.in_bytes.value()), ("out", c.out_bytes.value())]
+    }),
+];
 
 /// The fates of packets. Invariant between bursts: `received + taken_over + generated` =
 /// `sent + consumed + dropped + handed_over + held`.
@@ -103,7 +100,7 @@ pub struct HandoverCounters {
 }
 
 /// How many of a kind began and ended. Set between bursts, with the levels. A packet that is refused begins nothing.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct LifeCounters {
     /// Begun.
     pub begun: Count,
@@ -121,10 +118,19 @@ impl LifeCounters {
     pub fn ended(&self) -> u64 {
         self.ended.iter().map(Count::value).sum()
     }
+
+    /// Ended, by the label of the reason.
+    pub fn ended_by_reason(&self) -> Vec<(&'static str, u64)> {
+        EndReason::ALL
+            .iter()
+            .zip(&self.ended)
+            .map(|(reason, count)| (reason.label(), count.value()))
+            .collect()
+    }
 }
 
 /// What the NAT did.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct NatCounters {
     /// Packets that found a session.
     pub hits: Count,
@@ -156,33 +162,6 @@ impl NatCounters {
             .iter()
             .sum()
     }
-}
-
-/// What one gateway did.
-#[derive(Default, Debug)]
-pub struct GatewayCounters {
-    /// Control sessions it was attached to.
-    pub attached: Count,
-    /// Control sessions it reads now.
-    pub reading: Count,
-    /// Messages it read.
-    pub messages: Count,
-    /// Of those, messages it changed.
-    pub edited: Count,
-    /// Messages it refused, which passed as they came, by [`alg::Refusal`].
-    pub refused: [Count; alg::Refusal::ALL.len()],
-    /// Control sessions it let go of, for what a peer did, by [`alg::Refusal`].
-    pub detached: [Count; alg::Refusal::ALL.len()],
-    /// Control sessions it let go of, for want of memory or because the stream could not be followed.
-    pub detached_stream: Count,
-    /// Control sessions that had no room to be read.
-    pub unread: Count,
-    /// Doors it opened.
-    pub doors_opened: Count,
-    /// Doors that were gone through.
-    pub doors_used: Count,
-    /// Doors that nobody went through in time.
-    pub doors_expired: Count,
 }
 
 /// What the poll loop around a worker does. The caller of [`crate::worker::Worker::round`] sets these.
@@ -257,6 +236,8 @@ pub struct Counters {
     pub gateways: [GatewayCounters; alg::registry::ROWS.len()],
     /// Doors open now.
     pub doors: Count,
+    /// ICMP errors that were due and not sent, as there were too many at once.
+    pub icmp_errors_withheld: Count,
     drops: [Count; DropReason::ALL.len()],
     interfaces: Box<[InterfaceCounters]>,
     acl_matches: Box<[Count]>,
@@ -275,12 +256,48 @@ impl Default for Counters {
             nat: NatCounters::default(),
             gateways: std::array::from_fn(|_| GatewayCounters::default()),
             doors: Count::default(),
+            icmp_errors_withheld: Count::default(),
             drops: std::array::from_fn(|_| Count::default()),
             interfaces: (0..INTERFACE_COUNT_MAX).map(|_| InterfaceCounters::default()).collect(),
             acl_matches: (0..ACL_COUNTER_MAX).map(|_| Count::default()).collect(),
         }
     }
 }
+
+/// What is told of each worker.
+#[rustfmt::skip]
+pub const WORKER_METRICS: &[Metric<Counters>] = &[
+    counter("worker_received_packets_total", "Frames taken from ports", |c| c.fates.received.value()),
+    counter("worker_taken_over_packets_total", "Packets other workers handed over", |c| c.fates.taken_over.value()),
+    counter("worker_generated_packets_total", "Packets that Portico made itself", |c| c.fates.generated.value()),
+    counter("worker_sent_packets_total", "Packets that devices took", |c| c.fates.sent.value()),
+    counter("worker_consumed_packets_total", "Packets for the box itself", |c| c.fates.consumed.value()),
+    counter("worker_dropped_packets_total", "Packets dropped", |c| c.fates.dropped.value()),
+    counter("worker_handed_over_packets_total", "Packets handed to other workers", |c| c.fates.handed_over.value()),
+    counter("worker_handed_over_inside_packets_total", "Of those, packets from inside hosts of other workers", |c| c.handovers.inside.value()),
+    counter("worker_handed_over_outside_packets_total", "Of those, packets to global endpoints of other workers", |c| c.handovers.outside.value()),
+    counter("worker_handed_over_fragments_total", "Of those, fragments", |c| c.handovers.fragments.value()),
+    counter("worker_handed_over_turned_packets_total", "Of those, packets from inside to a global address", |c| c.handovers.turned_around.value()),
+    counter("worker_icmp_errors_withheld_total", "ICMP errors that were due and not sent, as there were too many", |c| c.icmp_errors_withheld.value()),
+    counter("worker_rounds_total", "Rounds of the poll loop", |c| c.poll.rounds.value()),
+    counter("worker_busy_rounds_total", "Rounds of the poll loop that had packets", |c| c.poll.busy_rounds.value()),
+    counter("worker_timed_packets_total", "Packets of the bursts whose stages were timed", |c| c.stages.packets.value()),
+    counter("nat_hits_total", "Packets that found a session", |c| c.nat.hits.value()),
+    counter("nat_misses_total", "Packets on NAT interfaces that found no session", |c| c.nat.misses.value()),
+    counter("nat_sessions_created_total", "Sessions made", |c| c.nat.session_lives.begun.value()),
+    counter("nat_port_sets_taken_total", "Port sets that subscribers took", |c| c.nat.port_set_lives.begun.value()),
+    counter("nat_port_sets_returned_total", "Port sets that subscribers returned", |c| c.nat.port_set_lives.ended()),
+    counter("nat_sessions_expired_total", "Sessions that ended by idle time", |c| c.nat.expired()),
+    gauge("worker_held_packets", "Packets that wait for a next hop", |c| c.fates.held.value()),
+    gauge("nat_sessions", "Sessions now", |c| c.nat.sessions.value()),
+    gauge("nat_sessions_peak", "The most sessions at once", |c| c.nat.sessions_peak.value()),
+    gauge("nat_mappings", "Mappings now", |c| c.nat.mappings.value()),
+    gauge("nat_port_sets", "Port sets of subscribers now", |c| c.nat.port_sets.value()),
+    gauge("nat_doors", "Doors open now", |c| c.doors.value()),
+    by("worker_stage_ticks_total", "Ticks of the time stamp counter that a stage of the path took for these packets", "stage",
+        |c| Stage::ALL.iter().zip(&c.stages.ticks).map(|(stage, ticks)| (stage.label(), ticks.value())).collect()),
+    by("nat_sessions_ended_total", "Sessions that ended, by reason", "reason", |c| c.nat.session_lives.ended_by_reason()),
+];
 
 impl Counters {
     /// Packets dropped for one reason.
@@ -324,5 +341,10 @@ impl Counters {
     #[inline]
     pub fn interface(&self, index: InterfaceIndex) -> &InterfaceCounters {
         &self.interfaces[usize::from(index) % INTERFACE_COUNT_MAX]
+    }
+
+    /// The same, to be replaced.
+    pub fn interface_mut(&mut self, index: InterfaceIndex) -> &mut InterfaceCounters {
+        &mut self.interfaces[usize::from(index) % INTERFACE_COUNT_MAX]
     }
 }
