@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use portico::config::family::GRAMMARS;
 use portico::config::grammar::Grammar;
 use portico::config::lex::tokens;
-use portico::config::statements::GRAMMARS;
-use portico::config::{Apply, parse};
+use portico::config::{Apply, Mode, parse};
 
 /// The mode, the line in full, abbreviated, and as it is printed. Names are in capitals, so that every word of small
 /// letters is a keyword.
@@ -466,18 +466,10 @@ fn silent_lines_are_accepted() {
     }
 }
 
-fn grammars() -> [&'static Grammar<Apply>; 8] {
-    let grammars = &*GRAMMARS;
-    [
-        &grammars.vrf,
-        &grammars.interface,
-        &grammars.platform,
-        &grammars.pool,
-        &grammars.route_map,
-        &grammars.standard_list,
-        &grammars.extended_list,
-        &grammars.global,
-    ]
+/// The tables in the order that lines are tried in.
+fn grammars() -> Vec<&'static Grammar<Apply>> {
+    let (global, modes): (Vec<_>, Vec<_>) = GRAMMARS.iter().partition(|(mode, _)| *mode == Mode::Global);
+    modes.into_iter().chain(global).map(|(_, grammar)| grammar).collect()
 }
 
 #[test]

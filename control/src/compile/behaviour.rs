@@ -6,14 +6,14 @@ use dataplane::flow::{TCP, UDP};
 use dataplane::policy::{Behaviour, Blocks, Deterministic, Filtering, Mode, Pairing, PortChoice};
 use ipnet::Ipv4Net;
 
-use super::Compiler;
+use super::compiler::Compiler;
 use crate::config::model::{self, NatMode, UnsolicitedSyn};
 
 /// The most port sets of one subscriber.
 const SETS_MAX: u8 = dataplane::state::subscriber::SETS_MAX as u8;
 
 impl Compiler<'_> {
-    pub(super) fn behaviour(&mut self) {
+    pub(crate) fn behaviour(&mut self) {
         let settings = &self.config.nat.settings;
         let mode = match settings.mode {
             NatMode::Default => Mode::Default,

@@ -6,13 +6,13 @@ use alg::Transport;
 use alg::registry::{ROWS, Row};
 use dataplane::policy::{AclIndex, Attachment, DOORS_PER_HOST_DEFAULT, GatewayIndex};
 
-use super::Compiler;
+use super::compiler::Compiler;
 use crate::config::model::{Service, ServiceKey, ServiceSwitch};
 
 impl Compiler<'_> {
     /// The gateways, after the rules. Attachments are tried in their order: those for listed servers, ports that were
     /// added, the rows' own.
-    pub(super) fn gateways(&mut self) {
+    pub(crate) fn gateways(&mut self) {
         let mut attachments = self.listed();
         attachments.extend(self.unlisted(&attachments));
         attachments.extend(self.switched(|switch| switch.key.access_list.is_none()));

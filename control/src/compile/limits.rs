@@ -2,7 +2,7 @@
 
 use dataplane::policy::{IdleClass, Limit, LimitScope, Timeouts};
 
-use super::Compiler;
+use super::compiler::Compiler;
 use super::nat::number_of;
 use crate::config::model::{self, TimeoutKind};
 
@@ -10,7 +10,7 @@ use crate::config::model::{self, TimeoutKind};
 const GROUPS_MAX: usize = 16;
 
 impl Compiler<'_> {
-    pub(super) fn timeouts(&mut self) {
+    pub(crate) fn timeouts(&mut self) {
         const CLASSES: [(TimeoutKind, IdleClass); 7] = [
             (TimeoutKind::Simple, IdleClass::Other),
             (TimeoutKind::Udp, IdleClass::Udp),
@@ -30,7 +30,7 @@ impl Compiler<'_> {
         }
     }
 
-    pub(super) fn limits(&mut self) {
+    pub(crate) fn limits(&mut self) {
         let config = self.config;
         let own_vrfs: Vec<&str> =
             config.nat.max_entries.iter().filter_map(|limit| vrf_of(&limit.scope)).collect();

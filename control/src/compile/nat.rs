@@ -4,13 +4,12 @@ use std::net::Ipv4Addr;
 
 use dataplane::flow::{Endpoint, Protocol, TCP, UDP, Vrf};
 use dataplane::policy::{
-    AclIndex, AddressMatch, Clause, DestinationRule, OutsideRule, Pin, Pool, PoolKind, Selector, SourceRule,
+    AclIndex, AddressMatch, Clause, DestinationRule, OutsideRule, Pool, PoolKind, Selector, SourceRule,
     StaticRule, Statics,
 };
-use dataplane::state::ports::ownership::Ownership;
 use ipnet::Ipv4Net;
 
-use super::{Compiled, Compiler, GLOBAL};
+use super::compiler::{Compiler, GLOBAL};
 use crate::config::model::{self, AccessAction, DynamicTarget, GlobalAddress, OutsideMapping, StaticMapping};
 
 /// IP protocol number of ESP.
@@ -20,11 +19,6 @@ const ESP: Protocol = 50;
 type Ends = (Option<Protocol>, Endpoint, Endpoint, u8);
 
 impl Compiler<'_> {
-    /// The address that an interface lends.
-    fn lent_by(&self, name: &crate::config::InterfaceName) -> Option<Ipv4Addr> {
-        self.config.interface(name)?.primary_address().map(|net| net.addr())
-    }
-
     fn global_addr(&self, global: &GlobalAddress) -> Option<Ipv4Addr> {
         match global {
             GlobalAddress::Address(addr) => Some(*addr),
@@ -39,7 +33,7 @@ impl Compiler<'_> {
     }
 
     /// Rules whose interface has no address are lint's to warn of; they translate nothing.
-    pub(super) fn statics(&mut self) {
+    pub(crate) fn statics(&mut self) {
         let config = self.config;
         let mut rules = Vec::new();
         for rule in &config.nat.static_rules {
@@ -89,7 +83,7 @@ impl Compiler<'_> {
         })
     }
 
-    pub(super) fn rules(&mut self) {
+    pub(crate) fn rules(&mut self) {
         let config = self.config;
         for rule in &config.nat.dynamic_rules {
             let id = self.rule_id(rule.to_string());
@@ -127,7 +121,6 @@ impl Compiler<'_> {
             .rules
             .iter()
             .any(|rule| rule.egress.is_some() || self.sees_destination(&rule.selector));
-        self.outside_rules();
         self.destination_rules();
     }
 
@@ -151,7 +144,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn outside_rules(&mut self) {
+    pub(crate) fn outside_rules(&mut self) {
         let config = self.config;
         if !config.nat.settings.maps_outside() {
             return;
@@ -212,16 +205,6 @@ impl Compiler<'_> {
         }
     }
 
-    /// Hosts that one worker must see together, with those of other lists that they are of too.
-    pub(super) fn pin(&mut self, ranges: &[(Ipv4Addr, Ipv4Addr)]) {
-        let pins = &mut self.out.policy.pins;
-        let mut merged = ranges.to_vec();
-        while let Some(other) = pins.iter().position(|pin| pin.overlaps(&merged)) {
-            merged.extend(pins.remove(other).ranges);
-        }
-        pins.push(Pin { ranges: merged });
-    }
-
     fn selector(&self, selector: &model::Selector) -> Selector {
         match selector {
             model::Selector::List(name) => self.acl_index(name).map_or(Selector::Nothing, Selector::Acl),
@@ -247,42 +230,9 @@ impl Compiler<'_> {
         });
         Selector::RouteMap(clauses.collect())
     }
-
-    /// A pool by its name; none when it is not there, which lint warns of.
-    pub(super) fn pool(&self, name: &str) -> Option<Pool> {
-        let pool = self.config.nat.pool(name)?;
-        let kind = match pool.kind {
-            model::PoolKind::Generic => PoolKind::Generic,
-            model::PoolKind::MatchHost => PoolKind::MatchHost(pool.prefix_length),
-            model::PoolKind::Rotary => PoolKind::Rotary,
-        };
-        Some(Pool { name: pool.name.clone(), kind, ranges: pool.usable_ranges() })
-    }
-
-    pub(super) fn pool_index(&mut self, pool: Pool) -> u16 {
-        let pools = &mut self.out.policy.pools;
-        let index = pools.iter().position(|known| *known == pool).unwrap_or_else(|| {
-            pools.push(pool);
-            pools.len() - 1
-        });
-        index as u16
-    }
-
-    /// Who owns which global ports: what was claimed under the previous policy stays claimed.
-    pub(super) fn claimable(&mut self, previous: Option<&Compiled>) {
-        let policy = &self.out.policy;
-        let pools = policy.rules.iter().filter_map(|rule| policy.pools.get(usize::from(rule.pool)));
-        let addresses = pools.flat_map(|pool| (0..pool.address_count()).filter_map(|at| pool.address_at(at)));
-        // Beside the ports of static lines, gateways take some of their address for what the host announces.
-        let of_ports = policy.statics.rules().iter().filter(|rule| rule.protocol.is_some());
-        let addresses = addresses.chain(of_ports.map(|rule| rule.global.addr));
-        let nothing = Ownership::default();
-        let before = previous.map_or(&nothing, |previous| &previous.ownership);
-        self.out.ownership = Ownership::new(addresses, before);
-    }
 }
 
-pub(super) fn number_of(protocol: model::PortProtocol) -> Protocol {
+pub(crate) fn number_of(protocol: model::PortProtocol) -> Protocol {
     match protocol {
         model::PortProtocol::Tcp => TCP,
         model::PortProtocol::Udp => UDP,

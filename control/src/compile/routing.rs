@@ -7,13 +7,13 @@ use dataplane::policy::InterfaceIndex;
 use dataplane::route::fib::{NextHop, Route};
 use ipnet::{Ipv4Net, Ipv4Subnets};
 
-use super::{Compiler, GLOBAL, RouteEntry};
+use super::compiler::{Compiler, GLOBAL, RouteEntry};
 use crate::config::model::{self, RouteTarget};
 
 impl Compiler<'_> {
     /// Fills the forwarding tables. Of several routes to a prefix the one with the shortest distance stands,
     /// among equals the first one configured.
-    pub(super) fn routes(&mut self) {
+    pub(crate) fn routes(&mut self) {
         let connected = self.connected();
         let mut routes = connected.clone();
         for route in &self.config.routes {

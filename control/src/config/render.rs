@@ -8,26 +8,20 @@ mod settings;
 use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
 
+use super::family::FAMILIES;
 use super::model::*;
 use super::names::{self, Names, name_of};
+use super::text::named;
 
 /// The whole configuration. Reading it gives the same model again.
 impl Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut blocks = vec![
-            self.hostname.iter().map(|name| format!("hostname {name}")).collect(),
-            self.platform.lines(),
-        ];
-        blocks.extend(self.vrfs.iter().map(Vrf::lines));
-        blocks.extend(self.interfaces.iter().map(Interface::lines));
-        blocks.push(self.nat.lines());
-        blocks.push(self.routes.iter().map(Route::to_string).collect());
-        blocks.extend(self.access_lists.iter().map(AccessList::lines));
-        blocks.extend(self.route_maps.iter().map(RouteMap::lines));
-        blocks.push(self.arp_entries.iter().map(ArpEntry::to_string).collect());
-        blocks.push(self.host_lines());
-        for block in blocks.iter().filter(|block| !block.is_empty()) {
-            for line in block {
+        let of_families = FAMILIES.iter().flat_map(|family| family.render);
+        let mut sections: Vec<_> = of_families.map(|(section, lines)| (*section, lines(self))).collect();
+        sections.retain(|(_, lines)| !lines.is_empty());
+        sections.sort_by_key(|(section, _)| *section);
+        for block in sections.chunk_by(|(one, _), (other, _)| one.is_nat() && other.is_nat()) {
+            for line in block.iter().flat_map(|(_, lines)| lines) {
                 writeln!(f, "{line}")?;
             }
             writeln!(f, "!")?;
@@ -37,7 +31,7 @@ impl Display for Config {
 }
 
 impl Config {
-    fn host_lines(&self) -> Vec<String> {
+    pub(super) fn host_lines(&self) -> Vec<String> {
         let mut lines: Vec<String> =
             self.logging.hosts.iter().map(|host| format!("logging host {host}")).collect();
         lines
@@ -58,7 +52,7 @@ impl Config {
 }
 
 impl Platform {
-    fn lines(&self) -> Vec<String> {
+    pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         lines.extend(self.workers.map(|workers| format!(" workers {workers}")));
         if !self.cores.is_empty() {
@@ -223,11 +217,6 @@ impl IcmpMatch {
     }
 }
 
-fn named(names: Names, number: impl Into<u32>) -> String {
-    let number = number.into();
-    name_of(names, number).map_or_else(|| number.to_string(), str::to_string)
-}
-
 /// Cores with neighbours joined: `2-4,7`.
 fn core_list(cores: &[u16]) -> String {
     let follows = |low: &u16, high: &u16| low.checked_add(1) == Some(*high);
@@ -237,14 +226,4 @@ fn core_list(cores: &[u16]) -> String {
         [] => String::new(),
     });
     ranges.collect::<Vec<String>>().join(",")
-}
-
-/// A word that is there or not.
-fn write_if(f: &mut fmt::Formatter<'_>, condition: bool, text: &str) -> fmt::Result {
-    if condition { f.write_str(text) } else { Ok(()) }
-}
-
-/// A keyword with its value, if there is one.
-fn write_some(f: &mut fmt::Formatter<'_>, word: &str, value: Option<impl Display>) -> fmt::Result {
-    value.map_or(Ok(()), |value| write!(f, " {word} {value}"))
 }

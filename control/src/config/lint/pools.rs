@@ -3,10 +3,10 @@
 use ipnet::Ipv4Net;
 
 use super::super::model::*;
-use super::Lint;
+use super::findings::Lint;
 
 impl Lint<'_> {
-    pub(super) fn check_pools(&mut self) {
+    pub(crate) fn check_pools(&mut self) {
         for pool in self.config.nat.pools.iter().filter(|pool| pool.ranges.is_empty()) {
             self.warn(pool.place, format!("pool {:?} has no addresses", pool.name));
         }

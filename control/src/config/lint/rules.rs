@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
 use super::super::model::*;
-use super::Lint;
+use super::findings::Lint;
 
 /// One end of a static rule: where the rule stands, the table the end is in, and the end in words.
 type End<'c> = (Place, Option<&'c str>, String);
 
 impl Lint<'_> {
-    pub(super) fn check_rule_references(&mut self) {
+    pub(crate) fn check_rule_references(&mut self) {
         let nat = &self.config.nat;
         for rule in &nat.dynamic_rules {
             self.check_selector(rule.place, &rule.selector);
@@ -40,14 +40,19 @@ impl Lint<'_> {
             self.check_access_list(rule.place, &rule.access_list);
             self.check_pool(rule.place, &rule.pool);
         }
+        for (place, vrf) in nat.inside_vrfs() {
+            self.check_vrf(place, vrf.as_ref().map(|vrf| vrf.name.as_str()));
+        }
+    }
+
+    pub(crate) fn check_outside_references(&mut self) {
+        let nat = &self.config.nat;
         for rule in &nat.outside_dynamic_rules {
             self.check_selector(rule.place, &rule.selector);
             self.check_pool(rule.place, &rule.pool);
         }
-        for limit in &nat.max_entries {
-            if let LimitScope::List(access_list) = &limit.scope {
-                self.check_access_list(limit.place, access_list);
-            }
+        for (place, vrf) in nat.outside_vrfs() {
+            self.check_vrf(place, vrf.as_ref().map(|vrf| vrf.name.as_str()));
         }
     }
 
@@ -58,19 +63,7 @@ impl Lint<'_> {
         }
     }
 
-    fn check_route_map(&mut self, place: Place, name: &str) {
-        if self.config.route_map(name).is_none() {
-            self.warn(place, format!("route-map {name:?} is not defined"));
-        }
-    }
-
-    pub(super) fn check_pool(&mut self, place: Place, name: &str) {
-        if self.config.nat.pool(name).is_none() {
-            self.warn(place, format!("pool {name:?} is not defined"));
-        }
-    }
-
-    pub(super) fn check_sides(&mut self) {
+    pub(crate) fn check_sides(&mut self) {
         let nat = &self.config.nat;
         let inside = nat.dynamic_rules.iter().map(|rule| rule.place);
         let inside = inside.chain(nat.static_rules.iter().map(|rule| rule.place));
@@ -86,18 +79,21 @@ impl Lint<'_> {
     }
 
     /// No two rules may translate to the same, nor one end to two, unless the rules agree to it.
-    pub(super) fn check_static_ends(&mut self) {
-        let nat = &self.config.nat;
-        let globals = nat.static_rules.iter().map(|rule| {
+    pub(crate) fn check_static_ends(&mut self) {
+        let globals = self.config.nat.static_rules.iter().map(|rule| {
             let vrf = rule.vrf.as_ref().filter(|vrf| vrf.match_in_vrf);
             (rule.place, vrf.map(|vrf| vrf.name.as_str()), global_end(&rule.mapping))
         });
-        let locals = nat.outside_static_rules.iter().map(|rule| {
+        self.refuse_duplicates(globals.collect());
+        self.check_static_locals();
+    }
+
+    /// The same of rules for the outside.
+    pub(crate) fn check_outside_ends(&mut self) {
+        let locals = self.config.nat.outside_static_rules.iter().map(|rule| {
             (rule.place, rule.vrf.as_ref().map(|vrf| vrf.name.as_str()), local_end(&rule.mapping))
         });
-        self.refuse_duplicates(globals.collect());
         self.refuse_duplicates(locals.collect());
-        self.check_static_locals();
         self.check_outside_globals();
     }
 
@@ -143,7 +139,7 @@ impl Lint<'_> {
     }
 
     /// A list or route-map that permits everything also translates what was meant to stay as it is.
-    pub(super) fn check_permits(&mut self) {
+    pub(crate) fn check_permits(&mut self) {
         let config = self.config;
         let (access_lists, route_maps) = selectors(config);
         for map in config.route_maps.iter().filter(|map| route_maps.contains(map.name.as_str())) {

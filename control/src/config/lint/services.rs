@@ -1,10 +1,10 @@
 //! Gateways that are switched without effect, or against each other.
 
 use super::super::model::*;
-use super::Lint;
+use super::findings::Lint;
 
 impl Lint<'_> {
-    pub(super) fn check_service_references(&mut self) {
+    pub(crate) fn check_service_references(&mut self) {
         let nat = &self.config.nat;
         for switch in &nat.services {
             if let Some(access_list) = &switch.key.access_list {
@@ -16,7 +16,7 @@ impl Lint<'_> {
         }
     }
 
-    pub(super) fn check_services(&mut self) {
+    pub(crate) fn check_services(&mut self) {
         self.check_ports();
         self.check_third_parties();
         let nat = &self.config.nat;

@@ -1,10 +1,10 @@
 //! Settings that have no effect, or not the one that was meant.
 
 use super::super::model::*;
-use super::Lint;
+use super::findings::Lint;
 
 impl Lint<'_> {
-    pub(super) fn check_settings(&mut self) {
+    pub(crate) fn check_settings(&mut self) {
         let settings = &self.config.nat.settings;
         if settings.mode == NatMode::Cgn {
             self.check_cgn();

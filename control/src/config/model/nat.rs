@@ -47,24 +47,21 @@ impl Nat {
         self.pools.iter().find(|pool| pool.name == name)
     }
 
-    /// The VRF that each statement names, if it names one, with the statement's place.
-    pub fn vrfs(&self) -> impl Iterator<Item = (Place, Option<&str>)> {
-        let rules = self.rule_vrfs().map(|(place, vrf)| (place, vrf.as_ref().map(|vrf| vrf.name.as_str())));
-        let limits = self.max_entries.iter().map(|limit| match &limit.scope {
-            LimitScope::Vrf(vrf) => (limit.place, Some(vrf.as_str())),
-            _ => (limit.place, None),
-        });
-        let leaks = self.vrf_leaks.iter().map(|leak| (leak.place, Some(leak.vrf.as_str())));
-        rules.chain(limits).chain(leaks)
-    }
-
     /// The VRF of each rule that can have one, with the rule's place.
     pub fn rule_vrfs(&self) -> impl Iterator<Item = (Place, &Option<RuleVrf>)> {
+        self.inside_vrfs().chain(self.outside_vrfs())
+    }
+
+    /// Those of rules for the inside.
+    pub(in super::super) fn inside_vrfs(&self) -> impl Iterator<Item = (Place, &Option<RuleVrf>)> {
         let dynamic = self.dynamic_rules.iter().map(|rule| (rule.place, &rule.vrf));
-        let fixed = self.static_rules.iter().map(|rule| (rule.place, &rule.vrf));
-        let outside_dynamic = self.outside_dynamic_rules.iter().map(|rule| (rule.place, &rule.vrf));
-        let outside_static = self.outside_static_rules.iter().map(|rule| (rule.place, &rule.vrf));
-        dynamic.chain(fixed).chain(outside_dynamic).chain(outside_static)
+        dynamic.chain(self.static_rules.iter().map(|rule| (rule.place, &rule.vrf)))
+    }
+
+    /// Those of rules for the outside.
+    pub(in super::super) fn outside_vrfs(&self) -> impl Iterator<Item = (Place, &Option<RuleVrf>)> {
+        let dynamic = self.outside_dynamic_rules.iter().map(|rule| (rule.place, &rule.vrf));
+        dynamic.chain(self.outside_static_rules.iter().map(|rule| (rule.place, &rule.vrf)))
     }
 
     /// The timeout of a kind, configured or default.

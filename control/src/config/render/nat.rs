@@ -1,22 +1,23 @@
 //! `ip nat` as text.
 
-use std::fmt::{self, Display};
-use std::net::Ipv4Addr;
-
-use ipnet::Ipv4Net;
-
 use super::super::model::*;
-use super::{write_if, write_some};
+use super::super::text::{mask, write_if, write_some};
+use std::fmt::{self, Display};
 
 impl Nat {
-    pub(super) fn lines(&self) -> Vec<String> {
-        let mut lines = self.settings.lines();
+    pub(in super::super) fn service_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
         if self.alg_defaults == AlgDefaults::Ietf {
             lines.push("alg defaults ietf".to_string());
         }
         lines.extend(self.third_parties.iter().map(|list| format!("alg third-party {}", list.access_list)));
         lines.extend(self.doors_per_host.iter().map(|max| format!("alg doors per-host {max}")));
         lines.extend(self.services.iter().map(ServiceSwitch::to_string));
+        lines
+    }
+
+    pub(in super::super) fn translation_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
         for (kind, timeout) in &self.timeouts {
             lines.push(format!("ip nat translation {} {timeout}", kind.keyword()));
         }
@@ -27,14 +28,18 @@ impl Nat {
             let line = |limit: &Limit| format!("ip nat translation {keyword}{} {}", limit.scope, limit.max);
             lines.extend(limits.iter().map(line));
         }
-        lines.extend(self.vrf_leaks.iter().map(VrfLeak::to_string));
-        lines.extend(self.pools.iter().flat_map(Pool::lines));
-        lines.extend(self.dynamic_rules.iter().map(DynamicRule::to_string));
-        lines.extend(self.static_rules.iter().map(StaticRule::to_string));
-        lines.extend(self.destination_rules.iter().map(DestinationRule::to_string));
-        lines.extend(self.outside_dynamic_rules.iter().map(OutsideDynamicRule::to_string));
-        lines.extend(self.outside_static_rules.iter().map(OutsideStaticRule::to_string));
         lines
+    }
+
+    pub(in super::super) fn inside_lines(&self) -> Vec<String> {
+        let dynamic = self.dynamic_rules.iter().map(DynamicRule::to_string);
+        let fixed = self.static_rules.iter().map(StaticRule::to_string);
+        dynamic.chain(fixed).chain(self.destination_rules.iter().map(DestinationRule::to_string)).collect()
+    }
+
+    pub(in super::super) fn outside_lines(&self) -> Vec<String> {
+        let dynamic = self.outside_dynamic_rules.iter().map(OutsideDynamicRule::to_string);
+        dynamic.chain(self.outside_static_rules.iter().map(OutsideStaticRule::to_string)).collect()
     }
 }
 
@@ -201,8 +206,4 @@ impl Display for Timeout {
             Timeout::Never => f.write_str("never"),
         }
     }
-}
-
-fn mask(prefix_length: u8) -> Ipv4Addr {
-    Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, prefix_length).netmask()
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 
 use super::super::model::*;
-use super::{write_if, write_some};
+use super::super::text::{write_if, write_some};
 
 impl Settings {
     /// The lines of what differs from the defaults.

@@ -1,5 +1,6 @@
 //! `interface` and its lines.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -7,17 +8,33 @@ use ipnet::Ipv4Net;
 use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::Row;
 use super::super::interface_name::InterfaceName;
+use super::super::lint::findings::Lint;
 use super::super::model::{AccessGroup, Encapsulation, Interface, InterfaceAddress, NatSide, VrfMember};
+use super::super::text::blocks;
 use super::edit::{remove, statement};
+use super::row::{Family, Section, Stage};
 use super::system::pass_over;
 
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[(Mode::Global, GLOBAL), (Mode::Interface, INTERFACE)],
+    render: &[(Section::Interfaces, |config| blocks(config.interfaces.iter().map(Interface::lines)))],
+    lint: |lint| {
+        lint.check_vlans();
+        lint.check_subnets();
+        lint.check_interface_references();
+    },
+    compile: &[(Stage::Interfaces, |compiler| compiler.interfaces())],
+    ..Family::NONE
+};
+
 #[rustfmt::skip]
-pub(super) const GLOBAL: &[Row<Apply>] = &[
+const GLOBAL: &[Row<Apply>] = &[
     statement("interface <interface>", "Configure an interface", interface),
 ];
 
 #[rustfmt::skip]
-pub(super) const INTERFACE: &[Row<Apply>] = &[
+const INTERFACE: &[Row<Apply>] = &[
     statement("description / <text>", "Describe the interface", description),
     statement("device / <device:word>", "Bind a DPDK device: a PCI address or a virtual device", device),
     statement("mac-address / <mac>", "Use this Ethernet address, not the device's own", mac_address),
@@ -45,7 +62,7 @@ fn interface(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> 
         if known.is_none() {
             interfaces.push(Interface::new(statement.place, name));
         }
-        builder.mode = Mode::Interface(index);
+        builder.open(Mode::Interface, (index, 0));
     } else {
         let removed = remove(interfaces, |interface| interface.name == name);
         builder.expect_removed(removed, statement);
@@ -211,4 +228,69 @@ fn access_group(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
 fn shutdown(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     builder.interface().shutdown = statement.sets();
     Ok(())
+}
+
+impl Builder {
+    /// The interface whose mode this is.
+    fn interface(&mut self) -> &mut Interface {
+        &mut self.config.interfaces[self.opened.0]
+    }
+}
+
+impl Lint<'_> {
+    fn check_vlans(&mut self) {
+        let mut vlans: HashMap<(InterfaceName, u16), &Interface> = HashMap::new();
+        for interface in &self.config.interfaces {
+            let Some(parent) = interface.name.parent() else { continue };
+            self.check_defined(interface.place, &parent);
+            let Some(encapsulation) = interface.encapsulation else {
+                let text = format!("{} has no VLAN; add encapsulation dot1Q", interface.name);
+                self.warn(interface.place, text);
+                continue;
+            };
+            if let Some(other) = vlans.insert((parent, encapsulation.vlan), interface) {
+                let text = format!(
+                    "{} and {} carry the same VLAN, {}",
+                    other.name, interface.name, encapsulation.vlan
+                );
+                self.error(interface.place, text);
+            }
+        }
+    }
+
+    /// No address of one interface may be reached through another of the same table.
+    fn check_subnets(&mut self) {
+        let config = self.config;
+        let in_service = || config.interfaces.iter().filter(|interface| !interface.shutdown);
+        for (position, one) in in_service().enumerate() {
+            let before = in_service().take(position).filter(|other| other.vrf_name() == one.vrf_name());
+            for (other, of_one, of_other) in before.flat_map(|other| pairs(one, other)) {
+                let (one_network, other_network) = (of_one.network.trunc(), of_other.network.trunc());
+                if one_network.contains(&other_network) || other_network.contains(&one_network) {
+                    let text = format!("{one_network} overlaps with {other_network} of {}", other.name);
+                    self.error(of_one.place, text);
+                }
+            }
+        }
+    }
+
+    fn check_interface_references(&mut self) {
+        for interface in &self.config.interfaces {
+            for group in interface.access_group_in.iter().chain(&interface.access_group_out) {
+                self.check_access_list(group.place, &group.access_list);
+            }
+            if let Some(member) = &interface.vrf {
+                self.check_vrf(member.place, Some(&member.vrf));
+            }
+        }
+    }
+}
+
+/// The addresses of two interfaces, each with each.
+fn pairs<'i>(
+    one: &'i Interface,
+    other: &'i Interface,
+) -> impl Iterator<Item = (&'i Interface, &'i InterfaceAddress, &'i InterfaceAddress)> {
+    let of_one = one.addresses.iter();
+    of_one.flat_map(move |of_one| other.addresses.iter().map(move |of_other| (other, of_one, of_other)))
 }

@@ -5,11 +5,28 @@ use std::net::Ipv4Addr;
 use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::Row;
 use super::super::interface_name::InterfaceName;
+use super::super::lint::findings::Lint;
 use super::super::model::{ArpEntry, Route, RouteTarget, Vrf, VrfForm, VrfLeak};
+use super::super::text::blocks;
 use super::edit::{command, network, remove, statement};
+use super::row::{Family, Section, Stage};
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[(Mode::Global, GLOBAL), (Mode::Vrf, VRF)],
+    render: &[
+        (Section::Vrfs, |config| blocks(config.vrfs.iter().map(Vrf::lines))),
+        (Section::NatRoutes, |config| config.nat.vrf_leaks.iter().map(VrfLeak::to_string).collect()),
+        (Section::Routes, |config| config.routes.iter().map(Route::to_string).collect()),
+        (Section::Neighbours, |config| config.arp_entries.iter().map(ArpEntry::to_string).collect()),
+    ],
+    lint: |lint| lint.check_routes(),
+    compile: &[(Stage::Routes, |compiler| compiler.routes())],
+    ..Family::NONE
+};
 
 #[rustfmt::skip]
-pub(super) const GLOBAL: &[Row<Apply>] = &[
+const GLOBAL: &[Row<Apply>] = &[
     statement("vrf definition <name:word>", "Define a VRF: a routing table of its own", vrf_definition),
     statement("ip vrf <name:word>", "Define a VRF: a routing table of its own", legacy_vrf),
     statement("ip route [ vrf <vrf:word> ] <prefix:address> <mask> / { <next-hop:address> | <interface> [ <next-hop:address> ] } \
@@ -21,7 +38,7 @@ pub(super) const GLOBAL: &[Row<Apply>] = &[
 ];
 
 #[rustfmt::skip]
-pub(super) const VRF: &[Row<Apply>] = &[
+const VRF: &[Row<Apply>] = &[
     statement("rd / <rd:word>", "Label the VRF's routes, such as 65000:1", route_distinguisher),
     statement("description / <text>", "Describe the VRF", description),
     command("address-family ipv4", "Accepted: every VRF routes IPv4", accept),
@@ -54,7 +71,7 @@ fn vrf(builder: &mut Builder, statement: &Statement, form: VrfForm) -> Result<()
         let place = statement.place;
         vrfs.push(Vrf { place, name, form, route_distinguisher: None, description: None });
     }
-    builder.mode = Mode::Vrf(index);
+    builder.open(Mode::Vrf, (index, 0));
     Ok(())
 }
 
@@ -158,4 +175,29 @@ fn arp(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
         None => entries.push(entry),
     }
     Ok(())
+}
+
+impl Builder {
+    /// The VRF whose mode this is.
+    fn vrf(&mut self) -> &mut Vrf {
+        &mut self.config.vrfs[self.opened.0]
+    }
+}
+
+impl Lint<'_> {
+    fn check_routes(&mut self) {
+        let config = self.config;
+        for route in &config.routes {
+            self.check_vrf(route.place, route.vrf.as_deref());
+            if let RouteTarget::Interface(name, _) = &route.target {
+                self.check_defined(route.place, name);
+            }
+        }
+        for entry in &config.arp_entries {
+            self.check_vrf(entry.place, entry.vrf.as_deref());
+        }
+        for leak in &config.nat.vrf_leaks {
+            self.check_vrf(leak.place, Some(&leak.vrf));
+        }
+    }
 }

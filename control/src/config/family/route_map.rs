@@ -2,17 +2,28 @@
 
 use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::Row;
+use super::super::lint::findings::Lint;
 use super::super::model::{AccessAction, RouteMap, RouteMapEntry};
+use super::super::text::blocks;
 use super::edit::{remove, statement};
+use super::row::{Family, Section};
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[(Mode::Global, GLOBAL), (Mode::RouteMap, ROUTE_MAP)],
+    render: &[(Section::RouteMaps, |config| blocks(config.route_maps.iter().map(RouteMap::lines)))],
+    lint: |lint| lint.check_conditions(),
+    ..Family::NONE
+};
 
 #[rustfmt::skip]
-pub(super) const GLOBAL: &[Row<Apply>] = &[
+const GLOBAL: &[Row<Apply>] = &[
     statement("route-map <name:word> [ permit | deny ] [ <sequence:0-65535> ]",
               "Select packets by lists, the interface they leave through or their next hop", route_map),
 ];
 
 #[rustfmt::skip]
-pub(super) const ROUTE_MAP: &[Row<Apply>] = &[
+const ROUTE_MAP: &[Row<Apply>] = &[
     statement("description / <text>", "Describe the entry", description),
     statement("match ip address / (acl) ...", "Match packets that one of the lists permits", match_address),
     statement("match interface / <interface> ...", "Match packets that leave through one of the interfaces",
@@ -51,7 +62,7 @@ fn route_map(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> 
             position
         }
     };
-    builder.mode = Mode::RouteMap(map, entry);
+    builder.open(Mode::RouteMap, (map, entry));
     Ok(())
 }
 
@@ -125,4 +136,26 @@ fn edit<T: PartialEq>(
 
 fn set(_: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     Err(statement.fault("set", "a route-map selects packets to translate; it sets nothing"))
+}
+
+impl Builder {
+    /// The entry of a route-map whose mode this is.
+    fn route_map_entry(&mut self) -> &mut RouteMapEntry {
+        let (map, entry) = self.opened;
+        &mut self.config.route_maps[map].entries[entry]
+    }
+}
+
+impl Lint<'_> {
+    /// IOS lets a statement name what is defined later, or never.
+    fn check_conditions(&mut self) {
+        for entry in self.config.route_maps.iter().flat_map(|map| &map.entries) {
+            for access_list in entry.access_lists.iter().chain(&entry.next_hops) {
+                self.check_access_list(entry.place, access_list);
+            }
+            for name in &entry.interfaces {
+                self.check_defined(entry.place, name);
+            }
+        }
+    }
 }

@@ -5,14 +5,30 @@ use std::net::Ipv4Addr;
 use super::super::args::Args;
 use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::Row;
+use super::super::lint::findings::Lint;
 use super::super::model::{
     AccessAction, AccessList, AccessListEntry, AccessListKind, AccessRule, AddressMatch, EntryBody,
     IcmpMatch, PortMatch, TCP_FLAGS, TcpFlagsMatch,
 };
+use super::super::text::blocks;
 use super::edit::{command, remove, statement};
+use super::row::{Family, Section, Stage};
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[
+        (Mode::Global, GLOBAL),
+        (Mode::StandardList, STANDARD_LIST),
+        (Mode::ExtendedList, EXTENDED_LIST),
+    ],
+    render: &[(Section::AccessLists, |config| blocks(config.access_lists.iter().map(AccessList::lines)))],
+    lint: |lint| lint.check_wildcards(),
+    compile: &[(Stage::Interfaces, |compiler| compiler.acls())],
+    ..Family::NONE
+};
 
 #[rustfmt::skip]
-pub(super) const GLOBAL: &[Row<Apply>] = &[
+const GLOBAL: &[Row<Apply>] = &[
     statement("access-list <acl:1-99,1300-1999> / { (standard-rule) | remark <text> }",
               "Add to a numbered list that looks at the source address", numbered_standard),
     statement("access-list <acl:100-199,2000-2699> / { (extended-rule) | remark <text> }",
@@ -26,12 +42,12 @@ pub(super) const GLOBAL: &[Row<Apply>] = &[
 ];
 
 #[rustfmt::skip]
-pub(super) const STANDARD_LIST: &[Row<Apply>] = &[
+const STANDARD_LIST: &[Row<Apply>] = &[
     statement("[ <sequence:1-2147483647> / ] { (standard-rule) | remark <text> }", "Add an entry to the list", entry),
 ];
 
 #[rustfmt::skip]
-pub(super) const EXTENDED_LIST: &[Row<Apply>] = &[
+const EXTENDED_LIST: &[Row<Apply>] = &[
     statement("[ <sequence:1-2147483647> / ] { (extended-rule) | remark <text> }", "Add an entry to the list", entry),
 ];
 
@@ -86,10 +102,11 @@ fn named(builder: &mut Builder, statement: &Statement, kind: AccessListKind) -> 
         return Err(statement.fault("acl", text));
     }
     let index = known.unwrap_or_else(|| add_list(builder, statement, name, kind));
-    builder.mode = match kind {
-        AccessListKind::Standard => Mode::StandardList(index),
-        AccessListKind::Extended => Mode::ExtendedList(index),
+    let mode = match kind {
+        AccessListKind::Standard => Mode::StandardList,
+        AccessListKind::Extended => Mode::ExtendedList,
     };
+    builder.open(mode, (index, 0));
     Ok(())
 }
 
@@ -123,7 +140,7 @@ fn add_list(builder: &mut Builder, statement: &Statement, name: String, kind: Ac
 }
 
 fn entry(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
-    let index = builder.access_list_index();
+    let index = builder.opened.0;
     match body(statement)? {
         Some(body) if statement.sets() => add_entry(builder, index, statement, body),
         body => {
@@ -255,5 +272,23 @@ fn icmp(args: &Args) -> Option<IcmpMatch> {
     match args.optional::<u32>("message") {
         Some(message) => Some(IcmpMatch::from_number(message)),
         None => args.optional("type").map(|kind| IcmpMatch { kind, code: args.optional("code") }),
+    }
+}
+
+impl Lint<'_> {
+    /// A netmask where a wildcard belongs matches almost nothing of what was meant.
+    fn check_wildcards(&mut self) {
+        for entry in self.config.access_lists.iter().flat_map(|list| &list.entries) {
+            let EntryBody::Rule(rule) = &entry.body else { continue };
+            for wildcard in [rule.source.wildcard, rule.destination.wildcard] {
+                let bits = wildcard.to_bits();
+                let partial = bits != 0 && bits != u32::MAX;
+                if partial && bits.leading_ones() + bits.trailing_zeros() == 32 {
+                    let text =
+                        format!("the wildcard {wildcard} looks like a netmask; did you mean {}?", !wildcard);
+                    self.warn(entry.place, text);
+                }
+            }
+        }
     }
 }

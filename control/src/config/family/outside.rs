@@ -1,13 +1,26 @@
 //! `ip nat outside source`: rules that translate the outside.
 
-use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::Row;
 use super::super::model::{OutsideDynamicRule, OutsideMapping, OutsideStaticRule};
 use super::edit::{network, protocol, put, remove, statement, warn_ignored};
 use super::inside::{prefix_length, refuse_forced, rule_vrf, selector, vrf_name};
+use super::row::{Family, Section, Stage};
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[(Mode::Global, GLOBAL)],
+    render: &[(Section::NatOutside, |config| config.nat.outside_lines())],
+    lint: |lint| {
+        lint.check_outside_ends();
+        lint.check_outside_references();
+    },
+    compile: &[(Stage::Rules, |compiler| compiler.outside_rules())],
+    ..Family::NONE
+};
 
 #[rustfmt::skip]
-pub(super) const GLOBAL: &[Row<Apply>] = &[
+const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat outside source (selector) / pool <pool:word> (outside-options)",
               "Show outside hosts to the inside by addresses of a pool", dynamic_rule),
     statement("ip nat outside source static <global:address> <local:address> (outside-static-options)",

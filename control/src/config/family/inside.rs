@@ -1,16 +1,34 @@
 //! `ip nat inside source` and `ip nat inside destination`: rules that translate the inside.
 
 use super::super::args::Args;
-use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::Row;
 use super::super::model::{
     DestinationRule, DynamicRule, DynamicTarget, GlobalAddress, Overload, RuleVrf, Selector, StaticMapping,
     StaticRouteMap, StaticRule,
 };
 use super::edit::{network, protocol, put, remove, statement, warn_ignored};
+use super::row::{Family, Section, Stage};
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[(Mode::Global, GLOBAL)],
+    render: &[(Section::NatInside, |config| config.nat.inside_lines())],
+    lint: |lint| {
+        lint.check_static_ends();
+        lint.check_rule_references();
+        lint.check_sides();
+        lint.check_permits();
+    },
+    compile: &[(Stage::Rules, |compiler| {
+        compiler.statics();
+        compiler.rules();
+    })],
+    ..Family::NONE
+};
 
 #[rustfmt::skip]
-pub(super) const GLOBAL: &[Row<Apply>] = &[
+const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat inside source (selector) / pool <pool:word> (dynamic-options)",
               "Translate local addresses to those of a pool", dynamic_rule),
     statement("ip nat inside source (selector) interface <interface> (dynamic-options)",

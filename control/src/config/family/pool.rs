@@ -8,9 +8,18 @@ use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::Row;
 use super::super::model::{AddressRange, Pool, PoolKind};
 use super::edit::{remove, statement, warn_ignored};
+use super::row::{Family, Section};
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[(Mode::Global, GLOBAL), (Mode::Pool, POOL)],
+    render: &[(Section::NatPools, |config| config.nat.pools.iter().flat_map(Pool::lines).collect())],
+    lint: |lint| lint.check_pools(),
+    ..Family::NONE
+};
 
 #[rustfmt::skip]
-pub(super) const GLOBAL: &[Row<Apply>] = &[
+const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat pool <name:word> / <start:address> <end:address> (pool-mask) (pool-options)",
               "Define a pool of one range of global addresses", pool),
     statement("ip nat pool <name:word> (pool-mask) (pool-options)",
@@ -18,7 +27,7 @@ pub(super) const GLOBAL: &[Row<Apply>] = &[
 ];
 
 #[rustfmt::skip]
-pub(super) const POOL: &[Row<Apply>] = &[
+const POOL: &[Row<Apply>] = &[
     statement("{ address | range } <start:address> <end:address>", "Add a range of addresses", pool_range),
 ];
 
@@ -67,7 +76,7 @@ fn pool_of_ranges(builder: &mut Builder, statement: &Statement) -> Result<(), Fa
             pools.len() - 1
         }
     };
-    builder.mode = Mode::Pool(index);
+    builder.open(Mode::Pool, (index, 0));
     Ok(())
 }
 
@@ -123,4 +132,11 @@ fn range(builder: &mut Builder, statement: &Statement, length: u8) -> Result<Add
         }
     }
     Ok(AddressRange { place: statement.place, start, end })
+}
+
+impl Builder {
+    /// The pool whose mode this is.
+    fn pool(&mut self) -> &mut Pool {
+        &mut self.config.nat.pools[self.opened.0]
+    }
 }

@@ -2,16 +2,27 @@
 
 use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::{Form, Row};
+use super::super::lint::findings::Lint;
 use super::super::model::Platform;
 use super::edit::statement;
+use super::row::{Family, Section, Stage};
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[(Mode::Global, GLOBAL), (Mode::Platform, PLATFORM)],
+    render: &[(Section::Platform, |config| config.platform.lines())],
+    lint: |lint| lint.check_platform(),
+    compile: &[(Stage::Interfaces, |compiler| compiler.platform())],
+    ..Family::NONE
+};
 
 #[rustfmt::skip]
-pub(super) const GLOBAL: &[Row<Apply>] = &[
+const GLOBAL: &[Row<Apply>] = &[
     statement("platform dpdk", "Cores, memory and table sizes", platform),
 ];
 
 #[rustfmt::skip]
-pub(super) const PLATFORM: &[Row<Apply>] = &[
+const PLATFORM: &[Row<Apply>] = &[
     statement("workers / <workers:1-256>", "Threads that forward", workers),
     statement("cores / <cores>", "Cores that workers are pinned to", cores),
     statement("memory / <mib:64-1048576>", "Memory for packets in MiB", memory),
@@ -25,7 +36,7 @@ fn platform(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
         return Ok(());
     }
     builder.config.platform.place = statement.place;
-    builder.mode = Mode::Platform;
+    builder.open(Mode::Platform, (0, 0));
     Ok(())
 }
 
@@ -53,4 +64,15 @@ fn hugepages(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> 
 fn max_sessions(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     builder.config.platform.max_sessions = statement.args.optional("sessions").filter(|_| statement.sets());
     Ok(())
+}
+
+impl Lint<'_> {
+    fn check_platform(&mut self) {
+        let platform = &self.config.platform;
+        let workers = platform.workers.unwrap_or(0) as usize;
+        if !platform.cores.is_empty() && platform.cores.len() < workers {
+            let text = format!("{workers} workers share {} cores", platform.cores.len());
+            self.warn(platform.place, text);
+        }
+    }
 }

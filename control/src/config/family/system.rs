@@ -2,13 +2,24 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::{Form, Row};
 use super::super::model::{ConsoleLogging, Exporter, Logging};
 use super::edit::{command, remove, statement};
+use super::row::{Family, Section};
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[(Mode::Global, GLOBAL)],
+    render: &[
+        (Section::Host, |config| config.hostname.iter().map(|name| format!("hostname {name}")).collect()),
+        (Section::Logging, |config| config.host_lines()),
+    ],
+    ..Family::NONE
+};
 
 #[rustfmt::skip]
-pub(super) const GLOBAL: &[Row<Apply>] = &[
+const GLOBAL: &[Row<Apply>] = &[
     statement("hostname / <name:word>", "Name this host", hostname),
     statement("logging host <address>", "Send log messages to a syslog server", logging_host),
     statement("logging trap / <severity>", "Send log messages as severe as this", logging_trap),

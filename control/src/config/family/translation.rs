@@ -1,13 +1,28 @@
 //! `ip nat translation`: how long translations live, and how many there may be.
 
 use super::super::args::Args;
-use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::Row;
+use super::super::lint::findings::Lint;
 use super::super::model::{Limit, LimitScope, PortProtocol, PortTimeout, TIMEOUTS, Timeout};
 use super::edit::{protocol, remove, statement, warn_ignored};
+use super::row::{Family, Section, Stage};
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[(Mode::Global, GLOBAL)],
+    finish: |config| config.nat.forget_default_timeouts(),
+    render: &[(Section::NatTranslations, |config| config.nat.translation_lines())],
+    lint: |lint| lint.check_limits(),
+    compile: &[(Stage::Settings, |compiler| {
+        compiler.timeouts();
+        compiler.limits();
+    })],
+    ..Family::NONE
+};
 
 #[rustfmt::skip]
-pub(super) const GLOBAL: &[Row<Apply>] = &[
+const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat translation { timeout | tcp-timeout | pptp-timeout | udp-timeout | finrst-timeout | syn-timeout \
                | dns-timeout | icmp-timeout | routemap-entry-timeout | arp-ping-timeout } / (timeout)",
               "Set how long an idle translation lives, in seconds", timeout),
@@ -100,5 +115,17 @@ fn scope(args: &Args) -> LimitScope {
         () if args.has("list") => LimitScope::List(args.required("acl")),
         () if args.has("vrf") => LimitScope::Vrf(args.required("vrf")),
         () => LimitScope::All,
+    }
+}
+
+impl Lint<'_> {
+    fn check_limits(&mut self) {
+        for limit in &self.config.nat.max_entries {
+            match &limit.scope {
+                LimitScope::List(access_list) => self.check_access_list(limit.place, access_list),
+                LimitScope::Vrf(vrf) => self.check_vrf(limit.place, Some(vrf)),
+                _ => {}
+            }
+        }
     }
 }

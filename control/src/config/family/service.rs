@@ -3,14 +3,28 @@
 use alg::registry::ROWS;
 use dataplane::policy::DOORS_PER_HOST_DEFAULT;
 
-use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::{Form, Row};
 use super::super::model::{AlgDefaults, SERVICES, Service, ServiceKey, ServiceSwitch, ThirdParties};
 use super::edit::{protocol, remove, statement};
+use super::row::{Family, Section, Stage};
 use super::system::pass_over;
 
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[(Mode::Global, GLOBAL)],
+    finish: |config| config.nat.forget_default_services(),
+    render: &[(Section::NatServices, |config| config.nat.service_lines())],
+    lint: |lint| {
+        lint.check_service_references();
+        lint.check_services();
+    },
+    compile: &[(Stage::Settings, |compiler| compiler.gateways())],
+    ..Family::NONE
+};
+
 #[rustfmt::skip]
-pub(super) const GLOBAL: &[Row<Apply>] = &[
+const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat service all-algs", "Switch every ALG", all_algs),
     statement("ip nat service { ftp | H225 | ras | ldap | netbios-dgm | netbios-ssn | pptp | rcmd | tftp }",
               "Switch an ALG", service),

@@ -1,17 +1,27 @@
 //! `ip nat settings`: modes and choices that hold for all rules.
 
 use super::super::args::Args;
-use super::super::builder::{Apply, Builder, Fault, Statement};
+use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::super::grammar::{Form, Row};
 use super::super::model::{
     BlockAllocation, Deterministic, Filtering, HoldDown, NatMode, Pairing, PortChoice, PortParity, PortRange,
     UnsolicitedSyn, Watermark,
 };
 use super::edit::{protocol, remove, statement};
+use super::row::{Family, Section, Stage};
 use super::system::pass_over;
 
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[(Mode::Global, GLOBAL)],
+    render: &[(Section::NatSettings, |config| config.nat.settings.lines())],
+    lint: |lint| lint.check_settings(),
+    compile: &[(Stage::Settings, |compiler| compiler.behaviour())],
+    ..Family::NONE
+};
+
 #[rustfmt::skip]
-pub(super) const GLOBAL: &[Row<Apply>] = &[
+const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat settings mode / { default | cgn }", "Keep sessions for each peer, or mappings that know no peer", mode),
     statement("ip nat settings support mapping outside", "Let rules for the outside translate", mapping_outside),
     statement("ip nat settings pap [ pool | limit <limit:30,60,120,250,500,1000> | soft ]* \
