@@ -1,15 +1,15 @@
-//! A configuration being compiled, and what several families of statements need of it: numbers and pools by name.
+//! A configuration being compiled, and what several families of statements need of it: numbers by name.
 
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use dataplane::flow::Vrf;
-use dataplane::policy::{AclIndex, Interface, InterfaceIndex, Pin, Policy, Pool, PoolKind, RuleId};
+use dataplane::policy::{AclIndex, Interface, InterfaceIndex, Pin, Policy, RuleId};
 use dataplane::route::fib::{Fib, NextHop, Route};
 use dataplane::state::ports::ownership::Ownership;
 use ipnet::Ipv4Net;
 
-use crate::config::model::{self, Config, Place};
+use crate::config::model::{Config, Place};
 use crate::config::{Diagnostic, InterfaceName, Severity};
 
 /// The global routing table; VRFs follow.
@@ -179,26 +179,6 @@ impl<'a> Compiler<'a> {
             merged.extend(pins.remove(other).ranges);
         }
         pins.push(Pin { ranges: merged });
-    }
-
-    /// A pool by its name; none when it is not there, which lint warns of.
-    pub(crate) fn pool(&self, name: &str) -> Option<Pool> {
-        let pool = self.config.nat.pool(name)?;
-        let kind = match pool.kind {
-            model::PoolKind::Generic => PoolKind::Generic,
-            model::PoolKind::MatchHost => PoolKind::MatchHost(pool.prefix_length),
-            model::PoolKind::Rotary => PoolKind::Rotary,
-        };
-        Some(Pool { name: pool.name.clone(), kind, ranges: pool.usable_ranges() })
-    }
-
-    pub(crate) fn pool_index(&mut self, pool: Pool) -> u16 {
-        let pools = &mut self.out.policy.pools;
-        let index = pools.iter().position(|known| *known == pool).unwrap_or_else(|| {
-            pools.push(pool);
-            pools.len() - 1
-        });
-        index as u16
     }
 
     /// Who owns which global ports: what was claimed under the previous policy stays claimed.

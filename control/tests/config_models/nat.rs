@@ -343,7 +343,7 @@ pub fn nat(vrfs: &Names) -> impl Strategy<Value = Nat> + use<> {
             (dynamic_rules, static_rules, destination_rules),
             (outside_dynamic_rules, outside_static_rules),
             (timeouts, port_timeouts, max_entries, max_rates),
-            (settings, services, alg_defaults, third_parties, doors_per_host),
+            (settings, services, defaults, third_parties, doors_per_host),
             vrf_leaks,
         )| {
             let third_parties = third_parties.map(|access_list| ThirdParties { place: place(), access_list });
@@ -354,20 +354,15 @@ pub fn nat(vrfs: &Names) -> impl Strategy<Value = Nat> + use<> {
                 destination_rules,
                 outside_dynamic_rules,
                 outside_static_rules,
-                timeouts,
-                port_timeouts,
-                max_entries,
-                max_rates,
+                translations: Translations { timeouts, port_timeouts, max_entries, max_rates },
                 settings,
-                services,
-                alg_defaults,
-                third_parties,
-                doors_per_host,
+                algs: Algs { services, defaults, third_parties, doors_per_host },
                 vrf_leaks,
             };
-            let differs = |switch: &&ServiceSwitch| switch.on != nat.default_on(&switch.key);
-            let services = nat.services.iter().filter(differs).cloned().collect();
-            Nat { services, ..nat }
+            let algs = &nat.algs;
+            let differs = |switch: &&ServiceSwitch| switch.on != algs.default_on(&switch.key);
+            let services = algs.services.iter().filter(differs).cloned().collect();
+            Nat { algs: Algs { services, ..nat.algs }, ..nat }
         },
     )
 }

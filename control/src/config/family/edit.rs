@@ -2,10 +2,10 @@
 
 use ipnet::Ipv4Net;
 
-use super::super::args::Args;
-use super::super::builder::{Apply, Builder, Fault, Statement};
-use super::super::grammar::Row;
-use super::super::model::PortProtocol;
+use crate::config::args::Args;
+use crate::config::builder::{Apply, Builder, Fault, Statement};
+use crate::config::grammar::Row;
+use crate::config::model::PortProtocol;
 
 /// A line that `no` and `default` may introduce.
 pub(super) const fn statement(syntax: &'static str, help: &'static str, action: Apply) -> Row<Apply> {
@@ -55,4 +55,10 @@ pub(super) fn network(statement: &Statement, name: &str) -> Result<Ipv4Net, Faul
     }
     let text = format!("{address} has bits outside its mask; the network is {}", network.addr());
     Err(statement.fault(name, text))
+}
+
+/// A line that is accepted and does nothing.
+pub(super) fn pass_over(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    builder.warn(statement.place.column as usize, "this line has no effect here");
+    Ok(())
 }

@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
+use dataplane::policy::{self, Domain, INTERFACE_COUNT_MAX, InterfaceIndex};
 use ipnet::Ipv4Net;
 
-use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
-use super::super::grammar::Row;
-use super::super::interface_name::InterfaceName;
-use super::super::lint::findings::Lint;
-use super::super::model::{AccessGroup, Encapsulation, Interface, InterfaceAddress, NatSide, VrfMember};
-use super::super::text::blocks;
-use super::edit::{remove, statement};
+use super::edit::{pass_over, remove, statement};
 use super::row::{Family, Section, Stage};
-use super::system::pass_over;
+use crate::compile::compiler::{Compiler, PortBinding};
+use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
+use crate::config::grammar::Row;
+use crate::config::interface_name::InterfaceName;
+use crate::config::lint::findings::Lint;
+use crate::config::model::{MacAddress, Place};
+use crate::config::text::blocks;
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -27,6 +28,119 @@ pub(super) const FAMILY: Family = Family {
     compile: &[(Stage::Interfaces, |compiler| compiler.interfaces())],
     ..Family::NONE
 };
+
+/// `interface NAME` and its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Where its first `interface` line stands.
+    pub place: Place,
+    /// Its name.
+    pub name: InterfaceName,
+    /// `description TEXT`
+    pub description: Option<String>,
+    /// `device DEVARGS`: a PCI address or a virtual device, as DPDK spells them.
+    pub device: Option<String>,
+    /// `mac-address H.H.H`, in place of the device's own.
+    pub mac_address: Option<MacAddress>,
+    /// `encapsulation dot1Q VLAN`, on sub-interfaces.
+    pub encapsulation: Option<Encapsulation>,
+    /// `vrf forwarding NAME`: the VRF whose table its packets are routed by; `None` is the global table.
+    pub vrf: Option<VrfMember>,
+    /// `ip address A MASK [secondary]`: the primary address, then the secondary ones.
+    pub addresses: Vec<InterfaceAddress>,
+    /// `ip nat inside` or `ip nat outside`
+    pub nat: Option<NatSide>,
+    /// `ip mtu BYTES`
+    pub ip_mtu_bytes: Option<u16>,
+    /// `ip tcp adjust-mss BYTES`
+    pub adjust_mss_bytes: Option<u16>,
+    /// `ip access-group ACL in`
+    pub access_group_in: Option<AccessGroup>,
+    /// `ip access-group ACL out`
+    pub access_group_out: Option<AccessGroup>,
+    /// `shutdown`
+    pub shutdown: bool,
+}
+
+impl Interface {
+    /// An interface without any line of its own.
+    pub fn new(place: Place, name: InterfaceName) -> Interface {
+        Interface {
+            place,
+            name,
+            description: None,
+            device: None,
+            mac_address: None,
+            encapsulation: None,
+            vrf: None,
+            addresses: Vec::new(),
+            nat: None,
+            ip_mtu_bytes: None,
+            adjust_mss_bytes: None,
+            access_group_in: None,
+            access_group_out: None,
+            shutdown: false,
+        }
+    }
+
+    /// The name of its VRF; `None` is the global table.
+    pub fn vrf_name(&self) -> Option<&str> {
+        self.vrf.as_ref().map(|member| member.vrf.as_str())
+    }
+
+    /// The address that rules and replies use.
+    pub fn primary_address(&self) -> Option<Ipv4Net> {
+        self.addresses.first().map(|address| address.network)
+    }
+}
+
+/// The side of the translator that an interface is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NatSide {
+    /// Towards the subscribers.
+    Inside,
+    /// Towards the Internet.
+    Outside,
+}
+
+/// `encapsulation dot1Q VLAN [native]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encapsulation {
+    /// The VLAN, 1 to 4094.
+    pub vlan: u16,
+    /// Whether the VLAN's frames carry no tag.
+    pub native: bool,
+}
+
+/// `ip address A MASK`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    /// Where it stands.
+    pub place: Place,
+    /// The address, host bits kept, and its mask.
+    pub network: Ipv4Net,
+}
+
+/// `vrf forwarding NAME`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VrfMember {
+    /// Where it stands.
+    pub place: Place,
+    /// The VRF's name.
+    pub vrf: String,
+}
+
+/// `ip access-group ACL`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessGroup {
+    /// Where it stands.
+    pub place: Place,
+    /// The list's name or number.
+    pub access_list: String,
+}
+
+/// MTU of an interface that has no `ip mtu`, in bytes.
+const MTU_DEFAULT: u16 = 1500;
 
 #[rustfmt::skip]
 const GLOBAL: &[Row<Apply>] = &[
@@ -293,4 +407,107 @@ fn pairs<'i>(
 ) -> impl Iterator<Item = (&'i Interface, &'i InterfaceAddress, &'i InterfaceAddress)> {
     let of_one = one.addresses.iter();
     of_one.flat_map(move |of_one| other.addresses.iter().map(move |of_other| (other, of_one, of_other)))
+}
+
+impl Interface {
+    /// `interface NAME` and its lines, indented.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("interface {}", self.name)];
+        lines.extend(self.description.iter().map(|text| format!(" description {text}")));
+        lines.extend(self.device.iter().map(|device| format!(" device {device}")));
+        lines.extend(self.mac_address.map(|mac| format!(" mac-address {mac}")));
+        lines.extend(self.encapsulation.map(|encapsulation| {
+            let native = if encapsulation.native { " native" } else { "" };
+            format!(" encapsulation dot1Q {}{native}", encapsulation.vlan)
+        }));
+        lines.extend(self.vrf.iter().map(|member| format!(" vrf forwarding {}", member.vrf)));
+        for (position, InterfaceAddress { network, .. }) in self.addresses.iter().enumerate() {
+            let secondary = if position > 0 { " secondary" } else { "" };
+            lines.push(format!(" ip address {} {}{secondary}", network.addr(), network.netmask()));
+        }
+        lines.extend(self.nat.map(|side| match side {
+            NatSide::Inside => " ip nat inside".to_string(),
+            NatSide::Outside => " ip nat outside".to_string(),
+        }));
+        lines.extend(self.ip_mtu_bytes.map(|bytes| format!(" ip mtu {bytes}")));
+        lines.extend(self.adjust_mss_bytes.map(|bytes| format!(" ip tcp adjust-mss {bytes}")));
+        for (group, direction) in [(&self.access_group_in, "in"), (&self.access_group_out, "out")] {
+            lines.extend(
+                group.iter().map(|group| format!(" ip access-group {} {direction}", group.access_list)),
+            );
+        }
+        if self.shutdown {
+            lines.push(" shutdown".to_string());
+        }
+        lines
+    }
+}
+
+impl Compiler<'_> {
+    fn interfaces(&mut self) {
+        let config = self.config;
+        for interface in &config.interfaces {
+            let compiled = self.interface(interface);
+            let index = match self.interface_index(&interface.name) {
+                Some(index) => index,
+                None if self.out.policy.interfaces.len() < INTERFACE_COUNT_MAX => {
+                    self.out.policy.interfaces.push(policy::Interface::default());
+                    self.out.policy.interfaces.len() as InterfaceIndex - 1
+                }
+                None => {
+                    self.error(interface.place, format!("more than {INTERFACE_COUNT_MAX} interfaces"));
+                    return;
+                }
+            };
+            if self.port_of(interface).is_some() {
+                self.out.policy.attachments.attach(compiled.port, compiled.vlan, index);
+            }
+            self.out.policy.interfaces[usize::from(index)] = compiled;
+        }
+    }
+
+    /// The port an interface's frames travel through, its own or its parent's, with the device's address.
+    fn port_of(&self, interface: &Interface) -> Option<(u16, &PortBinding)> {
+        let owner = interface.name.parent().unwrap_or_else(|| interface.name.clone());
+        let position = self.ports.iter().position(|port| port.interface == owner)?;
+        Some((position as u16, &self.ports[position]))
+    }
+
+    fn interface(&mut self, interface: &Interface) -> policy::Interface {
+        let parent = interface.name.parent().and_then(|parent| self.config.interface(&parent));
+        let port = self.port_of(interface);
+        let configured_mac = interface.mac_address.or(parent.and_then(|parent| parent.mac_address));
+        let mac = configured_mac.map(|mac| mac.0).or(port.and_then(|(_, binding)| binding.mac));
+        let has_link = port.is_some_and(|(_, binding)| binding.has_link);
+        let (port, is_attached) = (port.map_or(u16::MAX, |(port, _)| port), port.is_some());
+        if is_attached && mac.is_none() {
+            self.error(
+                interface.place,
+                format!("{} has no station address; add 'mac-address'", interface.name),
+            );
+        }
+        let is_shut = interface.shutdown || parent.is_some_and(|parent| parent.shutdown);
+        policy::Interface {
+            name: interface.name.as_str().into(),
+            port,
+            vlan: interface.encapsulation.filter(|e| !e.native).map(|e| e.vlan),
+            mac: mac.unwrap_or_default(),
+            addresses: interface
+                .addresses
+                .iter()
+                .map(|a| (a.network.addr(), a.network.prefix_len()))
+                .collect(),
+            domain: match interface.nat {
+                None => Domain::None,
+                Some(NatSide::Inside) => Domain::Inside,
+                Some(NatSide::Outside) => Domain::Outside,
+            },
+            vrf: self.vrf(interface.vrf_name()),
+            mtu: interface.ip_mtu_bytes.unwrap_or(MTU_DEFAULT),
+            mss_max: interface.adjust_mss_bytes.unwrap_or(0),
+            is_up: !is_shut && (has_link || interface.name.is_loopback()),
+            acl_in: interface.access_group_in.as_ref().and_then(|group| self.acl_index(&group.access_list)),
+            acl_out: interface.access_group_out.as_ref().and_then(|group| self.acl_index(&group.access_list)),
+        }
+    }
 }

@@ -3,21 +3,22 @@
 //! what the data plane gets of them. [`FAMILIES`] lists the families; reading, rendering, lint and compilation are
 //! loops over it. What several families do is in `edit` and [`text`](super::text).
 
-mod access_list;
+pub(super) mod access_list;
 mod edit;
-mod inside;
-mod interface;
-mod outside;
+pub(super) mod inside;
+pub(super) mod interface;
+pub(super) mod outside;
 mod phrases;
-mod platform;
-mod pool;
-mod route_map;
-mod routing;
+pub(super) mod platform;
+pub(super) mod pool;
+pub(super) mod route_map;
+pub(super) mod routing;
 pub(crate) mod row;
-mod service;
-mod settings;
-mod system;
-mod translation;
+pub(super) mod rule;
+pub(super) mod service;
+pub(super) mod settings;
+pub(super) mod system;
+pub(super) mod translation;
 mod words;
 
 use std::sync::LazyLock;

@@ -1,14 +1,18 @@
-//! `ip nat pool`.
+//! `ip nat pool`: pools of global addresses.
 
 use std::net::Ipv4Addr;
 
+use dataplane::policy;
 use ipnet::Ipv4Net;
 
-use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
-use super::super::grammar::Row;
-use super::super::model::{AddressRange, Pool, PoolKind};
 use super::edit::{remove, statement, warn_ignored};
 use super::row::{Family, Section};
+use crate::compile::compiler::Compiler;
+use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
+use crate::config::grammar::Row;
+use crate::config::lint::findings::Lint;
+use crate::config::model::{Config, DynamicTarget, GlobalAddress, Place, StaticMapping};
+use crate::config::text::mask;
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -17,6 +21,73 @@ pub(super) const FAMILY: Family = Family {
     lint: |lint| lint.check_pools(),
     ..Family::NONE
 };
+
+/// `ip nat pool NAME ...`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Where it stands.
+    pub place: Place,
+    /// Its name; case matters.
+    pub name: String,
+    /// Its addresses; every range lies within one network of the mask.
+    pub ranges: Vec<AddressRange>,
+    /// The length of the mask, 1 to 32 bits. The mask's network and broadcast addresses are not handed out.
+    pub prefix_length: u8,
+    /// How addresses are chosen.
+    pub kind: PoolKind,
+}
+
+impl Pool {
+    /// The ranges without the network and broadcast addresses of the mask; none is empty.
+    pub fn usable_ranges(&self) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+        let usable = |range: &AddressRange| {
+            let network = Ipv4Net::new_assert(range.start, self.prefix_length);
+            let has_ends = self.prefix_length < 31;
+            let skips_first = has_ends && range.start == network.network();
+            let skips_last = has_ends && range.end == network.broadcast();
+            let first = range.start.to_bits() + u32::from(skips_first);
+            let last = range.end.to_bits() - u32::from(skips_last);
+            (first <= last).then(|| (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last)))
+        };
+        self.ranges.iter().filter_map(usable).collect()
+    }
+
+    /// How many addresses are handed out.
+    pub fn address_count(&self) -> u64 {
+        let count = |(first, last): (Ipv4Addr, Ipv4Addr)| u64::from(last.to_bits() - first.to_bits()) + 1;
+        self.usable_ranges().into_iter().map(count).sum()
+    }
+}
+
+/// Addresses from `start` to `end`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    /// Where it stands.
+    pub place: Place,
+    /// The first address.
+    pub start: Ipv4Addr,
+    /// The last address, not below the first.
+    pub end: Ipv4Addr,
+}
+
+impl AddressRange {
+    /// Whether the address is in the range.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        (self.start..=self.end).contains(&address)
+    }
+}
+
+/// How a pool chooses an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PoolKind {
+    /// Any free address.
+    #[default]
+    Generic,
+    /// The address whose host part equals the subscriber's.
+    MatchHost,
+    /// The addresses in turn: the real servers of a virtual one.
+    Rotary,
+}
 
 #[rustfmt::skip]
 const GLOBAL: &[Row<Apply>] = &[
@@ -138,5 +209,127 @@ impl Builder {
     /// The pool whose mode this is.
     fn pool(&mut self) -> &mut Pool {
         &mut self.config.nat.pools[self.opened.0]
+    }
+}
+
+impl Pool {
+    /// `ip nat pool NAME ...`, with a line for each range unless there is just one.
+    pub fn lines(&self) -> Vec<String> {
+        let mask = mask(self.prefix_length);
+        let kind = match self.kind {
+            PoolKind::Generic => "",
+            PoolKind::MatchHost => " type match-host",
+            PoolKind::Rotary => " type rotary",
+        };
+        if let [AddressRange { start, end, .. }] = self.ranges[..] {
+            return vec![format!("ip nat pool {} {start} {end} netmask {mask}{kind}", self.name)];
+        }
+        let mut lines = vec![format!("ip nat pool {} netmask {mask}{kind}", self.name)];
+        lines.extend(self.ranges.iter().map(|range| format!(" address {} {}", range.start, range.end)));
+        lines
+    }
+}
+
+impl Lint<'_> {
+    fn check_pools(&mut self) {
+        for pool in self.config.nat.pools.iter().filter(|pool| pool.ranges.is_empty()) {
+            self.warn(pool.place, format!("pool {:?} has no addresses", pool.name));
+        }
+        self.check_pool_overlaps();
+        self.check_pools_of_statics();
+        self.check_pools_of_interfaces();
+        self.check_pool_types();
+    }
+
+    fn check_pool_overlaps(&mut self) {
+        for (position, (pool, range)) in ranges(self.config).enumerate() {
+            let overlaps = |other: &AddressRange| other.start <= range.end && range.start <= other.end;
+            let before = ranges(self.config).take(position);
+            for (other, _) in before.filter(|(other, range)| other.name != pool.name && overlaps(range)) {
+                self.warn(range.place, format!("pools {:?} and {:?} overlap", other.name, pool.name));
+            }
+        }
+    }
+
+    fn check_pools_of_statics(&mut self) {
+        for rule in &self.config.nat.static_rules {
+            let global = match rule.mapping {
+                StaticMapping::Address { global: GlobalAddress::Address(global), .. } => global.into(),
+                StaticMapping::Network { global, prefix_length, .. } => {
+                    Ipv4Net::new_assert(global, prefix_length)
+                }
+                _ => continue,
+            };
+            let overlaps =
+                |range: &AddressRange| global.network() <= range.end && range.start <= global.broadcast();
+            if let Some((pool, _)) = ranges(self.config).find(|(_, range)| overlaps(range)) {
+                let global = match global.prefix_len() {
+                    32 => global.addr().to_string(),
+                    _ => global.to_string(),
+                };
+                let text = format!("{global} is in pool {:?} too, which may hand it out", pool.name);
+                self.warn(rule.place, text);
+            }
+        }
+    }
+
+    fn check_pools_of_interfaces(&mut self) {
+        for (pool, range) in ranges(self.config) {
+            for interface in &self.config.interfaces {
+                for own in interface.addresses.iter().map(|address| address.network.addr()) {
+                    if range.contains(own) {
+                        let text =
+                            format!("pool {:?} contains {own}, the address of {}", pool.name, interface.name);
+                        self.warn(range.place, text);
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_pool_types(&mut self) {
+        let nat = &self.config.nat;
+        let is_rotary = |name: &str| nat.pool(name).map(|pool| pool.kind == PoolKind::Rotary);
+        let inside = nat.dynamic_rules.iter().filter_map(|rule| match &rule.target {
+            DynamicTarget::Pool(pool) => Some((rule.place, pool)),
+            DynamicTarget::Interface(_) => None,
+        });
+        let outside = nat.outside_dynamic_rules.iter().map(|rule| (rule.place, &rule.pool));
+        for (place, pool) in inside.chain(outside).filter(|(_, pool)| is_rotary(pool) == Some(true)) {
+            let text = format!("pool {pool:?} is rotary, which is for \"ip nat inside destination\"");
+            self.warn(place, text);
+        }
+        for rule in &nat.destination_rules {
+            if is_rotary(&rule.pool) == Some(false) {
+                self.warn(rule.place, format!("pool {:?} is not rotary", rule.pool));
+            }
+        }
+    }
+}
+
+/// The ranges of all pools.
+fn ranges(config: &Config) -> impl Iterator<Item = (&Pool, &AddressRange)> {
+    config.nat.pools.iter().flat_map(|pool| pool.ranges.iter().map(move |range| (pool, range)))
+}
+
+impl Compiler<'_> {
+    /// A pool by its name; none when it is not there, which lint warns of.
+    pub(super) fn pool(&self, name: &str) -> Option<policy::Pool> {
+        let pool = self.config.nat.pool(name)?;
+        let kind = match pool.kind {
+            PoolKind::Generic => policy::PoolKind::Generic,
+            PoolKind::MatchHost => policy::PoolKind::MatchHost(pool.prefix_length),
+            PoolKind::Rotary => policy::PoolKind::Rotary,
+        };
+        Some(policy::Pool { name: pool.name.clone(), kind, ranges: pool.usable_ranges() })
+    }
+
+    pub(super) fn pool_index(&mut self, pool: policy::Pool) -> u16 {
+        let pools = &mut self.out.policy.pools;
+        let index = pools.iter().position(|known| *known == pool).unwrap_or_else(|| {
+            pools.push(pool);
+            pools.len() - 1
+        });
+        index as u16
     }
 }

@@ -1,12 +1,18 @@
-//! `route-map` and its lines.
+//! `route-map` and its lines, which select what a rule translates.
 
-use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
-use super::super::grammar::Row;
-use super::super::lint::findings::Lint;
-use super::super::model::{AccessAction, RouteMap, RouteMapEntry};
-use super::super::text::blocks;
+use std::fmt::Display;
+
+use dataplane::policy;
+
 use super::edit::{remove, statement};
 use super::row::{Family, Section};
+use crate::compile::compiler::Compiler;
+use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
+use crate::config::grammar::Row;
+use crate::config::interface_name::InterfaceName;
+use crate::config::lint::findings::Lint;
+use crate::config::model::{AccessAction, Place};
+use crate::config::text::blocks;
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -15,6 +21,52 @@ pub(super) const FAMILY: Family = Family {
     lint: |lint| lint.check_conditions(),
     ..Family::NONE
 };
+
+/// `route-map NAME ...`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteMap {
+    /// Where its first line stands.
+    pub place: Place,
+    /// Its name; case matters.
+    pub name: String,
+    /// Its entries, by ascending sequence number; there is at least one.
+    pub entries: Vec<RouteMapEntry>,
+}
+
+/// `route-map NAME {permit|deny} SEQ`: a packet matches when every kind of condition does, each by any of its values.
+/// The first entry that matches decides; what none matches is not translated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteMapEntry {
+    /// Where it stands.
+    pub place: Place,
+    /// Whether what matches is translated, or left untouched.
+    pub action: AccessAction,
+    /// Its sequence number.
+    pub sequence: u16,
+    /// `description TEXT`
+    pub description: Option<String>,
+    /// `match ip address ACL...`: packets that one of these lists permits; empty is any.
+    pub access_lists: Vec<String>,
+    /// `match interface IFACE...`: packets that leave through one of these; empty is any.
+    pub interfaces: Vec<InterfaceName>,
+    /// `match ip next-hop ACL...`: packets whose next hop one of these lists permits; empty is any.
+    pub next_hops: Vec<String>,
+}
+
+impl RouteMapEntry {
+    /// An entry without conditions, which matches every packet.
+    pub fn new(place: Place, action: AccessAction, sequence: u16) -> RouteMapEntry {
+        RouteMapEntry {
+            place,
+            action,
+            sequence,
+            description: None,
+            access_lists: Vec::new(),
+            interfaces: Vec::new(),
+            next_hops: Vec::new(),
+        }
+    }
+}
 
 #[rustfmt::skip]
 const GLOBAL: &[Row<Apply>] = &[
@@ -157,5 +209,50 @@ impl Lint<'_> {
                 self.check_defined(entry.place, name);
             }
         }
+    }
+}
+
+impl RouteMap {
+    /// Each entry's line with those of its conditions.
+    pub fn lines(&self) -> Vec<String> {
+        self.entries.iter().flat_map(|entry| entry.lines(&self.name)).collect()
+    }
+}
+
+impl RouteMapEntry {
+    fn lines(&self, name: &str) -> Vec<String> {
+        let mut lines = vec![format!("route-map {name} {} {}", self.action, self.sequence)];
+        lines.extend(self.description.iter().map(|text| format!(" description {text}")));
+        lines.extend(condition("ip address", &self.access_lists));
+        lines.extend(condition("interface", &self.interfaces));
+        lines.extend(condition("ip next-hop", &self.next_hops));
+        lines
+    }
+}
+
+/// A condition that has values.
+fn condition(keyword: &str, values: &[impl Display]) -> Option<String> {
+    let values: String = values.iter().map(|value| format!(" {value}")).collect();
+    (!values.is_empty()).then(|| format!(" match {keyword}{values}"))
+}
+
+impl Compiler<'_> {
+    /// A route-map's clauses. A condition on lists or interfaces none of which exists is never met.
+    pub(super) fn route_map(&self, name: &str) -> policy::Selector {
+        let Some(map) = self.config.route_maps.iter().find(|map| map.name == name) else {
+            return policy::Selector::Nothing;
+        };
+        let clauses = map.entries.iter().filter_map(|entry| {
+            let acls: Vec<_> = entry.access_lists.iter().filter_map(|name| self.acl_index(name)).collect();
+            let interfaces: Vec<_> =
+                entry.interfaces.iter().filter_map(|name| self.interface_index(name)).collect();
+            let next_hops: Vec<_> = entry.next_hops.iter().filter_map(|name| self.acl_index(name)).collect();
+            let is_never_met = (acls.is_empty() && !entry.access_lists.is_empty())
+                || (interfaces.is_empty() && !entry.interfaces.is_empty())
+                || (next_hops.is_empty() && !entry.next_hops.is_empty());
+            let permit = entry.action == AccessAction::Permit;
+            (!is_never_met).then_some(policy::Clause { permit, acls, interfaces, next_hops })
+        });
+        policy::Selector::RouteMap(clauses.collect())
     }
 }

@@ -1,15 +1,22 @@
 //! VRFs, static routes and static neighbours.
 
+use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
 
-use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
-use super::super::grammar::Row;
-use super::super::interface_name::InterfaceName;
-use super::super::lint::findings::Lint;
-use super::super::model::{ArpEntry, Route, RouteTarget, Vrf, VrfForm, VrfLeak};
-use super::super::text::blocks;
+use dataplane::flow::Vrf as VrfIndex;
+use dataplane::policy::InterfaceIndex;
+use dataplane::route::fib::{self, NextHop};
+use ipnet::{Ipv4Net, Ipv4Subnets};
+
 use super::edit::{command, network, remove, statement};
 use super::row::{Family, Section, Stage};
+use crate::compile::compiler::{Compiler, GLOBAL as GLOBAL_VRF, RouteEntry};
+use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
+use crate::config::grammar::Row;
+use crate::config::interface_name::InterfaceName;
+use crate::config::lint::findings::Lint;
+use crate::config::model::{MacAddress, Place};
+use crate::config::text::{blocks, write_if, write_some};
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -24,6 +31,105 @@ pub(super) const FAMILY: Family = Family {
     compile: &[(Stage::Routes, |compiler| compiler.routes())],
     ..Family::NONE
 };
+
+/// `vrf definition NAME`, or `ip vrf NAME`: a routing table of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vrf {
+    /// Where its first line stands.
+    pub place: Place,
+    /// Its name; case matters.
+    pub name: String,
+    /// How it was written.
+    pub form: VrfForm,
+    /// `rd N:N`: a label that is kept and shown, and has no other use here.
+    pub route_distinguisher: Option<String>,
+    /// `description TEXT`
+    pub description: Option<String>,
+}
+
+/// The two ways to define a VRF, which mean the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VrfForm {
+    /// `vrf definition NAME`, always with `address-family ipv4`.
+    Definition,
+    /// `ip vrf NAME`
+    Legacy,
+}
+
+/// `ip route [vrf V] PREFIX MASK TARGET [global] [DISTANCE] [name N] [tag T] [permanent]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where it stands.
+    pub place: Place,
+    /// The VRF whose table it belongs to; `None` is the global table.
+    pub vrf: Option<String>,
+    /// The destination, without host bits.
+    pub prefix: Ipv4Net,
+    /// Where packets go.
+    pub target: RouteTarget,
+    /// `global`: a VRF's route whose next hop is found in the global table.
+    pub global: bool,
+    /// The administrative distance, 1 unless given.
+    pub distance: u8,
+    /// `name N`: a remark.
+    pub name: Option<String>,
+    /// `tag T`: a remark.
+    pub tag: Option<u32>,
+    /// `permanent`: the route stays while its interface is down.
+    pub permanent: bool,
+}
+
+impl Route {
+    /// A route of the global table without any option.
+    pub fn new(place: Place, prefix: Ipv4Net, target: RouteTarget) -> Route {
+        Route {
+            place,
+            vrf: None,
+            prefix,
+            target,
+            global: false,
+            distance: 1,
+            name: None,
+            tag: None,
+            permanent: false,
+        }
+    }
+}
+
+/// What a route points at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteTarget {
+    /// A neighbour, on whichever interface reaches it.
+    NextHop(Ipv4Addr),
+    /// An interface, and the neighbour there; without one every destination is its own neighbour.
+    Interface(InterfaceName, Option<Ipv4Addr>),
+    /// `Null0`: packets are dropped.
+    Null,
+}
+
+/// `ip nat route vrf V PREFIX MASK global`: what a VRF does not route to itself, it finds in the global table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VrfLeak {
+    /// Where it stands.
+    pub place: Place,
+    /// The VRF.
+    pub vrf: String,
+    /// The destination, without host bits.
+    pub prefix: Ipv4Net,
+}
+
+/// `arp [vrf V] A MAC arpa`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArpEntry {
+    /// Where it stands.
+    pub place: Place,
+    /// The VRF of its interface; `None` is the global table.
+    pub vrf: Option<String>,
+    /// The neighbour.
+    pub address: Ipv4Addr,
+    /// Its Ethernet address.
+    pub mac: MacAddress,
+}
 
 #[rustfmt::skip]
 const GLOBAL: &[Row<Apply>] = &[
@@ -200,4 +306,224 @@ impl Lint<'_> {
             self.check_vrf(leak.place, Some(&leak.vrf));
         }
     }
+}
+
+impl Vrf {
+    /// The lines that define it.
+    fn lines(&self) -> Vec<String> {
+        let header = match self.form {
+            VrfForm::Definition => "vrf definition",
+            VrfForm::Legacy => "ip vrf",
+        };
+        let mut lines = vec![format!("{header} {}", self.name)];
+        lines.extend(self.route_distinguisher.iter().map(|rd| format!(" rd {rd}")));
+        lines.extend(self.description.iter().map(|text| format!(" description {text}")));
+        if self.form == VrfForm::Definition {
+            lines.extend([" address-family ipv4", " exit-address-family"].map(str::to_string));
+        }
+        lines
+    }
+}
+
+/// The route's line.
+impl Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ip route")?;
+        write_some(f, "vrf", self.vrf.as_ref())?;
+        write!(f, " {} {} ", self.prefix.addr(), self.prefix.netmask())?;
+        match &self.target {
+            RouteTarget::NextHop(next_hop) => write!(f, "{next_hop}")?,
+            RouteTarget::Interface(interface, None) => write!(f, "{interface}")?,
+            RouteTarget::Interface(interface, Some(next_hop)) => write!(f, "{interface} {next_hop}")?,
+            RouteTarget::Null => f.write_str("Null0")?,
+        }
+        write_if(f, self.global, " global")?;
+        if self.distance != 1 {
+            write!(f, " {}", self.distance)?;
+        }
+        write_some(f, "name", self.name.as_ref())?;
+        write_some(f, "tag", self.tag)?;
+        write_if(f, self.permanent, " permanent")
+    }
+}
+
+/// The leak's line.
+impl Display for VrfLeak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let VrfLeak { vrf, prefix, .. } = self;
+        write!(f, "ip nat route vrf {vrf} {} {} global", prefix.addr(), prefix.netmask())
+    }
+}
+
+/// The entry's line.
+impl Display for ArpEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("arp")?;
+        write_some(f, "vrf", self.vrf.as_ref())?;
+        write!(f, " {} {} arpa", self.address, self.mac)
+    }
+}
+
+impl Compiler<'_> {
+    /// Fills the forwarding tables. Of several routes to a prefix the one with the shortest distance stands,
+    /// among equals the first one configured.
+    fn routes(&mut self) {
+        let connected = self.connected();
+        let mut routes = connected.clone();
+        for route in &self.config.routes {
+            let vrf = self.vrf(route.vrf.as_deref());
+            if let Some(target) = self.target(route, vrf, &connected) {
+                let (prefix, distance) = (route.prefix, route.distance);
+                routes.push(RouteEntry { vrf, prefix, route: target, distance, is_static: true });
+            }
+        }
+        routes.sort_by_key(|entry| (entry.vrf, entry.prefix, entry.distance));
+        routes.dedup_by_key(|entry| (entry.vrf, entry.prefix));
+        self.leak(&mut routes);
+        self.add_routes(&mut routes);
+        for entry in &routes {
+            self.out.fib.insert(entry.vrf, entry.prefix, entry.route);
+        }
+        self.out.routes = routes;
+        self.nat_routes();
+        self.static_neighbours(&connected);
+    }
+
+    fn connected(&self) -> Vec<RouteEntry> {
+        let up = self.out.policy.interfaces.iter().enumerate().filter(|(_, interface)| interface.is_up);
+        up.flat_map(|(index, interface)| {
+            interface.addresses.iter().flat_map(move |&(addr, prefix_len)| {
+                interface_routes(index as InterfaceIndex, interface.vrf, addr, prefix_len)
+            })
+        })
+        .collect()
+    }
+
+    /// Where a configured route leads; none while its interface is down or its next hop is on no subnet.
+    fn target(&self, route: &Route, vrf: VrfIndex, connected: &[RouteEntry]) -> Option<fib::Route> {
+        let up = |index: InterfaceIndex| self.out.policy.interfaces[usize::from(index)].is_up;
+        let table = if route.global { GLOBAL_VRF } else { vrf };
+        match &route.target {
+            RouteTarget::Null => Some(fib::Route::Null),
+            RouteTarget::NextHop(addr) => {
+                on_subnet(connected, table, *addr).map(|interface| fib::Route::Via(interface, *addr))
+            }
+            RouteTarget::Interface(name, next_hop) => {
+                let interface = self.interface_index(name).filter(|&index| up(index))?;
+                Some(
+                    next_hop
+                        .map_or(fib::Route::Connected(interface), |addr| fib::Route::Via(interface, addr)),
+                )
+            }
+        }
+    }
+
+    /// `ip nat route vrf`: what the VRF has no route of its own for, within the prefix, is routed as the global
+    /// table does.
+    fn leak(&mut self, routes: &mut Vec<RouteEntry>) {
+        let config = self.config;
+        for leak in &config.nat.vrf_leaks {
+            let vrf = self.vrf(Some(&leak.vrf));
+            let covering = routes
+                .iter()
+                .filter(|entry| entry.vrf == GLOBAL_VRF && entry.prefix.contains(&leak.prefix))
+                .max_by_key(|entry| entry.prefix.prefix_len());
+            let covering = covering.map(|entry| RouteEntry { prefix: leak.prefix, ..entry.clone() });
+            let within =
+                routes.iter().filter(|e| e.vrf == GLOBAL_VRF && leak.prefix.contains(&e.prefix)).cloned();
+            for entry in covering.into_iter().chain(within).collect::<Vec<_>>() {
+                if !routes.iter().any(|known| known.vrf == vrf && known.prefix == entry.prefix) {
+                    routes.push(RouteEntry { vrf, is_static: true, ..entry });
+                }
+            }
+        }
+    }
+
+    /// `add-route`: an outside local address is routed to where the outside global one is, unless another route
+    /// says more about it.
+    fn add_routes(&mut self, routes: &mut Vec<RouteEntry>) {
+        for (vrf, outside_vrf, prefix, like) in std::mem::take(&mut self.added_routes) {
+            let towards = routes
+                .iter()
+                .filter(|entry| entry.vrf == outside_vrf && entry.prefix.contains(&like))
+                .max_by_key(|entry| entry.prefix.prefix_len());
+            let route = match towards.map(|entry| entry.route) {
+                Some(fib::Route::Connected(interface)) => fib::Route::Via(interface, like),
+                Some(route) => route,
+                None => continue,
+            };
+            if !routes.iter().any(|entry| entry.vrf == vrf && entry.prefix == prefix) {
+                routes.push(RouteEntry { vrf, prefix, route, distance: 1, is_static: true });
+            }
+        }
+    }
+
+    /// Global addresses of the NAT lead into the NAT, seen from outside and from the inside that they serve. An
+    /// interface's own address stays the box's.
+    fn nat_routes(&mut self) {
+        let policy = &self.out.policy;
+        let mut ranges: Vec<(VrfIndex, Ipv4Addr, Ipv4Addr)> = Vec::new();
+        for rule in &policy.rules {
+            let pool = policy.pools.get(usize::from(rule.pool));
+            for &(first, last) in pool.into_iter().flat_map(|pool| &pool.ranges) {
+                ranges.extend([(rule.inside_vrf, first, last), (rule.outside_vrf, first, last)]);
+            }
+        }
+        for rule in policy.statics.rules() {
+            if let Ok(net) = Ipv4Net::new(rule.global.addr, rule.prefix_len) {
+                ranges.extend([
+                    (rule.inside_vrf, net.network(), net.broadcast()),
+                    (rule.outside_vrf, net.network(), net.broadcast()),
+                ]);
+            }
+        }
+        for (vrf, first, last) in ranges {
+            for prefix in Ipv4Subnets::new(first, last, 0) {
+                let is_own = |entry: &&RouteEntry| {
+                    entry.vrf == vrf && entry.prefix == prefix && matches!(entry.route, fib::Route::Local(_))
+                };
+                if !self.out.routes.iter().any(|entry| is_own(&entry)) {
+                    self.out.fib.insert(vrf, prefix, fib::Route::Nat);
+                }
+            }
+        }
+    }
+
+    fn static_neighbours(&mut self, connected: &[RouteEntry]) {
+        let config = self.config;
+        for entry in &config.arp_entries {
+            let vrf = self.vrf(entry.vrf.as_deref());
+            if let Some(interface) = on_subnet(connected, vrf, entry.address) {
+                let next_hop = NextHop { interface, addr: entry.address };
+                self.out.static_neighbours.push((next_hop, entry.mac.0));
+            }
+        }
+    }
+}
+
+/// An address's own route, its subnet's, and those of the subnet's ends, which are not forwarded (RFC 1812
+/// section 5.3.5). Subnets of 31 and 32 bits have no such ends (RFC 3021).
+fn interface_routes(index: InterfaceIndex, vrf: VrfIndex, addr: Ipv4Addr, prefix_len: u8) -> Vec<RouteEntry> {
+    let entry = |prefix, route| RouteEntry { vrf, prefix, route, distance: 0, is_static: false };
+    let mut routes = vec![entry(Ipv4Net::from(addr), fib::Route::Local(index))];
+    let Ok(subnet) = Ipv4Net::new(addr, prefix_len) else { return routes };
+    if prefix_len < 32 {
+        routes.push(entry(subnet.trunc(), fib::Route::Connected(index)));
+    }
+    if prefix_len < 31 {
+        routes.push(entry(Ipv4Net::from(subnet.network()), fib::Route::Broadcast));
+        routes.push(entry(Ipv4Net::from(subnet.broadcast()), fib::Route::Broadcast));
+    }
+    routes
+}
+
+/// The interface on whose subnet an address lies.
+fn on_subnet(connected: &[RouteEntry], vrf: VrfIndex, addr: Ipv4Addr) -> Option<InterfaceIndex> {
+    let holding = connected.iter().filter_map(|entry| match entry.route {
+        fib::Route::Connected(interface) if entry.vrf == vrf && entry.prefix.contains(&addr) => {
+            Some((entry.prefix.prefix_len(), interface))
+        }
+        _ => None,
+    });
+    holding.max().map(|(_, interface)| interface)
 }

@@ -6,6 +6,11 @@ use super::super::lint::findings::Lint;
 use super::super::model::Config;
 use crate::compile::compiler::Compiler;
 
+/// Lines of the canonical text.
+type Render = fn(&Config) -> Vec<String>;
+/// A part of what the data plane needs.
+type Compile = fn(&mut Compiler<'_>);
+
 /// A family of statements. One that has nothing to do at some point takes it from [`Family::NONE`].
 pub(crate) struct Family {
     /// The syntax lines, by the mode that they may stand in.
@@ -13,11 +18,11 @@ pub(crate) struct Family {
     /// Drops what says only what holds anyway, once all lines are read.
     pub(crate) finish: fn(&mut Config),
     /// The lines of what differs from the defaults, by section; a line `!` parts blocks of one section.
-    pub(crate) render: &'static [(Section, fn(&Config) -> Vec<String>)],
+    pub(crate) render: &'static [(Section, Render)],
     /// Looks for what does not fit together.
     pub(crate) lint: fn(&mut Lint<'_>),
     /// Adds what the data plane needs, at one or several stages.
-    pub(crate) compile: &'static [(Stage, fn(&mut Compiler<'_>))],
+    pub(crate) compile: &'static [(Stage, Compile)],
 }
 
 impl Family {

@@ -2,11 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
-use super::super::grammar::{Form, Row};
-use super::super::model::{ConsoleLogging, Exporter, Logging};
-use super::edit::{command, remove, statement};
+use super::edit::{command, pass_over, remove, statement};
 use super::row::{Family, Section};
+use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
+use crate::config::grammar::{Form, Row};
+use crate::config::model::{Config, Place};
+use crate::config::names;
+use crate::config::text::named;
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -17,6 +19,44 @@ pub(super) const FAMILY: Family = Family {
     ],
     ..Family::NONE
 };
+
+/// `prometheus exporter ADDRESS PORT`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exporter {
+    /// Where it stands.
+    pub place: Place,
+    /// Where metrics are served.
+    pub socket: SocketAddrV4,
+}
+
+/// `logging ...`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Logging {
+    /// `logging host A`
+    pub hosts: Vec<Ipv4Addr>,
+    /// `logging trap SEVERITY`: the least severe messages sent to the hosts, as a syslog number from 0 to 7.
+    pub trap: Option<u8>,
+    /// `logging console [SEVERITY]` or `no logging console`
+    pub console: Option<ConsoleLogging>,
+}
+
+/// Which messages go to the standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleLogging {
+    /// None.
+    Off,
+    /// Those as severe as this, a syslog number from 0 to 7.
+    Severity(u8),
+}
+
+impl Logging {
+    /// The severity that `logging trap` has without being configured: informational.
+    pub const TRAP_DEFAULT: u8 = 6;
+    /// What `logging console` has without being configured: informational.
+    pub const CONSOLE_DEFAULT: ConsoleLogging = ConsoleLogging::Severity(6);
+    /// What `logging console` has without a severity: debugging.
+    pub const CONSOLE_ALL: ConsoleLogging = ConsoleLogging::Severity(7);
+}
 
 #[rustfmt::skip]
 const GLOBAL: &[Row<Apply>] = &[
@@ -83,7 +123,23 @@ fn leave(_: &mut Builder, _: &Statement) -> Result<(), Fault> {
     Ok(())
 }
 
-pub(super) fn pass_over(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
-    builder.warn(statement.place.column as usize, "this line has no effect here");
-    Ok(())
+impl Config {
+    fn host_lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> =
+            self.logging.hosts.iter().map(|host| format!("logging host {host}")).collect();
+        lines
+            .extend(self.logging.trap.map(|trap| format!("logging trap {}", named(names::SEVERITIES, trap))));
+        lines.extend(self.logging.console.map(|console| match console {
+            ConsoleLogging::Off => "no logging console".to_string(),
+            ConsoleLogging::Severity(severity) => {
+                format!("logging console {}", named(names::SEVERITIES, severity))
+            }
+        }));
+        lines.extend(
+            self.prometheus_exporter.map(|Exporter { socket, .. }| {
+                format!("prometheus exporter {} {}", socket.ip(), socket.port())
+            }),
+        );
+        lines
+    }
 }

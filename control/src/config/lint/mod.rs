@@ -1,10 +1,6 @@
 //! What a configuration says that it probably does not mean: checks that need all of it.
 
 pub(crate) mod findings;
-mod pools;
-mod rules;
-mod services;
-mod settings;
 
 use super::diagnostic::Diagnostic;
 use super::family::FAMILIES;

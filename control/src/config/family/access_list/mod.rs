@@ -1,18 +1,20 @@
 //! Access lists, numbered and named.
 
-use std::net::Ipv4Addr;
+mod rule;
 
-use super::super::args::Args;
-use super::super::builder::{Apply, Builder, Fault, Mode, Statement};
-use super::super::grammar::Row;
-use super::super::lint::findings::Lint;
-use super::super::model::{
-    AccessAction, AccessList, AccessListEntry, AccessListKind, AccessRule, AddressMatch, EntryBody,
-    IcmpMatch, PortMatch, TCP_FLAGS, TcpFlagsMatch,
-};
-use super::super::text::blocks;
+use dataplane::policy;
+use ipnet::Ipv4Net;
+
 use super::edit::{command, remove, statement};
 use super::row::{Family, Section, Stage};
+use crate::compile::compiler::Compiler;
+use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
+use crate::config::grammar::Row;
+use crate::config::lint::findings::Lint;
+use crate::config::model::Place;
+use crate::config::text::blocks;
+
+pub use rule::*;
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -26,6 +28,51 @@ pub(super) const FAMILY: Family = Family {
     compile: &[(Stage::Interfaces, |compiler| compiler.acls())],
     ..Family::NONE
 };
+
+/// An access list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessList {
+    /// Where its first line stands.
+    pub place: Place,
+    /// Its name, or its number in digits.
+    pub name: String,
+    /// What its entries look at.
+    pub kind: AccessListKind,
+    /// Its entries, by ascending sequence number.
+    pub entries: Vec<AccessListEntry>,
+}
+
+impl AccessList {
+    /// The prefixes that the list permits, in order, if it does nothing else: no denial, no other condition, and only
+    /// wildcards that leave a prefix.
+    pub fn prefixes(&self) -> Option<Vec<Ipv4Net>> {
+        let rules = self.entries.iter().filter_map(|entry| match &entry.body {
+            EntryBody::Rule(rule) => Some(rule),
+            EntryBody::Remark(_) => None,
+        });
+        rules.map(AccessRule::prefix).collect()
+    }
+}
+
+/// One numbered line of an access list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessListEntry {
+    /// Where it stands.
+    pub place: Place,
+    /// Its sequence number, not 0.
+    pub sequence: u32,
+    /// What it says.
+    pub body: EntryBody,
+}
+
+/// What a line of an access list says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryBody {
+    /// `remark TEXT`
+    Remark(String),
+    /// `permit ...` or `deny ...`
+    Rule(AccessRule),
+}
 
 #[rustfmt::skip]
 const GLOBAL: &[Row<Apply>] = &[
@@ -53,6 +100,7 @@ const EXTENDED_LIST: &[Row<Apply>] = &[
 
 /// The highest sequence number.
 const SEQUENCE_MAX: u32 = 2147483647;
+
 /// The distance between entries that are not numbered.
 const SEQUENCE_STEP: u32 = 10;
 
@@ -187,94 +235,6 @@ fn add_entry(
     }
 }
 
-/// What an entry says; nothing if the line ends before it.
-fn body(statement: &Statement) -> Result<Option<EntryBody>, Fault> {
-    let args = &statement.args;
-    if args.has("remark") {
-        return Ok(Some(EntryBody::Remark(args.required("text"))));
-    }
-    let action = match (args.has("permit"), args.has("deny")) {
-        (true, _) => AccessAction::Permit,
-        (_, true) => AccessAction::Deny,
-        _ => return Ok(None),
-    };
-    let source = args.within("source");
-    let destination = args.within("destination");
-    let rule = AccessRule {
-        action,
-        protocol: protocol(args),
-        source: address(&source),
-        source_port: port(&source)?,
-        destination: address(&destination),
-        destination_port: port(&destination)?,
-        tcp_flags: tcp_flags(statement)?,
-        icmp: icmp(args),
-        dscp: args.optional("dscp"),
-        fragments: args.has("fragments"),
-        log: args.has("log") || args.has("log-input"),
-    };
-    let ports = rule.source_port.is_some() || rule.destination_port.is_some();
-    if rule.fragments && (ports || rule.tcp_flags.is_some() || rule.icmp.is_some()) {
-        return Err(
-            statement.fault("fragments", "fragments after the first carry no ports, flags or ICMP type")
-        );
-    }
-    Ok(Some(EntryBody::Rule(rule)))
-}
-
-fn protocol(args: &Args) -> Option<u8> {
-    let keyword = [("tcp", 6), ("udp", 17), ("icmp", 1)].into_iter().find(|(keyword, _)| args.has(keyword));
-    let number = keyword.map(|(_, number)| number).or_else(|| args.optional("protocol"));
-    number.filter(|number| *number != 0)
-}
-
-fn address(args: &Args) -> AddressMatch {
-    match args.optional::<Ipv4Addr>("address") {
-        Some(address) => {
-            AddressMatch::new(address, args.optional("wildcard").unwrap_or(Ipv4Addr::UNSPECIFIED))
-        }
-        None => AddressMatch::ANY,
-    }
-}
-
-fn port(args: &Args) -> Result<Option<PortMatch>, Fault> {
-    if args.has("range") {
-        let (low, high): (u16, u16) = (args.required("low"), args.required("high"));
-        if low > high {
-            return Err(Fault::at(
-                args.column("low"),
-                format!("the range starts at {low}, after its end {high}"),
-            ));
-        }
-        return Ok(Some(PortMatch::Range(low, high)));
-    }
-    Ok(match args.optional("port") {
-        None => None,
-        Some(port) if args.has("neq") => Some(PortMatch::NotEqual(port)),
-        Some(port) if args.has("lt") => Some(PortMatch::Below(port)),
-        Some(port) if args.has("gt") => Some(PortMatch::Above(port)),
-        Some(_) => Some(PortMatch::Equal(args.all("port").collect())),
-    })
-}
-
-fn tcp_flags(statement: &Statement) -> Result<Option<TcpFlagsMatch>, Fault> {
-    let args = &statement.args;
-    let bits = TCP_FLAGS.iter().filter(|(name, _)| args.has(name)).fold(0, |bits, (_, bit)| bits | bit);
-    match (args.has("established"), bits) {
-        (true, 0) => Ok(Some(TcpFlagsMatch::Established)),
-        (true, _) => Err(statement.fault("established", "established already says which flags are set")),
-        (false, 0) => Ok(None),
-        (false, bits) => Ok(Some(TcpFlagsMatch::AnyOf(bits))),
-    }
-}
-
-fn icmp(args: &Args) -> Option<IcmpMatch> {
-    match args.optional::<u32>("message") {
-        Some(message) => Some(IcmpMatch::from_number(message)),
-        None => args.optional("type").map(|kind| IcmpMatch { kind, code: args.optional("code") }),
-    }
-}
-
 impl Lint<'_> {
     /// A netmask where a wildcard belongs matches almost nothing of what was meant.
     fn check_wildcards(&mut self) {
@@ -289,6 +249,58 @@ impl Lint<'_> {
                     self.warn(entry.place, text);
                 }
             }
+        }
+    }
+}
+
+/// What an entry says; nothing if the line ends before it.
+fn body(statement: &Statement) -> Result<Option<EntryBody>, Fault> {
+    if statement.args.has("remark") {
+        return Ok(Some(EntryBody::Remark(statement.args.required("text"))));
+    }
+    Ok(rule(statement)?.map(EntryBody::Rule))
+}
+
+impl AccessList {
+    /// The list's lines: `access-list N ...` for a number whose entries are numbered as new ones would be, and
+    /// otherwise `ip access-list ...` with a numbered line for each entry.
+    fn lines(&self) -> Vec<String> {
+        let plain = self.entries.iter().zip(1..).all(|(entry, position)| entry.sequence == 10 * position);
+        let numbered = self.name.starts_with(|c: char| c.is_ascii_digit());
+        let body = |entry: &AccessListEntry| match &entry.body {
+            EntryBody::Remark(text) => format!("remark {text}"),
+            EntryBody::Rule(rule) => rule.line(self.kind),
+        };
+        if numbered && plain && !self.entries.is_empty() {
+            return self
+                .entries
+                .iter()
+                .map(|entry| format!("access-list {} {}", self.name, body(entry)))
+                .collect();
+        }
+        let kind = match self.kind {
+            AccessListKind::Standard => "standard",
+            AccessListKind::Extended => "extended",
+        };
+        let mut lines = vec![format!("ip access-list {kind} {}", self.name)];
+        lines.extend(self.entries.iter().map(|entry| format!(" {} {}", entry.sequence, body(entry))));
+        lines
+    }
+}
+
+impl Compiler<'_> {
+    fn acls(&mut self) {
+        for list in &self.config.access_lists {
+            let mut acl = policy::Acl { name: list.name.clone(), entries: Vec::new() };
+            for entry in &list.entries {
+                if let EntryBody::Rule(rule) = &entry.body {
+                    let line = format!("{} {}", entry.sequence, rule.line(list.kind));
+                    let next = self.out.acl_counters.len() as u32;
+                    let counter = *self.out.acl_counters.entry((list.name.clone(), line)).or_insert(next);
+                    acl.entries.push(compiled(rule, counter));
+                }
+            }
+            self.out.policy.acls.push(acl);
         }
     }
 }

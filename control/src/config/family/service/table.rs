@@ -1,39 +1,8 @@
-//! What `ip nat service` and `alg` switch.
+//! What `ip nat service` can switch: the table of its keywords.
 
-use alg::Transport;
 use alg::registry::{Port, ROWS};
 
-use super::{Place, PortProtocol};
-
-/// `alg defaults ...`: which gateways are on unless `ip nat service` says otherwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AlgDefaults {
-    /// All of them, as in IOS.
-    #[default]
-    Cisco,
-    /// Those that RFC 4787 and RFC 5382 want on.
-    Ietf,
-}
-
-/// `alg third-party ACL`: inside hosts that other inside hosts may announce.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ThirdParties {
-    /// Where it stands.
-    pub place: Place,
-    /// The list's name or number.
-    pub access_list: String,
-}
-
-/// `ip nat service ...` or `no ip nat service ...`, where it differs from the default.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceSwitch {
-    /// Where it stands.
-    pub place: Place,
-    /// What is switched; no two switches have the same.
-    pub key: ServiceKey,
-    /// Whether it is on.
-    pub on: bool,
-}
+use crate::config::model::PortProtocol;
 
 /// What `ip nat service` can switch on and off by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +101,7 @@ pub struct ServiceRow {
 }
 
 const TCP: &[PortProtocol] = &[PortProtocol::Tcp];
+
 const BOTH: &[PortProtocol] = &[PortProtocol::Tcp, PortProtocol::Udp];
 
 const fn alg(
@@ -239,24 +209,6 @@ impl Service {
     pub(super) fn listens_to(self, protocol: Option<PortProtocol>, port: Option<u16>) -> bool {
         let mut ports = self.gateways().flat_map(|(_, gateway)| gateway.ports());
         ports.any(|at| Some(PortProtocol::from(at.transport)) == protocol && Some(at.port) == port)
-    }
-}
-
-impl From<Transport> for PortProtocol {
-    fn from(transport: Transport) -> PortProtocol {
-        match transport {
-            Transport::Tcp => PortProtocol::Tcp,
-            Transport::Udp => PortProtocol::Udp,
-        }
-    }
-}
-
-impl From<PortProtocol> for Transport {
-    fn from(protocol: PortProtocol) -> Transport {
-        match protocol {
-            PortProtocol::Tcp => Transport::Tcp,
-            PortProtocol::Udp => Transport::Udp,
-        }
     }
 }
 
