@@ -276,6 +276,8 @@ const CASES: &[Case] = &[
          "ip nat settings interface-overload block port tcp 8080"),
     Case("", "ip nat settings log-destination", "ip nat set log",
          "ip nat settings log-destination"),
+    Case("", "ip nat settings record-sessions", "ip nat set rec",
+         "ip nat settings record-sessions"),
     Case("", "ip nat settings filtering endpoint-independent", "ip nat set fil e",
          "ip nat settings filtering endpoint-independent"),
     Case("", "ip nat settings filtering address-dependent", "ip nat set fil address-d",

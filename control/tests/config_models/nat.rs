@@ -272,7 +272,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         .prop_map(|ports| distinct(ports, |(protocol, port)| format!("{protocol}{port}")));
     let sizes = (option::of(512u32..=1048576), watermark, option::of(port_range()), blocked);
     let mode = select(vec![NatMode::Default, NatMode::Cgn]);
-    (mode, option::of(pairing()), sizes, behaviour, deterministic(), any::<[bool; 4]>()).prop_map(
+    (mode, option::of(pairing()), sizes, behaviour, deterministic(), any::<[bool; 5]>()).prop_map(
         |(mode, pairing, sizes, behaviour, deterministic, flags)| Settings {
             mode,
             mode_place: place(),
@@ -284,6 +284,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             interface_blocked_ports: sizes.3,
             watermark: sizes.1,
             log_destination: flags[2],
+            record_sessions: flags[4],
             filtering: behaviour.0,
             port_parity: behaviour.1,
             port_choice: behaviour.2,

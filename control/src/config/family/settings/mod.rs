@@ -53,6 +53,8 @@ pub struct Settings {
     pub watermark: Option<Watermark>,
     /// `log-destination`: records of CGN mode name the peer.
     pub log_destination: bool,
+    /// `record-sessions`: there is a record of every session, besides those of bindings and port sets.
+    pub record_sessions: bool,
     /// `filtering ...`, of the default mode.
     pub filtering: Option<Filtering>,
     /// `port parity ...`
@@ -192,6 +194,7 @@ const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat settings interface-overload block port { tcp | udp } <port:1024-65535>",
               "Never use a port on an interface's own address", interface_blocked_port),
     statement("ip nat settings log-destination", "Name the peer in the records of CGN mode", log_destination),
+    statement("ip nat settings record-sessions", "Record every session, besides bindings and sets of ports", record_sessions),
     statement("ip nat settings filtering / { endpoint-independent | address-dependent | address-and-port-dependent }",
               "Choose which packets from outside reach a mapping", filtering),
     statement("ip nat settings port parity / { preserve | ignore }", "Keep even ports even and odd ports odd", port_parity),
@@ -276,6 +279,11 @@ fn log_destination(builder: &mut Builder, statement: &Statement) -> Result<(), F
     Ok(())
 }
 
+fn record_sessions(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    builder.config.nat.settings.record_sessions = statement.sets();
+    Ok(())
+}
+
 fn filtering(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let args = &statement.args;
     let new = match () {
@@ -340,6 +348,7 @@ impl Settings {
             }),
             self.watermark.map(|watermark| watermark.to_string()),
             self.log_destination.then(|| "log-destination".to_string()),
+            self.record_sessions.then(|| "record-sessions".to_string()),
             self.filtering.map(|filtering| format!("filtering {filtering}")),
             self.port_parity.map(|parity| format!("port parity {parity}")),
             self.port_choice.map(|choice| format!("port choice {choice}")),
@@ -498,7 +507,7 @@ impl Compiler<'_> {
             tells_prohibited: settings.icmp_admin_prohibited,
             answers_unsolicited_syn: settings.unsolicited_syn_in_force() == UnsolicitedSyn::Hold,
             maps_portless: !settings.non_pat_drop,
-            records_sessions: false,
+            records_sessions: settings.record_sessions,
         };
         self.out.policy.behaviour = behaviour;
         self.out.policy.behaviour.deterministic = self.deterministic();
