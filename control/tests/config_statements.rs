@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use portico::config::family::GRAMMARS;
 use portico::config::grammar::Grammar;
 use portico::config::lex::tokens;
-use portico::config::statements::GRAMMARS;
-use portico::config::{Apply, parse};
+use portico::config::{Apply, Mode, parse};
 
 /// The mode, the line in full, abbreviated, and as it is printed. Names are in capitals, so that every word of small
 /// letters is a keyword.
@@ -276,6 +276,8 @@ const CASES: &[Case] = &[
          "ip nat settings interface-overload block port tcp 8080"),
     Case("", "ip nat settings log-destination", "ip nat set log",
          "ip nat settings log-destination"),
+    Case("", "ip nat settings record-sessions", "ip nat set rec",
+         "ip nat settings record-sessions"),
     Case("", "ip nat settings filtering endpoint-independent", "ip nat set fil e",
          "ip nat settings filtering endpoint-independent"),
     Case("", "ip nat settings filtering address-dependent", "ip nat set fil address-d",
@@ -466,18 +468,10 @@ fn silent_lines_are_accepted() {
     }
 }
 
-fn grammars() -> [&'static Grammar<Apply>; 8] {
-    let grammars = &*GRAMMARS;
-    [
-        &grammars.vrf,
-        &grammars.interface,
-        &grammars.platform,
-        &grammars.pool,
-        &grammars.route_map,
-        &grammars.standard_list,
-        &grammars.extended_list,
-        &grammars.global,
-    ]
+/// The tables in the order that lines are tried in.
+fn grammars() -> Vec<&'static Grammar<Apply>> {
+    let (global, modes): (Vec<_>, Vec<_>) = GRAMMARS.iter().partition(|(mode, _)| *mode == Mode::Global);
+    modes.into_iter().chain(global).map(|(_, grammar)| grammar).collect()
 }
 
 #[test]

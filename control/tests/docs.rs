@@ -12,9 +12,9 @@ use dataplane_dpdk::DeviceStatistics;
 use portico::appliance::Appliance;
 use portico::cli;
 use portico::compile::PortBinding;
+use portico::config::family::{GRAMMARS, MODES};
 use portico::config::grammar::{Grammar, Row};
 use portico::config::model::{Place, ServiceKey, ServiceSwitch, TIMEOUTS};
-use portico::config::statements::GRAMMARS;
 use portico::config::{Apply, lint, names, parse};
 use portico::load::Load;
 use portico::metrics::{self, Readings};
@@ -40,7 +40,7 @@ fn expect_document(name: &str, page: &str) {
 const CONFIGURATION: &str = "\
 # Every statement of the configuration
 
-This page is generated from the tables in `control/src/config/statements/`, which the parser itself reads.
+This page is generated from the tables in `control/src/config/family/`, which the parser itself reads.
 
 A file is read line by line. A line belongs to the mode that the lines before it opened, or else to the global mode, which
 it then returns to; indentation means nothing. Keywords may be abbreviated as long as they stay unique, and case does not
@@ -89,21 +89,11 @@ const KINDS: [(&str, &str, Names); 18] = [
 #[test]
 fn configuration_md_is_the_grammar() {
     let mut page = CONFIGURATION.to_string();
-    let grammars = &*GRAMMARS;
-    for (title, grammar) in [
-        ("Global", &grammars.global),
-        ("Under `platform dpdk`", &grammars.platform),
-        ("Under `vrf definition` and `ip vrf`", &grammars.vrf),
-        ("Under `interface`", &grammars.interface),
-        ("Under `ip nat pool NAME netmask MASK`", &grammars.pool),
-        ("Under `route-map`", &grammars.route_map),
-        ("Under `ip access-list standard`", &grammars.standard_list),
-        ("Under `ip access-list extended`", &grammars.extended_list),
-    ] {
+    for ((_, title), (_, grammar)) in MODES.iter().zip(GRAMMARS.iter()) {
         let _ = write!(page, "\n## {title}\n\n{}", statements(grammar));
     }
     page += "\n## Pieces\n\n";
-    let phrases = literals(&repository().join("control/src/config/statements/mod.rs"), "Phrase {", 2);
+    let phrases = literals(&repository().join("control/src/config/family/phrases.rs"), "Phrase {", 2);
     for [name, syntax] in phrases.iter().map(|pair| [&pair[0], &pair[1]]) {
         let _ = writeln!(page, "- `({name})`: `{syntax}`");
     }

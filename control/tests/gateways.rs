@@ -131,6 +131,9 @@ fn options_reach_the_workers() {
     let doors = |lines: &str| gateways(lines).doors_per_host_max;
     assert_eq!((doors(""), doors("alg doors per-host 2000\n")), (128, 2000));
     assert_eq!(doors("alg doors per-host 2000\nno alg doors per-host\n"), 128);
+    let records_sessions = |lines: &str| compiled(lines).policy.behaviour.records_sessions;
+    assert!(records_sessions("ip nat settings record-sessions\n"));
+    assert!(!records_sessions("ip nat settings record-sessions\nno ip nat settings record-sessions\n"));
     let policy = compiled("alg third-party 11\n").policy;
     assert_eq!(policy.gateways.third_parties, Some(1), "the second list");
     assert_eq!(policy.pin_of(Ipv4Addr::new(198, 51, 100, 11)), Some(0), "third parties share one worker");

@@ -22,8 +22,9 @@ const CRATES: [&str; 9] = [
 /// The crates whose business is what `unsafe` is for.
 const UNSAFE: [&str; 3] = ["dataplane/dpdk", "dataplane/mem", "dpdk-sys"];
 
-/// The file that lists the rows of a table whose type the rows are of; what it imports ties no circle.
-const REGISTRY: &str = "alg/src/registry.rs";
+/// Files that list the rows of a table, or the parts of a struct, that the rows or parts themselves work with; what they import
+/// ties no circle.
+const REGISTRIES: [&str; 2] = ["alg/src/registry.rs", "control/src/config/model.rs"];
 
 /// The floors of `dataplane/src`, from the ground: a file imports its own floor's and those below.
 const FLOORS: [&[&str]; 12] = [
@@ -158,7 +159,9 @@ fn no_files_import_each_other_in_a_circle() {
         for root in roots(&texts) {
             let mut imports = imports(root, &texts);
             read += imports.len();
-            imports.entry(REGISTRY.to_string()).and_modify(|rows| rows.clear());
+            for registry in REGISTRIES {
+                imports.entry(registry.to_string()).and_modify(|rows| rows.clear());
+            }
             found.extend(circles(&imports).iter().map(|circle| told(circle, &imports)));
         }
         let of_tests = texts.keys().filter(|file| file.ends_with("/tests.rs")).count();

@@ -3,26 +3,23 @@
 use super::args::Args;
 use super::diagnostic::{Diagnostic, Severity};
 use super::grammar::Form;
-use super::lint::{lint, lint_in_part};
-use super::model::{Config, Interface, Place, Pool, RouteMapEntry, Source, Vrf};
+use super::model::{Config, Place, Source};
 
 /// What a row of the configuration's tables does.
 pub type Apply = fn(&mut Builder, &Statement) -> Result<(), Fault>;
 
-/// What lines may follow, and which part of the model they edit, by index.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Mode {
+/// What lines may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a table has their titles")]
+pub enum Mode {
     Global,
-    Vrf(usize),
-    Interface(usize),
     Platform,
-    Pool(usize),
-    /// A route-map and its entry.
-    RouteMap(usize, usize),
-    StandardList(usize),
-    ExtendedList(usize),
-    /// The mode of a line that could not be read.
-    Unknown,
+    Vrf,
+    Interface,
+    Pool,
+    RouteMap,
+    StandardList,
+    ExtendedList,
 }
 
 /// A line that matched its row.
@@ -44,7 +41,10 @@ pub struct Fault {
 /// A configuration in the making.
 pub struct Builder {
     pub(super) config: Config,
-    pub(super) mode: Mode,
+    /// None after a line that could not be read, which may have been to open a mode.
+    pub(super) mode: Option<Mode>,
+    /// What the mode's lines edit, by its position in the model, and the part of it.
+    pub(super) opened: (usize, usize),
     line: u32,
     diagnostics: Vec<Diagnostic>,
 }
@@ -70,10 +70,10 @@ impl Statement {
 
 impl Builder {
     /// An empty configuration of this file.
-    pub fn new(file: &str) -> Builder {
+    pub(super) fn new(file: &str) -> Builder {
         let source = Source { file: file.to_string(), warnings: Vec::new() };
         let config = Config { source, ..Config::default() };
-        Builder { config, mode: Mode::Global, line: 0, diagnostics: Vec::new() }
+        Builder { config, mode: Some(Mode::Global), opened: (0, 0), line: 0, diagnostics: Vec::new() }
     }
 
     /// Goes on to the next line of the file.
@@ -92,20 +92,15 @@ impl Builder {
         self.diagnostics.push(diagnostic);
     }
 
-    /// The configuration, unless it has a mistake.
-    pub fn finish(mut self) -> Result<Config, Vec<Diagnostic>> {
-        self.config.nat.forget_default_timeouts();
-        self.config.nat.forget_default_services();
-        let mut found = match self.diagnostics.is_empty() {
-            true => lint(&self.config),
-            false => lint_in_part(&self.config),
-        };
-        found.append(&mut self.diagnostics);
-        found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
-        if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-            return Err(found);
-        }
-        Ok(self.config)
+    /// What was read, and the mistakes in it.
+    pub(super) fn finish(self) -> (Config, Vec<Diagnostic>) {
+        (self.config, self.diagnostics)
+    }
+
+    /// Opens a mode, whose lines edit this part of the model.
+    pub(super) fn open(&mut self, mode: Mode, opened: (usize, usize)) {
+        self.mode = Some(mode);
+        self.opened = opened;
     }
 
     /// Remarks on the statement being carried out.
@@ -118,46 +113,6 @@ impl Builder {
     pub(super) fn expect_removed(&mut self, removed: bool, statement: &Statement) {
         if !removed {
             self.warn(statement.place.column as usize, "there is nothing like this to remove");
-        }
-    }
-
-    /// The interface whose mode this is.
-    pub(super) fn interface(&mut self) -> &mut Interface {
-        match self.mode {
-            Mode::Interface(index) => &mut self.config.interfaces[index],
-            _ => unreachable!("only lines of the interface mode ask for its interface"),
-        }
-    }
-
-    /// The VRF whose mode this is.
-    pub(super) fn vrf(&mut self) -> &mut Vrf {
-        match self.mode {
-            Mode::Vrf(index) => &mut self.config.vrfs[index],
-            _ => unreachable!("only lines of the VRF mode ask for its VRF"),
-        }
-    }
-
-    /// The pool whose mode this is.
-    pub(super) fn pool(&mut self) -> &mut Pool {
-        match self.mode {
-            Mode::Pool(index) => &mut self.config.nat.pools[index],
-            _ => unreachable!("only lines of the pool mode ask for its pool"),
-        }
-    }
-
-    /// The entry of a route-map whose mode this is.
-    pub(super) fn route_map_entry(&mut self) -> &mut RouteMapEntry {
-        match self.mode {
-            Mode::RouteMap(map, entry) => &mut self.config.route_maps[map].entries[entry],
-            _ => unreachable!("only lines of a route-map's mode ask for its entry"),
-        }
-    }
-
-    /// The position of the access list whose mode this is.
-    pub(super) fn access_list_index(&self) -> usize {
-        match self.mode {
-            Mode::StandardList(index) | Mode::ExtendedList(index) => index,
-            _ => unreachable!("only lines of an access list's mode ask for its list"),
         }
     }
 

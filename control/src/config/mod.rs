@@ -1,8 +1,8 @@
 //! The configuration language: IOS-style text to a typed model and back.
 //!
 //! [`parse`] reads a file, [`lint`] judges what it says, and the model's `Display` writes it in canonical form, which
-//! reads back as the same model. The statements are tables of syntax lines beside the functions that carry them out:
-//! see [`statements`]. The engine that walks such tables, [`grammar`], serves any other command language too.
+//! reads back as the same model. The statements are in families, each with its syntax lines and the functions that carry them out:
+//! see [`family`]. The engine that walks such tables, [`grammar`], serves any other command language too.
 //!
 //! A file is read line by line. A line belongs to the mode that the lines before it opened, or else to the global
 //! mode, which it then returns to; indentation means nothing. `no LINE` removes what an earlier line made. Every
@@ -11,6 +11,7 @@
 mod args;
 mod builder;
 mod diagnostic;
+pub mod family;
 pub mod grammar;
 mod interface_name;
 mod kind;
@@ -20,12 +21,12 @@ pub mod model;
 pub mod names;
 mod reader;
 mod render;
-pub mod statements;
 mod syntax;
 mod syntax_error;
+mod text;
 
 pub use args::{Args, FromValue};
-pub use builder::{Apply, Builder};
+pub use builder::{Apply, Builder, Mode};
 pub use diagnostic::{Diagnostic, Severity};
 pub use interface_name::InterfaceName;
 pub use kind::Value;

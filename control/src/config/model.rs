@@ -1,38 +1,32 @@
 //! The typed configuration: plain values in the order of the file, each statement with its place.
 //!
 //! The model holds only what text can say: references are names, and nothing is resolved. Fields that are `None`,
-//! false or empty were not configured; the default that then holds is the reader's to know.
+//! false or empty were not configured; the default that then holds is the reader's to know. What a family of statements
+//! holds is in its file.
 
-mod access_list;
-mod limits;
 mod mac_address;
-mod nat;
 mod place;
-mod pool;
-mod route_map;
-mod routing;
-mod rules;
-mod service;
-mod settings;
-
-use std::net::{Ipv4Addr, SocketAddrV4};
-
-use ipnet::Ipv4Net;
+mod ports;
 
 use super::diagnostic::Diagnostic;
 use super::interface_name::InterfaceName;
 
-pub use access_list::*;
-pub use limits::*;
+pub use super::family::access_list::*;
+pub use super::family::inside::*;
+pub use super::family::interface::*;
+pub use super::family::outside::*;
+pub use super::family::platform::*;
+pub use super::family::pool::*;
+pub use super::family::route_map::*;
+pub use super::family::routing::*;
+pub use super::family::rule::*;
+pub use super::family::service::*;
+pub use super::family::settings::*;
+pub use super::family::system::*;
+pub use super::family::translation::*;
 pub use mac_address::*;
-pub use nat::*;
 pub use place::*;
-pub use pool::*;
-pub use route_map::*;
-pub use routing::*;
-pub use rules::*;
-pub use service::*;
-pub use settings::*;
+pub use ports::*;
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -100,180 +94,34 @@ impl PartialEq for Source {
     }
 }
 
-/// `platform dpdk` and its lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Platform {
-    /// Where `platform dpdk` stands.
-    pub place: Place,
-    /// `workers N`: threads that forward.
-    pub workers: Option<u16>,
-    /// `cores 2-3`: the cores workers are pinned to, in order.
-    pub cores: Vec<u16>,
-    /// `memory MIB`: memory for packets, in MiB.
-    pub memory_mib: Option<u32>,
-    /// False after `no hugepages`.
-    pub hugepages: bool,
-    /// `max-sessions N`: sessions that all workers hold together.
-    pub max_sessions: Option<u32>,
+/// Everything under `ip nat`, but for the interfaces' sides.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Nat {
+    /// `ip nat pool ...`
+    pub pools: Vec<Pool>,
+    /// `ip nat inside source {list | route-map} ...`
+    pub dynamic_rules: Vec<DynamicRule>,
+    /// `ip nat inside source static ...`
+    pub static_rules: Vec<StaticRule>,
+    /// `ip nat inside destination ...`
+    pub destination_rules: Vec<DestinationRule>,
+    /// `ip nat outside source {list | route-map} ...`
+    pub outside_dynamic_rules: Vec<OutsideDynamicRule>,
+    /// `ip nat outside source static ...`
+    pub outside_static_rules: Vec<OutsideStaticRule>,
+    /// `ip nat translation ...`
+    pub translations: Translations,
+    /// `ip nat settings ...`
+    pub settings: Settings,
+    /// `ip nat service ...` and `alg ...`
+    pub algs: Algs,
+    /// `ip nat route vrf ...`
+    pub vrf_leaks: Vec<VrfLeak>,
 }
 
-impl Default for Platform {
-    fn default() -> Platform {
-        Platform {
-            place: Place::default(),
-            workers: None,
-            cores: Vec::new(),
-            memory_mib: None,
-            hugepages: true,
-            max_sessions: None,
-        }
+impl Nat {
+    /// The pool of this name.
+    pub fn pool(&self, name: &str) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.name == name)
     }
-}
-
-/// `interface NAME` and its lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interface {
-    /// Where its first `interface` line stands.
-    pub place: Place,
-    /// Its name.
-    pub name: InterfaceName,
-    /// `description TEXT`
-    pub description: Option<String>,
-    /// `device DEVARGS`: a PCI address or a virtual device, as DPDK spells them.
-    pub device: Option<String>,
-    /// `mac-address H.H.H`, in place of the device's own.
-    pub mac_address: Option<MacAddress>,
-    /// `encapsulation dot1Q VLAN`, on sub-interfaces.
-    pub encapsulation: Option<Encapsulation>,
-    /// `vrf forwarding NAME`: the VRF whose table its packets are routed by; `None` is the global table.
-    pub vrf: Option<VrfMember>,
-    /// `ip address A MASK [secondary]`: the primary address, then the secondary ones.
-    pub addresses: Vec<InterfaceAddress>,
-    /// `ip nat inside` or `ip nat outside`
-    pub nat: Option<NatSide>,
-    /// `ip mtu BYTES`
-    pub ip_mtu_bytes: Option<u16>,
-    /// `ip tcp adjust-mss BYTES`
-    pub adjust_mss_bytes: Option<u16>,
-    /// `ip access-group ACL in`
-    pub access_group_in: Option<AccessGroup>,
-    /// `ip access-group ACL out`
-    pub access_group_out: Option<AccessGroup>,
-    /// `shutdown`
-    pub shutdown: bool,
-}
-
-impl Interface {
-    /// An interface without any line of its own.
-    pub fn new(place: Place, name: InterfaceName) -> Interface {
-        Interface {
-            place,
-            name,
-            description: None,
-            device: None,
-            mac_address: None,
-            encapsulation: None,
-            vrf: None,
-            addresses: Vec::new(),
-            nat: None,
-            ip_mtu_bytes: None,
-            adjust_mss_bytes: None,
-            access_group_in: None,
-            access_group_out: None,
-            shutdown: false,
-        }
-    }
-
-    /// The name of its VRF; `None` is the global table.
-    pub fn vrf_name(&self) -> Option<&str> {
-        self.vrf.as_ref().map(|member| member.vrf.as_str())
-    }
-
-    /// The address that rules and replies use.
-    pub fn primary_address(&self) -> Option<Ipv4Net> {
-        self.addresses.first().map(|address| address.network)
-    }
-}
-
-/// The side of the translator that an interface is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NatSide {
-    /// Towards the subscribers.
-    Inside,
-    /// Towards the Internet.
-    Outside,
-}
-
-/// `encapsulation dot1Q VLAN [native]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Encapsulation {
-    /// The VLAN, 1 to 4094.
-    pub vlan: u16,
-    /// Whether the VLAN's frames carry no tag.
-    pub native: bool,
-}
-
-/// `ip address A MASK`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InterfaceAddress {
-    /// Where it stands.
-    pub place: Place,
-    /// The address, host bits kept, and its mask.
-    pub network: Ipv4Net,
-}
-
-/// `vrf forwarding NAME`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VrfMember {
-    /// Where it stands.
-    pub place: Place,
-    /// The VRF's name.
-    pub vrf: String,
-}
-
-/// `ip access-group ACL`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessGroup {
-    /// Where it stands.
-    pub place: Place,
-    /// The list's name or number.
-    pub access_list: String,
-}
-
-/// `prometheus exporter ADDRESS PORT`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exporter {
-    /// Where it stands.
-    pub place: Place,
-    /// Where metrics are served.
-    pub socket: SocketAddrV4,
-}
-
-/// `logging ...`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Logging {
-    /// `logging host A`
-    pub hosts: Vec<Ipv4Addr>,
-    /// `logging trap SEVERITY`: the least severe messages sent to the hosts, as a syslog number from 0 to 7.
-    pub trap: Option<u8>,
-    /// `logging console [SEVERITY]` or `no logging console`
-    pub console: Option<ConsoleLogging>,
-}
-
-/// Which messages go to the standard error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConsoleLogging {
-    /// None.
-    Off,
-    /// Those as severe as this, a syslog number from 0 to 7.
-    Severity(u8),
-}
-
-impl Logging {
-    /// The severity that `logging trap` has without being configured: informational.
-    pub const TRAP_DEFAULT: u8 = 6;
-    /// What `logging console` has without being configured: informational.
-    pub const CONSOLE_DEFAULT: ConsoleLogging = ConsoleLogging::Severity(6);
-    /// What `logging console` has without a severity: debugging.
-    pub const CONSOLE_ALL: ConsoleLogging = ConsoleLogging::Severity(7);
 }

@@ -1,11 +1,12 @@
 //! Reads a file, line by line: each matches a row of the statements' tables, and is carried out.
 
 use super::builder::{Apply, Builder, Fault, Mode, Statement};
-use super::diagnostic::Diagnostic;
-use super::grammar::Match;
+use super::diagnostic::{Diagnostic, Severity};
+use super::family::{FAMILIES, GRAMMARS};
+use super::grammar::{Grammar, Match};
 use super::lex::{Token, tokens};
+use super::lint::{lint, lint_in_part};
 use super::model::Config;
-use super::statements::GRAMMARS;
 use super::syntax_error::SyntaxError;
 
 /// Reads a configuration. What the text is warned of is kept in the configuration's source, for [`lint`](super::lint())
@@ -24,34 +25,56 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Diagnostic>> {
             builder.refuse(fault);
         }
     }
-    builder.finish()
+    finish(builder)
+}
+
+/// The configuration, unless it has a mistake.
+fn finish(builder: Builder) -> Result<Config, Vec<Diagnostic>> {
+    let (mut config, mut mistakes) = builder.finish();
+    for family in FAMILIES {
+        (family.finish)(&mut config);
+    }
+    let mut found = if mistakes.is_empty() { lint(&config) } else { lint_in_part(&config) };
+    found.append(&mut mistakes);
+    found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+    if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        return Err(found);
+    }
+    Ok(config)
+}
+
+/// The tables to try before the global one.
+fn grammars_of(mode: Option<Mode>) -> impl Iterator<Item = &'static Grammar<Apply>> {
+    let is_tried = move |of: Mode| of != Mode::Global && mode.is_none_or(|mode| mode == of);
+    GRAMMARS.iter().filter(move |(of, _)| is_tried(*of)).map(|(_, grammar)| grammar)
 }
 
 /// Tries the mode the line stands in, then the global one.
 fn carry_out(builder: &mut Builder, tokens: &[Token<'_>]) -> Result<(), Fault> {
     let column = tokens[0].column;
-    let grammars = &*GRAMMARS;
     let mut error: Option<SyntaxError> = None;
-    for grammar in grammars.of(builder.mode) {
+    for grammar in grammars_of(builder.mode) {
         match grammar.parse(tokens) {
             // After a line that was to open a mode and failed, the mode's lines are read but say nothing.
-            Ok(_) if matches!(builder.mode, Mode::Unknown) => return Ok(()),
+            Ok(_) if builder.mode.is_none() => return Ok(()),
             Ok(found) => return apply(builder, found, column),
             Err(new) => error = Some(error.map_or(new.clone(), |old| old.or(new))),
         }
     }
-    match grammars.global.parse(tokens) {
+    let global = GRAMMARS.iter().find(|(mode, _)| *mode == Mode::Global);
+    let (_, global) = global.expect("the global mode is in the table");
+    match global.parse(tokens) {
         Ok(found) => {
-            builder.mode = Mode::Global;
+            builder.mode = Some(Mode::Global);
             let result = apply(builder, found, column);
             if result.is_err() {
-                builder.mode = Mode::Unknown;
+                builder.mode = None;
             }
             result
         }
         Err(new) => {
             if error.as_ref().is_none_or(|error| error.column < new.column) {
-                builder.mode = Mode::Unknown;
+                builder.mode = None;
             }
             let error = error.map_or(new.clone(), |old| old.or(new));
             Err(Fault::at(error.column, error.to_string()))

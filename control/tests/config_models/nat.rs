@@ -272,7 +272,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         .prop_map(|ports| distinct(ports, |(protocol, port)| format!("{protocol}{port}")));
     let sizes = (option::of(512u32..=1048576), watermark, option::of(port_range()), blocked);
     let mode = select(vec![NatMode::Default, NatMode::Cgn]);
-    (mode, option::of(pairing()), sizes, behaviour, deterministic(), any::<[bool; 4]>()).prop_map(
+    (mode, option::of(pairing()), sizes, behaviour, deterministic(), any::<[bool; 5]>()).prop_map(
         |(mode, pairing, sizes, behaviour, deterministic, flags)| Settings {
             mode,
             mode_place: place(),
@@ -284,6 +284,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             interface_blocked_ports: sizes.3,
             watermark: sizes.1,
             log_destination: flags[2],
+            record_sessions: flags[4],
             filtering: behaviour.0,
             port_parity: behaviour.1,
             port_choice: behaviour.2,
@@ -343,7 +344,7 @@ pub fn nat(vrfs: &Names) -> impl Strategy<Value = Nat> + use<> {
             (dynamic_rules, static_rules, destination_rules),
             (outside_dynamic_rules, outside_static_rules),
             (timeouts, port_timeouts, max_entries, max_rates),
-            (settings, services, alg_defaults, third_parties, doors_per_host),
+            (settings, services, defaults, third_parties, doors_per_host),
             vrf_leaks,
         )| {
             let third_parties = third_parties.map(|access_list| ThirdParties { place: place(), access_list });
@@ -354,20 +355,15 @@ pub fn nat(vrfs: &Names) -> impl Strategy<Value = Nat> + use<> {
                 destination_rules,
                 outside_dynamic_rules,
                 outside_static_rules,
-                timeouts,
-                port_timeouts,
-                max_entries,
-                max_rates,
+                translations: Translations { timeouts, port_timeouts, max_entries, max_rates },
                 settings,
-                services,
-                alg_defaults,
-                third_parties,
-                doors_per_host,
+                algs: Algs { services, defaults, third_parties, doors_per_host },
                 vrf_leaks,
             };
-            let differs = |switch: &&ServiceSwitch| switch.on != nat.default_on(&switch.key);
-            let services = nat.services.iter().filter(differs).cloned().collect();
-            Nat { services, ..nat }
+            let algs = &nat.algs;
+            let differs = |switch: &&ServiceSwitch| switch.on != algs.default_on(&switch.key);
+            let services = algs.services.iter().filter(differs).cloned().collect();
+            Nat { algs: Algs { services, ..nat.algs }, ..nat }
         },
     )
 }

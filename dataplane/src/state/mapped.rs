@@ -101,7 +101,7 @@ impl Shard {
             self.leave(number, now);
             self.rule_mut(rule.id).misses += 1;
             // Under overload a whole address is refused while there are ports.
-            if !rule.overload || has_ports(source.protocol) {
+            if !rule.overload || Selector::of(source.protocol) != Selector::Nothing {
                 self.journal.note_exhausted(bound(rule, source, NOBODY), now);
             }
             return Err(DropReason::PoolExhausted);

@@ -418,10 +418,11 @@ impl Bench {
 
     /// At every worker, what began and did not end is what is live, and its journal tells the same.
     fn check_records(&mut self) -> Result<(), String> {
+        let has_sessions = self.appliance.config.nat.settings.record_sessions;
         let workers = self.workers.workers.iter_mut().zip(&mut self.records);
         for (number, (worker, records)) in workers.enumerate() {
             let counters = Arc::clone(worker.counters());
-            let agrees = records.follow(worker.journal_mut(), &counters);
+            let agrees = records.follow(worker.journal_mut(), &counters, has_sessions);
             agrees.map_err(|text| format!("worker {number}: {text}"))?;
         }
         Ok(())

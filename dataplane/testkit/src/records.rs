@@ -14,11 +14,16 @@ pub(crate) struct Records {
 
 impl Records {
     /// Reads the records that are new: none is missing, each ends what began before, and what is live by them is what
-    /// the worker counts.
+    /// the worker counts; of sessions where the configuration asks for their records.
     ///
     /// # Errors
     /// What does not agree.
-    pub fn follow(&mut self, journal: &mut Journal, counters: &Counters) -> Result<(), String> {
+    pub fn follow(
+        &mut self,
+        journal: &mut Journal,
+        counters: &Counters,
+        has_sessions: bool,
+    ) -> Result<(), String> {
         while let Some((number, record)) = journal.read() {
             if number != self.next {
                 return Err(format!("records {} to {} are lost", self.next, number - 1));
@@ -43,6 +48,9 @@ impl Records {
         let nat = &counters.nat;
         agree("sessions", &nat.session_lives, nat.sessions.value())?;
         agree("port sets", &nat.port_set_lives, nat.port_sets.value())?;
+        if has_sessions {
+            agree("sessions by the journal", &nat.session_lives, sessions as u64)?;
+        }
         agree("port sets by the journal", &nat.port_set_lives, port_sets as u64)?;
         agree("bindings by the journal", &nat.binding_lives, bindings as u64)
     }

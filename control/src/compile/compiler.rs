@@ -1,0 +1,196 @@
+//! A configuration being compiled, and what several families of statements need of it: numbers by name.
+
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
+
+use dataplane::flow::Vrf;
+use dataplane::policy::{AclIndex, Interface, InterfaceIndex, Pin, Policy, RuleId};
+use dataplane::route::fib::{Fib, NextHop, Route};
+use dataplane::state::ports::ownership::Ownership;
+use ipnet::Ipv4Net;
+
+use crate::config::model::{Config, Place};
+use crate::config::{Diagnostic, InterfaceName, Severity};
+
+/// The global routing table; VRFs follow.
+pub(crate) const GLOBAL: Vrf = 0;
+
+/// A port of the appliance: the interface it belongs to, and the station address its device has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortBinding {
+    /// The interface that names the device.
+    pub interface: InterfaceName,
+    /// The device's own address; none where there is no device.
+    pub mac: Option<[u8; 6]>,
+    /// Whether the device has a link.
+    pub has_link: bool,
+}
+
+/// What a configuration comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Compiled {
+    /// For the workers.
+    pub policy: Policy,
+    /// For the workers: who owns which global ports.
+    pub ownership: Ownership,
+    /// For the workers.
+    pub fib: Fib,
+    /// Neighbours by configuration, never asked for.
+    pub static_neighbours: Vec<(NextHop, [u8; 6])>,
+    /// Global addresses that no ARP is answered for, although they lie in a connected subnet.
+    pub no_alias: Vec<Ipv4Addr>,
+    /// The routes in force, for `show ip route`.
+    pub routes: Vec<RouteEntry>,
+    /// The number of each rule, by its line. The numbers of rules that went with the configuration before are not
+    /// given out again until the next one.
+    pub rule_lines: HashMap<String, RuleId>,
+    /// The counter of each access-list entry, by list and line, kept like the numbers of rules.
+    pub acl_counters: HashMap<(String, String), u32>,
+    /// The names of VRFs 1 and up; they keep their numbers.
+    pub vrf_names: Vec<String>,
+}
+
+/// A route in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteEntry {
+    /// The table it is in.
+    pub vrf: Vrf,
+    /// The destination.
+    pub prefix: Ipv4Net,
+    /// Where it leads.
+    pub route: Route,
+    /// Administrative distance.
+    pub distance: u8,
+    /// Whether it is configured, rather than an interface's own subnet or address.
+    pub is_static: bool,
+}
+
+/// A configuration being compiled.
+pub(crate) struct Compiler<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) ports: &'a [PortBinding],
+    pub(crate) errors: Vec<Diagnostic>,
+    previous_rule_lines: HashMap<String, RuleId>,
+    taken_rule_ids: HashSet<RuleId>,
+    next_rule_id: RuleId,
+    /// Routes that `add-route` asks for: VRFs of inside and outside, the prefix, and an address that is reached
+    /// the same way, or none.
+    pub(crate) added_routes: Vec<(Vrf, Vrf, Ipv4Net, Ipv4Addr)>,
+    pub(crate) out: Compiled,
+}
+
+impl<'a> Compiler<'a> {
+    /// Begins with what is carried over from `previous`.
+    pub(crate) fn new(
+        config: &'a Config,
+        ports: &'a [PortBinding],
+        previous: Option<&Compiled>,
+    ) -> Compiler<'a> {
+        let mut compiler = Compiler {
+            config,
+            ports,
+            errors: Vec::new(),
+            previous_rule_lines: HashMap::new(),
+            taken_rule_ids: HashSet::new(),
+            next_rule_id: 1,
+            added_routes: Vec::new(),
+            out: Compiled::default(),
+        };
+        compiler.carry_over(previous);
+        compiler
+    }
+
+    pub(crate) fn error(&mut self, place: Place, text: impl Into<String>) {
+        let file = self.config.source.file.clone();
+        let Place { line, column } = place;
+        self.errors.push(Diagnostic { file, line, column, severity: Severity::Error, text: text.into() });
+    }
+
+    fn carry_over(&mut self, previous: Option<&Compiled>) {
+        let Some(previous) = previous else {
+            self.out.policy.generation = 1;
+            self.out.fib.generation = 1;
+            return;
+        };
+        self.out.policy.generation = previous.policy.generation + 1;
+        self.out.fib.generation = previous.fib.generation.wrapping_add(1);
+        self.previous_rule_lines = previous.rule_lines.clone();
+        self.out.acl_counters = previous.acl_counters.clone();
+        self.out.vrf_names = previous.vrf_names.clone();
+        let hole = |old: &Interface| Interface { name: old.name.clone(), ..Interface::default() };
+        self.out.policy.interfaces = previous.policy.interfaces.iter().map(hole).collect();
+    }
+
+    /// The index of a VRF, new ones behind those known before; the global table is 0.
+    pub(crate) fn vrf(&mut self, name: Option<&str>) -> Vrf {
+        let Some(name) = name else { return GLOBAL };
+        let known = self.out.vrf_names.iter().position(|known| known == name);
+        let index = known.unwrap_or_else(|| {
+            self.out.vrf_names.push(name.to_string());
+            self.out.vrf_names.len() - 1
+        });
+        index as Vrf + 1
+    }
+
+    /// The number of a rule: the one its line had before, or the smallest that no rule has or had before.
+    pub(crate) fn rule_id(&mut self, line: String) -> RuleId {
+        let known = self.out.rule_lines.get(&line).or(self.previous_rule_lines.get(&line)).copied();
+        let id = known.unwrap_or_else(|| {
+            if self.taken_rule_ids.is_empty() {
+                self.taken_rule_ids = self.previous_rule_lines.values().copied().collect();
+            }
+            while self.taken_rule_ids.contains(&self.next_rule_id) {
+                self.next_rule_id = self.next_rule_id.saturating_add(1);
+            }
+            self.next_rule_id = self.next_rule_id.saturating_add(1);
+            self.next_rule_id - 1
+        });
+        if id == RuleId::MAX {
+            self.error(Place::default(), format!("more than {} rules", RuleId::MAX - 1));
+        }
+        self.out.rule_lines.insert(line, id);
+        id
+    }
+
+    pub(crate) fn interface_index(&self, name: &InterfaceName) -> Option<InterfaceIndex> {
+        self.out
+            .policy
+            .interfaces
+            .iter()
+            .position(|i| i.name == name.as_str())
+            .map(|index| index as InterfaceIndex)
+    }
+
+    /// Access lists are numbered in the order of the configuration, so that their index is known beforehand.
+    pub(crate) fn acl_index(&self, name: &str) -> Option<AclIndex> {
+        self.config.access_lists.iter().position(|list| list.name == name).map(|index| index as AclIndex)
+    }
+
+    /// The address that an interface lends.
+    pub(crate) fn lent_by(&self, name: &InterfaceName) -> Option<Ipv4Addr> {
+        self.config.interface(name)?.primary_address().map(|net| net.addr())
+    }
+
+    /// Hosts that one worker must see together, with those of other lists that they are of too.
+    pub(crate) fn pin(&mut self, ranges: &[(Ipv4Addr, Ipv4Addr)]) {
+        let pins = &mut self.out.policy.pins;
+        let mut merged = ranges.to_vec();
+        while let Some(other) = pins.iter().position(|pin| pin.overlaps(&merged)) {
+            merged.extend(pins.remove(other).ranges);
+        }
+        pins.push(Pin { ranges: merged });
+    }
+
+    /// Who owns which global ports: what was claimed under the previous policy stays claimed.
+    pub(crate) fn claimable(&mut self, previous: Option<&Compiled>) {
+        let policy = &self.out.policy;
+        let pools = policy.rules.iter().filter_map(|rule| policy.pools.get(usize::from(rule.pool)));
+        let addresses = pools.flat_map(|pool| (0..pool.address_count()).filter_map(|at| pool.address_at(at)));
+        // Beside the ports of static lines, gateways take some of their address for what the host announces.
+        let of_ports = policy.statics.rules().iter().filter(|rule| rule.protocol.is_some());
+        let addresses = addresses.chain(of_ports.map(|rule| rule.global.addr));
+        let nothing = Ownership::default();
+        let before = previous.map_or(&nothing, |previous| &previous.ownership);
+        self.out.ownership = Ownership::new(addresses, before);
+    }
+}

@@ -1,0 +1,64 @@
+//! What statements of several families do: rows of their tables, and edits of the model.
+
+use ipnet::Ipv4Net;
+
+use crate::config::args::Args;
+use crate::config::builder::{Apply, Builder, Fault, Statement};
+use crate::config::grammar::Row;
+use crate::config::model::PortProtocol;
+
+/// A line that `no` and `default` may introduce.
+pub(super) const fn statement(syntax: &'static str, help: &'static str, action: Apply) -> Row<Apply> {
+    Row { syntax, help, action, negatable: true }
+}
+
+/// A line that only does something.
+pub(super) const fn command(syntax: &'static str, help: &'static str, action: Apply) -> Row<Apply> {
+    Row { syntax, help, action, negatable: false }
+}
+
+/// Removes what fits, and tells whether anything did.
+pub(super) fn remove<T>(list: &mut Vec<T>, fits: impl Fn(&T) -> bool) -> bool {
+    let before = list.len();
+    list.retain(|item| !fits(item));
+    list.len() < before
+}
+
+/// Puts a rule in the place of the `same` one, which is returned, or else behind all others.
+pub(super) fn put<T>(rules: &mut Vec<T>, new: T, same: impl Fn(&T, &T) -> bool) -> Option<T> {
+    if let Some(known) = rules.iter_mut().find(|known| same(known, &new)) {
+        return Some(std::mem::replace(known, new));
+    }
+    rules.push(new);
+    None
+}
+
+/// Remarks on options of the line that mean nothing here.
+pub(super) fn warn_ignored(builder: &mut Builder, statement: &Statement, words: &[&str]) {
+    for word in words.iter().filter(|word| statement.sets() && statement.args.has(word)) {
+        builder.warn(statement.args.column(word), format!("{word:?} has no effect here"));
+    }
+}
+
+/// The protocol of a line's ports.
+pub(super) fn protocol(args: &Args) -> PortProtocol {
+    if args.has("tcp") { PortProtocol::Tcp } else { PortProtocol::Udp }
+}
+
+/// The network of the address under this name and the mask beside it; bits of a host are a fault.
+pub(super) fn network(statement: &Statement, name: &str) -> Result<Ipv4Net, Fault> {
+    let address = statement.args.required(name);
+    let length: u8 = statement.args.required("mask");
+    let network = Ipv4Net::new_assert(address, length).trunc();
+    if network.addr() == address {
+        return Ok(network);
+    }
+    let text = format!("{address} has bits outside its mask; the network is {}", network.addr());
+    Err(statement.fault(name, text))
+}
+
+/// A line that is accepted and does nothing.
+pub(super) fn pass_over(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    builder.warn(statement.place.column as usize, "this line has no effect here");
+    Ok(())
+}

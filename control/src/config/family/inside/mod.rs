@@ -1,0 +1,439 @@
+//! `ip nat inside source` and `ip nat inside destination`: rules that translate the inside.
+
+mod statics;
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
+
+use dataplane::policy::{self, AclIndex};
+
+use super::edit::{put, remove, statement, warn_ignored};
+use super::row::{Family, Section, Stage};
+use super::rule::{refuse_forced, rule_vrf, selector, vrf_name, write_vrf};
+use crate::compile::compiler::Compiler;
+use crate::config::args::Args;
+use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
+use crate::config::grammar::Row;
+use crate::config::interface_name::InterfaceName;
+use crate::config::lint::findings::Lint;
+use crate::config::model::{
+    AccessAction, AccessListEntry, AccessRule, Config, EntryBody, Nat, NatSide, Place, RouteMapEntry,
+    RuleVrf, Selector,
+};
+use crate::config::text::{write_if, write_some};
+
+pub use statics::*;
+
+/// The family.
+pub(super) const FAMILY: Family = Family {
+    grammars: &[(Mode::Global, DYNAMIC), (Mode::Global, STATIC), (Mode::Global, DESTINATION)],
+    render: &[(Section::NatInside, |config| config.nat.inside_lines())],
+    lint: |lint| {
+        lint.check_static_ends();
+        lint.check_rule_references();
+        lint.check_sides();
+        lint.check_permits();
+    },
+    compile: &[(Stage::Rules, |compiler| {
+        compiler.statics();
+        compiler.rules();
+    })],
+    ..Family::NONE
+};
+
+/// `ip nat inside source {list ACL | route-map RM} {pool POOL | interface IFACE} ...`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DynamicRule {
+    /// Where it stands.
+    pub place: Place,
+    /// What is translated. No two rules have the same selector, VRF and egress interface.
+    pub selector: Selector,
+    /// Where global addresses come from.
+    pub target: DynamicTarget,
+    /// `vrf V [match-in-vrf]`; `None` is the global table.
+    pub vrf: Option<RuleVrf>,
+    /// Whether and how subscribers share an address by its ports; always set for an interface.
+    pub overload: Option<Overload>,
+    /// `egress-interface IFACE`: only packets that leave through it.
+    pub egress_interface: Option<InterfaceName>,
+    /// `reversible`: the outside may open sessions to what a route-map's rule translated.
+    pub reversible: bool,
+    /// `no-payload`: no ALG rewrites what these translations carry.
+    pub no_payload: bool,
+}
+
+impl DynamicRule {
+    /// A rule of the global table without any option; an interface's address is always shared.
+    pub fn new(place: Place, selector: Selector, target: DynamicTarget) -> DynamicRule {
+        let overload = matches!(target, DynamicTarget::Interface(_)).then_some(Overload::Plain);
+        DynamicRule {
+            place,
+            selector,
+            target,
+            vrf: None,
+            overload,
+            egress_interface: None,
+            reversible: false,
+            no_payload: false,
+        }
+    }
+}
+
+/// The source of a dynamic rule's global addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DynamicTarget {
+    /// The pool of this name.
+    Pool(String),
+    /// The primary address of this interface.
+    Interface(InterfaceName),
+}
+
+/// `overload [extended | pap]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overload {
+    /// `overload`: a global port belongs to one inside endpoint.
+    Plain,
+    /// `overload extended`: inside endpoints may share a global port towards different peers.
+    Extended,
+    /// `overload pap`: an inside address keeps one global address while it has sessions.
+    Paired,
+}
+
+/// `ip nat inside destination list ACL pool POOL`: TCP to a virtual address is spread over a pool of real servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationRule {
+    /// Where it stands.
+    pub place: Place,
+    /// The list that permits the virtual address; no two rules have the same.
+    pub access_list: String,
+    /// The rotary pool of real servers.
+    pub pool: String,
+}
+
+impl Nat {
+    /// The VRF of each rule that can have one, with the rule's place.
+    pub(super) fn rule_vrfs(&self) -> impl Iterator<Item = (Place, &Option<RuleVrf>)> {
+        self.inside_vrfs().chain(self.outside_vrfs())
+    }
+
+    /// Those of rules for the inside.
+    fn inside_vrfs(&self) -> impl Iterator<Item = (Place, &Option<RuleVrf>)> {
+        let dynamic = self.dynamic_rules.iter().map(|rule| (rule.place, &rule.vrf));
+        dynamic.chain(self.static_rules.iter().map(|rule| (rule.place, &rule.vrf)))
+    }
+
+    fn inside_lines(&self) -> Vec<String> {
+        let dynamic = self.dynamic_rules.iter().map(DynamicRule::to_string);
+        let fixed = self.static_rules.iter().map(StaticRule::to_string);
+        dynamic.chain(fixed).chain(self.destination_rules.iter().map(DestinationRule::to_string)).collect()
+    }
+}
+
+#[rustfmt::skip]
+const DYNAMIC: &[Row<Apply>] = &[
+    statement("ip nat inside source (selector) / pool <pool:word> (dynamic-options)",
+              "Translate local addresses to those of a pool", dynamic_rule),
+    statement("ip nat inside source (selector) interface <interface> (dynamic-options)",
+              "Translate local addresses to an interface's", dynamic_rule),
+];
+
+#[rustfmt::skip]
+const DESTINATION: &[Row<Apply>] = &[
+    statement("ip nat inside destination list (acl) / pool <pool:word> [ (redundancy) | forced ]*",
+              "Spread TCP to a virtual address over a rotary pool of servers", destination_rule),
+];
+
+/// Options that are accepted and mean nothing here.
+const IGNORED: &[&str] = &["oer", "redundancy", "track"];
+
+fn dynamic_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    refuse_forced(statement)?;
+    let args = &statement.args;
+    let target = match (args.optional("pool"), args.optional("interface")) {
+        (Some(pool), _) => Some(DynamicTarget::Pool(pool)),
+        (None, interface) => interface.map(DynamicTarget::Interface),
+    };
+    let Some(target) = target else {
+        let selector = selector(args);
+        let removed = remove(&mut builder.config.nat.dynamic_rules, |rule| rule.selector == selector);
+        builder.expect_removed(removed, statement);
+        return Ok(());
+    };
+    let plain = DynamicRule::new(statement.place, selector(args), target);
+    let new = DynamicRule {
+        vrf: rule_vrf(args),
+        overload: overload(args).or(plain.overload),
+        egress_interface: args.optional("egress"),
+        reversible: args.has("reversible"),
+        no_payload: args.has("no-payload"),
+        ..plain
+    };
+    if new.reversible && matches!(new.selector, Selector::List(_)) {
+        return Err(statement.fault("reversible", "only the rule of a route-map is reversible"));
+    }
+    let rules = &mut builder.config.nat.dynamic_rules;
+    if !statement.sets() {
+        let removed = remove(rules, |rule| rule.target == new.target && same_rule(rule, &new));
+        builder.expect_removed(removed, statement);
+        return Ok(());
+    }
+    if let Some(old) = put(rules, new, same_rule) {
+        let text = format!("the rule for {} replaces the one of line {}", old.selector, old.place.line);
+        builder.warn(statement.place.column as usize, text);
+    }
+    warn_ignored(builder, statement, IGNORED);
+    Ok(())
+}
+
+/// Whether one rule replaces the other.
+fn same_rule(one: &DynamicRule, other: &DynamicRule) -> bool {
+    one.selector == other.selector
+        && vrf_name(&one.vrf) == vrf_name(&other.vrf)
+        && one.egress_interface == other.egress_interface
+}
+
+fn overload(args: &Args) -> Option<Overload> {
+    let sharing = match () {
+        () if args.has("extended") => Overload::Extended,
+        () if args.has("pap") => Overload::Paired,
+        () => Overload::Plain,
+    };
+    args.has("overload").then_some(sharing)
+}
+
+fn destination_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    refuse_forced(statement)?;
+    let args = &statement.args;
+    let access_list: String = args.required("acl");
+    let pool: Option<String> = args.optional("pool");
+    let rules = &mut builder.config.nat.destination_rules;
+    let Some(pool) = pool.clone().filter(|_| statement.sets()) else {
+        let fits = |rule: &DestinationRule| pool.as_ref().is_none_or(|pool| rule.pool == *pool);
+        let removed = remove(rules, |rule| rule.access_list == access_list && fits(rule));
+        builder.expect_removed(removed, statement);
+        return Ok(());
+    };
+    let rule = DestinationRule { place: statement.place, access_list, pool };
+    if let Some(old) = put(rules, rule, |one, other| one.access_list == other.access_list) {
+        let text =
+            format!("the rule for list {:?} replaces the one of line {}", old.access_list, old.place.line);
+        builder.warn(statement.place.column as usize, text);
+    }
+    warn_ignored(builder, statement, &["redundancy"]);
+    Ok(())
+}
+
+/// The rule's line, which is its identity.
+impl Display for DynamicRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ip nat inside source {} {}", self.selector, self.target)?;
+        write_vrf(f, &self.vrf)?;
+        match self.overload {
+            None => {}
+            Some(Overload::Plain) => f.write_str(" overload")?,
+            Some(Overload::Extended) => f.write_str(" overload extended")?,
+            Some(Overload::Paired) => f.write_str(" overload pap")?,
+        }
+        write_some(f, "egress-interface", self.egress_interface.as_ref())?;
+        write_if(f, self.reversible, " reversible")?;
+        write_if(f, self.no_payload, " no-payload")
+    }
+}
+
+impl Display for DynamicTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DynamicTarget::Pool(pool) => write!(f, "pool {pool}"),
+            DynamicTarget::Interface(interface) => write!(f, "interface {interface}"),
+        }
+    }
+}
+
+/// The rule's line, which is its identity.
+impl Display for DestinationRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ip nat inside destination list {} pool {}", self.access_list, self.pool)
+    }
+}
+
+impl Lint<'_> {
+    fn check_rule_references(&mut self) {
+        let nat = &self.config.nat;
+        for rule in &nat.dynamic_rules {
+            self.check_selector(rule.place, &rule.selector);
+            match &rule.target {
+                DynamicTarget::Pool(pool) => self.check_pool(rule.place, pool),
+                DynamicTarget::Interface(name) => self.check_lender(rule.place, name),
+            }
+            if let Some(name) = &rule.egress_interface {
+                self.check_defined(rule.place, name);
+            }
+        }
+        for rule in &nat.static_rules {
+            match &rule.mapping {
+                StaticMapping::Address { global: GlobalAddress::Interface(name), .. }
+                | StaticMapping::Port { global: GlobalAddress::Interface(name), .. }
+                | StaticMapping::Esp { interface: name, .. } => self.check_lender(rule.place, name),
+                _ => {}
+            }
+            if let Some(map) = &rule.route_map {
+                self.check_route_map(rule.place, &map.name);
+            }
+            if let Some(name) = &rule.egress_interface {
+                self.check_defined(rule.place, name);
+            }
+        }
+        for rule in &nat.destination_rules {
+            self.check_access_list(rule.place, &rule.access_list);
+            self.check_pool(rule.place, &rule.pool);
+        }
+        for (place, vrf) in nat.inside_vrfs() {
+            self.check_vrf(place, vrf.as_ref().map(|vrf| vrf.name.as_str()));
+        }
+    }
+
+    fn check_sides(&mut self) {
+        let nat = &self.config.nat;
+        let inside = nat.dynamic_rules.iter().map(|rule| rule.place);
+        let inside = inside.chain(nat.static_rules.iter().map(|rule| rule.place));
+        let outside = nat.outside_dynamic_rules.iter().map(|rule| rule.place);
+        let outside = outside.chain(nat.outside_static_rules.iter().map(|rule| rule.place));
+        let destination = nat.destination_rules.iter().map(|rule| rule.place);
+        let Some(place) = inside.chain(destination).chain(outside).next() else { return };
+        for (side, word) in [(NatSide::Inside, "inside"), (NatSide::Outside, "outside")] {
+            if !self.config.interfaces.iter().any(|interface| interface.nat == Some(side)) {
+                self.warn(place, format!("nothing is translated: no interface has \"ip nat {word}\""));
+            }
+        }
+    }
+
+    /// A list or route-map that permits everything also translates what was meant to stay as it is.
+    fn check_permits(&mut self) {
+        let config = self.config;
+        let (access_lists, route_maps) = selectors(config);
+        for map in config.route_maps.iter().filter(|map| route_maps.contains(map.name.as_str())) {
+            for entry in map.entries.iter().filter(|entry| matches_all(entry)) {
+                let text = format!("NAT uses route-map {:?}, and this entry matches every packet", map.name);
+                self.warn(entry.place, text);
+            }
+        }
+        for list in config.access_lists.iter().filter(|list| access_lists.contains(list.name.as_str())) {
+            for entry in list.entries.iter().filter(|entry| permits_all(entry)) {
+                let text =
+                    format!("NAT uses access list {:?}, and this entry permits every packet", list.name);
+                self.warn(entry.place, text);
+            }
+        }
+    }
+}
+
+/// The names of the access lists and route-maps that rules go by.
+fn selectors(config: &Config) -> (BTreeSet<&str>, BTreeSet<&str>) {
+    let nat = &config.nat;
+    let (mut access_lists, mut route_maps) = (BTreeSet::new(), BTreeSet::new());
+    let dynamic = nat.dynamic_rules.iter().map(|rule| &rule.selector);
+    for selector in dynamic.chain(nat.outside_dynamic_rules.iter().map(|rule| &rule.selector)) {
+        match selector {
+            Selector::List(access_list) => access_lists.insert(access_list.as_str()),
+            Selector::RouteMap(map) => route_maps.insert(map.as_str()),
+        };
+    }
+    access_lists.extend(nat.destination_rules.iter().map(|rule| rule.access_list.as_str()));
+    let of_statics = nat.static_rules.iter().filter_map(|rule| rule.route_map.as_ref());
+    route_maps.extend(of_statics.map(|map| map.name.as_str()));
+    let used = config.route_maps.iter().filter(|map| route_maps.contains(map.name.as_str()));
+    access_lists
+        .extend(used.flat_map(|map| &map.entries).flat_map(|entry| &entry.access_lists).map(String::as_str));
+    (access_lists, route_maps)
+}
+
+fn permits_all(entry: &AccessListEntry) -> bool {
+    let all = AccessRule::any(AccessAction::Permit);
+    matches!(&entry.body, EntryBody::Rule(rule) if *rule == AccessRule { log: rule.log, ..all })
+}
+
+/// Whether an entry of a route-map has no condition.
+fn matches_all(entry: &RouteMapEntry) -> bool {
+    entry.action == AccessAction::Permit
+        && entry.access_lists.is_empty()
+        && entry.interfaces.is_empty()
+        && entry.next_hops.is_empty()
+}
+
+impl Compiler<'_> {
+    fn rules(&mut self) {
+        let config = self.config;
+        for rule in &config.nat.dynamic_rules {
+            let id = self.rule_id(rule.to_string());
+            let pool = match &rule.target {
+                DynamicTarget::Pool(name) => self.pool(name),
+                DynamicTarget::Interface(name) => self.lent_by(name).map(|addr| policy::Pool {
+                    name: name.as_str().into(),
+                    kind: policy::PoolKind::Interface,
+                    ranges: vec![(addr, addr)],
+                }),
+            };
+            let Some(pool) = pool.map(|pool| self.pool_index(pool)) else { continue };
+            let (inside_vrf, outside_vrf) = self.rule_vrfs(rule.vrf.as_ref());
+            if rule.overload == Some(Overload::Extended) {
+                self.error(rule.place, "'overload extended' is not supported: a global port has one owner");
+            }
+            let compiled =
+                policy::SourceRule {
+                    id,
+                    selector: self.selector(&rule.selector),
+                    pool,
+                    overload: rule.overload.is_some(),
+                    inside_vrf,
+                    outside_vrf,
+                    egress: rule.egress_interface.as_ref().and_then(|name| self.interface_index(name)),
+                    is_reversible: rule.reversible,
+                    is_paired: config.nat.settings.pairing.is_some_and(|pairing| {
+                        !pairing.marked_only || rule.overload == Some(Overload::Paired)
+                    }),
+                };
+            self.out.policy.rules.push(compiled);
+        }
+        self.out.policy.rules_see_destinations = self
+            .out
+            .policy
+            .rules
+            .iter()
+            .any(|rule| rule.egress.is_some() || self.sees_destination(&rule.selector));
+        self.destination_rules();
+    }
+
+    /// Whether a selector looks at where packets go.
+    fn sees_destination(&self, selector: &policy::Selector) -> bool {
+        let acl_sees = |acl: &AclIndex| {
+            let entries = self.out.policy.acls.get(usize::from(*acl)).map(|acl| acl.entries.as_slice());
+            entries
+                .unwrap_or_default()
+                .iter()
+                .any(|entry| entry.dst != policy::AddressMatch::ANY || !entry.dst_ports.is_empty())
+        };
+        match selector {
+            policy::Selector::Nothing => false,
+            policy::Selector::Acl(acl) => acl_sees(acl),
+            policy::Selector::RouteMap(clauses) => clauses.iter().any(|clause| {
+                !clause.interfaces.is_empty()
+                    || !clause.next_hops.is_empty()
+                    || clause.acls.iter().any(acl_sees)
+            }),
+        }
+    }
+
+    /// The real servers of one virtual server are seen together.
+    fn destination_rules(&mut self) {
+        let config = self.config;
+        for rule in &config.nat.destination_rules {
+            let id = self
+                .rule_id(format!("ip nat inside destination list {} pool {}", rule.access_list, rule.pool));
+            let Some(pool) = self.pool(&rule.pool) else { continue };
+            self.pin(&pool.ranges);
+            let pool = self.pool_index(pool);
+            let acl = self.acl_index(&rule.access_list);
+            self.out.policy.destination_rules.push(policy::DestinationRule { id, acl, pool });
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What lint found, and checks of the names that statements of several families use.
+
+use super::super::diagnostic::{Diagnostic, Severity};
+use super::super::interface_name::InterfaceName;
+use super::super::model::{Config, Place};
+
+/// A configuration being judged.
+pub(crate) struct Lint<'c> {
+    pub(crate) config: &'c Config,
+    /// Whether lines are missing that could not be read: only contradictions are told then.
+    is_partial: bool,
+    findings: Vec<Diagnostic>,
+}
+
+impl<'c> Lint<'c> {
+    /// Of a whole configuration.
+    pub(crate) fn new(config: &'c Config) -> Lint<'c> {
+        Lint { config, is_partial: false, findings: config.source.warnings.clone() }
+    }
+
+    /// Of those lines of a file that could be read.
+    pub(crate) fn in_part(config: &'c Config) -> Lint<'c> {
+        Lint { is_partial: true, ..Lint::new(config) }
+    }
+
+    /// What was found, in the order of the lines.
+    pub(crate) fn into_findings(mut self) -> Vec<Diagnostic> {
+        self.findings.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+        self.findings
+    }
+
+    /// Refuses a line that contradicts another.
+    pub(crate) fn error(&mut self, place: Place, text: String) {
+        self.report(Severity::Error, place, text);
+    }
+
+    /// Warns of a line that has no effect, or another than was meant.
+    pub(crate) fn warn(&mut self, place: Place, text: String) {
+        if !self.is_partial {
+            self.report(Severity::Warning, place, text);
+        }
+    }
+
+    fn report(&mut self, severity: Severity, Place { line, column }: Place, text: String) {
+        let file = self.config.source.file.clone();
+        self.findings.push(Diagnostic { file, line, column, severity, text });
+    }
+
+    /// Alone among names, that of a VRF must be defined: traffic would go elsewhere, not just untranslated.
+    pub(crate) fn check_vrf(&mut self, place: Place, name: Option<&str>) {
+        if let Some(name) = name.filter(|name| !self.is_partial && self.config.vrf(name).is_none()) {
+            self.error(place, format!("VRF {name:?} is not defined"));
+        }
+    }
+
+    pub(crate) fn check_access_list(&mut self, place: Place, name: &str) {
+        if self.config.access_list(name).is_none() {
+            self.warn(place, format!("access list {name:?} is not defined"));
+        }
+    }
+
+    pub(crate) fn check_route_map(&mut self, place: Place, name: &str) {
+        if self.config.route_map(name).is_none() {
+            self.warn(place, format!("route-map {name:?} is not defined"));
+        }
+    }
+
+    pub(crate) fn check_pool(&mut self, place: Place, name: &str) {
+        if self.config.nat.pool(name).is_none() {
+            self.warn(place, format!("pool {name:?} is not defined"));
+        }
+    }
+
+    pub(crate) fn check_defined(&mut self, place: Place, name: &InterfaceName) {
+        if self.config.interface(name).is_none() {
+            self.warn(place, format!("interface {name} is not defined"));
+        }
+    }
+
+    /// An interface that lends its address must have one.
+    pub(crate) fn check_lender(&mut self, place: Place, name: &InterfaceName) {
+        self.check_defined(place, name);
+        if self.config.interface(name).is_some_and(|interface| interface.addresses.is_empty()) {
+            self.warn(place, format!("interface {name} has no address"));
+        }
+    }
+}
