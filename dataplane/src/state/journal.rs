@@ -71,6 +71,24 @@ const _: () =
 /// No endpoint.
 pub const NOBODY: Endpoint = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
 
+/// What a place of the ring holds before its first record.
+const EMPTY: Record = Record {
+    time_ms: 0,
+    what: What::Session,
+    ended: None,
+    binding: Binding {
+        own: NOBODY,
+        seen: NOBODY,
+        own_vrf: 0,
+        seen_vrf: 0,
+        rule: 0,
+        protocol: ANY_PROTOCOL,
+        side: Side::Inside,
+    },
+    outside_local: NOBODY,
+    outside_global: NOBODY,
+};
+
 /// The least room for records: more than one set-up and its undoing write.
 pub(super) const RECORDS_MIN: usize = 16;
 /// The most records of a shard that wait to be read.
@@ -84,7 +102,7 @@ const EXHAUSTED_MAX: usize = 64;
 /// The totals and the records of a shard.
 pub struct Journal {
     totals: Totals,
-    /// A ring of a power of two, filled as records come.
+    /// A ring of a power of two.
     records: Vec<Record>,
     mask: usize,
     /// The number of the next record, counted from the start.
@@ -101,9 +119,12 @@ impl Journal {
     /// An empty journal of a shard with room for so many sessions.
     pub fn new(sessions_max: usize) -> Journal {
         let room = sessions_max.next_power_of_two().min(RECORDS_MAX);
+        let mut records = mem::vec_in_huge_pages(room);
+        // Written now, so that no set-up waits for a page.
+        records.resize(room, EMPTY);
         Journal {
             totals: Totals::default(),
-            records: mem::vec_in_huge_pages(room),
+            records,
             mask: room - 1,
             next: 0,
             unread: 0,
@@ -214,10 +235,8 @@ impl Journal {
 
     #[inline(always)]
     fn note(&mut self, record: Record) {
-        match self.records.get_mut(self.next as usize & self.mask) {
-            Some(place) => *place = record,
-            // There is room: it was made at the start.
-            None => self.records.push(record),
+        if let Some(place) = self.records.get_mut(self.next as usize & self.mask) {
+            *place = record;
         }
         self.next += 1;
     }
