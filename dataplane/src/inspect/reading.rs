@@ -45,7 +45,7 @@ pub enum Read {
 impl Reading<'_> {
     /// A packet of a control session.
     pub fn packet(&mut self, packet: Packet, head: &Head, found: SessionRef) -> Read {
-        if self.is_reused(&packet, head, found) {
+        if self.note_reuse(&packet, head, found) {
             return Read::Unchanged(packet);
         }
         // A control session without a record is one of datagrams.

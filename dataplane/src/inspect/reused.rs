@@ -18,9 +18,9 @@ use crate::stream::{Direction, Opening, Stream};
 use crate::wire::tcp;
 
 impl Reading<'_> {
-    /// Whether a packet is of another connection's handshake than the one that the control session is at. It goes on as
-    /// it came.
-    pub(super) fn is_reused(&mut self, packet: &Packet, head: &Head, found: SessionRef) -> bool {
+    /// Notes a packet of another connection's handshake than that of the control session's connection. Whether it is one:
+    /// it goes on as it came.
+    pub(super) fn note_reuse(&mut self, packet: &Packet, head: &Head, found: SessionRef) -> bool {
         let flags = head.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN);
         if head.transport != Transport::Tcp || flags & tcp::SYN == 0 || head.is_fragment {
             return false;
