@@ -152,8 +152,12 @@ impl Test {
         self.shard.check().unwrap();
     }
 
-    /// Calls and doors that there are.
+    /// Calls and doors that there are, where what began and has not ended is what is live.
     fn count(&self) -> (usize, usize) {
+        let totals = self.shard.journal.totals();
+        assert_eq!(totals.sessions.live(), self.shard.session_count() as u64);
+        assert_eq!(totals.bindings.live(), 0, "the addresses are the configuration's");
+        self.shard.check().unwrap();
         (self.shard.calls.len(), self.shard.door_count())
     }
 
