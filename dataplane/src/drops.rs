@@ -67,6 +67,7 @@ drops! {
     Ipv4SourceRoute "ipv4-source-route" Policy Silent "The packet carries a source route, which a NAT cannot honour." "RFC 3022 4.6";
     TcpHeader "tcp-header" Sender Silent "The TCP header is truncated or its offset is wrong." "RFC 9293 3.1";
     TcpFlags "tcp-flags" Sender Silent "The TCP flags contradict each other." "RFC 9293 3.1";
+    TcpChecksum "tcp-checksum" Sender Silent "The checksum of a TCP segment that begins or ends a connection is wrong." "RFC 9293 3.1";
     UdpLength "udp-length" Sender Silent "The UDP length is below 8 or above what the packet holds." "RFC 768";
     IcmpTruncated "icmp-truncated" Sender Silent "The ICMP message ends inside its header." "RFC 792";
     IcmpChecksum "icmp-checksum" Sender Silent "The ICMP checksum is wrong." "RFC 5508 REQ-3";
@@ -80,8 +81,9 @@ drops! {
     AclOutDenied "acl-out-denied" Policy AdministrativelyProhibited "The interface's outbound access list denies the packet." "RFC 1812 5.2.7.1";
     FragmentationNeeded "fragmentation-needed" Network FragmentationNeeded "Longer than the next link's MTU, and DF is set." "RFC 1191 4";
     NoMapping "no-mapping" Policy Silent "Addressed to a NAT address, but no session, mapping or static matches." "RFC 4787 REQ-8";
-    TcpNoSession "tcp-no-session" Sender Silent "A TCP reset outbound without a session: there is nothing to reset." "RFC 7857 2.2";
+    TcpNoSession "tcp-no-session" Sender Silent "A TCP segment without a session that begins none: a reset from inside, or anything but a SYN from outside." "RFC 7857 2.2";
     IcmpUnmatched "icmp-unmatched" Sender Silent "The ICMP error quotes a packet that no session sent." "RFC 5508 REQ-4";
+    IcmpNumbers "icmp-numbers" Sender Silent "The ICMP error quotes a TCP segment that is not on its way now: a guess, or far too late." "RFC 5927 4";
     ProtocolUntranslatable "protocol-untranslatable" Policy Silent "The protocol has no ports, and the matching rule translates by port." "RFC 6888 REQ-1";
     FragmentUntranslatable "fragment-untranslatable" Sender Silent "A fragment of a packet to be translated, without its first part." "RFC 4787 REQ-14";
     PoolExhausted "pool-exhausted" Capacity HostUnreachable "No global address or port is free for a new mapping; enlarge the pool." "RFC 6888 REQ-11";

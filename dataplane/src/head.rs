@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use crate::drops::DropReason;
 use crate::flow::{Endpoint, ICMP, InterfaceIndex, TCP, Tuple, UDP, Vrf};
-use crate::wire::bytes::word;
-use crate::wire::checksum::checksum;
+use crate::wire::bytes::{long, word};
+use crate::wire::checksum::{checksum, transport_checksum};
 use crate::wire::{icmp, ipv4, tcp, udp};
 
 /// The positions and values of an IPv4 packet's headers.
@@ -31,6 +31,12 @@ pub struct Head {
     pub ttl: u8,
     /// TCP flags, 0 for other protocols.
     pub tcp_flags: u8,
+    /// The sequence number of a TCP segment, of an ICMP error that of the segment it quotes.
+    pub seq: u32,
+    /// What a TCP segment acknowledges.
+    pub ack: u32,
+    /// Bytes of data in a TCP segment.
+    pub payload_len: u16,
     /// ICMP type and code, 0 for other protocols.
     pub icmp: (u8, u8),
     /// The type-of-service byte.
@@ -84,6 +90,9 @@ impl Head {
         transport: Transport::Other,
         ttl: 0,
         tcp_flags: 0,
+        seq: 0,
+        ack: 0,
+        payload_len: 0,
         icmp: (0, 0),
         tos: 0,
         dont_fragment: false,
@@ -146,6 +155,9 @@ impl Head {
             transport: Transport::Other,
             ttl: (second >> 56) as u8,
             tcp_flags: 0,
+            seq: 0,
+            ack: 0,
+            payload_len: 0,
             icmp: (0, 0),
             tos: (first >> 48) as u8,
             dont_fragment: fragment & ipv4::DONT_FRAGMENT != 0,
@@ -186,6 +198,15 @@ impl Head {
                 if !tcp::are_possible(self.tcp_flags) {
                     return Err(DropReason::TcpFlags);
                 }
+                // What changes a connection is what its sender wrote; a first fragment holds only a part of it.
+                if self.tcp_flags & (tcp::SYN | tcp::FIN | tcp::RST) != 0
+                    && !self.is_fragment
+                    && transport_checksum(self.src.octets(), self.dst.octets(), TCP, bytes) != 0
+                {
+                    return Err(DropReason::TcpChecksum);
+                }
+                (self.seq, self.ack) = (long(header, tcp::SEQ), long(header, tcp::ACK_NUMBER));
+                self.payload_len = bytes.len().saturating_sub(header_len) as u16;
                 self.transport = Transport::Tcp;
                 self.set_ports([header[0], header[1], header[2], header[3]]);
             }
@@ -239,6 +260,9 @@ impl Head {
             return Err(DropReason::IcmpQuote);
         }
         let inner = &quote[header_len..];
+        if quote[ipv4::PROTOCOL] == TCP {
+            self.seq = long(inner, tcp::SEQ);
+        }
         let ports = match quote[ipv4::PROTOCOL] {
             TCP | UDP => (word(inner, 0), word(inner, 2)),
             ICMP if icmp::is_query(inner[0]) => (word(inner, icmp::ID), word(inner, icmp::ID)),

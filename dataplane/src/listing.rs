@@ -93,7 +93,7 @@ impl Worker {
             vrf: session.inside_vrf,
             rule: session.rule,
             is_static: !session.is_dynamic(),
-            class: session.class,
+            class: session.progress.class(),
             age_ms: now.wrapping_sub(created_ms),
             idle_ms: now.wrapping_sub(session.used_ms),
             left_ms: deadline_ms(&self.engine.tables.policy, session).map(|at| left_ms(at, now)),

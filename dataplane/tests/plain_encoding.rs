@@ -1,4 +1,4 @@
-//! The encoding of plain state: read as it was written, or refused, whatever the bytes; and version 1 for good.
+//! The encoding of plain state: read as it was written, or refused, whatever the bytes; and version 2 for good.
 
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
@@ -7,13 +7,11 @@ use alg::State;
 use alg::registry::ROWS;
 use arrayvec::ArrayVec;
 use dataplane::flow::{Endpoint, Tuple};
-use dataplane::policy::IdleClass;
 use dataplane::state::mapping::Side;
 use dataplane::state::plain::{
     Address, Call, CallName, Channel, Control, Door, Holds, MAGIC, Owner, Plain, PlainError, PortSet,
     Session, Subscriber, VERSION, decode, encode,
 };
-use dataplane::state::session::TcpSeen;
 use dataplane::stream::{Opening, Shifts};
 use proptest::prelude::*;
 use serde::Serialize;
@@ -106,12 +104,11 @@ fn addresses() -> impl Strategy<Value = Plain> {
 
 fn sessions() -> impl Strategy<Value = Plain> {
     let ends = [endpoints(), endpoints(), endpoints(), endpoints()];
-    let rest = any::<([u16; 3], u8, u8, [bool; 4], [u32; 2])>();
-    (ends, kinds_of_holds(), 0u8..7, rest).prop_map(|(ends, holds, class, rest)| {
+    let rest = any::<([u16; 3], u8, [u32; 2], [bool; 5], [u32; 2])>();
+    (ends, kinds_of_holds(), 1..=u8::MAX, rest).prop_map(|(ends, holds, progress, rest)| {
         let [inside_local, inside_global, outside_local, outside_global] = ends;
-        let ([inside_vrf, outside_vrf, rule], protocol, tcp, flags, [age_ms, idle_ms]) = rest;
-        let [is_any_peer, is_hairpin, is_contact, is_control] = flags;
-        let (class, tcp): (IdleClass, TcpSeen) = (of_fields(&class), of_fields(&tcp));
+        let ([inside_vrf, outside_vrf, rule], protocol, expected, flags, [age_ms, idle_ms]) = rest;
+        let [is_any_peer, is_hairpin, is_contact, is_from_outside, is_control] = flags;
         Plain::Session(Session {
             inside_local,
             inside_global,
@@ -122,11 +119,12 @@ fn sessions() -> impl Strategy<Value = Plain> {
             rule,
             protocol,
             holds,
-            class,
-            tcp,
+            progress: of_fields(&progress),
+            expected,
             is_any_peer,
             is_hairpin,
             is_contact,
+            is_from_outside,
             is_control,
             age_ms,
             idle_ms,
@@ -290,11 +288,12 @@ fn one_session() -> Plain {
         rule: 3,
         protocol: 6,
         holds: Holds::Address,
-        class: IdleClass::TcpEstablished,
-        tcp: of_fields(&0x63u8),
+        progress: of_fields(&0xecu8),
+        expected: [1001, 5001],
         is_any_peer: false,
         is_hairpin: true,
         is_contact: false,
+        is_from_outside: false,
         is_control: true,
         age_ms: 1000,
         idle_ms: 10,
@@ -363,19 +362,19 @@ fn all_doors() -> [Plain; 2] {
 }
 
 /// Version 1 as it is written for good: where this fails, the version is to be another one.
-const VERSION_1: &str = "\
-    706f727469636f0a010c000a00000201020a000009018008084001010a0000020a000009010203e8070a020a000002c0b802\
-    0a000009c0b8020a000007150a000008150102030601056300010001e8070a030a000002c0b8020a00000715060103667470\
-    00010001030a000002c0b8020a0000071506010366747001d0090207080101010a000002c0b8020a0000071540e807ffff03\
-    01b40b01070001030a000002c0b8020a00000715060103667470020100e3010102030102010401030a000002c0b8020a0000\
-    071506010366747003010005010102020304050601020103ffffffff0f01030a000002c0b8020a0000071506010366747000\
-    010303ffffffff0f01040a000002c0b8020a0000071506010a000002c0b8020a00000715060105010a000002808080808080\
-    80808001047274737001010a0000028827e807060a00000288270a000009f02e010a000007010a0000071401020306020366\
-    7470010472747370000a000002c0b8020a0000071506010401e807d8a107060a00000288270a000009f02e010a000007010a\
-    0000071401020306000366747001047274737001010a000002808080808080808080010401e807d8a1075df88342";
+const VERSION_2: &str = "\
+    706f727469636f0a020c000a00000201020a000009018008084001010a0000020a000009010203e8070a020a000002c0b802\
+    0a000009c0b8020a000007150a000008150102030601ece90789270001000001e8070a030a000002c0b8020a000007150601\
+    0366747000010001030a000002c0b8020a0000071506010366747001d0090207080101010a000002c0b8020a0000071540e8\
+    07ffff0301b40b01070001030a000002c0b8020a00000715060103667470020100e3010102030102010401030a000002c0b8\
+    020a0000071506010366747003010005010102020304050601020103ffffffff0f01030a000002c0b8020a00000715060103\
+    66747000010303ffffffff0f01040a000002c0b8020a0000071506010a000002c0b8020a00000715060105010a0000028080\
+    8080808080808001047274737001010a0000028827e807060a00000288270a000009f02e010a000007010a00000714010203\
+    060203667470010472747370000a000002c0b8020a0000071506010401e807d8a107060a00000288270a000009f02e010a00\
+    0007010a0000071401020306000366747001047274737001010a000002808080808080808080010401e807d8a10736543624";
 
 #[test]
-fn version_1_stays_what_it_is() {
+fn version_2_stays_what_it_is() {
     let child = Plain::Child { session: TUPLE, control: TUPLE };
     let mut records = vec![one_subscriber(), one_address(), one_session()];
     records.extend(all_controls());
@@ -383,5 +382,5 @@ fn version_1_stays_what_it_is() {
     records.push(one_call());
     records.extend(all_doors());
     let hex: String = encode(&records).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, VERSION_1);
+    assert_eq!(hex, VERSION_2);
 }

@@ -89,7 +89,7 @@ fn as_walked(record: &Plain) -> Option<String> {
     let (protocol, ends, vrf, rule, class, age_ms, idle_ms) = match record {
         Plain::Session(it) => {
             let ends = [it.inside_local, it.inside_global, it.outside_local, it.outside_global];
-            (it.protocol, ends, it.inside_vrf, it.rule, it.class, it.age_ms, it.idle_ms)
+            (it.protocol, ends, it.inside_vrf, it.rule, it.progress.class(), it.age_ms, it.idle_ms)
         }
         Plain::Address(it) => {
             let ends = [Endpoint::new(it.own, 0), Endpoint::new(it.seen, 0), nobody, nobody];

@@ -55,7 +55,9 @@ impl Reading<'_> {
             (Channel::Untouched, _) => Read::Unchanged(packet),
             _ if head.is_fragment => self.fragment(packet, head, found),
             (Channel::Datagrams, Transport::Udp) => self.datagram(packet, head, found),
-            (Channel::Opening(_), Transport::Tcp) => self.handshake(packet, head, found),
+            (Channel::Opening(_) | Channel::Answered(..), Transport::Tcp) => {
+                self.handshake(packet, head, found)
+            }
             (&Channel::Open(stream), Transport::Tcp) => self.segment(packet, head, stream, found),
             (&Channel::Settled(shifts), Transport::Tcp) => self.shifted(packet, head, shifts, found),
             _ => Read::Unchanged(packet),

@@ -36,10 +36,7 @@ impl Reading<'_> {
                 true
             }
             (Direction::Backward, SYN_ACK) => {
-                let at = usize::from(head.l4) + tcp::ACK_NUMBER;
-                let acknowledged = packet.bytes().get(at..).and_then(|bytes| bytes.first_chunk());
-                let answered =
-                    |first: &mut Opening| acknowledged == Some(&first.sequence.wrapping_add(1).to_be_bytes());
+                let answered = |first: &mut Opening| head.ack == first.sequence.wrapping_add(1);
                 let Some(first) = control.reopening.take_if(answered) else { return false };
                 self.begin_anew(found.index, &first, &opening);
                 true

@@ -9,6 +9,7 @@ use crate::head::Head;
 use crate::inspect::reader::Reader;
 use crate::inspect::reading::{Read, Reading};
 use crate::inspect::streams::{FromPorts, Record};
+use crate::state::connection::Said;
 use crate::state::control::Channel;
 use crate::state::shard::{SessionRef, Shard};
 use crate::stream::{self, Cause, Means, Opening, Shifts, Stream};
@@ -36,36 +37,57 @@ fn session_direction(client: Side, direction: stream::Direction) -> Direction {
 }
 
 impl Reading<'_> {
-    /// A segment of a connection whose handshake is under way. What comes out of turn passes, and the connection is not
-    /// read: who does not shake hands is not listened to.
+    /// A segment of a connection whose handshake is under way. It is read from the moment that each side has acknowledged
+    /// the other's SYN; what proves nothing passes and changes nothing.
     pub(super) fn handshake(&mut self, packet: Packet, head: &Head, found: SessionRef) -> Read {
         let Some(control) = self.shard.controls.of_mut(found.index) else { return Read::Unchanged(packet) };
         let direction = stream_direction(control.client, found.direction);
         let flags = head.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST);
         let opening = Opening::read(packet.bytes(), head.l3, head.l4);
-        let first = match &control.channel {
-            Channel::Opening(first) => *first,
-            _ => None,
-        };
-        control.channel = match (direction, flags, opening, first) {
-            (stream::Direction::Forward, tcp::SYN, Some(opening), _) => {
-                control.syn = Some(opening.sequence);
-                Channel::Opening(Some(opening))
+        let acknowledges = |other: &Opening| head.ack == other.sequence.wrapping_add(1);
+        control.channel = match (direction, flags, control.channel, opening) {
+            (stream::Direction::Forward, tcp::SYN, Channel::Opening(_), Some(first)) => {
+                control.syn = Some(first.sequence);
+                Channel::Opening(Some(first))
             }
-            (stream::Direction::Backward, SYN_ACK, Some(answer), Some(first)) => {
+            (stream::Direction::Backward, SYN_ACK, Channel::Opening(Some(first)), Some(answer))
+                if acknowledges(&first) =>
+            {
+                Channel::Answered(first, answer)
+            }
+            (stream::Direction::Forward, tcp::ACK, Channel::Answered(first, answer), _)
+                if acknowledges(&answer) =>
+            {
                 let (gateway, host) = (control.gateway, control.host());
-                self.streams.open(found.index, gateway, host, Stream::new(&first, &answer), self.counters)
+                let stream = Stream::new(&first, &answer);
+                let channel = self.streams.open(found.index, gateway, host, stream, self.counters);
+                return self.opened(packet, head, channel, found);
             }
-            // A reset ends the attempt; anything else is not a handshake that can be followed.
-            (.., first) if flags & tcp::RST != 0 => Channel::Opening(first),
-            _ => Channel::Untouched,
+            // Its client speaks before its turn, with data in its SYN or to a server that speaks at the same time.
+            (stream::Direction::Forward, tcp::SYN | SYN_ACK, Channel::Opening(_), _) => {
+                self.counters.gateways[usize::from(control.gateway)].unread.add(1);
+                Channel::Untouched
+            }
+            (_, _, as_before, _) => as_before,
         };
         Read::Unchanged(packet)
+    }
+
+    /// The handshake is over with this segment, which may have data.
+    fn opened(&mut self, packet: Packet, head: &Head, channel: Channel, found: SessionRef) -> Read {
+        if let Some(control) = self.shard.controls.of_mut(found.index) {
+            control.channel = channel;
+        }
+        match channel {
+            Channel::Open(stream) => self.segment(packet, head, stream, found),
+            _ => Read::Unchanged(packet),
+        }
     }
 
     /// A segment of a connection that is read.
     pub(super) fn segment(&mut self, packet: Packet, head: &Head, stream: u32, found: SessionRef) -> Read {
         let (l3, l4) = (head.l3, head.l4);
+        self.shard.note_acknowledged(self.policy, found, &Said::of(head), self.now);
         self.run(stream, found.index, head, |stream, client, means| {
             let direction = stream_direction(client, found.direction);
             stream.segment(direction, packet, l3, l4, means);
@@ -156,6 +178,7 @@ impl Reading<'_> {
         found: SessionRef,
     ) -> Read {
         let client = self.shard.controls.of_mut(found.index).map_or(Side::Inside, |control| control.client);
+        self.shard.note_acknowledged(self.policy, found, &Said::of(head), self.now);
         match shifts.apply(stream_direction(client, found.direction), &mut packet, head.l3, head.l4) {
             true => Read::Unchanged(packet),
             false => Read::Refused(DropReason::TcpHeader),

@@ -118,6 +118,7 @@ impl Test {
             rule: 1,
             protocol: UDP,
             class: IdleClass::Udp,
+            first: Direction::Outbound,
             flags: Flags::default(),
             above: Above::Fixed,
         };

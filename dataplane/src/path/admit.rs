@@ -90,6 +90,10 @@ pub fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
     if let Some(refusal) = refusal_without_session(head) {
         return Err(refusal.into());
     }
+    // What is amid a connection tells nothing about who is there: only the inside may be met so.
+    if head.transport == Transport::Tcp && head.tcp_flags & (tcp::SYN | tcp::ACK) != tcp::SYN {
+        return Err(DropReason::TcpNoSession.into());
+    }
     begin_inbound(tables, head, destination, now)
 }
 
@@ -336,6 +340,7 @@ fn blank_session(head: &Head, chosen: Chosen, service_port: u16) -> NewSession {
         rule: chosen.rule,
         protocol: head.tuple.protocol,
         class: Session::class_of(head.tuple.protocol, service_port),
+        first: Direction::Outbound,
         flags: Flags::default(),
         above: chosen.above,
     }
@@ -364,6 +369,7 @@ fn begin(
         let is_contact = is_mapping(&new.above) && is_address_dependent(&tables.policy);
         new.flags = new.flags.with(Flags::CONTACT, is_contact);
     }
+    new.first = direction;
     let mut session = Session::new(&new, now);
     let planned = translate::first(tables, head, &mut session, direction, routed);
     let Tables { policy, shard, .. } = tables;

@@ -1,10 +1,10 @@
 //! Deciding: a packet's session, or else its destination and the rules. Touches no byte of the packet.
 
 use crate::drops::DropReason;
-use crate::flow::Direction;
-use crate::head::Head;
+use crate::flow::{Direction, TCP};
+use crate::head::{Head, Transport};
 use crate::path::tables::Tables;
-use crate::path::verdict::{Decided, Verdict};
+use crate::path::verdict::{Course, Decided, Verdict};
 use crate::path::{admit, translate};
 use crate::policy::{AclKey, Domain};
 use crate::state::session::{Flags, Session};
@@ -12,7 +12,13 @@ use crate::state::shard::SessionRef;
 
 /// Decides about a packet: inbound access list, then its session, or else destination and rules.
 #[inline(always)]
-pub fn decide(tables: &mut Tables, head: &Head, found: Option<SessionRef>, now: u32) -> Decided {
+pub fn decide(
+    tables: &mut Tables,
+    head: &Head,
+    found: Option<SessionRef>,
+    course: Course,
+    now: u32,
+) -> Decided {
     let ingress = &tables.policy.interfaces[usize::from(head.interface)];
     if !tables.permits(ingress.acl_in, || AclKey::of(head)) {
         return Err(DropReason::AclInDenied.into());
@@ -22,7 +28,26 @@ pub fn decide(tables: &mut Tables, head: &Head, found: Option<SessionRef>, now: 
         Domain::Outside => Direction::Inbound,
         Domain::None => return translate::routed(tables, head),
     };
+    // What the box tells itself about is what it has just seen.
+    if course != Course::Own {
+        check_quote(tables, head, found)?;
+    }
     of_session_or_rule(tables, head, found, direction, now)
+}
+
+/// An ICMP error about TCP counts only if it quotes a segment that may be on its way (RFC 5927 section 4).
+fn check_quote(tables: &Tables, head: &Head, found: Option<SessionRef>) -> Result<(), DropReason> {
+    if !matches!(head.transport, Transport::IcmpError { .. }) || head.tuple.protocol != TCP {
+        return Ok(());
+    }
+    let may_be_about = |found: SessionRef| {
+        let session = tables.shard.session(found.index)?;
+        Some(session.may_have_sent(found.direction.reverse(), head.seq))
+    };
+    match found.and_then(may_be_about) {
+        Some(false) => Err(DropReason::IcmpNumbers),
+        _ => Ok(()),
+    }
 }
 
 /// Decides about a packet from inside or from outside, whatever interface it came through.

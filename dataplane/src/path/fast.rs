@@ -8,7 +8,7 @@
 use mem::Packet;
 
 use crate::drops::DropReason;
-use crate::flow::{UDP, WorkerIndex};
+use crate::flow::{Direction, UDP, WorkerIndex};
 use crate::path::engine::Engine;
 use crate::path::plan::Translation;
 use crate::path::read::Plain;
@@ -55,7 +55,8 @@ fn way<'a>(tables: &'a mut Tables, plain: &Plain, now: u32) -> Option<(Translati
     {
         return None;
     }
-    if plain.key.protocol != UDP && !session.tcp.is_settled(direction) {
+    // What the outside sends to a host that has not answered yet is mostly media, and proves nothing.
+    if !session.progress.is_settled() && (plain.key.protocol, direction) != (UDP, Direction::Inbound) {
         return None;
     }
     let noted = route::noted_way(policy, fib, neighbours, recent_routes, session, direction, plain.peer.addr);
@@ -65,5 +66,8 @@ fn way<'a>(tables: &'a mut Tables, plain: &Plain, now: u32) -> Option<(Translati
         return None;
     }
     session.used_ms = now;
+    if plain.key.protocol != UDP {
+        session.note_numbers(direction, plain.seq, plain.ack);
+    }
     Some((Translation::of(plain.peer, session, direction), neighbour))
 }

@@ -195,7 +195,7 @@ fn look_up(engine: &mut Engine, head: &Head, plain: &Plain, now: u32) -> Decided
         domain.direction().and_then(|direction| shard.find_now(policy, head, direction))
     };
     engine.count_probe(domain != Domain::None, found.is_some());
-    decide::decide(&mut engine.tables, head, found, now)
+    decide::decide(&mut engine.tables, head, found, Course::Arrived, now)
 }
 
 /// Takes packets that others handed over. Their headers were read where they arrived, and they were counted there.
@@ -328,7 +328,7 @@ fn find_again(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Dec
     if course == Course::Arrived {
         engine.count_probe(true, found.is_some());
     }
-    decide::decide(&mut engine.tables, head, found, now)
+    decide::decide(&mut engine.tables, head, found, course, now)
 }
 
 /// Puts a packet into its owner's ring.

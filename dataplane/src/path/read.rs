@@ -8,7 +8,7 @@ use crate::policy::Policy;
 use crate::state::session::{ANYONE, SessionKey};
 use crate::state::shard::SessionRef;
 use crate::state::table::index::Hash;
-use crate::wire::bytes::word;
+use crate::wire::bytes::{long, word};
 use crate::wire::{ethernet, ipv4, tcp, udp};
 
 /// What every packet for the fast path has at least: an IPv4 header without options, and a transport header's first bytes.
@@ -34,6 +34,9 @@ pub struct Plain {
     pub l3: u16,
     /// Length of the IPv4 packet in bytes.
     pub total_len: u16,
+    /// Sequence and acknowledgement number of a TCP segment.
+    pub seq: u32,
+    pub ack: u32,
     /// Nothing but its session and its way out keeps it from the fast path.
     pub is_ordinary: bool,
 }
@@ -49,6 +52,8 @@ impl Plain {
         interface: 0,
         l3: 0,
         total_len: 0,
+        seq: 0,
+        ack: 0,
         is_ordinary: false,
     };
 
@@ -154,6 +159,8 @@ pub fn read_ipv4(
         interface: index,
         l3: l3 as u16,
         total_len: total_len as u16,
+        seq: long(bytes, ipv4::LEN + tcp::SEQ),
+        ack: long(bytes, ipv4::LEN + tcp::ACK_NUMBER),
         is_ordinary: is_settled && second >> 56 > 1 && !is_listed,
     };
     Some(())

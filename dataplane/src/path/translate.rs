@@ -11,8 +11,9 @@ use crate::path::verdict::{Decided, Refused, Verdict};
 use crate::policy::AclKey;
 use crate::route::fib::NextHop;
 use crate::route::neighbour::CachedHop;
+use crate::state::connection::Said;
 use crate::state::session::{Flags, Session};
-use crate::state::shard::{SessionRef, deadline_ms};
+use crate::state::shard::SessionRef;
 use crate::wire::{icmp, tcp};
 
 /// A destination and its next hop, where they were looked up already.
@@ -63,8 +64,9 @@ pub fn first(
         session.note_hop(direction, hop);
     }
     if session.protocol == TCP {
-        session.tcp.note(direction, head.tcp_flags);
-        session.class = session.tcp.class();
+        let said = Said::of(head);
+        let is_proof = session.note_acknowledged(direction, &said);
+        session.note_said(direction, &said, is_proof);
     }
     Ok((verdict, matches!(way, Way::Out(..) | Way::Around)))
 }
@@ -150,14 +152,12 @@ fn use_session(tables: &mut Tables, head: &Head, found: SessionRef, way: Way, no
         return;
     }
     session.used_ms = now;
-    if session.protocol == TCP {
-        let class_before = session.class;
-        session.tcp.note(found.direction, head.tcp_flags);
-        session.class = session.tcp.class();
-        if session.class != class_before {
-            let deadline = deadline_ms(&tables.policy, session);
-            tables.shard.rearm(found.index, deadline, now);
-        }
+    let (protocol, is_settled) = (session.protocol, session.progress.is_settled());
+    let Tables { policy, shard, .. } = tables;
+    if protocol == TCP {
+        shard.note_segment(policy, found, &Said::of(head), now);
+    } else if found.direction == Direction::Outbound && !is_settled {
+        shard.note_answer(policy, found.index, now);
     }
 }
 

@@ -70,11 +70,14 @@ impl Control {
 }
 
 /// What carries a control session's messages, and how far it is.
+#[derive(Clone, Copy, Debug)]
 pub enum Channel {
     /// Datagrams.
     Datagrams,
     /// A connection whose handshake is under way: the first SYN, once it was seen.
     Opening(Option<Opening>),
+    /// Its second part: the SYN, and what acknowledged it. The client has still to acknowledge that.
+    Answered(Opening, Opening),
     /// A connection, by the number of its stream.
     Open(u32),
     /// A connection that is not read any more, and whose numbers are shifted for good.
@@ -179,6 +182,12 @@ impl Controls {
     pub fn parent_of(&self, child: u32) -> Option<u32> {
         let &(control, serial) = self.parents.get(&child)?;
         (self.of(control)?.serial == serial).then_some(control)
+    }
+
+    /// Whether the numbers of a control session's connection, by its session's index, are not those that its sides write.
+    pub fn maps_numbers(&self, session: u32) -> bool {
+        let channel = self.of(session).map(|control| &control.channel);
+        channel.is_some_and(|channel| matches!(channel, Channel::Open(_) | Channel::Settled(_)))
     }
 
     /// Whether sessions that a control session led to are alive.

@@ -80,7 +80,7 @@ impl Shard {
                 self.wheel.arm(index, now.wrapping_add(CHILDREN_LOOKED_AT_MS));
             }
             Some(deadline) if is_due(now, deadline) => {
-                let is_closing = session.class == IdleClass::TcpClosing;
+                let is_closing = session.progress.class() == IdleClass::TcpClosing;
                 let reason = if is_closing { EndReason::Closed } else { EndReason::Idle };
                 self.end(policy, index, reason, now);
             }

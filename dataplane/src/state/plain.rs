@@ -8,7 +8,7 @@
 //!
 //! The encoding is [`MAGIC`], [`VERSION`], a list of records in postcard's format, and a checksum of that list. A new kind
 //! of record, gateway memory or channel goes behind the others of its enum; any other change of a type below needs a new
-//! version. A test holds bytes of version 1 for that.
+//! version. A test holds bytes of version 2 for that.
 
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::flow::{Direction, Endpoint, Protocol, Tuple, Vrf};
-use crate::policy::{GatewayIndex, IdleClass, RuleId};
-use crate::state::session::{Flags, TcpSeen};
+use crate::policy::{GatewayIndex, RuleId};
+use crate::state::progress::Progress;
+use crate::state::session::Flags;
 use crate::state::shard::Shard;
 use crate::state::subscriber::SETS_MAX;
 use crate::state::table::timer::left_ms;
@@ -31,7 +32,7 @@ use crate::stream::{Opening, Shifts};
 /// What an encoding begins with.
 pub const MAGIC: [u8; 8] = *b"portico\n";
 /// The version of the encoding, in the byte behind that.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// CRC-32C, as iSCSI and SCTP have it (RFC 9260 appendix A).
 const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
@@ -128,16 +129,18 @@ pub struct Session {
     pub protocol: Protocol,
     /// What its global endpoint is of.
     pub holds: Holds,
-    /// Which idle time applies.
-    pub class: IdleClass,
-    /// What was seen of a TCP connection.
-    pub tcp: TcpSeen,
+    /// How far it has come, and so which idle time applies.
+    pub progress: Progress,
+    /// Of a TCP connection, the number that the receiver of what is sent outbound waits for, and inbound.
+    pub expected: [u32; 2],
     /// It serves every peer: its outside endpoints stand for nobody (CGN mode).
     pub is_any_peer: bool,
     /// Its peer is an inside host too, addressed by a global address (RFC 4787 REQ-9).
     pub is_hairpin: bool,
     /// It is counted among the peers that may send to its mapping (address-dependent filtering).
     pub is_contact: bool,
+    /// The outside began it.
+    pub is_from_outside: bool,
     /// A gateway reads it; it has a record of its own only where that has something to remember.
     pub is_control: bool,
     /// How long ago it was made, in milliseconds.
@@ -418,11 +421,12 @@ fn plain_session(session: &session::Session, cold: session::Cold, now: u32) -> P
         } else {
             Holds::Nothing
         },
-        class: session.class,
-        tcp: session.tcp,
+        progress: session.progress,
+        expected: session.expected,
         is_any_peer: flags.has(Flags::ANY_PEER),
         is_hairpin: flags.has(Flags::HAIRPIN),
         is_contact: flags.has(Flags::CONTACT),
+        is_from_outside: flags.has(Flags::FROM_OUTSIDE),
         is_control: flags.has(Flags::CONTROL),
         age_ms: now.wrapping_sub(cold.created_ms),
         idle_ms: now.wrapping_sub(session.used_ms),
@@ -456,6 +460,7 @@ fn plain_control(
         channel: match control.channel {
             control::Channel::Datagrams => Channel::Datagrams,
             control::Channel::Opening(first) => Channel::Opening(first),
+            control::Channel::Answered(first, _) => Channel::Opening(Some(first)),
             control::Channel::Open(stream) => Channel::Open(shifts_of(stream)),
             control::Channel::Settled(shifts) => Channel::Settled(shifts),
             control::Channel::Untouched => Channel::Untouched,

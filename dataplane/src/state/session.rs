@@ -2,16 +2,14 @@
 
 use std::net::Ipv4Addr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::flow::{Direction, Endpoint, ICMP, Protocol, TCP, Tuple, UDP, Vrf};
 use crate::policy::{IdleClass, Policy, RuleId};
 use crate::route::neighbour::CachedHop;
 use crate::state::mapping::{Binding, Mapping, MappingKey, Side};
 use crate::state::ports::lease::Lease;
+use crate::state::progress::Progress;
 use crate::state::table::slots::{NONE, Slot};
 use crate::wire::checksum::Delta;
-use crate::wire::tcp;
 
 /// What a session is beneath.
 #[derive(Debug)]
@@ -47,15 +45,17 @@ pub struct NewSession {
     pub rule: RuleId,
     /// The IP protocol.
     pub protocol: Protocol,
-    /// Which idle time applies.
+    /// Which idle time applies, once both sides are there.
     pub class: IdleClass,
+    /// The way its first packet goes.
+    pub first: Direction,
     /// What is special about it.
     pub flags: Flags,
     /// What it is beneath.
     pub above: Above,
 }
 
-/// One flow. An established packet needs nothing but this cache line and the index's. Of its 64 bytes, 57 are used.
+/// One flow. An established packet needs nothing but this cache line and the index's. All of its 64 bytes are used.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub struct Session {
@@ -69,6 +69,8 @@ pub struct Session {
     pub outside_global: Endpoint,
     /// When a packet last refreshed it, in milliseconds.
     pub used_ms: u32,
+    /// Of a TCP connection, the number of each direction that its receiver waits for; see [`crate::state::connection`].
+    pub(super) expected: [u32; 2],
     /// Beneath a port's mapping, the next session beneath it, which may be this one; beneath a whole address's, the
     /// number of that.
     pub next: u32,
@@ -89,10 +91,8 @@ pub struct Session {
     pub rule: RuleId,
     /// The IP protocol.
     pub protocol: Protocol,
-    /// Which idle time applies.
-    pub class: IdleClass,
-    /// What was seen of a TCP connection.
-    pub tcp: TcpSeen,
+    /// How far it has come, and so which idle time applies.
+    pub progress: Progress,
     /// What is special about it.
     pub flags: Flags,
 }
@@ -135,6 +135,8 @@ impl Flags {
     ///
     /// [`Shard::enter_inbound`]: crate::state::shard::Shard::enter_inbound
     pub const ONE_SIDED: Flags = Flags(256);
+    /// The outside began it.
+    pub const FROM_OUTSIDE: Flags = Flags(512);
 
     /// Whether a flag is set.
     #[inline]
@@ -160,65 +162,6 @@ pub const ANYONE: Endpoint = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
 
 const _: () = assert!(size_of::<Slot<Session>>() == 64, "a session is one cache line, in use or not");
 
-/// What was seen of a TCP connection: bits, so that any order of events is a state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TcpSeen(u8);
-
-impl TcpSeen {
-    const SYN_OUT: u8 = 1;
-    const SYN_IN: u8 = 2;
-    const FIN_OUT: u8 = 4;
-    const FIN_IN: u8 = 8;
-    const RST: u8 = 16;
-    const ANY_OUT: u8 = 32;
-    const ANY_IN: u8 = 64;
-
-    /// Takes note of one segment.
-    pub fn note(&mut self, direction: Direction, flags: u8) {
-        let (syn, fin, any) = match direction {
-            Direction::Outbound => (Self::SYN_OUT, Self::FIN_OUT, Self::ANY_OUT),
-            Direction::Inbound => (Self::SYN_IN, Self::FIN_IN, Self::ANY_IN),
-        };
-        self.0 |= any;
-        if flags & tcp::SYN != 0 {
-            // A new connection over the same endpoints forgets the old one's end.
-            let restarts = self.class() == IdleClass::TcpClosing && flags & tcp::ACK == 0;
-            self.0 = if restarts { syn | any } else { self.0 | syn };
-        }
-        if flags & tcp::FIN != 0 {
-            self.0 |= fin;
-        }
-        if flags & tcp::RST != 0 {
-            self.0 |= Self::RST;
-        } else if flags & (tcp::SYN | tcp::FIN) == 0 {
-            // Data after a RST: the RST was not the peer's (RFC 7857 section 2.2).
-            self.0 &= !Self::RST;
-        }
-    }
-
-    /// Whether a segment of this direction that begins and ends nothing is nothing new.
-    #[inline]
-    pub fn is_settled(self, direction: Direction) -> bool {
-        let any = if direction == Direction::Outbound { Self::ANY_OUT } else { Self::ANY_IN };
-        self.0 & (any | Self::RST) == any
-    }
-
-    /// The idle class of a connection in this state. One whose start was not seen counts as established once
-    /// both sides were heard, so that nobody alone can hold a session for long.
-    pub fn class(self) -> IdleClass {
-        const SYNS: u8 = TcpSeen::SYN_OUT | TcpSeen::SYN_IN;
-        const FINS: u8 = TcpSeen::FIN_OUT | TcpSeen::FIN_IN;
-        const BOTH: u8 = TcpSeen::ANY_OUT | TcpSeen::ANY_IN;
-        if self.0 & TcpSeen::RST != 0 || self.0 & FINS == FINS {
-            IdleClass::TcpClosing
-        } else if matches!(self.0 & SYNS, TcpSeen::SYN_OUT | TcpSeen::SYN_IN) || self.0 & BOTH != BOTH {
-            IdleClass::TcpSyn
-        } else {
-            IdleClass::TcpEstablished
-        }
-    }
-}
-
 impl Session {
     /// A session that begins now.
     #[inline]
@@ -235,6 +178,7 @@ impl Session {
             outside_local: new.outside_local,
             outside_global: new.outside_global,
             used_ms: now,
+            expected: [0; 2],
             next,
             previous: NONE,
             neighbours: [CachedHop::UNKNOWN.neighbour; 2],
@@ -245,9 +189,8 @@ impl Session {
             outside_vrf: new.outside_vrf,
             rule: new.rule,
             protocol: new.protocol,
-            class: new.class,
-            tcp: TcpSeen::default(),
-            flags: new.flags.with(flag, true),
+            progress: Progress::of(new.class, new.first),
+            flags: new.flags.with(flag, true).with(Flags::FROM_OUTSIDE, new.first == Direction::Inbound),
         };
         session.with_deltas()
     }
@@ -389,33 +332,5 @@ impl SessionKey {
         let side = u64::from(self.direction == Direction::Inbound);
         let what = u64::from(self.protocol) << 48 | side << 56;
         [self.src.bits() | what, self.dst.bits() | u64::from(self.vrf) << 48]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::tcp::{ACK, FIN, RST, SYN};
-    use Direction::{Inbound, Outbound};
-
-    #[test]
-    fn tcp_states_follow_the_segments() {
-        let rows: &[(&[(Direction, u8)], IdleClass)] = &[
-            (&[(Outbound, SYN)], IdleClass::TcpSyn),
-            (&[(Outbound, SYN), (Inbound, SYN | ACK)], IdleClass::TcpEstablished),
-            (&[(Outbound, SYN), (Inbound, SYN), (Outbound, ACK)], IdleClass::TcpEstablished),
-            (&[(Outbound, ACK)], IdleClass::TcpSyn),
-            (&[(Outbound, ACK), (Inbound, ACK)], IdleClass::TcpEstablished),
-            (&[(Outbound, SYN), (Inbound, SYN | ACK), (Outbound, FIN | ACK)], IdleClass::TcpEstablished),
-            (&[(Outbound, FIN | ACK), (Inbound, FIN | ACK)], IdleClass::TcpClosing),
-            (&[(Outbound, SYN), (Inbound, RST | ACK)], IdleClass::TcpClosing),
-            (&[(Outbound, ACK), (Inbound, ACK | RST), (Outbound, ACK)], IdleClass::TcpEstablished),
-            (&[(Outbound, FIN | ACK), (Inbound, FIN | ACK), (Outbound, SYN)], IdleClass::TcpSyn),
-        ];
-        for (segments, class) in rows {
-            let mut seen = TcpSeen::default();
-            segments.iter().for_each(|&(direction, flags)| seen.note(direction, flags));
-            assert_eq!(seen.class(), *class, "{segments:?}");
-        }
     }
 }

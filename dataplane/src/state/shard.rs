@@ -18,6 +18,7 @@ use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Allocator;
 use crate::state::ports::lease::Lender;
 use crate::state::ports::ownership::Ownership;
+use crate::state::reopenings::Reopenings;
 use crate::state::session::{Cold, Session, SessionKey};
 use crate::state::subscriber::Subscribers;
 use crate::state::table::index::{Candidate, Hash, Hasher, Index};
@@ -68,6 +69,8 @@ pub struct Shard {
     pub(super) worker: (WorkerIndex, u8),
     /// For each destination rule, which real server is next.
     pub(super) rotation: HashMap<RuleId, u32>,
+    /// SYNs over live connections.
+    pub(super) reopenings: Reopenings,
     /// What began and ended.
     pub journal: Journal,
 }
@@ -150,6 +153,7 @@ impl Shard {
             contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
             rotation: HashMap::new(),
+            reopenings: Reopenings::default(),
             journal: Journal::new(capacity.max(RECORDS_MIN)),
         }
     }
@@ -356,6 +360,12 @@ pub(super) fn far_off(now: u32) -> u32 {
 pub fn deadline_ms(policy: &Policy, session: &Session) -> Option<u32> {
     let local = (session.protocol, session.inside_local.port);
     let of_port = policy.port_timeouts.iter().find(|&&(protocol, port, _)| (protocol, port) == local);
-    let idle_ms = of_port.map_or(policy.timeouts.of(session.class), |&(.., idle_ms)| idle_ms);
+    let of_class = policy.timeouts.of(session.progress.class());
+    let idle_ms = match of_port {
+        // What a stranger began lives no longer than a handshake may take, until the inside answers.
+        _ if !session.progress.is_confirmed() => of_class.min(policy.timeouts.of(IdleClass::TcpSyn)),
+        Some(&(.., of_port)) => of_port,
+        None => of_class,
+    };
     (idle_ms != Timeouts::NEVER).then(|| session.used_ms.wrapping_add(idle_ms))
 }

@@ -75,6 +75,7 @@ fn begin(
         rule: policy.rules[rule].id,
         protocol: UDP,
         class: Session::class_of(UDP, 443),
+        first: Direction::Outbound,
         flags: Flags::default(),
         above,
     };
@@ -210,6 +211,7 @@ fn begin_one_sided(shard: &mut Shard, policy: &Policy, number: u32) -> Result<u3
         rule: 1,
         protocol: TOY,
         class: Session::class_of(TOY, 0),
+        first: Direction::Outbound,
         flags: Flags::default().with(Flags::ONE_SIDED, true),
         above: Above::Fixed,
     };

@@ -51,7 +51,11 @@ fn transport(spec: &PacketSpec) -> Result<(u8, Vec<u8>), String> {
         }
         Shape::Tcp => {
             let options = spec.tcp_options.clone().unwrap_or_default();
-            bytes.extend([0; 12]);
+            // The numbers of a connection in which nothing but the handshake was said.
+            let has = |flag| spec.number("flags").is_some_and(|flags| flags & flag != 0);
+            let (seq, ack) = (u32::from(!has(0x02)), u32::from(has(0x10)));
+            bytes.extend([0; 4]);
+            bytes.extend([seq.to_be_bytes(), ack.to_be_bytes()].concat());
             bytes.extend([(5 + options.len() / 4) as u8 * 16, 0, 0x20, 0, 0, 0, 0, 0]);
             bytes.extend(options);
             PROTOCOL_TCP

@@ -70,7 +70,7 @@
 //!   `total-length N`, `ip-checksum N|bad`, `record-route N`, `loose-route A`, `strict-route A`, `ip-options HEX`
 //! - `checksum N|bad|none` of the transport
 //! - UDP: `udp-length N`
-//! - TCP: `seq N`, `ack N`, `win N`, `urg N`, `tcp-offset N`, `tcp-reserved N`, and options in their order: `mss N`,
+//! - TCP: `seq N` (0 of a SYN, else 1), `ack N` (1), `win N`, `urg N`, `tcp-offset N`, `tcp-reserved N`, and options in their order: `mss N`,
 //!   `wscale N`, `sack-ok`, `sack A-B`, `timestamps A B`, `nop`, `tcp-options HEX`
 //! - ICMP: `id N`, `seq N`, `mtu N`, `pointer N`, `unused N`, `rest N`, and what errors quote: `quote { PACKET }`,
 //!   `quote in` (the packet that went in last) or `quote [LABEL]`

@@ -1,6 +1,6 @@
 //! ICMP errors about translated packets: the packet they quote tells whom they concern.
 
-use super::facts::{Endpoint, ICMP, INSIDE, Side, UDP};
+use super::facts::{Endpoint, ICMP, INSIDE, Side, TCP, UDP};
 use super::half::{End, Half};
 use super::relation::{Legal, Relation};
 use super::view::{Edits, View};
@@ -21,7 +21,7 @@ impl Relation {
             // Who is addressed by an address of the inside is reached by routing.
             Side::Outside if !self.facts.is_global(view.dst.0) => {
                 let to = if INSIDE.contains(&view.dst.0) { Side::Inside } else { Side::Outside };
-                self.said(to, Some(Edits::default()), Some((view.dst, false)))
+                self.said(&quoted, to, Some(Edits::default()), Some((view.dst, false)))
             }
             // The quoted packet went out: its source is a global endpoint of ours.
             Side::Outside => {
@@ -31,21 +31,21 @@ impl Relation {
                     quoted_src: Some(local),
                     ..Edits::default()
                 });
-                self.said(Side::Inside, edits, found)
+                self.said(&quoted, Side::Inside, edits, found)
             }
             Side::Inside if self.facts.is_global(view.dst.0) => self.hairpin_error(view, &quoted, own, peer),
             // The quoted packet came in: its destination is an inside endpoint.
             Side::Inside => {
                 let found = self.global_for(quoted.protocol, own(quoted.dst), peer(quoted.src));
                 if found.is_none() && self.is_plain(quoted.protocol, own(quoted.dst)) {
-                    return self.said(Side::Outside, Some(Edits::default()), Some((view.src, true)));
+                    return self.said(&quoted, Side::Outside, Some(Edits::default()), Some((view.src, true)));
                 }
                 let edits = found.map(|(global, _)| Edits {
                     src: Some(global),
                     quoted_dst: Some(global),
                     ..Edits::default()
                 });
-                self.said(Side::Outside, edits, found)
+                self.said(&quoted, Side::Outside, edits, found)
             }
         }
     }
@@ -71,12 +71,16 @@ impl Relation {
             quoted_dst: Some(global),
             ..Edits::default()
         });
-        self.said(Side::Inside, edits, local)
+        self.said(quoted, Side::Inside, edits, local)
     }
 
-    fn said(&self, to: Side, edits: Option<Edits>, found: Found) -> Legal {
+    fn said(&self, quoted: &View, to: Side, edits: Option<Edits>, found: Found) -> Legal {
         let is_sure = found.is_some_and(|(_, is_sure)| is_sure);
-        let drops = if is_sure { Vec::new() } else { vec!["icmp-unmatched", "no-mapping"] };
+        let mut drops = if is_sure { Vec::new() } else { vec!["icmp-unmatched", "no-mapping"] };
+        // Numbers of a connection that was not met at its beginning are not known for certain.
+        if quoted.protocol == TCP {
+            drops.push("icmp-numbers");
+        }
         let forward = edits.map(|edits| (to, edits, None, None));
         Legal { forward, drops, is_own: false, source: None, first_half: None }
     }

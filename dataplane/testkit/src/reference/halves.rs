@@ -8,7 +8,7 @@ use super::facts::{Dynamic, Endpoint, Filtering, ICMP, Mode, OUTSIDE_ADDRESS, PE
 use super::half::{End, Flow, Half};
 use super::relation::Relation;
 use super::tables::{ANYONE, Local, Session, WHOLE};
-use super::view::flags::RST;
+use super::view::flags::{ACK, RST, SYN};
 
 impl Relation {
     /// The peer that a session is kept by.
@@ -63,6 +63,7 @@ impl Relation {
             let session = Some(((local.0, protocol, local.1), self.peer_key(protocol, peer)));
             let mut half = Half { end: Some(End::Known(local)), session, ..Half::untouched() };
             self.admit(&mut half, flow);
+            self.forbid_the_middle(&mut half, flow);
             return half;
         }
         let unknown: &[&'static str] = match own.0 == OUTSIDE_ADDRESS {
@@ -97,13 +98,25 @@ impl Relation {
             is_dynamic: true,
         };
         self.admit(&mut half, flow);
-        // Whether others' queries reach the identifier of a host's own is nowhere said; nor whether a connection may
-        // begin in its middle, or with a RST, from outside.
-        let begins_oddly = protocol == TCP && !has_session && flow.flags & 0x17 != 0x02;
-        if is_request || begins_oddly {
+        // Whether others' queries reach the identifier of a host's own is nowhere said.
+        if is_request {
             half.drops.extend(unknown);
         }
+        self.forbid_the_middle(&mut half, flow);
         half
+    }
+
+    /// No connection begins from outside but by a SYN.
+    fn forbid_the_middle(&self, half: &mut Half, flow: Flow) {
+        let Some(key) = half.session else { return };
+        let session = self.tables.sessions.get(&key);
+        let is_live = session.is_some_and(|session| session.life.is_certain(self.now_ms));
+        if flow.protocol == TCP && flow.flags & (SYN | ACK) != SYN && !is_live {
+            half.drops.push("tcp-no-session");
+            if session.is_none() {
+                half.end = None;
+            }
+        }
     }
 
     /// Whether an inside endpoint sent to an address, for certain and perhaps.

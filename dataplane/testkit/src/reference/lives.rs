@@ -88,10 +88,13 @@ impl Relation {
         let ((low, high), refreshes) = match local.1 {
             TCP => {
                 session.tcp.is_odd |= known.is_some() && !is_known;
-                self.tcp(&mut session.tcp, view.flags, !is_outbound, known.is_some())
+                self.tcp(&mut session.tcp, view, !is_outbound, known.is_some())
             }
             _ => (self.datagram_idle(&mut session.tcp, local, peer, view, is_outbound), true),
         };
+        // What the inside has not answered may be given up as soon as a handshake would be.
+        let is_answered = local.1 == TCP || is_outbound || session.is_asked_for && is_known;
+        let low = if is_answered { low } else { low.min(self.facts.idle.syn_ms) };
         let tolerance_ms = SLOT_MS + TICK_MS * (1 + self.tables.sessions.len() / EXPIRIES) as u64;
         let earliest_ms = (self.now_ms + low).saturating_sub(SLOT_MS);
         if is_hairpin {
@@ -104,7 +107,7 @@ impl Relation {
         let latest_ms = self.now_ms + high + tolerance_ms;
         session.life.latest_ms =
             if session.tcp.is_odd { session.life.latest_ms.max(latest_ms) } else { latest_ms };
-        session.is_asked_for |= is_outbound;
+        session.is_asked_for = is_outbound || session.is_asked_for && is_known;
         session.is_counted &= is_counted || is_known;
         self.tables.put(local, peer, session);
         self.touch_whole(local, is_outbound, latest_ms);
@@ -152,30 +155,32 @@ impl Relation {
         }
     }
 
-    /// A packet of a connection: its idle time from now on, and whether it counts from this packet.
-    fn tcp(&self, tcp: &mut Tcp, flags: u8, is_inbound: bool, is_known: bool) -> (Idle, bool) {
-        let idle = self.facts.idle;
-        let from = usize::from(is_inbound);
+    /// A packet of a connection: its idle time from now on, and whether it counts from this packet. What is proved is
+    /// what the other side has acknowledged; a number that does not fit leaves open whether it counts.
+    fn tcp(&self, tcp: &mut Tcp, view: &View, is_inbound: bool, is_known: bool) -> (Idle, bool) {
+        let (idle, flags) = (self.facts.idle, view.flags);
+        let (from, to) = (usize::from(is_inbound), usize::from(!is_inbound));
         let was_closing = tcp.fin == [true; 2];
-        let begun = tcp.syn != [false; 2];
+        let is_shaking = tcp.is_proved != [true; 2];
         tcp.is_odd |= flags & RST != 0;
         tcp.is_odd |= !is_known && flags & (SYN | ACK) != SYN;
-        tcp.is_odd |= flags & SYN != 0 && (tcp.is_established || tcp.fin != [false; 2]);
-        tcp.is_odd |= flags & FIN != 0 && !tcp.is_established;
-        tcp.is_odd |= is_known && !begun;
-        tcp.syn[from] |= flags & SYN != 0;
+        tcp.is_odd |= flags & SYN != 0 && (tcp.is_proved[from] || !is_shaking);
+        tcp.is_odd |= flags & FIN != 0 && is_shaking;
+        let is_proof = flags & ACK != 0 && tcp.syn[to] == Some(view.ack);
+        tcp.is_proved[to] |= is_proof;
+        tcp.is_odd |= !is_shaking && (tcp.syn[to] != Some(view.ack) || tcp.syn[from] != Some(view.seq));
+        match flags & (SYN | ACK) {
+            SYN => tcp.syn[from] = Some(view.seq.wrapping_add(1)),
+            both if both == SYN | ACK && is_proof => tcp.syn[from] = Some(view.seq.wrapping_add(1)),
+            both if both == SYN | ACK => tcp.is_odd = true,
+            _ => {}
+        }
         tcp.fin[from] |= flags & FIN != 0;
-        tcp.ack[from] |= flags & ACK != 0 && tcp.syn[1 - from];
-        tcp.is_established |= tcp.syn == [true; 2] && tcp.ack == [true; 2];
         let any = [idle.syn_ms, idle.tcp_ms, idle.finrst_ms];
         match () {
             () if tcp.is_odd => ((*any.iter().min().unwrap_or(&0), *any.iter().max().unwrap_or(&0)), false),
             () if tcp.fin == [true; 2] => ((idle.finrst_ms, idle.finrst_ms), !was_closing),
-            () if tcp.is_established => ((idle.tcp_ms, idle.tcp_ms), true),
-            // Whether the handshake ends with the second SYN or its ACK is open.
-            () if tcp.syn == [true; 2] => {
-                ((idle.syn_ms.min(idle.tcp_ms), idle.tcp_ms.max(idle.syn_ms)), false)
-            }
+            () if tcp.is_proved == [true; 2] => ((idle.tcp_ms, idle.tcp_ms), true),
             () => ((idle.syn_ms, idle.syn_ms), false),
         }
     }

@@ -36,15 +36,13 @@ impl Life {
 /// What is known of a TCP connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tcp {
-    /// SYN seen, from inside and from outside.
-    pub syn: [bool; 2],
+    /// What acknowledges its SYN, of inside and outside, once that was seen.
+    pub syn: [Option<u32>; 2],
+    /// Its SYN was acknowledged, likewise.
+    pub is_proved: [bool; 2],
     /// FIN seen, likewise.
     pub fin: [bool; 2],
-    /// ACK of the other side's SYN seen, likewise.
-    pub ack: [bool; 2],
-    /// Both SYNs were acknowledged.
-    pub is_established: bool,
-    /// A RST was seen, or it began in the middle, or began anew: its idle time is any.
+    /// A RST was seen, or it began in the middle, or began anew, or numbers were guessed: its idle time is any.
     pub is_odd: bool,
 }
 

@@ -257,7 +257,10 @@ impl Traffic {
                 let (kind, id) = if is_outbound { (8, talk.local.1) } else { (0, dst.1) };
                 icmp(kind, 0, [(id >> 8) as u8, id as u8, 0, 1], &body)
             }
-            TCP => self.tcp(src.1, dst.1, flags, &body),
+            TCP => {
+                let numbers = [is_outbound, !is_outbound].map(|from_local| first_number(&talk, from_local));
+                self.tcp((src.1, dst.1), numbers, flags, &body)
+            }
             _ => udp(src.1, dst.1, &body),
         };
         let mut bytes = self.packet(talk.protocol, src.0, dst.0, &transport);
@@ -273,8 +276,12 @@ impl Traffic {
         body
     }
 
-    fn tcp(&mut self, sport: u16, dport: u16, flags: u8, body: &[u8]) -> Vec<u8> {
-        let (seq, ack) = (self.random.random::<u32>(), self.random.random::<u32>());
+    /// A segment of a connection in which nothing was said before, or rarely one of somebody who guesses its numbers.
+    fn tcp(&mut self, (sport, dport): (u16, u16), [own, other]: [u32; 2], flags: u8, body: &[u8]) -> Vec<u8> {
+        let guess = (self.random.random_range(0..20u8) == 0).then(|| self.random.random::<(u32, u32)>());
+        let seq = own.wrapping_add(u32::from(flags & SYN == 0));
+        let ack = if flags & ACK == 0 { 0 } else { other.wrapping_add(1) };
+        let (seq, ack) = guess.unwrap_or((seq, ack));
         let body = if flags & PSH != 0 { body } else { &[] };
         let mut bytes = [sport.to_be_bytes(), dport.to_be_bytes()].concat();
         bytes.extend([seq.to_be_bytes(), ack.to_be_bytes()].concat());
@@ -430,6 +437,12 @@ fn known(relation: &Relation, is_comparable: bool, protocol: u8, local: Endpoint
         true => relation.certain_global_of(protocol, local),
         false => relation.global_of(protocol, local),
     }
+}
+
+/// The number of the SYN of a conversation's local end, or of its peer.
+fn first_number(talk: &Conversation, is_local: bool) -> u32 {
+    let ports = u32::from(talk.local.1) << 16 | u32::from(talk.peer.1);
+    ports.wrapping_mul(if is_local { 0x9e37_79b1 } else { 0x85eb_ca6b })
 }
 
 fn icmp(kind: u8, code: u8, rest: [u8; 4], body: &[u8]) -> Vec<u8> {

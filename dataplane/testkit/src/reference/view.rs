@@ -40,6 +40,10 @@ pub struct View {
     pub kind: Kind,
     /// TCP flags.
     pub flags: u8,
+    /// TCP sequence number.
+    pub seq: u32,
+    /// What TCP acknowledges.
+    pub ack: u32,
     /// ICMP type.
     pub icmp_type: u8,
     /// Hops left.
@@ -83,6 +87,8 @@ impl View {
             dst: (address("dst"), dst_port),
             kind,
             flags: value("flags") as u8,
+            seq: value("seq") as u32,
+            ack: value("ack") as u32,
             icmp_type,
             ttl: value("ttl") as u8,
             id: value("ip-id") as u16,

@@ -1,0 +1,319 @@
+//! What a segment proves about its connection: only numbers that its sender must have seen change anything
+//! (RFC 9293, RFC 5961, RFC 7857 section 2).
+//!
+//! The session keeps one number of each direction: which of its bytes the other side waits for, by that side's last
+//! acknowledgement; before that, the number that acknowledges its SYN. Numbers of a direction are those that its
+//! receiver sees, where a gateway shifts them.
+
+use crate::flow::Direction;
+use crate::head::Head;
+use crate::state::progress::Side;
+use crate::state::session::Session;
+use crate::wire::tcp::{ACK, FIN, RST, SYN};
+
+/// A reset counts if its number is one of so many from the first that the other side waits for: as much as is usually on
+/// its way. Whoever guesses hits them once in 65,536 times.
+pub const RESET_WINDOW: u32 = 1 << 16;
+/// Bytes that may be on their way to a receiver, of which a FIN may be the last, and the most that one acknowledgement
+/// covers: the windows that systems use by themselves end here.
+pub const FLIGHT_MAX: u32 = 1 << 24;
+/// Bytes that the first acknowledgement may cover of a side that sent more than a SYN.
+const FIRST_FLIGHT: u32 = 1 << 16;
+
+/// What a segment says about its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Said {
+    /// Its flags.
+    pub flags: u8,
+    /// Its sequence number.
+    pub seq: u32,
+    /// What it acknowledges, if it has the flag.
+    pub ack: u32,
+    /// It has data.
+    pub has_data: bool,
+}
+
+impl Said {
+    /// What the segment with this head says.
+    pub fn of(head: &Head) -> Said {
+        Said { flags: head.tcp_flags, seq: head.seq, ack: head.ack, has_data: head.payload_len != 0 }
+    }
+}
+
+/// A SYN over a live connection: it may begin another one, once the other side acknowledges it with this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reopening {
+    /// The way that the SYN went.
+    pub direction: Direction,
+    /// What acknowledges it.
+    pub number: u32,
+}
+
+impl Session {
+    /// Notes what a segment acknowledges, on its way in. Whether that is the first proof of the other side's SYN.
+    pub fn note_acknowledged(&mut self, direction: Direction, said: &Said) -> bool {
+        if said.flags & (ACK | RST) != ACK {
+            return false;
+        }
+        let other = direction.reverse();
+        let (own_side, other_side) = (self.progress.side(direction), self.progress.side(other));
+        let ahead = said.ack.wrapping_sub(self.expected_of(other));
+        match other_side {
+            Side::Sent if ahead == 0 => self.prove(other, said.ack),
+            Side::SentData if ahead < FIRST_FLIGHT => self.prove(other, said.ack),
+            // Met amid the connection: the inside is believed what it says about the outside, not the other way round.
+            Side::Unheard if direction == Direction::Outbound && said.flags & SYN == 0 => {
+                if matches!(own_side, Side::Unheard) {
+                    self.set_side(direction, Side::SentData, said.seq);
+                    self.prove(other, said.ack);
+                }
+                false
+            }
+            _ => {
+                if other_side.is_proved() {
+                    self.note_numbers(direction, said.seq, said.ack);
+                }
+                false
+            }
+        }
+    }
+
+    /// Notes the numbers of a segment of a connection that is established: acknowledgements only advance, by no more than
+    /// may be on its way, and only those of segments that may come from their side.
+    #[inline(always)]
+    pub fn note_numbers(&mut self, direction: Direction, seq: u32, ack: u32) {
+        let advance = ack.wrapping_sub(self.expected_of(direction.reverse()));
+        let is_near = seq.wrapping_sub(self.expected_of(direction)).wrapping_add(FLIGHT_MAX) < 2 * FLIGHT_MAX;
+        if advance <= FLIGHT_MAX && is_near {
+            self.expected[direction.reverse() as usize] = ack;
+        }
+    }
+
+    /// Notes how a segment begins or ends a connection; `is_proof` is what [`Session::note_acknowledged`] said about it.
+    /// Returns the SYN of another connection than the one that lives.
+    pub fn note_said(&mut self, direction: Direction, said: &Said, is_proof: bool) -> Option<Reopening> {
+        let side = self.progress.side(direction);
+        let number = said.seq.wrapping_add(1);
+        match said.flags & (SYN | ACK | RST | FIN) {
+            SYN if side.is_proved() => return Some(Reopening { direction, number }),
+            SYN => {
+                let sent = if said.has_data { Side::SentData } else { Side::Sent };
+                self.set_side(direction, sent, number);
+            }
+            SYN_ACK if is_proof && !side.is_proved() => self.set_side(direction, Side::Sent, number),
+            SYN_ACK => {}
+            flags if flags & RST != 0 => {
+                self.note_reset(direction, said);
+                return None;
+            }
+            flags => {
+                let is_end = flags & FIN != 0 && side == Side::Proved;
+                if is_end && said.seq.wrapping_sub(self.expected_of(direction)) < FLIGHT_MAX {
+                    self.progress = self.progress.with_side(direction, Side::Closed);
+                }
+            }
+        }
+        // Whoever goes on was not reset, or not by its peer (RFC 7857 section 2.2).
+        let other = direction.reverse();
+        let without = self.progress.side(other).without_reset();
+        self.progress = self.progress.with_side(other, without);
+        None
+    }
+
+    /// Another connection begins over the ports of the one before: both sides agreed to it.
+    pub fn begin_anew(&mut self, reopening: Reopening, said: &Said) {
+        self.set_side(reopening.direction, Side::Proved, reopening.number);
+        self.set_side(reopening.direction.reverse(), Side::Sent, said.seq.wrapping_add(1));
+    }
+
+    /// Whether an ICMP error quotes a segment that may be on its way in this direction (RFC 5927 section 4).
+    pub fn may_have_sent(&self, direction: Direction, seq: u32) -> bool {
+        let distance = seq.wrapping_sub(self.expected_of(direction)).wrapping_add(RESET_WINDOW);
+        self.progress.side(direction) != Side::Unheard && distance < 2 * RESET_WINDOW
+    }
+
+    fn note_reset(&mut self, direction: Direction, said: &Said) {
+        let (side, other) = (self.progress.side(direction), direction.reverse());
+        let ahead = said.seq.wrapping_sub(self.expected_of(direction));
+        let is_refusal = said.flags & ACK != 0
+            && self.progress.side(other) != Side::Unheard
+            && said.ack == self.expected_of(other);
+        let after = match side {
+            // A SYN is refused by its acknowledgement (RFC 9293 section 3.10.7.3).
+            Side::Unheard if is_refusal => Side::Refused,
+            Side::Sent | Side::SentData if ahead < RESET_WINDOW => Side::Refused,
+            Side::Proved if ahead < RESET_WINDOW => Side::Reset,
+            Side::Closed if ahead < RESET_WINDOW => Side::ClosedReset,
+            as_before => as_before,
+        };
+        self.progress = self.progress.with_side(direction, after);
+    }
+
+    /// A side's SYN, or more, was acknowledged.
+    fn prove(&mut self, direction: Direction, number: u32) -> bool {
+        self.set_side(direction, Side::Proved, number);
+        true
+    }
+
+    fn set_side(&mut self, direction: Direction, side: Side, number: u32) {
+        self.progress = self.progress.with_side(direction, side);
+        self.expected[direction as usize] = number;
+    }
+
+    #[inline(always)]
+    fn expected_of(&self, direction: Direction) -> u32 {
+        self.expected[direction as usize]
+    }
+}
+
+const SYN_ACK: u8 = SYN | ACK;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Endpoint, TCP};
+    use crate::policy::IdleClass;
+    use crate::state::session::{Above, Flags, NewSession};
+    use Direction::{Inbound, Outbound};
+    use IdleClass::{TcpClosing, TcpEstablished, TcpSyn};
+
+    fn session(first: Direction) -> Session {
+        let end = Endpoint::from_bits(0x0a00_0002_9c40);
+        let new = NewSession {
+            inside_local: end,
+            inside_global: end,
+            outside_local: end,
+            outside_global: end,
+            inside_vrf: 0,
+            outside_vrf: 0,
+            rule: 1,
+            protocol: TCP,
+            class: TcpSyn,
+            first,
+            flags: Flags::default(),
+            above: Above::Fixed,
+        };
+        Session::new(&new, 0)
+    }
+
+    /// A segment without data.
+    type Bare = (Direction, u8, u32, u32);
+
+    fn say(session: &mut Session, (direction, flags, seq, ack): Bare) -> Option<Reopening> {
+        let said = Said { flags, seq, ack, has_data: false };
+        let is_proof = session.note_acknowledged(direction, &said);
+        session.note_said(direction, &said, is_proof)
+    }
+
+    fn class_after(segments: &[Bare]) -> IdleClass {
+        let mut session = session(segments[0].0);
+        for &segment in segments {
+            assert_eq!(say(&mut session, segment), None, "{segment:?}");
+        }
+        session.progress.class()
+    }
+
+    const SHAKEN: [Bare; 3] =
+        [(Outbound, SYN, 100, 0), (Inbound, SYN_ACK, 900, 101), (Outbound, ACK, 101, 901)];
+
+    fn after_handshake(more: &[Bare]) -> IdleClass {
+        class_after(&[SHAKEN.as_slice(), more].concat())
+    }
+
+    #[test]
+    fn established_is_what_each_side_has_acknowledged() {
+        assert_eq!(class_after(&SHAKEN[..2]), TcpSyn);
+        assert_eq!(class_after(&SHAKEN), TcpEstablished);
+        let syn = (Outbound, SYN, 100, 0);
+        for wrong in [0, 100, 102, 901] {
+            assert_eq!(class_after(&[syn, (Inbound, SYN_ACK, 900, wrong), SHAKEN[2]]), TcpSyn, "{wrong}");
+        }
+        let published = [(Inbound, SYN, 7, 0), (Outbound, SYN_ACK, 50, 8)];
+        assert_eq!(class_after(&published), TcpSyn);
+        let answered = |ack| class_after(&[published.as_slice(), &[(Inbound, ACK, 8, ack)]].concat());
+        assert_eq!([50, 51, 52].map(answered), [TcpSyn, TcpEstablished, TcpSyn]);
+    }
+
+    #[test]
+    fn both_may_open_at_once() {
+        let opens = [(Outbound, SYN, 100, 0), (Inbound, SYN, 900, 0)];
+        let answers = [(Outbound, SYN_ACK, 100, 901), (Inbound, SYN_ACK, 900, 101)];
+        assert_eq!(class_after(&[opens, answers].concat()), TcpEstablished);
+        let bare = [(Inbound, ACK, 901, 101), (Outbound, ACK, 101, 901)];
+        assert_eq!(class_after(&[opens, bare].concat()), TcpEstablished);
+    }
+
+    #[test]
+    fn a_syn_with_data_may_be_acknowledged_with_it_or_without() {
+        for ack in [101, 111] {
+            let mut session = session(Outbound);
+            let syn = Said { flags: SYN, seq: 100, ack: 0, has_data: true };
+            session.note_said(Outbound, &syn, false);
+            say(&mut session, (Inbound, SYN_ACK, 900, ack));
+            say(&mut session, (Outbound, ACK, ack, 901));
+            assert_eq!(session.progress.class(), TcpEstablished);
+        }
+    }
+
+    #[test]
+    fn amid_a_connection_the_outside_must_know_what_the_inside_sent() {
+        let met = (Outbound, ACK, 5000, 900);
+        assert_eq!(class_after(&[met, (Inbound, ACK, 900, 5010)]), TcpEstablished);
+        for ack in [4999, 0, 5000 + FIRST_FLIGHT] {
+            assert_eq!(class_after(&[met, (Inbound, ACK, 900, ack)]), TcpSyn);
+        }
+    }
+
+    #[test]
+    fn a_reset_counts_within_its_window_and_until_the_other_side_goes_on() {
+        let reset = |seq| after_handshake(&[(Inbound, RST, seq, 0)]);
+        assert_eq!([901, 900 + RESET_WINDOW].map(reset), [TcpClosing; 2]);
+        assert_eq!([900, 901 + RESET_WINDOW, 0].map(reset), [TcpEstablished; 3]);
+        let on = |direction| after_handshake(&[(Inbound, RST, 901, 0), (direction, ACK, 101, 901)]);
+        assert_eq!([Outbound, Inbound].map(on), [TcpEstablished, TcpClosing]);
+        let refused = |ack| class_after(&[SHAKEN[0], (Inbound, RST | ACK, 0, ack)]);
+        assert_eq!([101, 100].map(refused), [TcpClosing, TcpSyn]);
+        let behind_data = [(Inbound, ACK, 901, 101), (Inbound, RST, 2301, 0)];
+        assert_eq!(after_handshake(&behind_data), TcpClosing);
+    }
+
+    #[test]
+    fn the_end_of_both_sides_closes() {
+        let ends = [(Outbound, FIN | ACK, 101, 901), (Inbound, FIN | ACK, 901, 102)];
+        assert_eq!(after_handshake(&ends[..1]), TcpEstablished);
+        assert_eq!(after_handshake(&ends), TcpClosing);
+        let guessed = (Inbound, FIN | ACK, 901 + FLIGHT_MAX, 0);
+        assert_eq!(after_handshake(&[ends[0], guessed]), TcpEstablished);
+    }
+
+    #[test]
+    fn acknowledgements_only_advance_and_only_near_their_own_number() {
+        let mut session = session(Outbound);
+        SHAKEN.iter().for_each(|&segment| _ = say(&mut session, segment));
+        let rows = [
+            ((Inbound, ACK, 901, 5000), 5000),
+            ((Inbound, ACK, 901, 4000), 5000),
+            ((Inbound, ACK, 901, 5001 + FLIGHT_MAX), 5000),
+            ((Inbound, ACK, 901 + FLIGHT_MAX, 6000), 5000),
+            ((Inbound, ACK, 901, 5000 + FLIGHT_MAX), 5000 + FLIGHT_MAX),
+        ];
+        for (segment, expected) in rows {
+            say(&mut session, segment);
+            assert_eq!(session.expected[Outbound as usize], expected, "{segment:?}");
+        }
+    }
+
+    #[test]
+    fn a_syn_over_a_live_connection_waits_for_its_answer() {
+        let mut session = session(Outbound);
+        SHAKEN.iter().for_each(|&segment| _ = say(&mut session, segment));
+        let reopening = say(&mut session, (Outbound, SYN, 70_000, 0)).unwrap();
+        assert_eq!(session.progress.class(), TcpEstablished);
+        let answer = Said { flags: SYN_ACK, seq: 80_000, ack: 70_001, has_data: false };
+        assert_eq!(reopening, Reopening { direction: Outbound, number: answer.ack });
+        session.begin_anew(reopening, &answer);
+        assert_eq!(session.progress.class(), TcpSyn);
+        say(&mut session, (Outbound, ACK, 70_001, 80_001));
+        assert_eq!(session.progress.class(), TcpEstablished);
+    }
+}

@@ -1,0 +1,67 @@
+//! Packets that may change how far their session has come, and what follows for its idle time.
+
+use crate::policy::Policy;
+use crate::state::connection::Said;
+use crate::state::progress::Progress;
+use crate::state::session::{Flags, Session};
+use crate::state::shard::{SessionRef, Shard, deadline_ms};
+use crate::wire::tcp::{ACK, SYN};
+
+impl Shard {
+    /// Notes a segment that goes on to its receiver. What it acknowledges of a control session whose numbers are mapped was
+    /// noted when it came in: its numbers are other ones now.
+    pub fn note_segment(&mut self, policy: &Policy, found: SessionRef, said: &Said, now: u32) {
+        let SessionRef { index, direction } = found;
+        let is_mapped =
+            |session: &Session| session.flags.has(Flags::CONTROL) && self.controls.maps_numbers(index);
+        let is_mapped = self.sessions.at(index).is_some_and(is_mapped);
+        let noted = self.progress(policy, index, now, |session| {
+            let is_proof = !is_mapped && session.note_acknowledged(direction, said);
+            session.note_said(direction, said, is_proof)
+        });
+        if let Some(reopening) = noted.flatten() {
+            self.reopenings.remember(index, reopening);
+        }
+        if said.flags & (SYN | ACK) == SYN | ACK
+            && let Some(reopening) = self.reopenings.take(index, direction, said.ack)
+        {
+            self.progress(policy, index, now, |session| session.begin_anew(reopening, said));
+        }
+    }
+
+    /// Notes what a segment of a control session acknowledges, before its numbers are mapped.
+    pub fn note_acknowledged(&mut self, policy: &Policy, found: SessionRef, said: &Said, now: u32) {
+        self.progress(policy, found.index, now, |session| session.note_acknowledged(found.direction, said));
+    }
+
+    /// Notes a packet from inside of a session that the outside began, of another protocol than TCP.
+    pub fn note_answer(&mut self, policy: &Policy, index: u32, now: u32) {
+        self.progress(policy, index, now, |session| session.progress = session.progress.with_inside());
+    }
+
+    /// Has a session come as far as `act` says, and its idle time follow.
+    fn progress<T>(
+        &mut self,
+        policy: &Policy,
+        index: u32,
+        now: u32,
+        act: impl FnOnce(&mut Session) -> T,
+    ) -> Option<T> {
+        let session = self.sessions.at_mut(index)?;
+        let before = session.progress;
+        let done = act(session);
+        if session.progress != before {
+            self.follow(policy, index, before, now);
+        }
+        Some(done)
+    }
+
+    fn follow(&mut self, policy: &Policy, index: u32, before: Progress, now: u32) {
+        let Some(session) = self.sessions.at(index) else { return };
+        let after = session.progress;
+        if (after.class(), after.is_confirmed()) != (before.class(), before.is_confirmed()) {
+            let deadline = deadline_ms(policy, session);
+            self.rearm(index, deadline, now);
+        }
+    }
+}
