@@ -9,5 +9,6 @@ pub mod ethernet;
 pub mod fragment;
 pub mod icmp;
 pub mod ipv4;
+pub mod stretches;
 pub mod tcp;
 pub mod udp;

@@ -2,5 +2,6 @@
 
 pub mod index;
 pub mod keyed;
+pub mod queue;
 pub mod slots;
 pub mod timer;
