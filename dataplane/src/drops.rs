@@ -92,8 +92,9 @@ drops! {
     LimitGroup "limit-group" Capacity HostUnreachable "A limit on all sessions, a list's or a VRF's is reached; see max-entries." "RFC 6888 REQ-5";
     LimitHost "limit-host" Capacity HostUnreachable "The inside host has as many sessions as it may; see max-entries." "RFC 6888 REQ-4";
     LimitRate "limit-rate" Capacity HostUnreachable "The inside host begins sessions faster than it may; see max-rate." "RFC 6888 REQ-4";
-    FragmentsFull "fragments-full" Capacity Silent "Too many fragments wait for the rest of their packets." "RFC 4787 REQ-14";
+    FragmentsFull "fragments-full" Capacity Silent "Its sender, or its side, has too many fragments that wait for the rest of their packets: the oldest went." "RFC 4787 REQ-14";
     FragmentOverlap "fragment-overlap" Sender Silent "Fragments of one packet overlap, or its first is too short to tell the ports." "RFC 5722";
+    FragmentsScattered "fragments-scattered" Capacity Silent "A packet came in more pieces, with gaps between them, than are told apart." "RFC 4787 REQ-14";
     FragmentTimeout "fragment-timeout" Network Silent "The first fragment of a packet, or another of one that an ALG reads, did not come in time." "RFC 791 3.2";
     UnsolicitedSyn "unsolicited-syn" Sender Silent "An inbound SYN to a NAT address that nobody inside asked for; answered later." "RFC 5382 REQ-4";
     NeighbourUnresolved "neighbour-unresolved" Network HostUnreachable "The next hop does not answer ARP." "RFC 1122 2.3.2.2";

@@ -4,7 +4,7 @@ use crate::drops::DropReason;
 use crate::flow::{Direction, TCP};
 use crate::head::{Head, Transport};
 use crate::path::tables::Tables;
-use crate::path::verdict::{Course, Decided, Verdict};
+use crate::path::verdict::{Course, Decided, Refused, Verdict};
 use crate::path::{admit, translate};
 use crate::policy::{AclKey, Domain};
 use crate::state::session::{Flags, Session};
@@ -19,11 +19,11 @@ pub fn decide(
     course: Course,
     now: u32,
 ) -> Decided {
-    let ingress = &tables.policy.interfaces[usize::from(head.interface)];
-    if !tables.permits(ingress.acl_in, || AclKey::of(head)) {
-        return Err(DropReason::AclInDenied.into());
+    // Fragments were admitted before they met the others of their packet, perhaps at another worker.
+    if head.new_id.is_none() {
+        admits(tables, head)?;
     }
-    let direction = match ingress.domain {
+    let direction = match tables.policy.interfaces[usize::from(head.interface)].domain {
         Domain::Inside => Direction::Outbound,
         Domain::Outside => Direction::Inbound,
         Domain::None => return translate::routed(tables, head),
@@ -47,6 +47,16 @@ fn check_quote(tables: &Tables, head: &Head, found: Option<SessionRef>) -> Resul
     match found.and_then(may_be_about) {
         Some(false) => Err(DropReason::IcmpNumbers),
         _ => Ok(()),
+    }
+}
+
+/// Whether the access list of the interface that a packet arrived on lets it in.
+#[inline(always)]
+pub fn admits(tables: &Tables, head: &Head) -> Result<(), Refused> {
+    let ingress = &tables.policy.interfaces[usize::from(head.interface)];
+    match tables.permits(ingress.acl_in, || AclKey::of(head)) {
+        true => Ok(()),
+        false => Err(DropReason::AclInDenied.into()),
     }
 }
 

@@ -40,6 +40,7 @@ pub mod reply;
 pub mod rewrite;
 mod route;
 mod select;
+pub mod share;
 pub mod stages;
 pub mod steer;
 pub mod tables;
@@ -170,6 +171,8 @@ fn full(engine: &mut Engine, mut packet: Packet, plain: &Plain, now: u32) {
         Ok(Frame::Ipv4) => {
             engine.count_arrivals(head.interface, 1, packet.len() as u64);
             let decided = match engine.owners().steer(&head) {
+                // What the list denies takes no place among those that wait.
+                Some(verdict) if head.is_fragment => decide::admits(&engine.tables, &head).map(|()| verdict),
                 Some(verdict) => Ok(verdict),
                 None => look_up(engine, &head, plain, now),
             };
@@ -351,12 +354,16 @@ fn hand_over(
 /// A fragment waits for the first one of its packet, or goes on with those that waited for it.
 fn gather(engine: &mut Engine, packet: Packet, head: &Head, now: u32) -> Result<(), DropReason> {
     let new_id = engine.tables.shard.draw() as u16;
+    let domain = engine.tables.policy.interfaces[usize::from(head.interface)].domain;
+    let side = domain.direction().unwrap_or(Direction::Inbound);
     let mut tally = Tally::default();
-    let ready = engine.reassembly.gather(packet, *head, new_id, now, &mut tally);
+    engine.reassembly.gather(packet, *head, side, new_id, now, &mut tally);
     engine.counters.count(&mut tally);
-    for (packet, head) in ready {
+    let mut ready = std::mem::take(&mut engine.reassembly.ready);
+    for (packet, head) in ready.drain(..) {
         engine.again(packet, head, Course::Arrived, None);
     }
+    engine.reassembly.ready = ready;
     Ok(())
 }
 

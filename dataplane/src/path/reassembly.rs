@@ -1,34 +1,38 @@
 //! Virtual reassembly: fragments wait until their packet's first one shows the ports, and then pass one by one.
 //!
-//! Nothing is put together. Memory is bounded, and what is over the bounds is refused without touching other
-//! traffic (RFC 4787 REQ-14). Fragments that overlap are refused with their whole packet, since what the
-//! destination makes of them cannot be known (RFC 5722 says so for IPv6).
+//! Nothing is put together. A first fragment never waits and is never refused for want of room: others find its ports for
+//! three seconds, or until all of them have gone on, when their packet is forgotten and its identification is as good as
+//! new. Fragments that wait do so in memory of their own, so that they keep no port from receiving. Memory is bounded and
+//! shared out ([`Shares`]), so that floods leave other traffic alone (RFC 4787 REQ-14). Fragments that overlap are refused
+//! with their whole packet, since what the destination makes of them cannot be known (RFC 5722 says so for IPv6).
 
-use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
-use arrayvec::ArrayVec;
-use hashbrown::HashMap;
-use mem::Packet;
+use mem::{Packet, Slab};
 
 use crate::counters::Tally;
 use crate::drops::DropReason;
-use crate::flow::{Protocol, TCP};
+use crate::flow::{Direction, Protocol, TCP};
 use crate::head::{Head, Transport};
+use crate::path::share::{Holder, Shares, Stage};
 use crate::policy::InterfaceIndex;
 use crate::state::table::index::Hasher;
 use crate::state::table::keyed::Keyed;
+use crate::state::table::slots::{NONE, Slots};
 use crate::state::table::timer::is_due;
-use crate::wire::fragment::KEPT_MAX;
+use crate::wire::fragment::KEPT_LEN_MAX;
+use crate::wire::stretches::{Fit, Stretches};
 
 /// Packets whose fragments are followed at once.
-pub const DATAGRAMS_MAX: usize = 1024;
-/// Packets that are remembered until their time is over, complete ones included.
-const FOLLOWED_MAX: usize = 16 * DATAGRAMS_MAX;
-/// Separate stretches of one packet that were seen.
-const STRETCHES_MAX: usize = 64;
+const FOLLOWED_MAX: usize = 16_384;
+/// Fragments that wait at once.
+const WAITING_MAX: usize = 2048;
+/// Buffers of fragments that went on and are still under way to their port, or in another worker's ring.
+const UNDER_WAY_MAX: usize = 256;
 /// How long a packet's fragments are followed, in milliseconds (IOS waits three seconds).
 const FOLLOWED_MS: u32 = 3000;
+/// Packets whose time is over that one round forgets, of each side and stage.
+const EXPIRIES_PER_ROUND: usize = 256;
 
 /// What the fragments of a packet have in common (RFC 791 section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +45,11 @@ struct Key {
 }
 
 impl Key {
+    fn of(head: &Head) -> Key {
+        let &Head { src, dst, id, interface, .. } = head;
+        Key { src, dst, id, protocol: head.outer_protocol(), interface }
+    }
+
     fn words(&self) -> [u64; 2] {
         let addresses = u64::from(self.src.to_bits()) << 32 | u64::from(self.dst.to_bits());
         let rest = u64::from(self.id) << 32 | u64::from(self.protocol) << 24 | u64::from(self.interface);
@@ -53,186 +62,272 @@ impl Key {
 struct First {
     ports: (u16, u16),
     new_id: u16,
+    /// The first eight bytes behind the IPv4 header, which tell a repetition from another packet: ports and checksum, or
+    /// ports and sequence number.
+    beginning: [u8; 8],
 }
 
 struct Datagram {
+    key: Key,
+    holder: Holder,
     since_ms: u32,
     first: Option<First>,
-    /// Bytes of its payload, once the last fragment told.
-    total: Option<u32>,
-    is_refused: bool,
-    /// First byte and the one after the last, of each fragment.
-    seen: ArrayVec<(u16, u16), STRETCHES_MAX>,
-    waiting: ArrayVec<(Packet, Head), KEPT_MAX>,
+    refused: Option<DropReason>,
+    seen: Stretches,
+    /// Its fragments that wait, in their order: the first and the last one, or none.
+    waiting: (u32, u32),
 }
 
-/// A packet whose fragments have all gone on.
-struct Done {
-    key: Key,
-    first: First,
-    since_ms: u32,
+/// A fragment that waits.
+struct Waiting {
+    packet: Packet,
+    head: Head,
+    /// The next one of its packet.
+    next: u32,
 }
-
-/// A fragment that may go on, with the ports of its packet in its head.
-pub type Ready = ArrayVec<(Packet, Head), { KEPT_MAX + 1 }>;
 
 /// The fragments of one worker.
 pub struct Reassembly {
-    datagrams: HashMap<Key, Datagram>,
-    /// What is still known of packets that are complete: a fragment of theirs may be repeated.
-    done: Keyed<Done>,
-    order: VecDeque<(Key, u32)>,
-    waiting_count: usize,
+    datagrams: Keyed<Datagram>,
+    shares: Shares,
+    waiting: Slots<Waiting>,
+    memory: Slab,
+    /// Fragments that may go on, with the ports of their packet in their heads, for the path to take.
+    pub ready: Vec<(Packet, Head)>,
 }
 
 impl Reassembly {
     /// The fragments of a worker that has seen none.
     pub fn new(hasher: Hasher) -> Reassembly {
         Reassembly {
-            // Of a table that is half full at most, places that were used are made free without growing.
-            datagrams: HashMap::with_capacity(2 * DATAGRAMS_MAX),
-            done: Keyed::new(FOLLOWED_MAX, hasher),
-            order: VecDeque::with_capacity(FOLLOWED_MAX),
-            waiting_count: 0,
+            datagrams: Keyed::new(FOLLOWED_MAX, hasher),
+            shares: Shares::new(FOLLOWED_MAX, WAITING_MAX, hasher),
+            waiting: Slots::new(WAITING_MAX),
+            memory: Slab::new(WAITING_MAX + UNDER_WAY_MAX, KEPT_LEN_MAX),
+            ready: Vec::with_capacity(WAITING_MAX + 1),
         }
     }
 
-    /// Takes a fragment and returns those that may go on: none while it waits. `new_id` is what the
-    /// identification of its packet may become. Fragments refused with it are noted in the tally.
+    /// Takes a fragment that crosses the NAT in a direction; those that may go on are `ready` then. `new_id` is what the
+    /// identification of its packet may become. Fragments that are refused are noted in the tally.
     pub fn gather(
         &mut self,
         packet: Packet,
-        mut head: Head,
+        head: Head,
+        side: Direction,
         new_id: u16,
         now: u32,
         tally: &mut Tally,
-    ) -> Ready {
-        let mut ready = Ready::new();
-        let Head { src, dst, id, interface, .. } = head;
-        let key = Key { src, dst, id, protocol: head.outer_protocol(), interface };
-        if head.transport == Transport::LaterFragment
-            && let Some(done) = self.find_done(&key).and_then(|number| self.done.at(number))
-        {
-            ready.push((packet, done.first.told_to(head)));
-            return ready;
-        }
-        if !self.datagrams.contains_key(&key) {
-            if self.datagrams.len() >= DATAGRAMS_MAX || self.order.len() >= FOLLOWED_MAX {
-                tally.drop(DropReason::FragmentsFull, 1);
-                return ready;
+    ) {
+        let first = first_of(&packet, &head, new_id);
+        let number = self.find_or_begin(&head, first, side, now, tally);
+        let Some(datagram) = number.and_then(|number| self.datagrams.at_mut(number)) else {
+            match first {
+                Some(first) => self.ready.push((packet, first.told_to(head))),
+                None => tally.drop(DropReason::FragmentsFull, 1),
             }
-            let (seen, waiting) = (ArrayVec::new(), ArrayVec::new());
-            self.datagrams.insert(
-                key,
-                Datagram { since_ms: now, first: None, total: None, is_refused: false, seen, waiting },
-            );
-            self.order.push_back((key, now));
+            return;
+        };
+        let number = number.unwrap_or(NONE);
+        let fit = datagram.add(&head);
+        if datagram.refused.is_none() && fit == Fit::Within {
+            // It repeats a part of what went on, or may contradict it: the destination is better off without.
+            return tally.drop(DropReason::FragmentsScattered, 1);
         }
-        let Some(datagram) = self.datagrams.get_mut(&key) else { return ready };
-        if datagram.is_refused || !datagram.fits(&head) {
-            datagram.is_refused = true;
-            self.waiting_count -= datagram.waiting.len();
-            tally.drop(DropReason::FragmentOverlap, 1 + datagram.waiting.len());
-            datagram.waiting.clear();
-            return ready;
-        }
-        if head.transport != Transport::LaterFragment {
-            let ports = (head.tuple.src.port, head.tuple.dst.port);
-            let first = *datagram.first.get_or_insert(First { ports, new_id });
-            head.new_id = Some(first.new_id);
-            ready.push((packet, head));
-            self.waiting_count -= datagram.waiting.len();
-            ready.extend(datagram.waiting.drain(..).map(|(packet, head)| (packet, first.told_to(head))));
-            self.forget_if_complete(key);
-            return ready;
+        datagram.refused = datagram.refused.or(match fit {
+            Fit::New | Fit::Repeated | Fit::Within => None,
+            Fit::Overlaps => Some(DropReason::FragmentOverlap),
+            Fit::Scattered => Some(DropReason::FragmentsScattered),
+        });
+        let was_known = datagram.first.is_some();
+        datagram.first = datagram.first.or(first);
+        if let Some(reason) = datagram.refused {
+            self.refuse(number, reason, now, tally);
+            return tally.drop(reason, 1);
         }
         match datagram.first {
-            Some(first) => ready.push((packet, first.told_to(head))),
-            None => match datagram.waiting.try_push((packet, head)) {
-                Ok(()) => self.waiting_count += 1,
-                Err(_) => tally.drop(DropReason::FragmentsFull, 1),
-            },
-        }
-        self.forget_if_complete(key);
-        ready
-    }
-
-    /// Makes room as soon as every fragment of a packet has gone on.
-    fn forget_if_complete(&mut self, key: Key) {
-        if self.datagrams.get(&key).is_some_and(Datagram::is_complete)
-            && let Some(datagram) = self.datagrams.remove(&key)
-            && let Some(first) = datagram.first
-        {
-            let done = Done { key, first, since_ms: datagram.since_ms };
-            match self.find_done(&key).and_then(|number| self.done.at_mut(number)) {
-                Some(before) => *before = done,
-                None => _ = self.done.insert(key.words(), done),
+            Some(first) => {
+                self.ready.push((packet, first.told_to(head)));
+                if !was_known {
+                    self.release(number, first, now);
+                }
+                if self.datagrams.at(number).is_some_and(|datagram| datagram.seen.is_complete()) {
+                    self.forget(number, DropReason::FragmentsFull, tally);
+                }
             }
+            None => self.keep(number, &packet, head, tally),
         }
     }
 
-    fn find_done(&self, key: &Key) -> Option<u32> {
-        self.done.find(key.words(), |done| done.key == *key)
+    /// The packet that a fragment is of. A first fragment that is not the one that was seen begins another, whose
+    /// identification was used before.
+    fn find_or_begin(
+        &mut self,
+        head: &Head,
+        first: Option<First>,
+        side: Direction,
+        now: u32,
+        tally: &mut Tally,
+    ) -> Option<u32> {
+        let key = Key::of(head);
+        if let Some(number) = self.datagrams.find(key.words(), |datagram| datagram.key == key) {
+            let known = self.datagrams.at(number).and_then(|datagram| datagram.first);
+            let is_another = known.zip(first).is_some_and(|(known, first)| !known.is_same(&first));
+            if !is_another {
+                return Some(number);
+            }
+            self.forget(number, DropReason::FragmentTimeout, tally);
+        }
+        let sender = (key.interface, key.src);
+        if let Some(oldest) = self.shares.in_the_way(side, sender) {
+            self.forget(oldest, DropReason::FragmentsFull, tally);
+        }
+        let holder = self.shares.admit(side, sender)?;
+        let number = self.datagrams.insert(key.words(), Datagram::new(key, holder, now));
+        match number {
+            Some(number) => self.shares.enter(number, holder),
+            None => self.shares.dismiss(holder),
+        }
+        number
+    }
+
+    /// The ports of a packet are known: what waited for them goes on.
+    fn release(&mut self, number: u32, first: First, now: u32) {
+        let Some(datagram) = self.datagrams.at_mut(number) else { return };
+        datagram.since_ms = now;
+        self.shares.know(number, &mut datagram.holder);
+        while let Some(fragment) = self.next_waiting(number) {
+            self.ready.push((fragment.packet, first.told_to(fragment.head)));
+        }
+    }
+
+    /// None of a packet's fragments goes on any more. Those that waited are dropped.
+    fn refuse(&mut self, number: u32, reason: DropReason, now: u32, tally: &mut Tally) {
+        let Some(datagram) = self.datagrams.at_mut(number) else { return };
+        if datagram.holder.stage() == Stage::Waiting {
+            datagram.since_ms = now;
+            self.shares.know(number, &mut datagram.holder);
+        }
+        self.drop_waiting(number, reason, tally);
+    }
+
+    /// Has a fragment wait, in memory of its own.
+    fn keep(&mut self, number: u32, packet: &Packet, head: Head, tally: &mut Tally) {
+        let Some(holder) = self.datagrams.at(number).map(|datagram| datagram.holder) else { return };
+        let oldest = self.shares.waiting_in_the_way(holder);
+        if let Some(oldest) = oldest {
+            self.forget(oldest, DropReason::FragmentsFull, tally);
+        }
+        let is_left = oldest != Some(number);
+        let copy = self.memory.copy_of(packet.bytes(), packet.port()).filter(|_| is_left);
+        let place = copy.and_then(|packet| self.waiting.insert(Waiting { packet, head, next: NONE }));
+        let Some(place) = place else {
+            tally.drop(DropReason::FragmentsFull, 1);
+            let is_empty = |datagram: &Datagram| datagram.waiting.0 == NONE;
+            if is_left && self.datagrams.at(number).is_some_and(is_empty) {
+                self.forget(number, DropReason::FragmentsFull, tally);
+            }
+            return;
+        };
+        self.shares.hold(holder);
+        let Some(datagram) = self.datagrams.at_mut(number) else { return };
+        let last = std::mem::replace(&mut datagram.waiting.1, place);
+        match self.waiting.at_mut(last) {
+            Some(last) => last.next = place,
+            None => datagram.waiting.0 = place,
+        }
+    }
+
+    /// Takes the first fragment that waits out of its packet.
+    fn next_waiting(&mut self, number: u32) -> Option<Waiting> {
+        let datagram = self.datagrams.at_mut(number)?;
+        let fragment = self.waiting.remove(datagram.waiting.0)?;
+        datagram.waiting.0 = fragment.next;
+        if fragment.next == NONE {
+            datagram.waiting.1 = NONE;
+        }
+        self.shares.let_go(datagram.holder, 1);
+        Some(fragment)
+    }
+
+    fn drop_waiting(&mut self, number: u32, reason: DropReason, tally: &mut Tally) {
+        let count = std::iter::from_fn(|| self.next_waiting(number)).count();
+        if count > 0 {
+            tally.drop(reason, count);
+        }
+    }
+
+    /// Forgets a packet. Fragments that still wait are dropped for this reason.
+    fn forget(&mut self, number: u32, reason: DropReason, tally: &mut Tally) {
+        self.drop_waiting(number, reason, tally);
+        let Some(datagram) = self.datagrams.at(number) else { return };
+        let (words, holder) = (datagram.key.words(), datagram.holder);
+        self.shares.leave(number, holder);
+        self.datagrams.remove(words, number);
     }
 
     /// Forgets packets that were followed long enough. Fragments that still wait are refused.
     pub fn expire(&mut self, now: u32, tally: &mut Tally) {
-        while let Some(&(key, since_ms)) = self.order.front() {
-            if !is_due(now, since_ms.wrapping_add(FOLLOWED_MS)) {
-                return;
-            }
-            self.order.pop_front();
-            if let Some(number) = self.find_done(&key)
-                && self.done.at(number).is_some_and(|done| done.since_ms == since_ms)
-            {
-                self.done.remove(key.words(), number);
-            }
-            // Another packet may have the key by now.
-            let is_same = self.datagrams.get(&key).is_some_and(|datagram| datagram.since_ms == since_ms);
-            if is_same && let Some(datagram) = self.datagrams.remove(&key) {
-                self.waiting_count -= datagram.waiting.len();
-                tally.drop(DropReason::FragmentTimeout, datagram.waiting.len());
+        for (side, stage) in Direction::ALL.into_iter().flat_map(|side| Stage::ALL.map(|stage| (side, stage)))
+        {
+            for _ in 0..EXPIRIES_PER_ROUND {
+                let is_over = |datagram: &Datagram| is_due(now, datagram.since_ms.wrapping_add(FOLLOWED_MS));
+                match self.shares.oldest(side, stage) {
+                    Some(oldest) if self.datagrams.at(oldest).is_some_and(is_over) => {
+                        self.forget(oldest, DropReason::FragmentTimeout, tally);
+                    }
+                    _ => break,
+                }
             }
         }
     }
 
     /// Fragments that wait.
     pub fn waiting_count(&self) -> usize {
-        self.waiting_count
+        self.shares.fragment_count()
     }
+}
+
+/// What a fragment tells, if it is the first of its packet.
+fn first_of(packet: &Packet, head: &Head, new_id: u16) -> Option<First> {
+    if head.transport == Transport::LaterFragment {
+        return None;
+    }
+    let ports = (head.tuple.src.port, head.tuple.dst.port);
+    let beginning = packet.bytes().get(usize::from(head.l4)..).and_then(|bytes| bytes.first_chunk());
+    Some(First { ports, new_id, beginning: beginning.copied().unwrap_or_default() })
 }
 
 impl First {
     fn told_to(self, mut head: Head) -> Head {
-        (head.tuple.src.port, head.tuple.dst.port) = self.ports;
+        if head.transport == Transport::LaterFragment {
+            (head.tuple.src.port, head.tuple.dst.port) = self.ports;
+        }
         head.new_id = Some(self.new_id);
         head
+    }
+
+    fn is_same(&self, other: &First) -> bool {
+        self.beginning == other.beginning
     }
 }
 
 impl Datagram {
-    /// Whether every fragment was seen and none waits.
-    fn is_complete(&self) -> bool {
-        let seen: u32 = self.seen.iter().map(|&(from, to)| u32::from(to - from)).sum();
-        self.first.is_some() && self.waiting.is_empty() && self.total == Some(seen)
+    fn new(key: Key, holder: Holder, now: u32) -> Datagram {
+        let (first, refused, seen) = (None, None, Stretches::default());
+        Datagram { key, holder, since_ms: now, first, refused, seen, waiting: (NONE, NONE) }
     }
 
-    /// Whether a fragment fits to those before it: it repeats one exactly, or covers nothing that they do. A
-    /// second fragment that would hold TCP's flags is refused (RFC 3128).
-    fn fits(&mut self, head: &Head) -> bool {
+    /// Notes a fragment. A second one that would hold TCP's flags fits nothing (RFC 3128), nor does one that is empty or
+    /// reaches beyond the longest packet.
+    fn add(&mut self, head: &Head) -> Fit {
         let len = head.total_len - (head.l4 - head.l3);
         let start = head.fragment_offset;
-        let Some(end) = start.checked_add(len) else { return false };
-        if head.tuple.protocol == TCP && start == 8 || len == 0 || (!head.is_last && !len.is_multiple_of(8)) {
-            return false;
+        let hides_flags = head.tuple.protocol == TCP && start == 8;
+        let is_odd = hides_flags || len == 0 || (!head.is_last && !len.is_multiple_of(8));
+        match start.checked_add(len) {
+            Some(end) if !is_odd => self.seen.add(start, end, head.is_last),
+            _ => Fit::Overlaps,
         }
-        if self.seen.contains(&(start, end)) {
-            return true;
-        }
-        if head.is_last {
-            self.total = Some(u32::from(end));
-        }
-        let overlaps = self.seen.iter().any(|&(from, to)| start < to && from < end);
-        !overlaps && self.seen.try_push((start, end)).is_ok()
     }
 }

@@ -30,7 +30,7 @@ impl Owners<'_> {
     /// that meets the others of its packet first.
     #[inline]
     pub fn steer(self, head: &Head) -> Option<Verdict> {
-        let gathers = gathers(self.policy, head);
+        let gathers = gathers(self.policy, head) && may_be_translated(self.policy, head);
         let owner = match self.worker_count {
             0..=1 => self.receiver,
             _ if gathers => self.of_fragments(head),
@@ -102,6 +102,17 @@ pub fn gathers(policy: &Policy, head: &Head) -> bool {
     head.is_fragment
         && head.new_id.is_none()
         && policy.interfaces[usize::from(head.interface)].domain != Domain::None
+}
+
+/// Whether anything could translate a packet, as far as its addresses go: from outside, what is to no global address of ours
+/// needs no ports.
+fn may_be_translated(policy: &Policy, head: &Head) -> bool {
+    policy.interfaces[usize::from(head.interface)].domain == Domain::Inside
+        || policy.is_global(head.tuple.vrf, head.dst)
+        || policy.destination_rule_of(head.dst).is_some()
+        // These translate the source, whatever the destination is.
+        || !policy.outside_rules.is_empty()
+        || !policy.outside_statics.rules().is_empty()
 }
 
 fn spread(bits: u32, worker_count: u8) -> WorkerIndex {

@@ -13,6 +13,8 @@ const COPIED: u8 = 0x80;
 
 /// Fragments of one packet that are kept at most until it is known what becomes of them.
 pub const KEPT_MAX: usize = 48;
+/// The longest frame, in bytes, that is kept in memory apart from the ports': as long as their buffers are.
+pub const KEPT_LEN_MAX: usize = 2176;
 
 /// A packet being cut, from its IPv4 header on. It may be a fragment itself.
 pub struct Cutter<'a> {
