@@ -23,6 +23,8 @@ pub struct GatewayCounters {
     pub detached_stream: Count,
     /// Control sessions that had no room to be read.
     pub unread: Count,
+    /// Datagrams in fragments that had no room to be put together, and passed unread.
+    pub unread_datagrams: Count,
     /// Doors it opened.
     pub doors_opened: Count,
     /// Doors that were gone through.
@@ -92,6 +94,8 @@ pub const GATEWAY_METRICS: &[Metric<GatewayCounters>] = &[
         "Control sessions attached", |c| c.attached.value()),
     row(Kind::Counter, "alg_unread_sessions_total", "Control sessions that had no room to be read",
         "Control sessions without room to be read", |c| c.unread.value()),
+    row(Kind::Counter, "alg_unread_datagrams_total", "Datagrams in fragments that passed unread, for want of room",
+        "Datagrams in fragments without room to be read", |c| c.unread_datagrams.value()),
     row(Kind::Counter, "alg_messages_total", "Messages that the ALG read", "Messages read", |c| c.messages.value()),
     row(Kind::Counter, "alg_edited_messages_total", "Messages that the ALG changed",
         "Messages changed", |c| c.edited.value()),

@@ -1,26 +1,26 @@
 //! Fragments of control sessions' packets, kept until a packet is whole and can be read.
 //!
-//! The path's reassembly has told them their ports, the first one first. Here they stay in their packets,
-//! bounded in number, by inside host and in time: whoever sends beginnings that never end keeps out others for three
-//! seconds at most, and only those whose control datagrams are in fragments.
+//! The path's reassembly has told them their ports, the first one first. Here they stay in memory of their own, bounded in
+//! number, by inside host and in time: whoever sends beginnings that never end keeps others' control datagrams in fragments
+//! from being read, for three seconds at most. What there is no room for passes unread.
 
 use std::net::Ipv4Addr;
 
 use arrayvec::ArrayVec;
-use mem::Packet;
+use mem::{Packet, Slab};
 
 use crate::drops::DropReason;
 use crate::flow::{Direction, Vrf};
 use crate::head::{Head, Transport};
 use crate::state::shard::SessionRef;
 use crate::state::table::timer::is_due;
-use crate::wire::fragment::KEPT_MAX;
+use crate::wire::fragment::{KEPT_LEN_MAX, KEPT_MAX};
 
 /// Datagrams that are put together at once.
 const DATAGRAMS_MAX: usize = 64;
 /// Those of one inside host.
 const DATAGRAMS_PER_HOST_MAX: usize = 8;
-/// Fragments, each a packet buffer, that wait at most.
+/// Fragments that wait at most.
 const FRAGMENTS_MAX: usize = 1024;
 /// How long a datagram may take, in milliseconds: as long as its fragments are followed.
 const WAIT_MS: u32 = 3000;
@@ -46,6 +46,8 @@ struct Key {
     src: Ipv4Addr,
     dst: Ipv4Addr,
     id: u16,
+    /// What tells it from another with the same identification.
+    new_id: Option<u16>,
 }
 
 /// What became of a fragment.
@@ -60,6 +62,8 @@ pub enum Added {
     Repeated,
     /// So many, this one and those that it fits badly to, are dropped.
     Refused(DropReason, usize),
+    /// There is no room for it: it goes on unread, behind those that came before it.
+    Unread(Packet, Fragments),
     /// It was the last that was missing.
     Whole(Fragments),
 }
@@ -68,11 +72,13 @@ pub enum Added {
 pub struct Assembly {
     partials: Vec<Partial>,
     fragment_count: usize,
+    memory: Slab,
 }
 
 impl Default for Assembly {
     fn default() -> Assembly {
-        Assembly { partials: Vec::with_capacity(DATAGRAMS_MAX), fragment_count: 0 }
+        let memory = Slab::new(FRAGMENTS_MAX, KEPT_LEN_MAX);
+        Assembly { partials: Vec::with_capacity(DATAGRAMS_MAX), fragment_count: 0, memory }
     }
 }
 
@@ -80,25 +86,23 @@ impl Assembly {
     /// Adds a fragment of a control session's, whose inside host is `host`.
     pub fn add(&mut self, packet: Packet, head: &Head, found: SessionRef, host: Host, now: u32) -> Added {
         let SessionRef { index: session, direction } = found;
-        let key = Key { session, direction, src: head.src, dst: head.dst, id: head.id };
+        let key = Key { session, direction, src: head.src, dst: head.dst, id: head.id, new_id: head.new_id };
         let known = self.partials.iter().position(|partial| partial.key == key);
         let Some(at) = known.or_else(|| self.begin(key, host, head, now)) else {
-            // Those behind a first one that found no room, or was given up, have nowhere to go.
-            let is_later = head.transport == Transport::LaterFragment;
-            let reason =
-                if is_later { DropReason::FragmentUntranslatable } else { DropReason::FragmentsFull };
-            return Added::Refused(reason, 1);
+            // Those behind a first one that found no room follow it.
+            return Added::Unread(packet, Fragments::new());
         };
         let fragments = &mut self.partials[at].fragments;
         if fragments.iter().any(|(_, other)| span(other) == span(head)) {
             return Added::Repeated;
         }
-        let is_full = fragments.is_full() || self.fragment_count >= FRAGMENTS_MAX;
-        if is_full || fragments.iter().any(|(_, other)| overlaps(other, head)) {
-            let reason = if is_full { DropReason::FragmentsFull } else { DropReason::FragmentOverlap };
-            return Added::Refused(reason, 1 + self.remove(at).len());
+        if fragments.iter().any(|(_, other)| overlaps(other, head)) {
+            return Added::Refused(DropReason::FragmentOverlap, 1 + self.remove(at).len());
         }
-        fragments.push((packet, *head));
+        let is_full = fragments.is_full() || self.fragment_count >= FRAGMENTS_MAX;
+        let copy = if is_full { None } else { self.memory.copy_of(packet.bytes(), packet.port()) };
+        let Some(copy) = copy else { return Added::Unread(packet, self.remove(at)) };
+        fragments.push((copy, *head));
         self.fragment_count += 1;
         if !is_whole(fragments) {
             return Added::Waits;

@@ -151,7 +151,7 @@ impl Reading<'_> {
 }
 
 /// The gateway of a control session without a record, and who opened it.
-fn reader_of(policy: &Policy, shard: &Shard, index: u32) -> Option<(GatewayIndex, Side)> {
+pub(super) fn reader_of(policy: &Policy, shard: &Shard, index: u32) -> Option<(GatewayIndex, Side)> {
     let session = shard.session(index)?;
     let listens = |end: Endpoint| policy.gateway_of(session.rule, session.protocol, end.port, end.addr);
     let at_server = || listens(session.inside_local).or_else(|| listens(session.inside_global));

@@ -4,10 +4,12 @@ use mem::Packet;
 
 use crate::drops::DropReason;
 use crate::flow::TCP;
-use crate::head::Head;
+use crate::head::{Head, Transport};
 use crate::inspect::assembly::{Added, Fragments};
+use crate::inspect::datagram::reader_of;
 use crate::inspect::reading::{Read, Reading};
 use crate::inspect::streams::{FromPorts, Passed};
+use crate::policy::GatewayIndex;
 use crate::state::shard::SessionRef;
 use crate::stream::Buffers;
 use crate::wire::bytes::put_word;
@@ -27,9 +29,40 @@ impl Reading<'_> {
                 self.tally.drop(reason, count - 1);
                 return Read::Refused(reason);
             }
+            Added::Unread(packet, before) => return self.unread(packet, before, head, found),
             Added::Whole(fragments) => self.whole(fragments, found),
         }
         Read::Taken
+    }
+
+    /// A fragment of a packet that there is no room to put together: a datagram goes on as it came, those of its fragments
+    /// first that waited. A segment's bytes are its stream's; the sender repeats it.
+    fn unread(&mut self, packet: Packet, before: Fragments, head: &Head, found: SessionRef) -> Read {
+        let is_later = head.transport == Transport::LaterFragment;
+        let is_counted = !is_later || !before.is_empty();
+        if head.tuple.protocol == TCP {
+            if !before.is_empty() {
+                self.tally.drop(DropReason::FragmentsFull, before.len());
+            }
+            let reason =
+                if is_counted { DropReason::FragmentsFull } else { DropReason::FragmentUntranslatable };
+            return Read::Refused(reason);
+        }
+        if is_counted && let Some(gateway) = self.gateway_of(found.index) {
+            self.counters.gateways[usize::from(gateway)].unread_datagrams.add(1);
+        }
+        if before.is_empty() {
+            return Read::Unchanged(packet);
+        }
+        let all = before.into_iter().chain([(packet, *head)]);
+        let unread = all.map(|(packet, head)| Passed { packet, head, found, is_unread: false });
+        self.streams.passed.extend(unread);
+        Read::Taken
+    }
+
+    fn gateway_of(&self, session: u32) -> Option<GatewayIndex> {
+        let known = self.shard.controls.of(session).map(|control| control.gateway);
+        known.or_else(|| reader_of(self.policy, self.shard, session).map(|(gateway, _)| gateway))
     }
 
     /// A packet all of whose fragments are there. A datagram that is not changed goes on in those that it came in; a segment

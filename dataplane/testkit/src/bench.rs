@@ -496,6 +496,7 @@ fn gateway_counter<'c>(counters: &'c Counters, name: &str) -> Option<&'c Count> 
         "messages" => Some(&of.messages),
         "edited" => Some(&of.edited),
         "unread" => Some(&of.unread),
+        "unread-datagrams" => Some(&of.unread_datagrams),
         "detached-stream" => Some(&of.detached_stream),
         "doors-opened" => Some(&of.doors_opened),
         "doors-used" => Some(&of.doors_used),
