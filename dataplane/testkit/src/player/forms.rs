@@ -91,6 +91,8 @@ fn patterns(endpoint: SocketAddrV4, tag: &str, together: &[u16]) -> Vec<Pattern>
         // SIP's Via and Contact; media lines (RFC 4566).
         pattern(vec![Part::Address(dotted), plain(":"), decimal()]),
         pattern(vec![plain(&format!("m={tag} ")), decimal(), plain(" ")]),
+        // rcmd's port for the standard error.
+        pattern(vec![decimal(), plain("\0")]),
         binary,
     ]
 }

@@ -138,7 +138,8 @@ impl Orders {
             Host::Server => self.party(taken, false),
         };
         let Some(addr) = addr.filter(|addr| self.is_inside(*addr)) else { return Vec::new() };
-        let ports = announced.ports.iter().filter(|port| **port >= 1024);
+        let first_port = if self.protocol == "rcmd" { 512 } else { 1024 };
+        let ports = announced.ports.iter().filter(|port| **port >= first_port);
         let order = |port: &u16| DoorOrder {
             tag: announced.tag.clone(),
             transport: announced.transport,
