@@ -21,6 +21,7 @@ pub mod registry;
 mod dns;
 mod ftp;
 mod piece;
+mod rcmd;
 mod refusal;
 mod rtsp;
 mod text;

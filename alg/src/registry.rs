@@ -78,7 +78,8 @@ impl Row {
 pub const READS_PER_BYTE_MAX: usize = 256;
 
 /// All gateways.
-pub const ROWS: &[Row] = &[crate::ftp::ROW, crate::tftp::ROW, crate::rtsp::ROW, crate::dns::ROW];
+pub const ROWS: &[Row] =
+    &[crate::ftp::ROW, crate::tftp::ROW, crate::rtsp::ROW, crate::dns::ROW, crate::rcmd::ROW];
 
 /// A gateway's memory of one control session, of fixed size: the shard has a slot for each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +98,11 @@ pub enum State {
     Ftp(crate::ftp::Control),
     /// Of an RTSP control connection.
     Rtsp(crate::rtsp::Control),
+    /// Of a connection of rsh, rexec or rlogin.
+    Rcmd {
+        /// The client's first word was read.
+        has_begun: bool,
+    },
 }
 
 /// Gateways' memory of one call or registration, of fixed size, which outlives the control session that it began in.

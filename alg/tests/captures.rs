@@ -150,7 +150,7 @@ fn sound_traffic_is_understood() {
         println!("no captures: PORTICO_CAPTURES is not set");
         return;
     };
-    for row in registry::ROWS.iter().filter(|row| ["ftp", "tftp", "rtsp"].contains(&row.name)) {
+    for row in registry::ROWS.iter().filter(|row| ["ftp", "tftp", "rtsp", "rcmd"].contains(&row.name)) {
         for path in captures(row, &folder) {
             let unsound = UNSOUND.iter().find(|(name, _)| path.file_stem().is_some_and(|stem| stem == *name));
             for played in play(row, &path, Side::Inside) {

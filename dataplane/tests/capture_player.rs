@@ -375,6 +375,24 @@ fn tftp() -> Vec<Vec<u8>> {
     written.packets
 }
 
+/// rsh twice at once, and a port that nobody connects to.
+fn rcmd_client_inside() -> Vec<Vec<u8>> {
+    let mut written = Written::default();
+    for (control, port, is_used) in [(1023, 1022, true), (1021, 999, false)] {
+        let mut talk = written.connect(&format!("10.1.2.3:{control}"), "198.51.100.7:514", true);
+        written.say(&mut talk, 0, &format!("{port}\0"));
+        if is_used {
+            let mut errors = written.connect("198.51.100.7:1023", "10.1.2.3:1022", true);
+            written.say(&mut talk, 0, "1020\0bob\0ls\0");
+            written.say(&mut errors, 0, "ls: not found\n");
+            written.close(&mut errors);
+        }
+        written.say(&mut talk, 1, "\0");
+        written.close(&mut talk);
+    }
+    written.packets
+}
+
 fn unreachables() -> Vec<Vec<u8>> {
     let mut written = Written::default();
     written.datagram("10.1.2.3:4000", "198.51.100.7:9", b"anybody?");
@@ -410,6 +428,10 @@ const OWN_INDEX: &str = "
 - inside: 10.1.2.3
 - rewrite: nothing
 - doors: udp 10.1.2.3:4000 from 198.51.100.7 any port
+### rcmd/client_inside.pcap
+- inside: 10.1.2.3
+- rewrite: stderr port 1022; stderr port 999
+- doors: tcp 10.1.2.3:1022 from 198.51.100.7; tcp 10.1.2.3:999 from 198.51.100.7
 ### icmp/unreachables.pcap
 - inside: 10.1.2.3
 - rewrite: what is quoted
@@ -426,6 +448,7 @@ fn own_folder(name: &str, index: &str) -> PathBuf {
         ("ftp/quoted.pcap", ftp_quoted()),
         ("rtsp/echo.pcap", rtsp_echo()),
         ("tftp/request.pcap", tftp()),
+        ("rcmd/client_inside.pcap", rcmd_client_inside()),
         ("icmp/unreachables.pcap", unreachables()),
     ];
     for (path, packets) in captures {
@@ -441,7 +464,7 @@ fn own_folder(name: &str, index: &str) -> PathBuf {
 fn conversations_written_here_are_played() {
     let folder = own_folder("player", OWN_INDEX);
     let entries = entries(&folder);
-    assert_eq!(entries.len(), 7);
+    assert_eq!(entries.len(), 8);
     let wrong: Vec<String> = entries.iter().flat_map(|entry| play_entry(&folder, entry)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(cut_everywhere(&folder), Vec::<String>::new());
