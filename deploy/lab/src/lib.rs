@@ -18,6 +18,7 @@ mod kernel_nat;
 mod link;
 mod namespace;
 mod process;
+pub mod rcmd;
 pub mod rtsp;
 mod rules;
 pub mod scenario;
