@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(baselines.acl(&workers, 3), 4);
         for metric in INTERFACE_METRICS {
             let values = baselines.values(&workers, metric, |counters| counters.interface(1));
-            assert_eq!(values, [("in", 0), ("out", 0)]);
+            assert!(values.iter().all(|(_, value)| *value == 0), "{values:?}");
         }
         assert_eq!(baselines.drops(&workers, DropReason::NoRoute), 0);
         let sessions = WORKER_METRICS.iter().find(|metric| metric.name == "nat_sessions").expect("a row");

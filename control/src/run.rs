@@ -43,13 +43,15 @@ fn read(path: &Path) -> Result<(Option<Config>, Vec<Diagnostic>)> {
     })?;
     let text = String::from_utf8(text)
         .map_err(|_| anyhow!("{}: the configuration is no text in UTF-8", path.display()))?;
-    let (config, found) = match parse(&path.display().to_string(), &text) {
+    let (config, mut found) = match parse(&path.display().to_string(), &text) {
         Ok(config) => {
             let found = lint(&config);
             (Some(config), found)
         }
         Err(found) => (None, found),
     };
+    // What a file does without is for who checks it, not for each start.
+    found.retain(|diagnostic| diagnostic.severity != Severity::Note);
     let has_errors = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     Ok((config.filter(|_| !has_errors), found))
 }

@@ -11,6 +11,7 @@ const SOUND: &str = "\
 interface GigabitEthernet0/0/0
  ip address 10.0.0.1 255.255.255.0
  ip nat inside
+ ip verify unicast source reachable-via rx
 interface GigabitEthernet0/0/1
  ip address 198.51.100.1 255.255.255.0
  ip nat outside
@@ -41,7 +42,7 @@ fn mistakes_are_told_with_file_line_column_and_the_nearest_keyword() {
     assert_eq!(lines.len(), 2, "{}", found.stdout);
     for (line, place, suggestion) in [
         (lines[0], "nat.conf:3:5: error: expected ", "; did you mean \"nat\"?"),
-        (lines[1], "nat.conf:8:61: error: expected ", "; did you mean \"overload\"?"),
+        (lines[1], "nat.conf:9:61: error: expected ", "; did you mean \"overload\"?"),
     ] {
         assert!(line.starts_with(place) && line.ends_with(suggestion), "{line}");
     }
@@ -51,8 +52,8 @@ fn mistakes_are_told_with_file_line_column_and_the_nearest_keyword() {
 fn warnings_do_not_fail_the_check() {
     let text = SOUND.to_string() + "ip nat inside source list 11 pool NOWHERE overload\n";
     let expected = "\
-nat.conf:9:1: warning: access list \"11\" is not defined
-nat.conf:9:1: warning: pool \"NOWHERE\" is not defined
+nat.conf:10:1: warning: access list \"11\" is not defined
+nat.conf:10:1: warning: pool \"NOWHERE\" is not defined
 ";
     assert_eq!(check(&Scratch::new(), &text), ended(0, expected, ""));
 }
@@ -88,7 +89,7 @@ fn a_broken_file_starts_nothing() {
     let found = scratch.run(&["run", "--config", "nat.conf", "--socket", "portico.sock"]);
     assert_eq!((found.code, found.stdout.as_str()), (Some(1), ""), "{}", found.stderr);
     let (mistake, summary) = found.stderr.trim_end().rsplit_once('\n').expect("two lines");
-    assert!(mistake.contains("nat.conf:10:8: error: expected "), "{}", found.stderr);
+    assert!(mistake.contains("nat.conf:11:8: error: expected "), "{}", found.stderr);
     assert_eq!(summary, "portico: nat.conf: not usable as it stands; nothing of it is applied");
     assert!(!scratch.path("portico.sock").exists(), "no command socket is opened");
 }

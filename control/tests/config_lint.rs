@@ -3,6 +3,7 @@
 mod config_messages;
 
 use config_messages::expect;
+use portico::config::{Severity, lint, parse};
 
 /// Two interfaces, so that rules translate something.
 const SIDES: &str = "interface Gi0/0/0\n ip address 10.0.0.1 /24\n ip nat inside\n\
@@ -75,6 +76,10 @@ fn statements_that_are_suspicious() {
         (
             "vrf definition V\ninterface Gi0/0/1\n vrf forwarding V",
             "9:2: warning: the interface loses its addresses; give them after its VRF",
+        ),
+        (
+            "interface Gi0/0/0\n ip verify unicast source reachable-via any 150",
+            "8:2: warning: access list \"150\" is not defined",
         ),
         ("version 17.3", "7:1: warning: this line has no effect here"),
         ("no service pad", "7:1: warning: this line has no effect here"),
@@ -216,6 +221,32 @@ fn rules_without_sides_translate_nothing() {
             "1:1: warning: nothing is translated: no interface has \"ip nat outside\"",
         ],
     );
+}
+
+/// One note for the whole configuration, where it begins.
+#[test]
+fn inside_interfaces_that_take_any_source_are_noted_once() {
+    let inside = |number: u8, line: &str| {
+        format!("interface Gi0/0/{number}\n ip address 10.0.{number}.1 /24\n ip nat inside\n{line}")
+    };
+    let checked = inside(0, " ip verify unicast source reachable-via any\n");
+    for (text, expected) in [
+        (
+            checked.clone() + &inside(1, ""),
+            "nat.cfg:5:1: note: GigabitEthernet0/0/1 takes packets from any source; \
+             see \"ip verify unicast source reachable-via rx\"",
+        ),
+        (
+            inside(1, "") + &checked + &inside(2, "") + &inside(3, " shutdown\n"),
+            "nat.cfg:1:1: note: GigabitEthernet0/0/1 and 1 more inside take packets from any source; \
+             see \"ip verify unicast source reachable-via rx\"",
+        ),
+        (checked + "interface Gi0/0/1\n ip address 192.0.2.1 /24\n ip nat outside\n", ""),
+    ] {
+        let found = lint(&parse("nat.cfg", &text).expect("a configuration"));
+        let notes = found.iter().filter(|diagnostic| diagnostic.severity == Severity::Note);
+        assert_eq!(notes.map(ToString::to_string).collect::<Vec<_>>().join("\n"), expected, "of {text:?}");
+    }
 }
 
 #[test]

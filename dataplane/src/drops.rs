@@ -61,6 +61,7 @@ drops! {
     Ipv4Checksum "ipv4-checksum" Sender Silent "The IPv4 header checksum is wrong." "RFC 1812 5.2.2";
     Ipv4Source "ipv4-source" Sender Silent "The source is a multicast, broadcast, loopback or zero address." "RFC 1812 5.3.7";
     SourceGlobal "source-global" Sender Silent "An inside host sends with a global address that the NAT gives others as its source." "RFC 2827 3";
+    SourceUnverified "source-unverified" Sender Silent "No route to the source leads back where the packet came in; see ip verify unicast." "RFC 3704 2.2";
     Ipv4Destination "ipv4-destination" Sender Silent "The destination is a loopback, zero or reserved address." "RFC 1812 5.3.7";
     Ipv4Land "ipv4-land" Sender Silent "Source and destination are the same address." "RFC 1812 5.3.7";
     Ipv4Multicast "ipv4-multicast" Network Silent "Multicast and broadcast are not forwarded." "RFC 1812 5.3.5";

@@ -10,7 +10,7 @@ use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::InterfaceName;
 use crate::config::grammar::Row;
-use crate::config::model::MacAddress;
+use crate::config::model::{MacAddress, SourceCheck};
 use crate::interface_state::{InterfaceState, live};
 
 #[rustfmt::skip]
@@ -55,6 +55,24 @@ fn show_interface(out: &mut String, appliance: &Appliance, index: InterfaceIndex
     };
     let _ = writeln!(out, "  Encapsulation {encapsulation}");
     show_counters(out, appliance, index, interface);
+    if let Some(check) = configured.and_then(|configured| configured.source_check.as_ref()) {
+        show_source_check(out, appliance, index, check);
+    }
+}
+
+/// What the check of sources let through and what not, as IOS words it.
+fn show_source_check(out: &mut String, appliance: &Appliance, index: InterfaceIndex, check: &SourceCheck) {
+    let via = if check.any { "ANY" } else { "RX" };
+    let default = if check.allow_default { ", allow default" } else { "" };
+    let list = check.access_list.as_ref().map_or(String::new(), |list| format!(", ACL {list}"));
+    let count = |of: fn(&InterfaceCounters) -> &Count| {
+        let baselines = &appliance.operation.baselines;
+        baselines.since(&appliance.counters, |counters| of(counters.interface(index)).value())
+    };
+    let (dropped, excused) = (count(|c| &c.source_unverified), count(|c| &c.source_excused));
+    let _ = writeln!(out, "  IP verify source reachable-via {via}{default}{list}");
+    let _ = writeln!(out, "     {dropped} verification drops");
+    let _ = writeln!(out, "     {excused} suppressed verification drops");
 }
 
 fn show_counters(out: &mut String, appliance: &Appliance, index: InterfaceIndex, interface: &Interface) {

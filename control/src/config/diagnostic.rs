@@ -9,6 +9,8 @@ pub enum Severity {
     Error,
     /// The file is taken, but probably says something other than was meant.
     Warning,
+    /// The file is taken as it stands; something else might serve better.
+    Note,
 }
 
 /// A message about a place in a file; its `Display` is `FILE:LINE:COLUMN: error: text`.
@@ -31,6 +33,7 @@ impl fmt::Display for Diagnostic {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         };
         write!(f, "{}:{}:{}: {severity}: {}", self.file, self.line, self.column, self.text)
     }

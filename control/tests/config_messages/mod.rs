@@ -1,18 +1,19 @@
 //! What a text is told.
 
-use portico::config::{lint, parse};
+use portico::config::{Severity, lint, parse};
 
-/// Every message about a text, as it is shown, without the file's name.
+/// Every error and warning about a text, as it is shown, without the file's name.
 fn messages(text: &str) -> Vec<String> {
     let diagnostics = match parse("nat.cfg", text) {
         Ok(config) => lint(&config),
         Err(diagnostics) => diagnostics,
     };
     let show = |message: String| message.strip_prefix("nat.cfg:").expect("the file comes first").to_string();
-    diagnostics.iter().map(|diagnostic| show(diagnostic.to_string())).collect()
+    let told = diagnostics.iter().filter(|diagnostic| diagnostic.severity != Severity::Note);
+    told.map(|diagnostic| show(diagnostic.to_string())).collect()
 }
 
-/// Expects exactly these messages, in the order of the lines.
+/// Expects exactly these errors and warnings, in the order of the lines.
 #[track_caller]
 pub fn expect(text: &str, expected: &[&str]) {
     assert_eq!(messages(text), expected, "of {text:?}");

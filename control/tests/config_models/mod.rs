@@ -88,13 +88,18 @@ fn interface(name: InterfaceName, number: u8, vrfs: Names) -> impl Strategy<Valu
     let link = (option::of(text()), option::of("[!-~]{1,20}"), option::of(any::<[u8; 6]>()), any::<bool>());
     let nat = option::of(select(vec![NatSide::Inside, NatSide::Outside]));
     let sizes = (option::of(68u16..=9216), option::of(500u16..=1460));
+    let check =
+        (any::<bool>(), any::<bool>(), option::of(1u16..=199)).prop_map(|(any, allow_default, list)| {
+            SourceCheck { place: place(), any, allow_default, access_list: list.map(|list| list.to_string()) }
+        });
     let vrf = table(&vrfs).prop_map(|vrf| vrf.map(|vrf| VrfMember { place: place(), vrf }));
     let addresses = (vrf, addresses);
-    (link, addresses, nat, sizes, group(), group(), any::<bool>()).prop_map(
+    let sources = (nat, option::of(check));
+    (link, addresses, sources, sizes, group(), group(), any::<bool>()).prop_map(
         move |(
             (description, device, mac, tagged),
             (vrf, addresses),
-            nat,
+            (nat, source_check),
             sizes,
             access_group_in,
             access_group_out,
@@ -115,6 +120,7 @@ fn interface(name: InterfaceName, number: u8, vrfs: Names) -> impl Strategy<Valu
                 adjust_mss_bytes: sizes.1,
                 access_group_in,
                 access_group_out,
+                source_check,
                 shutdown,
             }
         },

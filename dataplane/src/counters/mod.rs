@@ -19,7 +19,9 @@ pub use metric::{Count, Kind, Metric, Values};
 use metric::{by, counter, gauge};
 
 /// Packets and bytes of one interface. Bytes are those of frames, without padding and check sequence.
+// A line of the cache each: what one interface counts costs no other's line.
 #[derive(Clone, Default, Debug)]
+#[repr(align(64))]
 pub struct InterfaceCounters {
     /// Packets received.
     pub in_packets: Count,
@@ -29,6 +31,10 @@ pub struct InterfaceCounters {
     pub out_packets: Count,
     /// Bytes sent.
     pub out_bytes: Count,
+    /// Packets dropped as their source failed the interface's check.
+    pub source_unverified: Count,
+    /// Packets whose source failed, and that the check's access list let pass.
+    pub source_excused: Count,
 }
 
 /// What is told of each interface, all workers together.
@@ -39,6 +45,12 @@ pub const INTERFACE_METRICS: &[Metric<InterfaceCounters>] = &[
     by("interface_bytes_total", "Bytes by interface", "direction", |c| {
         vec![("in", c.in_bytes.value()), ("out", c.out_bytes.value())]
     }),
+    by(
+        "interface_unverified_packets_total",
+        "Packets whose source failed the interface's check",
+        "fate",
+        |c| vec![("dropped", c.source_unverified.value()), ("passed", c.source_excused.value())],
+    ),
 ];
 
 /// The fates of packets. Invariant between bursts: `received + taken_over + generated` =

@@ -4,34 +4,32 @@ use crate::drops::DropReason;
 use crate::flow::{Direction, TCP};
 use crate::head::{Head, Transport};
 use crate::path::tables::Tables;
-use crate::path::verdict::{Course, Decided, Refused, Verdict};
+use crate::path::verdict::{Decided, Refused, Verdict};
 use crate::path::{admit, translate};
-use crate::policy::{AclKey, Domain};
+use crate::policy::{AclKey, Domain, SourceCheck};
+use crate::route::fib::Route;
 use crate::state::session::{Flags, Session};
 use crate::state::shard::SessionRef;
 
-/// Decides about a packet: inbound access list, then its session, or else destination and rules.
+/// Decides about a packet: inbound access list and check of its source, then its session, or else destination and rules.
 #[inline(always)]
-pub fn decide(
-    tables: &mut Tables,
-    head: &Head,
-    found: Option<SessionRef>,
-    course: Course,
-    now: u32,
-) -> Decided {
+pub fn decide(tables: &mut Tables, head: &Head, found: Option<SessionRef>, now: u32) -> Decided {
     // Fragments were admitted before they met the others of their packet, perhaps at another worker.
     if head.new_id.is_none() {
         admits(tables, head)?;
     }
+    check_quote(tables, head, found)?;
+    of_side(tables, head, found, now)
+}
+
+/// Decides about a packet by the side of the NAT that its interface is on.
+#[inline(always)]
+pub fn of_side(tables: &mut Tables, head: &Head, found: Option<SessionRef>, now: u32) -> Decided {
     let direction = match tables.policy.interfaces[usize::from(head.interface)].domain {
         Domain::Inside => Direction::Outbound,
         Domain::Outside => Direction::Inbound,
         Domain::None => return translate::routed(tables, head),
     };
-    // What the box tells itself about is what it has just seen.
-    if course != Course::Own {
-        check_quote(tables, head, found)?;
-    }
     of_session_or_rule(tables, head, found, direction, now)
 }
 
@@ -50,13 +48,16 @@ fn check_quote(tables: &Tables, head: &Head, found: Option<SessionRef>) -> Resul
     }
 }
 
-/// Whether the access list of the interface that a packet arrived on lets it in.
+/// Whether the access list of the interface that a packet arrived on lets it in, and the check of its source.
 #[inline(always)]
 pub fn admits(tables: &Tables, head: &Head) -> Result<(), Refused> {
     let ingress = &tables.policy.interfaces[usize::from(head.interface)];
-    match tables.permits(ingress.acl_in, || AclKey::of(head)) {
-        true => Ok(()),
-        false => Err(DropReason::AclInDenied.into()),
+    if !tables.permits(ingress.acl_in, || AclKey::of(head)) {
+        return Err(DropReason::AclInDenied.into());
+    }
+    match &ingress.source_check {
+        Some(check) => Ok(verify(tables, head, check)?),
+        None => Ok(()),
     }
 }
 
@@ -83,5 +84,34 @@ fn of_session(tables: &Tables, found: SessionRef) -> Verdict {
     match tables.shard.session(found.index).is_some_and(is_control) {
         true => Verdict::Read(found),
         false => Verdict::Translate(found),
+    }
+}
+
+/// Whether a packet came in where its source lies, or is let pass all the same.
+#[inline(never)]
+fn verify(tables: &Tables, head: &Head, check: &SourceCheck) -> Result<(), DropReason> {
+    if is_verified(tables, head, check) {
+        return Ok(());
+    }
+    let counters = tables.counters.interface(head.interface);
+    // A list that is not there excuses nobody: otherwise a slip in its name would end the check.
+    if check.acl.is_some() && tables.permits(check.acl, || AclKey::of(head)) {
+        counters.source_excused.add(1);
+        return Ok(());
+    }
+    counters.source_unverified.add(1);
+    Err(DropReason::SourceUnverified)
+}
+
+/// Whether a route leads back to a packet's source, as far as its interface asks for one (RFC 3704 sections 2.2 to 2.5).
+fn is_verified(tables: &Tables, head: &Head, check: &SourceCheck) -> bool {
+    let Some((prefix, route)) = tables.fib.lookup_prefix(head.tuple.vrf, head.src) else { return false };
+    match route {
+        Route::Connected(interface) | Route::Via(interface, _) => {
+            (!check.is_strict || interface == head.interface)
+                && (check.allows_default || prefix.prefix_len() > 0)
+        }
+        // Nobody else speaks for the addresses of the box and its NAT, and nobody is at the others.
+        Route::Local(_) | Route::Nat | Route::Broadcast | Route::Null => false,
     }
 }

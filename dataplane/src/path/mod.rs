@@ -198,7 +198,7 @@ fn look_up(engine: &mut Engine, head: &Head, plain: &Plain, now: u32) -> Decided
         domain.direction().and_then(|direction| shard.find_now(policy, head, direction))
     };
     engine.count_probe(domain != Domain::None, found.is_some());
-    decide::decide(&mut engine.tables, head, found, Course::Arrived, now)
+    decide::decide(&mut engine.tables, head, found, now)
 }
 
 /// Takes packets that others handed over. Their headers were read where they arrived, and they were counted there.
@@ -328,10 +328,12 @@ fn find_again(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Dec
     if course == Course::TurnedAround {
         return decide::of_session_or_rule(&mut engine.tables, head, found, Direction::Inbound, now);
     }
-    if course == Course::Arrived {
-        engine.count_probe(true, found.is_some());
+    // Our own errors came in by no interface: none has a say about them.
+    if course == Course::Own {
+        return decide::of_side(&mut engine.tables, head, found, now);
     }
-    decide::decide(&mut engine.tables, head, found, course, now)
+    engine.count_probe(true, found.is_some());
+    decide::decide(&mut engine.tables, head, found, now)
 }
 
 /// Puts a packet into its owner's ring.

@@ -71,8 +71,8 @@ pub struct Ingress {
     mac: [u8; 6],
     vrf: Vrf,
     direction: Direction,
-    /// An access list looks at what arrives.
-    is_listed: bool,
+    /// An access list or a check of sources looks at what arrives, which is the full path's to do.
+    is_checked: bool,
 }
 
 impl Ingress {
@@ -85,7 +85,7 @@ impl Ingress {
             mac: interface.mac,
             vrf: interface.vrf,
             direction: interface.domain.direction()?,
-            is_listed: interface.acl_in.is_some(),
+            is_checked: interface.acl_in.is_some() || interface.source_check.is_some(),
         })
     }
 
@@ -133,7 +133,7 @@ pub fn read_ipv4(
     tables: &Tables,
     plain: &mut Plain,
 ) -> Option<()> {
-    let &Ingress { index, vrf, direction, is_listed, .. } = ingress;
+    let &Ingress { index, vrf, direction, is_checked, .. } = ingress;
     let bytes = frame.get(l3..)?;
     let headers: &[u8; HEADERS_LEN] = bytes.first_chunk()?;
     let [first, second, third] = ipv4::words(headers);
@@ -161,7 +161,7 @@ pub fn read_ipv4(
         total_len: total_len as u16,
         seq: long(bytes, ipv4::LEN + tcp::SEQ),
         ack: long(bytes, ipv4::LEN + tcp::ACK_NUMBER),
-        is_ordinary: is_settled && second >> 56 > 1 && !is_listed,
+        is_ordinary: is_settled && second >> 56 > 1 && !is_checked,
     };
     Some(())
 }

@@ -14,6 +14,7 @@ mod numbers;
 mod pin;
 mod pool;
 mod rules;
+mod source_check;
 mod statics;
 mod timeouts;
 
@@ -31,6 +32,7 @@ pub use numbers::{AclIndex, GatewayIndex, RuleId};
 pub use pin::Pin;
 pub use pool::{Pool, PoolKind};
 pub use rules::{Clause, DestinationRule, OutsideRule, Selector, SourceRule};
+pub use source_check::SourceCheck;
 pub use statics::{StaticRule, Statics};
 pub use timeouts::{IdleClass, Timeouts};
 
@@ -162,6 +164,8 @@ pub struct Interface {
     pub is_up: bool,
     /// Access list for packets that arrive.
     pub acl_in: Option<AclIndex>,
+    /// What it asks of the sources of packets that arrive.
+    pub source_check: Option<SourceCheck>,
     /// Access list for packets that leave.
     pub acl_out: Option<AclIndex>,
 }

@@ -55,8 +55,14 @@ impl Fib {
     /// The route of the longest prefix that holds `addr`.
     #[inline]
     pub fn lookup(&self, vrf: Vrf, addr: Ipv4Addr) -> Option<Route> {
+        self.lookup_prefix(vrf, addr).map(|(_, route)| route)
+    }
+
+    /// The same, with that prefix.
+    #[inline]
+    pub fn lookup_prefix(&self, vrf: Vrf, addr: Ipv4Addr) -> Option<(Ipv4Net, Route)> {
         let host = Ipv4Net::from(addr);
-        self.tables.get(usize::from(vrf))?.get_lpm(&host).map(|(_, route)| *route)
+        self.tables.get(usize::from(vrf))?.get_lpm(&host).map(|(prefix, route)| (prefix, *route))
     }
 
     /// Every route of a VRF, in the order of prefixes.

@@ -41,6 +41,13 @@ impl<'c> Lint<'c> {
         }
     }
 
+    /// Remarks on what a configuration does without.
+    pub(crate) fn note(&mut self, place: Place, text: String) {
+        if !self.is_partial {
+            self.report(Severity::Note, place, text);
+        }
+    }
+
     fn report(&mut self, severity: Severity, Place { line, column }: Place, text: String) {
         let file = self.config.source.file.clone();
         self.findings.push(Diagnostic { file, line, column, severity, text });

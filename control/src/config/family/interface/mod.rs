@@ -1,5 +1,7 @@
 //! `interface` and its lines.
 
+mod source_check;
+
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
@@ -15,6 +17,9 @@ use crate::config::interface_name::InterfaceName;
 use crate::config::lint::findings::Lint;
 use crate::config::model::{MacAddress, Place};
 use crate::config::text::blocks;
+use source_check::source_check;
+
+pub use source_check::SourceCheck;
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -24,6 +29,7 @@ pub(super) const FAMILY: Family = Family {
         lint.check_vlans();
         lint.check_subnets();
         lint.check_interface_references();
+        lint.check_source_checks();
     },
     compile: &[(Stage::Interfaces, |compiler| compiler.interfaces())],
     ..Family::NONE
@@ -58,6 +64,8 @@ pub struct Interface {
     pub access_group_in: Option<AccessGroup>,
     /// `ip access-group ACL out`
     pub access_group_out: Option<AccessGroup>,
+    /// `ip verify unicast ...`
+    pub source_check: Option<SourceCheck>,
     /// `shutdown`
     pub shutdown: bool,
 }
@@ -79,6 +87,7 @@ impl Interface {
             adjust_mss_bytes: None,
             access_group_in: None,
             access_group_out: None,
+            source_check: None,
             shutdown: false,
         }
     }
@@ -160,6 +169,8 @@ const INTERFACE: &[Row<Apply>] = &[
     statement("ip mtu / <bytes:68-9216>", "Limit the size of packets sent", ip_mtu),
     statement("ip tcp adjust-mss / <bytes:500-1460>", "Lower the segment size that TCP announces", adjust_mss),
     statement("ip access-group (acl) { in | out }", "Filter packets by an access list", access_group),
+    statement("ip verify unicast / source reachable-via { rx | any } [ allow-default ] [ <acl:1-199,1300-2699> ]",
+              "Drop packets that come in where no route leads to their source", source_check),
     statement("ip virtual-reassembly [ in ]", "Accepted, without effect: fragments are always reassembled", pass_over),
     statement("shutdown", "Take the interface out of service", shutdown),
 ];
@@ -393,10 +404,36 @@ impl Lint<'_> {
             for group in interface.access_group_in.iter().chain(&interface.access_group_out) {
                 self.check_access_list(group.place, &group.access_list);
             }
+            if let Some(check) = &interface.source_check
+                && let Some(list) = &check.access_list
+            {
+                self.check_access_list(check.place, list);
+            }
             if let Some(member) = &interface.vrf {
                 self.check_vrf(member.place, Some(&member.vrf));
             }
         }
+    }
+}
+
+impl Lint<'_> {
+    /// What a subscriber sends in another's name is answered to the other. One note for all: it may be meant so.
+    fn check_source_checks(&mut self) {
+        let is_open = |interface: &&Interface| {
+            interface.nat == Some(NatSide::Inside) && interface.source_check.is_none() && !interface.shutdown
+        };
+        let config = self.config;
+        let mut open = config.interfaces.iter().filter(is_open);
+        let Some(first) = open.next() else { return };
+        let others = match open.count() {
+            0 => "takes".to_string(),
+            count => format!("and {count} more inside take"),
+        };
+        let text = format!(
+            "{} {others} packets from any source; see \"ip verify unicast source reachable-via rx\"",
+            first.name
+        );
+        self.note(first.place, text);
     }
 }
 
@@ -436,6 +473,7 @@ impl Interface {
                 group.iter().map(|group| format!(" ip access-group {} {direction}", group.access_list)),
             );
         }
+        lines.extend(self.source_check.iter().map(|check| format!(" {check}")));
         if self.shutdown {
             lines.push(" shutdown".to_string());
         }
@@ -507,6 +545,7 @@ impl Compiler<'_> {
             mss_max: interface.adjust_mss_bytes.unwrap_or(0),
             is_up: !is_shut && (has_link || interface.name.is_loopback()),
             acl_in: interface.access_group_in.as_ref().and_then(|group| self.acl_index(&group.access_list)),
+            source_check: interface.source_check.as_ref().map(|check| self.source_check(check)),
             acl_out: interface.access_group_out.as_ref().and_then(|group| self.acl_index(&group.access_list)),
         }
     }
