@@ -272,6 +272,8 @@ const CASES: &[Case] = &[
          "ip nat settings gatekeeper-size 1048576"),
     Case("", "ip nat settings nonpatdrop", "ip nat set nonpatd",
          "ip nat settings nonpatdrop"),
+    Case("", "ip nat settings inside-local drop", "ip nat set ins d",
+         "ip nat settings inside-local drop"),
     Case("", "ip nat settings pool watermark high 80", "ip nat set poo w h 80",
          "ip nat settings pool watermark high 80"),
     Case("", "ip nat settings pool watermark high 80 low 60", "ip nat set poo w h 80 l 60",

@@ -272,7 +272,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         .prop_map(|ports| distinct(ports, |(protocol, port)| format!("{protocol}{port}")));
     let sizes = (option::of(512u32..=1048576), watermark, option::of(port_range()), blocked);
     let mode = select(vec![NatMode::Default, NatMode::Cgn]);
-    (mode, option::of(pairing()), sizes, behaviour, deterministic(), any::<[bool; 5]>()).prop_map(
+    (mode, option::of(pairing()), sizes, behaviour, deterministic(), any::<[bool; 6]>()).prop_map(
         |(mode, pairing, sizes, behaviour, deterministic, flags)| Settings {
             mode,
             mode_place: place(),
@@ -280,6 +280,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             pairing,
             gatekeeper_size: sizes.0,
             non_pat_drop: flags[1],
+            inside_local_drop: flags[5],
             interface_ports: sizes.2,
             interface_blocked_ports: sizes.3,
             watermark: sizes.1,

@@ -12,6 +12,7 @@ use crate::drops::DropReason;
 use crate::flow::{Direction, Endpoint, Selector, TCP, Vrf};
 use crate::head::{Head, Transport};
 use crate::path::attach;
+use crate::path::direct;
 use crate::path::route::{self, Destination};
 use crate::path::select::{find_rule, selects};
 use crate::path::tables::Tables;
@@ -110,6 +111,7 @@ fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Decided {
     match route::destination(&tables.fib, vrf, head.dst) {
         Ok(Destination::Local(_)) if !is_for_host => local(head),
         Ok(Destination::Beyond(next_hop)) if !is_global => {
+            direct::check(tables, head, next_hop)?;
             let is_inward = tables
                 .policy
                 .interfaces

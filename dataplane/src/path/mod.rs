@@ -26,6 +26,7 @@
 mod admit;
 mod attach;
 mod decide;
+mod direct;
 pub mod egress;
 pub mod engine;
 mod fast;

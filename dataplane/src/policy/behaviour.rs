@@ -90,6 +90,8 @@ pub struct Behaviour {
     /// A rule with overload gives hosts that use protocols without ports a whole address; otherwise such packets
     /// are dropped, since one of them would keep an address from everyone else.
     pub maps_portless: bool,
+    /// Packets from outside to inside hosts' own addresses are dropped, whether rules concern the hosts or not.
+    pub drops_inside_local: bool,
     /// The journal tells of every session, besides bindings and port sets.
     pub records_sessions: bool,
 }

@@ -5,6 +5,11 @@ use super::half::{End, Half};
 use super::relation::{Legal, Relation};
 use super::view::{Edits, View};
 
+/// An error that may only be dropped.
+fn refused(reason: &'static str) -> Legal {
+    Legal { forward: None, drops: vec![reason], is_own: false, source: None, first_half: None }
+}
+
 /// What a quoted packet's session says: the endpoint on the other side, and whether it is there for certain.
 type Found = Option<(Endpoint, bool)>;
 
@@ -21,6 +26,10 @@ impl Relation {
             // Who is addressed by an address of the inside is reached by routing.
             Side::Outside if !self.facts.is_global(view.dst.0) => {
                 let to = if INSIDE.contains(&view.dst.0) { Side::Inside } else { Side::Outside };
+                let local = (view.dst.0, own(quoted.src).1);
+                if let Some(reason) = self.refusal_around(to, quoted.protocol, local, peer(quoted.dst)) {
+                    return refused(reason);
+                }
                 self.said(&quoted, to, Some(Edits::default()), Some((view.dst, false)))
             }
             // The quoted packet went out: its source is a global endpoint of ours.

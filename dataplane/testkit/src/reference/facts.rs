@@ -24,6 +24,9 @@ pub const INSIDE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 16);
 /// The inside hosts that the access list permits.
 pub const PERMITTED: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 17);
 
+/// The length of the pool's mask.
+const POOL_PREFIX_LEN: u8 = 24;
+
 /// A side of the appliance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
@@ -203,6 +206,12 @@ impl Facts {
         })
     }
 
+    /// Whether what an inside endpoint sends outside is translated.
+    pub fn translates(&self, protocol: u8, local: Endpoint) -> bool {
+        let is_permitted = self.dynamic != Dynamic::Nothing && PERMITTED.contains(&local.0);
+        is_permitted || self.static_global(protocol, local).is_some()
+    }
+
     fn by_static(&self, find: impl Fn(&Static) -> Option<(Endpoint, u8)>) -> Option<Endpoint> {
         self.statics.iter().filter_map(find).max_by_key(|(_, len)| *len).map(|(end, _)| end)
     }
@@ -237,11 +246,11 @@ impl Facts {
                 }
                 Dynamic::Whole(_) => writeln!(
                     text,
-                    "ip nat pool P {first} {last} prefix-length 24\nip nat inside source list 1 pool P"
+                    "ip nat pool P {first} {last} prefix-length {POOL_PREFIX_LEN}\nip nat inside source list 1 pool P"
                 ),
                 _ => writeln!(
                     text,
-                    "ip nat pool P {first} {last} prefix-length 24\nip nat inside source list 1 pool P overload"
+                    "ip nat pool P {first} {last} prefix-length {POOL_PREFIX_LEN}\nip nat inside source list 1 pool P overload"
                 ),
             };
         }

@@ -305,6 +305,11 @@ impl Relation {
                 drops.extend(["no-mapping", "no-local-service"]);
             }
             let to = if INSIDE.contains(&view.dst.0) { Side::Inside } else { Side::Outside };
+            if side == Side::Outside
+                && let Some(reason) = self.refusal_around(to, view.protocol, view.dst, view.src)
+            {
+                return Legal { forward: None, drops: vec![reason], is_own: false, source, first_half: None };
+            }
             let edits = Edits { src: known(&source), ..Edits::default() };
             let may_pass = source.as_ref().is_none_or(|source| source.end.is_some());
             let half = source.clone();
@@ -335,6 +340,23 @@ impl Relation {
         let first_half = source.clone();
         let forward = target.end.map(|_| (Side::Inside, edits, source, Some(target)));
         Legal { forward, drops, is_own, source: first_half.clone(), first_half }
+    }
+
+    /// Why a packet from outside is not routed to an endpoint that is no global one: it is an inside host's whose answers to
+    /// the peer would be translated.
+    pub(super) fn refusal_around(
+        &self,
+        to: Side,
+        protocol: u8,
+        local: Endpoint,
+        peer: Endpoint,
+    ) -> Option<&'static str> {
+        match to {
+            Side::Inside if self.facts.translates(protocol, local) && !INSIDE.contains(&peer.0) => {
+                Some("inside-local")
+            }
+            _ => None,
+        }
     }
 
     /// A host whose global endpoint is still to be chosen may get one that another host sent to before.
@@ -437,7 +459,8 @@ impl Relation {
         view: &View,
         seen: &Seen,
     ) -> Result<Verdict, String> {
-        let reasons = ["fragment-untranslatable", "fragment-timeout", "fragments-full", "no-mapping"];
+        let reasons =
+            ["fragment-untranslatable", "fragment-timeout", "fragments-full", "no-mapping", "inside-local"];
         let now_ms = self.now_ms;
         let key = (side, view.src.0, view.dst.0, view.id);
         let new = Datagram { seen_ms: now_ms, way: None, waiting: Vec::new(), halves: Vec::new() };

@@ -45,6 +45,8 @@ pub struct Settings {
     pub gatekeeper_size: Option<u32>,
     /// `nonpatdrop`: packets of protocols without ports are dropped where ports are shared.
     pub non_pat_drop: bool,
+    /// `inside-local drop`: packets from outside to inside hosts' own addresses are dropped.
+    pub inside_local_drop: bool,
     /// `interface-overload port range start S end E`: the ports that rules use on an interface's own address.
     pub interface_ports: Option<PortRange>,
     /// `interface-overload block port ...`: ports that rules never use there.
@@ -187,6 +189,7 @@ const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat settings gatekeeper-size / <size:512-1048576>",
               "Remember so many addresses that need no translation", gatekeeper_size),
     statement("ip nat settings nonpatdrop", "Drop protocols without ports where ports are shared", non_pat_drop),
+    statement("ip nat settings inside-local drop", "Drop packets from outside to inside hosts' own addresses", inside_local_drop),
     statement("ip nat settings pool watermark / high <high:1-100> [ low <low:1-100> ]",
               "Raise an alarm when a pool is so many percent full", watermark),
     statement("ip nat settings interface-overload port range / start <start:1024-65535> end <end:1024-65535>",
@@ -236,6 +239,11 @@ fn gatekeeper_size(builder: &mut Builder, statement: &Statement) -> Result<(), F
 
 fn non_pat_drop(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     builder.config.nat.settings.non_pat_drop = statement.sets();
+    Ok(())
+}
+
+fn inside_local_drop(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    builder.config.nat.settings.inside_local_drop = statement.sets();
     Ok(())
 }
 
@@ -343,6 +351,7 @@ impl Settings {
             self.pairing.map(|pairing| pairing.to_string()),
             self.gatekeeper_size.map(|size| format!("gatekeeper-size {size}")),
             self.non_pat_drop.then(|| "nonpatdrop".to_string()),
+            self.inside_local_drop.then(|| "inside-local drop".to_string()),
             self.interface_ports.map(|range| {
                 format!("interface-overload port range start {} end {}", range.start, range.end)
             }),
@@ -507,6 +516,7 @@ impl Compiler<'_> {
             tells_prohibited: settings.icmp_admin_prohibited,
             answers_unsolicited_syn: settings.unsolicited_syn_in_force() == UnsolicitedSyn::Hold,
             maps_portless: !settings.non_pat_drop,
+            drops_inside_local: settings.inside_local_drop,
             records_sessions: settings.record_sessions,
         };
         self.out.policy.behaviour = behaviour;
