@@ -110,7 +110,7 @@ fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Decided {
     };
     match route::destination(&tables.fib, vrf, head.dst) {
         Ok(Destination::Local(_)) if !is_for_host => local(head),
-        Ok(Destination::Beyond(next_hop)) if !is_global => {
+        Ok(Destination::Beyond(next_hop)) if !is_global && !direct::turns_back(tables, head, next_hop) => {
             direct::check(tables, head, next_hop)?;
             let is_inward = tables
                 .policy

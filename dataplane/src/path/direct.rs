@@ -23,6 +23,13 @@ pub fn check(tables: &Tables, head: &Head, next_hop: NextHop) -> Result<(), Drop
     if is_refused { Err(DropReason::InsideLocal) } else { Ok(()) }
 }
 
+/// Whether a packet for an address that the NAT stands for would go back where it came from. Its neighbours hold the NAT for
+/// the way there: it would go to and fro for as long as its TTL lasts.
+pub fn turns_back(tables: &Tables, head: &Head, next_hop: NextHop) -> bool {
+    let end = Endpoint::new(head.dst, head.tuple.dst.port);
+    next_hop.interface == head.interface && tables.policy.covers(head.tuple.vrf, head.tuple.protocol, end)
+}
+
 /// The head of what the destination would answer, as it comes in from an inside VRF, where a static line for outside hosts may
 /// give the peer another address.
 fn answer(policy: &Policy, head: &Head, vrf: Vrf) -> Head {

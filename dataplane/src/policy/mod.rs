@@ -178,6 +178,17 @@ impl Policy {
         self.rules.iter().any(is_of) || self.statics.is_global(vrf, addr)
     }
 
+    /// Whether the NAT stands for an endpoint, seen from outside, although nobody may have it now: of a pool's network, of a
+    /// virtual server, or of an outside host as the inside knows it.
+    pub fn covers(&self, vrf: Vrf, protocol: Protocol, end: Endpoint) -> bool {
+        let pool_covers =
+            |pool: u16| self.pools.get(usize::from(pool)).is_some_and(|pool| pool.covers(end.addr));
+        self.rules.iter().any(|rule| rule.outside_vrf == vrf && pool_covers(rule.pool))
+            || self.outside_rules.iter().any(|rule| rule.inside_vrf == vrf && pool_covers(rule.pool))
+            || self.outside_statics.global_of(vrf, protocol, end, |_| true).is_some()
+            || self.destination_rule_of(end.addr).is_some()
+    }
+
     /// Whether sessions of a protocol, with these ports at their inside and outside end, serve every peer of their
     /// mapping. Control sessions do not: each is a conversation of its own.
     #[inline(always)]

@@ -25,6 +25,8 @@ pub struct Pool {
     pub kind: PoolKind,
     /// First and last address of each range, in order, without network and broadcast addresses.
     pub ranges: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// Length of its mask: each range lies within one network of it.
+    pub prefix_len: u8,
 }
 
 impl Pool {
@@ -65,6 +67,12 @@ impl Pool {
         None
     }
 
+    /// Whether an address is of one of its networks, handed out or not.
+    pub fn covers(&self, addr: Ipv4Addr) -> bool {
+        let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix_len)).unwrap_or(0);
+        self.ranges.iter().any(|(first, _)| (first.to_bits() ^ addr.to_bits()) & mask == 0)
+    }
+
     /// Whether it holds this address.
     pub fn contains(&self, addr: Ipv4Addr) -> bool {
         self.ranges.iter().any(|&(first, last)| (first..=last).contains(&addr))
@@ -78,10 +86,13 @@ mod tests {
     #[test]
     fn a_pool_counts_through_its_ranges() {
         let range = |a, b| (Ipv4Addr::new(192, 0, 2, a), Ipv4Addr::new(192, 0, 2, b));
-        let pool = Pool { name: "P".into(), kind: PoolKind::Generic, ranges: vec![range(1, 3), range(9, 9)] };
+        let ranges = vec![range(1, 3), range(9, 9)];
+        let pool = Pool { name: "P".into(), kind: PoolKind::Generic, ranges, prefix_len: 29 };
         assert_eq!(pool.address_count(), 4);
         assert_eq!(pool.address_at(3), Some(Ipv4Addr::new(192, 0, 2, 9)));
         assert_eq!(pool.address_at(4), None);
         assert!(pool.contains(Ipv4Addr::new(192, 0, 2, 2)) && !pool.contains(Ipv4Addr::new(192, 0, 2, 4)));
+        assert!(pool.covers(Ipv4Addr::new(192, 0, 2, 0)) && pool.covers(Ipv4Addr::new(192, 0, 2, 15)));
+        assert!(!pool.covers(Ipv4Addr::new(192, 0, 2, 16)));
     }
 }

@@ -26,7 +26,7 @@ fn host(last: u8) -> Endpoint {
 fn policy() -> Policy {
     let pool = |last: u8| {
         let addr = Ipv4Addr::new(203, 0, 113, last);
-        Pool { name: format!("P{last}"), kind: PoolKind::Generic, ranges: vec![(addr, addr)] }
+        Pool { name: format!("P{last}"), kind: PoolKind::Generic, ranges: vec![(addr, addr)], prefix_len: 32 }
     };
     let rule = |id, pool, overload| SourceRule {
         id,

@@ -321,7 +321,12 @@ impl Compiler<'_> {
             PoolKind::MatchHost => policy::PoolKind::MatchHost(pool.prefix_length),
             PoolKind::Rotary => policy::PoolKind::Rotary,
         };
-        Some(policy::Pool { name: pool.name.clone(), kind, ranges: pool.usable_ranges() })
+        Some(policy::Pool {
+            name: pool.name.clone(),
+            kind,
+            ranges: pool.usable_ranges(),
+            prefix_len: pool.prefix_length,
+        })
     }
 
     pub(super) fn pool_index(&mut self, pool: policy::Pool) -> u16 {

@@ -27,8 +27,10 @@ impl Relation {
             Side::Outside if !self.facts.is_global(view.dst.0) => {
                 let to = if INSIDE.contains(&view.dst.0) { Side::Inside } else { Side::Outside };
                 let local = (view.dst.0, own(quoted.src).1);
-                if let Some(reason) = self.refusal_around(to, quoted.protocol, local, peer(quoted.dst)) {
-                    return refused(reason);
+                match self.refusal_around(to, quoted.protocol, local, peer(quoted.dst)) {
+                    Some("inside-local") => return refused("inside-local"),
+                    Some(_) => return refused("icmp-unmatched"),
+                    None => {}
                 }
                 self.said(&quoted, to, Some(Edits::default()), Some((view.dst, false)))
             }

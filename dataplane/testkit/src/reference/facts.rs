@@ -212,6 +212,13 @@ impl Facts {
         is_permitted || self.static_global(protocol, local).is_some()
     }
 
+    /// Whether an address is of the pool's network, though the pool may not have it.
+    pub fn is_of_pool_network(&self, addr: Ipv4Addr) -> bool {
+        let network = |first: &Ipv4Addr| Ipv4Net::new_assert(*first, POOL_PREFIX_LEN);
+        self.dynamic != Dynamic::Interface
+            && self.pool().first().is_some_and(|first| network(first).contains(&addr))
+    }
+
     fn by_static(&self, find: impl Fn(&Static) -> Option<(Endpoint, u8)>) -> Option<Endpoint> {
         self.statics.iter().filter_map(find).max_by_key(|(_, len)| *len).map(|(end, _)| end)
     }

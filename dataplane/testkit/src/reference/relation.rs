@@ -343,7 +343,7 @@ impl Relation {
     }
 
     /// Why a packet from outside is not routed to an endpoint that is no global one: it is an inside host's whose answers to
-    /// the peer would be translated.
+    /// the peer would be translated, or of the pool's network, from where it would come again.
     pub(super) fn refusal_around(
         &self,
         to: Side,
@@ -355,6 +355,7 @@ impl Relation {
             Side::Inside if self.facts.translates(protocol, local) && !INSIDE.contains(&peer.0) => {
                 Some("inside-local")
             }
+            Side::Outside if self.facts.is_of_pool_network(local.0) => Some("no-mapping"),
             _ => None,
         }
     }

@@ -371,6 +371,7 @@ impl Compiler<'_> {
                     name: name.as_str().into(),
                     kind: policy::PoolKind::Interface,
                     ranges: vec![(addr, addr)],
+                    prefix_len: 32,
                 }),
             };
             let Some(pool) = pool.map(|pool| self.pool_index(pool)) else { continue };
