@@ -12,12 +12,14 @@ pub enum EndReason {
     Cleared,
     /// The policy has no rule for it any more.
     PolicyGone,
+    /// The other side had not confirmed it, and there was no room left for another one.
+    GaveWay,
 }
 
 impl EndReason {
     /// Every reason, in the order of its counters.
-    pub const ALL: [EndReason; 4] =
-        [EndReason::Idle, EndReason::Closed, EndReason::Cleared, EndReason::PolicyGone];
+    pub const ALL: [EndReason; 5] =
+        [EndReason::Idle, EndReason::Closed, EndReason::Cleared, EndReason::PolicyGone, EndReason::GaveWay];
 
     /// Its name in metrics and records.
     pub fn label(self) -> &'static str {
@@ -26,6 +28,7 @@ impl EndReason {
             EndReason::Closed => "closed",
             EndReason::Cleared => "cleared",
             EndReason::PolicyGone => "policy-gone",
+            EndReason::GaveWay => "gave-way",
         }
     }
 }

@@ -211,6 +211,9 @@ impl Worker {
         self.engine.counters.doors.set(shard.door_count() as u64);
         let sessions = shard.session_count() as u64;
         nat.sessions.set(sessions);
+        let [inside, outside] = shard.unconfirmed.counts();
+        nat.unconfirmed_inside.set(u64::from(inside));
+        nat.unconfirmed_outside.set(u64::from(outside));
         nat.port_sets.set(shard.port_set_count() as u64);
         if let Some(totals) = shard.journal.changed_totals() {
             nat.session_lives.set(&totals.sessions);

@@ -49,6 +49,9 @@ fn text(appliance: &Appliance, usages: &[Usage]) -> String {
         "Peak translations: {}",
         statics + level(|counters| counters.nat.sessions_peak.value())
     );
+    let inside = level(|counters| counters.nat.unconfirmed_inside.value());
+    let outside = level(|counters| counters.nat.unconfirmed_outside.value());
+    let _ = writeln!(out, "Half-open translations: {inside} begun inside, {outside} begun outside");
     for (title, domain) in [("Outside", Domain::Outside), ("Inside", Domain::Inside)] {
         let _ = writeln!(out, "{title} interfaces:");
         for interface in policy.interfaces.iter().filter(|interface| interface.domain == domain) {

@@ -158,6 +158,10 @@ pub struct NatCounters {
     pub sessions: Count,
     /// Of those, sessions beneath a static rule.
     pub sessions_static: Count,
+    /// Of those, sessions that the inside began and nobody answered.
+    pub unconfirmed_inside: Count,
+    /// Likewise, that the outside began.
+    pub unconfirmed_outside: Count,
     /// The most sessions there ever were at once.
     pub sessions_peak: Count,
     /// Mappings now.
@@ -303,6 +307,8 @@ pub const WORKER_METRICS: &[Metric<Counters>] = &[
     gauge("worker_held_packets", "Packets that wait for a next hop", |c| c.fates.held.value()),
     gauge("nat_sessions", "Sessions now", |c| c.nat.sessions.value()),
     gauge("nat_sessions_peak", "The most sessions at once", |c| c.nat.sessions_peak.value()),
+    gauge("nat_sessions_unconfirmed_inside", "Sessions now that the inside began and nobody answered", |c| c.nat.unconfirmed_inside.value()),
+    gauge("nat_sessions_unconfirmed_outside", "Sessions now that the outside began and nobody answered", |c| c.nat.unconfirmed_outside.value()),
     gauge("nat_mappings", "Mappings now", |c| c.nat.mappings.value()),
     gauge("nat_port_sets", "Port sets of subscribers now", |c| c.nat.port_sets.value()),
     gauge("nat_doors", "Doors open now", |c| c.doors.value()),

@@ -24,6 +24,9 @@ impl Shard {
         expect("sessions counted by whole addresses", counted as usize, with(Flags::ADDRESS).count())?;
         expect("port index entries", self.port_index.len(), with(Flags::HEAD).count() * 2)?;
         expect("sessions that serve every peer", self.any_peer_count, with(Flags::ANY_PEER).count())?;
+        let unconfirmed = self.sessions.iter_from(0).filter(|(_, session)| !session.progress.is_confirmed());
+        let counted: u32 = self.unconfirmed.counts().iter().sum();
+        expect("unconfirmed sessions", counted as usize, unconfirmed.count())?;
         self.check_rings()?;
         let totals = self.journal.totals();
         expect("sessions begun and not ended", totals.sessions.live() as usize, self.sessions.len())?;

@@ -11,9 +11,12 @@ use crate::state::progress::Side;
 use crate::state::session::Session;
 use crate::wire::tcp::{ACK, FIN, RST, SYN};
 
-/// A reset counts if its number is one of so many from the first that the other side waits for: as much as is usually on
-/// its way. Whoever guesses hits them once in 65,536 times.
-pub const RESET_WINDOW: u32 = 1 << 16;
+/// A reset counts if its number is one of so many from the first that the other side waits for: what is on its way when an
+/// answer is begun, or a short one is all sent (RFC 6928 section 2). Whoever guesses hits them once in 262,144 times.
+pub const RESET_WINDOW: u32 = 1 << 14;
+/// Numbers that an ICMP error may quote, before and behind what was acknowledged last. What is sent again after more was lost
+/// is quoted again.
+const QUOTE_WINDOW: u32 = 1 << 16;
 /// Bytes that may be on their way to a receiver, of which a FIN may be the last, and the most that one acknowledgement
 /// covers: the windows that systems use by themselves end here.
 pub const FLIGHT_MAX: u32 = 1 << 24;
@@ -128,8 +131,8 @@ impl Session {
 
     /// Whether an ICMP error quotes a segment that may be on its way in this direction (RFC 5927 section 4).
     pub fn may_have_sent(&self, direction: Direction, seq: u32) -> bool {
-        let distance = seq.wrapping_sub(self.expected_of(direction)).wrapping_add(RESET_WINDOW);
-        self.progress.side(direction) != Side::Unheard && distance < 2 * RESET_WINDOW
+        let distance = seq.wrapping_sub(self.expected_of(direction)).wrapping_add(QUOTE_WINDOW);
+        self.progress.side(direction) != Side::Unheard && distance < 2 * QUOTE_WINDOW
     }
 
     fn note_reset(&mut self, direction: Direction, said: &Said) {

@@ -49,8 +49,17 @@ impl Shard {
             (key, self.hasher.hash(key.words()))
         });
         keys.iter().for_each(|&(_, hash)| self.session_index.prefetch(hash));
-        let subscriber = self.subscriber_of(&session, above)?;
+        let mut subscriber = self.subscriber_of(&session, above)?;
         let limit_groups = self.admit(policy, &session, subscriber, now)?;
+        match self.make_room(policy, &session, above, now) {
+            Ok(false) => {}
+            // The subscriber may have had nothing but what ended.
+            Ok(true) => subscriber = self.subscriber_of(&session, above)?,
+            Err(reason) => {
+                self.leave(subscriber, now);
+                return Err(reason);
+            }
+        }
         let deadline = deadline_ms(policy, &session).unwrap_or(far_off(now));
         let Some(index) = self.sessions.insert(session) else {
             self.leave(subscriber, now);
@@ -251,6 +260,7 @@ impl Shard {
 
     fn count_in(&mut self, index: u32, subscriber: u32, limit_groups: u16) {
         let Some(session) = self.sessions.at(index) else { return };
+        self.unconfirmed.count(session, None, Some(session.progress));
         let (rule, flags) = (session.rule, session.flags);
         let (peer, mapping) = (session.outside_global.addr, session.next);
         if flags.has(Flags::ADDRESS)
@@ -343,6 +353,7 @@ impl Shard {
 
     fn count_out(&mut self, policy: &Policy, index: u32) {
         let Some(session) = self.sessions.at(index) else { return };
+        self.unconfirmed.count(session, Some(session.progress), None);
         let (rule, flags, peer) = (session.rule, session.flags, session.outside_global.addr);
         let Cold { limit_epoch, limit_groups, .. } = self.cold(index);
         self.rule_mut(rule).session_count -= 1;

@@ -275,7 +275,7 @@ mod tests {
             .map(|(number, record)| (number, record.binding.seen.port))
             .collect();
         assert_eq!(read, [(5, 5), (6, 6), (7, 7), (8, 8)], "1 to 4 were overwritten");
-        assert_eq!((journal.totals().bindings.begun, journal.totals().bindings.ended), (3, [6, 0, 0, 0]));
+        assert_eq!((journal.totals().bindings.begun, journal.totals().bindings.ended), (3, [6, 0, 0, 0, 0]));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod contacts;
 pub mod control;
 pub mod door;
 mod enter;
+mod give_way;
 pub mod journal;
 mod lifetime;
 pub mod mapped;
@@ -26,3 +27,4 @@ pub mod subscriber;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod unconfirmed;

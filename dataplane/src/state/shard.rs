@@ -24,6 +24,7 @@ use crate::state::subscriber::Subscribers;
 use crate::state::table::index::{Candidate, Hash, Hasher, Index};
 use crate::state::table::slots::Slots;
 use crate::state::table::timer::Wheel;
+use crate::state::unconfirmed::Unconfirmed;
 
 /// Sessions, mappings, subscribers and ports of one worker.
 ///
@@ -69,6 +70,8 @@ pub struct Shard {
     pub(super) worker: (WorkerIndex, u8),
     /// For each destination rule, which real server is next.
     pub(super) rotation: HashMap<RuleId, u32>,
+    /// Flows that only one side has begun.
+    pub unconfirmed: Unconfirmed,
     /// SYNs over live connections.
     pub(super) reopenings: Reopenings,
     /// What began and ended.
@@ -153,6 +156,7 @@ impl Shard {
             contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
             rotation: HashMap::new(),
+            unconfirmed: Unconfirmed::default(),
             reopenings: Reopenings::default(),
             journal: Journal::new(capacity.max(RECORDS_MIN)),
         }

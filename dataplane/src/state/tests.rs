@@ -152,7 +152,7 @@ fn the_journal_tells_what_began_and_why_it_ended() {
         assert_eq!(records.collect::<Vec<_>>(), expected);
         let totals = shard.journal.totals();
         assert_eq!((totals.sessions, totals.bindings), (totals.bindings, totals.sessions));
-        assert_eq!((totals.sessions.begun, totals.sessions.ended), (1, [0, 0, 1, 0]));
+        assert_eq!((totals.sessions.begun, totals.sessions.ended), (1, [0, 0, 1, 0, 0]));
     }
 }
 
