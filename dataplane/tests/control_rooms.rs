@@ -9,7 +9,7 @@ use testkit::bench::{Bench, Setup};
 
 const CONFIG: &str = "
 platform dpdk
- max-sessions 40000
+ max-sessions 200000
 interface GigabitEthernet0/0/0
  ip address 10.0.0.1 255.255.0.0
  ip nat inside

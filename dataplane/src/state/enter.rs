@@ -260,7 +260,7 @@ impl Shard {
 
     fn count_in(&mut self, index: u32, subscriber: u32, limit_groups: u16) {
         let Some(session) = self.sessions.at(index) else { return };
-        self.unconfirmed.count(session, None, Some(session.progress));
+        self.unconfirmed.count(index, session, None, Some(session.progress));
         let (rule, flags) = (session.rule, session.flags);
         let (peer, mapping) = (session.outside_global.addr, session.next);
         if flags.has(Flags::ADDRESS)
@@ -353,7 +353,7 @@ impl Shard {
 
     fn count_out(&mut self, policy: &Policy, index: u32) {
         let Some(session) = self.sessions.at(index) else { return };
-        self.unconfirmed.count(session, Some(session.progress), None);
+        self.unconfirmed.count(index, session, Some(session.progress), None);
         let (rule, flags, peer) = (session.rule, session.flags, session.outside_global.addr);
         let Cold { limit_epoch, limit_groups, .. } = self.cold(index);
         self.rule_mut(rule).session_count -= 1;

@@ -59,7 +59,7 @@ impl Shard {
     fn follow(&mut self, policy: &Policy, index: u32, before: Progress, now: u32) {
         let Some(session) = self.sessions.at(index) else { return };
         let after = session.progress;
-        self.unconfirmed.count(session, Some(before), Some(after));
+        self.unconfirmed.count(index, session, Some(before), Some(after));
         if (after.class(), after.is_confirmed()) != (before.class(), before.is_confirmed()) {
             let deadline = deadline_ms(policy, session);
             self.rearm(index, deadline, now);

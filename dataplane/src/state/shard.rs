@@ -156,7 +156,7 @@ impl Shard {
             contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
             rotation: HashMap::new(),
-            unconfirmed: Unconfirmed::default(),
+            unconfirmed: Unconfirmed::new(capacity),
             reopenings: Reopenings::default(),
             journal: Journal::new(capacity.max(RECORDS_MIN)),
         }

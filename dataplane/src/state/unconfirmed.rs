@@ -1,28 +1,64 @@
-//! How many flows only one side has begun.
+//! How many flows only one side has begun, and which are the oldest.
+
+use std::collections::VecDeque;
 
 use crate::state::progress::Progress;
 use crate::state::session::{Flags, Session};
 
-/// How many flows are unconfirmed, and where the next one is looked for that gives way.
-#[derive(Clone, Copy, Debug, Default)]
+/// Of the table, unconfirmed flows that one side began have one place in so many.
+const PART: usize = 8;
+
+/// The unconfirmed flows of each side: those that the inside began, and those that the outside did.
 pub struct Unconfirmed {
-    /// Begun from inside, and from outside.
-    pub(super) counts: [u32; 2],
-    pub(super) hand: u32,
+    counts: [u32; 2],
+    /// Session indices in the order of their beginning; those that were confirmed or have ended since are passed over.
+    pub(super) queues: [VecDeque<u32>; 2],
+    part: usize,
 }
 
 impl Unconfirmed {
-    /// Unconfirmed flows that were begun from inside, and from outside.
+    /// None yet, of a table with room for `capacity` sessions.
+    pub fn new(capacity: usize) -> Unconfirmed {
+        let part = (capacity / PART).max(1);
+        Unconfirmed { counts: [0; 2], queues: [0; 2].map(|_| VecDeque::with_capacity(part)), part }
+    }
+
+    /// How many there are, begun from inside and from outside.
     pub fn counts(&self) -> [u32; 2] {
         self.counts
     }
 
+    /// Whether a side has as many as it may.
+    pub(super) fn is_over(&self, side: usize) -> bool {
+        self.counts[side] as usize >= self.part
+    }
+
+    /// Whether another one of a side would find no place in the queue.
+    pub(super) fn has_full_queue(&self, side: usize) -> bool {
+        self.queues[side].len() >= self.part
+    }
+
     /// A session begins, ends or has come further: it was as far as `before`, and is as far as `after`.
-    pub(super) fn count(&mut self, session: &Session, before: Option<Progress>, after: Option<Progress>) {
+    pub(super) fn count(
+        &mut self,
+        index: u32,
+        session: &Session,
+        before: Option<Progress>,
+        after: Option<Progress>,
+    ) {
         let is_counted = |progress: Option<Progress>| progress.is_some_and(|it| !it.is_confirmed());
-        let count = &mut self.counts[side_of(session)];
-        *count += u32::from(is_counted(after));
-        *count -= u32::from(is_counted(before));
+        let side = side_of(session);
+        match (is_counted(before), is_counted(after)) {
+            (false, true) => {
+                self.counts[side] += 1;
+                // One that falls back while the queue is full just ends in its time.
+                if !self.has_full_queue(side) {
+                    self.queues[side].push_back(index);
+                }
+            }
+            (true, false) => self.counts[side] -= 1,
+            _ => {}
+        }
     }
 }
 

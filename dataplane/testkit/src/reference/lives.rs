@@ -12,6 +12,8 @@ const SLOT_MS: u64 = 100;
 /// Expiries that the appliance handles at once, and how often the bench lets it, in milliseconds.
 const EXPIRIES: usize = 64;
 const TICK_MS: u64 = 50;
+/// Of a worker's table, what one side begins and the other has not confirmed has one place in so many.
+const UNCONFIRMED_PART: usize = 8;
 
 /// Idle times between the shortest and the longest that are legal, in milliseconds.
 type Idle = (u64, u64);
@@ -111,6 +113,25 @@ impl Relation {
         session.is_counted &= is_counted || is_known;
         self.tables.put(local, peer, session);
         self.touch_whole(local, is_outbound, latest_ms);
+        self.may_give_way();
+    }
+
+    fn may_give_way(&mut self) {
+        let part = self.facts.room as usize / self.facts.worker_count / UNCONFIRMED_PART;
+        if self.tables.sessions.len() >= part {
+            self.doubt_unconfirmed();
+        }
+    }
+
+    /// Where there are many of them, or no port is left, what only one side has begun may give way to what begins.
+    pub(super) fn doubt_unconfirmed(&mut self) {
+        let is_confirmed = |local: &Local, session: &Session| match local.1 {
+            TCP => session.tcp.is_proved == [true; 2] && !session.tcp.is_odd,
+            _ => session.is_asked_for,
+        };
+        let unconfirmed =
+            self.tables.sessions.iter_mut().filter(|((local, _), session)| !is_confirmed(local, session));
+        unconfirmed.for_each(|(_, session)| session.life.earliest_ms = 0);
     }
 
     /// A whole address's mapping has an idle time of its own, and lives as long as sessions beneath it.

@@ -213,6 +213,9 @@ impl Relation {
         // Fragments that waited for long may have been dropped meanwhile.
         let is_old = known.as_ref().is_some_and(|known| self.now_ms > known.seen_ms + WAIT_MS);
         let waiting = (known.map_or(Vec::new(), |known| known.waiting), is_old);
+        if legal.source.iter().any(|source| source.drops.contains(&"pool-exhausted")) {
+            self.doubt_unconfirmed();
+        }
         let verdict = self.compare(side, packet, &legal, &waiting, seen)?;
         let way = match (verdict, &legal.forward) {
             (Verdict::Forwarded(to), Some((_, edits, source, target))) => {
@@ -467,6 +470,11 @@ impl Relation {
         let new = Datagram { seen_ms: now_ms, way: None, waiting: Vec::new(), halves: Vec::new() };
         let halves = self.datagrams.get(&key).map_or(Vec::new(), |known| known.halves.clone());
         self.may_be_refreshed(halves.iter());
+        // What its first one began may have given way since.
+        let is_live = |key| {
+            self.tables.sessions.get(&key).is_some_and(|session: &Session| session.life.is_certain(now_ms))
+        };
+        let has_gone = halves.iter().filter_map(|half| half.session).any(|key| !is_live(key));
         let datagram = self.datagrams.entry(key).or_insert(new);
         let is_old = now_ms > datagram.seen_ms + WAIT_MS;
         match (seen.sent.as_slice(), seen.drops.as_slice(), datagram.way) {
@@ -478,7 +486,9 @@ impl Relation {
                 datagram.waiting.push(packet.to_vec());
                 Ok(Verdict::Held)
             }
-            ([], [(reason, 1)], way) if reasons.contains(reason) && (is_old || way == Some(None)) => {
+            ([], [(reason, 1)], way)
+                if reasons.contains(reason) && (is_old || has_gone || way == Some(None)) =>
+            {
                 Ok(Verdict::Dropped(reason))
             }
             // A flow that was refused with the first fragment may have begun since.
