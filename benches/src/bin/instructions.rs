@@ -125,13 +125,19 @@ impl Bed {
         Ok(())
     }
 
-    fn pass_all(&mut self, direction: Direction, kind: Kind, round: fn(&mut Worker) -> usize) -> Result<()> {
-        let starts = (0..FLOWS).step_by(BURST);
-        starts
-            .into_iter()
-            .try_for_each(|start| self.pass(start..start + BURST as u32, direction, kind, round))
+    /// Takes each burst of all flows through these steps.
+    fn pass_all(&mut self, steps: &[Step]) -> Result<()> {
+        for start in (0..FLOWS).step_by(BURST) {
+            for &(direction, kind, round) in steps {
+                self.pass(start..start + BURST as u32, direction, kind, round)?;
+            }
+        }
+        Ok(())
     }
 }
+
+/// Packets of one direction and kind, and what takes them through the worker.
+type Step = (Direction, Kind, fn(&mut Worker) -> usize);
 
 /// Runs the packets of one kind; those that are counted go through [`counted_round`].
 fn serve(case: Case, mode: Mode) -> Result<()> {
@@ -148,17 +154,22 @@ fn serve(case: Case, mode: Mode) -> Result<()> {
     bed.wires.iter().for_each(|wire| while wire.receive().is_some() {});
 
     let uncounted: fn(&mut Worker) -> usize = |worker| worker.round(0);
-    if case.is_set_up() {
-        return bed.pass_all(Direction::Out, Kind::First, counted_round);
+    // Half-open connections would give way to one another.
+    let first = (Direction::Out, Kind::First, if case.is_set_up() { counted_round } else { uncounted });
+    match case.protocol() {
+        Protocol::Tcp => bed.pass_all(&[
+            first,
+            (Direction::In, Kind::SynAck, uncounted),
+            (Direction::Out, Kind::Ack, uncounted),
+        ])?,
+        _ => bed.pass_all(&[first])?,
     }
-    bed.pass_all(Direction::Out, Kind::First, uncounted)?;
-    if case.protocol() == Protocol::Tcp {
-        bed.pass_all(Direction::In, Kind::SynAck, uncounted)?;
-        bed.pass_all(Direction::Out, Kind::Ack, uncounted)?;
+    if case.is_set_up() {
+        return Ok(());
     }
     // The first packet of a direction looks its next hop up.
-    bed.pass_all(case.direction(), Kind::Data, uncounted)?;
-    bed.pass_all(case.direction(), Kind::Data, counted_round)
+    bed.pass_all(&[(case.direction(), Kind::Data, uncounted)])?;
+    bed.pass_all(&[(case.direction(), Kind::Data, counted_round)])
 }
 
 /// What valgrind counted in one run: its report.

@@ -29,7 +29,9 @@ pub fn forward(
     if engine.count > 1 && owner(engine, plain) != engine.index {
         return Err(packet);
     }
-    let Some((translation, neighbour)) = way(&mut engine.tables, plain, now) else { return Err(packet) };
+    let Some((translation, neighbour)) = way(&mut engine.tables, plain, now) else {
+        return Err(packet);
+    };
     if packet.len() != plain.frame_len() && !packet.resize(plain.frame_len()) {
         return Err(packet);
     }
@@ -66,8 +68,10 @@ fn way<'a>(tables: &'a mut Tables, plain: &Plain, now: u32) -> Option<(Translati
         return None;
     }
     session.used_ms = now;
+    let translation = Translation::of(plain.peer, session, direction);
+    // Last, so that what was read of the session need not be read again.
     if plain.key.protocol != UDP {
-        session.note_numbers(direction, plain.seq, plain.ack);
+        session.note_numbers(direction, (plain.numbers >> 32) as u32, plain.numbers as u32);
     }
-    Some((Translation::of(plain.peer, session, direction), neighbour))
+    Some((translation, neighbour))
 }

@@ -8,7 +8,7 @@ use crate::policy::Policy;
 use crate::state::session::{ANYONE, SessionKey};
 use crate::state::shard::SessionRef;
 use crate::state::table::index::Hash;
-use crate::wire::bytes::{long, word};
+use crate::wire::bytes::word;
 use crate::wire::{ethernet, ipv4, tcp, udp};
 
 /// What every packet for the fast path has at least: an IPv4 header without options, and a transport header's first bytes.
@@ -34,9 +34,8 @@ pub struct Plain {
     pub l3: u16,
     /// Length of the IPv4 packet in bytes.
     pub total_len: u16,
-    /// Sequence and acknowledgement number of a TCP segment.
-    pub seq: u32,
-    pub ack: u32,
+    /// Of a TCP segment, its sequence number in the upper half, and what it acknowledges in the lower one.
+    pub numbers: u64,
     /// Nothing but its session and its way out keeps it from the fast path.
     pub is_ordinary: bool,
 }
@@ -52,8 +51,7 @@ impl Plain {
         interface: 0,
         l3: 0,
         total_len: 0,
-        seq: 0,
-        ack: 0,
+        numbers: 0,
         is_ordinary: false,
     };
 
@@ -148,7 +146,7 @@ pub fn read_ipv4(
         return None;
     }
     let protocol = (second >> 48) as u8;
-    let is_settled = read_transport(bytes, protocol, total_len)?;
+    let (is_settled, numbers) = read_transport(bytes, protocol, total_len)?;
     let key = SessionKey::of(&tables.policy, &Tuple { src, dst, protocol, vrf }, direction);
     *plain = Plain {
         is_read: true,
@@ -159,27 +157,28 @@ pub fn read_ipv4(
         interface: index,
         l3: l3 as u16,
         total_len: total_len as u16,
-        seq: long(bytes, ipv4::LEN + tcp::SEQ),
-        ack: long(bytes, ipv4::LEN + tcp::ACK_NUMBER),
+        numbers,
         is_ordinary: is_settled && second >> 56 > 1 && !is_checked,
     };
     Some(())
 }
 
-/// Checks the transport header of a packet without IPv4 options. Returns whether it neither begins nor ends anything;
-/// none if it is malformed or of another protocol.
+/// Checks the transport header of a packet without IPv4 options. Returns whether it neither begins nor ends anything, and
+/// the numbers of a TCP segment; none if it is malformed or of another protocol.
 #[inline(always)]
-fn read_transport(bytes: &[u8], protocol: Protocol, total_len: usize) -> Option<bool> {
+fn read_transport(bytes: &[u8], protocol: Protocol, total_len: usize) -> Option<(bool, u64)> {
     let payload_len = total_len.checked_sub(ipv4::LEN)?;
     match protocol {
         UDP => {
             const AT: usize = ipv4::LEN + udp::LENGTH;
             let len = usize::from(u16::from_be_bytes([*bytes.get(AT)?, *bytes.get(AT + 1)?]));
-            (len >= udp::LEN && len <= payload_len).then_some(true)
+            (len >= udp::LEN && len <= payload_len).then_some((true, 0))
         }
         TCP => {
-            let (offset, flags) =
-                (*bytes.get(ipv4::LEN + tcp::OFFSET)?, *bytes.get(ipv4::LEN + tcp::FLAGS)? & 0x3f);
+            let header: &[u8; tcp::FLAGS + 1 - tcp::SEQ] =
+                bytes.get(ipv4::LEN + tcp::SEQ..)?.first_chunk()?;
+            let &[a, b, c, d, e, f, g, h, offset, flags] = header;
+            let (numbers, flags) = (u64::from_be_bytes([a, b, c, d, e, f, g, h]), flags & 0x3f);
             let header_len = usize::from(offset >> 4) * 4;
             if header_len < tcp::LEN || header_len > payload_len {
                 return None;
@@ -187,7 +186,7 @@ fn read_transport(bytes: &[u8], protocol: Protocol, total_len: usize) -> Option<
             if !tcp::are_possible(flags) {
                 return None;
             }
-            Some(flags & (tcp::SYN | tcp::FIN | tcp::RST) == 0)
+            Some((flags & (tcp::SYN | tcp::FIN | tcp::RST) == 0, numbers))
         }
         _ => None,
     }

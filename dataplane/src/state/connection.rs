@@ -85,10 +85,14 @@ impl Session {
     /// may be on its way, and only those of segments that may come from their side.
     #[inline(always)]
     pub fn note_numbers(&mut self, direction: Direction, seq: u32, ack: u32) {
-        let advance = ack.wrapping_sub(self.expected_of(direction.reverse()));
-        let is_near = seq.wrapping_sub(self.expected_of(direction)).wrapping_add(FLIGHT_MAX) < 2 * FLIGHT_MAX;
-        if advance <= FLIGHT_MAX && is_near {
-            self.expected[direction.reverse() as usize] = ack;
+        let [outbound, inbound] = &mut self.expected;
+        let (own, other) = match direction {
+            Direction::Outbound => (*outbound, inbound),
+            Direction::Inbound => (*inbound, outbound),
+        };
+        let is_near = seq.wrapping_sub(own).wrapping_add(FLIGHT_MAX) < 2 * FLIGHT_MAX;
+        if ack.wrapping_sub(*other) <= FLIGHT_MAX && is_near {
+            *other = ack;
         }
     }
 
@@ -97,20 +101,19 @@ impl Session {
     pub fn note_said(&mut self, direction: Direction, said: &Said, is_proof: bool) -> Option<Reopening> {
         let side = self.progress.side(direction);
         let number = said.seq.wrapping_add(1);
+        let sent = if said.has_data { Side::SentData } else { Side::Sent };
         match said.flags & (SYN | ACK | RST | FIN) {
             SYN if side.is_proved() => return Some(Reopening { direction, number }),
-            SYN => {
-                let sent = if said.has_data { Side::SentData } else { Side::Sent };
-                self.set_side(direction, sent, number);
-            }
-            SYN_ACK if is_proof && !side.is_proved() => self.set_side(direction, Side::Sent, number),
+            SYN => self.set_side(direction, sent, number),
+            SYN_ACK if is_proof && !side.is_proved() => self.set_side(direction, sent, number),
             SYN_ACK => {}
             flags if flags & RST != 0 => {
                 self.note_reset(direction, said);
                 return None;
             }
             flags => {
-                let is_end = flags & FIN != 0 && side == Side::Proved;
+                let is_end =
+                    flags & FIN != 0 && side == Side::Proved && self.is_up_to_date(direction, said.ack);
                 if is_end && said.seq.wrapping_sub(self.expected_of(direction)) < FLIGHT_MAX {
                     self.progress = self.progress.with_side(direction, Side::Closed);
                 }
@@ -133,6 +136,13 @@ impl Session {
     pub fn may_have_sent(&self, direction: Direction, seq: u32) -> bool {
         let distance = seq.wrapping_sub(self.expected_of(direction)).wrapping_add(QUOTE_WINDOW);
         self.progress.side(direction) != Side::Unheard && distance < 2 * QUOTE_WINDOW
+    }
+
+    /// Whether an acknowledgement, which was noted, is about the last one of its side. A FIN may lie anywhere in what is on
+    /// its way, but whoever sends it knows what he has received.
+    fn is_up_to_date(&self, direction: Direction, ack: u32) -> bool {
+        let distance = ack.wrapping_sub(self.expected_of(direction.reverse())).wrapping_add(QUOTE_WINDOW);
+        distance < 2 * QUOTE_WINDOW
     }
 
     fn note_reset(&mut self, direction: Direction, said: &Said) {
@@ -285,8 +295,14 @@ mod tests {
         let ends = [(Outbound, FIN | ACK, 101, 901), (Inbound, FIN | ACK, 901, 102)];
         assert_eq!(after_handshake(&ends[..1]), TcpEstablished);
         assert_eq!(after_handshake(&ends), TcpClosing);
-        let guessed = (Inbound, FIN | ACK, 901 + FLIGHT_MAX, 0);
-        assert_eq!(after_handshake(&[ends[0], guessed]), TcpEstablished);
+        for (seq, ack) in
+            [(901 + FLIGHT_MAX, 102), (901, 101 + 2 * FLIGHT_MAX), (902, 102u32.wrapping_sub(1 << 17))]
+        {
+            assert_eq!(after_handshake(&[ends[0], (Inbound, FIN | ACK, seq, ack)]), TcpEstablished);
+        }
+        for (ahead, ack) in [(1000, 102), (FLIGHT_MAX - 1, 50_000)] {
+            assert_eq!(after_handshake(&[ends[0], (Inbound, FIN | ACK, 901 + ahead, ack)]), TcpClosing);
+        }
     }
 
     #[test]
