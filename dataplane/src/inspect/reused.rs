@@ -3,7 +3,8 @@
 //! A client that restarted, or whose ports came round, sends a SYN on a control session whose connection the box still
 //! knows. Believing it at once would let anybody end a connection with one forged packet; passing it to the old stream
 //! would swallow the new one. So the SYN goes on as it came and changes nothing, until the other side acknowledges it:
-//! from then on the numbers are the new connection's, and it is read from its first byte.
+//! from then on it is the new connection's, which is read from its first byte once the client has acknowledged the other
+//! side, like any.
 
 use alg::registry::ROWS;
 use mem::Packet;
@@ -14,7 +15,7 @@ use crate::inspect::segment::{SYN_ACK, stream_direction};
 use crate::state::control::Channel;
 use crate::state::door::OwnerKey;
 use crate::state::shard::SessionRef;
-use crate::stream::{Direction, Opening, Stream};
+use crate::stream::{Direction, Opening};
 use crate::wire::tcp;
 
 impl Reading<'_> {
@@ -33,6 +34,8 @@ impl Reading<'_> {
         match (stream_direction(control.client, found.direction), flags) {
             (Direction::Forward, tcp::SYN) if control.syn != Some(opening.sequence) => {
                 control.reopening = Some(opening);
+                let channel = control.channel;
+                self.note_reopening(channel);
                 true
             }
             (Direction::Backward, SYN_ACK) => {
@@ -45,20 +48,25 @@ impl Reading<'_> {
         }
     }
 
+    fn note_reopening(&mut self, channel: Channel) {
+        if let Channel::Open(stream) = channel
+            && let Some(record) = self.streams.records.at_mut(stream)
+        {
+            record.stream.note_reopening();
+        }
+    }
+
     /// The control session is the new connection's. What the old one announced is over; sessions that went through are
     /// not.
     fn begin_anew(&mut self, session: u32, first: &Opening, answer: &Opening) {
         let Some(control) = self.shard.controls.of_mut(session) else { return };
         control.syn = Some(first.sequence);
-        let (gateway, host) = (control.gateway, control.host());
-        let state = (ROWS[usize::from(gateway)].state)();
-        if let Some(stream) = self.shard.controls.begin_anew(session, Channel::Untouched, state) {
+        let state = (ROWS[usize::from(control.gateway)].state)();
+        // Until the client has acknowledged the answer, nothing may be said in its name.
+        let channel = Channel::Answered(*first, *answer);
+        if let Some(stream) = self.shard.controls.begin_anew(session, channel, state) {
             self.tally.consumed += self.streams.close(stream);
         }
         self.shard.close_doors_of(self.policy, OwnerKey::Control(session), None, self.now);
-        let channel = self.streams.open(session, gateway, host, Stream::new(first, answer), self.counters);
-        if let Some(control) = self.shard.controls.of_mut(session) {
-            control.channel = channel;
-        }
     }
 }

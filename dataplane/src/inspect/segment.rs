@@ -44,16 +44,34 @@ impl Reading<'_> {
         let direction = stream_direction(control.client, found.direction);
         let flags = head.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST);
         let opening = Opening::read(packet.bytes(), head.l3, head.l4);
+        let is_again = |known: Opening| known.sequence == head.seq;
         let acknowledges = |other: &Opening| head.ack == other.sequence.wrapping_add(1);
         control.channel = match (direction, flags, control.channel, opening) {
-            (stream::Direction::Forward, tcp::SYN, Channel::Opening(_), Some(first)) => {
+            (stream::Direction::Forward, tcp::SYN, Channel::Opening(known), Some(first))
+                if known.is_none_or(is_again) =>
+            {
                 control.syn = Some(first.sequence);
                 Channel::Opening(Some(first))
             }
-            (stream::Direction::Backward, SYN_ACK, Channel::Opening(Some(first)), Some(answer))
-                if acknowledges(&first) =>
-            {
-                Channel::Answered(first, answer)
+            // Its client restarted, or a stranger guesses: the server's answer tells which one it believes.
+            (stream::Direction::Forward, tcp::SYN, as_before @ Channel::Opening(_), Some(other)) => {
+                control.reopening = Some(other);
+                as_before
+            }
+            (
+                stream::Direction::Backward,
+                SYN_ACK,
+                Channel::Opening(Some(first)) | Channel::Answered(first, _),
+                Some(answer),
+            ) if acknowledges(&first) => Channel::Answered(first, answer),
+            (stream::Direction::Backward, SYN_ACK, as_before @ Channel::Opening(_), Some(answer)) => {
+                match control.reopening.take_if(|other| acknowledges(other)) {
+                    Some(other) => {
+                        control.syn = Some(other.sequence);
+                        Channel::Answered(other, answer)
+                    }
+                    None => as_before,
+                }
             }
             (stream::Direction::Forward, tcp::ACK, Channel::Answered(first, answer), _)
                 if acknowledges(&answer) =>
@@ -64,7 +82,9 @@ impl Reading<'_> {
                 return self.opened(packet, head, channel, found);
             }
             // Its client speaks before its turn, with data in its SYN or to a server that speaks at the same time.
-            (stream::Direction::Forward, tcp::SYN | SYN_ACK, Channel::Opening(_), _) => {
+            (stream::Direction::Forward, tcp::SYN | SYN_ACK, Channel::Opening(known), _)
+                if known.is_none_or(is_again) =>
+            {
                 self.counters.gateways[usize::from(control.gateway)].unread.add(1);
                 Channel::Untouched
             }

@@ -8,6 +8,7 @@ use crate::head::Head;
 use crate::path::tables::Tables;
 use crate::policy::GatewayIndex;
 use crate::state::control::{Channel, Control};
+use crate::state::door::OwnerKey;
 use crate::state::reserve::Through;
 use crate::state::shard::SessionRef;
 use crate::wire::tcp;
@@ -26,18 +27,8 @@ pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
     if is_tcp && head.tcp_flags & (tcp::SYN | tcp::ACK) != tcp::SYN {
         return false;
     }
-    let channel = if is_tcp { Channel::Opening(None) } else { Channel::Datagrams };
-    let client = match found.direction {
-        Direction::Outbound => Side::Inside,
-        Direction::Inbound => Side::Outside,
-    };
     let is_attached = if is_tcp || through.is_some() {
-        let Some(session) = tables.shard.session(found.index) else { return false };
-        let host = (session.inside_vrf, session.inside_local.addr);
-        let state = (ROWS[usize::from(gateway)].state)();
-        let mut control = Control::new(gateway, host, client, channel);
-        control.through = through.map(|through| through.owner);
-        tables.shard.attach(found.index, control, state)
+        remember(tables, gateway, found, is_tcp, through.map(|through| through.owner))
     } else {
         // Which gateway reads its datagrams can be told without a record.
         tables.shard.attach_without_memory(found.index);
@@ -46,6 +37,38 @@ pub fn attach(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
     let counters = &tables.counters.gateways[usize::from(gateway)];
     if is_attached { &counters.attached } else { &counters.unread }.add(1);
     is_attached
+}
+
+/// The session of a SYN is known and no control session: something else began it, a late segment of an old connection or a
+/// stranger's. Its connection is read like any other if a gateway is there for it. Returns whether one is.
+#[cold]
+pub fn attach_known(tables: &mut Tables, head: &Head, found: SessionRef) -> bool {
+    let Some(gateway) = gateway_of(tables, head, found) else { return false };
+    let is_attached = remember(tables, gateway, found, true, None);
+    let counters = &tables.counters.gateways[usize::from(gateway)];
+    if is_attached { &counters.attached } else { &counters.unread }.add(1);
+    is_attached
+}
+
+/// Makes a session a control session with a record, whose client is who sends now. False when there is no room for one.
+fn remember(
+    tables: &mut Tables,
+    gateway: GatewayIndex,
+    found: SessionRef,
+    is_tcp: bool,
+    through: Option<(OwnerKey, u32)>,
+) -> bool {
+    let channel = if is_tcp { Channel::Opening(None) } else { Channel::Datagrams };
+    let client = match found.direction {
+        Direction::Outbound => Side::Inside,
+        Direction::Inbound => Side::Outside,
+    };
+    let Some(session) = tables.shard.session(found.index) else { return false };
+    let host = (session.inside_vrf, session.inside_local.addr);
+    let state = (ROWS[usize::from(gateway)].state)();
+    let mut control = Control::new(gateway, host, client, channel);
+    control.through = through;
+    tables.shard.attach(found.index, control, state)
 }
 
 /// What a session came through, if it was a door. A gateway that is off is none.

@@ -5,11 +5,12 @@ use crate::flow::{Direction, TCP};
 use crate::head::{Head, Transport};
 use crate::path::tables::Tables;
 use crate::path::verdict::{Decided, Refused, Verdict};
-use crate::path::{admit, translate};
+use crate::path::{admit, attach, translate};
 use crate::policy::{AclKey, Domain, SourceCheck};
 use crate::route::fib::Route;
 use crate::state::session::{Flags, Session};
 use crate::state::shard::SessionRef;
+use crate::wire::tcp;
 
 /// Decides about a packet: inbound access list and check of its source, then its session, or else destination and rules.
 #[inline(always)]
@@ -71,17 +72,20 @@ pub fn of_session_or_rule(
     now: u32,
 ) -> Decided {
     match (found, direction) {
-        (Some(found), _) => Ok(of_session(tables, found)),
+        (Some(found), _) => Ok(of_session(tables, head, found)),
         (None, Direction::Outbound) => admit::outbound(tables, head, now),
         (None, Direction::Inbound) => admit::inbound(tables, head, now),
     }
 }
 
-/// A packet of a session: read by its gateway if it is of a control session, else translated.
+/// A packet of a session: read by its gateway if it is of a control session, or begins a connection that makes it one, else
+/// translated.
 #[inline(always)]
-fn of_session(tables: &Tables, found: SessionRef) -> Verdict {
+fn of_session(tables: &mut Tables, head: &Head, found: SessionRef) -> Verdict {
     let is_control = |session: &Session| session.flags.has(Flags::CONTROL);
-    match tables.shard.session(found.index).is_some_and(is_control) {
+    let is_read = tables.shard.session(found.index).is_some_and(is_control);
+    let begins = head.tuple.protocol == TCP && head.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
+    match is_read || begins && attach::attach_known(tables, head, found) {
         true => Verdict::Read(found),
         false => Verdict::Translate(found),
     }

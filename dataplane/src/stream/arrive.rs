@@ -35,10 +35,14 @@ impl Stream {
             return self.pass_reset(direction, packet, &segment, is_plausible, means);
         }
         if is_plausible {
+            // Whoever goes on has sent no SYN.
+            self.is_reopening &= direction == Direction::Backward;
             self.note(direction, &packet, &segment);
             self.acknowledged(direction.reverse(), &segment, means);
         }
-        if segment.payload_len == 0 && segment.flags & FIN == 0 {
+        if segment.payload_len == 0 && segment.flags & FIN == 0 && !is_plausible {
+            self.pass_guess(direction, packet, &segment, means);
+        } else if segment.payload_len == 0 && segment.flags & FIN == 0 {
             self.pass_bare(direction, packet, &segment, means);
         } else if self.detached.is_some() {
             self.pass_again(direction, packet, &segment, means);
@@ -48,7 +52,9 @@ impl Stream {
             means.pool.counters.beyond_hold += 1;
             means.pool.consume(packet);
         }
-        self.announce(direction, means);
+        if is_plausible {
+            self.announce(direction, means);
+        }
     }
 
     /// Whether a segment can come from its side. Who cannot see the connection will hardly guess such numbers.
@@ -123,7 +129,8 @@ impl Stream {
         let side = &self.sides[direction.index()];
         let has_news = side.announced != (other.told, side.window);
         let is_known = side.announced.1 == segment.window;
-        if is_below && is_known && other.owns(means.pool) {
+        let is_answer = self.is_reopening && direction == Direction::Backward;
+        if is_below && is_known && other.owns(means.pool) && !is_answer {
             // The sender has long heard about these bytes, from us.
             return means.pool.consume(packet);
         }
@@ -137,6 +144,16 @@ impl Stream {
             earlier(flow.map(means.pool).to_receiver(segment.seq), flow.bare_seq())
         };
         self.pass(direction, packet, segment, seq, means);
+    }
+
+    /// An acknowledgement that cannot be from its side: a stranger's, or an old connection's. Its receiver answers it with
+    /// the true numbers, or a reset, and for that its own must not become better ones.
+    fn pass_guess(&mut self, direction: Direction, mut packet: Packet, segment: &Segment, means: &mut Means) {
+        let [own, other] = [direction, direction.reverse()].map(|side| &self.flows[side.index()]);
+        let seq = own.map(means.pool).to_receiver(segment.seq);
+        let ack = other.map(means.pool).to_sender(segment.ack);
+        header::set_numbers(&mut packet, segment, seq, ack);
+        emit(direction, packet, segment, means);
     }
 
     fn pass_reset(
@@ -153,7 +170,8 @@ impl Stream {
             // What was held is lost, and so the receiver expects an earlier number.
             flow.sent
         } else {
-            earlier(flow.map(means.pool).to_receiver(segment.seq), flow.sent)
+            // Whether it is to be believed is for the receiver to judge: a guess must not become a better one.
+            flow.map(means.pool).to_receiver(segment.seq)
         };
         self.pass(direction, packet, segment, seq, means);
         if is_exact && self.detached.is_none() {

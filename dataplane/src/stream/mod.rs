@@ -56,6 +56,8 @@ pub struct Stream {
     flows: [Flow; 2],
     has_timestamps: bool,
     detached: Option<Cause>,
+    /// Another connection may begin over this one's ports: the initiator sent a SYN for it.
+    is_reopening: bool,
     /// The segment that just arrived, and the piece it became: as long as that is whole it can go on in place.
     fresh: Option<(u32, Segment)>,
 }
@@ -80,8 +82,15 @@ impl Stream {
             flows: [flow(initiator, responder), flow(responder, initiator)],
             has_timestamps,
             detached: None,
+            is_reopening: false,
             fresh: None,
         }
+    }
+
+    /// The initiator sent a SYN of another connection. What the responder answers to it must reach it, whatever of this
+    /// connection it was told before: it resets this one with that (RFC 9293 section 3.5.1).
+    pub fn note_reopening(&mut self) {
+        self.is_reopening = true;
     }
 
     /// Takes over a TCP segment going in `direction`, whose IPv4 header is at `l3` and whose TCP header is at `l4`.
