@@ -1,6 +1,8 @@
 //! FTP, DNS and RTSP between sockets of the kernel, which acknowledge selectively, through the appliance and two links that lose, repeat
 //! and reorder: each side reads what the simulator's ideal rewriter makes of what the other said.
 
+#[path = "bad_links/device.rs"]
+mod device;
 #[path = "bad_links/relay.rs"]
 mod relay;
 #[path = "bad_links/talk.rs"]

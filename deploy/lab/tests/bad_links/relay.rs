@@ -1,24 +1,20 @@
 //! A cable that is bad: frames between two devices are carried by a thread of ours, which loses, repeats and delays
 //! them. The kernel could do as much with netem, which not every kernel has.
 
-use anyhow::{Context, Result};
+use crate::device::{FRAME_LEN_MAX, open};
+use anyhow::Result;
 use lab::End;
-use nix::ifaddrs::getifaddrs;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, bind, socket};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{JoinHandle, spawn};
 use std::time::Instant;
 use testkit::simulator::link::{Link, Weather};
-
-/// Longer than any frame.
-const FRAME_LEN_MAX: usize = 2048;
 
 /// Frames that went in and out of a relay's links.
 #[derive(Default)]
@@ -59,23 +55,6 @@ impl Drop for Relay {
             _ => {}
         }
     }
-}
-
-/// All frames of a device, as a file to read and write them.
-fn open(end: End) -> Result<File> {
-    end.namespace.within(|| {
-        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        let socket = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)?;
-        let device = getifaddrs()?
-            .filter(|device| device.interface_name == end.device)
-            .find_map(|device| device.address?.as_link_addr().copied())
-            .with_context(|| format!("no device {}", end.device))?;
-        bind(socket.as_raw_fd(), &device)?;
-        let mut file = File::from(socket);
-        // Before it was bound it may have heard others.
-        while file.read(&mut [0; FRAME_LEN_MAX]).is_ok() {}
-        Ok(file)
-    })?
 }
 
 fn carry(
