@@ -80,7 +80,7 @@ fn a_mode_s_words_and_the_global_ones_are_both_expected() {
     expect(
         "interface Gi0/0/0\n  ip adress 10.0.0.1 255.255.255.0",
         &[
-            "2:6: error: expected \"vrf\", \"address\", \"nat\", \"mtu\", \"tcp\", \"access-group\", \"virtual-reassembly\", \
+            "2:6: error: expected \"vrf\", \"address\", \"nat\", \"mtu\", \"tcp\", \"access-group\", \"verify\", \"virtual-reassembly\", \
            \"access-list\" or \"route\", found \"adress\"; did you mean \"address\"?",
         ],
     );

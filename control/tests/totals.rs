@@ -39,6 +39,7 @@ Ended, idle                       6              0              0
 Ended, closed                     0              0              0
 Ended, cleared                    4              0              0
 Ended, policy-gone                0              8              0
+Ended, gave-way                   0              0              0
 Active                           10              0              2
 ";
     assert_eq!(exec(&mut appliance, "show ip nat totals").as_deref(), Ok(expected));
