@@ -165,7 +165,10 @@ impl Stream {
         means: &mut Means,
     ) {
         let flow = &self.flows[direction.index()];
-        let is_exact = [flow.contiguous, flow.told, flow.released].contains(&segment.seq) && is_plausible;
+        // One after that is about what the receiver says it waits for, which numbers that are only mapped tell.
+        let is_exact = self.detached.is_none()
+            && is_plausible
+            && [flow.contiguous, flow.told, flow.released].contains(&segment.seq);
         let seq = if is_exact {
             // What was held is lost, and so the receiver expects an earlier number.
             flow.sent
@@ -174,7 +177,7 @@ impl Stream {
             flow.map(means.pool).to_receiver(segment.seq)
         };
         self.pass(direction, packet, segment, seq, means);
-        if is_exact && self.detached.is_none() {
+        if is_exact {
             self.detached = Some(Cause::Reset);
             self.close(means.pool);
         }
