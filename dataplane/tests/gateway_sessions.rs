@@ -39,6 +39,8 @@ fn play(test: &str, default_seed: u64, count: usize) {
     let count: usize = sum.sessions.iter().sum();
     assert!(sum.forgotten * 10 < count, "too few sessions came to their end");
     assert!(sum.edited > 0 && sum.refused > 0 && sum.doors > 0 && sum.tried > 0, "something was not tried");
+    let is_reused = sum.reused.iter().all(|count| *count > 0);
+    assert!(only.is_some() || is_reused && sum.forged > 0, "nothing hostile or unlucky happened");
 }
 
 #[test]

@@ -72,6 +72,10 @@ pub struct Host {
     skipped: u32,
     /// Behind the last byte it sent.
     sent_end: Option<u32>,
+    /// The headers of its last segment but resets, without options.
+    last_headers: Option<[u8; HEADERS_LEN]>,
+    /// The number behind all that it sent.
+    next_number: Option<u32>,
     /// Its last packet without data has a number that it sent before.
     is_rewound: bool,
 }
@@ -112,6 +116,8 @@ impl Host {
             acked: None,
             skipped: 0,
             sent_end: None,
+            last_headers: None,
+            next_number: None,
             is_rewound: false,
             next_write_ms,
             next_read_ms,
@@ -146,8 +152,17 @@ impl Host {
         socket.connect(self.interface.context(), to, self.setup.endpoint.1).expect("a socket to connect");
     }
 
+    /// Its program gives up: its connection is reset. Packets it sends are returned.
+    pub fn abort(&mut self, now_ms: u64) -> Vec<Vec<u8>> {
+        self.sockets.get_mut::<Socket>(self.socket).abort();
+        self.run(now_ms)
+    }
+
     /// A packet arrives.
     pub fn arrive(&mut self, mut packet: Vec<u8>) {
+        if packet[33] & (SYN | ACK | RST) == SYN {
+            self.challenge();
+        }
         // A segment is cut to the window, and with its end goes its FIN (RFC 9293 section 3.10.7.4). smoltcp takes the
         // FIN for the end of what it kept.
         let payload_len = packet.len() - 20 - usize::from(packet[32] >> 4) * 4;
@@ -158,7 +173,10 @@ impl Host {
             super::link::seal(&mut packet, 20);
         }
         let ack = long(&packet, 28);
-        if packet[33] & ACK != 0 && self.acked.is_none_or(|acked| (ack.wrapping_sub(acked) as i32) > 0) {
+        // What was not sent cannot be acknowledged: a stranger's.
+        let is_possible = self.next_number.is_some_and(|next| (next.wrapping_sub(ack) as i32) >= 0);
+        let is_ahead = self.acked.is_none_or(|acked| (ack.wrapping_sub(acked) as i32) > 0);
+        if packet[33] & ACK != 0 && is_possible && is_ahead {
             self.acked = Some(ack);
         }
         self.wire.arrived.push_back(packet);
@@ -172,15 +190,32 @@ impl Host {
         self.write(now_ms);
         self.interface.poll(instant(now_ms), &mut self.wire, &mut self.sockets);
         let sent = std::mem::take(&mut self.wire.sent);
-        if let Some(packet) = sent.last() {
+        // Resets answer what is of no connection of its own: their numbers are others'.
+        let own = || sent.iter().filter(|packet| packet[33] & RST == 0);
+        if let Some(packet) = own().next_back() {
+            self.last_headers = packet.first_chunk().copied();
             // No window is large enough to be scaled.
             self.edge =
                 Some(long(packet, 28).wrapping_add(u32::from(packet[34]) << 8 | u32::from(packet[35])));
             let headers_len = 20 + usize::from(packet[32] >> 4) * 4;
             self.sent_probe = packet.len() <= headers_len + 1 && packet[33] & FIN == 0;
         }
-        sent.iter().for_each(|packet| self.note_numbers(packet));
+        own().for_each(|packet| self.note_numbers(packet));
         sent
+    }
+
+    /// Answers a SYN amid a connection with what it waits for, so that a client that restarted resets it (RFC 5961
+    /// section 4). smoltcp is silent.
+    fn challenge(&mut self) {
+        let (Some(headers), Some(next), true) = (self.last_headers, self.next_number, self.is_synchronized())
+        else {
+            return;
+        };
+        let mut packet = headers.to_vec();
+        packet[24..28].copy_from_slice(&next.to_be_bytes());
+        (packet[32], packet[33]) = (0x50, ACK);
+        super::link::seal(&mut packet, 20);
+        self.wire.sent.push(packet);
     }
 
     fn note_numbers(&mut self, packet: &[u8]) {
@@ -195,6 +230,10 @@ impl Host {
         }
         if is_ahead {
             self.sent_end = Some(end);
+        }
+        let behind = end.wrapping_add(u32::from(packet[33] & (SYN | FIN) != 0));
+        if self.next_number.is_none_or(|next| (behind.wrapping_sub(next) as i32) > 0) {
+            self.next_number = Some(behind);
         }
     }
 
@@ -248,6 +287,32 @@ impl Host {
         [due, read, write].into_iter().flatten().min().map(|at| at.max(now_ms))
     }
 
+    /// Whether it waits for a connection.
+    pub fn is_listening(&self) -> bool {
+        self.state() == State::Listen
+    }
+
+    /// Whether it has a connection that both sides agreed to, and that has not come to its end.
+    pub fn is_synchronized(&self) -> bool {
+        use State::{Closed, Listen, SynReceived, SynSent, TimeWait};
+        !matches!(self.state(), Closed | Listen | SynReceived | SynSent | TimeWait)
+    }
+
+    /// Whether there is nothing that a new connection could be in the way of.
+    pub fn is_free(&self) -> bool {
+        matches!(self.state(), State::Closed | State::Listen | State::TimeWait)
+    }
+
+    /// Its sequence number and what it acknowledges, as it last said.
+    pub fn numbers(&self) -> Option<[u32; 2]> {
+        let headers = self.last_headers?;
+        Some([24, 28].map(|at| long(&headers, at)))
+    }
+
+    fn state(&self) -> State {
+        self.sockets.get::<Socket>(self.socket).state()
+    }
+
     /// Whether both directions have come to their end, and all was read.
     pub fn is_done(&self) -> bool {
         let socket = self.sockets.get::<Socket>(self.socket);
@@ -276,8 +341,7 @@ impl Host {
 
     /// Whether it waits for the acknowledgement of its FIN.
     fn awaits_fin(&self) -> bool {
-        let state = self.sockets.get::<Socket>(self.socket).state();
-        matches!(state, State::FinWait1 | State::Closing | State::LastAck)
+        matches!(self.state(), State::FinWait1 | State::Closing | State::LastAck)
     }
 
     /// Whether it got all of the other side's data acknowledged, and has read all of it.
@@ -299,7 +363,11 @@ impl Host {
 }
 
 const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
+/// Bytes of both headers without options.
+const HEADERS_LEN: usize = 40;
 /// Segments in a row that leave out what is to be repeated first, after which it will not be repeated.
 const SKIPPED_MIN: u32 = 8;
 

@@ -14,6 +14,9 @@ pub const IDLE_S: u64 = 1800;
 /// The same of connections that close: smoltcp's sockets may wait a minute before they repeat a FIN, and once more.
 const CLOSING_S: u64 = 240;
 
+/// The line of the mode that is not the default.
+pub const CGN: &str = "ip nat settings mode cgn\n";
+
 const HEAD: &str = "
 interface GigabitEthernet0/0/0
  ip address 10.0.0.1 255.255.0.0
@@ -53,8 +56,8 @@ pub fn text<'c>(members: impl Iterator<Item = (&'c Cast, Speech)>, generator: &m
     );
     let _ = writeln!(text, "ip nat translation tcp-timeout {IDLE_S}");
     let _ = writeln!(text, "ip nat translation finrst-timeout {CLOSING_S}");
-    if generator.random_bool(0.3) {
-        text.push_str("ip nat settings mode cgn\n");
+    if generator.random_bool(0.5) {
+        text.push_str(CGN);
     }
     for (cast, speech) in members.filter(|(cast, _)| !cast.client_is_inside && !cast.is_whole_static) {
         let (inside, port, (global, global_port)) = (cast.inside, speech.port(), cast.global);

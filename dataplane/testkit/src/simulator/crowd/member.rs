@@ -6,12 +6,20 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::conversation::{Conversation, Endpoint, Known, Part, Protocol, said};
-use super::{Cast, Speech, rtsp};
+use super::reuse::{Before, Reuse};
+use super::{Cast, Speech, rtsp, stranger};
 use crate::simulator::host::{Host, HostSetup};
 use crate::simulator::link::{self, Link, Weather};
 
 /// Virtual time within which a session must end, in milliseconds.
 const TIME_MS_MAX: u64 = 3_600_000;
+/// The share of sessions that a stranger knows of.
+const KNOWN_TO_A_STRANGER: f64 = 0.5;
+/// How often the stranger sends something in the name of a host at a moment when something happens, while the hosts get
+/// to know each other and later.
+const FORGED: [f64; 2] = [0.3, 0.02];
+/// Packets that the stranger sends in all.
+const FORGED_MAX: u64 = 60;
 /// When nothing has happened for so long, nothing will.
 const SILENCE_MS: u64 = 120_000;
 
@@ -49,7 +57,15 @@ pub struct Member {
     pub is_torn_down: bool,
     /// When it began.
     pub start_ms: u64,
+    /// What its connection was made over, if not the first.
+    pub reused: Option<Before>,
+    /// Packets that a stranger sent in its hosts' names.
+    pub forged: u64,
     hosts: [Host; 2],
+    /// The server's end of the connection before, as long as it is alive.
+    old_server: Option<Host>,
+    /// The last numbers of the connection before: the appliance goes by them until the next is agreed to.
+    old_numbers: Vec<u32>,
     endpoints: [Endpoint; 2],
     /// From each host to the appliance, and back.
     up: [Link; 2],
@@ -61,8 +77,13 @@ pub struct Member {
     parsed: [usize; 2],
     generator: SmallRng,
     is_connected: bool,
+    connect_ms: u64,
+    /// The client takes no packets until it connects.
+    is_off: bool,
     active_ms: u64,
     setups: [HostSetup; 2],
+    reuse: Option<Reuse>,
+    has_stranger: bool,
 }
 
 fn weather(longest: usize, generator: &mut SmallRng) -> Weather {
@@ -95,21 +116,37 @@ fn host_setup(endpoint: Endpoint, longest: usize, generator: &mut SmallRng) -> H
     }
 }
 
+/// Both hosts, whose programs say what they are told; the server waits for a connection.
+fn hosts(setups: &[HostSetup; 2], now_ms: u64, generator: &mut SmallRng) -> [Host; 2] {
+    let mut hosts = setups.clone().map(|setup| Host::new(setup, generator.random(), now_ms));
+    hosts.iter_mut().for_each(Host::keep_open);
+    hosts[1].listen();
+    hosts
+}
+
+/// What is known of a session before it begins.
+fn known(cast: &Cast) -> Known {
+    let mut known = Known::new(cast.inside);
+    known.global = (!cast.client_is_inside).then_some(cast.global);
+    known
+}
+
 impl Member {
     /// A session that begins at `start_ms`.
     pub fn new(speech: Speech, cast: Cast, mut generator: SmallRng, start_ms: u64) -> Member {
         let conversation = speech.conversation(&cast, &mut generator);
-        let mut known = Known::new(cast.inside);
-        known.global = (!cast.client_is_inside).then_some(cast.global);
-        let longest = conversation.message_len_max(&known);
+        let reuse = Reuse::random(&conversation, &mut generator, |it| speech.conversation(&cast, it));
+        let known = known(&cast);
+        let said = [Some(&conversation), reuse.as_ref().map(|reuse| &reuse.conversation)];
+        let lengths = said.into_iter().flatten().map(|said| said.message_len_max(&known));
+        let longest = lengths.max().unwrap_or(0);
         let client_port = generator.random_range(1024..u16::MAX);
         let endpoints = match cast.client_is_inside {
             true => [(cast.inside, client_port), (cast.outside, speech.port())],
             false => [(cast.outside, client_port), (cast.inside, speech.port())],
         };
         let setups = endpoints.map(|endpoint| host_setup(endpoint, longest, &mut generator));
-        let mut hosts = setups.clone().map(|setup| Host::new(setup, generator.random(), start_ms));
-        hosts.iter_mut().for_each(Host::keep_open);
+        let hosts = hosts(&setups, start_ms, &mut generator);
         let weather = weather(longest, &mut generator);
         let links = || [0, 1].map(|_| Link::new(weather.clone()));
         Member {
@@ -120,7 +157,11 @@ impl Member {
             announced: Vec::new(),
             is_torn_down: false,
             start_ms,
+            reused: None,
+            forged: 0,
             hosts,
+            old_server: None,
+            old_numbers: Vec::new(),
             endpoints,
             up: links(),
             down: links(),
@@ -130,8 +171,12 @@ impl Member {
             parsed: [0; 2],
             generator: SmallRng::seed_from_u64(generator.random()),
             is_connected: false,
+            connect_ms: start_ms,
+            is_off: false,
             active_ms: start_ms,
             setups,
+            reuse,
+            has_stranger: generator.random_bool(KNOWN_TO_A_STRANGER),
             cast,
         }
     }
@@ -153,38 +198,140 @@ impl Member {
 
     /// All that it does at this moment. Packets to the appliance come with the host that sent them.
     pub fn step(&mut self, now_ms: u64) -> Vec<(usize, Vec<u8>)> {
-        if !self.is_connected {
+        if !self.is_connected && now_ms >= self.connect_ms {
             self.is_connected = true;
             let (at, port) = if self.cast.client_is_inside { self.endpoints[1] } else { self.cast.global };
-            self.hosts[1].listen();
             self.hosts[0].connect((at.octets(), port));
         }
-        for at in 0..2 {
-            while let Some(packet) = self.down[at].receive(now_ms) {
-                self.hosts[at].arrive(packet);
-            }
-            for packet in self.hosts[at].run(now_ms) {
-                self.up[at].send(packet, now_ms, &mut self.generator);
-            }
-        }
+        self.run(now_ms);
         if let Err(reason) = self.hear() {
             self.fail(reason, now_ms);
         }
         self.talk();
+        self.reuse_amid(now_ms);
         let mut sent = Vec::new();
         for at in 0..2 {
             while let Some(packet) = self.up[at].receive(now_ms) {
                 sent.push((at, packet));
             }
+            sent.extend(self.forge(at).map(|packet| (at, packet)));
         }
         self.find_due(now_ms);
         sent
     }
 
+    /// Gives the hosts what arrives, and has them run.
+    fn run(&mut self, now_ms: u64) {
+        for at in 0..2 {
+            while let Some(packet) = self.down[at].receive(now_ms) {
+                self.arrive(at, packet, now_ms);
+            }
+            let mut sent = self.hosts[at].run(now_ms);
+            if at == 1 {
+                sent.extend(self.run_old_server(now_ms));
+            }
+            for packet in sent {
+                self.up[at].send(packet, now_ms, &mut self.generator);
+            }
+        }
+    }
+
+    fn arrive(&mut self, at: usize, packet: Vec<u8>, now_ms: u64) {
+        let is_deaf = at == 0 && self.is_off && !self.is_connected;
+        // Whoever waits for a SYN would believe any.
+        let would_believe = !self.hosts[at].is_synchronized() && stranger::is_forged_syn(&packet);
+        if is_deaf || would_believe {
+            return;
+        }
+        match &mut self.old_server {
+            Some(host) if at == 1 => {
+                host.arrive(packet);
+                for packet in self.run_old_server(now_ms) {
+                    self.up[1].send(packet, now_ms, &mut self.generator);
+                }
+            }
+            _ => self.hosts[at].arrive(packet),
+        }
+    }
+
+    /// The server's old end, until it ends.
+    fn run_old_server(&mut self, now_ms: u64) -> Vec<Vec<u8>> {
+        let sent = self.old_server.as_mut().map(|host| host.run(now_ms));
+        self.old_server.take_if(|host| host.is_free());
+        sent.unwrap_or_default()
+    }
+
+    /// Ends the connection amid its conversation for the next one, if it is time for that.
+    fn reuse_amid(&mut self, now_ms: u64) {
+        let heard: usize = self.heard.iter().sum();
+        let is_meant = |reuse: &Reuse| reuse.before != Before::Closed && heard >= reuse.heard;
+        if self.is_connected && self.reuse.as_ref().is_some_and(is_meant) && self.generator.random_bool(0.1) {
+            let before = self.reuse.as_ref().map_or(Before::Closed, |reuse| reuse.before);
+            if before == Before::Reset {
+                for packet in self.hosts[0].abort(now_ms) {
+                    self.up[0].send(packet, now_ms, &mut self.generator);
+                }
+            }
+            self.begin_anew(before, now_ms);
+        }
+    }
+
+    /// Begins another connection over the same ports, if there is one to come. What is on its way of the one before still
+    /// arrives. False if there is none.
+    fn begin_anew(&mut self, before: Before, now_ms: u64) -> bool {
+        let Some(reuse) = self.reuse.take() else { return false };
+        let hosts = hosts(&self.setups, now_ms, &mut self.generator);
+        self.old_numbers.extend(self.hosts.iter().filter_map(Host::numbers).flatten());
+        let [_, server] = std::mem::replace(&mut self.hosts, hosts);
+        let is_left = matches!(before, Before::Reset | Before::Forgotten) && !server.is_free();
+        self.old_server = is_left.then_some(server);
+        self.reused = Some(before);
+        self.conversation = reuse.conversation;
+        self.known = known(&self.cast);
+        self.announced.clear();
+        self.is_torn_down = false;
+        (self.said, self.heard, self.parsed) = ([0; 2], [0; 2], [0; 2]);
+        (self.is_connected, self.is_off) = (false, reuse.is_off);
+        self.connect_ms = now_ms + reuse.away_ms;
+        (self.start_ms, self.active_ms) = (self.connect_ms, self.connect_ms);
+        true
+    }
+
+    /// What a stranger sends in the name of a host, once in a while.
+    fn forge(&mut self, at: usize) -> Option<Vec<u8>> {
+        let is_shaken = self.hosts.iter().all(Host::is_synchronized);
+        if !self.has_stranger
+            || self.forged == FORGED_MAX
+            || !self.generator.random_bool(FORGED[usize::from(is_shaken)])
+        {
+            return None;
+        }
+        let receiver = &self.hosts[1 - at];
+        let known = self.hosts.iter().filter_map(Host::numbers).flatten();
+        let known: Vec<u32> = known.chain(self.old_numbers.iter().copied()).collect();
+        let (from, to) = (self.endpoints[at], self.seen_by(at)?);
+        if !self.is_connected || known.is_empty() {
+            return None;
+        }
+        self.forged += 1;
+        // A server that has answered waits for no other SYN than the one that it has. Over used ports the appliance
+        // remembers but the latest SYN until there is an answer, and a stranger may win that race.
+        let is_answered = at == 0 && self.reused.is_none() && !receiver.is_free();
+        let with_syn = is_shaken || is_answered;
+        Some(stranger::packet(from, to, with_syn, &known, &mut self.generator))
+    }
+
+    /// The other host as a host sees it, if that is known.
+    fn seen_by(&self, at: usize) -> Option<Endpoint> {
+        if self.is_inside(at) { Some(self.endpoints[1 - at]) } else { self.known.global }
+    }
+
     fn find_due(&mut self, now_ms: u64) {
         let links = self.up.iter().chain(&self.down).filter_map(Link::next_ms).min();
-        let hosts = self.hosts.iter_mut().filter_map(|host| host.next_ms(now_ms)).min();
-        let next_ms = [links, hosts].into_iter().flatten().min();
+        let hosts = self.hosts.iter_mut().chain(&mut self.old_server);
+        let hosts = hosts.filter_map(|host| host.next_ms(now_ms)).min();
+        let connect = (!self.is_connected).then_some(self.connect_ms);
+        let next_ms = [links, hosts, connect].into_iter().flatten().min();
         match next_ms {
             Some(next_ms) => {
                 self.active_ms = now_ms;
@@ -200,20 +347,27 @@ impl Member {
 
     /// Decides whether it is over.
     fn judge(&mut self, now_ms: u64) {
+        if !self.is_connected {
+            return;
+        }
         if self.hosts.iter().all(Host::is_done) {
             let has_heard_all = (0..2).all(|at| {
                 self.heard[at] == self.conversation.messages[1 - at].len()
                     && self.parsed[at] == self.hosts[at].received.len()
             });
             if has_heard_all {
-                self.progress = Progress::Complete;
+                if self.begin_anew(Before::Closed, now_ms) {
+                    self.due_ms = now_ms + 1;
+                } else {
+                    self.progress = Progress::Complete;
+                }
             } else {
                 self.fail("both closed before all was heard".into(), now_ms);
             }
             return;
         }
-        let is_silent = now_ms - self.active_ms >= SILENCE_MS;
-        let is_late = now_ms - self.start_ms > TIME_MS_MAX;
+        let is_silent = now_ms.saturating_sub(self.active_ms) >= SILENCE_MS;
+        let is_late = now_ms.saturating_sub(self.start_ms) > TIME_MS_MAX;
         if !is_silent && !is_late {
             return;
         }
@@ -298,7 +452,7 @@ impl Member {
 
     /// How long it took, in milliseconds.
     pub fn time_ms(&self) -> u64 {
-        self.active_ms - self.start_ms
+        self.active_ms.saturating_sub(self.start_ms)
     }
 
     /// Something is wrong with it.
@@ -315,10 +469,12 @@ impl Member {
         });
         let next: Vec<String> = next.collect();
         self.progress = Progress::Failed(format!(
-            "{:?}: {reason}, after {} ms\n  {:?}\n  client {}\n  server {}\n  said {:?}, heard {:?}\n  {}\n  {:?}\n  {:?}",
+            "{:?} over {:?}: {reason}, after {} ms\n  {:?}\n  old server {:?}\n  client {}\n  server {}\n  said {:?}, heard {:?}\n  {}\n  {:?}\n  {:?}",
             self.speech,
-            now_ms - self.start_ms,
+            self.reused,
+            now_ms.saturating_sub(self.start_ms),
             self.cast,
+            self.old_server.as_ref().map(Host::describe),
             client.describe(),
             server.describe(),
             self.said,

@@ -3,8 +3,9 @@
 //!
 //! A crowd is random from its seed alone. Each of its sessions is a [`conversation`] between two TCP hosts; what either
 //! has read must be what an ideal rewriter makes of what the other said, which knows the fields that change and asks the
-//! appliance only for the doors that it has. Announced endpoints are tried: what is sent there must arrive. In the end,
-//! when its time has passed, nothing may be left in the appliance.
+//! appliance only for the doors that it has. Announced endpoints are tried: what is sent there must arrive. Some sessions'
+//! clients reset their connection, or restart amid it, and open another one over the same ports. Beside half of the
+//! sessions a stranger guesses numbers. In the end, when its time has passed, nothing may be left in the appliance.
 
 mod cast;
 mod configuration;
@@ -13,7 +14,9 @@ mod dns;
 mod ftp;
 mod member;
 mod play;
+mod reuse;
 mod rtsp;
+mod stranger;
 mod trial;
 
 use conversation::Conversation;

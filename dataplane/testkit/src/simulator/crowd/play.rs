@@ -34,6 +34,8 @@ const ETHERNET_LEN: usize = 14;
 pub struct Outcome {
     /// Sessions, by [`Speech::ALL`].
     pub sessions: [usize; 3],
+    /// Those of them in CGN mode.
+    pub cgn_sessions: [usize; 3],
     /// Sessions that a host left unfinished.
     pub forgotten: usize,
     /// Those that failed: what happened.
@@ -52,12 +54,18 @@ pub struct Outcome {
     pub doors: u64,
     /// Announced endpoints that were tried.
     pub tried: u64,
+    /// Sessions whose ports were used again, by what became of the connection before: closed, reset, forgotten by its client, or by both.
+    pub reused: [usize; 4],
+    /// Packets that strangers sent in hosts' names.
+    pub forged: u64,
 }
 
 impl Outcome {
     /// Adds another crowd's.
     pub fn add(&mut self, other: Outcome) {
-        for (sum, count) in self.sessions.iter_mut().zip(other.sessions) {
+        let sums = self.sessions.iter_mut().chain(&mut self.cgn_sessions).chain(&mut self.reused);
+        let counts = other.sessions.into_iter().chain(other.cgn_sessions).chain(other.reused);
+        for (sum, count) in sums.zip(counts) {
             *sum += count;
         }
         self.forgotten += other.forgotten;
@@ -69,17 +77,21 @@ impl Outcome {
         self.refused += other.refused;
         self.doors += other.doors;
         self.tried += other.tried;
+        self.forged += other.forged;
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [ftp, dns, rtsp] = self.sessions;
+        let [closed, reset, forgotten, forgotten_by_both] = self.reused;
         write!(
             f,
-            "{ftp} sessions of FTP, {dns} of DNS, {rtsp} of RTSP: {} failed, {} left unfinished by a host, the \
+            "{ftp} sessions of FTP, {dns} of DNS, {rtsp} of RTSP, {:?} of them in CGN mode: {} failed, {} left unfinished by a host, the \
              longest {} s; {} packets and {} of the appliance's own; {} messages changed, {} refused; {} doors, {} \
-             announced endpoints tried",
+             announced endpoints tried; ports reused {closed} times after a close, {reset} after a reset, \
+             {forgotten} after the client restarted, {forgotten_by_both} after both did; {} packets forged",
+            self.cgn_sessions,
             self.failures.len(),
             self.forgotten,
             self.time_ms_max / 1000,
@@ -88,7 +100,8 @@ impl fmt::Display for Outcome {
             self.edited,
             self.refused,
             self.doors,
-            self.tried
+            self.tried,
+            self.forged
         )
     }
 }
@@ -112,6 +125,7 @@ struct Crowd {
     interfaces: [InterfaceName; 2],
     generator: SmallRng,
     doors_opened: u64,
+    is_cgn: bool,
     outcome: Outcome,
 }
 
@@ -125,6 +139,7 @@ impl Crowd {
             })
             .collect();
         let text = configuration::text(casts.iter().map(|(cast, speech)| (cast, *speech)), &mut generator);
+        let is_cgn = text.contains(configuration::CGN);
         // Clocks wrap around.
         let start_ms = u64::from(u32::MAX) - generator.random_range(0..200_000);
         let setup = Setup {
@@ -145,7 +160,7 @@ impl Crowd {
             members.push(Member::new(speech, cast, own, start_ms + generator.random_range(0..BEGINNING_MS)));
         }
         let outcome = Outcome::default();
-        Ok(Crowd { bench, members, by_address, interfaces, generator, doors_opened: 0, outcome })
+        Ok(Crowd { bench, members, by_address, interfaces, generator, doors_opened: 0, is_cgn, outcome })
     }
 
     fn play(&mut self) -> Result<(), String> {
@@ -232,12 +247,17 @@ impl Crowd {
 
     fn deliver(&mut self, frame: &[u8], now_ms: u64) -> Result<(), String> {
         let packet = frame.get(ETHERNET_LEN..).unwrap_or_default();
-        if packet.len() < 40 || frame[12..14] != [0x08, 0x00] || packet[9] != 6 {
+        let is_error = packet.get(9) == Some(&1);
+        if packet.len() < 40 || frame[12..14] != [0x08, 0x00] || packet[9] != 6 && !is_error {
             return Err(format!("a frame that nobody waits for: {frame:02x?}"));
         }
         let (address, port) = destination(packet);
         let number = *self.by_address.get(&address).ok_or(format!("a packet to {address}"))?;
         let member = &mut self.members[number];
+        if is_error {
+            member.fail(format!("an ICMP error with guessed numbers: {packet:02x?}"), now_ms);
+            return Ok(());
+        }
         match member.host_of(address) {
             Some(at) if member.endpoints()[at].1 == port => member.deliver(at, packet.to_vec(), now_ms),
             _ => member.fail(format!("a packet to {address}:{port}"), now_ms),
@@ -304,6 +324,11 @@ impl Crowd {
         let now_ms = self.bench.now_ms();
         for member in &mut self.members {
             self.outcome.sessions[member.speech as usize] += 1;
+            self.outcome.cgn_sessions[member.speech as usize] += usize::from(self.is_cgn);
+            self.outcome.forged += member.forged;
+            if let Some(before) = member.reused {
+                self.outcome.reused[before as usize] += 1;
+            }
             match &member.progress {
                 Progress::Complete => {}
                 Progress::Forgotten => self.outcome.forgotten += 1,

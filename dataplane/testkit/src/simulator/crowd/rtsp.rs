@@ -20,6 +20,8 @@ struct Rtsp<'a> {
     version: &'static str,
     /// The next even port of the inside host.
     port: u16,
+    /// The server's first even port.
+    server_port: u16,
     /// Frames of media may be between messages.
     is_interleaved: bool,
     /// The client's next request does not wait for the response to the last one.
@@ -29,10 +31,20 @@ struct Rtsp<'a> {
 /// A random conversation.
 pub fn conversation(cast: &Cast, generator: &mut SmallRng) -> Conversation {
     let port = generator.random_range(512..30_000) * 2;
+    let server_port = generator.random_range(512..30_000) * 2;
     let version = if generator.random_bool(0.3) { "RTSP/2.0" } else { "RTSP/1.0" };
     let (talk, number) = (Conversation::default(), generator.random_range(1..100));
-    let mut rtsp =
-        Rtsp { cast, generator, talk, number, version, port, is_interleaved: false, is_hasty: false };
+    let mut rtsp = Rtsp {
+        cast,
+        generator,
+        talk,
+        number,
+        version,
+        port,
+        server_port,
+        is_interleaved: false,
+        is_hasty: false,
+    };
     if rtsp.chance(0.7) {
         rtsp.options();
     }
@@ -178,7 +190,7 @@ impl Rtsp<'_> {
     }
 
     fn set_up(&mut self, track: u32, is_recording: bool) {
-        let (ports, servers) = (self.next_port(), 6970 + 2 * track as u16);
+        let (ports, servers) = (self.next_port(), self.server_port + 2 * track as u16);
         let mode = if is_recording { ";mode=record" } else { "" };
         let is_listed = self.version == "RTSP/2.0" && self.chance(0.7);
         let (question, answer) = match self.generator.random_range(0..10) {
