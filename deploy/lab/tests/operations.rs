@@ -57,8 +57,14 @@ fn syslog_servers_get_what_is_logged() {
     server.set_read_timeout(Some(LIMIT)).expect("a limit");
     lab.gateway.appliance().reload().expect("reload");
     let mut datagram = [0; 2048];
-    let len = server.recv(&mut datagram).expect("a message");
-    let text = String::from_utf8_lossy(&datagram[..len]).into_owned();
+    // What was logged at the start may still be on its way.
+    let text = loop {
+        let len = server.recv(&mut datagram).expect("a message");
+        let text = String::from_utf8_lossy(&datagram[..len]).into_owned();
+        if text.contains("CONFIG_I") {
+            break text;
+        }
+    };
     // Facility local7, severity 5 (RFC 5424 section 6).
     assert!(text.starts_with("<189>1 2"), "{text}");
     let fields: Vec<&str> = text.split(' ').collect();
