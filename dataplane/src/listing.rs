@@ -86,11 +86,11 @@ impl Worker {
     fn row(&self, session: &Session, created_ms: u32, now: u32) -> SessionRow {
         SessionRow {
             protocol: session.protocol,
-            inside_local: session.inside_local,
-            inside_global: session.inside_global,
-            outside_local: session.outside_local,
-            outside_global: session.outside_global,
-            vrf: session.inside_vrf,
+            inside_local: session.inside_local(),
+            inside_global: session.inside_global(),
+            outside_local: session.outside_local(),
+            outside_global: session.outside_global(),
+            vrf: session.inside_vrf(),
             rule: session.rule,
             is_static: !session.is_dynamic(),
             class: session.progress.class(),

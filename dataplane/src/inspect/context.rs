@@ -70,19 +70,19 @@ impl<'a> Access<'a> {
         let (through, callers) = match through {
             Some((OwnerKey::Call(key), _)) => (Some(Owner::Call(key.hash)), key.host),
             Some((OwnerKey::Control(_), tag)) => {
-                (Some(Owner::Session(tag)), (of.inside_vrf, of.inside_local.addr))
+                (Some(Owner::Session(tag)), (of.inside_vrf(), of.inside_local().addr))
             }
-            None => (None, (of.inside_vrf, of.inside_local.addr)),
+            None => (None, (of.inside_vrf(), of.inside_local().addr)),
         };
         let session = Session {
             transport,
-            inside_local: socket_addr(of.inside_local),
-            inside_global: socket_addr(of.inside_global),
-            outside_local: socket_addr(peer.unwrap_or(of.outside_local)),
-            outside_global: socket_addr(peer.unwrap_or(of.outside_global)),
+            inside_local: socket_addr(of.inside_local()),
+            inside_global: socket_addr(of.inside_global()),
+            outside_local: socket_addr(peer.unwrap_or(of.outside_local())),
+            outside_global: socket_addr(peer.unwrap_or(of.outside_global())),
             through,
         };
-        let vrfs = (of.inside_vrf, of.outside_vrf);
+        let vrfs = (of.inside_vrf(), of.outside_vrf());
         let bound_max = if of.flags.has(Flags::HAIRPIN) { 0 } else { BOUND_PER_MESSAGE_MAX };
         let asker = Asker { control, gateway, callers };
         Some(Access {

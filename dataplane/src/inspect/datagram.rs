@@ -142,7 +142,7 @@ impl Reading<'_> {
         let mut state = fresh.clone();
         let is_over = read(self.shard, &mut state);
         if let Some(session) = self.shard.session(found.index).filter(|_| is_over || state != fresh) {
-            let host = (session.inside_vrf, session.inside_local.addr);
+            let host = (session.inside_vrf(), session.inside_local().addr);
             let channel = if is_over { Channel::Untouched } else { Channel::Datagrams };
             // Where there is no room the next datagram is read as if it were the first.
             self.shard.attach(found.index, Control::new(gateway, host, client, channel), state);
@@ -154,8 +154,8 @@ impl Reading<'_> {
 pub(super) fn reader_of(policy: &Policy, shard: &Shard, index: u32) -> Option<(GatewayIndex, Side)> {
     let session = shard.session(index)?;
     let listens = |end: Endpoint| policy.gateway_of(session.rule, session.protocol, end.port, end.addr);
-    let at_server = || listens(session.inside_local).or_else(|| listens(session.inside_global));
-    let at_client = listens(session.outside_local).map(|gateway| (gateway, Side::Inside));
+    let at_server = || listens(session.inside_local()).or_else(|| listens(session.inside_global()));
+    let at_client = listens(session.outside_local()).map(|gateway| (gateway, Side::Inside));
     at_client.or_else(|| Some((at_server()?, Side::Outside)))
 }
 

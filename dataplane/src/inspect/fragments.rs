@@ -21,7 +21,7 @@ impl Reading<'_> {
         let Some(session) = self.shard.session(found.index) else {
             return Read::Refused(DropReason::NoMapping);
         };
-        let host = (session.inside_vrf, session.inside_local.addr);
+        let host = (session.inside_vrf(), session.inside_local().addr);
         match self.streams.assembly.add(packet, head, found, host, self.now) {
             Added::Waits => {}
             Added::Repeated => self.tally.consumed += 1,

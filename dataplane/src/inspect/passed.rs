@@ -12,8 +12,8 @@ impl Reading<'_> {
     /// The VRF that packets of a session arrive in.
     pub(super) fn vrf_of(&self, found: SessionRef) -> Vrf {
         self.shard.session(found.index).map_or(0, |session| match found.direction {
-            Direction::Outbound => session.inside_vrf,
-            Direction::Inbound => session.outside_vrf,
+            Direction::Outbound => session.inside_vrf(),
+            Direction::Inbound => session.outside_vrf(),
         })
     }
 

@@ -64,7 +64,7 @@ fn remember(
         Direction::Inbound => Side::Outside,
     };
     let Some(session) = tables.shard.session(found.index) else { return false };
-    let host = (session.inside_vrf, session.inside_local.addr);
+    let host = (session.inside_vrf(), session.inside_local().addr);
     let state = (ROWS[usize::from(gateway)].state)();
     let mut control = Control::new(gateway, host, client, channel);
     control.through = through;
@@ -77,7 +77,7 @@ fn go_through(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
         return None;
     }
     let session = tables.shard.session(found.index)?;
-    let (protocol, vrf, local) = (session.protocol, session.inside_vrf, session.inside_local);
+    let (protocol, vrf, local) = (session.protocol, session.inside_vrf(), session.inside_local());
     // A session that serves every peer does not know who came.
     let (peer, outside) = match found.direction {
         Direction::Outbound => (head.dst, Some(head.tuple.dst)),
@@ -101,6 +101,6 @@ fn gateway_of(tables: &Tables, head: &Head, found: SessionRef) -> Option<Gateway
     match found.direction {
         Direction::Outbound => listens(head.tuple.dst),
         // By the port that the server knows, or by the one that is known of it outside.
-        Direction::Inbound => listens(session.inside_local).or_else(|| listens(head.tuple.dst)),
+        Direction::Inbound => listens(session.inside_local()).or_else(|| listens(head.tuple.dst)),
     }
 }

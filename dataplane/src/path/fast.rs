@@ -10,13 +10,12 @@ use mem::Packet;
 use crate::drops::DropReason;
 use crate::flow::{Direction, UDP, WorkerIndex};
 use crate::path::engine::Engine;
-use crate::path::plan::Translation;
 use crate::path::read::Plain;
 use crate::path::rewrite;
 use crate::path::route;
 use crate::path::tables::Tables;
 use crate::route::neighbour::Neighbour;
-use crate::state::session::Flags;
+use crate::state::session::{Flags, Session};
 
 /// Sends a packet on, or gives it back where it is none for the fast path. Its frame loses its padding in any case.
 #[inline(always)]
@@ -29,13 +28,13 @@ pub fn forward(
     if engine.count > 1 && owner(engine, plain) != engine.index {
         return Err(packet);
     }
-    let Some((translation, neighbour)) = way(&mut engine.tables, plain, now) else {
+    let Some((session, neighbour)) = way(&mut engine.tables, plain, now) else {
         return Err(packet);
     };
     if packet.len() != plain.frame_len() && !packet.resize(plain.frame_len()) {
         return Err(packet);
     }
-    rewrite::translate_plain(&mut packet, plain.l3, plain.key.protocol, &translation);
+    rewrite::translate_plain(&mut packet, plain.l3, session, plain.key.direction);
     Ok(engine.egress.send_framed(&mut engine.ports, packet, plain.l3, neighbour))
 }
 
@@ -44,17 +43,17 @@ fn owner(engine: &Engine, plain: &Plain) -> WorkerIndex {
     engine.owners().of_key(&plain.key)
 }
 
-/// What becomes of a packet, and where it goes, if it is one for the fast path; its session is refreshed then.
+/// The session of a packet, and where it goes, if it is one for the fast path; the session is refreshed then.
 #[inline(always)]
-fn way<'a>(tables: &'a mut Tables, plain: &Plain, now: u32) -> Option<(Translation, &'a Neighbour)> {
+fn way<'a>(tables: &'a mut Tables, plain: &Plain, now: u32) -> Option<(&'a Session, &'a Neighbour)> {
     let Tables { policy, fib, neighbours, recent_routes, shard, .. } = tables;
-    let found = plain.candidate.filter(|_| plain.is_ordinary)?;
+    if !plain.is_ordinary {
+        return None;
+    }
+    let found = plain.candidate?;
     let direction = plain.key.direction;
     let session = shard.session_mut(found.index)?;
-    if session.flags.has(Flags::CONTROL)
-        || found.direction != direction
-        || session.key(direction) != plain.key
-    {
+    if session.flags.has(Flags::CONTROL) || session.key(direction) != plain.key {
         return None;
     }
     // What the outside sends to a host that has not answered yet is mostly media, and proves nothing.
@@ -68,10 +67,8 @@ fn way<'a>(tables: &'a mut Tables, plain: &Plain, now: u32) -> Option<(Translati
         return None;
     }
     session.used_ms = now;
-    let translation = Translation::of(plain.peer, session, direction);
-    // Last, so that what was read of the session need not be read again.
     if plain.key.protocol != UDP {
         session.note_numbers(direction, (plain.numbers >> 32) as u32, plain.numbers as u32);
     }
-    Some((translation, neighbour))
+    Some((session, neighbour))
 }

@@ -97,8 +97,8 @@ pub fn burst(engine: &mut Engine, port: usize, now: u32) -> usize {
     for (packet, plain) in packets.drain(..).zip(&plains) {
         match fast::forward(engine, packet, plain, now) {
             Ok(fate) => {
-                arrived.count(engine, plain);
                 engine.note(fate);
+                arrived.count(engine, plain);
             }
             Err(packet) => full(engine, packet, plain, now),
         }
@@ -139,7 +139,7 @@ fn probe(shard: &Shard, plains: &mut [Plain]) {
 }
 
 /// The packets of a burst that took the fast path, until they are counted: mostly they are all of one interface.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Arrived {
     interface: InterfaceIndex,
     packets: u64,
@@ -158,7 +158,7 @@ impl Arrived {
     }
 
     #[inline(never)]
-    fn tell(&self, engine: &Engine) {
+    fn tell(self, engine: &Engine) {
         engine.counters.nat.hits.add(self.packets);
         engine.count_arrivals(self.interface, self.packets, self.bytes);
     }

@@ -91,11 +91,11 @@ impl Translation {
         let (ip_delta, l4_delta) = (session.ip_delta, session.l4_delta);
         match direction {
             Direction::Outbound => {
-                Translation { src: session.inside_global, dst: outside_global, ip_delta, l4_delta }
+                Translation { src: session.inside_global(), dst: outside_global, ip_delta, l4_delta }
             }
             Direction::Inbound => Translation {
                 src: outside_local,
-                dst: session.inside_local,
+                dst: session.inside_local(),
                 ip_delta: ip_delta.reverse(),
                 l4_delta: l4_delta.reverse(),
             },
@@ -148,7 +148,7 @@ impl Plan {
         let is_inbound = direction == Direction::Inbound;
         // The one identifier field of an ICMP query is written from the source's port.
         if is_inbound && edit == Edit::IcmpQuery {
-            src.port = session.inside_local.port;
+            src.port = session.inside_local().port;
         }
         let new_id = head.new_id.filter(|_| !is_inbound);
         Plan { edit, src, dst, ip_delta, l4_delta, l3: head.l3, l4: head.l4, new_id, ..Plan::EMPTY }
@@ -165,21 +165,21 @@ impl Plan {
         let (outside_local, outside_global) = outside_ends(peer, session);
         match direction {
             Direction::Inbound => {
-                (plan.quoted_src, plan.quoted_dst) = (session.inside_local, outside_local);
-                plan.dst.addr = session.inside_local.addr;
+                (plan.quoted_src, plan.quoted_dst) = (session.inside_local(), outside_local);
+                plan.dst.addr = session.inside_local().addr;
                 if head.src == outside_global.addr {
                     plan.src.addr = outside_local.addr;
                 }
             }
             Direction::Outbound => {
-                (plan.quoted_src, plan.quoted_dst) = (outside_global, session.inside_global);
+                (plan.quoted_src, plan.quoted_dst) = (outside_global, session.inside_global());
                 // Whichever inside router it comes from, the outside sees the NAT's own address.
-                plan.src.addr = session.inside_global.addr;
+                plan.src.addr = session.inside_global().addr;
                 if head.dst == outside_local.addr {
                     plan.dst.addr = outside_global.addr;
                 }
                 let selector = Selector::of(session.protocol);
-                plan.quoted_src.port = selector.far_port(session.inside_global.port, outside_global.port);
+                plan.quoted_src.port = selector.far_port(session.inside_global().port, outside_global.port);
             }
         }
         let change = |from: Ipv4Addr, to: Ipv4Addr| Delta::address(from.to_bits(), to.to_bits());
@@ -209,5 +209,5 @@ fn outside_ends(peer: Endpoint, session: &Session) -> (Endpoint, Endpoint) {
     if session.flags.has(Flags::ANY_PEER) {
         return (peer, peer);
     }
-    (session.outside_local, session.outside_global)
+    (session.outside_local(), session.outside_global())
 }

@@ -5,7 +5,7 @@ use mem::Packet;
 use crate::flow::{Direction, Endpoint, InterfaceIndex, Protocol, TCP, Tuple, UDP, Vrf};
 use crate::path::tables::Tables;
 use crate::policy::Policy;
-use crate::state::session::{ANYONE, SessionKey};
+use crate::state::session::{ANYONE, Ends, SessionKey};
 use crate::state::shard::SessionRef;
 use crate::state::table::index::Hash;
 use crate::wire::bytes::word;
@@ -44,7 +44,11 @@ impl Plain {
     /// A packet that nothing was read of.
     pub const UNREAD: Plain = Plain {
         is_read: false,
-        key: SessionKey { src: ANYONE, dst: ANYONE, vrf: 0, protocol: 0, direction: Direction::Outbound },
+        key: SessionKey {
+            ends: Ends { src: ANYONE, dst: ANYONE, vrf: 0 },
+            protocol: 0,
+            direction: Direction::Outbound,
+        },
         hash: Hash::NONE,
         candidate: None,
         peer: ANYONE,

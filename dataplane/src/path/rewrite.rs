@@ -2,9 +2,10 @@
 
 use mem::Packet;
 
-use crate::flow::{Endpoint, ICMP, InterfaceIndex, Protocol, Selector, TCP, Tuple, UDP, Vrf};
+use crate::flow::{Direction, Endpoint, ICMP, InterfaceIndex, Selector, TCP, Tuple, UDP, Vrf};
 use crate::head::{Head, Transport};
-use crate::path::plan::{Edit, Plan, Translation};
+use crate::path::plan::{Edit, Plan};
+use crate::state::session::{Flags, Session};
 use crate::wire::bytes::{long, put_long, put_word, word};
 use crate::wire::checksum::{Delta, checksum};
 use crate::wire::{icmp, ipv4, tcp, udp};
@@ -79,25 +80,48 @@ pub fn turn(packet: &mut Packet, head: &Head, plan: &Plan, (interface, vrf): (In
 /// Offset of the ports behind an IPv4 header without options.
 const PORTS: usize = ipv4::LEN;
 
-/// Changes addresses, ports and TTL of a whole UDP or TCP packet without IPv4 options: what [`apply`] does with a plan
-/// of the same translation, in fewer steps.
+/// Offsets of an endpoint's address and port in such a packet.
+const SOURCE: (usize, usize) = (ipv4::SRC, PORTS);
+const DESTINATION: (usize, usize) = (ipv4::DST, PORTS + 2);
+
 #[inline(always)]
-pub fn translate_plain(packet: &mut Packet, l3: u16, protocol: Protocol, translation: &Translation) {
+fn put_end(headers: &mut [u8; ipv4::LEN + udp::LEN], (addr, port): (usize, usize), end: Endpoint) {
+    put_addr(headers, addr, end);
+    put_word(headers, port, end.port);
+}
+
+/// Changes addresses, ports and TTL of a whole UDP or TCP packet without IPv4 options: what [`apply`] does with a plan
+/// of its session, in fewer steps.
+#[inline(always)]
+pub fn translate_plain(packet: &mut Packet, l3: u16, session: &Session, direction: Direction) {
     let Some(ip) = packet.bytes_mut().get_mut(usize::from(l3)..) else { return };
     let Some(headers) = ip.first_chunk_mut::<{ ipv4::LEN + udp::LEN }>() else { return };
-    let Translation { src, dst, ip_delta, l4_delta } = translation;
     headers[ipv4::TTL] = headers[ipv4::TTL].wrapping_sub(1);
+    // Of a session that serves every peer, the peer stays as the packet has it.
+    let has_peer = !session.flags.has(Flags::ANY_PEER);
+    let (mut ip_delta, mut l4_delta) = (session.ip_delta, session.l4_delta);
+    match direction {
+        Direction::Outbound => {
+            put_end(headers, SOURCE, session.inside_global());
+            if has_peer {
+                put_end(headers, DESTINATION, session.outside_global());
+            }
+        }
+        Direction::Inbound => {
+            (ip_delta, l4_delta) = (ip_delta.reverse(), l4_delta.reverse());
+            put_end(headers, DESTINATION, session.inside_local());
+            if has_peer {
+                put_end(headers, SOURCE, session.outside_local());
+            }
+        }
+    }
     adjust(headers, ipv4::CHECKSUM, ip_delta.and(Delta::HOP));
-    headers[ipv4::SRC..ipv4::DST].copy_from_slice(&src.addr.octets());
-    headers[ipv4::DST..PORTS].copy_from_slice(&dst.addr.octets());
-    headers[PORTS..PORTS + 2].copy_from_slice(&src.port.to_be_bytes());
-    headers[PORTS + 2..PORTS + 4].copy_from_slice(&dst.port.to_be_bytes());
-    if protocol == UDP {
-        adjust_udp(headers, PORTS + udp::CHECKSUM, *l4_delta);
+    if session.protocol == UDP {
+        adjust_udp(headers, PORTS + udp::CHECKSUM, l4_delta);
     } else if let Some(field) =
         ip.get_mut(PORTS + tcp::CHECKSUM..).and_then(|rest| rest.first_chunk_mut::<2>())
     {
-        adjust(field, 0, *l4_delta);
+        adjust(field, 0, l4_delta);
     }
 }
 

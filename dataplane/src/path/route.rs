@@ -68,7 +68,7 @@ pub fn noted_way<'a>(
 ) -> (CachedHop, Option<&'a Neighbour>) {
     // What serves every peer goes everywhere: to where others went lately, out of the same side.
     if direction == Direction::Outbound && session.flags.has(Flags::ANY_PEER) {
-        let recent = recent_routes.hop(session.inside_vrf, dst);
+        let recent = recent_routes.hop(session.inside_vrf(), dst);
         let is_outside = |neighbour: &&Neighbour| {
             policy.is_outside(neighbour.next_hop.interface) && !policy.rules_see_destinations
         };

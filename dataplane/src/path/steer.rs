@@ -10,7 +10,7 @@ use crate::head::Head;
 use crate::path::verdict::Verdict;
 use crate::policy::{Domain, Policy};
 use crate::state::ports::ownership::Ownership;
-use crate::state::session::SessionKey;
+use crate::state::session::{Ends, SessionKey};
 
 /// Who owns what: the one place that is asked, by a worker with a packet in hand.
 #[derive(Clone, Copy)]
@@ -55,7 +55,7 @@ impl Owners<'_> {
 
     /// The owner of the packets of a session with this key.
     pub fn of_key(self, key: &SessionKey) -> WorkerIndex {
-        let &SessionKey { src, dst, vrf, protocol, direction } = key;
+        let &SessionKey { ends: Ends { src, dst, vrf }, protocol, direction } = key;
         match direction {
             Direction::Outbound => self.of_host(src.addr),
             Direction::Inbound => self.of_global(&Tuple { src, dst, protocol, vrf }),

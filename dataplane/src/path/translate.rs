@@ -95,7 +95,7 @@ fn plan(
         Way::Around if head.ttl <= 1 => return Err(DropReason::TtlExceeded.into()),
         Way::Around => {
             plan.keeps_ttl = true;
-            Verdict::TurnAround(plan, session.outside_vrf)
+            Verdict::TurnAround(plan, session.outside_vrf())
         }
         Way::Untranslated(next_hop) => routed_to(tables, head, next_hop)?,
         Way::Here => local(head)?,
@@ -120,7 +120,7 @@ fn find_way(
     let dst = if is_outbound { head.dst } else { translated };
     // Admission has found a rule for where its first packet goes.
     let is_admitted = routed.is_some();
-    let routed = routed.map_or_else(|| route::route(tables, session.inside_vrf, dst), Ok)?;
+    let routed = routed.map_or_else(|| route::route(tables, session.inside_vrf(), dst), Ok)?;
     let (next_hop, hop) = match routed {
         (Destination::Beyond(next_hop), hop) => (next_hop, hop),
         (Destination::Local(_), _) if is_outbound && head.transport == Transport::IcmpQuery => {

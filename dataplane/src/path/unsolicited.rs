@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use arrayvec::ArrayVec;
 
-use crate::flow::{Direction, Endpoint, Tuple};
+use crate::flow::{Direction, Endpoint};
 use crate::head::Head;
 use crate::state::session::SessionKey;
 use crate::state::table::timer::is_due;
@@ -48,8 +48,7 @@ impl Unsolicited {
             return;
         }
         let tuple = &head.tuple;
-        let Tuple { src, dst, vrf, protocol } = *tuple;
-        let key = SessionKey { src, dst, vrf, protocol, direction: Direction::Inbound };
+        let key = SessionKey::new(tuple, Direction::Inbound);
         let quote = original.iter().copied().take(QUOTE_LEN_MAX).collect();
         let (dst, interface) = (tuple.dst, head.interface);
         self.kept.push_back(Kept { key, dst, interface, quote, since_ms: now });

@@ -84,7 +84,7 @@ impl Shard {
             Above::New(lease) if self.lender.is_out(lease) => Ok(lease.subscriber()),
             Above::New(_) => Err(DropReason::SessionConflict),
             _ => {
-                let number = self.subscribers.enter(session.inside_vrf, session.inside_local.addr);
+                let number = self.subscribers.enter(session.inside_vrf(), session.inside_local().addr);
                 number.ok_or(DropReason::SessionsFull)
             }
         }
@@ -122,15 +122,15 @@ impl Shard {
     pub fn enter_inbound(&mut self, index: u32, number: u32) -> Result<(), DropReason> {
         let (src_port, dst_port) = ((number >> 16) as u16, number as u16);
         let session = self.sessions.at(index).ok_or(DropReason::NoMapping)?;
-        let is_other_port = session.flags.has(Flags::PORT) && session.inside_global.port != dst_port;
+        let is_other_port = session.flags.has(Flags::PORT) && session.inside_global().port != dst_port;
         if is_other_port || !session.flags.has(Flags::ONE_SIDED) {
             return Err(DropReason::SessionConflict);
         }
         let mut key = session.key(Direction::Inbound);
-        (key.src.port, key.dst.port) = (src_port, dst_port);
+        (key.ends.src.port, key.ends.dst.port) = (src_port, dst_port);
         self.enter_key(index, (key, self.hasher.hash(key.words())), false)?;
         if let Some(session) = self.sessions.at_mut(index) {
-            (session.outside_global, session.inside_global) = (key.src, key.dst);
+            session.ends[Direction::Inbound as usize] = key.ends;
             session.flags = session.flags.without(Flags::ONE_SIDED);
         }
         Ok(())
@@ -231,9 +231,9 @@ impl Shard {
         number: u32,
         now: u32,
     ) -> Result<u16, DropReason> {
-        let host = session.inside_local.addr;
+        let host = session.inside_local().addr;
         self.group_counts.resize(policy.limits.groups.len(), 0);
-        let limit_groups = policy.limit_groups_of(session.inside_vrf, host);
+        let limit_groups = policy.limit_groups_of(session.inside_vrf(), host);
         for (group, limit) in policy.limits.groups.iter().enumerate() {
             let counts = limit_groups >> group & 1 == 1;
             if counts && self.group_counts[group] >= self.share_of(limit.sessions_max) {
@@ -262,7 +262,7 @@ impl Shard {
         let Some(session) = self.sessions.at(index) else { return };
         self.unconfirmed.count(index, session, None, Some(session.progress));
         let (rule, flags) = (session.rule, session.flags);
-        let (peer, mapping) = (session.outside_global.addr, session.next);
+        let (peer, mapping) = (session.outside_global().addr, session.next);
         if flags.has(Flags::ADDRESS)
             && let Some(mapping) = self.mappings.at_mut(mapping)
         {
@@ -300,8 +300,9 @@ impl Shard {
             let hash = self.hasher.hash(session.key(direction).words());
             self.session_index.remove(hash, SessionRef { index, direction }.value());
         }
-        let number = self.subscribers.find(session.inside_vrf, session.inside_local.addr).unwrap_or(NONE);
-        if is_last && !self.is_held_by_door(session.protocol, session.outside_vrf, session.inside_global) {
+        let number = self.subscribers.find(session.inside_vrf(), session.inside_local().addr).unwrap_or(NONE);
+        if is_last && !self.is_held_by_door(session.protocol, session.outside_vrf(), session.inside_global())
+        {
             self.unbind(policy, &session.binding(), number, self.cold(index).created_ms, (reason, now));
         }
         if flags.has(Flags::ADDRESS) {
@@ -354,7 +355,7 @@ impl Shard {
     fn count_out(&mut self, policy: &Policy, index: u32) {
         let Some(session) = self.sessions.at(index) else { return };
         self.unconfirmed.count(index, session, Some(session.progress), None);
-        let (rule, flags, peer) = (session.rule, session.flags, session.outside_global.addr);
+        let (rule, flags, peer) = (session.rule, session.flags, session.outside_global().addr);
         let Cold { limit_epoch, limit_groups, .. } = self.cold(index);
         self.rule_mut(rule).session_count -= 1;
         self.any_peer_count -= usize::from(flags.has(Flags::ANY_PEER));

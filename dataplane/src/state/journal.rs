@@ -171,7 +171,7 @@ impl Journal {
         self.totals.sessions.count(ended);
         self.is_changed = true;
         if is_recorded {
-            let (outside_local, outside_global) = (session.outside_local, session.outside_global);
+            let (outside_local, outside_global) = (session.outside_local(), session.outside_global());
             let (what, binding) = (What::Session, session.binding());
             self.note(Record { time_ms: now, what, ended, binding, outside_local, outside_global });
         }

@@ -157,14 +157,14 @@ impl Shard {
 
     fn sweep_session(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
         let Some(session) = self.sessions.at(index) else { return false };
-        if all || !policy.keeps(session.rule, session.inside_global.addr) {
+        if all || !policy.keeps(session.rule, session.inside_global().addr) {
             return self.end(policy, index, reason_of_sweep(all), now).is_some();
         }
         if let Some(cold) = self.colds.get_mut(index as usize)
             && cold.limit_epoch != policy.generation as u16
         {
             cold.limit_epoch = policy.generation as u16;
-            cold.limit_groups = policy.limit_groups_of(session.inside_vrf, session.inside_local.addr);
+            cold.limit_groups = policy.limit_groups_of(session.inside_vrf(), session.inside_local().addr);
             for (number, count) in self.group_counts.iter_mut().enumerate() {
                 *count += u32::from(cold.limit_groups >> number & 1);
             }

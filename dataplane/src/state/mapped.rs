@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use crate::drops::DropReason;
-use crate::flow::{Direction, Endpoint, Protocol, Selector, Vrf};
+use crate::flow::{Direction, Endpoint, Protocol, Selector, Tuple, Vrf};
 use crate::lives::EndReason;
 use crate::policy::{Filtering, OutsideRule, Policy, RuleId, SourceRule};
 use crate::state::bound::bound;
@@ -47,7 +47,7 @@ impl Shard {
         if let Some(index) = self.find_port(source, rule.id)
             && let Some(session) = self.sessions.at(index)
         {
-            return Ok((Above::Port(index), session.inside_global));
+            return Ok((Above::Port(index), session.inside_global()));
         }
         if self.sessions.is_full() {
             return Err(DropReason::SessionsFull);
@@ -115,7 +115,8 @@ impl Shard {
         let Source { protocol, vrf, local, .. } = source;
         let key = Mapping::own_key(Side::Inside, protocol, vrf, local);
         let is_it = |session: &Session| session.rule == rule && session.mapping_keys()[0] == key;
-        let any_peer = SessionKey { src: local, dst: ANYONE, vrf, protocol, direction: Direction::Outbound };
+        let any_peer =
+            SessionKey::new(&Tuple { src: local, dst: ANYONE, protocol, vrf }, Direction::Outbound);
         self.find_head(key, is_it).or_else(|| self.find_any_peer(any_peer, |session| session.rule == rule))
     }
 
@@ -136,7 +137,8 @@ impl Shard {
     /// Any session beneath the mapping of a global endpoint's port.
     pub(super) fn find_ring(&self, vrf: Vrf, protocol: Protocol, global: Endpoint) -> Option<u32> {
         let key = Mapping::seen_key(Side::Inside, protocol, vrf, global);
-        let any_peer = SessionKey { src: ANYONE, dst: global, vrf, protocol, direction: Direction::Inbound };
+        let any_peer =
+            SessionKey::new(&Tuple { src: ANYONE, dst: global, protocol, vrf }, Direction::Inbound);
         let head = self.find_head(key, |session| session.mapping_keys()[1] == key);
         head.or_else(|| self.find_any_peer(any_peer, |_| true))
     }
@@ -146,9 +148,9 @@ impl Shard {
         if let Some(index) = self.find_ring(vrf, protocol, global)
             && let Some(session) = self.sessions.at(index)
         {
-            let vrfs = (session.inside_vrf, session.outside_vrf);
+            let vrfs = (session.inside_vrf(), session.outside_vrf());
             let above = Above::Port(index);
-            return Some(Mapped { local: session.inside_local, vrfs, rule: session.rule, above });
+            return Some(Mapped { local: session.inside_local(), vrfs, rule: session.rule, above });
         }
         let whole = Mapping::seen_key(Side::Inside, ANY_PROTOCOL, vrf, Endpoint::new(global.addr, 0));
         let index = self.find_mapping(whole, |_| true)?;
@@ -164,10 +166,11 @@ impl Shard {
     /// The global endpoint that an inside one has by the mapping of its port.
     pub fn global_of_local(&self, protocol: Protocol, vrf: Vrf, local: Endpoint) -> Option<Endpoint> {
         let key = Mapping::own_key(Side::Inside, protocol, vrf, local);
-        let any_peer = SessionKey { src: local, dst: ANYONE, vrf, protocol, direction: Direction::Outbound };
+        let any_peer =
+            SessionKey::new(&Tuple { src: local, dst: ANYONE, protocol, vrf }, Direction::Outbound);
         let head = self.find_head(key, |session| session.mapping_keys()[0] == key);
         let index = head.or_else(|| self.find_any_peer(any_peer, |_| true))?;
-        self.sessions.at(index).map(|session| session.inside_global)
+        self.sessions.at(index).map(|session| session.inside_global())
     }
 
     /// The global address of an inside host that has a whole one.

@@ -383,7 +383,7 @@ impl Shard {
 /// What a session is found by.
 fn name(session: &session::Session) -> Tuple {
     let key = session.key(Direction::Outbound);
-    Tuple { src: key.src, dst: key.dst, protocol: key.protocol, vrf: key.vrf }
+    Tuple { src: key.ends.src, dst: key.ends.dst, protocol: key.protocol, vrf: key.ends.vrf }
 }
 
 fn row_name(gateway: GatewayIndex) -> Cow<'static, str> {
@@ -406,12 +406,12 @@ fn plain_address(mapping: &mapping::Mapping, now: u32) -> Plain {
 fn plain_session(session: &session::Session, cold: session::Cold, now: u32) -> Plain {
     let flags = session.flags;
     Plain::Session(Session {
-        inside_local: session.inside_local,
-        inside_global: session.inside_global,
-        outside_local: session.outside_local,
-        outside_global: session.outside_global,
-        inside_vrf: session.inside_vrf,
-        outside_vrf: session.outside_vrf,
+        inside_local: session.inside_local(),
+        inside_global: session.inside_global(),
+        outside_local: session.outside_local(),
+        outside_global: session.outside_global(),
+        inside_vrf: session.inside_vrf(),
+        outside_vrf: session.outside_vrf(),
         rule: session.rule,
         protocol: session.protocol,
         holds: if flags.has(Flags::PORT) {

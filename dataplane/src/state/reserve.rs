@@ -105,7 +105,7 @@ impl Shard {
         let inside = endpoint(wanted.inside);
         let is_third_party =
             || policy.gateways.third_parties.is_some_and(|acl| policy.permits_host(acl, inside.addr));
-        if inside.addr != control.inside_local.addr && !is_third_party() {
+        if inside.addr != control.inside_local().addr && !is_third_party() {
             return Err(Refusal::ForeignAddress);
         }
         if inside.port < 1024 && wanted.ports != Ports::Reserved {
@@ -113,7 +113,7 @@ impl Shard {
         }
         let protocol = protocol_of(wanted.transport);
         let count: u16 = if wanted.ports == Ports::Pair { 2 } else { 1 };
-        let vrfs = (control.inside_vrf, control.outside_vrf);
+        let vrfs = (control.inside_vrf(), control.outside_vrf());
         let open = [0, 1].map(|k| {
             let wants = k < count;
             wants.then(|| self.doors.of_local(protocol, vrfs.0, inside.behind(k))).flatten()
@@ -185,9 +185,9 @@ impl Shard {
     ) -> Result<(), Refusal> {
         let control = self.sessions.at(asker.control).ok_or(Refusal::NoPort)?;
         let (protocol, outside) = (protocol_of(wanted.transport), endpoint(wanted.outside));
-        let vrfs = (control.inside_vrf, control.outside_vrf);
+        let vrfs = (control.inside_vrf(), control.outside_vrf());
         let [inside, global] =
-            [control.inside_local, control.inside_global].map(|end| Endpoint::new(end.addr, 0));
+            [control.inside_local(), control.inside_global()].map(|end| Endpoint::new(end.addr, 0));
         let (owner, tag) = asker.owner_key(wanted.owner);
         let mut door = Door::new(owner, protocol, vrfs, inside, global);
         (door.rule, door.outward, door.created_ms, door.tag) = (control.rule, Some(outside), now, tag);
@@ -226,7 +226,7 @@ impl Shard {
         let known =
             self.find_port(source, door.rule).and_then(|index| Some((index, self.sessions.at(index)?)));
         let (above, global) = match known {
-            Some((index, session)) => (Above::Port(index), session.inside_global),
+            Some((index, session)) => (Above::Port(index), session.inside_global()),
             None if self.sessions.is_full() => return None,
             None => {
                 let lease = self.take_beside(policy, door.rule, door.vrfs, source, door.global.addr, now)?;
@@ -264,15 +264,15 @@ impl Shard {
         ports: Ports,
         now: u32,
     ) -> Result<(Endpoint, Holds, Option<Lease>), Refusal> {
-        let vrf = control.inside_vrf;
+        let vrf = control.inside_vrf();
         let by_static = policy.statics.global_of(vrf, protocol, inside, |rule| {
-            rule.selector.is_none() && rule.outside_vrf == control.outside_vrf
+            rule.selector.is_none() && rule.outside_vrf == control.outside_vrf()
         });
         if let Some((global, _)) = by_static {
             return Ok((global, Holds::Nothing, None));
         }
         if control.flags.has(Flags::ADDRESS) {
-            let global = Endpoint::new(control.inside_global.addr, inside.port);
+            let global = Endpoint::new(control.inside_global().addr, inside.port);
             return Ok((global, Holds::Address(control.next), None));
         }
         let source = Source { protocol, vrf, local: inside, ports };
@@ -280,9 +280,9 @@ impl Shard {
             && let Some(index) = self.find_port(source, control.rule)
             && let Some(session) = self.sessions.at(index)
         {
-            return Ok((session.inside_global, Holds::Port, None));
+            return Ok((session.inside_global(), Holds::Port, None));
         }
-        let (vrfs, addr) = ((vrf, control.outside_vrf), control.inside_global.addr);
+        let (vrfs, addr) = ((vrf, control.outside_vrf()), control.inside_global().addr);
         let lease = self.take_beside(policy, control.rule, vrfs, source, addr, now).ok_or(Refusal::NoPort)?;
         Ok((lease.end(), Holds::Port, Some(lease)))
     }

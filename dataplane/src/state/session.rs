@@ -59,14 +59,8 @@ pub struct NewSession {
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub struct Session {
-    /// The inside endpoint as it knows itself.
-    pub inside_local: Endpoint,
-    /// The inside endpoint as the outside sees it.
-    pub inside_global: Endpoint,
-    /// The outside endpoint as the inside sees it.
-    pub outside_local: Endpoint,
-    /// The outside endpoint as it knows itself.
-    pub outside_global: Endpoint,
+    /// What its packets of each direction come with.
+    pub(super) ends: [Ends; 2],
     /// When a packet last refreshed it, in milliseconds.
     pub used_ms: u32,
     /// Of a TCP connection, the number of each direction that its receiver waits for; see [`crate::state::connection`].
@@ -83,10 +77,6 @@ pub struct Session {
     pub ip_delta: Delta,
     /// What translation outbound adds to the transport checksum.
     pub l4_delta: Delta,
-    /// VRF of the inside.
-    pub inside_vrf: Vrf,
-    /// VRF of the outside.
-    pub outside_vrf: Vrf,
     /// The rule that made it.
     pub rule: RuleId,
     /// The IP protocol.
@@ -173,10 +163,10 @@ impl Session {
             Above::Port(_) | Above::Door | Above::New(_) => (Flags::PORT, NONE),
         };
         let session = Session {
-            inside_local: new.inside_local,
-            inside_global: new.inside_global,
-            outside_local: new.outside_local,
-            outside_global: new.outside_global,
+            ends: [
+                Ends { src: new.inside_local, dst: new.outside_local, vrf: new.inside_vrf },
+                Ends { src: new.outside_global, dst: new.inside_global, vrf: new.outside_vrf },
+            ],
             used_ms: now,
             expected: [0; 2],
             next,
@@ -185,8 +175,6 @@ impl Session {
             generation: CachedHop::UNKNOWN.generation,
             ip_delta: Delta::NONE,
             l4_delta: Delta::NONE,
-            inside_vrf: new.inside_vrf,
-            outside_vrf: new.outside_vrf,
             rule: new.rule,
             protocol: new.protocol,
             progress: Progress::of(new.class, new.first),
@@ -218,10 +206,10 @@ impl Session {
     /// Which endpoint the port's mapping that it is beneath gives to which.
     pub fn binding(&self) -> Binding {
         Binding {
-            own: self.inside_local,
-            seen: self.inside_global,
-            own_vrf: self.inside_vrf,
-            seen_vrf: self.outside_vrf,
+            own: self.inside_local(),
+            seen: self.inside_global(),
+            own_vrf: self.inside_vrf(),
+            seen_vrf: self.outside_vrf(),
             rule: self.rule,
             protocol: self.protocol,
             side: Side::Inside,
@@ -231,8 +219,8 @@ impl Session {
     /// The keys of the port's mapping it is beneath: by the inside endpoint, and by the global one.
     pub fn mapping_keys(&self) -> [MappingKey; 2] {
         [
-            Mapping::own_key(Side::Inside, self.protocol, self.inside_vrf, self.inside_local),
-            Mapping::seen_key(Side::Inside, self.protocol, self.outside_vrf, self.inside_global),
+            Mapping::own_key(Side::Inside, self.protocol, self.inside_vrf(), self.inside_local()),
+            Mapping::seen_key(Side::Inside, self.protocol, self.outside_vrf(), self.inside_global()),
         ]
     }
 
@@ -247,29 +235,50 @@ impl Session {
     /// The key that packets of one direction are found by, where it is known.
     #[inline(always)]
     pub fn key(&self, direction: Direction) -> SessionKey {
-        match direction {
-            Direction::Outbound => SessionKey {
-                src: self.inside_local,
-                dst: self.outside_local,
-                vrf: self.inside_vrf,
-                protocol: self.protocol,
-                direction,
-            },
-            Direction::Inbound => SessionKey {
-                src: self.outside_global,
-                dst: self.inside_global,
-                vrf: self.outside_vrf,
-                protocol: self.protocol,
-                direction,
-            },
-        }
+        SessionKey { ends: self.ends[direction as usize], protocol: self.protocol, direction }
+    }
+
+    /// What its packets of a direction come with.
+    #[inline(always)]
+    pub fn ends(&self, direction: Direction) -> Ends {
+        self.ends[direction as usize]
+    }
+
+    /// The inside endpoint as it knows itself.
+    pub fn inside_local(&self) -> Endpoint {
+        self.ends(Direction::Outbound).src
+    }
+
+    /// The inside endpoint as the outside sees it.
+    pub fn inside_global(&self) -> Endpoint {
+        self.ends(Direction::Inbound).dst
+    }
+
+    /// The outside endpoint as the inside sees it.
+    pub fn outside_local(&self) -> Endpoint {
+        self.ends(Direction::Outbound).dst
+    }
+
+    /// The outside endpoint as it knows itself.
+    pub fn outside_global(&self) -> Endpoint {
+        self.ends(Direction::Inbound).src
+    }
+
+    /// VRF of the inside.
+    pub fn inside_vrf(&self) -> Vrf {
+        self.ends(Direction::Outbound).vrf
+    }
+
+    /// VRF of the outside.
+    pub fn outside_vrf(&self) -> Vrf {
+        self.ends(Direction::Inbound).vrf
     }
 
     /// Fills in the checksum deltas from the endpoints.
     fn with_deltas(mut self) -> Session {
         let change = |a: Endpoint, b: Endpoint| Delta::address(a.addr.to_bits(), b.addr.to_bits());
-        let (src, dst) = (self.inside_local, self.outside_local);
-        let (new_src, new_dst) = (self.inside_global, self.outside_global);
+        let (src, dst) = (self.inside_local(), self.outside_local());
+        let (new_src, new_dst) = (self.inside_global(), self.outside_global());
         let addresses = change(src, new_src).and(change(dst, new_dst));
         let ports = Delta::word(src.port, new_src.port);
         self.ip_delta = addresses;
@@ -294,17 +303,24 @@ impl Session {
     }
 }
 
-/// What a session is found by: packets from `src` to `dst`, arriving in `vrf`. Where packets show a number of their
+/// What packets of one direction of a session come with. Where packets show a number of their
 /// direction instead of two ports (the SPI of ESP, RFC 4303; the call ID of PPTP's GRE, RFC 2637), its upper half
 /// stands for the source's port, its lower half for the destination's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionKey {
+pub struct Ends {
     /// Where they come from.
     pub src: Endpoint,
     /// Where they go.
     pub dst: Endpoint,
     /// Where they arrive.
     pub vrf: Vrf,
+}
+
+/// What a session is found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionKey {
+    /// What its packets come with.
+    pub ends: Ends,
     /// The IP protocol.
     pub protocol: Protocol,
     /// Which way they cross the NAT.
@@ -312,10 +328,16 @@ pub struct SessionKey {
 }
 
 impl SessionKey {
+    /// What a session of exactly these endpoints is found by.
+    #[inline(always)]
+    pub fn new(&Tuple { src, dst, protocol, vrf }: &Tuple, direction: Direction) -> SessionKey {
+        SessionKey { ends: Ends { src, dst, vrf }, protocol, direction }
+    }
+
     /// What a packet's session is found by.
     #[inline(always)]
     pub fn of(policy: &Policy, tuple: &Tuple, direction: Direction) -> SessionKey {
-        let &Tuple { src, dst, protocol, vrf } = tuple;
+        let &Tuple { src, dst, protocol, .. } = tuple;
         let anyone_or = |peer: Endpoint, inside: Endpoint| {
             if policy.serves_any_peer(protocol, inside.port, peer.port) { ANYONE } else { peer }
         };
@@ -323,7 +345,7 @@ impl SessionKey {
             Direction::Outbound => (src, anyone_or(dst, src)),
             Direction::Inbound => (anyone_or(src, dst), dst),
         };
-        SessionKey { src, dst, vrf, protocol, direction }
+        SessionKey::new(&Tuple { src, dst, ..*tuple }, direction)
     }
 
     /// The key in two words, to be hashed.
@@ -331,6 +353,6 @@ impl SessionKey {
     pub fn words(&self) -> [u64; 2] {
         let side = u64::from(self.direction == Direction::Inbound);
         let what = u64::from(self.protocol) << 48 | side << 56;
-        [self.src.bits() | what, self.dst.bits() | u64::from(self.vrf) << 48]
+        [self.ends.src.bits() | what, self.ends.dst.bits() | u64::from(self.ends.vrf) << 48]
     }
 }

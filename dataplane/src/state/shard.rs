@@ -19,7 +19,7 @@ use crate::state::ports::allocate::Allocator;
 use crate::state::ports::lease::Lender;
 use crate::state::ports::ownership::Ownership;
 use crate::state::reopenings::Reopenings;
-use crate::state::session::{Cold, Session, SessionKey};
+use crate::state::session::{Cold, Ends, Session, SessionKey};
 use crate::state::subscriber::Subscribers;
 use crate::state::table::index::{Candidate, Hash, Hasher, Index};
 use crate::state::table::slots::Slots;
@@ -197,7 +197,7 @@ impl Shard {
 
     /// Asks for what beginning a session with this key looks at first: its mapping, its subscriber, its place.
     pub fn prefetch_new(&self, key: &SessionKey) {
-        let &SessionKey { src, dst, vrf, protocol, direction } = key;
+        let &SessionKey { ends: Ends { src, dst, vrf }, protocol, direction } = key;
         let mapping = match direction {
             Direction::Outbound => {
                 self.subscribers.prefetch(vrf, src.addr);
@@ -362,7 +362,7 @@ pub(super) fn far_off(now: u32) -> u32 {
 
 /// When a session ends unless a packet refreshes it; none for never.
 pub fn deadline_ms(policy: &Policy, session: &Session) -> Option<u32> {
-    let local = (session.protocol, session.inside_local.port);
+    let local = (session.protocol, session.inside_local().port);
     let of_port = policy.port_timeouts.iter().find(|&&(protocol, port, _)| (protocol, port) == local);
     let of_class = policy.timeouts.of(session.progress.class());
     let idle_ms = match of_port {

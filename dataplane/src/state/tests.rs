@@ -6,8 +6,7 @@ use std::sync::Arc;
 use alg::Ports;
 
 use crate::drops::DropReason;
-use crate::flow::Direction;
-use crate::flow::{Endpoint, UDP};
+use crate::flow::{Direction, Endpoint, Tuple, UDP};
 use crate::lives::EndReason;
 use crate::policy::{Policy, Pool, PoolKind, Selector, SourceRule};
 use crate::state::journal::{NOBODY, Record, Totals, What};
@@ -225,7 +224,7 @@ fn find(shard: &Shard, number: u32, direction: Direction) -> Option<SessionRef> 
     };
     let (src, dst) = if direction == Direction::Outbound { (inside, outside) } else { (outside, inside) };
     let (src, dst) = (numbered(src, number >> 16), numbered(dst, number));
-    let key = SessionKey { src, dst, vrf: 0, protocol: TOY, direction };
+    let key = SessionKey::new(&Tuple { src, dst, protocol: TOY, vrf: 0 }, direction);
     shard.find(key, shard.prepare(key))
 }
 
