@@ -4,7 +4,7 @@ use crate::drops::DropReason;
 use crate::flow::Direction;
 use crate::lives::EndReason;
 use crate::policy::Policy;
-use crate::state::session::{Above, Cold, Flags, Session, SessionKey};
+use crate::state::session::{Above, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, deadline_ms, far_off};
 use crate::state::table::index::Hash;
 use crate::state::table::slots::NONE;
@@ -71,10 +71,11 @@ impl Shard {
             return Err(reason);
         }
         self.wheel.arm(index, deadline);
-        if let Some(cold) = self.colds.get_mut(index as usize) {
-            *cold = Cold { created_ms: now, limit_groups, limit_epoch: policy.generation as u16 };
+        if let Some(created_ms) = self.created_ms.get_mut(index as usize) {
+            *created_ms = now;
         }
-        self.count_in(index, subscriber, limit_groups);
+        self.groups.enter(policy, index, limit_groups);
+        self.count_in(index, subscriber);
         Ok(index)
     }
 
@@ -232,11 +233,10 @@ impl Shard {
         now: u32,
     ) -> Result<u16, DropReason> {
         let host = session.inside_local().addr;
-        self.group_counts.resize(policy.limits.groups.len(), 0);
         let limit_groups = policy.limit_groups_of(session.inside_vrf(), host);
         for (group, limit) in policy.limits.groups.iter().enumerate() {
             let counts = limit_groups >> group & 1 == 1;
-            if counts && self.group_counts[group] >= self.share_of(limit.sessions_max) {
+            if counts && self.groups.count(group) >= self.share_of(limit.sessions_max) {
                 self.leave(number, now);
                 return Err(DropReason::LimitGroup);
             }
@@ -258,7 +258,7 @@ impl Shard {
         max / count + u32::from(u32::from(worker) < max % count)
     }
 
-    fn count_in(&mut self, index: u32, subscriber: u32, limit_groups: u16) {
+    fn count_in(&mut self, index: u32, subscriber: u32) {
         let Some(session) = self.sessions.at(index) else { return };
         self.unconfirmed.count(index, session, None, Some(session.progress));
         let (rule, flags) = (session.rule, session.flags);
@@ -277,9 +277,6 @@ impl Shard {
             && let Some(key) = self.contact_key_of(index)
         {
             self.contacts.count_in(key, peer);
-        }
-        for (number, count) in self.group_counts.iter_mut().enumerate() {
-            *count += u32::from(limit_groups >> number & 1);
         }
     }
 
@@ -303,7 +300,7 @@ impl Shard {
         let number = self.subscribers.find(session.inside_vrf(), session.inside_local().addr).unwrap_or(NONE);
         if is_last && !self.is_held_by_door(session.protocol, session.outside_vrf(), session.inside_global())
         {
-            self.unbind(policy, &session.binding(), number, self.cold(index).created_ms, (reason, now));
+            self.unbind(policy, &session.binding(), number, self.created_ms(index), (reason, now));
         }
         if flags.has(Flags::ADDRESS) {
             self.note_address_use(policy, session.next, session.used_ms, now);
@@ -356,7 +353,6 @@ impl Shard {
         let Some(session) = self.sessions.at(index) else { return };
         self.unconfirmed.count(index, session, Some(session.progress), None);
         let (rule, flags, peer) = (session.rule, session.flags, session.outside_global().addr);
-        let Cold { limit_epoch, limit_groups, .. } = self.cold(index);
         self.rule_mut(rule).session_count -= 1;
         self.any_peer_count -= usize::from(flags.has(Flags::ANY_PEER));
         if flags.has(Flags::CONTACT)
@@ -364,11 +360,6 @@ impl Shard {
         {
             self.contacts.count_out(key, peer);
         }
-        // What was counted under another policy is not in these counts.
-        if limit_epoch == policy.generation as u16 {
-            for (number, count) in self.group_counts.iter_mut().enumerate() {
-                *count -= u32::from(limit_groups >> number & 1);
-            }
-        }
+        self.groups.leave(policy, index);
     }
 }

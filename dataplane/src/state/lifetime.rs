@@ -131,8 +131,7 @@ impl Shard {
         }
         let turning = policy.destination_rules.iter().filter(|rule| !self.rotation.contains_key(&rule.id));
         self.rotation.reserve(turning.count());
-        self.group_counts.clear();
-        self.group_counts.resize(policy.limits.groups.len(), 0);
+        self.groups.start(policy, self.sessions.capacity());
         before
     }
 
@@ -160,14 +159,9 @@ impl Shard {
         if all || !policy.keeps(session.rule, session.inside_global().addr) {
             return self.end(policy, index, reason_of_sweep(all), now).is_some();
         }
-        if let Some(cold) = self.colds.get_mut(index as usize)
-            && cold.limit_epoch != policy.generation as u16
-        {
-            cold.limit_epoch = policy.generation as u16;
-            cold.limit_groups = policy.limit_groups_of(session.inside_vrf(), session.inside_local().addr);
-            for (number, count) in self.group_counts.iter_mut().enumerate() {
-                *count += u32::from(cold.limit_groups >> number & 1);
-            }
+        if self.groups.misses(policy, index) {
+            let groups = policy.limit_groups_of(session.inside_vrf(), session.inside_local().addr);
+            self.groups.enter(policy, index, groups);
         }
         false
     }

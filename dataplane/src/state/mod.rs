@@ -10,6 +10,7 @@ pub mod control;
 pub mod door;
 mod enter;
 mod give_way;
+mod groups;
 pub mod journal;
 mod lifetime;
 pub mod mapped;

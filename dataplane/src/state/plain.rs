@@ -316,7 +316,8 @@ impl Shard {
         let subscribers = self.subscribers.iter().filter_map(|subscriber| self.plain_subscriber(subscriber));
         let addresses = self.mappings.iter_from(0).map(move |(_, mapping)| plain_address(mapping, now));
         let sessions = self.sessions.iter_from(0);
-        let sessions = sessions.map(move |(index, session)| plain_session(session, self.cold(index), now));
+        let sessions =
+            sessions.map(move |(index, session)| plain_session(session, self.created_ms(index), now));
         let controls = with(Flags::CONTROL).filter_map(move |(index, session)| {
             let control = self.controls.of(index)?;
             let state = self.controls.state_of(index)?;
@@ -403,7 +404,7 @@ fn plain_address(mapping: &mapping::Mapping, now: u32) -> Plain {
     })
 }
 
-fn plain_session(session: &session::Session, cold: session::Cold, now: u32) -> Plain {
+fn plain_session(session: &session::Session, created_ms: u32, now: u32) -> Plain {
     let flags = session.flags;
     Plain::Session(Session {
         inside_local: session.inside_local(),
@@ -428,7 +429,7 @@ fn plain_session(session: &session::Session, cold: session::Cold, now: u32) -> P
         is_contact: flags.has(Flags::CONTACT),
         is_from_outside: flags.has(Flags::FROM_OUTSIDE),
         is_control: flags.has(Flags::CONTROL),
-        age_ms: now.wrapping_sub(cold.created_ms),
+        age_ms: now.wrapping_sub(created_ms),
         idle_ms: now.wrapping_sub(session.used_ms),
     })
 }

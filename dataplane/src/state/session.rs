@@ -87,19 +87,6 @@ pub struct Session {
     pub flags: Flags,
 }
 
-/// What no packet of an established session needs: beside the sessions, by the same index.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Cold {
-    /// When the session was made, in milliseconds.
-    pub created_ms: u32,
-    /// The group limits it counts towards, a bit each.
-    pub limit_groups: u16,
-    /// The policy under which it was counted, by the low half of its generation.
-    pub limit_epoch: u16,
-}
-
-const _: () = assert!(size_of::<Cold>() == 8);
-
 /// What is special about a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(u16);

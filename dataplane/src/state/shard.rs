@@ -13,13 +13,14 @@ use crate::state::call::{CALLS_MAX, Calls};
 use crate::state::contacts::Contacts;
 use crate::state::control::{CONTROLS_MAX, Controls};
 use crate::state::door::{DOORS_MAX, Door, Doors};
+use crate::state::groups::Groups;
 use crate::state::journal::{Journal, RECORDS_MIN};
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Allocator;
 use crate::state::ports::lease::Lender;
 use crate::state::ports::ownership::Ownership;
 use crate::state::reopenings::Reopenings;
-use crate::state::session::{Cold, Ends, Session, SessionKey};
+use crate::state::session::{Ends, Session, SessionKey};
 use crate::state::subscriber::Subscribers;
 use crate::state::table::index::{Candidate, Hash, Hasher, Index};
 use crate::state::table::slots::Slots;
@@ -37,8 +38,8 @@ use crate::state::unconfirmed::Unconfirmed;
 pub struct Shard {
     pub(super) hasher: Hasher,
     pub(super) sessions: Slots<Session>,
-    /// By the session's index; of a free place, what is left of the last one.
-    pub(super) colds: Vec<Cold>,
+    /// When each session was made, in milliseconds, by its index: what no packet of it needs.
+    pub(super) created_ms: Vec<u32>,
     pub(super) session_index: Index,
     pub(super) port_index: Index,
     /// Mappings of ports.
@@ -63,7 +64,7 @@ pub struct Shard {
     /// By rule number.
     pub(super) rules: Vec<RuleUse>,
     /// Sessions under each group limit of the policy.
-    pub(super) group_counts: Vec<u32>,
+    pub(super) groups: Groups,
     /// For address-dependent filtering; without room before a policy asks for that.
     pub(super) contacts: Contacts,
     /// Which worker this is, and of how many.
@@ -130,12 +131,12 @@ impl Shard {
         let (addresses_max, doors_max) = (capacity.min(ADDRESSES_MAX), capacity.min(DOORS_MAX));
         let calls_max = capacity.min(CALLS_MAX);
         let subscribers_max = (capacity / SESSIONS_PER_SUBSCRIBER).clamp(SUBSCRIBERS_MIN, SUBSCRIBERS_MAX);
-        let mut colds = mem::vec_in_huge_pages(capacity);
-        colds.resize(capacity, Cold::default());
+        let mut created_ms = mem::vec_in_huge_pages(capacity);
+        created_ms.resize(capacity, now);
         Shard {
             hasher: Hasher::new(secret),
             sessions: Slots::new(capacity),
-            colds,
+            created_ms,
             session_index: Index::new(capacity * 2),
             port_index: Index::new(capacity * 2),
             port_mapping_count: 0,
@@ -152,7 +153,7 @@ impl Shard {
             allocator: Allocator::new(seed, worker, worker_count),
             lender: Lender::default(),
             rules: Vec::new(),
-            group_counts: Vec::new(),
+            groups: Groups::default(),
             contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
             rotation: HashMap::new(),
@@ -254,9 +255,9 @@ impl Shard {
         self.sessions.at_mut(index)
     }
 
-    /// What no packet needs of a session, by its index.
-    pub(super) fn cold(&self, index: u32) -> Cold {
-        self.colds.get(index as usize).copied().unwrap_or_default()
+    /// When a session was made, in milliseconds.
+    pub(super) fn created_ms(&self, index: u32) -> u32 {
+        self.created_ms.get(index as usize).copied().unwrap_or_default()
     }
 
     /// The next position in a destination rule's rotation.
@@ -286,9 +287,8 @@ impl Shard {
     pub fn entries_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, Entry<'_>)> {
         let capacity = self.sessions.capacity() as u32;
         let sessions = self.sessions.iter_between(start, end);
-        let created_ms = |index: u32| self.cold(index).created_ms;
         let sessions =
-            sessions.map(move |(index, session)| (index, Entry::Session(session, created_ms(index))));
+            sessions.map(move |(index, session)| (index, Entry::Session(session, self.created_ms(index))));
         let of_mappings = |position: u32| position.saturating_sub(capacity);
         let mappings = self.mappings.iter_between(of_mappings(start), of_mappings(end));
         let addresses = mappings

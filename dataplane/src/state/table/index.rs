@@ -84,9 +84,9 @@ pub struct Index {
 }
 
 impl Index {
-    /// An index for at least `capacity` entries, loaded to at most 85 of 100.
+    /// An index for at least `capacity` entries, loaded to at most 90 of 100.
     pub fn new(capacity: usize) -> Index {
-        let count = (capacity * 100).div_ceil(85 * WIDTH).max(2);
+        let count = (capacity * 100).div_ceil(90 * WIDTH).max(2);
         let empty = Bucket { values: [EMPTY; WIDTH], tags: [0; WIDTH], away: 0, displaced: 0 };
         let mut buckets = mem::vec_in_huge_pages(count);
         buckets.resize(count, empty);
