@@ -9,7 +9,7 @@ use testkit::simulator::crowd::{Outcome, run};
 const CROWD_LEN: usize = 50;
 
 /// Plays crowds; each one's seed is printed with its failure. `PORTICO_SESSION` plays that one alone.
-fn play(test: &str, default_seed: u64, count: usize) {
+fn play(test: &str, default_seed: u64, count: usize) -> Outcome {
     let only = std::env::var("PORTICO_SESSION").ok().and_then(|seed| seed.parse().ok());
     let mut generator = generator(test, default_seed);
     let mut sum = Outcome::default();
@@ -41,16 +41,20 @@ fn play(test: &str, default_seed: u64, count: usize) {
     assert!(sum.edited > 0 && sum.refused > 0 && sum.doors > 0 && sum.tried > 0, "something was not tried");
     let is_reused = sum.reused.iter().all(|count| *count > 0);
     assert!(only.is_some() || is_reused && sum.forged > 0, "nothing hostile or unlucky happened");
+    sum
 }
 
 #[test]
 fn sessions_read_what_an_ideal_rewriter_writes() {
-    play("gateway_sessions", 1, 3000);
+    let _ = play("gateway_sessions", 1, 3000);
 }
 
 /// The same, for a while: `cargo test --release -p dataplane --test gateway_sessions -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes minutes"]
-fn a_hundred_thousand_sessions() {
-    play("gateway_sessions_long", 2, 100_000);
+fn thirty_thousand_sessions_of_each_protocol_in_each_mode() {
+    let sum = play("gateway_sessions_long", 2, 200_000);
+    for (all, cgn) in sum.sessions.into_iter().zip(sum.cgn_sessions) {
+        assert!(cgn >= 30_000 && all - cgn >= 30_000, "{all} sessions, {cgn} in CGN mode");
+    }
 }
