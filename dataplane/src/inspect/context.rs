@@ -237,7 +237,7 @@ impl alg::Context for Access<'_> {
             Timeouts::NEVER => self.now,
             idle_ms => self.now.wrapping_sub(idle_ms.saturating_sub(BOUND_MS)),
         };
-        let addr = self.shard.map_outside(self.policy, rule, outside, used_ms, self.now).ok()?;
+        let addr = self.shard.map_outside(self.policy, rule, outside, Some(used_ms), self.now).ok()?;
         Some(Counterpart { addr, is_static: false })
     }
 

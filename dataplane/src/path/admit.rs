@@ -4,8 +4,6 @@
 //! destination what `outside source` rules do; from outside, the other way round. A packet that no rule
 //! concerns is routed as it is.
 
-use std::net::Ipv4Addr;
-
 use alg::Ports;
 
 use crate::drops::DropReason;
@@ -18,7 +16,7 @@ use crate::path::select::{find_rule, selects};
 use crate::path::tables::Tables;
 use crate::path::translate::{self, Routed, local, routed_to};
 use crate::path::verdict::{Decided, Refused, Verdict};
-use crate::policy::{Domain, Filtering, Policy, RuleId, StaticRule};
+use crate::policy::{Domain, Filtering, OutsideRule, Policy, RuleId, StaticRule};
 use crate::route::fib::NextHop;
 use crate::state::mapped::Mapped;
 use crate::state::ports::allocate::Source;
@@ -35,6 +33,16 @@ struct Chosen {
     rule: RuleId,
     /// VRFs of inside and outside.
     vrfs: (Vrf, Vrf),
+    /// It is the outside local endpoint of an outside pool.
+    is_of_outside_pool: bool,
+}
+
+/// What gives an outside source its outside local endpoint.
+enum PeerRule {
+    /// A static line.
+    Fixed(Endpoint, RuleId),
+    /// A dynamic rule, by its position.
+    Dynamic(usize),
 }
 
 /// A packet from inside without a session.
@@ -69,6 +77,7 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
     let (local, peer) = (head.tuple.src, head.tuple.dst);
     let inside_global = source.as_ref().map_or(local, |source| source.end);
     let outside_global = destination.as_ref().map_or(peer, |destination| destination.end);
+    let is_pooled = destination.as_ref().is_some_and(|destination| destination.is_of_outside_pool);
     let chosen = source.or(destination).unwrap_or(unchanged(head.tuple.src, vrf));
     let selector = Selector::of(head.tuple.protocol);
     let peer_port = selector.far_port(inside_global.port, outside_global.port);
@@ -77,7 +86,9 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
         inside_global,
         outside_local: peer,
         outside_global: Endpoint::new(outside_global.addr, peer_port),
-        flags: Flags::default().with(Flags::HAIRPIN, next_hop.is_none()),
+        flags: Flags::default()
+            .with(Flags::HAIRPIN, next_hop.is_none())
+            .with(Flags::OUTSIDE_ADDRESS, is_pooled),
         ..blank_session(head, chosen, peer.port)
     };
     begin(tables, head, session, Direction::Outbound, Some(routed), now)
@@ -90,10 +101,6 @@ pub fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
     };
     if let Some(refusal) = refusal_without_session(head) {
         return Err(refusal.into());
-    }
-    // What is amid a connection tells nothing about who is there: only the inside may be met so.
-    if head.transport == Transport::Tcp && head.tcp_flags & (tcp::SYN | tcp::ACK) != tcp::SYN {
-        return Err(DropReason::TcpNoSession.into());
     }
     begin_inbound(tables, head, destination, now)
 }
@@ -118,9 +125,7 @@ fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Decided {
                 .get(usize::from(next_hop.interface))
                 .is_some_and(|egress| egress.domain == Domain::Inside);
             // The source may still be one that the inside knows by another address.
-            if is_inward
-                && refusal_without_session(head).is_none()
-                && choose_peer(tables, head, vrf, now)?.is_some()
+            if is_inward && refusal_without_session(head).is_none() && peer_rule(tables, head, vrf).is_some()
             {
                 return begin_inbound(tables, head, unchanged(head.tuple.dst, vrf), now);
             }
@@ -142,8 +147,13 @@ fn refusal_of_global(policy: &Policy, head: &Head) -> DropReason {
 }
 
 fn begin_inbound(tables: &mut Tables, head: &Head, destination: Chosen, now: u32) -> Decided {
+    // What is amid a connection tells nothing about who is there: only the inside may be met so.
+    if head.transport == Transport::Tcp && head.tcp_flags & (tcp::SYN | tcp::ACK) != tcp::SYN {
+        return Err(DropReason::TcpNoSession.into());
+    }
     let peer = head.tuple.src;
     let source = choose_peer(tables, head, destination.vrfs.0, now)?;
+    let is_pooled = source.as_ref().is_some_and(|source| source.is_of_outside_pool);
     let is_ours = tables.policy.is_global(head.tuple.vrf, peer.addr);
     let is_contact = is_mapping(&destination.above) && is_address_dependent(&tables.policy);
     let mut outside_local = source.as_ref().map_or(peer, |source| source.end);
@@ -159,10 +169,18 @@ fn begin_inbound(tables: &mut Tables, head: &Head, destination: Chosen, now: u32
         inside_global: head.tuple.dst,
         outside_local,
         outside_global: peer,
-        flags: Flags::default().with(Flags::HAIRPIN, is_ours).with(Flags::CONTACT, is_contact),
+        flags: Flags::default()
+            .with(Flags::HAIRPIN, is_ours)
+            .with(Flags::CONTACT, is_contact)
+            .with(Flags::OUTSIDE_ADDRESS, is_pooled),
         ..blank_session(head, Chosen { rule, vrfs, ..destination }, inside_local.port)
     };
-    begin(tables, head, session, Direction::Inbound, None, now)
+    let begun = begin(tables, head, session, Direction::Inbound, None, now);
+    if begun.is_err() && is_pooled {
+        let Tables { policy, shard, .. } = tables;
+        shard.end_unasked_outside(policy, vrfs, peer.addr, now);
+    }
+    begun
 }
 
 /// Whether sessions beneath share a global endpoint that no static rule gives.
@@ -176,7 +194,17 @@ fn is_address_dependent(policy: &Policy) -> bool {
 
 /// An endpoint that no rule changes.
 fn unchanged(end: Endpoint, vrf: Vrf) -> Chosen {
-    Chosen { end, above: Above::Fixed, rule: 0, vrfs: (vrf, vrf) }
+    fixed(end, 0, (vrf, vrf))
+}
+
+/// An endpoint that no dynamic mapping of the inside is behind.
+fn fixed(end: Endpoint, rule: RuleId, vrfs: (Vrf, Vrf)) -> Chosen {
+    Chosen { end, above: Above::Fixed, rule, vrfs, is_of_outside_pool: false }
+}
+
+/// An inside endpoint, or its global one, beneath a mapping perhaps.
+fn beneath(above: Above, end: Endpoint, rule: RuleId, vrfs: (Vrf, Vrf)) -> Chosen {
+    Chosen { above, ..fixed(end, rule, vrfs) }
 }
 
 /// Whether anyone inside is mapped to the packet's destination, here or at another worker.
@@ -209,20 +237,19 @@ fn choose_global(
         return if concerns { Err(refusal.into()) } else { Ok(None) };
     }
     if let Some((end, rule)) = by_static {
-        let vrfs = (rule.inside_vrf, rule.outside_vrf);
-        return Ok(Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs }));
+        return Ok(Some(fixed(end, rule.id, (rule.inside_vrf, rule.outside_vrf))));
     }
     let vrf = head.tuple.vrf;
     if let Some(door) = tables.shard.door_from_inside(protocol, vrf, head.tuple.src, now) {
         let above = tables.shard.above_of_door(door);
-        return Ok(Some(Chosen { end: door.global, above, rule: door.rule, vrfs: door.vrfs }));
+        return Ok(Some(beneath(above, door.global, door.rule, door.vrfs)));
     }
     let is_reset = head.tcp_flags & tcp::RST != 0;
     let (local, outside) = (head.tuple.src, head.tuple.dst);
     let Tables { policy, shard, .. } = &mut *tables;
     if !is_reset && let Some((end, mapped)) = shard.map_expected(policy, (protocol, vrf), local, outside, now)
     {
-        return Ok(Some(Chosen { end, above: mapped.above, rule: mapped.rule, vrfs: mapped.vrfs }));
+        return Ok(Some(beneath(mapped.above, end, mapped.rule, mapped.vrfs)));
     }
     let Some(position) = find_rule(tables, head, next_hop) else { return Ok(None) };
     if is_reset {
@@ -247,7 +274,7 @@ fn choose_global(
             reason
         }
     })?;
-    Ok(Some(Chosen { end, above, rule: rule.id, vrfs: (rule.inside_vrf, rule.outside_vrf) }))
+    Ok(Some(beneath(above, end, rule.id, (rule.inside_vrf, rule.outside_vrf))))
 }
 
 /// The inside endpoint that a global destination stands for: by a static rule, as a virtual server, or by a
@@ -259,8 +286,7 @@ fn choose_local(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Cho
         if !rule.is_reversible {
             return Ok(None);
         }
-        let vrfs = (rule.inside_vrf, rule.outside_vrf);
-        return Ok(Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs }));
+        return Ok(Some(fixed(end, rule.id, (rule.inside_vrf, rule.outside_vrf))));
     }
     if protocol == TCP
         && let Some(chosen) = choose_server(tables, global, vrf)
@@ -269,14 +295,14 @@ fn choose_local(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Cho
     }
     if let Some(door) = tables.shard.door_from_outside(protocol, vrf, global, head.src, now) {
         let above = tables.shard.above_of_door(door);
-        return Ok(Some(Chosen { end: door.inside, above, rule: door.rule, vrfs: door.vrfs }));
+        return Ok(Some(beneath(above, door.inside, door.rule, door.vrfs)));
     }
     let Some(mapped) = tables.shard.mapping_of_global(vrf, protocol, global) else { return Ok(None) };
     if !tables.shard.passes_filter(tables.policy.behaviour.filtering, &mapped.above, head.src) {
         return Ok(None);
     }
     let Mapped { local, vrfs, rule, above } = mapped;
-    Ok(Some(Chosen { end: local, above, rule, vrfs }))
+    Ok(Some(beneath(above, local, rule, vrfs)))
 }
 
 /// The next real server of a virtual one (`ip nat inside destination`).
@@ -286,7 +312,7 @@ fn choose_server(tables: &mut Tables, virtual_end: Endpoint, vrf: Vrf) -> Option
     let pool = policy.pools.get(usize::from(rule.pool))?;
     let position = tables.shard.rotate(rule.id) % pool.address_count().max(1);
     let end = Endpoint::new(pool.address_at(position)?, virtual_end.port);
-    Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs: (vrf, vrf) })
+    Some(fixed(end, rule.id, (vrf, vrf)))
 }
 
 /// The outside global endpoint that an outside local destination stands for.
@@ -294,11 +320,26 @@ fn outside_global_of(tables: &mut Tables, head: &Head, now: u32) -> Option<Chose
     let (vrf, local) = (head.tuple.vrf, head.tuple.dst);
     let by_static = tables.policy.outside_statics.global_of(vrf, head.tuple.protocol, local, |_| true);
     if let Some((end, rule)) = by_static {
-        return Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs: (vrf, rule.outside_vrf) });
+        return Some(fixed(end, rule.id, (vrf, rule.outside_vrf)));
     }
     let mapping = tables.shard.use_outside_local(vrf, local.addr, now)?;
     let end = Endpoint::new(mapping.own.addr, local.port);
-    Some(Chosen { end, above: Above::Fixed, rule: mapping.rule, vrfs: (vrf, mapping.own_vrf) })
+    Some(Chosen { is_of_outside_pool: true, ..fixed(end, mapping.rule, (vrf, mapping.own_vrf)) })
+}
+
+/// What gives an outside source another endpoint for an inside VRF, if anything does.
+fn peer_rule(tables: &Tables, head: &Head, inside_vrf: Vrf) -> Option<PeerRule> {
+    let Tables { policy, .. } = tables;
+    let (global, vrfs) = (head.tuple.src, (inside_vrf, head.tuple.vrf));
+    let is_ours = |rule: &StaticRule| rule.inside_vrf == inside_vrf;
+    let by_static = policy.outside_statics.local_of(vrfs.1, head.tuple.protocol, global, is_ours);
+    if let Some((end, rule)) = by_static {
+        return Some(PeerRule::Fixed(end, rule.id));
+    }
+    let is_for = |rule: &OutsideRule| {
+        (rule.inside_vrf, rule.outside_vrf) == vrfs && selects(tables, &rule.selector, head, None)
+    };
+    policy.outside_rules.iter().position(is_for).map(PeerRule::Dynamic)
 }
 
 /// The outside local endpoint that rules give an outside source, for an inside VRF.
@@ -309,21 +350,20 @@ fn choose_peer(
     now: u32,
 ) -> Result<Option<Chosen>, Refused> {
     let (global, vrfs) = (head.tuple.src, (inside_vrf, head.tuple.vrf));
-    let is_ours = |rule: &StaticRule| rule.inside_vrf == inside_vrf;
-    let by_static = tables.policy.outside_statics.local_of(vrfs.1, head.tuple.protocol, global, is_ours);
-    if let Some((end, rule)) = by_static {
-        return Ok(Some(Chosen { end, above: Above::Fixed, rule: rule.id, vrfs }));
-    }
-    let rules = &tables.policy.outside_rules;
-    let is_for = |position: &usize| {
-        let rule = &rules[*position];
-        (rule.inside_vrf, rule.outside_vrf) == vrfs && selects(tables, &rule.selector, head, None)
+    let position = match peer_rule(tables, head, inside_vrf) {
+        None => return Ok(None),
+        Some(PeerRule::Fixed(end, rule)) => return Ok(Some(fixed(end, rule, vrfs))),
+        Some(PeerRule::Dynamic(position)) => position,
     };
-    let Some(position) = (0..rules.len()).find(is_for) else { return Ok(None) };
     let Tables { policy, shard, .. } = tables;
     let rule = &policy.outside_rules[position];
-    let addr: Ipv4Addr = shard.map_outside(policy, rule, global.addr, now, now)?;
-    Ok(Some(Chosen { end: Endpoint::new(addr, global.port), above: Above::Fixed, rule: rule.id, vrfs }))
+    let mut mapped = shard.map_outside(policy, rule, global.addr, None, now);
+    if matches!(mapped, Err(DropReason::PoolExhausted)) && shard.make_outside_address_free(policy, rule, now)
+    {
+        mapped = shard.map_outside(policy, rule, global.addr, None, now);
+    }
+    let end = Endpoint::new(mapped?, global.port);
+    Ok(Some(Chosen { is_of_outside_pool: true, ..fixed(end, rule.id, vrfs) }))
 }
 
 /// Why a packet cannot be the first of a session: it does not show well enough which flow it belongs to.

@@ -21,7 +21,8 @@ impl Shard {
         let keys = self.sessions.len() * 2 - with(Flags::ONE_SIDED).count();
         expect("session index entries", self.session_index.len(), keys)?;
         let counted: u32 = self.mappings.iter_from(0).map(|(_, mapping)| mapping.session_count).sum();
-        expect("sessions counted by whole addresses", counted as usize, with(Flags::ADDRESS).count())?;
+        let beneath = with(Flags::ADDRESS).count() + with(Flags::OUTSIDE_ADDRESS).count();
+        expect("sessions counted by whole addresses", counted as usize, beneath)?;
         expect("port index entries", self.port_index.len(), with(Flags::HEAD).count() * 2)?;
         expect("sessions that serve every peer", self.any_peer_count, with(Flags::ANY_PEER).count())?;
         let unconfirmed = self.sessions.iter_from(0).filter(|(_, session)| !session.progress.is_confirmed());

@@ -8,7 +8,6 @@ use crate::state::session::{Above, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, deadline_ms, far_off};
 use crate::state::table::index::Hash;
 use crate::state::table::slots::NONE;
-use crate::state::table::timer::is_due;
 
 const DIRECTIONS: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
 
@@ -159,7 +158,7 @@ impl Shard {
         let sibling = match above {
             Above::Fixed | Above::Address(_) => return true,
             Above::New(lease) if lease.is_address() => {
-                let mapping = self.enter_mapping(policy, lease, now, now);
+                let mapping = self.enter_mapping(policy, lease, Some(now), now);
                 if let (Some(session), Some(mapping)) = (self.sessions.at_mut(index), mapping) {
                     session.next = mapping;
                 }
@@ -263,9 +262,13 @@ impl Shard {
         self.unconfirmed.count(index, session, None, Some(session.progress));
         let (rule, flags) = (session.rule, session.flags);
         let (peer, mapping) = (session.outside_global().addr, session.next);
+        let outside = self.outside_mapping_of(session);
         if flags.has(Flags::ADDRESS)
             && let Some(mapping) = self.mappings.at_mut(mapping)
         {
+            mapping.session_count += 1;
+        }
+        if let Some(mapping) = outside.and_then(|outside| self.mappings.at_mut(outside)) {
             mapping.session_count += 1;
         }
         if let Some(subscriber) = self.subscribers.at_mut(subscriber) {
@@ -302,8 +305,12 @@ impl Shard {
         {
             self.unbind(policy, &session.binding(), number, self.created_ms(index), (reason, now));
         }
-        if flags.has(Flags::ADDRESS) {
-            self.note_address_use(policy, session.next, session.used_ms, now);
+        // What a stranger began alone is no use of an address.
+        let is_use = session.progress.is_confirmed() || !flags.has(Flags::FROM_OUTSIDE);
+        let used_ms = is_use.then_some(session.used_ms);
+        let own = flags.has(Flags::ADDRESS).then_some(session.next);
+        for mapping in own.into_iter().chain(self.outside_mapping_of(&session)) {
+            self.note_address_use(policy, mapping, used_ms, (reason, now));
         }
         self.leave_controls(policy, index, &session, now);
         if let Some(subscriber) = self.subscribers.at_mut(number) {
@@ -340,13 +347,20 @@ impl Shard {
     }
 
     /// A session beneath a whole address's mapping ended: the address was in use as long as the session was.
-    fn note_address_use(&mut self, policy: &Policy, mapping: u32, used_ms: u32, now: u32) {
+    fn note_address_use(
+        &mut self,
+        policy: &Policy,
+        mapping: u32,
+        used_ms: Option<u32>,
+        (reason, now): (EndReason, u32),
+    ) {
         if let Some(mapping) = self.mappings.at_mut(mapping) {
             mapping.session_count -= 1;
-            let is_later = is_due(used_ms, mapping.used_ms);
-            mapping.used_ms = if is_later { used_ms } else { mapping.used_ms };
+            used_ms.into_iter().for_each(|used_ms| mapping.note_use(used_ms));
         }
-        self.rest_mapping(policy, mapping, now);
+        if !self.end_unasked(policy, mapping, (reason, now)) {
+            self.rest_mapping(policy, mapping, now);
+        }
     }
 
     fn count_out(&mut self, policy: &Policy, index: u32) {

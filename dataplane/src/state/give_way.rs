@@ -7,7 +7,8 @@
 
 use crate::drops::DropReason;
 use crate::lives::EndReason;
-use crate::policy::{Policy, SourceRule};
+use crate::policy::{OutsideRule, Policy, SourceRule};
+use crate::state::mapping::Mapping;
 use crate::state::session::{Above, Flags, Session};
 use crate::state::shard::Shard;
 use crate::state::table::slots::NONE;
@@ -15,6 +16,8 @@ use crate::state::unconfirmed::side_of;
 
 /// Of a queue, what is looked at for one flow.
 const LOOKED_AT: usize = 64;
+/// Of what is no more unconfirmed, so many leave a queue at once.
+const PASSED_OVER: usize = 1024;
 
 impl Shard {
     /// Makes room for a session that is about to begin, where there is none. Whether another one ended for it.
@@ -79,6 +82,7 @@ impl Shard {
 
     /// Ends an unconfirmed flow from inside that has a port of a rule's for itself, which has no other left.
     pub fn make_port_free(&mut self, policy: &Policy, rule: &SourceRule, protocol: u8, now: u32) -> bool {
+        self.pass_over(0);
         let gives_way = |index: u32| {
             let is_alone = |other: &Session| {
                 let has_port = other.flags.has(Flags::PORT) && other.next == index;
@@ -89,6 +93,34 @@ impl Shard {
         let found =
             self.unconfirmed.queues[0].iter().copied().take(LOOKED_AT).find(|&index| gives_way(index));
         found.is_some_and(|index| self.end(policy, index, EndReason::GaveWay, now).is_some())
+    }
+
+    /// Ends the oldest unconfirmed flow from outside for which alone a host has an outside local address of a rule's, which
+    /// has no other left.
+    pub fn make_outside_address_free(&mut self, policy: &Policy, rule: &OutsideRule, now: u32) -> bool {
+        self.pass_over(1);
+        let is_alone = |mapping: &Mapping| {
+            mapping.binding.rule == rule.id && mapping.is_unasked && mapping.session_count == 1
+        };
+        let gives_way = |index: u32| {
+            let above = self.sessions.at(index).and_then(|session| self.outside_mapping_of(session));
+            let is_alone = above.and_then(|above| self.mappings.at(above)).is_some_and(is_alone);
+            is_alone && self.is_unconfirmed(index, 1)
+        };
+        let found =
+            self.unconfirmed.queues[1].iter().copied().take(LOOKED_AT).find(|&index| gives_way(index));
+        found.is_some_and(|index| self.end(policy, index, EndReason::GaveWay, now).is_some())
+    }
+
+    /// Takes out of the front of a side's queue what is no more unconfirmed, some of it if it is much.
+    fn pass_over(&mut self, side: usize) {
+        for _ in 0..PASSED_OVER {
+            let Some(&index) = self.unconfirmed.queues[side].front() else { break };
+            if self.is_unconfirmed(index, side) {
+                break;
+            }
+            self.unconfirmed.queues[side].pop_front();
+        }
     }
 
     fn is_unconfirmed(&self, index: u32, side: usize) -> bool {

@@ -112,6 +112,16 @@ impl Shard {
         self.wheel.arm(node, deadline);
     }
 
+    /// Ends the mapping of a whole address that no session is beneath and the inside never used. Whether it was one.
+    pub fn end_unasked(&mut self, policy: &Policy, index: u32, (reason, now): (EndReason, u32)) -> bool {
+        let is_left = |mapping: &Mapping| mapping.is_unasked && mapping.session_count == 0;
+        let is_left = self.mappings.at(index).is_some_and(is_left);
+        if is_left {
+            self.end_mapping(policy, index, reason, now);
+        }
+        is_left
+    }
+
     /// Arms a session anew, after its idle class changed.
     pub fn rearm(&mut self, index: u32, deadline: Option<u32>, now: u32) {
         self.wheel.disarm(index);
@@ -156,7 +166,10 @@ impl Shard {
 
     fn sweep_session(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
         let Some(session) = self.sessions.at(index) else { return false };
-        if all || !policy.keeps(session.rule, session.inside_global().addr) {
+        let outside = self.outside_mapping_of(session).and_then(|outside| self.mappings.at(outside));
+        let is_gone =
+            |Mapping { binding, .. }: &Mapping| !policy.keeps_outside(binding.rule, binding.seen.addr);
+        if all || !policy.keeps(session.rule, session.inside_global().addr) || outside.is_some_and(is_gone) {
             return self.end(policy, index, reason_of_sweep(all), now).is_some();
         }
         if self.groups.misses(policy, index) {

@@ -14,7 +14,6 @@ use crate::state::ports::lease::{Lease, Taken};
 use crate::state::session::{ANYONE, Above, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, far_off, mapping_deadline_ms};
 use crate::state::table::slots::NONE;
-use crate::state::table::timer::is_due;
 
 /// The inside endpoint behind a global one.
 #[derive(Debug)]
@@ -74,7 +73,7 @@ impl Shard {
         if let Some(index) = self.find_mapping(key, |mapping| mapping.binding.rule == rule.id)
             && let Some(mapping) = self.mappings.at_mut(index)
         {
-            mapping.used_ms = now;
+            mapping.note_use(now);
             return Ok((Above::Address(index), mapping.binding.seen.addr));
         }
         if self.mappings.is_full() {
@@ -216,21 +215,21 @@ impl Shard {
         }
     }
 
-    /// The outside local address of an outside host under a dynamic rule, made when there is none yet. It counts as used at
-    /// `used_ms`.
+    /// The outside local address of an outside host under a dynamic rule, made when there is none yet. It counts as used by
+    /// the inside at `used_ms`; with none, an outside packet asks for it.
     pub fn map_outside(
         &mut self,
         policy: &Policy,
         rule: &OutsideRule,
         global: Ipv4Addr,
-        used_ms: u32,
+        used_ms: Option<u32>,
         now: u32,
     ) -> Result<Ipv4Addr, DropReason> {
         let key = Mapping::outside_key((rule.inside_vrf, rule.outside_vrf), global);
         if let Some(index) = self.find_mapping(key, |_| true)
             && let Some(mapping) = self.mappings.at_mut(index)
         {
-            mapping.used_ms = if is_due(used_ms, mapping.used_ms) { used_ms } else { mapping.used_ms };
+            used_ms.into_iter().for_each(|used_ms| mapping.note_use(used_ms));
             return Ok(mapping.binding.seen.addr);
         }
         if self.mappings.is_full() {
@@ -265,7 +264,7 @@ impl Shard {
         let key = Mapping::seen_key(Side::Outside, ANY_PROTOCOL, vrf, Endpoint::new(local, 0));
         let index = self.find_mapping(key, |_| true)?;
         let mapping = self.mappings.at_mut(index)?;
-        mapping.used_ms = now;
+        mapping.note_use(now);
         Some(&mapping.binding)
     }
 
@@ -279,6 +278,20 @@ impl Shard {
     pub fn outside_local_of(&self, vrfs: (Vrf, Vrf), global: Ipv4Addr) -> Option<Ipv4Addr> {
         let index = self.find_mapping(Mapping::outside_key(vrfs, global), |_| true)?;
         Some(self.mappings.at(index)?.binding.seen.addr)
+    }
+
+    /// Ends an outside host's mapping that no session is beneath and the inside never used: what it was made for was refused.
+    pub fn end_unasked_outside(&mut self, policy: &Policy, vrfs: (Vrf, Vrf), global: Ipv4Addr, now: u32) {
+        if let Some(index) = self.find_mapping(Mapping::outside_key(vrfs, global), |_| true) {
+            self.end_unasked(policy, index, (EndReason::Idle, now));
+        }
+    }
+
+    /// The mapping of an outside address that a session is beneath, if it is beneath one.
+    pub(super) fn outside_mapping_of(&self, session: &Session) -> Option<u32> {
+        let local = Endpoint::new(session.outside_local().addr, 0);
+        let key = Mapping::seen_key(Side::Outside, ANY_PROTOCOL, session.inside_vrf(), local);
+        session.flags.has(Flags::OUTSIDE_ADDRESS).then(|| self.find_mapping(key, |_| true))?
     }
 
     fn find_mapping(&self, key: MappingKey, is_wanted: impl Fn(&Mapping) -> bool) -> Option<u32> {
@@ -297,11 +310,12 @@ impl Shard {
         &mut self,
         policy: &Policy,
         lease: &Lease,
-        used_ms: u32,
+        used_ms: Option<u32>,
         now: u32,
     ) -> Option<u32> {
         let Taken { binding, subscriber, .. } = *self.lender.taken(lease)?;
-        let mapping = Mapping { binding, session_count: 0, subscriber, created_ms: now, used_ms };
+        let (is_unasked, used_ms) = (used_ms.is_none(), used_ms.unwrap_or(now));
+        let mapping = Mapping { binding, session_count: 0, subscriber, created_ms: now, used_ms, is_unasked };
         let deadline = mapping_deadline_ms(policy, &mapping);
         let index = self.mappings.insert(mapping)?;
         for key in binding.keys() {

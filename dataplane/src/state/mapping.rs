@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::RuleId;
+use crate::state::table::timer::is_due;
 
 /// "Every protocol": what an address-only mapping has in place of one.
 pub const ANY_PROTOCOL: Protocol = 0;
@@ -43,8 +44,10 @@ pub struct Mapping {
     pub subscriber: u32,
     /// When it was made, in milliseconds.
     pub created_ms: u32,
-    /// When the last session was made, in milliseconds.
+    /// When the inside last used it, in milliseconds; of one that it never has, when it was made.
     pub used_ms: u32,
+    /// A packet from outside began it, and the inside has not used it yet: it ends with the last session beneath it.
+    pub is_unasked: bool,
 }
 
 /// Whose endpoint a mapping maps.
@@ -78,6 +81,14 @@ impl Binding {
 }
 
 impl Mapping {
+    /// The inside used it at this time, which may lie before another use.
+    pub fn note_use(&mut self, used_ms: u32) {
+        if self.is_unasked || is_due(used_ms, self.used_ms) {
+            self.used_ms = used_ms;
+        }
+        self.is_unasked = false;
+    }
+
     /// The key by the endpoint in its own realm.
     pub fn own_key(side: Side, protocol: Protocol, vrf: Vrf, own: Endpoint) -> MappingKey {
         let side = u64::from(side == Side::Outside);

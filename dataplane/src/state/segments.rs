@@ -60,9 +60,14 @@ impl Shard {
         let Some(session) = self.sessions.at(index) else { return };
         let after = session.progress;
         self.unconfirmed.count(index, session, Some(before), Some(after));
-        if (after.class(), after.is_confirmed()) != (before.class(), before.is_confirmed()) {
-            let deadline = deadline_ms(policy, session);
-            self.rearm(index, deadline, now);
+        if (after.class(), after.is_confirmed()) == (before.class(), before.is_confirmed()) {
+            return;
         }
+        let deadline = deadline_ms(policy, session);
+        let outside = self.outside_mapping_of(session).filter(|_| after.is_confirmed());
+        if let Some(mapping) = outside.and_then(|outside| self.mappings.at_mut(outside)) {
+            mapping.note_use(now);
+        }
+        self.rearm(index, deadline, now);
     }
 }

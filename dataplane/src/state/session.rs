@@ -114,6 +114,8 @@ impl Flags {
     pub const ONE_SIDED: Flags = Flags(256);
     /// The outside began it.
     pub const FROM_OUTSIDE: Flags = Flags(512);
+    /// Its peer has an outside local address of a pool, whose mapping it is beneath too.
+    pub const OUTSIDE_ADDRESS: Flags = Flags(1024);
 
     /// Whether a flag is set.
     #[inline]
