@@ -147,10 +147,10 @@ pub struct Door {
     pub peer: Option<Ipv4Addr>,
     /// Which global ports are wanted.
     pub ports: Ports,
-    /// How long the door waits for its first packet, in seconds.
+    /// How long the door waits for its sessions, in seconds.
     pub life_s: u32,
-    /// How often it (each port of a pair) can be gone through: a listening socket's more than once, until its
-    /// life ends.
+    /// How many sessions through it (through each port of a pair) may be confirmed by both sides, until its life ends: a
+    /// listening socket's are more than one.
     pub uses_max: u16,
     /// What it belongs to.
     pub owner: Owner,

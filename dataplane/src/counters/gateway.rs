@@ -27,7 +27,7 @@ pub struct GatewayCounters {
     pub unread_datagrams: Count,
     /// Doors it opened.
     pub doors_opened: Count,
-    /// Doors that were gone through.
+    /// Sessions that went through its doors.
     pub doors_used: Count,
     /// Doors that nobody went through in time.
     pub doors_expired: Count,
@@ -100,7 +100,7 @@ pub const GATEWAY_METRICS: &[Metric<GatewayCounters>] = &[
     row(Kind::Counter, "alg_edited_messages_total", "Messages that the ALG changed",
         "Messages changed", |c| c.edited.value()),
     row(Kind::Counter, "alg_doors_opened_total", "Doors that the ALG opened", "Doors opened", |c| c.doors_opened.value()),
-    row(Kind::Counter, "alg_doors_used_total", "Doors that were gone through", "Doors used", |c| c.doors_used.value()),
+    row(Kind::Counter, "alg_doors_used_total", "Sessions that went through doors", "Doors used", |c| c.doors_used.value()),
     row(Kind::Counter, "alg_doors_expired_total", "Doors that nobody went through in time",
         "Doors closed unused", |c| c.doors_expired.value()),
     row(Kind::Gauge, "alg_sessions", "Control sessions that the ALG reads now",

@@ -13,7 +13,6 @@ use crate::lives::EndReason;
 use crate::policy::{IdleClass, Policy, StaticRule, Statics};
 use crate::state::call::CallKey;
 use crate::state::control::{Channel, Control};
-use crate::state::door::OwnerKey;
 use crate::state::session::{Above, Flags, NewSession, Session};
 use crate::state::shard::Shard;
 use crate::stream::EditList;
@@ -106,7 +105,7 @@ impl Test {
     }
 
     /// A control session of a host's, by its index.
-    fn open(&mut self, host: u8, port: u16, through: Option<(OwnerKey, u32)>) -> u32 {
+    fn open(&mut self, host: u8, port: u16) -> u32 {
         let peer = Endpoint::new(Ipv4Addr::new(198, 51, 100, 7), 4711);
         let session = NewSession {
             inside_local: Endpoint::new(Ipv4Addr::new(10, 0, 0, host), port),
@@ -126,8 +125,7 @@ impl Test {
         let index =
             self.shard.begin(&self.policy, session, Above::Fixed, Direction::Outbound, self.now).unwrap();
         let owner = (0, Ipv4Addr::new(10, 0, 0, host));
-        let mut control = Control::new(0, owner, Side::Inside, Channel::Datagrams);
-        control.through = through;
+        let control = Control::new(0, owner, Side::Inside, Channel::Datagrams);
         assert!(self.shard.attach(index, control, State::None));
         index
     }
@@ -175,13 +173,13 @@ impl Test {
 #[test]
 fn a_call_outlives_its_control_session_and_closes_its_doors() {
     let mut test = Test::new();
-    let first = test.open(1, 40_000, None);
+    let first = test.open(1, 40_000);
     test.say(first, b"B1").unwrap();
     let policy = test.policy.clone();
     test.shard.end(&policy, first, EndReason::Idle, test.now);
     assert_eq!((test.count(), test.announced(1, b'1')), ((1, 1), 1), "the session ended, the call did not");
 
-    let second = test.open(1, 40_001, None);
+    let second = test.open(1, 40_001);
     test.say(second, b"B1").unwrap();
     assert_eq!((test.count(), test.announced(1, b'1')), ((1, 1), 2), "it is found by its name");
     test.say(second, b"E1").unwrap();
@@ -191,7 +189,7 @@ fn a_call_outlives_its_control_session_and_closes_its_doors() {
 #[test]
 fn a_call_is_its_hosts_alone() {
     let mut test = Test::new();
-    let controls = [1, HOSTS].map(|host| test.open(host, 40_000, None));
+    let controls = [1, HOSTS].map(|host| test.open(host, 40_000));
     test.say(controls[0], b"B1").unwrap();
     test.say(controls[1], b"E1").unwrap();
     assert_eq!(test.count(), (1, 1), "another host's call of that name");
@@ -202,7 +200,7 @@ fn a_call_is_its_hosts_alone() {
 #[test]
 fn calls_and_doors_are_forgotten_unless_they_are_renewed() {
     let mut test = Test::new();
-    let control = test.open(1, 40_000, None);
+    let control = test.open(1, 40_000);
     test.say(control, b"B1").unwrap();
     test.say(control, b"B2").unwrap();
     test.wait(LIFE_S - 10);
@@ -216,7 +214,7 @@ fn calls_and_doors_are_forgotten_unless_they_are_renewed() {
 #[test]
 fn a_refused_message_leaves_no_call_and_renews_nothing() {
     let mut test = Test::new();
-    let control = test.open(1, 40_000, None);
+    let control = test.open(1, 40_000);
     assert_eq!(test.say(control, b"X1"), Err(Refusal::Argument));
     assert_eq!(test.count(), (0, 0));
     test.say(control, b"B2").unwrap();
@@ -228,13 +226,14 @@ fn a_refused_message_leaves_no_call_and_renews_nothing() {
 #[test]
 fn a_session_knows_the_call_whose_door_it_came_through() {
     let mut test = Test::new();
-    let control = test.open(1, 40_000, None);
+    let control = test.open(1, 40_000);
     test.say(control, b"B1").unwrap();
     let inside = Endpoint::new(Ipv4Addr::new(10, 0, 0, 1), 5000 + u16::from(b'1'));
     let peer = Ipv4Addr::new(198, 51, 100, 7);
     let policy = test.policy.clone();
-    let through = test.shard.go_through(&policy, (UDP, 0), inside, peer, None, test.now).unwrap();
-    let child = test.open(1, inside.port, Some(through.owner));
+    let child = test.open(1, inside.port);
+    let through = test.shard.go_through(&policy, child, peer, None, test.now).unwrap();
+    test.shard.controls.of_mut(child).unwrap().through = Some(through.owner);
     test.say(child, b"T1").unwrap();
     assert!(test.say(child, b"T2").is_err() && test.say(control, b"T1").is_err());
     test.say(child, b"E1").unwrap();
@@ -244,7 +243,7 @@ fn a_session_knows_the_call_whose_door_it_came_through() {
 #[test]
 fn a_host_has_a_part_of_the_calls_and_all_end_by_command() {
     let mut test = Test::new();
-    let controls = [1, HOSTS].map(|host| test.open(host, 40_000, None));
+    let controls = [1, HOSTS].map(|host| test.open(host, 40_000));
     let key = |name: u64| CallKey { host: (0, Ipv4Addr::new(10, 0, 0, 1)), hash: 1000 + name };
     let begun = (0..1024).filter_map(|name| test.shard.begin_call(0, key(name), LIFE_S, test.now)).count();
     assert_eq!(begun, 1024 / 16);

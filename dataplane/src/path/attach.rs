@@ -76,14 +76,12 @@ fn go_through(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> 
     if tables.shard.door_count() == 0 {
         return None;
     }
-    let session = tables.shard.session(found.index)?;
-    let (protocol, vrf, local) = (session.protocol, session.inside_vrf(), session.inside_local());
     // A session that serves every peer does not know who came.
     let (peer, outside) = match found.direction {
         Direction::Outbound => (head.dst, Some(head.tuple.dst)),
         Direction::Inbound => (head.src, None),
     };
-    let through = tables.shard.go_through(&tables.policy, (protocol, vrf), local, peer, outside, now)?;
+    let through = tables.shard.go_through(&tables.policy, found.index, peer, outside, now)?;
     tables.counters.gateways[usize::from(through.gateway)].doors_used.add(1);
     tables.shard.adopt(found.index, through.control);
     let child = through.child.filter(|child| !tables.policy.gateways.off.contains(child));

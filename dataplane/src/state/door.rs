@@ -1,4 +1,4 @@
-//! Doors: endpoints that gateways announced, with global ports that are theirs until the first packet comes.
+//! Doors: endpoints that gateways announced, with global ports that are theirs until a session uses them.
 
 use std::net::Ipv4Addr;
 
@@ -10,10 +10,14 @@ use crate::policy::{GatewayIndex, RuleId};
 use crate::state::call::CallKey;
 
 use crate::state::mapping::{Binding, Mapping, MappingKey, Side};
+use crate::state::session::Session;
 use crate::state::table::slots::{NONE, Slots};
 
 /// The most doors of a shard.
 pub const DOORS_MAX: usize = 1 << 16;
+
+/// Sessions through one door that wait for their confirmation at once.
+pub const WAITING_MAX: usize = 8;
 
 /// An announced endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +45,11 @@ pub struct Door {
     pub child: Option<GatewayIndex>,
     /// The control session it was opened for, by index; `NONE` if it may outlive that.
     pub control: u32,
-    /// How often it can still be gone through.
+    /// How many sessions through it may still be confirmed.
     pub uses_left: u16,
+    /// Sessions that went through it and were not confirmed yet, the oldest first; `NONE` in the rest of the places. Some may
+    /// have ended since.
+    pub waiting: [u32; WAITING_MAX],
     /// When it closes, in milliseconds.
     pub closes_ms: u32,
     /// When it was opened.
@@ -97,6 +104,7 @@ impl Door {
             child: None,
             control: NONE,
             uses_left: 1,
+            waiting: [NONE; WAITING_MAX],
             closes_ms: 0,
             created_ms: 0,
             tag: 0,
@@ -122,6 +130,16 @@ impl Door {
     /// What it belongs to.
     pub fn owner(&self) -> OwnerKey {
         self.owner
+    }
+
+    /// Whether a session is of its endpoint.
+    pub fn leads(&self, session: &Session) -> bool {
+        let (local, is_ours) = (session.inside_local(), session.inside_vrf() == self.vrfs.0);
+        let is_at_endpoint = match self.outward {
+            Some(outside) => local.addr == self.inside.addr && session.outside_local() == outside,
+            None => local == self.inside,
+        };
+        is_at_endpoint && is_ours && session.protocol == self.protocol
     }
 
     /// What it is found by.

@@ -9,6 +9,7 @@ use crate::state::door::Door;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::ownership::Ownership;
 use crate::state::shard::{RuleUse, Shard, deadline_ms, far_off, mapping_deadline_ms};
+use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
 
 /// How often a control session that is idle itself looks after those it led to.
@@ -63,13 +64,14 @@ impl Shard {
     }
 
     fn expire_door(&mut self, policy: &Policy, index: u32, now: u32) {
-        let Some(&Door { closes_ms, gateway, .. }) = self.doors.at(index) else { return };
+        let Some(&Door { closes_ms, gateway, waiting, .. }) = self.doors.at(index) else { return };
         if !is_due(now, closes_ms) {
             self.wheel.arm(self.door_node(index), closes_ms);
             return;
         }
         self.end_door(policy, index, EndReason::Idle, now);
-        self.doors_expired[usize::from(gateway)] += 1;
+        let is_unused = waiting[0] == NONE;
+        self.doors_expired[usize::from(gateway)] += u32::from(is_unused);
     }
 
     fn expire_session(&mut self, policy: &Policy, index: u32, now: u32) {

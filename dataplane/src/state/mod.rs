@@ -15,6 +15,7 @@ pub mod journal;
 mod lifetime;
 pub mod mapped;
 pub mod mapping;
+mod passage;
 pub mod plain;
 pub mod ports;
 pub mod progress;

@@ -368,28 +368,26 @@ impl Shard {
         door.is_some_and(|door| door.holds == Holds::Port)
     }
 
-    /// A session of an inside endpoint began with this outside host: it may have gone through a door, which closes
-    /// behind the last one. `outside` is where it goes if it began inside.
+    /// A session began with this outside host: it may have gone through a door, which closes behind the last that is
+    /// confirmed. `outside` is where it goes if it began inside.
     pub fn go_through(
         &mut self,
         policy: &Policy,
-        (protocol, vrf): (Protocol, Vrf),
-        local: Endpoint,
+        session: u32,
         peer: Ipv4Addr,
         outside: Option<Endpoint>,
         now: u32,
     ) -> Option<Through> {
+        let of = self.sessions.at(session)?;
+        let (protocol, vrf, local) = (of.protocol, of.inside_vrf(), of.inside_local());
         let is_open = |index: &u32| self.doors.at(*index).is_some_and(|door| self.is_open(door, peer, now));
         let announced = self.doors.of_local(protocol, vrf, local).filter(is_open);
         let outward = || self.doors.leading_to(protocol, vrf, local.addr, outside?).filter(is_open);
         let index = announced.or_else(outward)?;
-        let door = self.doors.at_mut(index)?;
-        door.uses_left -= 1;
+        let door = self.doors.at(index)?;
         let owner = (door.owner(), door.tag);
         let through = Through { child: door.child, control: door.control, gateway: door.gateway, owner };
-        if door.uses_left == 0 {
-            self.close_door(policy, index, now);
-        }
+        self.pass(policy, index, session, now);
         Some(through)
     }
 

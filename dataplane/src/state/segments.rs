@@ -69,5 +69,8 @@ impl Shard {
             mapping.note_use(now);
         }
         self.rearm(index, deadline, now);
+        if after.is_confirmed() {
+            self.spend_door_of(policy, index, now);
+        }
     }
 }

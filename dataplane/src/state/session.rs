@@ -116,6 +116,8 @@ impl Flags {
     pub const FROM_OUTSIDE: Flags = Flags(512);
     /// Its peer has an outside local address of a pool, whose mapping it is beneath too.
     pub const OUTSIDE_ADDRESS: Flags = Flags(1024);
+    /// It went through a door, of which it takes a use when it is confirmed.
+    pub const DOOR: Flags = Flags(2048);
 
     /// Whether a flag is set.
     #[inline]
