@@ -12,7 +12,7 @@ use crate::head::{Head, Transport};
 use crate::path::attach;
 use crate::path::direct;
 use crate::path::route::{self, Destination};
-use crate::path::select::{find_rule, selects};
+use crate::path::select::{applies, find_rule, selects};
 use crate::path::tables::Tables;
 use crate::path::translate::{self, Routed, local, routed_to};
 use crate::path::verdict::{Decided, Refused, Verdict};
@@ -224,10 +224,7 @@ fn choose_global(
 ) -> Result<Option<Chosen>, Refused> {
     let protocol = head.tuple.protocol;
     let source = Endpoint::new(head.src, head.tuple.src.port);
-    let applies = |rule: &StaticRule| {
-        rule.egress.is_none_or(|egress| next_hop.is_some_and(|hop| hop.interface == egress))
-            && rule.selector.as_ref().is_none_or(|selector| selects(tables, selector, head, next_hop))
-    };
+    let applies = |rule: &StaticRule| applies(tables, rule, head, next_hop);
     let by_static = tables.policy.statics.global_of(head.tuple.vrf, protocol, source, applies);
     if let Some(refusal) = refusal_without_session(head) {
         // An error may come from a router that no rule concerns, about a host that one does.

@@ -4,7 +4,7 @@ use crate::drops::DropReason;
 use crate::flow::{Endpoint, TCP, Tuple, Vrf};
 use crate::head::Head;
 use crate::path::route::{self, Destination};
-use crate::path::select::{find_rule, selects};
+use crate::path::select::{applies, find_rule};
 use crate::path::tables::Tables;
 use crate::policy::{Domain, Policy, StaticRule};
 use crate::route::fib::NextHop;
@@ -59,10 +59,7 @@ fn translates(tables: &Tables, head: &Head) -> bool {
         // It would not go outside at all.
         _ => return false,
     };
-    let applies = |rule: &StaticRule| {
-        rule.egress.is_none_or(|egress| next_hop.is_some_and(|hop| hop.interface == egress))
-            && rule.selector.as_ref().is_none_or(|selector| selects(tables, selector, head, next_hop))
-    };
+    let applies = |rule: &StaticRule| applies(tables, rule, head, next_hop);
     policy.statics.global_of(tuple.vrf, tuple.protocol, tuple.src, applies).is_some()
         || find_rule(tables, head, next_hop).is_some()
 }

@@ -1,8 +1,9 @@
 //! Selecting: which dynamic rule concerns a packet, by its list or route-map.
 
+use crate::flow::InterfaceIndex;
 use crate::head::Head;
 use crate::path::tables::Tables;
-use crate::policy::{AclKey, Clause, Domain, Selector};
+use crate::policy::{AclKey, Clause, Domain, Selector, StaticRule};
 use crate::route::fib::NextHop;
 use crate::state::session::Session;
 
@@ -18,11 +19,22 @@ pub fn is_exempt(tables: &Tables, head: &Head, session: &Session, next_hop: Next
         && find_rule(tables, head, Some(next_hop)).is_none()
 }
 
+/// Whether a static line concerns a packet from inside, by its interface and its route-map.
+pub fn applies(tables: &Tables, rule: &StaticRule, head: &Head, next_hop: Option<NextHop>) -> bool {
+    leaves_by(rule.egress, next_hop)
+        && rule.selector.as_ref().is_none_or(|selector| selects(tables, selector, head, next_hop))
+}
+
+/// Whether a packet leaves by the only interface that a rule is for.
+fn leaves_by(egress: Option<InterfaceIndex>, next_hop: Option<NextHop>) -> bool {
+    egress.is_none_or(|egress| next_hop.is_some_and(|hop| hop.interface == egress))
+}
+
 /// The position of the first dynamic rule whose conditions a packet from inside meets.
 pub fn find_rule(tables: &Tables, head: &Head, next_hop: Option<NextHop>) -> Option<usize> {
     tables.policy.rules.iter().position(|rule| {
         rule.inside_vrf == head.tuple.vrf
-            && rule.egress.is_none_or(|egress| next_hop.is_some_and(|hop| hop.interface == egress))
+            && leaves_by(rule.egress, next_hop)
             && selects(tables, &rule.selector, head, next_hop)
     })
 }
