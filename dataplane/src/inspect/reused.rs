@@ -11,12 +11,12 @@ use mem::Packet;
 
 use crate::head::{Head, Transport};
 use crate::inspect::reading::Reading;
-use crate::inspect::segment::{SYN_ACK, stream_direction};
+use crate::inspect::segment::stream_direction;
 use crate::state::control::Channel;
 use crate::state::door::OwnerKey;
 use crate::state::shard::SessionRef;
 use crate::stream::{Direction, Opening};
-use crate::wire::tcp;
+use crate::wire::tcp::{self, SYN_ACK};
 
 impl Reading<'_> {
     /// Notes a packet of another connection's handshake than that of the control session's connection. Whether it is one:

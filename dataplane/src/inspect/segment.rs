@@ -13,9 +13,7 @@ use crate::state::connection::Said;
 use crate::state::control::Channel;
 use crate::state::shard::{SessionRef, Shard};
 use crate::stream::{self, Cause, Means, Opening, Shifts, Stream};
-use crate::wire::tcp;
-
-pub(super) const SYN_ACK: u8 = tcp::SYN | tcp::ACK;
+use crate::wire::tcp::{self, SYN_ACK};
 
 /// Which way packets of a session's direction go, seen from who opened the connection.
 pub(super) fn stream_direction(client: Side, direction: Direction) -> stream::Direction {

@@ -9,7 +9,7 @@ use crate::flow::Direction;
 use crate::head::Head;
 use crate::state::progress::Side;
 use crate::state::session::Session;
-use crate::wire::tcp::{ACK, FIN, RST, SYN};
+use crate::wire::tcp::{ACK, FIN, RST, SYN, SYN_ACK};
 
 /// A reset counts if its number is one of so many from the first that the other side waits for: what is on its way when an
 /// answer is begun, or a short one is all sent (RFC 6928 section 2). Whoever guesses hits them once in 262,144 times.
@@ -112,8 +112,9 @@ impl Session {
                 return None;
             }
             flags => {
+                // A FIN may lie anywhere in what is on its way, but whoever sends it knows what he has received.
                 let is_end =
-                    flags & FIN != 0 && side == Side::Proved && self.is_up_to_date(direction, said.ack);
+                    flags & FIN != 0 && side == Side::Proved && self.is_recent(direction.reverse(), said.ack);
                 if is_end && said.seq.wrapping_sub(self.expected_of(direction)) < FLIGHT_MAX {
                     self.progress = self.progress.with_side(direction, Side::Closed);
                 }
@@ -134,14 +135,12 @@ impl Session {
 
     /// Whether an ICMP error quotes a segment that may be on its way in this direction (RFC 5927 section 4).
     pub fn may_have_sent(&self, direction: Direction, seq: u32) -> bool {
-        let distance = seq.wrapping_sub(self.expected_of(direction)).wrapping_add(QUOTE_WINDOW);
-        self.progress.side(direction) != Side::Unheard && distance < 2 * QUOTE_WINDOW
+        self.progress.side(direction) != Side::Unheard && self.is_recent(direction, seq)
     }
 
-    /// Whether an acknowledgement, which was noted, is about the last one of its side. A FIN may lie anywhere in what is on
-    /// its way, but whoever sends it knows what he has received.
-    fn is_up_to_date(&self, direction: Direction, ack: u32) -> bool {
-        let distance = ack.wrapping_sub(self.expected_of(direction.reverse())).wrapping_add(QUOTE_WINDOW);
+    /// Whether a number of a direction's is near the last that was acknowledged.
+    fn is_recent(&self, direction: Direction, number: u32) -> bool {
+        let distance = number.wrapping_sub(self.expected_of(direction)).wrapping_add(QUOTE_WINDOW);
         distance < 2 * QUOTE_WINDOW
     }
 
@@ -178,8 +177,6 @@ impl Session {
         self.expected[direction as usize]
     }
 }
-
-const SYN_ACK: u8 = SYN | ACK;
 
 #[cfg(test)]
 mod tests {

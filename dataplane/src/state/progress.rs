@@ -114,11 +114,6 @@ impl Progress {
         self.0.get() & PROVED == PROVED
     }
 
-    /// Whether it is TCP's.
-    pub fn is_tcp(self) -> bool {
-        self.0.get() & IS_TCP != 0
-    }
-
     /// The same once the inside has sent a packet of a protocol other than TCP.
     pub(super) fn with_inside(self) -> Progress {
         Progress(self.0 | INSIDE_SPOKE)
@@ -174,7 +169,6 @@ mod tests {
                 assert_eq!((progress.side(Outbound), progress.side(Inbound)), (outbound, inbound));
                 let is_settled = [outbound, inbound].iter().all(|side| side.is_proved() && !side.is_reset());
                 assert_eq!(progress.is_settled(), is_settled, "{progress:?}");
-                assert!(progress.is_tcp());
             }
         }
     }
@@ -183,7 +177,7 @@ mod tests {
     fn other_protocols_keep_their_class_and_are_proved_from_inside() {
         for class in [IdleClass::Other, IdleClass::Udp, IdleClass::Dns, IdleClass::Icmp] {
             let asked = Progress::of(class, Outbound);
-            assert_eq!((asked.class(), asked.is_settled(), asked.is_tcp()), (class, true, false));
+            assert_eq!((asked.class(), asked.is_settled()), (class, true));
             let unasked = Progress::of(class, Inbound);
             assert_eq!((unasked.class(), unasked.is_confirmed()), (class, false));
             assert_eq!(unasked.with_inside(), asked);

@@ -29,6 +29,8 @@ pub const PSH: u8 = 0x08;
 pub const ACK: u8 = 0x10;
 /// The urgent pointer is valid.
 pub const URG: u8 = 0x20;
+/// What answers a SYN.
+pub const SYN_ACK: u8 = SYN | ACK;
 
 /// Whether some TCP sends these flags: not none at all, SYN with FIN or RST, nor FIN without ACK.
 #[inline]
