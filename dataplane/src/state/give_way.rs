@@ -86,7 +86,8 @@ impl Shard {
         let gives_way = |index: u32| {
             let is_alone = |other: &Session| {
                 let has_port = other.flags.has(Flags::PORT) && other.next == index;
-                let is_held = self.is_held_by_door(other.protocol, other.outside_vrf(), other.inside_global());
+                let is_held =
+                    self.is_held_by_door(other.protocol, other.outside_vrf(), other.inside_global());
                 has_port && !is_held && (other.rule, other.protocol) == (rule.id, protocol)
             };
             self.is_unconfirmed(index, 0) && self.sessions.at(index).is_some_and(is_alone)

@@ -64,8 +64,8 @@ pub struct Member {
     hosts: [Host; 2],
     /// The server's end of the connection before, as long as it is alive.
     old_server: Option<Host>,
-    /// The last numbers of the connection before: the appliance goes by them until the next is agreed to.
-    old_numbers: Vec<u32>,
+    /// Numbers that the appliance may go by too: the last ones of the connection before, until the next is agreed to, and forged ones.
+    other_numbers: Vec<u32>,
     endpoints: [Endpoint; 2],
     /// From each host to the appliance, and back.
     up: [Link; 2],
@@ -161,7 +161,7 @@ impl Member {
             forged: 0,
             hosts,
             old_server: None,
-            old_numbers: Vec::new(),
+            other_numbers: Vec::new(),
             endpoints,
             up: links(),
             down: links(),
@@ -281,7 +281,7 @@ impl Member {
     fn begin_anew(&mut self, before: Before, now_ms: u64) -> bool {
         let Some(reuse) = self.reuse.take() else { return false };
         let hosts = hosts(&self.setups, now_ms, &mut self.generator);
-        self.old_numbers.extend(self.hosts.iter().filter_map(Host::numbers).flatten());
+        self.other_numbers.extend(self.hosts.iter().filter_map(Host::numbers).flatten());
         let [_, server] = std::mem::replace(&mut self.hosts, hosts);
         let is_left = matches!(before, Before::Reset | Before::Forgotten) && !server.is_free();
         self.old_server = is_left.then_some(server);
@@ -308,7 +308,7 @@ impl Member {
         }
         let receiver = &self.hosts[1 - at];
         let known = self.hosts.iter().filter_map(Host::numbers).flatten();
-        let known: Vec<u32> = known.chain(self.old_numbers.iter().copied()).collect();
+        let mut known: Vec<u32> = known.chain(self.other_numbers.iter().copied()).collect();
         let (from, to) = (self.endpoints[at], self.seen_by(at)?);
         if !self.is_connected || known.is_empty() {
             return None;
@@ -318,7 +318,9 @@ impl Member {
         // remembers but the latest SYN until there is an answer, and a stranger may win that race.
         let is_answered = at == 0 && self.reused.is_none() && !receiver.is_free();
         let with_syn = is_shaken || is_answered;
-        Some(stranger::packet(from, to, with_syn, &known, &mut self.generator))
+        let packet = stranger::packet(from, to, with_syn, &mut known, &mut self.generator);
+        self.other_numbers = known;
+        Some(packet)
     }
 
     /// The other host as a host sees it, if that is known.

@@ -60,16 +60,18 @@ impl Forgery {
     ];
 }
 
-/// A packet in the name of `from`, to `to`, whose numbers are far from all true ones. A SYN is one only where its receiver
-/// does not wait for any.
+/// A packet in the name of `from`, to `to`, whose numbers are far from all `known` ones, true or forged, and belong to them
+/// from then on: the appliance may believe in one what another made it expect. A SYN is one only where its receiver does
+/// not wait for any.
 pub fn packet(
     from: Endpoint,
     to: Endpoint,
     with_syn: bool,
-    known: &[u32],
+    known: &mut Vec<u32>,
     generator: &mut SmallRng,
 ) -> Vec<u8> {
     let [seq, ack] = [0; 2].map(|_| guess(known, generator));
+    known.extend([seq, ack]);
     let words: &[u8] = WORDS[generator.random_range(0..WORDS.len())];
     let is_more = generator.random_bool(0.3);
     let (flags, ack, payload): (u8, u32, &[u8]) = match Forgery::ALL[generator.random_range(0..7)] {
