@@ -78,7 +78,7 @@ fn main() -> ExitCode {
         Command::Console { socket } => console::console(&socket).map(|()| ExitCode::SUCCESS),
         Command::Replay { config, ports, out, show } => run::load(&config)
             .and_then(|config| replay(config, &ports, &out, &show))
-            .map(|()| ExitCode::SUCCESS),
+            .map(|is_complete| if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
     };
     done.unwrap_or_else(|error| {
         say(format_args!("portico: {error:#}"));

@@ -348,3 +348,105 @@ fn mistakes_in_the_arguments_are_told() {
         assert!(ended.stderr.contains(part), "{arguments:?}: no {part:?} in {}", ended.stderr);
     }
 }
+
+/// Replays what comes in on both sides, with more arguments.
+fn replay_with(scratch: &Scratch, c: &Conversation, more: &[&str]) -> Ended {
+    scratch.write("nat.conf", CONFIGURATION);
+    scratch.write("inside.pcap", pcap(ETHERNET, &c.inside_in));
+    scratch.write("outside.pcap", pcap(ETHERNET, &c.outside_in));
+    let ports = ["--port", "GigabitEthernet0/0/0=inside.pcap", "--port", "GigabitEthernet0/0/1=outside.pcap"];
+    scratch.run(&[&["replay", "--config", "nat.conf", "--out", "out"][..], &ports, more].concat())
+}
+
+const SECOND_US: u64 = 1_000_000;
+
+#[test]
+fn what_ends_in_a_silence_ends_before_the_frame_behind_it() {
+    // Half a minute's idle time remains, it has just passed, and years of silence pass too.
+    for (silence_s, is_known) in [(270, true), (301, false), (100_000_000, false)] {
+        let scratch = Scratch::new();
+        let mut c = Conversation::start();
+        c.outbound((HOST_ADDRESS, 4000), (GLOBAL, 4000), (SERVER, 9), udp(b"a"));
+        c.now_us += silence_s * SECOND_US;
+        c.refused((SERVER, 9), (GLOBAL, 4000), udp(b"b"));
+        let ended = replay_with(&scratch, &c, &[]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{silence_s} s");
+        let inside = read_pcap(&fs::read(scratch.path("out/GigabitEthernet0_0_0.pcap")).expect("a file"));
+        let arrived = inside.iter().filter(|(_, frame)| frame[12..14] == [0x08, 0x00]).count();
+        assert_eq!(arrived, usize::from(is_known), "{silence_s} s");
+    }
+}
+
+#[test]
+fn a_syn_that_nobody_wants_is_answered_behind_the_last_frame() {
+    let scratch = Scratch::new();
+    let mut c = Conversation::start();
+    c.refused((SERVER, 9), (GLOBAL, 4444), tcp(SYN, 1, 0, b""));
+    scratch.write("cgn.conf", format!("{CONFIGURATION}ip nat settings mode cgn\n"));
+    scratch.write("outside.pcap", pcap(ETHERNET, &c.outside_in));
+    let ended = scratch.run(&[
+        "replay",
+        "--config",
+        "cgn.conf",
+        "--out",
+        "out",
+        "--port",
+        "GigabitEthernet0/0/1=outside.pcap",
+    ]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let outside = read_pcap(&fs::read(scratch.path("out/GigabitEthernet0_0_1.pcap")).expect("a file"));
+    let errors: Vec<u64> =
+        outside.iter().filter(|(_, frame)| frame[23] == 1).map(|(at_us, _)| at_us - c.now_us).collect();
+    assert!(matches!(errors[..], [after_us] if after_us >= 6 * SECOND_US), "{errors:?}");
+}
+
+#[test]
+fn interfaces_without_a_capture_are_up() {
+    let scratch = Scratch::new();
+    let mut c = Conversation::start();
+    c.outbound((HOST_ADDRESS, 4000), (GLOBAL, 4000), (SERVER, 9), udp(b"a"));
+    scratch.write("nat.conf", CONFIGURATION.replace(" mac-address 0200.0000.0002\n", ""));
+    scratch.write("inside.pcap", pcap(ETHERNET, &c.inside_in));
+    let ended = scratch.run(&[
+        "replay",
+        "--config",
+        "nat.conf",
+        "--out",
+        "out",
+        "--port",
+        "GigabitEthernet0/0/0=inside.pcap",
+    ]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let outside = read_pcap(&fs::read(scratch.path("out/GigabitEthernet0_0_1.pcap")).expect("a file"));
+    assert!(outside.iter().any(|(_, frame)| frame[26..30] == GLOBAL.octets()), "{outside:02x?}");
+}
+
+#[test]
+fn a_command_behind_a_refused_one_is_answered() {
+    let scratch = Scratch::new();
+    let more = ["--show", "show nonsense", "--show", "show drops"];
+    let ended = replay_with(&scratch, &Conversation::start(), &more);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("show nonsense"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("Total packets dropped: 0"), "{}", ended.stdout);
+}
+
+/// Nine hosts send pieces of control connections whose first byte is missing: 1,152 wait, and a port has 1,024 buffers.
+#[test]
+fn frames_that_find_no_buffer_are_told() {
+    let scratch = Scratch::new();
+    let mut c = Conversation::start();
+    let server = (SERVER, 21);
+    for host in 0..9 {
+        let client = (Ipv4Addr::new(10, 0, 0, 50 + host), 4000 + u16::from(host));
+        c.outbound(client, client, server, tcp(SYN, 100, 0, b""));
+        c.refused(server, (GLOBAL, client.1), tcp(SYN | ACK, 900, 101, b""));
+        c.outbound(client, client, server, tcp(ACK, 101, 901, b""));
+        for piece in 0..128 {
+            c.outbound(client, client, server, tcp(PSH | ACK, 103 + 2 * piece, 901, b"x"));
+        }
+    }
+    let ended = replay_with(&scratch, &c, &["--show", "show drops"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stderr.contains("frames were not read in their time"), "{}", ended.stderr);
+}

@@ -127,6 +127,11 @@ impl Worker {
         count
     }
 
+    /// Whether anything in the tables was due before `now` and is still to be ended: a round ends so many at most.
+    pub fn is_behind(&self, now: u32) -> bool {
+        self.engine.tables.shard.is_behind(now)
+    }
+
     fn between_bursts(&mut self, now: u32) {
         while let Ok(message) = self.inbox.try_recv() {
             let takes_long = message.takes_long();

@@ -49,6 +49,11 @@ impl Shard {
         }
     }
 
+    /// Whether something was due before `now` and is still there.
+    pub fn is_behind(&self, now: u32) -> bool {
+        self.wheel.is_behind(now)
+    }
+
     /// What a position counted over all tables is.
     fn place_of(&self, position: u32) -> Place {
         let Some(behind) = position.checked_sub(self.sessions.capacity() as u32) else {

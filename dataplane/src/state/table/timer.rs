@@ -83,6 +83,12 @@ impl Wheel {
         }
     }
 
+    /// Whether [`Wheel::next_due`] was not asked until it had nothing more at `now`.
+    pub fn is_behind(&self, now: u32) -> bool {
+        let is_empty = self.slots[self.current as usize % SLOT_COUNT] == NONE;
+        !is_empty || is_due(now, self.current_ms.wrapping_add(SLOT_MS))
+    }
+
     /// Takes the next record whose slot has passed at `now`; none when all are in time. The wheel stands
     /// still where the caller stops asking, and goes on from there.
     pub fn next_due(&mut self, now: u32) -> Option<u32> {
