@@ -161,14 +161,14 @@ pub struct Door {
 /// A session that the control session's inside host will open, to an endpoint that a message announces. It gets the
 /// control session's global address, whatever else the rules would give it: its peer knows the host by that one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected {
+pub struct OutwardDoor {
     /// What carries it.
     pub transport: Transport,
     /// Where it goes, as the inside sees it.
     pub outside: SocketAddrV4,
     /// How long it is waited for, in seconds.
     pub life_s: u32,
-    /// What the expectation belongs to.
+    /// What it belongs to.
     pub owner: Owner,
     /// Its gateway, by its row's name.
     pub child: Option<&'static str>,
@@ -216,8 +216,8 @@ pub trait Context {
     /// Reserves a door. Returns the global endpoint to announce.
     fn reserve(&mut self, door: Door) -> Result<SocketAddrV4, Refusal>;
 
-    /// Expects a session from inside: a door that is gone through outwards, once.
-    fn expect(&mut self, expected: Expected) -> Result<(), Refusal>;
+    /// Opens a door outwards: a session from inside goes through it, once.
+    fn open_outward(&mut self, expected: OutwardDoor) -> Result<(), Refusal>;
 
     /// What is remembered of a call of this inside host's, by a hash of its identity: nothing of a new one. It is kept for
     /// `life_s` seconds from now on, a day at most, whatever becomes of this control session. Like [`State`] it stays as

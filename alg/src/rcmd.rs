@@ -14,7 +14,7 @@ use std::net::SocketAddrV4;
 use crate::registry::{Attach, Port, Reads};
 use crate::text::{self, written};
 use crate::{
-    Context, Door, Expected, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport,
+    Context, Door, Frame, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, Span, State, Transport,
     Verdict,
 };
 
@@ -81,7 +81,7 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
         (0, _) => {}
         (..512, _) => return Err(Refusal::LowPort),
         (_, Side::Inside) => announce(port, message, context)?,
-        (_, Side::Outside) => expect(port, context)?,
+        (_, Side::Outside) => open_outward(port, context)?,
     }
     Ok(Verdict::Detach)
 }
@@ -116,9 +116,9 @@ fn announce(port: u16, message: &Message, context: &mut dyn Context) -> Result<(
 }
 
 /// The inside server will connect to the outside client's port.
-fn expect(port: u16, context: &mut dyn Context) -> Result<(), Refusal> {
+fn open_outward(port: u16, context: &mut dyn Context) -> Result<(), Refusal> {
     let session = *context.session();
-    context.expect(Expected {
+    context.open_outward(OutwardDoor {
         transport: Transport::Tcp,
         outside: SocketAddrV4::new(*session.outside_local.ip(), port),
         life_s: DOOR_LIFE_S,

@@ -16,7 +16,7 @@ use nom::{IResult, Parser};
 
 use crate::registry::{Attach, Port, Reads};
 use crate::{
-    Context, Door, Expected, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
+    Context, Door, Frame, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
 };
 
 /// The gateway.
@@ -50,7 +50,7 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
     }
     let session = *context.session();
     if message.by_client && message.from == Side::Outside {
-        context.expect(Expected {
+        context.open_outward(OutwardDoor {
             transport: Transport::Udp,
             outside: session.outside_local,
             life_s: DOOR_LIFE_S,

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::registry::{Attach, Port, Reads};
 use crate::text::written;
 use crate::{
-    Context, Door, Expected, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
+    Context, Door, Frame, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
 };
 
 mod line;
@@ -150,7 +150,7 @@ impl Control {
         };
         let Some(named) = named else { return Ok(()) };
         if from == Side::Outside {
-            expect(named.endpoint, context)?;
+            open_outward(named.endpoint, context)?;
         }
         announce(named, from, context)
     }
@@ -258,12 +258,12 @@ fn open(endpoint: SocketAddrV4, context: &mut dyn Context) -> Result<SocketAddrV
 
 /// The inside server will connect to the outside client there. Another host's endpoint, or that of a service, is not for
 /// us to help with.
-fn expect(endpoint: SocketAddrV4, context: &mut dyn Context) -> Result<(), Refusal> {
+fn open_outward(endpoint: SocketAddrV4, context: &mut dyn Context) -> Result<(), Refusal> {
     let session = *context.session();
     if endpoint.ip() != session.outside_global.ip() || endpoint.port() < 1024 {
         return Ok(());
     }
-    context.expect(Expected {
+    context.open_outward(OutwardDoor {
         transport: Transport::Tcp,
         outside: SocketAddrV4::new(*session.outside_local.ip(), endpoint.port()),
         life_s: DOOR_LIFE_S,

@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::{
-    Call, Context, Counterpart, Door, Expected, Owner, Ports, Refusal, Session, Side, Span, Transport,
+    Call, Context, Counterpart, Door, OutwardDoor, Owner, Ports, Refusal, Session, Side, Span, Transport,
 };
 
 /// The doors that may be open at once.
@@ -37,7 +37,7 @@ pub struct Stage {
     /// All doors that were ever asked for, in order.
     pub asks: Vec<Door>,
     /// Sessions from inside that are expected.
-    pub expected: Vec<Expected>,
+    pub expected: Vec<OutwardDoor>,
     /// Calls that are remembered, by their hashes, and for how many seconds.
     pub calls: Vec<(u64, Call, u32)>,
     /// Calls before this message.
@@ -49,7 +49,7 @@ pub struct Stage {
     /// The length of the message that is being read.
     pub message_len: usize,
     asked: Vec<(Door, SocketAddrV4)>,
-    expecting: Vec<Expected>,
+    expecting: Vec<OutwardDoor>,
     closing: Vec<Owner>,
     renewing: Vec<(Owner, u32)>,
     edits: Vec<(Span, Vec<u8>)>,
@@ -218,7 +218,7 @@ impl Context for Stage {
         Ok(global)
     }
 
-    fn expect(&mut self, expected: Expected) -> Result<(), Refusal> {
+    fn open_outward(&mut self, expected: OutwardDoor) -> Result<(), Refusal> {
         if self.expected.len() + self.expecting.len() >= DOOR_COUNT_MAX {
             return Err(Refusal::DoorLimit);
         }

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use alg::{Call, Counterpart, Door, Expected, Owner, Refusal, Session, Side, Span, Transport};
+use alg::{Call, Counterpart, Door, OutwardDoor, Owner, Refusal, Session, Side, Span, Transport};
 use arrayvec::ArrayVec;
 
 use crate::flow::{Endpoint, TCP, UDP, Vrf, protocol_of};
@@ -248,11 +248,11 @@ impl alg::Context for Access<'_> {
         self.shard.reserve(self.policy, self.asker, &door, &mut self.opened, self.now)
     }
 
-    fn expect(&mut self, expected: Expected) -> Result<(), Refusal> {
+    fn open_outward(&mut self, door: OutwardDoor) -> Result<(), Refusal> {
         if self.opened.is_full() {
             return Err(Refusal::DoorLimit);
         }
-        self.shard.expect(self.policy, self.asker, &expected, &mut self.opened, self.now)
+        self.shard.open_outward(self.policy, self.asker, &door, &mut self.opened, self.now)
     }
 
     fn call(&mut self, hash: u64, life_s: u32) -> Result<&mut Call, Refusal> {

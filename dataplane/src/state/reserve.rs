@@ -175,11 +175,11 @@ impl Shard {
 
     /// Opens a door outwards, to be gone through once, by the control session's global address. One that is open already
     /// takes the rest of what is asked for. A new one is added to `opened`.
-    pub fn expect(
+    pub fn open_outward(
         &mut self,
         policy: &Policy,
         asker: Asker,
-        wanted: &alg::Expected,
+        wanted: &alg::OutwardDoor,
         opened: &mut impl Extend<u32>,
         now: u32,
     ) -> Result<(), Refusal> {
@@ -206,7 +206,7 @@ impl Shard {
             }
         };
         let (peer, uses_max) = (Some(outside.addr), 1);
-        let alg::Expected { life_s, owner, child, .. } = *wanted;
+        let alg::OutwardDoor { life_s, owner, child, .. } = *wanted;
         self.set_terms(asker, index, Terms { peer, life_s, uses_max, owner, child }, now);
         Ok(())
     }
