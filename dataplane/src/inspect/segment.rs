@@ -45,16 +45,9 @@ impl Reading<'_> {
         let is_again = |known: Opening| known.sequence == head.seq;
         let acknowledges = |other: &Opening| head.ack == other.sequence.wrapping_add(1);
         control.channel = match (direction, flags, control.channel, opening) {
-            (stream::Direction::Forward, tcp::SYN, Channel::Opening(known), Some(first))
-                if known.is_none_or(is_again) =>
-            {
+            (stream::Direction::Forward, tcp::SYN, Channel::Opening(_), Some(first)) => {
                 control.syn = Some(first.sequence);
                 Channel::Opening(Some(first))
-            }
-            // Its client restarted, or a stranger guesses: the server's answer tells which one it believes.
-            (stream::Direction::Forward, tcp::SYN, as_before @ Channel::Opening(_), Some(other)) => {
-                control.reopening = Some(other);
-                as_before
             }
             (
                 stream::Direction::Backward,
@@ -62,15 +55,6 @@ impl Reading<'_> {
                 Channel::Opening(Some(first)) | Channel::Answered(first, _),
                 Some(answer),
             ) if acknowledges(&first) => Channel::Answered(first, answer),
-            (stream::Direction::Backward, SYN_ACK, as_before @ Channel::Opening(_), Some(answer)) => {
-                match control.reopening.take_if(|other| acknowledges(other)) {
-                    Some(other) => {
-                        control.syn = Some(other.sequence);
-                        Channel::Answered(other, answer)
-                    }
-                    None => as_before,
-                }
-            }
             (stream::Direction::Forward, tcp::ACK, Channel::Answered(first, answer), _)
                 if acknowledges(&answer) =>
             {

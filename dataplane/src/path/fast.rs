@@ -53,7 +53,7 @@ fn way<'a>(tables: &'a mut Tables, plain: &Plain, now: u32) -> Option<(&'a Sessi
     let found = plain.candidate?;
     let direction = plain.key.direction;
     let session = shard.session_mut(found.index)?;
-    if session.flags.has(Flags::CONTROL) || session.key(direction) != plain.key {
+    if session.flags.has(Flags::FULL_PATH) || session.key(direction) != plain.key {
         return None;
     }
     // What the outside sends to a host that has not answered yet is mostly media, and proves nothing.

@@ -8,7 +8,7 @@
 use crate::flow::Direction;
 use crate::head::Head;
 use crate::state::progress::Side;
-use crate::state::session::Session;
+use crate::state::session::{Flags, Session};
 use crate::wire::tcp::{ACK, FIN, RST, SYN, SYN_ACK};
 
 /// A reset counts if its number is one of so many from the first that the other side waits for: what is on its way when an
@@ -41,15 +41,6 @@ impl Said {
     pub fn of(head: &Head) -> Said {
         Said { flags: head.tcp_flags, seq: head.seq, ack: head.ack, has_data: head.payload_len != 0 }
     }
-}
-
-/// A SYN over a live connection: it may begin another one, once the other side acknowledges it with this number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reopening {
-    /// The way that the SYN went.
-    pub direction: Direction,
-    /// What acknowledges it.
-    pub number: u32,
 }
 
 impl Session {
@@ -96,21 +87,26 @@ impl Session {
         }
     }
 
+    /// Whether a SYN is of another connection than the one that is known.
+    pub fn is_other_syn(&self, direction: Direction, said: &Said) -> bool {
+        match self.progress.side(direction) {
+            Side::Unheard | Side::Refused => false,
+            Side::Sent | Side::SentData => said.seq.wrapping_add(1) != self.expected_of(direction),
+            _ => true,
+        }
+    }
+
     /// Notes how a segment begins or ends a connection; `is_proof` is what [`Session::note_acknowledged`] said about it.
-    /// Returns the SYN of another connection than the one that lives.
-    pub fn note_said(&mut self, direction: Direction, said: &Said, is_proof: bool) -> Option<Reopening> {
+    pub fn note_said(&mut self, direction: Direction, said: &Said, is_proof: bool) {
         let side = self.progress.side(direction);
         let number = said.seq.wrapping_add(1);
         let sent = if said.has_data { Side::SentData } else { Side::Sent };
         match said.flags & (SYN | ACK | RST | FIN) {
-            SYN if side.is_proved() => return Some(Reopening { direction, number }),
+            SYN if self.is_other_syn(direction, said) => return,
             SYN => self.set_side(direction, sent, number),
             SYN_ACK if is_proof && !side.is_proved() => self.set_side(direction, sent, number),
             SYN_ACK => {}
-            flags if flags & RST != 0 => {
-                self.note_reset(direction, said);
-                return None;
-            }
+            flags if flags & RST != 0 => return self.note_reset(direction, said),
             flags => {
                 // A FIN may lie anywhere in what is on its way, but whoever sends it knows what he has received.
                 let is_end =
@@ -124,13 +120,14 @@ impl Session {
         let other = direction.reverse();
         let without = self.progress.side(other).without_reset();
         self.progress = self.progress.with_side(other, without);
-        None
     }
 
-    /// Another connection begins over the ports of the one before: both sides agreed to it.
-    pub fn begin_anew(&mut self, reopening: Reopening, said: &Said) {
-        self.set_side(reopening.direction, Side::Proved, reopening.number);
-        self.set_side(reopening.direction.reverse(), Side::Sent, said.seq.wrapping_add(1));
+    /// Another connection begins over the ports of the one before, with the third segment of its handshake: each side has
+    /// acknowledged the other's SYN. `number` is what was acknowledged of the side that sends it.
+    pub fn begin_anew(&mut self, direction: Direction, number: u32, said: &Said) {
+        self.set_side(direction, Side::Proved, number);
+        self.set_side(direction.reverse(), Side::Proved, said.ack);
+        self.flags = self.flags.without(Flags::REOPENING);
     }
 
     /// Whether an ICMP error quotes a segment that may be on its way in this direction (RFC 5927 section 4).
@@ -183,7 +180,7 @@ mod tests {
     use super::*;
     use crate::flow::{Endpoint, TCP};
     use crate::policy::IdleClass;
-    use crate::state::session::{Above, Flags, NewSession};
+    use crate::state::session::{Above, NewSession};
     use Direction::{Inbound, Outbound};
     use IdleClass::{TcpClosing, TcpEstablished, TcpSyn};
 
@@ -209,16 +206,16 @@ mod tests {
     /// A segment without data.
     type Bare = (Direction, u8, u32, u32);
 
-    fn say(session: &mut Session, (direction, flags, seq, ack): Bare) -> Option<Reopening> {
+    fn say(session: &mut Session, (direction, flags, seq, ack): Bare) {
         let said = Said { flags, seq, ack, has_data: false };
         let is_proof = session.note_acknowledged(direction, &said);
-        session.note_said(direction, &said, is_proof)
+        session.note_said(direction, &said, is_proof);
     }
 
     fn class_after(segments: &[Bare]) -> IdleClass {
         let mut session = session(segments[0].0);
         for &segment in segments {
-            assert_eq!(say(&mut session, segment), None, "{segment:?}");
+            say(&mut session, segment);
         }
         session.progress.class()
     }
@@ -305,7 +302,7 @@ mod tests {
     #[test]
     fn acknowledgements_only_advance_and_only_near_their_own_number() {
         let mut session = session(Outbound);
-        SHAKEN.iter().for_each(|&segment| _ = say(&mut session, segment));
+        SHAKEN.iter().for_each(|&segment| say(&mut session, segment));
         let rows = [
             ((Inbound, ACK, 901, 5000), 5000),
             ((Inbound, ACK, 901, 4000), 5000),
@@ -320,16 +317,19 @@ mod tests {
     }
 
     #[test]
-    fn a_syn_over_a_live_connection_waits_for_its_answer() {
+    fn a_syn_over_a_connection_that_is_known_changes_nothing() {
         let mut session = session(Outbound);
-        SHAKEN.iter().for_each(|&segment| _ = say(&mut session, segment));
-        let reopening = say(&mut session, (Outbound, SYN, 70_000, 0)).unwrap();
-        assert_eq!(session.progress.class(), TcpEstablished);
-        let answer = Said { flags: SYN_ACK, seq: 80_000, ack: 70_001, has_data: false };
-        assert_eq!(reopening, Reopening { direction: Outbound, number: answer.ack });
-        session.begin_anew(reopening, &answer);
-        assert_eq!(session.progress.class(), TcpSyn);
-        say(&mut session, (Outbound, ACK, 70_001, 80_001));
-        assert_eq!(session.progress.class(), TcpEstablished);
+        say(&mut session, SHAKEN[0]);
+        let is_other = |session: &Session, seq| {
+            session.is_other_syn(Outbound, &Said { flags: SYN, seq, ack: 0, has_data: false })
+        };
+        assert_eq!([100, 70_000].map(|seq| is_other(&session, seq)), [false, true]);
+        say(&mut session, (Outbound, SYN, 70_000, 0));
+        SHAKEN[1..].iter().for_each(|&segment| say(&mut session, segment));
+        assert_eq!(session.progress.class(), TcpEstablished, "the first one is answered");
+        assert!(is_other(&session, 70_000));
+        let third = Said { flags: ACK, seq: 70_001, ack: 80_001, has_data: false };
+        session.begin_anew(Outbound, 70_001, &third);
+        assert_eq!((session.progress.class(), session.expected), (TcpEstablished, [70_001, 80_001]));
     }
 }

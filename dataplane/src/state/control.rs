@@ -30,8 +30,6 @@ pub struct Control {
     pub through: Option<(OwnerKey, u32)>,
     /// The sequence number of its connection's SYN.
     pub syn: Option<u32>,
-    /// A SYN that may begin another connection over its ports: it does once the other side has answered it.
-    pub reopening: Option<Opening>,
     /// Whose place in the table it has.
     host: Host,
     /// Tells it from those that had its session's index before.
@@ -49,7 +47,6 @@ impl Control {
             is_over: false,
             through: None,
             syn: None,
-            reopening: None,
             host,
             serial: 0,
         }

@@ -1,39 +1,162 @@
-//! SYNs over live connections: remembered until the other side has answered, and believed only then.
+//! SYNs over connections that are known already: another connection over the same ports begins with the third segment of
+//! its handshake, and until then the one that is known stays as it is (RFC 9293 section 3.10.7.4, RFC 6191).
+//!
+//! A SYN proves nothing, and neither does what answers it: a neighbour of who was asked may have sent it. Whoever
+//! acknowledges the answer has seen that.
+
+use arrayvec::ArrayVec;
 
 use crate::flow::Direction;
-use crate::state::connection::Reopening;
+use crate::state::connection::Said;
+use crate::stream::Opening;
 
-/// SYNs that are remembered; a power of two. A later one of a session that has its place overwrites it, and costs that
-/// connection its resets until its next SYN at most.
-const REMEMBERED: usize = 1 << 12;
+/// Places for the SYNs of a sender.
+const SENDER_PLACES: usize = 8;
+/// Senders that have places of their own, as long as their addresses' hashes differ.
+pub(super) const SENDERS: usize = 1 << 8;
+/// Bytes of a SYN, or of what answers it, that may be acknowledged with it if it has any.
+const FIRST_FLIGHT: u32 = 1 << 16;
 
-/// The last SYNs over live connections.
+/// Another connection over a session's ports, whose handshake is not done.
+#[derive(Clone, Copy, Debug)]
+pub struct Reopening {
+    pub(super) session: u32,
+    /// The way that its SYN went.
+    pub(super) direction: Direction,
+    /// What acknowledges the SYN.
+    pub(super) number: u32,
+    pub(super) has_data: bool,
+    /// What acknowledges the answer to it, once it was answered; and whether that has data.
+    pub(super) answer: Option<(u32, bool)>,
+    /// SYN and answer, where they were read.
+    pub openings: [Option<Opening>; 2],
+}
+
+impl Reopening {
+    fn is_of(&self, session: u32, direction: Direction) -> bool {
+        (self.session, self.direction) == (session, direction)
+    }
+
+    /// Whether a segment acknowledges the SYN.
+    fn is_answered_by(&self, said: &Said) -> bool {
+        said.ack.wrapping_sub(self.number) < flight(self.has_data)
+    }
+
+    /// Whether a segment acknowledges the answer.
+    fn is_proved_by(&self, said: &Said) -> bool {
+        // A SYN,ACK of its side is one number behind.
+        let is_next = said.seq.wrapping_sub(self.number).wrapping_add(1) <= FIRST_FLIGHT;
+        self.answer
+            .is_some_and(|(number, has_data)| is_next && said.ack.wrapping_sub(number) < flight(has_data))
+    }
+}
+
+fn flight(has_data: bool) -> u32 {
+    if has_data { FIRST_FLIGHT } else { 1 }
+}
+
+/// Handshakes over the ports of known connections, by who began them. A sender's latest SYNs are remembered, and cost no other's
+/// their places.
 pub struct Reopenings {
-    places: Vec<Option<(u32, Reopening)>>,
+    places: Vec<ArrayVec<Reopening, SENDER_PLACES>>,
 }
 
 impl Default for Reopenings {
     fn default() -> Reopenings {
-        Reopenings { places: vec![None; REMEMBERED] }
+        Reopenings { places: (0..SENDERS).map(|_| ArrayVec::new()).collect() }
     }
 }
 
 impl Reopenings {
-    fn place(&mut self, session: u32) -> Option<&mut Option<(u32, Reopening)>> {
-        self.places.get_mut(session as usize % REMEMBERED)
-    }
-
-    /// Remembers the latest SYN of a session.
-    pub(super) fn remember(&mut self, session: u32, reopening: Reopening) {
-        if let Some(place) = self.place(session) {
-            *place = Some((session, reopening));
+    pub(super) fn remember(&mut self, place: usize, new: Reopening) {
+        let Some(places) = self.places.get_mut(place) else { return };
+        let is_same = |of: &Reopening| of.is_of(new.session, new.direction) && of.number == new.number;
+        if places.iter().any(is_same) {
+            return;
         }
+        if places.is_full() {
+            places.remove(0);
+        }
+        places.push(new);
     }
 
-    /// The SYN of a session that a SYN,ACK in this direction acknowledges.
-    pub(super) fn take(&mut self, session: u32, direction: Direction, ack: u32) -> Option<Reopening> {
-        let answered = Reopening { direction: direction.reverse(), number: ack };
-        let is_answered = |place: &mut (u32, Reopening)| *place == (session, answered);
-        self.place(session)?.take_if(is_answered).map(|(_, reopening)| reopening)
+    /// Notes what answers a SYN that went in this direction. Whether it is one that is remembered.
+    pub(super) fn answer(
+        &mut self,
+        place: usize,
+        (session, direction): (u32, Direction),
+        said: &Said,
+        opening: Option<Opening>,
+    ) -> bool {
+        let mut places = self.places.get_mut(place).into_iter().flatten();
+        let is_answered = |of: &&mut Reopening| of.is_of(session, direction) && of.is_answered_by(said);
+        let Some(of) = places.find(is_answered) else { return false };
+        of.number = said.ack;
+        of.answer = Some((said.seq.wrapping_add(1), said.has_data));
+        of.openings[1] = opening.or(of.openings[1]);
+        true
+    }
+
+    /// Takes out the handshake of which this is the third segment.
+    pub(super) fn take(
+        &mut self,
+        place: usize,
+        session: u32,
+        direction: Direction,
+        said: &Said,
+    ) -> Option<Reopening> {
+        let places = self.places.get_mut(place)?;
+        let is_it = |of: &Reopening| of.is_of(session, direction) && of.is_proved_by(said);
+        let found = places.iter().position(is_it)?;
+        places.pop_at(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::tcp::{ACK, SYN_ACK};
+
+    fn syn(session: u32, number: u32) -> Reopening {
+        let direction = Direction::Outbound;
+        Reopening { session, direction, number, has_data: false, answer: None, openings: [None; 2] }
+    }
+
+    fn said(flags: u8, seq: u32, ack: u32) -> Said {
+        Said { flags, seq, ack, has_data: false }
+    }
+
+    #[test]
+    fn the_latest_syns_of_a_sender_are_remembered_and_cost_nobody_else_a_place() {
+        let mut reopenings = Reopenings::default();
+        let answers = |reopenings: &mut Reopenings, place, session, number| {
+            let answer = said(SYN_ACK, 1, number);
+            reopenings.answer(place, (session, Direction::Outbound), &answer, None)
+        };
+        reopenings.remember(1, syn(7, 100));
+        for number in 0..1000 {
+            reopenings.remember(2, syn(8, number));
+            reopenings.remember(2, syn(8, number));
+        }
+        let left = (0..1000).filter(|&number| answers(&mut reopenings, 2, 8, number)).count();
+        assert_eq!(left, SENDER_PLACES);
+        assert!(answers(&mut reopenings, 1, 7, 100));
+        assert!(!answers(&mut reopenings, 1, 8, 100), "another session's");
+    }
+
+    #[test]
+    fn only_who_has_seen_the_answer_begins_it() {
+        let mut reopenings = Reopenings::default();
+        reopenings.remember(1, syn(7, 100));
+        let third = |reopenings: &mut Reopenings, seq, ack| {
+            reopenings.take(1, 7, Direction::Outbound, &said(ACK, seq, ack)).is_some()
+        };
+        assert!(!third(&mut reopenings, 100, 901), "not answered");
+        assert!(reopenings.answer(1, (7, Direction::Outbound), &said(SYN_ACK, 900, 100), None));
+        for (seq, ack) in [(100, 900), (100, 902), (98, 901), (100 + FIRST_FLIGHT, 901)] {
+            assert!(!third(&mut reopenings, seq, ack), "{seq} {ack}");
+        }
+        assert!(third(&mut reopenings, 100, 901));
+        assert!(!third(&mut reopenings, 100, 901), "once");
     }
 }

@@ -3,30 +3,35 @@
 use crate::policy::Policy;
 use crate::state::connection::Said;
 use crate::state::progress::Progress;
+use crate::state::reopenings::Reopening;
 use crate::state::session::{Flags, Session};
 use crate::state::shard::{SessionRef, Shard, deadline_ms};
-use crate::wire::tcp::{ACK, SYN};
 
 impl Shard {
     /// Notes a segment that goes on to its receiver. What it acknowledges of a control session whose numbers are mapped was
     /// noted when it came in: its numbers are other ones now.
     pub fn note_segment(&mut self, policy: &Policy, found: SessionRef, said: &Said, now: u32) {
         let SessionRef { index, direction } = found;
+        self.note_reopening(policy, found, said, None, now);
         let is_mapped =
             |session: &Session| session.flags.has(Flags::CONTROL) && self.controls.maps_numbers(index);
         let is_mapped = self.sessions.at(index).is_some_and(is_mapped);
-        let noted = self.progress(policy, index, now, |session| {
+        self.progress(policy, index, now, |session| {
             let is_proof = !is_mapped && session.note_acknowledged(direction, said);
-            session.note_said(direction, said, is_proof)
+            session.note_said(direction, said, is_proof);
         });
-        if let Some(reopening) = noted.flatten() {
-            self.reopenings.remember(index, reopening);
-        }
-        if said.flags & (SYN | ACK) == SYN | ACK
-            && let Some(reopening) = self.reopenings.take(index, direction, said.ack)
-        {
-            self.progress(policy, index, now, |session| session.begin_anew(reopening, said));
-        }
+    }
+
+    /// Another connection begins over a session's ports, with this segment.
+    pub(super) fn begin_anew(
+        &mut self,
+        policy: &Policy,
+        index: u32,
+        begun: &Reopening,
+        said: &Said,
+        now: u32,
+    ) {
+        self.progress(policy, index, now, |session| session.begin_anew(begun.direction, begun.number, said));
     }
 
     /// Notes what a segment of a control session acknowledges, before its numbers are mapped.

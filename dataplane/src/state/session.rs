@@ -118,8 +118,12 @@ impl Flags {
     pub const OUTSIDE_ADDRESS: Flags = Flags(1024);
     /// It went through a door, of which it takes a use when it is confirmed.
     pub const DOOR: Flags = Flags(2048);
+    /// The third segment of another connection's handshake is awaited.
+    pub const REOPENING: Flags = Flags(4096);
+    /// Whose packets are not the fast path's.
+    pub const FULL_PATH: Flags = Flags(Flags::CONTROL.0 | Flags::REOPENING.0);
 
-    /// Whether a flag is set.
+    /// Whether a flag is set, or one of several.
     #[inline]
     pub fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
