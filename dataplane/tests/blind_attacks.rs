@@ -15,23 +15,11 @@ use rand::rngs::SmallRng;
 use testkit::bench::{Bench, Setup};
 use testkit::player::packet::{ACK, FIN, ICMP, Kind, PSH, RST, SYN, View, ipv4, segment};
 use testkit::random::generator;
+use testkit::sides::{DEFAULT_ROUTE, SHARED_POOL, TWO_SIDES};
 
-const CONFIG: &str = "
+const TABLE: &str = "
 platform dpdk
  max-sessions 65536
-interface GigabitEthernet0/0/0
- ip address 10.1.0.1 255.255.255.0
- ip nat inside
-interface GigabitEthernet0/0/1
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
-ip route 10.0.0.0 255.255.0.0 10.1.0.2
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
-arp 10.1.0.2 0200.0000.000a arpa
-arp 192.0.2.254 0200.0000.000b arpa
-access-list 1 permit 10.0.0.0 0.0.255.255
-ip nat pool P 203.0.113.1 203.0.113.8 prefix-length 24
-ip nat inside source list 1 pool P overload
 ";
 const MODES: [&str; 2] = ["", "ip nat settings mode cgn\n"];
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 7), 443);
@@ -108,7 +96,12 @@ impl Connection {
 impl Rig {
     fn new(test: &str, mode: &str, worker_count: usize) -> Rig {
         let setup = Setup { worker_count, ..Setup::default() };
-        let bench = Bench::new("blind_attacks", &format!("{CONFIG}{mode}"), setup).expect("a configuration");
+        let bench = Bench::new(
+            "blind_attacks",
+            &format!("{TABLE}{TWO_SIDES}{DEFAULT_ROUTE}{SHARED_POOL}{mode}"),
+            setup,
+        )
+        .expect("a configuration");
         let interfaces =
             ["inside", "outside"].map(|side| bench.interface(side).expect("an interface").name.clone());
         let test = format!("{test}, {mode:?}, {worker_count} workers");

@@ -13,21 +13,9 @@ use portico::compile::PortBinding;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use testkit::random::generator;
+use testkit::sides::{DEFAULT_ROUTE, TWO_SIDES};
 
-const CONFIG: &str = "
-interface GigabitEthernet0/0/0
- mac-address 0200.0000.0001
- ip address 10.1.0.1 255.255.255.0
- ip nat inside
-interface GigabitEthernet0/0/1
- mac-address 0200.0000.0002
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
-ip route 10.0.0.0 255.255.0.0 10.1.0.2
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
-arp 10.1.0.2 0200.0000.000a arpa
-arp 192.0.2.254 0200.0000.000b arpa
-ip nat inside source static network 10.0.1.0 203.0.113.0 /24
+const STATICS: &str = "ip nat inside source static network 10.0.1.0 203.0.113.0 /24
 ";
 const INSIDE: usize = 0;
 const OUTSIDE: usize = 1;
@@ -99,7 +87,10 @@ fn fragment(
 
 impl Rig {
     fn new(settings: &str, name: &str) -> Rig {
-        let config = portico::config::parse("fragment_floods", &format!("{CONFIG}{settings}"));
+        let config = portico::config::parse(
+            "fragment_floods",
+            &format!("{TWO_SIDES}{DEFAULT_ROUTE}{STATICS}{settings}"),
+        );
         let config = config.unwrap_or_else(|errors| panic!("{errors:?}"));
         let binding =
             |name: &str| PortBinding { interface: name.parse().expect("a name"), mac: None, has_link: true };

@@ -12,23 +12,11 @@ use rand::rngs::SmallRng;
 use testkit::bench::{Bench, Setup};
 use testkit::player::packet::{ACK, Kind, PSH, SYN, View, datagram, segment};
 use testkit::random::generator;
+use testkit::sides::{DEFAULT_ROUTE, SHARED_POOL, TWO_SIDES};
 
-const CONFIG: &str = "
+const SERVERS: &str = "
 platform dpdk
  max-sessions 4096
-interface GigabitEthernet0/0/0
- ip address 10.1.0.1 255.255.255.0
- ip nat inside
-interface GigabitEthernet0/0/1
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
-ip route 10.0.0.0 255.255.0.0 10.1.0.2
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
-arp 10.1.0.2 0200.0000.000a arpa
-arp 192.0.2.254 0200.0000.000b arpa
-access-list 1 permit 10.0.0.0 0.0.255.255
-ip nat pool P 203.0.113.1 203.0.113.8 prefix-length 24
-ip nat inside source list 1 pool P overload
 ip nat inside source static tcp 10.0.0.80 80 203.0.113.80 80
 ip nat inside source static udp 10.0.0.90 9000 203.0.113.80 9000
 ";
@@ -85,8 +73,12 @@ struct Rig {
 
 impl Rig {
     fn new(mode: &str) -> Rig {
-        let bench = Bench::new("half_open_floods", &format!("{CONFIG}{mode}"), Setup::default())
-            .expect("a configuration");
+        let bench = Bench::new(
+            "half_open_floods",
+            &format!("{TWO_SIDES}{DEFAULT_ROUTE}{SHARED_POOL}{SERVERS}{mode}"),
+            Setup::default(),
+        )
+        .expect("a configuration");
         let [inside, outside] =
             ["inside", "outside"].map(|side| bench.interface(side).expect("an interface").name.clone());
         let random = generator(&format!("half_open_floods, {mode:?}"), 1);

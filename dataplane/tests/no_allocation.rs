@@ -25,26 +25,17 @@ use mem::Slab;
 use portico::appliance::Appliance;
 use portico::compile::PortBinding;
 use testkit::build;
+use testkit::sides::TWO_SIDES;
 use testkit::spec::PacketSpec;
 use testkit::stations::{frame, station_mac};
 
-const CONFIG: &str = "
+const REST: &str = "
 platform dpdk
  max-sessions 4096
-interface GigabitEthernet0/0/0
- mac-address 0200.0000.0001
- ip address 10.1.0.1 255.255.255.0
- ip nat inside
 interface GigabitEthernet0/0/1
- mac-address 0200.0000.0002
- ip address 192.0.2.1 255.255.255.0
  ip mtu 600
- ip nat outside
-ip route 10.0.0.0 255.255.0.0 10.1.0.2
 ip route 198.51.100.0 255.255.255.0 192.0.2.254
 ip route 198.18.0.0 255.255.0.0 192.0.2.253
-arp 10.1.0.2 0200.0000.000a arpa
-arp 192.0.2.254 0200.0000.000b arpa
 ip nat pool P 203.0.113.1 203.0.113.4 prefix-length 28
 ip nat pool Q 203.0.113.65 203.0.113.68 prefix-length 28
 ip nat pool R 203.0.113.129 203.0.113.129 prefix-length 32
@@ -77,7 +68,7 @@ struct Rig {
 
 impl Rig {
     fn new(settings: &str, worker_count: usize) -> Rig {
-        let config = portico::config::parse("no_allocation", &format!("{CONFIG}{settings}"));
+        let config = portico::config::parse("no_allocation", &format!("{TWO_SIDES}{REST}{settings}"));
         let config = config.unwrap_or_else(|errors| panic!("{errors:?}"));
         let binding =
             |name: &str| PortBinding { interface: name.parse().expect("a name"), mac: None, has_link: true };

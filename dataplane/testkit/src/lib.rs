@@ -8,6 +8,7 @@
 //! - [`notation`] reads `.nat` files; its page tells how to write them.
 //! - [`player`] plays captures of real traffic as whole conversations, and judges them.
 //! - [`simulator`] has TCP hosts on a clock and a network of its own, for streams, and for gateways in a whole appliance.
+//! - [`sides`] has the network of tests that need loops, in configuration text.
 //! - [`run`] plays one against the bench and says what differs.
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ pub mod random;
 mod records;
 pub mod reference;
 pub mod run;
+pub mod sides;
 pub mod simulator;
 pub mod spec;
 pub mod stations;
