@@ -107,7 +107,7 @@ impl Flags {
     /// A gateway reads it.
     pub const CONTROL: Flags = Flags(64);
     /// It went through a door that a control session opened.
-    pub const CHILD: Flags = Flags(128);
+    pub const CHILD: Flags = Flags(4096);
     /// Only its outbound key is known: what answers carry is still to come ([`Shard::enter_inbound`]).
     ///
     /// [`Shard::enter_inbound`]: crate::state::shard::Shard::enter_inbound
@@ -119,8 +119,8 @@ impl Flags {
     /// It went through a door, of which it takes a use when it is confirmed.
     pub const DOOR: Flags = Flags(2048);
     /// The third segment of another connection's handshake is awaited.
-    pub const REOPENING: Flags = Flags(4096);
-    /// Whose packets are not the fast path's.
+    pub const REOPENING: Flags = Flags(128);
+    /// Whose packets are not the fast path's; in one byte, so that one is tested.
     pub const FULL_PATH: Flags = Flags(Flags::CONTROL.0 | Flags::REOPENING.0);
 
     /// Whether a flag is set, or one of several.
