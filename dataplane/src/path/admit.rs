@@ -354,12 +354,8 @@ fn choose_peer(
     };
     let Tables { policy, shard, .. } = tables;
     let rule = &policy.outside_rules[position];
-    let mut mapped = shard.map_outside(policy, rule, global.addr, None, now);
-    if matches!(mapped, Err(DropReason::PoolExhausted)) && shard.make_outside_address_free(policy, rule, now)
-    {
-        mapped = shard.map_outside(policy, rule, global.addr, None, now);
-    }
-    let end = Endpoint::new(mapped?, global.port);
+    let addr = shard.map_outside(policy, rule, global.addr, None, now)?;
+    let end = Endpoint::new(addr, global.port);
     Ok(Some(Chosen { is_of_outside_pool: true, ..fixed(end, rule.id, vrfs) }))
 }
 

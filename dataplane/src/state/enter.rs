@@ -22,7 +22,17 @@ impl Shard {
         arrived: Direction,
         now: u32,
     ) -> Result<u32, DropReason> {
+        // Beneath it before others give way to the session: it could be the last one's of theirs.
+        let outside = self.outside_mapping_of(&session);
+        if let Some(mapping) = outside.and_then(|outside| self.mappings.at_mut(outside)) {
+            mapping.session_count += 1;
+        }
         let entered = self.enter(policy, session, &above, arrived, now);
+        if entered.is_err()
+            && let Some(mapping) = outside.and_then(|outside| self.mappings.at_mut(outside))
+        {
+            mapping.session_count -= 1;
+        }
         if let Above::New(lease) = above {
             match entered {
                 Ok(_) => self.bind(lease, now),
@@ -262,13 +272,9 @@ impl Shard {
         self.unconfirmed.count(index, session, None, Some(session.progress));
         let (rule, flags) = (session.rule, session.flags);
         let (peer, mapping) = (session.outside_global().addr, session.next);
-        let outside = self.outside_mapping_of(session);
         if flags.has(Flags::ADDRESS)
             && let Some(mapping) = self.mappings.at_mut(mapping)
         {
-            mapping.session_count += 1;
-        }
-        if let Some(mapping) = outside.and_then(|outside| self.mappings.at_mut(outside)) {
             mapping.session_count += 1;
         }
         if let Some(subscriber) = self.subscribers.at_mut(subscriber) {

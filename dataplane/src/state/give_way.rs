@@ -99,7 +99,12 @@ impl Shard {
 
     /// Ends the oldest unconfirmed flow from outside for which alone a host has an outside local address of a rule's, which
     /// has no other left.
-    pub fn make_outside_address_free(&mut self, policy: &Policy, rule: &OutsideRule, now: u32) -> bool {
+    pub(super) fn make_outside_address_free(
+        &mut self,
+        policy: &Policy,
+        rule: &OutsideRule,
+        now: u32,
+    ) -> bool {
         self.pass_over(1);
         let is_alone = |mapping: &Mapping| {
             mapping.binding.rule == rule.id && mapping.is_unasked && mapping.session_count == 1

@@ -236,7 +236,10 @@ impl Shard {
             return Err(DropReason::SessionsFull);
         }
         self.reclaim(policy, now);
-        let taken = self.allocator.take_for_outside(policy, rule, now);
+        let mut taken = self.allocator.take_for_outside(policy, rule, now);
+        if taken.is_none() && self.make_outside_address_free(policy, rule, now) {
+            taken = self.allocator.take_for_outside(policy, rule, now);
+        }
         let binding = Binding {
             own: Endpoint::new(global, 0),
             seen: taken.map_or(NOBODY, |local| Endpoint::new(local, 0)),
