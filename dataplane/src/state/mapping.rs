@@ -46,7 +46,8 @@ pub struct Mapping {
     pub created_ms: u32,
     /// When the inside last used it, in milliseconds; of one that it never has, when it was made.
     pub used_ms: u32,
-    /// A packet from outside began it, and the inside has not used it yet: it ends with the last session beneath it.
+    /// A packet from outside began it, and the inside has not used it yet, as far as ended sessions tell: it ends with the
+    /// last one beneath it.
     pub is_unasked: bool,
 }
 

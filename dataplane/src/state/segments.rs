@@ -69,10 +69,6 @@ impl Shard {
             return;
         }
         let deadline = deadline_ms(policy, session);
-        let outside = self.outside_mapping_of(session).filter(|_| after.is_confirmed());
-        if let Some(mapping) = outside.and_then(|outside| self.mappings.at_mut(outside)) {
-            mapping.note_use(now);
-        }
         self.rearm(index, deadline, now);
         if after.is_confirmed() {
             self.spend_door_of(policy, index, now);
