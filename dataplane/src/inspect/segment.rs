@@ -45,9 +45,13 @@ impl Reading<'_> {
         let is_again = |known: Opening| known.sequence == head.seq;
         let acknowledges = |other: &Opening| head.ack == other.sequence.wrapping_add(1);
         control.channel = match (direction, flags, control.channel, opening) {
-            (stream::Direction::Forward, tcp::SYN, Channel::Opening(_), Some(first)) => {
+            // It begins the connection again, or another one if the one before was refused: what is neither went its way.
+            (stream::Direction::Forward, tcp::SYN, as_before, Some(first)) => {
                 control.syn = Some(first.sequence);
-                Channel::Opening(Some(first))
+                match as_before {
+                    Channel::Answered(known, _) if is_again(known) => as_before,
+                    _ => Channel::Opening(Some(first)),
+                }
             }
             (
                 stream::Direction::Backward,

@@ -11,7 +11,7 @@ use crate::state::connection::Said;
 use crate::stream::Opening;
 
 /// Places for the SYNs of a sender.
-const SENDER_PLACES: usize = 8;
+const SENDER_PLACES: usize = 32;
 /// Senders that have places of their own, as long as their addresses' hashes differ.
 pub(super) const SENDERS: usize = 1 << 8;
 /// Bytes of a SYN, or of what answers it, that may be acknowledged with it if it has any.
