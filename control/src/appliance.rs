@@ -13,6 +13,7 @@ use dataplane::counters::Counters;
 use dataplane::message::{Event, Message};
 use dataplane::policy::{Policy, RuleId};
 use dataplane::port::Ports;
+use dataplane::protocols::PROTOCOLS;
 use dataplane::state::ports::ownership::Ownership;
 use dataplane::worker::WorkerSetup;
 
@@ -87,6 +88,7 @@ impl Appliance {
                 events: event_sender.clone(),
                 handovers: handovers.clone(),
                 counters: worker_counters,
+                protocols: PROTOCOLS,
             });
         }
         let neighbours = Neighbours::default();

@@ -119,6 +119,11 @@ impl Endpoint {
         Endpoint { addr, port }
     }
 
+    /// Its address alone.
+    pub fn without_port(self) -> Endpoint {
+        Endpoint { port: 0, ..self }
+    }
+
     /// An endpoint of the same address, so many ports on.
     pub fn behind(self, ports: u16) -> Endpoint {
         Endpoint { port: self.port.wrapping_add(ports), ..self }

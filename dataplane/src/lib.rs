@@ -14,6 +14,7 @@ pub mod message;
 pub mod path;
 pub mod policy;
 pub mod port;
+pub mod protocols;
 pub mod route;
 pub mod state;
 pub mod stream;

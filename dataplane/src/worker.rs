@@ -20,6 +20,7 @@ use crate::path::stages::Sampler;
 use crate::path::tables::Tables;
 use crate::policy::Policy;
 use crate::port::{BURST, Port, Ports};
+use crate::protocols::Protocols;
 use crate::route::fib::Fib;
 use crate::route::neighbour::Neighbours;
 use crate::route::recent::RecentRoutes;
@@ -50,6 +51,8 @@ pub struct WorkerSetup {
     pub handovers: Vec<Arc<ArrayQueue<HandedOver>>>,
     /// What it counts.
     pub counters: Arc<Counters>,
+    /// What gateways there are, and other protocols.
+    pub protocols: Protocols,
 }
 
 /// One worker.
@@ -72,6 +75,7 @@ impl Worker {
     pub fn new(setup: WorkerSetup, now: u32) -> Worker {
         let shard = Shard::new(setup.session_count_max, setup.secret, setup.index, setup.count, now);
         let tables = Tables {
+            protocols: setup.protocols,
             policy: Arc::new(Policy::default()),
             fib: Arc::new(Fib::default()),
             neighbours: Neighbours::default(),

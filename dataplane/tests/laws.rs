@@ -31,7 +31,7 @@ const FLOORS: [&[&str]; 12] = [
     &["wire/", "port/"],
     &["drops.rs", "lives.rs"],
     &["flow.rs"],
-    &["counters/", "head.rs"],
+    &["counters/", "head.rs", "protocols.rs"],
     &["policy/"],
     &["route/"],
     &["state/table/"],

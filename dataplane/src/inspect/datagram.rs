@@ -1,5 +1,4 @@
 //! Datagrams of control sessions: each is a message.
-use alg::registry::ROWS;
 use alg::{Side, State};
 use mem::Packet;
 
@@ -114,9 +113,11 @@ impl Reading<'_> {
         };
         let by_client = (client == Side::Inside) == (found.direction == Direction::Outbound);
         let (policy, counters, now) = (self.policy, self.counters, self.now);
+        let row = &self.gateways[usize::from(gateway)];
         let mut read = |shard: &mut Shard, state: &mut State| {
             let mut reader = Reader {
                 gateway,
+                row,
                 client,
                 state,
                 shard,
@@ -131,7 +132,7 @@ impl Reading<'_> {
             let _ = reader.read(message, by_client, edits);
             reader.is_over
         };
-        let fresh = (ROWS[usize::from(gateway)].state)();
+        let fresh = (row.state)();
         if let Some(is_over) = self.shard.with_state(found.index, &mut read) {
             match self.shard.controls.of_mut(found.index) {
                 Some(control) if is_over => control.channel = Channel::Untouched,

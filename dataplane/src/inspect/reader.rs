@@ -1,7 +1,6 @@
 //! Showing messages to a gateway and doing what it says.
 
-use alg::registry::ROWS;
-use alg::{Frame, Message, Refusal, Side, State, Verdict};
+use alg::{Frame, Message, Refusal, Row, Side, State, Verdict};
 
 use crate::counters::{Counters, GatewayCounters};
 use crate::flow::Endpoint;
@@ -22,6 +21,8 @@ pub struct Reader<'a> {
     pub control: u32,
     /// Its gateway.
     pub gateway: GatewayIndex,
+    /// What that does.
+    pub row: &'static Row,
     /// What the gateway remembers.
     pub state: &'a mut State,
     /// Who opened it.
@@ -54,10 +55,9 @@ impl Reader<'_> {
         let (control, now) = ((self.control, self.gateway), self.now);
         let access = Access::new(self.shard, self.policy, edits, control, self.peer, bytes.len(), now);
         let Some(mut access) = access else { return Ok(()) };
-        let row = &ROWS[usize::from(self.gateway)];
         let counters = &self.counters.gateways[usize::from(self.gateway)];
         counters.messages.add(1);
-        match (row.handle)(self.state, &message, &mut access) {
+        match (self.row.handle)(self.state, &message, &mut access) {
             Ok(verdict) => {
                 counters.doors_opened.add(access.keep() as u64);
                 counters.edited.add(u64::from(!edits.is_empty()));
@@ -84,8 +84,7 @@ impl Inspector for Reader<'_> {
             return Inspection::Detach;
         }
         let by_client = direction == Direction::Forward;
-        let row = &ROWS[usize::from(self.gateway)];
-        match (row.frame)(self.state, &self.message(bytes, by_client)) {
+        match (self.row.frame)(self.state, &self.message(bytes, by_client)) {
             Frame::Incomplete => Inspection::More { length_min: bytes.len() + 1 },
             Frame::Line(length_max) => Inspection::Line { length_max },
             Frame::Opaque(length) => Inspection::Release { length },

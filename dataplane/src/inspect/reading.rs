@@ -1,5 +1,6 @@
 //! Reading a packet of a control session: what carries its messages decides how.
 
+use alg::Row;
 use mem::Packet;
 
 use crate::counters::{Counters, Tally};
@@ -19,6 +20,8 @@ pub struct Reading<'a> {
     pub shard: &'a mut Shard,
     /// What the configuration says.
     pub policy: &'a Policy,
+    /// The gateways.
+    pub gateways: &'static [Row],
     /// What gateways count.
     pub counters: &'a Counters,
     /// Where buffers come from.

@@ -5,7 +5,6 @@
 //! would swallow the new one. So the SYN goes on as it came and changes nothing, and neither does what answers it. With
 //! the client's acknowledgement of that it is the new connection, which is read from its first byte.
 
-use alg::registry::ROWS;
 use mem::Packet;
 
 use crate::head::{Head, Transport};
@@ -57,7 +56,7 @@ impl Reading<'_> {
     fn begin_anew(&mut self, session: u32, reopening: &Reopening) {
         let Some(control) = self.shard.controls.of_mut(session) else { return };
         let (gateway, host) = (control.gateway, control.host());
-        let state = (ROWS[usize::from(gateway)].state)();
+        let state = (self.gateways[usize::from(gateway)].state)();
         if let Some(stream) = self.shard.controls.begin_anew(session, Channel::Untouched, state) {
             self.tally.consumed += self.streams.close(stream);
         }

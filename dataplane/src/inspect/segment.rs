@@ -127,12 +127,14 @@ impl Reading<'_> {
         let mut output = std::mem::take(&mut streams.output);
         let (before, was_detached) = (*streams.pool.counters(), stream.detached());
         let (policy, counters, now) = (self.policy, self.counters, self.now);
+        let row = &self.gateways[usize::from(gateway)];
         let (pool, buffers) = (&mut streams.pool, &mut FromPorts(self.ports));
         let pieces_before = pool.pieces_in_use();
         pool.allow(left);
         let read = |shard: &mut Shard, state: &mut State| {
             let mut reader = Reader {
                 gateway,
+                row,
                 client,
                 state,
                 shard,

@@ -96,6 +96,13 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
 
 /// A packet from outside without a session: a rule's, the box's own, or not for the NAT.
 pub fn inbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
+    if head.transport == Transport::Other && tables.protocols.is_numbered(head.tuple.protocol) {
+        return match tables.shard.learn_inbound(&head.tuple) {
+            Ok(found) => translate::established(tables, head, found, now),
+            Err(DropReason::NoMapping) => not_for_inside(tables, head, now),
+            Err(reason) => Err(reason.into()),
+        };
+    }
     let Some(destination) = choose_local(tables, head, now)? else {
         return not_for_inside(tables, head, now);
     };
@@ -408,21 +415,37 @@ fn begin(
         let is_contact = is_mapping(&new.above) && is_address_dependent(&tables.policy);
         new.flags = new.flags.with(Flags::CONTACT, is_contact);
     }
+    if tables.protocols.is_numbered(new.protocol) {
+        // Which number the inside chose for its answers nobody has seen yet.
+        let is_shown = (head.tuple.src.port, head.tuple.dst.port) != (0, 0);
+        if !is_shown || direction == Direction::Inbound {
+            give_back(tables, new.above, now);
+            return Err(DropReason::ProtocolUntranslatable.into());
+        }
+        (new.inside_global, new.outside_global) =
+            (new.inside_global.without_port(), new.outside_global.without_port());
+        new.flags = new.flags.with(Flags::NUMBERED, true);
+    }
     new.first = direction;
     let mut session = Session::new(&new, now);
     let planned = translate::first(tables, head, &mut session, direction, routed);
-    let Tables { policy, shard, .. } = tables;
     let verdict = match planned {
         Ok((verdict, true)) => verdict,
         unused => {
-            if let Above::New(lease) = new.above {
-                shard.give_back(policy, lease, now);
-            }
+            give_back(tables, new.above, now);
             return unused.map(|(verdict, _)| verdict);
         }
     };
+    let Tables { policy, shard, .. } = tables;
     let index = shard.begin(policy, session, new.above, direction, now)?;
     let found = SessionRef { index, direction };
     let is_read = attach::attach(tables, head, found, now);
     Ok(if is_read { Verdict::Read(found) } else { verdict })
+}
+
+/// What was taken for a session that does not begin is free again.
+fn give_back(tables: &mut Tables, above: Above, now: u32) {
+    if let Above::New(lease) = above {
+        tables.shard.give_back(&tables.policy, lease, now);
+    }
 }

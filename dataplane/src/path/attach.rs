@@ -1,7 +1,6 @@
 //! Which sessions become control sessions, or come through a door.
 
 use alg::Side;
-use alg::registry::ROWS;
 
 use crate::flow::{Direction, Endpoint, TCP, transport_of};
 use crate::head::Head;
@@ -65,7 +64,7 @@ fn remember(
     };
     let Some(session) = tables.shard.session(found.index) else { return false };
     let host = (session.inside_vrf(), session.inside_local().addr);
-    let state = (ROWS[usize::from(gateway)].state)();
+    let state = (tables.protocols.gateways[usize::from(gateway)].state)();
     let mut control = Control::new(gateway, host, client, channel);
     control.through = through;
     tables.shard.attach(found.index, control, state)

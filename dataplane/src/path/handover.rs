@@ -8,6 +8,7 @@ use crate::flow::InterfaceIndex;
 use crate::head::Head;
 use crate::path::verdict::Course;
 use crate::policy::{Domain, Policy};
+use crate::protocols::Protocols;
 
 /// A packet that was handed over, with where it is to be read again.
 pub struct HandedOver {
@@ -30,9 +31,10 @@ impl HandedOver {
     }
 
     /// Reads its headers again.
-    pub fn read(self, policy: &Policy) -> Result<(Packet, Head, Course), DropReason> {
+    pub fn read(self, policy: &Policy, protocols: &Protocols) -> Result<(Packet, Head, Course), DropReason> {
         let vrf = policy.interfaces.get(usize::from(self.interface)).map_or(0, |interface| interface.vrf);
         let mut head = Head::of(self.packet.bytes(), self.l3, self.interface, vrf)?;
+        protocols.read_number(self.packet.bytes(), &mut head);
         if let Some((src, dst, id)) = self.fragment {
             (head.tuple.src.port, head.tuple.dst.port, head.new_id) = (src, dst, Some(id));
         }

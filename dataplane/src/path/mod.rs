@@ -171,6 +171,7 @@ fn full(engine: &mut Engine, mut packet: Packet, plain: &Plain, now: u32) {
     match parse::parse(&mut packet, &engine.tables.policy, &mut head) {
         Ok(Frame::Ipv4) => {
             engine.count_arrivals(head.interface, 1, packet.len() as u64);
+            engine.tables.protocols.read_number(packet.bytes(), &mut head);
             let decided = match engine.owners().steer(&head) {
                 // What the list denies takes no place among those that wait.
                 Some(verdict) if head.is_fragment => decide::admits(&engine.tables, &head).map(|()| verdict),
@@ -209,7 +210,7 @@ pub fn take_over(engine: &mut Engine, handed_over: impl Iterator<Item = HandedOv
     for one in handed_over {
         count += 1;
         engine.counters.fates.taken_over.add(1);
-        match one.read(&engine.tables.policy) {
+        match one.read(&engine.tables.policy, &engine.tables.protocols) {
             Ok((packet, head, Course::Arrived)) => {
                 packets.push(packet);
                 heads.push(head);
@@ -416,9 +417,10 @@ fn forward_changed(
 /// Reads, and has go again what goes on in place of what was read.
 fn reading<T>(engine: &mut Engine, course: Course, now: u32, act: impl FnOnce(&mut Reading) -> T) -> T {
     let mut tally = Tally::default();
-    let Tables { policy, shard, counters, .. } = &mut engine.tables;
-    let (streams, ports) = (&mut engine.streams, &mut engine.ports);
-    let done = act(&mut Reading { streams, shard, policy, counters, ports, tally: &mut tally, now });
+    let Tables { policy, shard, counters, protocols, .. } = &mut engine.tables;
+    let (streams, ports, gateways) = (&mut engine.streams, &mut engine.ports, protocols.gateways);
+    let done =
+        act(&mut Reading { streams, shard, policy, gateways, counters, ports, tally: &mut tally, now });
     engine.counters.count(&mut tally);
     let mut passed = std::mem::take(&mut engine.streams.passed);
     for Passed { packet, head, found, is_unread } in passed.drain(..) {
@@ -448,7 +450,8 @@ fn turn_around(
     vrf: Vrf,
 ) -> Result<(), DropReason> {
     let interface = engine.tables.policy.outside_interface(vrf).ok_or(DropReason::NoRoute)?;
-    let turned = rewrite::turn(&mut packet, head, outward, (interface, vrf));
+    let mut turned = rewrite::turn(&mut packet, head, outward, (interface, vrf));
+    engine.tables.protocols.read_number(packet.bytes(), &mut turned);
     engine.again(packet, turned, Course::TurnedAround, None);
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::counters::Counters;
 use crate::policy::{AclIndex, AclKey, Policy};
+use crate::protocols::Protocols;
 use crate::route::fib::Fib;
 use crate::route::neighbour::Neighbours;
 use crate::route::recent::RecentRoutes;
@@ -11,6 +12,8 @@ use crate::state::shard::Shard;
 
 /// Policy, routes, neighbours, and the shard.
 pub struct Tables {
+    /// What gateways there are, and other protocols.
+    pub protocols: Protocols,
     /// What the configuration says.
     pub policy: Arc<Policy>,
     /// Where destinations lie.

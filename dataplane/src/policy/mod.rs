@@ -20,7 +20,7 @@ mod timeouts;
 
 use std::net::Ipv4Addr;
 
-use crate::flow::{Direction, Endpoint, Protocol, TCP, UDP, Vrf};
+use crate::flow::{Direction, Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
 
 pub use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
@@ -198,7 +198,9 @@ impl Policy {
             && match protocol {
                 TCP => false,
                 UDP => !outside_ports.holds(outside) && !inside_ports.holds(inside),
-                _ => true,
+                ICMP => true,
+                // A number that packets show in the place of ports is between two hosts.
+                _ => (inside, outside) == (0, 0),
             }
     }
 

@@ -1,7 +1,7 @@
 //! How sessions begin and how they are taken out of the tables.
 
 use crate::drops::DropReason;
-use crate::flow::Direction;
+use crate::flow::{Direction, Tuple};
 use crate::lives::EndReason;
 use crate::policy::Policy;
 use crate::state::session::{Above, Flags, Session, SessionKey};
@@ -113,8 +113,7 @@ impl Shard {
         self.enter_key(index, outbound, arrived == Direction::Outbound)?;
         let mut entered =
             if self.join(policy, index, above, now) { Ok(()) } else { Err(DropReason::SessionsFull) };
-        let is_one_sided = |session: &Session| session.flags.has(Flags::ONE_SIDED);
-        if entered.is_ok() && !self.sessions.at(index).is_some_and(is_one_sided) {
+        if entered.is_ok() {
             entered = self.enter_key(index, inbound, arrived == Direction::Inbound);
             if entered.is_err() {
                 self.part(index, above);
@@ -127,23 +126,21 @@ impl Shard {
         entered
     }
 
-    /// Enters the inbound key of a session that began with an outbound one alone, as soon as its number is known; see
-    /// [`SessionKey`]. A session beneath a port's mapping is answered at that port.
-    pub fn enter_inbound(&mut self, index: u32, number: u32) -> Result<(), DropReason> {
-        let (src_port, dst_port) = ((number >> 16) as u16, number as u16);
-        let session = self.sessions.at(index).ok_or(DropReason::NoMapping)?;
-        let is_other_port = session.flags.has(Flags::PORT) && session.inside_global().port != dst_port;
-        if is_other_port || !session.flags.has(Flags::ONE_SIDED) {
-            return Err(DropReason::SessionConflict);
+    /// The session whose answer a packet from outside is that shows a number which no session has: one between its ends that
+    /// waits for its first answer. From now on it is found by that number; see [`SessionKey`].
+    pub fn learn_inbound(&mut self, tuple: &Tuple) -> Result<SessionRef, DropReason> {
+        let (src, dst) = (tuple.src.without_port(), tuple.dst.without_port());
+        let learnt = SessionKey::new(tuple, Direction::Inbound);
+        let unknown = SessionKey::new(&Tuple { src, dst, ..*tuple }, Direction::Inbound);
+        let waits = |found: &SessionRef| self.sessions.at(found.index).is_some_and(Session::awaits_number);
+        let hash = self.hasher.hash(unknown.words());
+        let found = self.find(unknown, hash).filter(waits).ok_or(DropReason::NoMapping)?;
+        self.enter_key(found.index, (learnt, self.hasher.hash(learnt.words())), false)?;
+        self.session_index.remove(hash, found.value());
+        if let Some(session) = self.sessions.at_mut(found.index) {
+            session.ends[Direction::Inbound as usize] = learnt.ends;
         }
-        let mut key = session.key(Direction::Inbound);
-        (key.ends.src.port, key.ends.dst.port) = (src_port, dst_port);
-        self.enter_key(index, (key, self.hasher.hash(key.words())), false)?;
-        if let Some(session) = self.sessions.at_mut(index) {
-            session.ends[Direction::Inbound as usize] = key.ends;
-            session.flags = session.flags.without(Flags::ONE_SIDED);
-        }
-        Ok(())
+        Ok(found)
     }
 
     /// Enters a session's key of one direction, which another session may have unless it is known to be free.
@@ -302,7 +299,7 @@ impl Shard {
         let is_last = flags.has(Flags::PORT) && self.unlink(index);
         let session = self.sessions.remove(index)?;
         self.wheel.disarm(index);
-        for &direction in session.directions() {
+        for direction in DIRECTIONS {
             let hash = self.hasher.hash(session.key(direction).words());
             self.session_index.remove(hash, SessionRef { index, direction }.value());
         }

@@ -13,7 +13,7 @@ use crate::lives::{EndReason, Lives};
 use crate::policy::RuleId;
 use crate::state::mapping::{ANY_PROTOCOL, Binding, Side};
 use crate::state::ports::bitmaps::PortSet;
-use crate::state::session::Session;
+use crate::state::session::{Flags, Session};
 use crate::state::subscriber::Subscriber;
 
 /// What began and ended, of all that is told apart. A packet that is refused begins nothing.
@@ -171,8 +171,12 @@ impl Journal {
         self.totals.sessions.count(ended);
         self.is_changed = true;
         if is_recorded {
-            let (outside_local, outside_global) = (session.outside_local(), session.outside_global());
-            let (what, binding) = (What::Session, session.binding());
+            let (outside_local, mut outside_global) = (session.outside_local(), session.outside_global());
+            let (what, mut binding) = (What::Session, session.binding());
+            // A number that was learnt in between is in neither record: both are of one session.
+            if session.flags.has(Flags::NUMBERED) {
+                (binding.seen, outside_global) = (binding.seen.without_port(), outside_global.without_port());
+            }
             self.note(Record { time_ms: now, what, ended, binding, outside_local, outside_global });
         }
     }

@@ -108,10 +108,8 @@ impl Flags {
     pub const CONTROL: Flags = Flags(64);
     /// It went through a door that a control session opened.
     pub const CHILD: Flags = Flags(4096);
-    /// Only its outbound key is known: what answers carry is still to come ([`Shard::enter_inbound`]).
-    ///
-    /// [`Shard::enter_inbound`]: crate::state::shard::Shard::enter_inbound
-    pub const ONE_SIDED: Flags = Flags(256);
+    /// Its packets show a number of their direction and no ports; see [`Ends`].
+    pub const NUMBERED: Flags = Flags(256);
     /// The outside began it.
     pub const FROM_OUTSIDE: Flags = Flags(512);
     /// Its peer has an outside local address of a pool, whose mapping it is beneath too.
@@ -219,15 +217,7 @@ impl Session {
         ]
     }
 
-    /// The directions whose keys are known.
-    pub fn directions(&self) -> &'static [Direction] {
-        match self.flags.has(Flags::ONE_SIDED) {
-            true => &[Direction::Outbound],
-            false => &[Direction::Outbound, Direction::Inbound],
-        }
-    }
-
-    /// The key that packets of one direction are found by, where it is known.
+    /// The key that packets of one direction are found by.
     #[inline(always)]
     pub fn key(&self, direction: Direction) -> SessionKey {
         SessionKey { ends: self.ends[direction as usize], protocol: self.protocol, direction }
@@ -269,6 +259,11 @@ impl Session {
         self.ends(Direction::Inbound).vrf
     }
 
+    /// Whether its answers show a number that is still to come.
+    pub fn awaits_number(&self) -> bool {
+        self.flags.has(Flags::NUMBERED) && (self.outside_global().port, self.inside_global().port) == (0, 0)
+    }
+
     /// Fills in the checksum deltas from the endpoints.
     fn with_deltas(mut self) -> Session {
         let change = |a: Endpoint, b: Endpoint| Delta::address(a.addr.to_bits(), b.addr.to_bits());
@@ -300,7 +295,7 @@ impl Session {
 
 /// What packets of one direction of a session come with. Where packets show a number of their
 /// direction instead of two ports (the SPI of ESP, RFC 4303; the call ID of PPTP's GRE, RFC 2637), its upper half
-/// stands for the source's port, its lower half for the destination's.
+/// stands for the source's port, its lower half for the destination's; 0 for one that is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
     /// Where they come from.

@@ -211,7 +211,7 @@ fn begin_one_sided(shard: &mut Shard, policy: &Policy, number: u32) -> Result<u3
         protocol: TOY,
         class: Session::class_of(TOY, 0),
         first: Direction::Outbound,
-        flags: Flags::default().with(Flags::ONE_SIDED, true),
+        flags: Flags::default().with(Flags::NUMBERED, true),
         above: Above::Fixed,
     };
     shard.begin(policy, Session::new(&new, 0), new.above, Direction::Outbound, 0)
@@ -231,30 +231,43 @@ fn find(shard: &Shard, number: u32, direction: Direction) -> Option<SessionRef> 
 #[test]
 fn a_session_may_have_another_number_each_way_and_learn_one_later() {
     const OUT: [u32; 2] = [0x1234_5678, 0x1234_5679];
-    const IN: [u32; 2] = [0x9abc_def0, 0x0000_def0];
+    const IN: [u32; 3] = [0x9abc_def0, 0x0000_def0, 0x0000_def1];
     let policy = policy();
     let mut shard = shard(&policy);
-    let [first, second] = OUT.map(|number| begin_one_sided(&mut shard, &policy, number).unwrap());
-    shard.check().unwrap();
     let outbound = |index| Some(SessionRef { index, direction: Direction::Outbound });
     let inbound = |index| Some(SessionRef { index, direction: Direction::Inbound });
+    let found = |shard: &Shard| IN.map(|number| find(shard, number, Direction::Inbound));
+
+    let first = begin_one_sided(&mut shard, &policy, OUT[0]).unwrap();
+    let too_early = begin_one_sided(&mut shard, &policy, OUT[1]);
+    assert_eq!(too_early, Err(DropReason::SessionConflict), "whose an answer is could not be told");
+    assert_eq!(found(&shard), [None; 3]);
+    shard.check().unwrap();
+    assert_eq!(Some(shard.learn_inbound(&answer(IN[0])).unwrap()), inbound(first));
+    assert_eq!(shard.learn_inbound(&answer(IN[1])), Err(DropReason::NoMapping), "nobody waits");
+    shard.check().unwrap();
+
+    let second = begin_one_sided(&mut shard, &policy, OUT[1]).unwrap();
     assert_eq!(
         OUT.map(|number| find(&shard, number, Direction::Outbound)),
         [outbound(first), outbound(second)]
     );
-    assert_eq!(IN.map(|number| find(&shard, number, Direction::Inbound)), [None, None]);
-
-    assert_eq!(shard.enter_inbound(first, IN[0]), Ok(()));
-    assert_eq!(shard.enter_inbound(second, IN[0]), Err(DropReason::SessionConflict), "it is another one's");
-    assert_eq!(shard.enter_inbound(first, IN[1]), Err(DropReason::SessionConflict), "it has one");
-    assert_eq!(IN.map(|number| find(&shard, number, Direction::Inbound)), [inbound(first), None]);
+    assert_eq!(shard.learn_inbound(&answer(IN[0])), Err(DropReason::SessionConflict), "it is another one's");
+    assert_eq!(Some(shard.learn_inbound(&answer(IN[1])).unwrap()), inbound(second));
+    assert_eq!(found(&shard), [inbound(first), inbound(second), None]);
     shard.check().unwrap();
 
     shard.end(&policy, second, EndReason::Idle, 1);
     assert_eq!(OUT.map(|number| find(&shard, number, Direction::Outbound)), [outbound(first), None]);
     shard.end(&policy, first, EndReason::Idle, 1);
-    assert_eq!(find(&shard, IN[0], Direction::Inbound), None);
+    assert_eq!(found(&shard), [None; 3]);
     let lives = shard.journal.totals().sessions;
     assert_eq!((shard.session_count(), lives.begun, lives.live()), (0, 2, 0));
     shard.check().unwrap();
+}
+
+/// What the server's packets with a number are found by.
+fn answer(number: u32) -> Tuple {
+    let global = Endpoint::new(Ipv4Addr::new(203, 0, 113, 1), 0);
+    Tuple { src: numbered(SERVER, number >> 16), dst: numbered(global, number), protocol: TOY, vrf: 0 }
 }

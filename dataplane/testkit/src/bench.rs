@@ -12,8 +12,9 @@ use dataplane::drops::DropReason;
 use dataplane::message::{DoorRow, Message, SessionRow, Walked, WalkedDoors};
 use dataplane::port::Port;
 use dataplane::port::memory::{Wire, memory_port};
+use dataplane::protocols::{PROTOCOLS, Protocols};
 use dataplane::state::plain::Plain;
-use dataplane::worker::Worker;
+use dataplane::worker::{Worker, WorkerSetup};
 use mem::Slab;
 use portico::appliance::{Answering, Appliance};
 use portico::compile::PortBinding;
@@ -36,7 +37,7 @@ const WIRE_LEN: usize = 512;
 const SESSION_COUNT_DEFAULT: u32 = 4096;
 
 /// How an appliance under test is set up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Setup {
     /// What its clock shows at first, in milliseconds.
     pub start_ms: u64,
@@ -50,6 +51,8 @@ pub struct Setup {
     pub frame_len_max: usize,
     /// What hashes and port choice are seeded with.
     pub secret: [u64; 2],
+    /// The gateways and other protocols that the workers know.
+    pub protocols: Protocols,
 }
 
 impl Default for Setup {
@@ -61,6 +64,7 @@ impl Default for Setup {
             buffer_count: 4096,
             frame_len_max: 2048,
             secret: [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210],
+            protocols: PROTOCOLS,
         }
     }
 }
@@ -137,7 +141,10 @@ impl Bench {
         let (appliance, setups) = Appliance::new(config, bindings, queues, setup.secret)
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
         let now = setup.start_ms as u32;
-        let workers = setups.into_iter().map(|setup| Worker::new(setup, now)).collect();
+        let workers = setups
+            .into_iter()
+            .map(|own| Worker::new(WorkerSetup { protocols: setup.protocols, ..own }, now))
+            .collect();
         let mut bench = Bench {
             appliance,
             workers: Crew { workers, now_ms: setup.start_ms },
