@@ -17,6 +17,11 @@ pub const TCP: Protocol = 6;
 /// UDP.
 pub const UDP: Protocol = 17;
 
+/// UDP-Lite (RFC 3828).
+pub const UDP_LITE: Protocol = 136;
+/// DCCP (RFC 4340).
+pub const DCCP: Protocol = 33;
+
 /// What packets of a protocol are told apart by, besides their addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selector {

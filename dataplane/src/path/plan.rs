@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::flow::{Direction, Endpoint, Selector};
+use crate::flow::{DCCP, Direction, Endpoint, Selector, UDP_LITE};
 use crate::head::{Head, Transport};
 use crate::policy::InterfaceIndex;
 use crate::route::fib::NextHop;
@@ -17,6 +17,8 @@ pub enum Edit {
     None,
     /// Addresses.
     Addresses,
+    /// Addresses, and the checksum of a protocol without ports that covers them: UDP-Lite's or DCCP's.
+    Covered,
     /// Addresses and TCP ports.
     Tcp,
     /// Addresses and UDP ports.
@@ -141,6 +143,7 @@ impl Plan {
             Transport::Tcp => Edit::Tcp,
             Transport::IcmpQuery => Edit::IcmpQuery,
             Transport::IcmpError { l3, l4 } => return Plan::of_error(head, (l3, l4), session, direction),
+            Transport::Other if matches!(session.protocol, UDP_LITE | DCCP) => Edit::Covered,
             _ => Edit::Addresses,
         };
         let peer = direction.outside_end(head.tuple.src, head.tuple.dst);

@@ -2,7 +2,9 @@
 
 use mem::Packet;
 
-use crate::flow::{Direction, Endpoint, ICMP, InterfaceIndex, Selector, TCP, Tuple, UDP, Vrf};
+use crate::flow::{
+    Direction, Endpoint, ICMP, InterfaceIndex, Protocol, Selector, TCP, Tuple, UDP, UDP_LITE, Vrf,
+};
 use crate::head::{Head, Transport};
 use crate::path::plan::{Edit, Plan};
 use crate::state::session::{Flags, Session};
@@ -30,6 +32,16 @@ fn adjust_udp(bytes: &mut [u8], at: usize, delta: Delta) {
     }
 }
 
+/// Adjusts the checksum of UDP-Lite or DCCP, which stands where UDP's does (RFC 3828 section 3.1, RFC 4340 section 5.1).
+fn adjust_covered(transport: &mut [u8], protocol: Protocol, delta: Delta) {
+    let Some(header) = transport.first_chunk_mut::<{ udp::LEN }>() else { return };
+    if protocol == UDP_LITE {
+        adjust_udp(header, udp::CHECKSUM, delta);
+    } else {
+        adjust(header, udp::CHECKSUM, delta);
+    }
+}
+
 /// Changes a packet as planned.
 #[inline(always)]
 pub fn apply(packet: &mut Packet, plan: &Plan) {
@@ -39,6 +51,7 @@ pub fn apply(packet: &mut Packet, plan: &Plan) {
     apply_to_header(ip, plan);
     match plan.edit {
         Edit::None | Edit::Addresses => {}
+        Edit::Covered => adjust_covered(transport, ip[ipv4::PROTOCOL], plan.l4_delta),
         Edit::Udp => {
             let Some(header) = transport.first_chunk_mut::<{ udp::LEN }>() else { return };
             header[0..2].copy_from_slice(&plan.src.port.to_be_bytes());
