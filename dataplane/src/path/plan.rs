@@ -192,12 +192,17 @@ impl Plan {
 
     /// The packet starts at this box, from this address of it.
     pub fn start_here(&mut self, own: Ipv4Addr) {
-        self.ip_delta = self.ip_delta.and(Delta::address(self.src.addr.to_bits(), own.to_bits()));
-        self.src.addr = own;
+        self.appear_from(own);
         if self.edit == Edit::None {
             self.edit = Edit::Addresses;
         }
         self.keeps_ttl = true;
+    }
+
+    /// The packet leaves with another source address.
+    pub fn appear_from(&mut self, addr: Ipv4Addr) {
+        self.ip_delta = self.ip_delta.and(Delta::address(self.src.addr.to_bits(), addr.to_bits()));
+        self.src.addr = addr;
     }
 
     /// Where the packet goes next.

@@ -1,14 +1,14 @@
 //! Translating: the plan of a packet whose session is known. Touches no byte of the packet.
 
 use crate::drops::DropReason;
-use crate::flow::{Direction, TCP};
+use crate::flow::{Direction, Endpoint, TCP};
 use crate::head::{Head, Transport};
 use crate::path::plan::Plan;
 use crate::path::route::{self, Destination};
 use crate::path::select;
 use crate::path::tables::Tables;
 use crate::path::verdict::{Decided, Refused, Verdict};
-use crate::policy::AclKey;
+use crate::policy::{AclKey, StaticRule};
 use crate::route::fib::NextHop;
 use crate::route::neighbour::CachedHop;
 use crate::state::connection::Said;
@@ -82,6 +82,9 @@ fn plan(
     routed: Option<Routed>,
 ) -> Result<(Verdict, Way), Refused> {
     let mut plan = Plan::translated(head, session, direction);
+    if matches!(head.transport, Transport::IcmpError { .. }) && direction == Direction::Inbound {
+        know_sender(tables, head, session, &mut plan);
+    }
     let way = match noted {
         Some(way) => way,
         None => find_way(tables, head, session, direction, plan.dst.addr, routed)?,
@@ -101,6 +104,20 @@ fn plan(
         Way::Here => local(head)?,
     };
     Ok((verdict, way))
+}
+
+/// The inside knows some outside hosts by other addresses, routers that report errors too (RFC 2663 section 4.3).
+#[cold]
+fn know_sender(tables: &Tables, head: &Head, session: &Session, plan: &mut Plan) {
+    let (vrfs, sender) = ((session.inside_vrf(), session.outside_vrf()), head.src);
+    let is_ours = |rule: &StaticRule| rule.protocol.is_none() && rule.inside_vrf == vrfs.0;
+    let by_static = tables.policy.outside_statics.local_of(vrfs.1, 0, Endpoint::new(sender, 0), is_ours);
+    let known = by_static.map(|(local, _)| local.addr);
+    if let Some(local) = known.or_else(|| tables.shard.outside_local_of(vrfs, sender))
+        && plan.src.addr == sender
+    {
+        plan.appear_from(local);
+    }
 }
 
 /// Routes a packet of a session. Outbound packets are routed before translation, inbound ones after, to `dst`: routing looks
