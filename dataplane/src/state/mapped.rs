@@ -38,8 +38,10 @@ impl Shard {
         source: Source,
         now: u32,
     ) -> Result<(Above, Endpoint), DropReason> {
-        // A rule without overload maps the whole address, whatever the protocol and port.
-        if !rule.overload || Selector::of(source.protocol) == Selector::Nothing {
+        // A rule without overload maps the whole address, whatever the protocol and port. Under overload a host that has one
+        // for what has no ports has no other (RFC 6888 REQ-2).
+        let is_portless = Selector::of(source.protocol) == Selector::Nothing;
+        if !rule.overload || is_portless || self.has_address_by(rule, source) {
             let (above, global) = self.map_address(policy, rule, source, now)?;
             return Ok((above, Endpoint::new(global, source.local.port)));
         }
@@ -79,9 +81,22 @@ impl Shard {
         if self.mappings.is_full() {
             return Err(DropReason::SessionsFull);
         }
+        // Nor a second one beside that which it shares.
+        let number = self.subscribers.find(source.vrf, source.local.addr);
+        let shares = number.and_then(|number| self.subscribers.at_mut(number)?.paired);
+        if rule.overload && shares.is_some_and(|(pool, _)| pool == rule.pool) {
+            return Err(DropReason::ProtocolUntranslatable);
+        }
         let lease = self.take(policy, rule, source, now)?;
         let addr = lease.end().addr;
         Ok((Above::New(lease), addr))
+    }
+
+    /// Whether a host has a whole address by a rule.
+    fn has_address_by(&self, rule: &SourceRule, source: Source) -> bool {
+        let local = Endpoint::new(source.local.addr, 0);
+        let key = Mapping::own_key(Side::Inside, ANY_PROTOCOL, source.vrf, local);
+        self.find_mapping(key, |mapping| mapping.binding.rule == rule.id).is_some()
     }
 
     /// Takes a global endpoint for a source, whose subscriber counts it.
