@@ -87,10 +87,36 @@ fn statements_that_are_suspicious() {
             "ip nat translation udp-timeout 10",
             "7:32: warning: timeouts below 60 seconds cut sessions that are still in use",
         ),
+        (
+            "ip route 10.60.0.0 255.255.0.0 10.50.0.1\nip route 0.0.0.0 0.0.0.0 192.0.2.254",
+            "7:1: warning: next hop 10.50.0.1 is on no interface's subnet, and no other route than a default one \
+             leads there: the route is not used",
+        ),
+        (
+            "ip route 10.60.0.0 255.255.0.0 10.60.0.1\nip route 10.50.0.0 255.255.0.0 Null0",
+            "7:1: warning: next hop 10.60.0.1 is on no interface's subnet, and no other route than a default one \
+             leads there: the route is not used",
+        ),
         ("platform dpdk\n workers 3\n cores 2-3", "7:1: warning: 3 workers share 2 cores"),
     ] {
         expect(&format!("{SIDES}{text}"), &[message]);
     }
+}
+
+/// In its own table, or in that which the route names.
+#[test]
+fn a_next_hop_is_reached_over_other_routes() {
+    let text = format!(
+        "{SIDES}vrf definition V\nip route 10.60.0.0 255.255.0.0 10.50.0.1\nip route 10.50.0.0 255.255.0.0 10.0.0.9\n\
+         ip route vrf V 10.60.0.0 255.255.0.0 10.50.0.1 global\nip route vrf V 10.70.0.0 255.255.0.0 10.50.0.1\n"
+    );
+    let config = parse("t", &text).expect("no mistake");
+    let warnings: Vec<String> = lint(&config)
+        .iter()
+        .filter(|found| found.severity == Severity::Warning)
+        .map(ToString::to_string)
+        .collect();
+    assert!(matches!(&warnings[..], [one] if one.starts_with("t:11:1:")), "{warnings:?}");
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
+use dataplane::policy::Policy;
 use dataplane::route::fib::Route;
 
 use super::command::{Command, command};
 use crate::appliance::Appliance;
+use crate::compile::RouteEntry;
 use crate::config::Args;
 use crate::config::grammar::Row;
 use crate::config::model::MacAddress;
@@ -45,17 +47,33 @@ fn arp(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
 }
 
 fn routes(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
-    let mut out = "Codes: L - local, C - connected, S - static, * - candidate default\n\n".to_string();
-    let default = appliance.compiled.routes.iter().find(|entry| entry.prefix.prefix_len() == 0);
+    let compiled = &appliance.compiled;
+    let mut out = "Codes: L - local, C - connected, S - static, * - candidate default\n".to_string();
+    // The global table has number 0 and no name.
+    let names = std::iter::once("").chain(compiled.vrf_names.iter().map(String::as_str));
+    for (vrf, name) in names.enumerate() {
+        let of_vrf = compiled.routes.iter().filter(|entry| usize::from(entry.vrf) == vrf);
+        let entries: Vec<&RouteEntry> = of_vrf.collect();
+        if vrf > 0 && !entries.is_empty() {
+            let _ = writeln!(out, "\nRouting Table: {name}");
+        }
+        if vrf == 0 || !entries.is_empty() {
+            table(&compiled.policy, &entries, &mut out);
+        }
+    }
+    Ok(out)
+}
+
+/// The routes of one VRF.
+fn table(policy: &Policy, entries: &[&RouteEntry], out: &mut String) {
+    let default = entries.iter().find(|entry| entry.prefix.prefix_len() == 0);
     let _ = match default.map(|entry| entry.route) {
-        Some(Route::Via(_, hop)) => writeln!(out, "Gateway of last resort is {hop} to network 0.0.0.0\n"),
-        Some(_) => writeln!(out, "Gateway of last resort is 0.0.0.0 to network 0.0.0.0\n"),
-        None => writeln!(out, "Gateway of last resort is not set\n"),
+        Some(Route::Via(_, hop)) => writeln!(out, "\nGateway of last resort is {hop} to network 0.0.0.0\n"),
+        Some(_) => writeln!(out, "\nGateway of last resort is 0.0.0.0 to network 0.0.0.0\n"),
+        None => writeln!(out, "\nGateway of last resort is not set\n"),
     };
-    for entry in &appliance.compiled.routes {
-        let name = |index: u16| {
-            appliance.compiled.policy.interfaces.get(usize::from(index)).map_or("?", |i| i.name.as_str())
-        };
+    for entry in entries {
+        let name = |index: u16| policy.interfaces.get(usize::from(index)).map_or("?", |i| i.name.as_str());
         let (prefix, distance) = (entry.prefix, entry.distance);
         let is_default = entry.prefix.prefix_len() == 0;
         let code = if is_default { "S*" } else { "S " };
@@ -72,5 +90,4 @@ fn routes(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
             Route::Broadcast | Route::Nat => Ok(()),
         };
     }
-    Ok(out)
 }

@@ -1,22 +1,23 @@
 //! VRFs, static routes and static neighbours.
 
+mod tables;
+
 use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
 
-use dataplane::flow::Vrf as VrfIndex;
-use dataplane::policy::InterfaceIndex;
-use dataplane::route::fib::{self, NextHop};
-use ipnet::{Ipv4Net, Ipv4Subnets};
+use ipnet::Ipv4Net;
 
 use super::edit::{command, network, remove, statement};
 use super::row::{Family, Section, Stage};
-use crate::compile::compiler::{Compiler, GLOBAL as GLOBAL_VRF, RouteEntry};
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
 use crate::config::grammar::Row;
 use crate::config::interface_name::InterfaceName;
 use crate::config::lint::findings::Lint;
 use crate::config::model::{MacAddress, Place};
 use crate::config::text::{blocks, write_if, write_some};
+
+/// How often a next hop is looked up in what other routes lead to.
+const RECURSION_MAX: usize = 16;
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -299,6 +300,7 @@ impl Lint<'_> {
                 self.check_defined(route.place, name);
             }
         }
+        self.check_next_hops();
         for entry in &config.arp_entries {
             self.check_vrf(entry.place, entry.vrf.as_deref());
         }
@@ -306,6 +308,60 @@ impl Lint<'_> {
             self.check_vrf(leak.place, Some(&leak.vrf));
         }
     }
+}
+
+impl Lint<'_> {
+    /// A route without a way to its next hop is not used, and its packets may go elsewhere.
+    fn check_next_hops(&mut self) {
+        let routes = &self.config.routes;
+        let mut leads: Vec<bool> = routes.iter().map(|route| self.is_direct(route)).collect();
+        for _ in 0..RECURSION_MAX {
+            let next: Vec<bool> =
+                (0..routes.len()).map(|at| leads[at] || leads_through(routes, &leads, at)).collect();
+            if next == leads {
+                break;
+            }
+            leads = next;
+        }
+        for (route, _) in routes.iter().zip(&leads).filter(|(_, leads)| !**leads) {
+            let RouteTarget::NextHop(addr) = route.target else { continue };
+            self.warn(
+                route.place,
+                format!(
+                    "next hop {addr} is on no interface's subnet, and no other route than a default one leads \
+                     there: the route is not used"
+                ),
+            );
+        }
+    }
+
+    /// Whether a route names its interface, or a next hop on the subnet of one.
+    fn is_direct(&self, route: &Route) -> bool {
+        let RouteTarget::NextHop(addr) = route.target else { return true };
+        let table = next_hop_table(route);
+        let mut interfaces =
+            self.config.interfaces.iter().filter(|it| it.vrf.as_ref().map(|of| of.vrf.as_str()) == table);
+        interfaces.any(|interface| interface.addresses.iter().any(|own| own.network.contains(&addr)))
+    }
+}
+
+/// The table that a route's next hop is looked up in.
+fn next_hop_table(route: &Route) -> Option<&str> {
+    route.vrf.as_deref().filter(|_| !route.global)
+}
+
+/// Whether a route's next hop is where another one leads that is used.
+fn leads_through(routes: &[Route], leads: &[bool], at: usize) -> bool {
+    let route = &routes[at];
+    let RouteTarget::NextHop(addr) = route.target else { return true };
+    let is_way = |(other, leads): (&Route, &bool)| {
+        *leads
+            && other.vrf.as_deref() == next_hop_table(route)
+            && other.prefix.prefix_len() > 0
+            && other.prefix.contains(&addr)
+            && (&other.vrf, other.prefix) != (&route.vrf, route.prefix)
+    };
+    routes.iter().zip(leads).any(is_way)
 }
 
 impl Vrf {
@@ -362,168 +418,4 @@ impl Display for ArpEntry {
         write_some(f, "vrf", self.vrf.as_ref())?;
         write!(f, " {} {} arpa", self.address, self.mac)
     }
-}
-
-impl Compiler<'_> {
-    /// Fills the forwarding tables. Of several routes to a prefix the one with the shortest distance stands,
-    /// among equals the first one configured.
-    fn routes(&mut self) {
-        let connected = self.connected();
-        let mut routes = connected.clone();
-        for route in &self.config.routes {
-            let vrf = self.vrf(route.vrf.as_deref());
-            if let Some(target) = self.target(route, vrf, &connected) {
-                let (prefix, distance) = (route.prefix, route.distance);
-                routes.push(RouteEntry { vrf, prefix, route: target, distance, is_static: true });
-            }
-        }
-        routes.sort_by_key(|entry| (entry.vrf, entry.prefix, entry.distance));
-        routes.dedup_by_key(|entry| (entry.vrf, entry.prefix));
-        self.leak(&mut routes);
-        self.add_routes(&mut routes);
-        for entry in &routes {
-            self.out.fib.insert(entry.vrf, entry.prefix, entry.route);
-        }
-        self.out.routes = routes;
-        self.nat_routes();
-        self.static_neighbours(&connected);
-    }
-
-    fn connected(&self) -> Vec<RouteEntry> {
-        let up = self.out.policy.interfaces.iter().enumerate().filter(|(_, interface)| interface.is_up);
-        up.flat_map(|(index, interface)| {
-            interface.addresses.iter().flat_map(move |&(addr, prefix_len)| {
-                interface_routes(index as InterfaceIndex, interface.vrf, addr, prefix_len)
-            })
-        })
-        .collect()
-    }
-
-    /// Where a configured route leads; none while its interface is down or its next hop is on no subnet.
-    fn target(&self, route: &Route, vrf: VrfIndex, connected: &[RouteEntry]) -> Option<fib::Route> {
-        let up = |index: InterfaceIndex| self.out.policy.interfaces[usize::from(index)].is_up;
-        let table = if route.global { GLOBAL_VRF } else { vrf };
-        match &route.target {
-            RouteTarget::Null => Some(fib::Route::Null),
-            RouteTarget::NextHop(addr) => {
-                on_subnet(connected, table, *addr).map(|interface| fib::Route::Via(interface, *addr))
-            }
-            RouteTarget::Interface(name, next_hop) => {
-                let interface = self.interface_index(name).filter(|&index| up(index))?;
-                Some(
-                    next_hop
-                        .map_or(fib::Route::Connected(interface), |addr| fib::Route::Via(interface, addr)),
-                )
-            }
-        }
-    }
-
-    /// `ip nat route vrf`: what the VRF has no route of its own for, within the prefix, is routed as the global
-    /// table does.
-    fn leak(&mut self, routes: &mut Vec<RouteEntry>) {
-        let config = self.config;
-        for leak in &config.nat.vrf_leaks {
-            let vrf = self.vrf(Some(&leak.vrf));
-            let covering = routes
-                .iter()
-                .filter(|entry| entry.vrf == GLOBAL_VRF && entry.prefix.contains(&leak.prefix))
-                .max_by_key(|entry| entry.prefix.prefix_len());
-            let covering = covering.map(|entry| RouteEntry { prefix: leak.prefix, ..entry.clone() });
-            let within =
-                routes.iter().filter(|e| e.vrf == GLOBAL_VRF && leak.prefix.contains(&e.prefix)).cloned();
-            for entry in covering.into_iter().chain(within).collect::<Vec<_>>() {
-                if !routes.iter().any(|known| known.vrf == vrf && known.prefix == entry.prefix) {
-                    routes.push(RouteEntry { vrf, is_static: true, ..entry });
-                }
-            }
-        }
-    }
-
-    /// `add-route`: an outside local address is routed to where the outside global one is, unless another route
-    /// says more about it.
-    fn add_routes(&mut self, routes: &mut Vec<RouteEntry>) {
-        for (vrf, outside_vrf, prefix, like) in std::mem::take(&mut self.added_routes) {
-            let towards = routes
-                .iter()
-                .filter(|entry| entry.vrf == outside_vrf && entry.prefix.contains(&like))
-                .max_by_key(|entry| entry.prefix.prefix_len());
-            let route = match towards.map(|entry| entry.route) {
-                Some(fib::Route::Connected(interface)) => fib::Route::Via(interface, like),
-                Some(route) => route,
-                None => continue,
-            };
-            if !routes.iter().any(|entry| entry.vrf == vrf && entry.prefix == prefix) {
-                routes.push(RouteEntry { vrf, prefix, route, distance: 1, is_static: true });
-            }
-        }
-    }
-
-    /// Global addresses of the NAT lead into the NAT, seen from outside and from the inside that they serve. An
-    /// interface's own address stays the box's.
-    fn nat_routes(&mut self) {
-        let policy = &self.out.policy;
-        let mut ranges: Vec<(VrfIndex, Ipv4Addr, Ipv4Addr)> = Vec::new();
-        for rule in &policy.rules {
-            let pool = policy.pools.get(usize::from(rule.pool));
-            for &(first, last) in pool.into_iter().flat_map(|pool| &pool.ranges) {
-                ranges.extend([(rule.inside_vrf, first, last), (rule.outside_vrf, first, last)]);
-            }
-        }
-        for rule in policy.statics.rules() {
-            if let Ok(net) = Ipv4Net::new(rule.global.addr, rule.prefix_len) {
-                ranges.extend([
-                    (rule.inside_vrf, net.network(), net.broadcast()),
-                    (rule.outside_vrf, net.network(), net.broadcast()),
-                ]);
-            }
-        }
-        for (vrf, first, last) in ranges {
-            for prefix in Ipv4Subnets::new(first, last, 0) {
-                let is_own = |entry: &&RouteEntry| {
-                    entry.vrf == vrf && entry.prefix == prefix && matches!(entry.route, fib::Route::Local(_))
-                };
-                if !self.out.routes.iter().any(|entry| is_own(&entry)) {
-                    self.out.fib.insert(vrf, prefix, fib::Route::Nat);
-                }
-            }
-        }
-    }
-
-    fn static_neighbours(&mut self, connected: &[RouteEntry]) {
-        let config = self.config;
-        for entry in &config.arp_entries {
-            let vrf = self.vrf(entry.vrf.as_deref());
-            if let Some(interface) = on_subnet(connected, vrf, entry.address) {
-                let next_hop = NextHop { interface, addr: entry.address };
-                self.out.static_neighbours.push((next_hop, entry.mac.0));
-            }
-        }
-    }
-}
-
-/// An address's own route, its subnet's, and those of the subnet's ends, which are not forwarded (RFC 1812
-/// section 5.3.5). Subnets of 31 and 32 bits have no such ends (RFC 3021).
-fn interface_routes(index: InterfaceIndex, vrf: VrfIndex, addr: Ipv4Addr, prefix_len: u8) -> Vec<RouteEntry> {
-    let entry = |prefix, route| RouteEntry { vrf, prefix, route, distance: 0, is_static: false };
-    let mut routes = vec![entry(Ipv4Net::from(addr), fib::Route::Local(index))];
-    let Ok(subnet) = Ipv4Net::new(addr, prefix_len) else { return routes };
-    if prefix_len < 32 {
-        routes.push(entry(subnet.trunc(), fib::Route::Connected(index)));
-    }
-    if prefix_len < 31 {
-        routes.push(entry(Ipv4Net::from(subnet.network()), fib::Route::Broadcast));
-        routes.push(entry(Ipv4Net::from(subnet.broadcast()), fib::Route::Broadcast));
-    }
-    routes
-}
-
-/// The interface on whose subnet an address lies.
-fn on_subnet(connected: &[RouteEntry], vrf: VrfIndex, addr: Ipv4Addr) -> Option<InterfaceIndex> {
-    let holding = connected.iter().filter_map(|entry| match entry.route {
-        fib::Route::Connected(interface) if entry.vrf == vrf && entry.prefix.contains(&addr) => {
-            Some((entry.prefix.prefix_len(), interface))
-        }
-        _ => None,
-    });
-    holding.max().map(|(_, interface)| interface)
 }

@@ -1,0 +1,248 @@
+//! The forwarding tables that routes, subnets and the NAT's addresses make.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use dataplane::flow::Vrf as VrfIndex;
+use dataplane::policy::{Domain, InterfaceIndex};
+use dataplane::route::fib::{self, NextHop};
+use ipnet::{Ipv4Net, Ipv4Subnets};
+
+use super::{RECURSION_MAX, Route, RouteTarget};
+use crate::compile::compiler::{Compiler, GLOBAL as GLOBAL_VRF, RouteEntry};
+
+impl Compiler<'_> {
+    /// Fills the forwarding tables. Of several routes to a prefix the one with the shortest distance stands,
+    /// among equals the first one configured.
+    pub(super) fn routes(&mut self) {
+        let connected = self.connected();
+        let mut routes = connected.clone();
+        routes.extend(self.static_routes(&connected));
+        routes.sort_by_key(|entry| (entry.vrf, entry.prefix, entry.distance));
+        routes.dedup_by_key(|entry| (entry.vrf, entry.prefix));
+        self.leak(&mut routes);
+        self.add_routes(&mut routes);
+        for entry in &routes {
+            self.out.fib.insert(entry.vrf, entry.prefix, entry.route);
+        }
+        self.out.routes = routes;
+        self.nat_routes();
+        self.static_neighbours(&connected);
+    }
+
+    fn connected(&self) -> Vec<RouteEntry> {
+        let up = self.out.policy.interfaces.iter().enumerate().filter(|(_, interface)| interface.is_up);
+        up.flat_map(|(index, interface)| {
+            interface.addresses.iter().flat_map(move |&(addr, prefix_len)| {
+                interface_routes(index as InterfaceIndex, interface.vrf, addr, prefix_len)
+            })
+        })
+        .collect()
+    }
+
+    /// The configured routes that lead somewhere. A next hop on no subnet is looked up in what was found before, until that
+    /// changes no more.
+    fn static_routes(&mut self, connected: &[RouteEntry]) -> Vec<RouteEntry> {
+        let config = self.config;
+        let routes: Vec<_> =
+            config.routes.iter().map(|route| (route, self.vrf(route.vrf.as_deref()))).collect();
+        let mut found = Vec::new();
+        for _ in 0..RECURSION_MAX {
+            let entry = |&(route, vrf): &(&Route, VrfIndex)| {
+                let target = self.target(route, vrf, connected, &found)?;
+                let (prefix, distance) = (route.prefix, route.distance);
+                Some(RouteEntry { vrf, prefix, route: target, distance, is_static: true })
+            };
+            let next: Vec<RouteEntry> = routes.iter().filter_map(entry).collect();
+            let is_settled = next == found;
+            found = next;
+            if is_settled {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Where a configured route leads; none while its interface is down or nothing leads to its next hop.
+    fn target(
+        &self,
+        route: &Route,
+        vrf: VrfIndex,
+        connected: &[RouteEntry],
+        found: &[RouteEntry],
+    ) -> Option<fib::Route> {
+        let up = |index: InterfaceIndex| self.out.policy.interfaces[usize::from(index)].is_up;
+        let table = if route.global { GLOBAL_VRF } else { vrf };
+        match &route.target {
+            RouteTarget::Null => Some(fib::Route::Null),
+            RouteTarget::NextHop(addr) => {
+                let direct = on_subnet(connected, table, *addr);
+                direct
+                    .map(|interface| fib::Route::Via(interface, *addr))
+                    .or_else(|| recursive(found, table, (vrf, route.prefix), *addr))
+            }
+            RouteTarget::Interface(name, next_hop) => {
+                let interface = self.interface_index(name).filter(|&index| up(index))?;
+                Some(
+                    next_hop
+                        .map_or(fib::Route::Connected(interface), |addr| fib::Route::Via(interface, addr)),
+                )
+            }
+        }
+    }
+
+    /// `ip nat route vrf`: what the VRF has no route of its own for, within the prefix, is routed as the global
+    /// table does.
+    fn leak(&mut self, routes: &mut Vec<RouteEntry>) {
+        let config = self.config;
+        for leak in &config.nat.vrf_leaks {
+            let vrf = self.vrf(Some(&leak.vrf));
+            let covering = routes
+                .iter()
+                .filter(|entry| entry.vrf == GLOBAL_VRF && entry.prefix.contains(&leak.prefix))
+                .max_by_key(|entry| entry.prefix.prefix_len());
+            let covering = covering.map(|entry| RouteEntry { prefix: leak.prefix, ..entry.clone() });
+            let within =
+                routes.iter().filter(|e| e.vrf == GLOBAL_VRF && leak.prefix.contains(&e.prefix)).cloned();
+            for entry in covering.into_iter().chain(within).collect::<Vec<_>>() {
+                if !routes.iter().any(|known| known.vrf == vrf && known.prefix == entry.prefix) {
+                    routes.push(RouteEntry { vrf, is_static: true, ..entry });
+                }
+            }
+        }
+    }
+
+    /// `add-route`: an outside local address is routed to where the outside global one is, unless another route
+    /// says more about it.
+    fn add_routes(&mut self, routes: &mut Vec<RouteEntry>) {
+        for (vrf, outside_vrf, prefix, like) in std::mem::take(&mut self.added_routes) {
+            let towards = routes
+                .iter()
+                .filter(|entry| entry.vrf == outside_vrf && entry.prefix.contains(&like))
+                .max_by_key(|entry| entry.prefix.prefix_len());
+            let route = match towards.map(|entry| entry.route) {
+                Some(fib::Route::Connected(interface)) => fib::Route::Via(interface, like),
+                Some(route) => route,
+                None => continue,
+            };
+            if !routes.iter().any(|entry| entry.vrf == vrf && entry.prefix == prefix) {
+                routes.push(RouteEntry { vrf, prefix, route, distance: 1, is_static: true });
+            }
+        }
+    }
+
+    /// Global addresses of the NAT lead into the NAT, seen from outside and from the inside that they serve. An
+    /// interface's own address stays the box's.
+    fn nat_routes(&mut self) {
+        let policy = &self.out.policy;
+        let mut ranges: Vec<(VrfIndex, Ipv4Addr, Ipv4Addr)> = Vec::new();
+        for rule in &policy.rules {
+            let pool = policy.pools.get(usize::from(rule.pool));
+            for &(first, last) in pool.into_iter().flat_map(|pool| &pool.ranges) {
+                ranges.extend([(rule.inside_vrf, first, last), (rule.outside_vrf, first, last)]);
+            }
+        }
+        for rule in policy.statics.rules() {
+            if let Ok(net) = Ipv4Net::new(rule.global.addr, rule.prefix_len) {
+                ranges.extend([
+                    (rule.inside_vrf, net.network(), net.broadcast()),
+                    (rule.outside_vrf, net.network(), net.broadcast()),
+                ]);
+            }
+        }
+        let dynamic = policy.rules.iter().map(|rule| (rule.inside_vrf, rule.outside_vrf));
+        let fixed = policy.statics.rules().iter().map(|rule| (rule.inside_vrf, rule.outside_vrf));
+        let vrfs: BTreeSet<(VrfIndex, VrfIndex)> = dynamic.chain(fixed).collect();
+        for (vrf, first, last) in ranges {
+            for prefix in Ipv4Subnets::new(first, last, 0) {
+                self.lead_to_nat(vrf, prefix);
+                // Hosts of VRFs that have one outside meet there, unless their own VRF leads elsewhere.
+                for &(inside, _) in vrfs.iter().filter(|(_, outside)| *outside == vrf) {
+                    if self.leads_out(inside, vrf, prefix) {
+                        self.lead_to_nat(inside, prefix);
+                    }
+                }
+            }
+        }
+    }
+
+    fn lead_to_nat(&mut self, vrf: VrfIndex, prefix: Ipv4Net) {
+        let is_own = |entry: &RouteEntry| {
+            entry.vrf == vrf && entry.prefix == prefix && matches!(entry.route, fib::Route::Local(_))
+        };
+        if !self.out.routes.iter().any(is_own) {
+            self.out.fib.insert(vrf, prefix, fib::Route::Nat);
+        }
+    }
+
+    /// Whether a VRF has a prefix outside, in that VRF.
+    fn leads_out(&self, inside: VrfIndex, outside: VrfIndex, prefix: Ipv4Net) -> bool {
+        let route = self.out.fib.lookup(inside, prefix.network());
+        let Some(fib::Route::Via(interface, _) | fib::Route::Connected(interface)) = route else {
+            return false;
+        };
+        let interface = &self.out.policy.interfaces[usize::from(interface)];
+        interface.domain == Domain::Outside && interface.vrf == outside
+    }
+
+    fn static_neighbours(&mut self, connected: &[RouteEntry]) {
+        let config = self.config;
+        for entry in &config.arp_entries {
+            let vrf = self.vrf(entry.vrf.as_deref());
+            if let Some(interface) = on_subnet(connected, vrf, entry.address) {
+                let next_hop = NextHop { interface, addr: entry.address };
+                self.out.static_neighbours.push((next_hop, entry.mac.0));
+            }
+        }
+    }
+}
+
+/// An address's own route, its subnet's, and those of the subnet's ends, which are not forwarded (RFC 1812
+/// section 5.3.5). Subnets of 31 and 32 bits have no such ends (RFC 3021).
+fn interface_routes(index: InterfaceIndex, vrf: VrfIndex, addr: Ipv4Addr, prefix_len: u8) -> Vec<RouteEntry> {
+    let entry = |prefix, route| RouteEntry { vrf, prefix, route, distance: 0, is_static: false };
+    let mut routes = vec![entry(Ipv4Net::from(addr), fib::Route::Local(index))];
+    let Ok(subnet) = Ipv4Net::new(addr, prefix_len) else { return routes };
+    if prefix_len < 32 {
+        routes.push(entry(subnet.trunc(), fib::Route::Connected(index)));
+    }
+    if prefix_len < 31 {
+        routes.push(entry(Ipv4Net::from(subnet.network()), fib::Route::Broadcast));
+        routes.push(entry(Ipv4Net::from(subnet.broadcast()), fib::Route::Broadcast));
+    }
+    routes
+}
+
+/// Where a next hop on no subnet is reached by another route. The default route says nothing about it: what leads there goes
+/// that way in any case.
+fn recursive(
+    found: &[RouteEntry],
+    table: VrfIndex,
+    own: (VrfIndex, Ipv4Net),
+    addr: Ipv4Addr,
+) -> Option<fib::Route> {
+    let leads = |entry: &&RouteEntry| {
+        entry.vrf == table
+            && entry.prefix.prefix_len() > 0
+            && entry.prefix.contains(&addr)
+            && (entry.vrf, entry.prefix) != own
+    };
+    let best =
+        found.iter().filter(leads).min_by_key(|entry| (Reverse(entry.prefix.prefix_len()), entry.distance));
+    best.map(|entry| match entry.route {
+        fib::Route::Connected(interface) => fib::Route::Via(interface, addr),
+        route => route,
+    })
+}
+
+/// The interface on whose subnet an address lies.
+fn on_subnet(connected: &[RouteEntry], vrf: VrfIndex, addr: Ipv4Addr) -> Option<InterfaceIndex> {
+    let holding = connected.iter().filter_map(|entry| match entry.route {
+        fib::Route::Connected(interface) if entry.vrf == vrf && entry.prefix.contains(&addr) => {
+            Some((entry.prefix.prefix_len(), interface))
+        }
+        _ => None,
+    });
+    holding.max().map(|(_, interface)| interface)
+}
