@@ -175,7 +175,7 @@ impl alg::Context for Access<'_> {
             return Some(self.session.inside_global);
         }
         let by_static = self.policy.statics.global_of(self.vrfs.0, protocol, local, |rule| {
-            rule.selector.is_none() && rule.outside_vrf == self.vrfs.1
+            rule.selector.is_none() && rule.outside_vrf == self.vrfs.1 && !rule.is_default
         });
         let by_door =
             || self.shard.door_from_inside(protocol, self.vrfs.0, local, self.now).map(|door| door.global);

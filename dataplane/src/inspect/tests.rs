@@ -97,7 +97,8 @@ impl Test {
             outside_vrf: 0,
             selector: None,
             egress: None,
-            is_reversible: true,
+            is_reversible: false,
+            is_default: false,
         }]);
         let mut shard = Shard::new(1024, [1, 2], 0, 1, 0);
         shard.start_policy(&policy, Arc::default());

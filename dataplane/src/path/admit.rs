@@ -16,7 +16,7 @@ use crate::path::select::{applies, find_rule, selects};
 use crate::path::tables::Tables;
 use crate::path::translate::{self, Routed, local, routed_to};
 use crate::path::verdict::{Decided, Refused, Verdict};
-use crate::policy::{Domain, Filtering, OutsideRule, Policy, RuleId, StaticRule};
+use crate::policy::{self, Domain, Filtering, OutsideRule, Policy, RuleId, StaticRule, Statics};
 use crate::route::fib::NextHop;
 use crate::state::mapped::Mapped;
 use crate::state::ports::allocate::Source;
@@ -214,6 +214,11 @@ fn beneath(above: Above, end: Endpoint, rule: RuleId, vrfs: (Vrf, Vrf)) -> Chose
     Chosen { above, ..fixed(end, rule, vrfs) }
 }
 
+/// The other end of a static rule.
+fn of_static((end, rule): (Endpoint, &StaticRule)) -> Chosen {
+    fixed(end, rule.id, (rule.inside_vrf, rule.outside_vrf))
+}
+
 /// Whether anyone inside is mapped to the packet's destination, here or at another worker.
 fn is_mapped(tables: &Tables, head: &Head) -> bool {
     let (vrf, protocol, end) = (head.tuple.vrf, head.tuple.protocol, head.tuple.dst);
@@ -231,8 +236,8 @@ fn choose_global(
 ) -> Result<Option<Chosen>, Refused> {
     let protocol = head.tuple.protocol;
     let source = Endpoint::new(head.src, head.tuple.src.port);
-    let applies = |rule: &StaticRule| applies(tables, rule, head, next_hop);
-    let by_static = tables.policy.statics.global_of(head.tuple.vrf, protocol, source, applies);
+    let is_first = |rule: &StaticRule| !rule.is_default && applies(tables, rule, head, next_hop);
+    let by_static = tables.policy.statics.global_of(head.tuple.vrf, protocol, source, is_first);
     if let Some(refusal) = refusal_without_session(head) {
         // An error may come from a router that no rule concerns, about a host that one does.
         let statics = &tables.policy.statics;
@@ -240,8 +245,8 @@ fn choose_global(
         let concerns = by_static.is_some() || about.is_some() || find_rule(tables, head, next_hop).is_some();
         return if concerns { Err(refusal.into()) } else { Ok(None) };
     }
-    if let Some((end, rule)) = by_static {
-        return Ok(Some(fixed(end, rule.id, (rule.inside_vrf, rule.outside_vrf))));
+    if by_static.is_some() {
+        return Ok(by_static.map(of_static));
     }
     let vrf = head.tuple.vrf;
     if let Some(door) = tables.shard.door_from_inside(protocol, vrf, head.tuple.src, now) {
@@ -255,7 +260,12 @@ fn choose_global(
     {
         return Ok(Some(beneath(mapped.above, end, mapped.rule, mapped.vrfs)));
     }
-    let Some(position) = find_rule(tables, head, next_hop) else { return Ok(None) };
+    let Some(position) = find_rule(tables, head, next_hop) else {
+        // What a default server sends has a port of its own, unless no rule gives it one.
+        let is_default = |rule: &StaticRule| rule.is_default && applies(tables, rule, head, next_hop);
+        let by_default = tables.policy.statics.global_of(vrf, protocol, source, is_default);
+        return Ok(by_default.map(of_static));
+    };
     if is_reset {
         return Err(DropReason::TcpNoSession.into());
     }
@@ -286,11 +296,19 @@ fn choose_global(
 fn choose_local(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Chosen>, Refused> {
     let global = Endpoint::new(head.dst, head.tuple.dst.port);
     let (vrf, protocol) = (head.tuple.vrf, head.tuple.protocol);
-    if let Some((end, rule)) = tables.policy.statics.local_of(vrf, protocol, global, |_| true) {
-        if !rule.is_reversible {
-            return Ok(None);
+    let is_for = |rule: &StaticRule| {
+        if rule.is_default {
+            return false;
         }
-        return Ok(Some(fixed(end, rule.id, (rule.inside_vrf, rule.outside_vrf))));
+        let selector = rule.selector.as_ref().filter(|_| rule.is_reversible);
+        selector.is_none_or(|selector| {
+            let local = Statics::across(rule, global, rule.local);
+            direct::selects_answer(tables, selector, head, local, rule.inside_vrf)
+        })
+    };
+    let by_static = tables.policy.statics.local_of(vrf, protocol, global, is_for);
+    if by_static.is_some() {
+        return Ok(by_static.map(of_static));
     }
     if protocol == TCP
         && let Some(chosen) = choose_server(tables, global, vrf)
@@ -301,12 +319,30 @@ fn choose_local(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Cho
         let above = tables.shard.above_of_door(door);
         return Ok(Some(beneath(above, door.inside, door.rule, door.vrfs)));
     }
-    let Some(mapped) = tables.shard.mapping_of_global(vrf, protocol, global) else { return Ok(None) };
-    if !tables.shard.passes_filter(tables.policy.behaviour.filtering, &mapped.above, head.src) {
+    let Some(mapped) = tables.shard.mapping_of_global(vrf, protocol, global) else {
+        let default = tables.policy.statics.default_of(vrf, protocol, global);
+        return Ok(default.map(of_static));
+    };
+    let filtering = tables.policy.behaviour.filtering;
+    if !tables.shard.passes_filter(filtering, &mapped.above, head.src) || !is_open(tables, head, &mapped) {
         return Ok(None);
     }
     let Mapped { local, vrfs, rule, above } = mapped;
     Ok(Some(beneath(above, local, rule, vrfs)))
+}
+
+/// Whether a route-map's rule lets the outside begin sessions with what it mapped. A mapping of a whole address has no filter
+/// of its own: who was not sent to needs the word.
+fn is_open(tables: &Tables, head: &Head, mapped: &Mapped) -> bool {
+    let rule = tables.policy.rules.iter().find(|rule| rule.id == mapped.rule);
+    let Some(rule) = rule.filter(|rule| matches!(rule.selector, policy::Selector::RouteMap(_))) else {
+        return true;
+    };
+    let has_filter = tables.policy.behaviour.filtering != Filtering::AddressAndPortDependent;
+    match rule.is_reversible {
+        true => direct::selects_answer(tables, &rule.selector, head, mapped.local, mapped.vrfs.0),
+        false => has_filter,
+    }
 }
 
 /// The next real server of a virtual one (`ip nat inside destination`).

@@ -4,9 +4,9 @@ use crate::drops::DropReason;
 use crate::flow::{Endpoint, TCP, Tuple, Vrf};
 use crate::head::Head;
 use crate::path::route::{self, Destination};
-use crate::path::select::{applies, find_rule};
+use crate::path::select::{applies, find_rule, selects};
 use crate::path::tables::Tables;
-use crate::policy::{Domain, Policy, StaticRule};
+use crate::policy::{Domain, Policy, Selector, StaticRule};
 use crate::route::fib::NextHop;
 use crate::wire::{icmp, tcp};
 
@@ -18,8 +18,9 @@ pub fn check(tables: &Tables, head: &Head, next_hop: NextHop) -> Result<(), Drop
     if egress.domain != Domain::Inside {
         return Ok(());
     }
+    let local = Endpoint::new(head.dst, head.tuple.dst.port);
     let is_refused =
-        policy.behaviour.drops_inside_local || translates(tables, &answer(policy, head, egress.vrf));
+        policy.behaviour.drops_inside_local || translates(tables, &answer(policy, head, local, egress.vrf));
     if is_refused { Err(DropReason::InsideLocal) } else { Ok(()) }
 }
 
@@ -30,14 +31,23 @@ pub fn turns_back(tables: &Tables, head: &Head, next_hop: NextHop) -> bool {
     next_hop.interface == head.interface && tables.policy.covers(head.tuple.vrf, head.tuple.protocol, end)
 }
 
-/// The head of what the destination would answer, as it comes in from an inside VRF, where a static line for outside hosts may
+/// Whether a list or route-map permits what an inside endpoint would answer to a packet from outside.
+pub fn selects_answer(tables: &Tables, selector: &Selector, head: &Head, local: Endpoint, vrf: Vrf) -> bool {
+    let answer = answer(&tables.policy, head, local, vrf);
+    let next_hop = match route::destination(&tables.fib, vrf, answer.dst) {
+        Ok(Destination::Beyond(next_hop)) => Some(next_hop),
+        _ => None,
+    };
+    selects(tables, selector, &answer, next_hop)
+}
+
+/// The head of what an inside endpoint would answer, as it comes in from its VRF, where a static line for outside hosts may
 /// give the peer another address.
-fn answer(policy: &Policy, head: &Head, vrf: Vrf) -> Head {
+fn answer(policy: &Policy, head: &Head, local: Endpoint, vrf: Vrf) -> Head {
     let Tuple { src: peer, protocol, vrf: outside, .. } = head.tuple;
     let is_ours = |rule: &StaticRule| rule.inside_vrf == vrf;
-    let local = policy.outside_statics.local_of(outside, protocol, peer, is_ours);
-    let dst = local.map_or(peer, |(local, _)| local);
-    let src = Endpoint::new(head.dst, head.tuple.dst.port);
+    let known = policy.outside_statics.local_of(outside, protocol, peer, is_ours);
+    let (src, dst) = (local, known.map_or(peer, |(known, _)| known));
     let mut answer = Head { tuple: Tuple { src, dst, protocol, vrf }, src: src.addr, dst: dst.addr, ..*head };
     if protocol == TCP {
         answer.tcp_flags |= tcp::ACK;

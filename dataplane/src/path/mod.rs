@@ -63,7 +63,7 @@ use self::tables::Tables;
 use self::verdict::{Again, Course, Decided, Verdict};
 use crate::counters::{Stage, Tally};
 use crate::drops::DropReason;
-use crate::flow::{Direction, InterfaceIndex, Vrf, WorkerIndex};
+use crate::flow::{Direction, InterfaceIndex, Tuple, Vrf, WorkerIndex};
 use crate::head::Head;
 use crate::inspect::{self, Passed, Read, Reading};
 use crate::message::Event;
@@ -200,7 +200,26 @@ fn look_up(engine: &mut Engine, head: &Head, plain: &Plain, now: u32) -> Decided
         domain.direction().and_then(|direction| shard.find_now(policy, head, direction))
     };
     engine.count_probe(domain != Domain::None, found.is_some());
+    if found.is_none()
+        && let Some(owner) = owner_of_default(engine, head)
+    {
+        return Ok(Verdict::HandOver(owner));
+    }
     decide::decide(&mut engine.tables, head, found, now)
+}
+
+/// The worker of the default server that a packet from outside is for, as this one has nobody mapped there.
+fn owner_of_default(engine: &Engine, head: &Head) -> Option<WorkerIndex> {
+    let Tables { policy, shard, .. } = &engine.tables;
+    let Tuple { dst, protocol, vrf, .. } = head.tuple;
+    let owner = engine.owners().of_default(&head.tuple).filter(|owner| *owner != engine.index)?;
+    let is_outside = policy.interfaces[usize::from(head.interface)].domain == Domain::Outside;
+    let is_mapped = || {
+        shard.mapping_of_global(vrf, protocol, dst).is_some()
+            || policy.statics.owner_of(vrf, protocol, dst).is_some()
+            || shard.door_of_global(protocol, vrf, dst).is_some()
+    };
+    (is_outside && !is_mapped()).then_some(owner)
 }
 
 /// Takes packets that others handed over. Their headers were read where they arrived, and they were counted there.
@@ -215,11 +234,15 @@ pub fn take_over(engine: &mut Engine, handed_over: impl Iterator<Item = HandedOv
                 packets.push(packet);
                 heads.push(head);
             }
-            Ok((packet, head, course)) => engine.again(packet, head, course, None),
+            // It was steered where it turned around.
+            Ok((packet, head, course)) => {
+                let decided = find_here(engine, &head, course, now);
+                follow(engine, packet, &head, course, decided, now);
+                go_again(engine, now);
+            }
             Err(reason) => engine.note(Err(reason)),
         }
     }
-    go_again(engine, now);
     burst_of_others(engine, &mut packets, &heads, now);
     count
 }
@@ -313,20 +336,30 @@ fn all_again(engine: &mut Engine, now: u32) {
 
 /// What is to be done with a packet whose worker and session are still to be found.
 fn find_again(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Decided {
-    let Tables { policy, shard, .. } = &engine.tables;
-    let domain = policy.interfaces[usize::from(head.interface)].domain;
     let owner = match course {
         Course::TurnedAround => engine.owners().of_global(&head.tuple),
         _ => engine.owners().of_flow(head),
     };
-    if owner != engine.index {
-        return Ok(Verdict::HandOver(owner));
+    match owner == engine.index {
+        true => find_here(engine, head, course, now),
+        false => Ok(Verdict::HandOver(owner)),
     }
+}
+
+/// What is to be done with a packet that belongs here and whose session is still to be found.
+fn find_here(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Decided {
+    let Tables { policy, shard, .. } = &engine.tables;
+    let domain = policy.interfaces[usize::from(head.interface)].domain;
     let direction = match course {
         Course::TurnedAround => Some(Direction::Inbound),
         _ => domain.direction(),
     };
     let found = direction.and_then(|direction| shard.find_now(policy, head, direction));
+    if found.is_none()
+        && let Some(owner) = owner_of_default(engine, head)
+    {
+        return Ok(Verdict::HandOver(owner));
+    }
     if course == Course::TurnedAround {
         return decide::of_session_or_rule(&mut engine.tables, head, found, Direction::Inbound, now);
     }

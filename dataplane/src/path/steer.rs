@@ -75,7 +75,7 @@ impl Owners<'_> {
     /// virtual servers: those belong to the owner of their real ones.
     pub fn of_global(self, tuple: &Tuple) -> WorkerIndex {
         let Owners { policy, ownership, .. } = self;
-        if let Some((local, _)) = policy.statics.local_of(tuple.vrf, tuple.protocol, tuple.dst, |_| true) {
+        if let Some(local) = policy.statics.owner_of(tuple.vrf, tuple.protocol, tuple.dst) {
             return self.of_host(local.addr);
         }
         if let Some(host) = policy.computed_host(tuple.dst) {
@@ -86,7 +86,14 @@ impl Owners<'_> {
             let server = policy.pools.get(usize::from(rule.pool))?.address_at(0)?;
             Some(self.of_host(server))
         };
-        ownership.owner(tuple.dst).or_else(of_virtual).unwrap_or(self.receiver)
+        let owner = ownership.owner(tuple.dst).or_else(of_virtual);
+        owner.unwrap_or_else(|| self.of_default(tuple).unwrap_or(self.receiver))
+    }
+
+    /// The owner of the default server of a packet's global destination.
+    pub fn of_default(self, tuple: &Tuple) -> Option<WorkerIndex> {
+        let (local, _) = self.policy.statics.default_of(tuple.vrf, tuple.protocol, tuple.dst)?;
+        Some(self.of_host(local.addr))
     }
 
     /// Fragments of a packet meet at one worker, whichever ports the packet has.
@@ -109,6 +116,7 @@ pub fn gathers(policy: &Policy, head: &Head) -> bool {
 fn may_be_translated(policy: &Policy, head: &Head) -> bool {
     policy.interfaces[usize::from(head.interface)].domain == Domain::Inside
         || policy.is_global(head.tuple.vrf, head.dst)
+        || policy.statics.is_identity(head.tuple.vrf, head.dst)
         || policy.destination_rule_of(head.dst).is_some()
         // These translate the source, whatever the destination is.
         || !policy.outside_rules.is_empty()

@@ -46,7 +46,8 @@ pub struct SourceRule {
     pub outside_vrf: Vrf,
     /// Only packets that leave through this interface.
     pub egress: Option<InterfaceIndex>,
-    /// Hosts of a route-map's mappings may be reached from outside.
+    /// Of a route-map's rule: whoever is outside reaches what it mapped, if its answers are selected; else nobody does who
+    /// was not sent to.
     pub is_reversible: bool,
     /// Its subscribers are paired strictly (`ip nat settings pap`).
     pub is_paired: bool,

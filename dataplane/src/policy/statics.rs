@@ -25,15 +25,23 @@ pub struct StaticRule {
     pub inside_vrf: Vrf,
     /// VRF of the outside.
     pub outside_vrf: Vrf,
-    /// Only packets from inside that this selects.
+    /// Only packets from inside that this selects, and what answers them.
     pub selector: Option<Selector>,
     /// Only packets from inside that leave through this interface.
     pub egress: Option<InterfaceIndex>,
-    /// Packets from outside are translated too.
+    /// Only those packets from outside whose answers the selector selects; else all.
     pub is_reversible: bool,
+    /// It has of its global address what nobody else has, who shares that by port: the default server of an interface that
+    /// is overloaded.
+    pub is_default: bool,
 }
 
 impl StaticRule {
+    /// Whether it leaves addresses as they are: its hosts are exempt from what other rules say.
+    pub fn is_identity(&self) -> bool {
+        masked(self.global.addr, self.prefix_len) == masked(self.local.addr, self.prefix_len)
+    }
+
     /// Whether this is one of the rule's global addresses.
     pub fn is_global(&self, addr: Ipv4Addr) -> bool {
         masked(self.global.addr, self.prefix_len) == masked(addr, self.prefix_len)
@@ -46,15 +54,21 @@ pub struct Statics {
     rules: Vec<StaticRule>,
     by_local: HashMap<StaticKey, Vec<u32>>,
     by_global: HashMap<StaticKey, Vec<u32>>,
-    /// The outside VRFs of each global prefix, by its bits and length.
-    global_prefixes: HashMap<(u32, u8), Vec<Vrf>>,
+    /// The outside VRFs of each global prefix.
+    globals: Prefixes,
+    /// The same of those that are inside hosts' own addresses: packets to them are routed there.
+    identities: Prefixes,
     /// By number; a line of the configuration may be several rules.
     by_id: HashMap<RuleId, Vec<u32>>,
     prefix_lens: Vec<u8>,
+    has_default: bool,
 }
 
 /// VRF, protocol (0 for all), network prefix and its length, port (0 for all).
 type StaticKey = (Vrf, Protocol, u32, u8, u16);
+
+/// Outside VRFs by a prefix's bits and its length.
+type Prefixes = HashMap<(u32, u8), Vec<Vrf>>;
 
 fn masked(addr: Ipv4Addr, prefix_len: u8) -> u32 {
     addr.to_bits() & u32::MAX.checked_shl(32 - u32::from(prefix_len)).unwrap_or(0)
@@ -78,7 +92,8 @@ impl Statics {
             statics.by_local.entry(key(rule.inside_vrf, rule.local)).or_default().push(index as u32);
             statics.by_global.entry(key(rule.outside_vrf, rule.global)).or_default().push(index as u32);
             let global = (masked(rule.global.addr, rule.prefix_len), rule.prefix_len);
-            let vrfs = statics.global_prefixes.entry(global).or_default();
+            let prefixes = if rule.is_identity() { &mut statics.identities } else { &mut statics.globals };
+            let vrfs = prefixes.entry(global).or_default();
             if !vrfs.contains(&rule.outside_vrf) {
                 vrfs.push(rule.outside_vrf);
             }
@@ -87,6 +102,7 @@ impl Statics {
                 statics.prefix_lens.push(rule.prefix_len);
             }
         }
+        statics.has_default = rules.iter().any(|rule| rule.is_default);
         statics.prefix_lens.sort_unstable_by(|a, b| b.cmp(a));
         statics.rules = rules;
         statics
@@ -97,18 +113,23 @@ impl Statics {
         &self.rules
     }
 
-    /// Whether an address is the global side of any rule, seen from an outside VRF.
+    /// Whether an address is the NAT's, seen from an outside VRF: the global side of a rule, and not its inside host's own.
     pub fn is_global(&self, vrf: Vrf, addr: Ipv4Addr) -> bool {
-        self.vrfs_of_global(addr).any(|vrfs| vrfs.contains(&vrf))
+        self.vrfs_of(&self.globals, addr).any(|vrfs| vrfs.contains(&vrf))
+    }
+
+    /// Whether an address is an inside host's own on both sides of a rule, seen from an outside VRF.
+    pub fn is_identity(&self, vrf: Vrf, addr: Ipv4Addr) -> bool {
+        self.vrfs_of(&self.identities, addr).any(|vrfs| vrfs.contains(&vrf))
     }
 
     /// Whether an address is the global side of any rule, in whatever VRF.
     pub fn is_global_anywhere(&self, addr: Ipv4Addr) -> bool {
-        self.vrfs_of_global(addr).next().is_some()
+        [&self.globals, &self.identities].into_iter().any(|of| self.vrfs_of(of, addr).next().is_some())
     }
 
-    fn vrfs_of_global(&self, addr: Ipv4Addr) -> impl Iterator<Item = &Vec<Vrf>> {
-        self.prefix_lens.iter().filter_map(move |&len| self.global_prefixes.get(&(masked(addr, len), len)))
+    fn vrfs_of<'p>(&'p self, prefixes: &'p Prefixes, addr: Ipv4Addr) -> impl Iterator<Item = &'p Vec<Vrf>> {
+        self.prefix_lens.iter().filter_map(move |&len| prefixes.get(&(masked(addr, len), len)))
     }
 
     /// The rules with a number.
@@ -141,9 +162,26 @@ impl Statics {
         Some((Self::across(rule, global, rule.local), rule))
     }
 
-    fn across(rule: &StaticRule, from: Endpoint, to: Endpoint) -> Endpoint {
+    /// What a rule makes of an endpoint of one side, by the other's of the rule.
+    pub fn across(rule: &StaticRule, from: Endpoint, to: Endpoint) -> Endpoint {
         let port = if rule.protocol.is_some() { to.port } else { from.port };
         Endpoint::new(moved(from.addr, to.addr, rule.prefix_len), port)
+    }
+
+    /// The local endpoint of a global one that nobody else may have: no default server's.
+    pub fn owner_of(&self, vrf: Vrf, protocol: Protocol, global: Endpoint) -> Option<Endpoint> {
+        self.local_of(vrf, protocol, global, |rule| !rule.is_default).map(|(local, _)| local)
+    }
+
+    /// The default server of a global endpoint's address, at that port.
+    pub fn default_of(
+        &self,
+        vrf: Vrf,
+        protocol: Protocol,
+        global: Endpoint,
+    ) -> Option<(Endpoint, &StaticRule)> {
+        let is_default = |rule: &StaticRule| rule.is_default;
+        self.has_default.then(|| self.local_of(vrf, protocol, global, is_default)).flatten()
     }
 
     /// Port statics come before address statics, and longer prefixes before shorter ones.
@@ -190,7 +228,8 @@ mod tests {
             outside_vrf: 0,
             selector: None,
             egress: None,
-            is_reversible: true,
+            is_reversible: false,
+            is_default: false,
         }
     }
 

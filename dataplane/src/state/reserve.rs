@@ -266,7 +266,7 @@ impl Shard {
     ) -> Result<(Endpoint, Holds, Option<Lease>), Refusal> {
         let vrf = control.inside_vrf();
         let by_static = policy.statics.global_of(vrf, protocol, inside, |rule| {
-            rule.selector.is_none() && rule.outside_vrf == control.outside_vrf()
+            rule.selector.is_none() && rule.outside_vrf == control.outside_vrf() && !rule.is_default
         });
         if let Some((global, _)) = by_static {
             return Ok((global, Holds::Nothing, None));

@@ -318,7 +318,8 @@ impl Compiler<'_> {
                 outside_vrf,
                 selector: None,
                 egress: None,
-                is_reversible: true,
+                is_reversible: false,
+                is_default: false,
             });
             if rule.add_route
                 && let Ok(net) = Ipv4Net::new(local.addr, prefix_len)

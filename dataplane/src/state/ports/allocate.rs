@@ -259,7 +259,7 @@ impl Allocator {
         let blocked = &policy.behaviour.interface_blocked;
         let is_allowed = |port| {
             let end = Endpoint::new(addr, port);
-            policy.statics.local_of(rule.outside_vrf, source.protocol, end, |_| true).is_none()
+            policy.statics.owner_of(rule.outside_vrf, source.protocol, end).is_none()
                 && policy.computed_host(end).is_none()
                 && !(is_interface(policy, rule) && blocked.contains(&(source.protocol, port)))
         };
@@ -323,10 +323,7 @@ impl Allocator {
         }
         let mut ports = self.addresses.ports_mut(addr)?;
         let is_free = |port| {
-            policy
-                .statics
-                .local_of(rule.outside_vrf, source.protocol, Endpoint::new(addr, port), |_| true)
-                .is_none()
+            policy.statics.owner_of(rule.outside_vrf, source.protocol, Endpoint::new(addr, port)).is_none()
         };
         let of_set = self.sets.find_map(subscriber, |set| {
             let port = ports.take_of_set(wish, set, is_free)?;
@@ -377,7 +374,7 @@ impl Allocator {
         let is_free = |port| {
             let end = Endpoint::new(addr, port);
             !deterministic.is_reserved(port)
-                && statics.local_of(request.rule.outside_vrf, wish.protocol, end, |_| true).is_none()
+                && statics.owner_of(request.rule.outside_vrf, wish.protocol, end).is_none()
         };
         if let Some(port) = ports.take(&own, Claimant::ALONE, is_free) {
             return Some(Endpoint::new(addr, port));

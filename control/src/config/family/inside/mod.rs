@@ -4,6 +4,7 @@ mod statics;
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
+use std::net::Ipv4Addr;
 
 use dataplane::policy::{self, AclIndex};
 
@@ -56,7 +57,7 @@ pub struct DynamicRule {
     pub overload: Option<Overload>,
     /// `egress-interface IFACE`: only packets that leave through it.
     pub egress_interface: Option<InterfaceName>,
-    /// `reversible`: the outside may open sessions to what a route-map's rule translated.
+    /// `reversible`: the outside may open sessions to what a route-map's rule translated, if the route-map permits the answers.
     pub reversible: bool,
     /// `no-payload`: no ALG rewrites what these translations carry.
     pub no_payload: bool,
@@ -402,6 +403,15 @@ impl Compiler<'_> {
             .iter()
             .any(|rule| rule.egress.is_some() || self.sees_destination(&rule.selector));
         self.destination_rules();
+    }
+
+    /// Whether hosts share an interface's address by port.
+    fn is_overloaded(&self, addr: Ipv4Addr) -> bool {
+        let shares = |rule: &DynamicRule| match &rule.target {
+            DynamicTarget::Interface(name) => rule.overload.is_some() && self.lent_by(name) == Some(addr),
+            DynamicTarget::Pool(_) => false,
+        };
+        self.config.nat.dynamic_rules.iter().any(shares)
     }
 
     /// Whether a selector looks at where packets go.

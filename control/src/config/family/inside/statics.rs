@@ -63,7 +63,7 @@ impl StaticRule {
 pub struct StaticRouteMap {
     /// The route-map's name.
     pub name: String,
-    /// `reversible`: packets from outside are translated too, if the route-map permits them.
+    /// `reversible`: packets from outside are translated only if the route-map permits what would answer them.
     pub reversible: bool,
 }
 
@@ -298,7 +298,7 @@ impl Compiler<'_> {
             let (inside_vrf, outside_vrf) = self.rule_vrfs(rule.vrf.as_ref());
             let selector = rule.route_map.as_ref().map(|map| self.route_map(&map.name));
             let egress = rule.egress_interface.as_ref().and_then(|name| self.interface_index(name));
-            let is_reversible = rule.route_map.as_ref().is_none_or(|map| map.reversible);
+            let is_reversible = rule.route_map.as_ref().is_some_and(|map| map.reversible);
             rules.push(policy::StaticRule {
                 id,
                 protocol,
@@ -310,6 +310,7 @@ impl Compiler<'_> {
                 selector,
                 egress,
                 is_reversible,
+                is_default: protocol.is_none() && prefix_len == 32 && self.is_overloaded(global.addr),
             });
         }
         self.out.policy.statics = policy::Statics::new(rules);

@@ -143,7 +143,7 @@ impl Compiler<'_> {
                 ranges.extend([(rule.inside_vrf, first, last), (rule.outside_vrf, first, last)]);
             }
         }
-        for rule in policy.statics.rules() {
+        for rule in policy.statics.rules().iter().filter(|rule| !rule.is_identity()) {
             if let Ok(net) = Ipv4Net::new(rule.global.addr, rule.prefix_len) {
                 ranges.extend([
                     (rule.inside_vrf, net.network(), net.broadcast()),
