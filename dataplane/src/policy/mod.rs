@@ -282,16 +282,18 @@ impl Policy {
         self.pools.get(usize::from(pool)).is_some_and(|pool| pool.contains(addr))
     }
 
-    /// Whether sessions that a rule gave this global address may stay: the rule still exists, and hands the
-    /// address out.
-    pub fn keeps(&self, rule: RuleId, global: Ipv4Addr) -> bool {
+    /// Whether what a rule gave this global endpoint may stay: the rule still exists, and hands the address out, and no
+    /// static gives it to somebody.
+    pub fn keeps(&self, rule: RuleId, protocol: Protocol, global: Endpoint) -> bool {
+        let Endpoint { addr, .. } = global;
         if let Some(dynamic) = self.rules.iter().find(|dynamic| dynamic.id == rule) {
-            return self.pool_holds(dynamic.pool, global);
+            let by_static = self.statics.owner_of(dynamic.outside_vrf, protocol, global);
+            return self.pool_holds(dynamic.pool, addr) && by_static.is_none();
         }
         self.destination_rules.iter().any(|destination| destination.id == rule)
             || self.outside_rules.iter().any(|outside| outside.id == rule)
             || self.outside_statics.with_id(rule).next().is_some()
-            || self.statics.with_id(rule).any(|fixed| fixed.is_global(global))
+            || self.statics.with_id(rule).any(|fixed| fixed.is_global(addr))
     }
 
     /// The numbers of all rules.

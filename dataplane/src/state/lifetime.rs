@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::lives::EndReason;
-use crate::policy::{Filtering, IdleClass, Policy};
+use crate::policy::{Filtering, IdleClass, Policy, StaticRule};
 use crate::state::contacts::Contacts;
 use crate::state::door::Door;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::ownership::Ownership;
+use crate::state::session::{Flags, Session};
 use crate::state::shard::{RuleUse, Shard, deadline_ms, far_off, mapping_deadline_ms};
 use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
@@ -176,7 +177,7 @@ impl Shard {
         let outside = self.outside_mapping_of(session).and_then(|outside| self.mappings.at(outside));
         let is_gone =
             |Mapping { binding, .. }: &Mapping| !policy.keeps_outside(binding.rule, binding.seen.addr);
-        if all || !policy.keeps(session.rule, session.inside_global().addr) || outside.is_some_and(is_gone) {
+        if all || !keeps_session(policy, session) || outside.is_some_and(is_gone) {
             return self.end(policy, index, reason_of_sweep(all), now).is_some();
         }
         if self.groups.misses(policy, index) {
@@ -188,7 +189,7 @@ impl Shard {
 
     /// Doors are no sessions: they are not counted.
     fn sweep_door(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
-        let is_doomed = |door: &Door| all || !policy.keeps(door.rule, door.global.addr);
+        let is_doomed = |door: &Door| all || !policy.keeps(door.rule, door.protocol, door.global);
         if self.doors.at(index).is_some_and(is_doomed) {
             self.end_door(policy, index, reason_of_sweep(all), now);
         }
@@ -207,7 +208,7 @@ impl Shard {
         let is_doomed = |mapping: &Mapping| {
             let binding = &mapping.binding;
             let is_kept = match binding.side {
-                Side::Inside => policy.keeps(binding.rule, binding.seen.addr),
+                Side::Inside => policy.keeps(binding.rule, binding.protocol, binding.seen),
                 Side::Outside => policy.keeps_outside(binding.rule, binding.seen.addr),
             };
             mapping.session_count == 0 && (all || !is_kept)
@@ -218,4 +219,19 @@ impl Shard {
         }
         is_doomed
     }
+}
+
+/// Whether a policy keeps a session. One that serves every peer would keep its host from what a static gives it now.
+fn keeps_session(policy: &Policy, session: &Session) -> bool {
+    let Session { rule, protocol, .. } = *session;
+    let is_for_all = |rule: &StaticRule| rule.selector.is_none() && rule.egress.is_none() && !rule.is_default;
+    let is_taken = || {
+        session.is_dynamic()
+            && session.flags.has(Flags::ANY_PEER)
+            && policy
+                .statics
+                .global_of(session.inside_vrf(), protocol, session.inside_local(), is_for_all)
+                .is_some()
+    };
+    policy.keeps(rule, protocol, session.inside_global()) && !is_taken()
 }
