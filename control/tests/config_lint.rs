@@ -38,6 +38,10 @@ fn statements_that_contradict_each_other() {
             "ip nat outside source static 198.51.100.7 10.9.0.7\nip nat outside source static 198.51.100.7 10.9.0.8",
             "8:1: error: 198.51.100.7 is mapped by line 7 already; both lines need \"extendable\"",
         ),
+        (
+            "access-list 1 permit 10.0.0.0 0.0.0.255\nip nat inside source list 1 interface Gi0/0/1 overload extended",
+            "8:1: error: \"overload extended\" is not supported, as a global port has one owner; use \"overload\"",
+        ),
         ("ip nat inside source static 10.0.0.2 192.0.2.2 vrf V", "7:1: error: VRF \"V\" is not defined"),
         ("ip nat translation max-entries vrf V 10", "7:1: error: VRF \"V\" is not defined"),
         (

@@ -54,7 +54,7 @@ fn dynamic_rules(vrfs: &Names) -> impl Strategy<Value = Vec<DynamicRule>> + use<
         name().prop_map(DynamicTarget::Pool),
         interface_name().prop_map(DynamicTarget::Interface)
     ];
-    let overload = option::of(select(vec![Overload::Plain, Overload::Extended, Overload::Paired]));
+    let overload = option::of(select(vec![Overload::Plain, Overload::Paired]));
     let options = (overload, option::of(interface_name()), any::<bool>(), any::<bool>());
     let rule = (selector(), target, rule_vrf(vrfs), options).prop_map(
         |(selector, target, vrf, (overload, egress_interface, reversible, no_payload))| {

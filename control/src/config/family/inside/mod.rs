@@ -262,6 +262,10 @@ impl Lint<'_> {
         let nat = &self.config.nat;
         for rule in &nat.dynamic_rules {
             self.check_selector(rule.place, &rule.selector);
+            if rule.overload == Some(Overload::Extended) {
+                let text = "\"overload extended\" is not supported, as a global port has one owner; use \"overload\"";
+                self.error(rule.place, text.to_string());
+            }
             match &rule.target {
                 DynamicTarget::Pool(pool) => self.check_pool(rule.place, pool),
                 DynamicTarget::Interface(name) => self.check_lender(rule.place, name),
@@ -377,9 +381,6 @@ impl Compiler<'_> {
             };
             let Some(pool) = pool.map(|pool| self.pool_index(pool)) else { continue };
             let (inside_vrf, outside_vrf) = self.rule_vrfs(rule.vrf.as_ref());
-            if rule.overload == Some(Overload::Extended) {
-                self.error(rule.place, "'overload extended' is not supported: a global port has one owner");
-            }
             let compiled =
                 policy::SourceRule {
                     id,
