@@ -116,8 +116,8 @@ pub enum Verdict {
 pub enum Ports {
     /// One, the announced one where it is free.
     One,
-    /// An even one and the odd one behind it, for the inside host's port and the next one; the even one
-    /// is answered.
+    /// An even one and the odd one behind it, for the inside host's port and the next one, unless one of those has a global
+    /// port already. That of the first is answered; [`Context::global`] tells that of the second.
     Pair,
     /// One from 512 to 1023, as rcmd's servers demand.
     Reserved,
@@ -134,8 +134,9 @@ pub enum Owner {
 
 /// An endpoint that a message announces: somebody will send there, or from there, before long.
 ///
-/// The inside endpoint announced twice in one control session or call has one global endpoint: a door that is
-/// asked for again keeps it, and takes the later peer, life, uses and owner.
+/// From its announcement to the end of its call an inside endpoint has one global endpoint: the one that it had already, by
+/// a static line, an earlier door or a session, where it had one. A door that its owner asks for again takes the later peer,
+/// life and uses; other owners have doors of their own to the same endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Door {
     /// What will go through it.
@@ -150,7 +151,7 @@ pub struct Door {
     /// How long the door waits for its sessions, in seconds.
     pub life_s: u32,
     /// How many sessions through it (through each port of a pair) may be confirmed by both sides, until its life ends: a
-    /// listening socket's are more than one.
+    /// listening socket's are more than one. What the inside host itself begins from there costs nothing.
     pub uses_max: u16,
     /// What it belongs to.
     pub owner: Owner,

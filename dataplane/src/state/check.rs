@@ -13,7 +13,11 @@ impl Shard {
             if is == should { Ok(()) } else { Err(format!("{what}: {is}, should be {should}")) }
         };
         let is_alone = |door: &Door| matches!(self.above_of_door(door), Above::Door);
-        let waiting = self.doors.iter_between(0, u32::MAX).filter(|(_, door)| is_alone(door)).count();
+        let is_first = |(index, door): &(u32, &Door)| {
+            self.doors.of_global(door.protocol, door.vrfs.1, door.global) == Some(*index)
+        };
+        let waiting = self.doors.iter_between(0, u32::MAX).filter(is_first);
+        let waiting = waiting.filter(|(_, door)| is_alone(door)).count();
         let bound = self.mapping_count() + waiting;
         let taken = bound + self.allocator.held_down_count() + self.lender.out_count();
         expect("ports in use", in_use as usize, taken)?;

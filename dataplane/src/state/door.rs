@@ -58,8 +58,26 @@ pub struct Door {
     pub tag: u32,
     /// What it belongs to.
     owner: OwnerKey,
+    /// Its places in the lists of its owner's doors and of those of its endpoint.
+    links: [Links; 2],
+}
+
+/// Those before and behind a door in a list.
+#[derive(Clone, Copy, Debug)]
+struct Links {
     next: u32,
     previous: u32,
+}
+
+/// The lists that a door is in.
+#[derive(Clone, Copy)]
+enum List {
+    Owner = 0,
+    Endpoint = 1,
+}
+
+impl Links {
+    const NONE: Links = Links { next: NONE, previous: NONE };
 }
 
 /// What a door's global endpoint is of.
@@ -109,8 +127,7 @@ impl Door {
             created_ms: 0,
             tag: 0,
             owner,
-            next: NONE,
-            previous: NONE,
+            links: [Links::NONE; 2],
         }
     }
 
@@ -159,7 +176,8 @@ fn outward_key(protocol: Protocol, vrf: Vrf, host: Ipv4Addr, outside: Endpoint) 
     [outside.bits(), u64::from(protocol) | u64::from(vrf) << 8 | host | 1 << 63]
 }
 
-/// The doors of a shard, found by either endpoint and by their owner.
+/// The doors of a shard, found by either endpoint and by their owner. An endpoint that was announced more than once, to
+/// several peers or by several owners, has as many doors and one global endpoint.
 pub struct Doors {
     records: Slots<Door>,
     by_endpoint: HashMap<MappingKey, u32>,
@@ -209,7 +227,7 @@ impl Doors {
         self.records.iter_between(start, end)
     }
 
-    /// The door of an inside endpoint.
+    /// The first door of an inside endpoint.
     pub fn of_local(&self, protocol: Protocol, vrf: Vrf, inside: Endpoint) -> Option<u32> {
         if self.is_empty() {
             return None;
@@ -217,7 +235,7 @@ impl Doors {
         self.by_endpoint.get(&Mapping::own_key(Side::Inside, protocol, vrf, inside)).copied()
     }
 
-    /// The door of a global endpoint.
+    /// The first door of a global endpoint.
     pub fn of_global(&self, protocol: Protocol, vrf: Vrf, global: Endpoint) -> Option<u32> {
         if self.is_empty() {
             return None;
@@ -248,22 +266,36 @@ impl Doors {
 
     /// The door behind one in its owner's list.
     pub fn after(&self, index: u32) -> Option<u32> {
-        self.records.at(index).map(|door| door.next).filter(|&next| next != NONE)
+        self.behind(index, List::Owner)
     }
 
-    /// Opens a door. None where there is no room, or where one of its endpoints has one already.
+    /// A door and all behind it in its endpoint's list.
+    pub fn from(&self, first: Option<u32>) -> impl Iterator<Item = (u32, &Door)> {
+        let indexes = std::iter::successors(first, |&index| self.behind(index, List::Endpoint));
+        indexes.filter_map(|index| Some((index, self.records.at(index)?)))
+    }
+
+    fn behind(&self, index: u32, list: List) -> Option<u32> {
+        self.records.at(index).map(|door| door.links[list as usize].next).filter(|&next| next != NONE)
+    }
+
+    /// Opens a door. None where there is no room, or where one of its endpoints has another counterpart.
     pub fn insert(&mut self, mut door: Door) -> Option<u32> {
         let keys = door.keys();
-        if keys.iter().any(|key| self.by_endpoint.contains_key(key)) {
+        let beside = self.by_endpoint.get(&keys[0]).copied();
+        let is_same = |of: &Door| of.keys() == keys;
+        let is_alike = match beside.and_then(|beside| self.records.at(beside)) {
+            Some(beside) => is_same(beside),
+            None => !keys.iter().any(|key| self.by_endpoint.contains_key(key)),
+        };
+        if !is_alike {
             return None;
         }
-        let first = self.first_of(door.owner);
-        (door.next, door.previous) = (first.unwrap_or(NONE), NONE);
+        door.links = [Links::NONE; 2];
         let (owner, host) = (door.owner, (door.vrfs.0, door.inside.addr));
         let index = self.records.insert(door)?;
-        if let Some(first) = first.and_then(|first| self.records.at_mut(first)) {
-            first.previous = index;
-        }
+        self.link(index, self.first_of(owner), List::Owner);
+        self.link(index, beside, List::Endpoint);
         self.by_owner.insert(owner, index);
         keys.into_iter().for_each(|key| _ = self.by_endpoint.insert(key, index));
         *self.per_host.entry(host).or_default() += 1;
@@ -272,25 +304,29 @@ impl Doors {
 
     /// Gives a door to another owner.
     pub fn hand(&mut self, index: u32, owner: OwnerKey) {
-        if self.records.at(index).is_some_and(|door| door.owner == owner) {
+        if self.records.at(index).is_none_or(|door| door.owner == owner) {
             return;
         }
-        self.unlink(index);
-        let first = self.first_of(owner);
+        self.leave_owner(index);
         if let Some(door) = self.records.at_mut(index) {
-            (door.owner, door.next, door.previous) = (owner, first.unwrap_or(NONE), NONE);
-            self.by_owner.insert(owner, index);
-            if let Some(first) = first.and_then(|first| self.records.at_mut(first)) {
-                first.previous = index;
-            }
+            door.owner = owner;
         }
+        self.link(index, self.first_of(owner), List::Owner);
+        self.by_owner.insert(owner, index);
     }
 
     /// Closes a door.
     pub fn remove(&mut self, index: u32) -> Option<Door> {
-        self.unlink(index);
+        self.leave_owner(index);
+        let first = self.unlink(index, List::Endpoint);
         let door = self.records.remove(index)?;
-        door.keys().iter().for_each(|key| _ = self.by_endpoint.remove(key));
+        for key in door.keys() {
+            match first {
+                Some(NONE) => _ = self.by_endpoint.remove(&key),
+                Some(first) => _ = self.by_endpoint.insert(key, first),
+                None => {}
+            }
+        }
         let host = (door.vrfs.0, door.inside.addr);
         if let Some(count) = self.per_host.get_mut(&host) {
             *count -= 1;
@@ -302,17 +338,37 @@ impl Doors {
     }
 
     /// Takes a door out of its owner's list.
-    fn unlink(&mut self, index: u32) {
-        let Some(&Door { owner, next, previous, .. }) = self.records.at(index) else { return };
-        if let Some(next) = self.records.at_mut(next) {
-            next.previous = previous;
+    fn leave_owner(&mut self, index: u32) {
+        let Some(owner) = self.records.at(index).map(|door| door.owner) else { return };
+        match self.unlink(index, List::Owner) {
+            Some(NONE) => _ = self.by_owner.remove(&owner),
+            Some(first) => _ = self.by_owner.insert(owner, first),
+            None => {}
         }
-        if let Some(previous) = self.records.at_mut(previous) {
-            previous.next = next;
-        } else if next == NONE {
-            self.by_owner.remove(&owner);
-        } else {
-            self.by_owner.insert(owner, next);
+    }
+
+    /// Puts a door before the first one of a list.
+    fn link(&mut self, index: u32, first: Option<u32>, list: List) {
+        if let Some(first) = first.and_then(|first| self.records.at_mut(first)) {
+            first.links[list as usize].previous = index;
+        }
+        if let Some(door) = self.records.at_mut(index) {
+            door.links[list as usize] = Links { next: first.unwrap_or(NONE), previous: NONE };
+        }
+    }
+
+    /// Takes a door out of a list. Returns which one is the first of it now, where that was this one.
+    fn unlink(&mut self, index: u32, list: List) -> Option<u32> {
+        let Links { next, previous } = self.records.at(index)?.links[list as usize];
+        if let Some(next) = self.records.at_mut(next) {
+            next.links[list as usize].previous = previous;
+        }
+        match self.records.at_mut(previous) {
+            Some(before) => {
+                before.links[list as usize].next = next;
+                None
+            }
+            None => Some(next),
         }
     }
 }
@@ -354,8 +410,29 @@ mod tests {
     fn a_door_changes_hands() {
         let mut doors = Doors::new(2);
         let index = doors.insert(door(call(1), 5000)).unwrap();
-        assert_eq!(doors.insert(door(call(1), 5000)), None, "the endpoint has one");
         doors.hand(index, call(2));
         assert_eq!((doors.first_of(call(1)), doors.first_of(call(2))), (None, Some(index)));
+    }
+
+    #[test]
+    fn doors_of_an_endpoint_are_a_list_with_one_global_endpoint() {
+        for leaving in 0..3 {
+            let mut doors = Doors::new(4);
+            let opened: Vec<u32> = (0..3).filter_map(|hash| doors.insert(door(call(hash), 5000))).collect();
+            let mut other = door(call(3), 5000);
+            other.global = other.global.behind(1);
+            assert_eq!(doors.insert(other), None, "an endpoint has one global endpoint");
+            other.inside = other.inside.behind(1);
+            other.global = door(call(3), 5000).global;
+            assert_eq!(doors.insert(other), None, "a global endpoint is of one");
+            doors.remove(opened[leaving]);
+            let inside = door(call(0), 5000).inside;
+            let mut left: Vec<u32> = doors.from(doors.of_local(UDP, 0, inside)).map(|(n, _)| n).collect();
+            left.sort_unstable();
+            let rest: Vec<u32> = opened.iter().copied().filter(|&n| n != opened[leaving]).collect();
+            assert_eq!(left, rest);
+            left.into_iter().for_each(|index| _ = doors.remove(index));
+            assert_eq!((doors.len(), doors.by_owner.len(), doors.by_endpoint.len()), (0, 0, 0));
+        }
     }
 }

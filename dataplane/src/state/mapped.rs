@@ -110,7 +110,7 @@ impl Shard {
         self.reclaim(policy, now);
         let number = self.subscribers.enter(source.vrf, source.local.addr).ok_or(DropReason::SessionsFull)?;
         let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SessionsFull)?;
-        let mut request = Request { policy, rule, source, journal: &mut self.journal, now };
+        let mut request = Request { policy, rule, source, wish: None, journal: &mut self.journal, now };
         let Some(global) = self.allocator.take(&mut request, subscriber) else {
             self.leave(number, now);
             self.rule_mut(rule.id).misses += 1;
@@ -132,6 +132,23 @@ impl Shard {
         let any_peer =
             SessionKey::new(&Tuple { src: local, dst: ANYONE, protocol, vrf }, Direction::Outbound);
         self.find_head(key, is_it).or_else(|| self.find_any_peer(any_peer, |session| session.rule == rule))
+    }
+
+    /// Any session beneath the mapping that gives an inside endpoint a port of this address, whatever rule made it.
+    pub(super) fn find_port_at(
+        &self,
+        protocol: Protocol,
+        (inside, outside): (Vrf, Vrf),
+        local: Endpoint,
+        addr: Ipv4Addr,
+    ) -> Option<u32> {
+        let key = Mapping::own_key(Side::Inside, protocol, inside, local);
+        let tuple = Tuple { src: local, dst: ANYONE, protocol, vrf: inside };
+        let any_peer = SessionKey::new(&tuple, Direction::Outbound);
+        let is_at =
+            |session: &Session| session.inside_global().addr == addr && session.outside_vrf() == outside;
+        let head = self.find_head(key, |session| session.mapping_keys()[0] == key && is_at(session));
+        head.or_else(|| self.find_any_peer(any_peer, is_at))
     }
 
     fn find_head(&self, key: MappingKey, is_it: impl Fn(&Session) -> bool) -> Option<u32> {

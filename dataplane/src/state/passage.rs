@@ -38,10 +38,11 @@ impl Shard {
         of.flags = of.flags.without(Flags::DOOR);
         let (protocol, vrf, inside, outside) =
             (of.protocol, of.inside_vrf(), of.inside_local(), of.outside_local());
-        let announced = self.doors.of_local(protocol, vrf, inside);
+        let announced = self.doors.from(self.doors.of_local(protocol, vrf, inside)).map(|(door, _)| door);
         let outward = self.doors.leading_to(protocol, vrf, inside.addr, outside);
         let is_its = |door: &u32| self.doors.at(*door).is_some_and(|door| door.waiting.contains(&session));
-        if let Some(door) = [announced, outward].into_iter().flatten().find(is_its) {
+        let passed = announced.chain(outward).find(is_its);
+        if let Some(door) = passed {
             self.spend(policy, door, session, now);
         }
     }

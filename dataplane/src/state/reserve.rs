@@ -4,19 +4,15 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::{Owner, Ports, Refusal};
 
-use arrayvec::ArrayVec;
-
 use crate::flow::{Endpoint, Protocol, Vrf, protocol_of};
 use crate::lives::EndReason;
-use crate::policy::{GatewayIndex, Policy, RuleId, Selector, SourceRule, gateway_named};
-use crate::state::bound::bound;
+use crate::policy::{GatewayIndex, Policy, gateway_named};
 use crate::state::call::CallKey;
 use crate::state::door::{Door, Holds, OwnerKey};
 use crate::state::mapped::Mapped;
-use crate::state::ports::allocate::{Request, Source};
-use crate::state::ports::lease::{Lease, Taken};
+use crate::state::ports::allocate::Source;
 use crate::state::room::Host;
-use crate::state::session::{Above, Flags, Session};
+use crate::state::session::Above;
 use crate::state::shard::Shard;
 use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
@@ -91,8 +87,9 @@ pub struct Through {
 }
 
 impl Shard {
-    /// Opens a door, or two for a pair, and returns the global endpoint to announce. One that is open already keeps
-    /// its global endpoint and takes the rest of what is asked for. New doors are added to `opened`.
+    /// Opens a door, or two for a pair, and returns the global endpoint to announce: the one that the inside endpoint has
+    /// already, or else a new one. A door that its owner opened before takes the rest of what is asked for. New doors are
+    /// added to `opened`.
     pub fn reserve(
         &mut self,
         policy: &Policy,
@@ -111,61 +108,44 @@ impl Shard {
         if inside.port < 1024 && wanted.ports != Ports::Reserved {
             return Err(Refusal::LowPort);
         }
-        let protocol = protocol_of(wanted.transport);
-        let count: u16 = if wanted.ports == Ports::Pair { 2 } else { 1 };
-        let vrfs = (control.inside_vrf(), control.outside_vrf());
-        let open = [0, 1].map(|k| {
-            let wants = k < count;
-            wants.then(|| self.doors.of_local(protocol, vrfs.0, inside.behind(k))).flatten()
-        });
-        let open_count = open.iter().flatten().count();
-        if open_count == usize::from(count)
-            && let Some(first) = open[0].and_then(|first| self.doors.at(first)).copied()
-        {
-            open.into_iter().flatten().for_each(|index| self.set_terms(asker, index, Terms::of(wanted), now));
-            return Ok(socket_addr(first.global));
-        }
-        let has_room = self.has_room_for_doors(policy, vrfs.0, inside.addr, count);
-        if open_count > 0 || !has_room {
-            return Err(if has_room { Refusal::NoPort } else { Refusal::DoorLimit });
-        }
         let (owner, tag) = asker.owner_key(wanted.owner);
-        let mut door = Door::new(owner, protocol, vrfs, inside, inside);
+        let vrfs = (control.inside_vrf(), control.outside_vrf());
+        let mut door = Door::new(owner, protocol_of(wanted.transport), vrfs, inside, inside);
         (door.rule, door.created_ms, door.tag) = (control.rule, now, tag);
-        let (global, holds, lease) =
-            self.global_for(policy, &control, protocol, inside, wanted.ports, now)?;
-        (door.global, door.holds) = (global, holds);
-        let new = self.insert_doors(policy, door, count, lease, now)?;
-        opened.extend(new.iter().copied());
-        new.into_iter().for_each(|index| self.set_terms(asker, index, Terms::of(wanted), now));
-        Ok(socket_addr(global))
+        let count: u16 = if wanted.ports == Ports::Pair { 2 } else { 1 };
+        let known = [0, 1].map(|k| if k < count { self.find_own(&door, inside.behind(k)) } else { None });
+        let missing = count - known.iter().flatten().count() as u16;
+        let has_room = missing == 0 || self.has_room_for_doors(policy, vrfs.0, inside.addr, missing);
+        // Rather than refuse an endpoint that is open for this peer, its door changes hands.
+        let open = [0, 1].map(|k| {
+            let other = || if has_room || k >= count { None } else { self.find_open(&door, k, wanted.peer) };
+            known[usize::from(k)].or_else(other)
+        });
+        if !has_room && open.iter().flatten().count() < usize::from(count) {
+            return Err(Refusal::DoorLimit);
+        }
+        let new = self.open_missing(policy, &control, door, (wanted.ports, open), now)?;
+        let of = open.into_iter().flatten().chain(new.iter().copied());
+        of.for_each(|index| self.set_terms(asker, index, Terms::of(wanted), now));
+        let first = open[0].or_else(|| new.first().copied());
+        opened.extend(new);
+        first
+            .and_then(|first| self.doors.at(first))
+            .map(|door| socket_addr(door.global))
+            .ok_or(Refusal::NoPort)
     }
 
-    /// Opens a door and, of two, the one behind it: both, or none. They own what was taken for them.
-    fn insert_doors(
-        &mut self,
-        policy: &Policy,
-        door: Door,
-        count: u16,
-        lease: Option<Lease>,
-        now: u32,
-    ) -> Result<ArrayVec<u32, 2>, Refusal> {
-        let door_behind = |k| {
-            let mut door = door;
-            (door.inside, door.global) = (door.inside.behind(k), door.global.behind(k));
-            door
-        };
-        let new: ArrayVec<u32, 2> = (0..count).map_while(|k| self.doors.insert(door_behind(k))).collect();
-        let is_whole = new.len() == usize::from(count);
-        if !is_whole {
-            new.iter().for_each(|&index| _ = self.doors.remove(index));
-        }
-        match lease {
-            Some(lease) if is_whole => self.bind(lease, now),
-            Some(lease) => self.give_back(policy, lease, now),
-            None => {}
-        }
-        if is_whole { Ok(new) } else { Err(Refusal::NoPort) }
+    /// The door of an inside endpoint that belongs to what another one does.
+    fn find_own(&self, like: &Door, inside: Endpoint) -> Option<u32> {
+        let first = self.doors.of_local(like.protocol, like.vrfs.0, inside);
+        let is_own = |door: &Door| (door.owner(), door.tag) == (like.owner(), like.tag);
+        self.doors.from(first).find(|(_, door)| is_own(door)).map(|(index, _)| index)
+    }
+
+    /// The door of the inside endpoint so far behind another door's that is for this peer.
+    fn find_open(&self, like: &Door, behind: u16, peer: Option<Ipv4Addr>) -> Option<u32> {
+        let first = self.doors.of_local(like.protocol, like.vrfs.0, like.inside.behind(behind));
+        self.doors.from(first).find(|(_, door)| door.peer == peer).map(|(index, _)| index)
     }
 
     fn has_room_for_doors(&self, policy: &Policy, vrf: Vrf, host: Ipv4Addr, count: u16) -> bool {
@@ -229,7 +209,8 @@ impl Shard {
             Some((index, session)) => (Above::Port(index), session.inside_global()),
             None if self.sessions.is_full() => return None,
             None => {
-                let lease = self.take_beside(policy, door.rule, door.vrfs, source, door.global.addr, now)?;
+                let lease =
+                    self.take_beside(policy, door.rule, door.vrfs, source, (door.global.addr, None), now)?;
                 let global = lease.end();
                 (Above::New(lease), global)
             }
@@ -253,66 +234,6 @@ impl Shard {
         self.wheel.arm(node, closes_ms);
     }
 
-    /// The global endpoint of an inside one: the one it has, or else new ports on its control session's address, with
-    /// the lease of them.
-    fn global_for(
-        &mut self,
-        policy: &Policy,
-        control: &Session,
-        protocol: Protocol,
-        inside: Endpoint,
-        ports: Ports,
-        now: u32,
-    ) -> Result<(Endpoint, Holds, Option<Lease>), Refusal> {
-        let vrf = control.inside_vrf();
-        let by_static = policy.statics.global_of(vrf, protocol, inside, |rule| {
-            rule.selector.is_none() && rule.outside_vrf == control.outside_vrf() && !rule.is_default
-        });
-        if let Some((global, _)) = by_static {
-            return Ok((global, Holds::Nothing, None));
-        }
-        if control.flags.has(Flags::ADDRESS) {
-            let global = Endpoint::new(control.inside_global().addr, inside.port);
-            return Ok((global, Holds::Address(control.next), None));
-        }
-        let source = Source { protocol, vrf, local: inside, ports };
-        if ports == Ports::One
-            && let Some(index) = self.find_port(source, control.rule)
-            && let Some(session) = self.sessions.at(index)
-        {
-            return Ok((session.inside_global(), Holds::Port, None));
-        }
-        let (vrfs, addr) = ((vrf, control.outside_vrf()), control.inside_global().addr);
-        let lease = self.take_beside(policy, control.rule, vrfs, source, addr, now).ok_or(Refusal::NoPort)?;
-        Ok((lease.end(), Holds::Port, Some(lease)))
-    }
-
-    /// Takes ports for an inside endpoint on a control session's global address.
-    fn take_beside(
-        &mut self,
-        policy: &Policy,
-        rule: RuleId,
-        vrfs: (Vrf, Vrf),
-        source: Source,
-        addr: Ipv4Addr,
-        now: u32,
-    ) -> Option<Lease> {
-        self.reclaim(policy, now);
-        let found = policy.rules.iter().find(|known| known.id == rule).cloned();
-        let rule = found.unwrap_or_else(|| rule_of_static(rule, vrfs));
-        let number = self.subscribers.enter(source.vrf, source.local.addr)?;
-        let subscriber = self.subscribers.at_mut(number)?;
-        let mut request = Request { policy, rule: &rule, source, journal: &mut self.journal, now };
-        let Some(global) = self.allocator.take_at(&mut request, addr, subscriber) else {
-            self.leave(number, now);
-            return None;
-        };
-        let count = if source.ports == Ports::Pair { 2 } else { 1 };
-        subscriber.mapping_count += u32::from(count);
-        let binding = bound(&rule, source, global);
-        Some(self.lender.lend(Taken { binding, subscriber: number, count }))
-    }
-
     /// The door that a packet from outside may go through.
     pub fn door_from_outside(
         &self,
@@ -322,14 +243,14 @@ impl Shard {
         peer: Ipv4Addr,
         now: u32,
     ) -> Option<&Door> {
-        let index = self.doors.of_global(protocol, vrf, global)?;
-        self.doors.at(index).filter(|door| self.is_open(door, peer, now))
+        let doors = self.doors.from(self.doors.of_global(protocol, vrf, global));
+        doors.map(|(_, door)| door).find(|door| self.is_open(door, peer, now))
     }
 
     /// The door of an inside endpoint that sends itself: its global endpoint is the one that was announced.
     pub fn door_from_inside(&self, protocol: Protocol, vrf: Vrf, local: Endpoint, now: u32) -> Option<&Door> {
-        let index = self.doors.of_local(protocol, vrf, local)?;
-        self.doors.at(index).filter(|door| !is_due(now, door.closes_ms) && self.is_mapped(door))
+        let doors = self.doors.from(self.doors.of_local(protocol, vrf, local));
+        doors.map(|(_, door)| door).find(|door| !is_due(now, door.closes_ms) && self.is_mapped(door))
     }
 
     /// The door of a global endpoint, whoever may use it.
@@ -342,7 +263,7 @@ impl Shard {
     }
 
     /// Whether the whole address that a door relies on is still its host's.
-    fn is_mapped(&self, door: &Door) -> bool {
+    pub(super) fn is_mapped(&self, door: &Door) -> bool {
         match door.holds {
             Holds::Address(mapping) => {
                 self.mappings.at(mapping).is_some_and(|mapping| mapping.binding.own.addr == door.inside.addr)
@@ -381,13 +302,17 @@ impl Shard {
         let of = self.sessions.at(session)?;
         let (protocol, vrf, local) = (of.protocol, of.inside_vrf(), of.inside_local());
         let is_open = |index: &u32| self.doors.at(*index).is_some_and(|door| self.is_open(door, peer, now));
-        let announced = self.doors.of_local(protocol, vrf, local).filter(is_open);
+        let first = self.doors.of_local(protocol, vrf, local);
+        let announced = self.doors.from(first).map(|(index, _)| index).find(is_open);
         let outward = || self.doors.leading_to(protocol, vrf, local.addr, outside?).filter(is_open);
         let index = announced.or_else(outward)?;
         let door = self.doors.at(index)?;
         let owner = (door.owner(), door.tag);
         let through = Through { child: door.child, control: door.control, gateway: door.gateway, owner };
-        self.pass(policy, index, session, now);
+        // An inside host's own packets to whom it waits for do not use its door up.
+        if announced.is_none() || outside.is_none() {
+            self.pass(policy, index, session, now);
+        }
         Some(through)
     }
 
@@ -406,7 +331,8 @@ impl Shard {
     ) -> Option<Door> {
         self.wheel.disarm(self.door_node(index));
         let door = self.doors.remove(index)?;
-        if matches!(self.above_of_door(&door), Above::Door) {
+        let is_last = || self.doors.of_global(door.protocol, door.vrfs.1, door.global).is_none();
+        if matches!(self.above_of_door(&door), Above::Door) && is_last() {
             let number = self.subscribers.find(door.vrfs.0, door.inside.addr).unwrap_or(NONE);
             self.unbind(policy, &door.binding(), number, door.created_ms, (reason, now));
         }
@@ -443,20 +369,5 @@ impl Shard {
 
     pub(super) fn door_node(&self, index: u32) -> u32 {
         (self.sessions.capacity() + self.mappings.capacity()) as u32 + index
-    }
-}
-
-/// A rule that takes ports beside those of static ones, for hosts that no dynamic rule serves.
-fn rule_of_static(id: RuleId, vrfs: (Vrf, Vrf)) -> SourceRule {
-    SourceRule {
-        id,
-        selector: Selector::Nothing,
-        pool: u16::MAX,
-        overload: true,
-        inside_vrf: vrfs.0,
-        outside_vrf: vrfs.1,
-        egress: None,
-        is_reversible: false,
-        is_paired: false,
     }
 }

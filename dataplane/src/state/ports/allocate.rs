@@ -71,6 +71,8 @@ pub struct Request<'a> {
     pub rule: &'a SourceRule,
     /// What is to be mapped.
     pub source: Source,
+    /// A port that it is to have rather than another one.
+    pub wish: Option<u16>,
     /// Hears of port sets that are returned for it.
     pub journal: &'a mut Journal,
     /// The time in milliseconds.
@@ -295,9 +297,9 @@ impl Allocator {
         }
         Wish {
             protocol: source.protocol,
-            inside: source.local.port,
+            inside: request.wish.unwrap_or(source.local.port),
             range,
-            preserve: choice.preserve,
+            preserve: choice.preserve || request.wish.is_some(),
             parity: choice.parity,
             random: self.random.draw(),
             is_pair: source.ports == Ports::Pair,
