@@ -109,6 +109,9 @@ pub enum Verdict {
     Continue,
     /// What follows cannot be read (it is encrypted, say): the gateway detaches, and nobody is to blame.
     Detach,
+    /// What was asked for takes effect, as addresses must not stay as they are; but what the message is about was refused
+    /// for this, which is counted.
+    Refused(Refusal),
 }
 
 /// Which global ports a door gets.

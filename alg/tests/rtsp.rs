@@ -68,6 +68,21 @@ fn an_inside_client_announces_its_global_ports_and_sees_its_own() {
             &[(5000, Pair)],
         ),
         (
+            "RTP/AVP;unicast;client_port=5000-5006",
+            "RTP/AVP;unicast;client_port=6000-6006",
+            &[(5000, One), (5006, One)],
+        ),
+        (
+            "RTP/AVP;unicast;client_port=5001/5000",
+            "RTP/AVP;unicast;client_port=6001/6000",
+            &[(5001, One), (5000, One)],
+        ),
+        (
+            "RTP/AVP;unicast;destination=10.0.0.2:5000",
+            "RTP/AVP;unicast;destination=203.0.113.1:6000",
+            &[(5000, One)],
+        ),
+        (
             "RTP/AVP;unicast;dest_addr=\":5000\"/\":5001\"",
             "RTP/AVP;unicast;dest_addr=\":6000\"/\":6001\"",
             &[(5000, Pair)],
@@ -155,8 +170,8 @@ fn what_cannot_be_announced_passes_without_a_door() {
         ("RTP/AVP;unicast;client_port=0", Refusal::LowPort),
         ("RTP/AVP;unicast;dest_addr=\":80\"", Refusal::LowPort),
         ("RTP/AVP;unicast;client_port=65536", Refusal::Argument),
-        ("RTP/AVP;unicast;client_port=5000-5003", Refusal::Argument),
-        ("RTP/AVP;unicast;client_port=5001-5000", Refusal::Argument),
+        ("RTP/AVP;unicast;client_port=5000-80", Refusal::LowPort),
+        ("RTP/AVP;unicast;client_port=5000-5001-5002", Refusal::Argument),
         ("RTP/AVP;unicast;client_port=65535-65536", Refusal::Argument),
         ("RTP/AVP;unicast;client_port=", Refusal::Argument),
         ("RTP/AVP;unicast;client_port=-1", Refusal::Argument),
@@ -191,7 +206,7 @@ fn an_inside_server_announces_its_global_ports() {
         (
             "RTP/AVP;unicast;client_port=7000-7001;server_port=9000-9001;source=10.0.0.2",
             "RTP/AVP;unicast;client_port=7000-7001;server_port=10000-10001;source=203.0.113.1",
-            &[(9000, Ports::Pair)],
+            &[(9000, Ports::Pair)][..],
         ),
         (
             "RTP/AVP;unicast;src_addr=\"10.0.0.2:9000\"/\"10.0.0.2:9001\";dest_addr=\"198.51.100.7:7000\"",
@@ -202,6 +217,11 @@ fn an_inside_server_announces_its_global_ports() {
             "RTP/AVP;destination=198.51.100.7;source=cam.example;server_port=9000",
             "RTP/AVP;destination=198.51.100.7;source=cam.example;server_port=10000",
             &[(9000, Ports::One)],
+        ),
+        (
+            "RTP/AVP;unicast;source=10.0.0.2:9000;server_port=9000-9007",
+            "RTP/AVP;unicast;source=203.0.113.1:10000;server_port=10000-10007",
+            &[(9000, Ports::One), (9007, Ports::One)],
         ),
     ] {
         let mut rtsp = opened(Side::Outside);
@@ -299,6 +319,14 @@ fn urls_of_the_inside_server_change() {
             "RTP-Info: url=rtsp://10.0.0.2/a;seq=1,\r\n url=\"rtsp://10.0.0.2\"",
             "RTP-Info: url=rtsp://203.0.113.1/a;seq=1,\r\n url=\"rtsp://203.0.113.1\"",
         ),
+        ("Content-Base: 10.0.0.2:554/a/", "Content-Base: 203.0.113.1:554/a/"),
+        ("Content-Base: 10.0.0.2", "Content-Base: 203.0.113.1"),
+        ("Content-Base: 10.0.0.20/", "Content-Base: 10.0.0.20/"),
+        (
+            "RTP-Info: url=10.0.0.2/a;seq=1,url=\"10.0.0.2:554\"",
+            "RTP-Info: url=203.0.113.1/a;seq=1,url=\"203.0.113.1:554\"",
+        ),
+        ("Location: rtsp://a.example/10.0.0.2/", "Location: rtsp://a.example/10.0.0.2/"),
         ("Server: rtsp://10.0.0.2/", "Server: rtsp://10.0.0.2/"),
     ] {
         let mut rtsp = opened(Side::Outside);
@@ -353,6 +381,85 @@ fn bodies_are_not_read_as_messages() {
     );
     assert_eq!(text(rtsp.client(&said)), said);
     assert!(rtsp.stage.doors.is_empty() && rtsp.is_attached);
+}
+
+#[test]
+fn a_description_without_a_length_ends_with_the_first_line_that_is_none() {
+    let body = "v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=a\r\nc=IN IP4 10.0.0.2\r\na=rtcp:5001 IN IP4 10.0.0.2\r\n\
+        a=control:10.0.0.2:554/a\r\n";
+    let head = "RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Type: application/sdp\r\n\r\n";
+    for cut in 0..body.len() {
+        let mut rtsp = opened(Side::Outside);
+        rtsp.client("DESCRIBE rtsp://203.0.113.1/a RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+        let mut heard = text(rtsp.server(format!("{head}{}", &body[..cut])));
+        heard += &text(rtsp.server(&body[cut..]));
+        assert_eq!(heard, format!("{head}{}", body.replace("10.0.0.2", "203.0.113.1")));
+        rtsp.client(setup(2, "RTP/AVP;unicast;client_port=7000-7001"));
+        let heard = text(rtsp.server(granted(2, "RTP/AVP;unicast;server_port=9000-9001")));
+        assert_eq!(heard, granted(2, "RTP/AVP;unicast;server_port=10000-10001"), "and is read on");
+        assert_eq!((&rtsp.refusals[..], rtsp.is_attached), (&[][..], true));
+    }
+    let mut rtsp = opened(Side::Outside);
+    rtsp.server("RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n");
+    assert_eq!(text(rtsp.server(body)), body, "no description was announced");
+    assert!(!rtsp.is_attached);
+}
+
+#[test]
+fn whoever_asks_is_the_client() {
+    let mut rtsp = opened(Side::Inside);
+    let asked = setup(2, "RTP/AVP;unicast;client_port=7000-7001");
+    assert_eq!(text(rtsp.server(&asked)), asked, "a camera that called its server");
+    let heard = text(rtsp.client(granted(2, "RTP/AVP;unicast;source=10.0.0.2;server_port=9000-9001")));
+    assert_eq!(heard, granted(2, "RTP/AVP;unicast;source=203.0.113.1;server_port=10000-10001"));
+    assert_eq!(doors(&rtsp), [(9000, Ports::Pair)]);
+    let mut rtsp = opened(Side::Outside);
+    let asked = setup(2, "RTP/AVP;unicast;client_port=5000-5001");
+    let heard = setup(2, "RTP/AVP;unicast;client_port=6000-6001");
+    assert_eq!(text(rtsp.server(asked)), heard);
+    assert_eq!(
+        text(rtsp.client(granted(2, "RTP/AVP;unicast;client_port=6000-6001"))),
+        granted(2, "RTP/AVP;unicast;client_port=5000-5001")
+    );
+}
+
+#[test]
+fn some_servers_do_not_count() {
+    for number in ["CSeq: 0\r\n", ""] {
+        let mut rtsp = opened(Side::Outside);
+        rtsp.client(setup(4, "RTP/AVP;unicast;client_port=7000-7001"));
+        let answer = |of: &str| granted(9, of).replace("CSeq: 9\r\n", number);
+        rtsp.server(format!("RTSP/1.0 200 OK\r\n{number}\r\n"));
+        let heard = text(rtsp.server(answer("RTP/AVP;unicast;server_port=9000-9001")));
+        assert_eq!(heard, answer("RTP/AVP;unicast;server_port=10000-10001"));
+    }
+    let mut rtsp = opened(Side::Outside);
+    rtsp.client(setup(0, "RTP/AVP;unicast;client_port=7000-7001"));
+    assert_eq!(
+        text(rtsp.server(granted(0, "RTP/AVP;server_port=9000"))),
+        granted(0, "RTP/AVP;server_port=10000")
+    );
+}
+
+#[test]
+fn frames_of_a_session_before_may_come_ahead_of_the_first_answer() {
+    let mut rtsp = opened(Side::Inside);
+    rtsp.client(setup(1, "RTP/AVP;unicast;client_port=5000-5001"));
+    assert_eq!(rtsp.server(b"$\0\0\x02ab"), b"$\0\0\x02ab");
+    let heard = text(rtsp.server(granted(1, "RTP/AVP;unicast;client_port=6000-6001")));
+    assert_eq!(heard, granted(1, "RTP/AVP;unicast;client_port=5000-5001"));
+    let mut rtsp = opened(Side::Inside);
+    rtsp.server(b"$\0\0\x02ab");
+    assert!(!rtsp.is_attached, "ahead of the first question nobody has spoken RTSP");
+}
+
+#[test]
+fn what_cannot_be_announced_has_its_address_translated() {
+    let mut rtsp = opened(Side::Outside);
+    rtsp.client(setup(1, "RTP/AVP;unicast;client_port=7000-7001"));
+    let heard = text(rtsp.server(granted(1, "RTP/AVP;unicast;source=10.0.0.2;server_port=80-81")));
+    assert_eq!(heard, granted(1, "RTP/AVP;unicast;source=203.0.113.1;server_port=80-81"));
+    assert_eq!((&rtsp.refusals[..], doors(&rtsp).len()), (&[Refusal::LowPort][..], 0));
 }
 
 #[test]

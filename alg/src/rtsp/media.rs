@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use arrayvec::ArrayVec;
 
 use super::realm::{counterpart, replace, translate_address};
-use super::transport::{Kind, Parameter, Quoted, Range, endpoints, parameters, port, specifications};
+use super::transport::{
+    Kind, Parameter, Quoted, Range, endpoints, host_and_port, parameters, port, specifications,
+};
 use crate::piece::Piece;
 use crate::text;
 use crate::{Context, Door, Ports, Refusal, Side, Transport};
@@ -47,25 +49,41 @@ impl Parties {
     }
 }
 
-/// The announced ports that doors are needed for, those of one header.
+/// The announced ports that doors are needed for, those of one header, and whether each is the first of a pair.
 #[derive(Default)]
 struct Wanted {
-    ranges: ArrayVec<(u16, bool, Option<SocketAddrV4>), ENDPOINT_COUNT_MAX>,
+    ports: ArrayVec<(u16, bool), ENDPOINT_COUNT_MAX>,
 }
 
 impl Wanted {
     fn add(&mut self, first: u16, is_pair: bool) -> Result<(), Refusal> {
-        match self.ranges.iter_mut().find(|(known, ..)| *known == first) {
-            Some((_, was_pair, _)) => *was_pair |= is_pair,
-            None => self.ranges.try_push((first, is_pair, None)).map_err(|_| Refusal::DoorLimit)?,
+        if first < 1024 {
+            return Err(Refusal::LowPort);
+        }
+        match self.ports.iter_mut().find(|(known, _)| *known == first) {
+            Some((_, was_pair)) => *was_pair |= is_pair,
+            None => self.ports.try_push((first, is_pair)).map_err(|_| Refusal::DoorLimit)?,
         }
         Ok(())
     }
 
+    /// Adds what a parameter names.
+    fn add_all(&mut self, kind: Kind, value: Piece) -> Result<(), Refusal> {
+        match kind {
+            Kind::Ports => {
+                let range = Range::read(value)?;
+                self.add(range.first, range.is_pair())?;
+                range.other().map_or(Ok(()), |other| self.add(other, false))
+            }
+            Kind::Endpoints => self.add_list(endpoints(value)),
+            Kind::Address => self.add_list(std::iter::once(host_and_port(value))),
+        }
+    }
+
     /// Adds the ports of a list, in pairs where one follows the other.
-    fn add_list(&mut self, list: Piece) -> Result<(), Refusal> {
+    fn add_list<'m>(&mut self, list: impl Iterator<Item = Quoted<'m>>) -> Result<(), Refusal> {
         let mut before: Option<u16> = None;
-        for piece in endpoints(list).filter(Quoted::is_addressed).filter_map(|endpoint| endpoint.port) {
+        for piece in list.filter(Quoted::is_addressed).filter_map(|endpoint| endpoint.port) {
             let port = port(piece)?;
             match before {
                 Some(first) if first.checked_add(1) == Some(port) => self.add(first, true)?,
@@ -77,70 +95,71 @@ impl Wanted {
     }
 
     /// Opens the doors, pairs first: a port of a pair needs none of its own.
-    fn reserve(&mut self, door: Door, context: &mut dyn Context) -> Result<(), Refusal> {
+    fn reserve(&self, door: Door, context: &mut dyn Context) -> Result<(), Refusal> {
         for pairs in [true, false] {
-            for n in 0..self.ranges.len() {
-                let (first, is_pair, _) = self.ranges[n];
-                if is_pair != pairs || (!is_pair && self.global(first).is_some()) {
+            for &(first, is_pair) in &self.ports {
+                if is_pair != pairs || (!is_pair && self.is_second(first)) {
                     continue;
-                }
-                if first < 1024 {
-                    return Err(Refusal::LowPort);
                 }
                 let inside = SocketAddrV4::new(*door.inside.ip(), first);
                 let ports = if is_pair { Ports::Pair } else { Ports::One };
-                self.ranges[n].2 = Some(context.reserve(Door { inside, ports, ..door })?);
+                context.reserve(Door { inside, ports, ..door })?;
             }
         }
         Ok(())
     }
 
-    /// The global endpoint of a port.
-    fn global(&self, port: u16) -> Option<SocketAddrV4> {
-        let own = self.ranges.iter().find(|(first, ..)| *first == port).and_then(|(.., global)| *global);
-        own.or_else(|| {
-            let pair = self
-                .ranges
-                .iter()
-                .find(|(first, is_pair, _)| *is_pair && first.checked_add(1) == Some(port))?;
-            pair.2.map(|global| SocketAddrV4::new(*global.ip(), global.port().saturating_add(1)))
-        })
+    fn is_second(&self, port: u16) -> bool {
+        self.ports.iter().any(|&(first, is_pair)| is_pair && first.checked_add(1) == Some(port))
     }
 }
 
-/// Translates a header's value.
-pub fn translate(value: Piece, parties: Parties, context: &mut dyn Context) -> Result<(), Refusal> {
-    let mut wanted = Wanted::default();
-    match (parties.door, parties.from, parties.client) {
-        (Some(door), Side::Inside, _) => {
-            for spec in specifications(value) {
-                want(spec, parties, &mut wanted, context)?;
-            }
-            wanted.reserve(door, context)?;
-        }
-        (Some(door), Side::Outside, Side::Inside) => follow_source(value, door, context)?,
-        _ => {}
+/// Translates a header's value. Returns why its ports were not announced, if they were not: its addresses are translated
+/// all the same.
+pub fn translate(
+    value: Piece,
+    mut parties: Parties,
+    context: &mut dyn Context,
+) -> Result<Option<Refusal>, Refusal> {
+    let prepared = match (parties.door, parties.from, parties.client) {
+        (Some(door), Side::Inside, _) => announce(value, parties, door, context),
+        (Some(door), Side::Outside, Side::Inside) => follow_source(value, door, context),
+        _ => Ok(()),
+    };
+    if prepared.is_err() {
+        parties.door = None;
     }
     for Parameter { kind, is_clients, value } in parameters(value) {
         let treatment = parties.treatment(is_clients);
         match kind {
-            Kind::Ports => write_ports(value, treatment, &wanted, context)?,
-            Kind::Endpoints => write_list(value, parties.from, treatment, &wanted, context)?,
-            Kind::Address => {
-                translate_address(context, parties.from, value)?;
+            Kind::Ports => write_ports(value, treatment, context)?,
+            Kind::Endpoints => {
+                for endpoint in endpoints(value) {
+                    write_endpoint(endpoint, parties.from, treatment, context)?;
+                }
             }
+            Kind::Address => write_endpoint(host_and_port(value), parties.from, treatment, context)?,
         }
     }
-    Ok(())
+    Ok(prepared.err())
+}
+
+/// Opens doors for what the inside host announces.
+fn announce(value: Piece, parties: Parties, door: Door, context: &mut dyn Context) -> Result<(), Refusal> {
+    let mut wanted = Wanted::default();
+    for spec in specifications(value) {
+        want(spec, parties, &mut wanted, context)?;
+    }
+    wanted.reserve(door, context)
 }
 
 /// Notes the doors that a specification of the inside host needs. It must be about the host itself; where policy
 /// maps another host, that is left to it.
 fn want(spec: Piece, parties: Parties, wanted: &mut Wanted, context: &dyn Context) -> Result<(), Refusal> {
     let announced = || parameters(spec).filter(|p| parties.treatment(p.is_clients) == Treatment::Announce);
-    let hosts = announced().filter(|p| p.kind == Kind::Address).map(|p| p.value);
+    let hosts = announced().filter(|p| p.kind == Kind::Address).map(|p| host_and_port(p.value));
     let listed = announced().filter(|p| p.kind == Kind::Endpoints).flat_map(|p| endpoints(p.value));
-    for host in hosts.chain(listed.map(|endpoint| endpoint.host)) {
+    for Quoted { host, .. } in hosts.chain(listed) {
         let Some(addr) = text::whole_address(host.bytes) else { continue };
         if is_own(addr, context) {
             continue;
@@ -148,17 +167,7 @@ fn want(spec: Piece, parties: Parties, wanted: &mut Wanted, context: &dyn Contex
         let is_mapped = counterpart(context, Side::Inside, addr).is_some();
         return if is_mapped { Ok(()) } else { Err(Refusal::ForeignAddress) };
     }
-    for parameter in announced() {
-        match parameter.kind {
-            Kind::Ports => {
-                let range = Range::read(parameter.value)?;
-                wanted.add(range.first, range.is_pair())?;
-            }
-            Kind::Endpoints => wanted.add_list(parameter.value)?,
-            Kind::Address => {}
-        }
-    }
-    Ok(())
+    announced().try_for_each(|parameter| wanted.add_all(parameter.kind, parameter.value))
 }
 
 fn is_own(addr: Ipv4Addr, context: &dyn Context) -> bool {
@@ -169,7 +178,7 @@ fn is_own(addr: Ipv4Addr, context: &dyn Context) -> bool {
 /// Lets the media come from where the outside server says that it sends from.
 fn follow_source(value: Piece, door: Door, context: &mut dyn Context) -> Result<(), Refusal> {
     let servers = parameters(value).filter(|p| !p.is_clients);
-    let source = servers.clone().find(|p| p.kind == Kind::Address).map(|p| p.value);
+    let source = servers.clone().find(|p| p.kind == Kind::Address).map(|p| host_and_port(p.value).host);
     let listed = || servers.clone().find(|p| p.kind == Kind::Endpoints).map(|p| p.value);
     let source = source.or_else(|| endpoints(listed()?).next().map(|endpoint| endpoint.host));
     let peer = source.and_then(|source| text::whole_address(source.bytes));
@@ -178,20 +187,20 @@ fn follow_source(value: Piece, door: Door, context: &mut dyn Context) -> Result<
     }
     let mut own = Wanted::default();
     for parameter in parameters(value).filter(|p| p.is_clients) {
-        match parameter.kind {
-            Kind::Ports => {
-                let range = Range::read(parameter.value)?;
-                own.add(range.first, range.is_pair())?;
-            }
-            Kind::Endpoints => own.add_list(parameter.value)?,
-            Kind::Address => {}
-        }
+        own.add_all(parameter.kind, parameter.value)?;
     }
-    for (first, is_pair, _) in own.ranges {
+    for (first, is_pair) in own.ports {
         let Some(local) = restored(first, context) else { continue };
         let inside = SocketAddrV4::new(*door.inside.ip(), local);
+        // Behind a pair's first port is its second one, as the inside knows them.
+        let second = first.checked_add(1).filter(|_| is_pair).and_then(|second| restored(second, context));
+        let is_pair = second.is_some() && second == local.checked_add(1);
         let ports = if is_pair { Ports::Pair } else { Ports::One };
         context.reserve(Door { inside, ports, peer, ..door })?;
+        if let Some(second) = second.filter(|_| !is_pair) {
+            let inside = SocketAddrV4::new(*door.inside.ip(), second);
+            context.reserve(Door { inside, ports: Ports::One, peer, ..door })?;
+        }
     }
     Ok(())
 }
@@ -205,29 +214,23 @@ fn restored(port: u16, context: &dyn Context) -> Option<u16> {
 }
 
 /// A port as the other side must see it, if it can be told.
-fn translated(port: u16, treatment: Treatment, wanted: &Wanted, context: &dyn Context) -> Option<u16> {
+fn translated(port: u16, treatment: Treatment, context: &dyn Context) -> Option<u16> {
+    let inside = SocketAddrV4::new(*context.session().inside_local.ip(), port);
     match treatment {
-        Treatment::Announce => wanted.global(port).map(|global| global.port()),
+        Treatment::Announce => context.global(Transport::Udp, inside).map(|global| global.port()),
         Treatment::Restore => restored(port, context),
         Treatment::Translate => None,
     }
 }
 
-fn write_ports(
-    piece: Piece,
-    treatment: Treatment,
-    wanted: &Wanted,
-    context: &mut dyn Context,
-) -> Result<(), Refusal> {
-    if treatment == Treatment::Translate {
-        return Ok(());
-    }
-    let range = Range::read(piece)?;
-    let first = translated(range.first, treatment, wanted, context);
+fn write_ports(piece: Piece, treatment: Treatment, context: &mut dyn Context) -> Result<(), Refusal> {
+    // What is no range of ports has none to translate.
+    let (false, Ok(range)) = (treatment == Treatment::Translate, Range::read(piece)) else { return Ok(()) };
+    let first = translated(range.first, treatment, context);
     match (first, range.last) {
         (Some(first), None) => replace(context, piece, format_args!("{first}"))?,
-        (Some(first), Some(last)) => match translated(last, treatment, wanted, context) {
-            Some(last) => replace(context, piece, format_args!("{first}-{last}"))?,
+        (Some(first), Some(last)) => match translated(last, treatment, context) {
+            Some(last) => replace(context, piece, format_args!("{first}{}{last}", range.mark))?,
             None => 0,
         },
         (None, _) => 0,
@@ -235,26 +238,21 @@ fn write_ports(
     Ok(())
 }
 
-fn write_list(
-    list: Piece,
+fn write_endpoint(
+    Quoted { host, port: piece }: Quoted,
     from: Side,
     treatment: Treatment,
-    wanted: &Wanted,
     context: &mut dyn Context,
 ) -> Result<(), Refusal> {
-    for Quoted { host, port: piece } in endpoints(list) {
-        let addr = text::whole_address(host.bytes);
-        translate_address(context, from, host)?;
-        let (true, Some(piece)) = (host.bytes.is_empty() || addr.is_some_and(|a| is_own(a, context)), piece)
-        else {
-            continue;
-        };
-        if treatment == Treatment::Translate {
-            continue;
-        }
-        if let Some(port) = translated(port(piece)?, treatment, wanted, context) {
-            replace(context, piece, format_args!("{port}"))?;
-        }
+    let addr = text::whole_address(host.bytes);
+    translate_address(context, from, host)?;
+    let is_host = host.bytes.is_empty() || addr.is_some_and(|addr| is_own(addr, context));
+    let port = piece.and_then(|piece| Some((piece, port(piece).ok()?)));
+    if is_host
+        && let Some((piece, port)) = port
+        && let Some(port) = translated(port, treatment, context)
+    {
+        replace(context, piece, format_args!("{port}"))?;
     }
     Ok(())
 }

@@ -71,6 +71,11 @@ impl<'m> Parsed<'m> {
         Ok(Parsed { start, headers, body: behind.split(body_len).0 })
     }
 
+    /// Whether it tells how long its body is.
+    pub fn has_length(&self) -> bool {
+        self.named("content-length").next().is_some()
+    }
+
     /// All headers.
     pub fn headers(&self) -> impl Iterator<Item = Header<'m>> + Clone + use<'m> {
         headers(self.headers)
@@ -141,6 +146,30 @@ pub fn frame(bytes: &[u8]) -> Frame {
         Ok(len) => Frame::Message(head_len + len),
         Err(_) => Frame::Message(head_len),
     }
+}
+
+/// Whether bytes are a line of a description. None such begins a message.
+pub fn is_description(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'a'..=b'z', b'=', ..])
+}
+
+/// The whole lines of a description whose length nobody told; none if something else follows.
+pub fn description_frame(bytes: &[u8]) -> Option<Frame> {
+    if !is_description(bytes) {
+        return matches!(bytes, [b'a'..=b'z']).then_some(Frame::Incomplete);
+    }
+    let bytes = &bytes[..bytes.len().min(HEAD_LEN_MAX)];
+    let mut len = 0;
+    while is_description(&bytes[len..])
+        && let Some(end) = bytes[len..].iter().position(|byte| *byte == b'\n')
+    {
+        len += end + 1;
+    }
+    Some(match len {
+        0 if bytes.len() >= LINE_LEN_MAX => Frame::Opaque(bytes.len()),
+        0 => Frame::Line(LINE_LEN_MAX),
+        _ => Frame::Message(len),
+    })
 }
 
 /// How far a head is.

@@ -3,11 +3,12 @@
 //! A message is a request or a response with its body; frames of media between messages pass unread. The first line of
 //! either side must be one of a request or a response, or this is not RTSP.
 //!
-//! With the client inside, its `SETUP` opens doors for its ports and announces their global ones; what the
-//! response repeats of them is turned back. The media may come from another host if the response says so. With
-//! the server inside, its response to a `SETUP` does the same for its own ports. Addresses of the two hosts, and
-//! those that policy maps, change in `Transport`, in descriptions, and in the URLs of headers; the URLs of
-//! requests stay, since digests cover them.
+//! Whoever asks is the client, whoever opened the connection. With the client inside, its `SETUP` opens doors for its ports
+//! and announces their global ones; what the response repeats of them is turned back. The media may come from another host if
+//! the response says so. With the server inside, its response to a `SETUP` does the same for its own ports. Addresses of the
+//! two hosts, and those that policy maps, change in `Transport`, in descriptions, and in the URLs of headers; the URLs of
+//! requests stay, since digests cover them. What real peers write is read as they mean it: ports that do not follow each
+//! other, URLs without a scheme, descriptions without a length, answers without a number.
 //!
 //! Doors belong to the RTSP session that a response named, and close with its `TEARDOWN`, or with the set-up that
 //! failed.
@@ -50,8 +51,11 @@ pub const ROW: Row = Row {
     standards: "RFC 2326, 7826, 4566",
 };
 
-/// Media may begin a while after its set-up, as long as the session is kept alive.
-const DOOR_LIFE_S: u32 = 300;
+/// Media may begin long after their set-up, and go on after a long pause. Every request lets doors wait for so long again:
+/// who pauses keeps the session alive, and doors last no longer than it and its control connection.
+const DOOR_LIFE_S: u32 = 3600;
+/// Media and their reports may come from several ports, and from others after a pause.
+const DOOR_USES_MAX: u16 = u16::MAX;
 /// Set-ups without response, and sessions, that one control connection may have.
 const COUNT_MAX: usize = 8;
 /// Headers whose values have URLs that a host gives of itself.
@@ -64,15 +68,29 @@ pub struct Control {
     spoke: [bool; 2],
     /// The owner of the next session's doors.
     owner_next: u32,
-    /// Set-ups without response: their numbers and owners, the oldest first.
-    setups: ArrayVec<(u32, u32), COUNT_MAX>,
+    /// Set-ups without response, the oldest first.
+    setups: ArrayVec<Setup, COUNT_MAX>,
     /// Sessions: hashes of their names, and their owners, the oldest first.
     sessions: ArrayVec<(u32, u32), COUNT_MAX>,
+    /// The server's last message, the client's, ended with a description of unknown length.
+    describes: [bool; 2],
+}
+
+/// A set-up without response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Setup {
+    /// Its number.
+    number: u32,
+    /// The owner of its doors.
+    owner: u32,
+    /// The side that asked.
+    from: Side,
 }
 
 fn frame(state: &State, message: &Message) -> Frame {
     let State::Rtsp(control) = state else { return Frame::Foreign };
-    if control.spoke[usize::from(message.by_client)] {
+    // Frames of a session before may come ahead of the first answer.
+    if control.spoke.contains(&true) {
         match *message.bytes {
             [b'\r' | b'\n', ..] => return Frame::Opaque(1),
             [b'$', _, high, low, ..] => {
@@ -82,41 +100,68 @@ fn frame(state: &State, message: &Message) -> Frame {
             _ => {}
         }
     }
+    if control.describes[usize::from(message.by_client)]
+        && let Some(frame) = message::description_frame(message.bytes)
+    {
+        return frame;
+    }
     message::frame(message.bytes)
 }
 
 fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
     let State::Rtsp(control) = state else { return Err(Refusal::Foreign) };
+    let describes = &mut control.describes[usize::from(message.by_client)];
+    if *describes && message::is_description(message.bytes) {
+        realm::translate_sdp(context, message.from, Piece::whole(message.bytes))?;
+        return Ok(Verdict::Continue);
+    }
     let parsed = Parsed::read(message.bytes)?;
+    *describes = is_sdp(&parsed) && !parsed.has_length();
     control.spoke[usize::from(message.by_client)] = true;
-    let owner = match parsed.start {
-        Start::Request(method) if message.by_client => control.request(&parsed, method, context),
-        Start::Request(_) => None,
-        Start::Response(_) if message.by_client => None,
-        Start::Response(code) => control.response(&parsed, code, context),
-    };
-    let client = match (message.from, message.by_client) {
-        (Side::Inside, true) | (Side::Outside, false) => Side::Inside,
-        (Side::Inside, false) | (Side::Outside, true) => Side::Outside,
+    // Whoever asks is the client, whoever opened the connection: a camera may have called its server.
+    let (owner, client) = match parsed.start {
+        Start::Request(method) => (control.request(&parsed, method, message.from, context), message.from),
+        Start::Response(code) => {
+            (control.response(&parsed, code, message.from, context), across(message.from))
+        }
     };
     let door = owner.map(|owner| door(owner, context));
+    let mut verdict = Verdict::Continue;
     for value in parsed.named("transport") {
-        media::translate(value, Parties { from: message.from, client, door }, context)?;
+        if let Some(refusal) = media::translate(value, Parties { from: message.from, client, door }, context)?
+        {
+            verdict = Verdict::Refused(refusal);
+        }
     }
     translate_addresses(&parsed, message.from, context)?;
-    Ok(Verdict::Continue)
+    Ok(verdict)
+}
+
+fn across(side: Side) -> Side {
+    match side {
+        Side::Inside => Side::Outside,
+        Side::Outside => Side::Inside,
+    }
 }
 
 impl Control {
     /// Takes note of a client's request. Returns the owner of the doors that it needs.
-    fn request(&mut self, parsed: &Parsed, method: &[u8], context: &mut dyn Context) -> Option<u32> {
+    fn request(
+        &mut self,
+        parsed: &Parsed,
+        method: &[u8],
+        from: Side,
+        context: &mut dyn Context,
+    ) -> Option<u32> {
+        let owners = self.sessions.iter().map(|&(_, owner)| owner);
+        owners.for_each(|owner| context.renew(Owner::Session(owner), DOOR_LIFE_S));
         let session = parsed.named("session").next().map(hash);
         let known = self.sessions.iter().position(|(known, _)| Some(*known) == session);
         match method {
             b"SETUP" => {
                 let owner = known.map_or(self.owner_next, |n| self.sessions[n].1);
                 self.owner_next = self.owner_next.wrapping_add(u32::from(known.is_none()));
-                push(&mut self.setups, (number(parsed), owner));
+                push(&mut self.setups, Setup { number: number(parsed), owner, from });
                 Some(owner)
             }
             b"TEARDOWN" => {
@@ -135,13 +180,19 @@ impl Control {
     }
 
     /// Takes note of a server's response. Returns the owner of the doors that it needs.
-    fn response(&mut self, parsed: &Parsed, code: u32, context: &mut dyn Context) -> Option<u32> {
+    fn response(&mut self, parsed: &Parsed, code: u32, from: Side, context: &mut dyn Context) -> Option<u32> {
         let number = number(parsed);
-        let setup = self.setups.iter().position(|(known, _)| *known == number)?;
+        let is_asked = |setup: &Setup| setup.from != from;
+        let numbered = self.setups.iter().position(|setup| is_asked(setup) && setup.number == number);
+        // Some servers do not count; but who names a transport answers a set-up.
+        let has_transport = parsed.named("transport").next().is_some();
+        let is_uncounted = number == 0 && has_transport;
+        let oldest = || self.setups.iter().position(|setup| is_uncounted && is_asked(setup));
+        let setup = numbered.or_else(oldest)?;
         if code < 200 {
             return None;
         }
-        let (_, owner) = self.setups.remove(setup);
+        let Setup { owner, .. } = self.setups.remove(setup);
         let is_known = self.sessions.iter().any(|(_, known)| *known == owner);
         match parsed.named("session").next() {
             _ if code >= 300 => {
@@ -158,7 +209,7 @@ impl Control {
 }
 
 /// Adds an item, for which the oldest makes room.
-fn push(items: &mut ArrayVec<(u32, u32), COUNT_MAX>, item: (u32, u32)) {
+fn push<T>(items: &mut ArrayVec<T, COUNT_MAX>, item: T) {
     if items.is_full() {
         items.remove(0);
     }
@@ -169,6 +220,12 @@ fn push(items: &mut ArrayVec<(u32, u32), COUNT_MAX>, item: (u32, u32)) {
 fn number(parsed: &Parsed) -> u32 {
     let value = parsed.named("cseq").next();
     value.and_then(|value| decimal(u32::MAX)(value.bytes).ok()).map_or(0, |(_, number)| number)
+}
+
+/// Whether the body is a description that can be read.
+fn is_sdp(parsed: &Parsed) -> bool {
+    parsed.named("content-type").any(|value| value.cut(b';').0.trim().is("application/sdp"))
+        && parsed.named("content-encoding").next().is_none()
 }
 
 /// A hash of a session's name, which parameters may follow.
@@ -187,7 +244,7 @@ fn door(owner: u32, context: &dyn Context) -> Door {
         peer: Some(*session.outside_global.ip()),
         ports: Ports::One,
         life_s: DOOR_LIFE_S,
-        uses_max: 1,
+        uses_max: DOOR_USES_MAX,
         owner: Owner::Session(owner),
         child: None,
     }
@@ -200,8 +257,7 @@ fn translate_addresses(parsed: &Parsed, from: Side, context: &mut dyn Context) -
             realm::translate_urls(context, from, header.value)?;
         }
     }
-    let is_sdp = parsed.named("content-type").any(|value| value.cut(b';').0.trim().is("application/sdp"));
-    if !is_sdp || parsed.named("content-encoding").next().is_some() {
+    if !is_sdp(parsed) {
         return Ok(());
     }
     let growth = realm::translate_sdp(context, from, parsed.body)?;

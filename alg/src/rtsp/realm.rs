@@ -33,11 +33,12 @@ pub fn translate_address(context: &mut dyn Context, from: Side, piece: Piece) ->
     }
 }
 
-/// Translates the hosts of all URLs in a piece. Returns by how much the message grows.
+/// Translates the hosts of all URLs in a piece: behind `://`, and where a URL begins that lacks its scheme, as some cameras
+/// write it. Returns by how much the message grows.
 pub fn translate_urls(context: &mut dyn Context, from: Side, piece: Piece) -> Result<isize, Refusal> {
     let (mut rest, mut growth) = (piece, 0);
-    while let Some(at) = rest.bytes.windows(3).position(|window| window == b"://") {
-        rest = rest.skip(at + 3);
+    while let Some(at) = url_start(rest.bytes, rest == piece) {
+        rest = rest.skip(at);
         let end = rest.bytes.iter().position(|byte| b"/?#\",;<> \t\r\n".contains(byte));
         let authority;
         (authority, rest) = rest.split(end.unwrap_or(rest.bytes.len()));
@@ -45,6 +46,29 @@ pub fn translate_urls(context: &mut dyn Context, from: Side, piece: Piece) -> Re
         growth += translate_host(context, from, authority.skip(host))?;
     }
     Ok(growth)
+}
+
+/// Where the next host of a URL may be: at the beginning of a value, or behind one of these marks.
+fn url_start(bytes: &[u8], is_beginning: bool) -> Option<usize> {
+    const MARKS: &[&[u8]] = &[b"://", b"url="];
+    let is_address = |bytes: &[u8]| matches!(text::address(bytes), Ok((rest, _)) if ends_host(rest));
+    if is_beginning && is_address(bytes) {
+        return Some(0);
+    }
+    let start_at = |at: usize| {
+        let tail = &bytes[at..];
+        let is_at = |mark: &&&[u8]| tail.get(..mark.len()).is_some_and(|of| of.eq_ignore_ascii_case(mark));
+        let mark = MARKS.iter().find(is_at)?.len();
+        let is_quoted = tail.get(mark) == Some(&b'"');
+        let start = at + mark + usize::from(is_quoted);
+        (tail.starts_with(b"://") || is_address(&bytes[start..])).then_some(start)
+    };
+    (0..bytes.len()).find_map(start_at)
+}
+
+/// Whether a host's address may be followed by this.
+fn ends_host(rest: &[u8]) -> bool {
+    rest.first().is_none_or(|byte| b":/?#\",;<> \t\r\n".contains(byte))
 }
 
 /// Translates a host with its port, if it has one.
@@ -66,36 +90,41 @@ fn translate_host(context: &mut dyn Context, from: Side, piece: Piece) -> Result
     }
 }
 
-/// Translates the addresses of a description: its origins, its connections, and the URLs of its controls. Returns
-/// by how much it grows.
+/// Translates the addresses of a description: those behind `IN IP4`, whatever line they are in (origins, connections,
+/// attributes), and those of the URLs of its controls. Returns by how much it grows.
 pub fn translate_sdp(context: &mut dyn Context, from: Side, body: Piece) -> Result<isize, Refusal> {
     let mut growth = 0;
     for line in body.lines() {
-        let mut words = line.skip(2).fields(b' ');
+        let value = line.skip(2);
         growth += match line.bytes {
-            [b'c', b'=', ..] => translate_connection(context, from, &mut words)?,
-            [b'o', b'=', ..] => translate_connection(context, from, &mut words.skip(3))?,
-            [b'a', b'=', ..] if line.skip(2).cut(b':').0.is("control") => {
-                translate_urls(context, from, line)?
+            [b'a', b'=', ..]
+                if let (name, Some(url)) = value.cut(b':')
+                    && name.is("control") =>
+            {
+                translate_urls(context, from, url)?
             }
+            [b'u', b'=', ..] => translate_urls(context, from, value)?,
+            [b's' | b'i', b'=', ..] => 0,
+            [_, b'=', ..] => translate_words(context, from, value)?,
             _ => 0,
         };
     }
     Ok(growth)
 }
 
-/// Translates `IN IP4 address`, where lengths of life may follow the address.
-fn translate_connection<'m>(
-    context: &mut dyn Context,
-    from: Side,
-    words: &mut dyn Iterator<Item = Piece<'m>>,
-) -> Result<isize, Refusal> {
-    match (words.next(), words.next(), words.next()) {
-        (Some(net), Some(family), Some(addr)) if net.is("IN") && family.is("IP4") => {
-            translate_address(context, from, addr.cut(b'/').0.trim())
+/// Translates the addresses behind `IN IP4`; lengths of life or ports may follow each.
+fn translate_words(context: &mut dyn Context, from: Side, line: Piece) -> Result<isize, Refusal> {
+    let (mut growth, mut before) = (0, [None, None]);
+    let mut is_behind = false;
+    for word in line.fields(b' ').map(Piece::trim) {
+        if is_behind {
+            let end = word.bytes.iter().position(|byte| b"/:".contains(byte));
+            growth += translate_address(context, from, word.split(end.unwrap_or(word.bytes.len())).0)?;
         }
-        _ => Ok(0),
+        before = [before[1], Some(word)];
+        is_behind |= matches!(before, [Some(net), Some(family)] if net.is("IN") && family.is("IP4"));
     }
+    Ok(growth)
 }
 
 /// Replaces a piece. Returns by how much the message grows.

@@ -9,30 +9,36 @@ use nom::combinator::all_consuming;
 use crate::piece::Piece;
 use crate::{Refusal, text};
 
-/// A port and the one behind it, or one alone.
+/// The ports of media and of their reports, or one alone. The second one is behind the first, or the same, or any other:
+/// real peers choose both freely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The port.
     pub first: u16,
-    /// The port behind it, or the same.
+    /// The port of the reports.
     pub last: Option<u16>,
+    /// What is written between them.
+    pub mark: char,
 }
 
 impl Range {
-    /// Reads `a` or `a-b`, where b is a or the port behind it.
+    /// Reads `a`, `a-b` or `a/b`.
     pub fn read(piece: Piece) -> Result<Range, Refusal> {
-        let (first, last) = piece.cut(b'-');
+        let mark = if piece.bytes.contains(&b'/') { b'/' } else { b'-' };
+        let (first, last) = piece.cut(mark);
         let first = port(first.trim())?;
         let last = last.map(|last| port(last.trim())).transpose()?;
-        match last {
-            Some(last) if last != first && first.checked_add(1) != Some(last) => Err(Refusal::Argument),
-            _ => Ok(Range { first, last }),
-        }
+        Ok(Range { first, last, mark: char::from(mark) })
     }
 
-    /// Whether it is of two ports.
+    /// Whether the second port is the one behind the first.
     pub fn is_pair(self) -> bool {
-        self.last.is_some_and(|last| last != self.first)
+        self.last.is_some_and(|last| self.first.checked_add(1) == Some(last))
+    }
+
+    /// A second port that is not behind the first.
+    pub fn other(self) -> Option<u16> {
+        self.last.filter(|&last| last != self.first && !self.is_pair())
     }
 }
 
@@ -46,7 +52,7 @@ pub fn port(piece: Piece) -> Result<u16, Refusal> {
 pub enum Kind {
     /// A range of ports.
     Ports,
-    /// An address.
+    /// An address, behind which a port may be.
     Address,
     /// A list of quoted endpoints.
     Endpoints,
@@ -96,6 +102,12 @@ fn is_translated(spec: Piece) -> bool {
     let protocol = parts.next().and_then(|protocol| protocol.fields(b'/').last());
     let is_other = |piece: Piece| piece.is("multicast") || piece.cut(b'=').0.trim().is("interleaved");
     !protocol.is_some_and(|last| last.is("tcp") || last.is("mcast")) && !parts.any(is_other)
+}
+
+/// The host of an address, and the port behind it if there is one.
+pub fn host_and_port(value: Piece) -> Quoted {
+    let (host, port) = value.cut(b':');
+    Quoted { host: host.trim(), port: port.map(Piece::trim) }
 }
 
 /// An endpoint of a list: the host, empty for the control connection's own, and the port.

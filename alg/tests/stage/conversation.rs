@@ -143,6 +143,7 @@ impl<'r> Conversation<'r> {
         match said {
             Ok(Verdict::Continue) => {}
             Ok(Verdict::Detach) => self.is_attached = false,
+            Ok(Verdict::Refused(refusal)) => self.refusals.push(refusal),
             Err(refusal) => {
                 self.refusals.push(refusal);
                 self.is_attached &= !refusal.detaches();

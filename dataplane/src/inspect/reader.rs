@@ -62,6 +62,9 @@ impl Reader<'_> {
                 counters.doors_opened.add(access.keep() as u64);
                 counters.edited.add(u64::from(!edits.is_empty()));
                 self.is_over |= verdict == Verdict::Detach;
+                if let Verdict::Refused(refusal) = verdict {
+                    counters.refused[refusal as usize].add(1);
+                }
                 Ok(())
             }
             Err(refusal) => {
