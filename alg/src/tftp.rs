@@ -9,7 +9,7 @@
 //! only, and so the session is expected: it leaves by that address.
 
 use nom::branch::alt;
-use nom::bytes::complete::{tag, tag_no_case, take_while1};
+use nom::bytes::complete::{tag, tag_no_case, take_while, take_while1};
 use nom::combinator::all_consuming;
 use nom::multi::many0_count;
 use nom::{IResult, Parser};
@@ -73,14 +73,22 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
     Ok(Verdict::Continue)
 }
 
-/// A file's name, a mode, and options in pairs.
+/// A file's name, a mode, and options: names, and values that may be empty (RFC 2090 has one). Some loaders pad with zeros.
 fn is_request(bytes: &[u8]) -> bool {
     let mode = alt((tag_no_case("octet"), tag_no_case("netascii"), tag_no_case("mail")));
     let parsed: IResult<_, _> =
-        all_consuming((word, mode, tag(&b"\0"[..]), many0_count((word, word)))).parse(bytes);
+        all_consuming((word, mode, end, many0_count((word, value)), many0_count(end))).parse(bytes);
     parsed.is_ok()
 }
 
 fn word(input: &[u8]) -> IResult<&[u8], ()> {
-    (take_while1(|byte| byte != 0), tag(&b"\0"[..])).map(|_| ()).parse(input)
+    (take_while1(|byte| byte != 0), end).map(|_| ()).parse(input)
+}
+
+fn value(input: &[u8]) -> IResult<&[u8], ()> {
+    (take_while(|byte| byte != 0), end).map(|_| ()).parse(input)
+}
+
+fn end(input: &[u8]) -> IResult<&[u8], ()> {
+    tag(&b"\0"[..]).map(|_| ()).parse(input)
 }

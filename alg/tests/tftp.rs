@@ -20,6 +20,9 @@ fn a_request_opens_the_clients_own_endpoint() {
         r"\0\x01boot.img\0octet\0",
         r"\0\x02config\0NetASCII\0",
         r"\0\x01a b\0mail\0tsize\00\0blksize\01428\0",
+        r"\0\x01f\0octet\0multicast\0\0",
+        r"\0\x01f\0octet\0x_rev\0\0tsize\00\0",
+        r"\0\x01f\0octet\0\0\0\0",
     ] {
         let mut stage = stage(Side::Inside);
         stage.session.inside_global = endpoint(INSIDE_GLOBAL, 2049);
@@ -51,7 +54,7 @@ fn what_is_no_request_opens_nothing() {
         (r"\0\x01\0octet\0", Err(Refusal::Malformed)),
         (r"\0\x01f\0octets\0", Err(Refusal::Malformed)),
         (r"\0\x01f\0octet\0blksize\0", Err(Refusal::Malformed)),
-        (r"\0\x01f\0octet\0\0\0", Err(Refusal::Malformed)),
+        (r"\0\x01f\0octet\0\0x\0", Err(Refusal::Malformed)),
         (r"\0\x01f", Err(Refusal::Malformed)),
         (r"\0\x07", Err(Refusal::Foreign)),
         (r"\x01", Err(Refusal::Foreign)),

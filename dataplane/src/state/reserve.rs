@@ -105,7 +105,8 @@ impl Shard {
         if inside.addr != control.inside_local().addr && !is_third_party() {
             return Err(Refusal::ForeignAddress);
         }
-        if inside.port < 1024 && wanted.ports != Ports::Reserved {
+        // Where it sends from now it may wait, too.
+        if inside.port < 1024 && wanted.ports != Ports::Reserved && inside != control.inside_local() {
             return Err(Refusal::LowPort);
         }
         let (owner, tag) = asker.owner_key(wanted.owner);
