@@ -201,6 +201,9 @@ pub trait Context {
     /// The global endpoint that an inside endpoint has now, by a mapping, a static line or a door.
     fn global(&self, transport: Transport, local: SocketAddrV4) -> Option<SocketAddrV4>;
 
+    /// The global endpoint that a static line gives an inside endpoint.
+    fn static_global(&self, transport: Transport, local: SocketAddrV4) -> Option<SocketAddrV4>;
+
     /// The inside endpoint behind a global endpoint, if it has one now.
     fn local(&self, transport: Transport, global: SocketAddrV4) -> Option<SocketAddrV4>;
 

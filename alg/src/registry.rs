@@ -93,6 +93,9 @@ pub enum State {
         payload_size_max: u16,
         /// What a subscriber asked and was not told yet, by the messages' numbers, the latest last.
         asked: ArrayVec<u16, 16>,
+        /// Numbers of messages of a stream whose questions or answers were signed: a signature covers messages of a transfer
+        /// that have none of their own (RFC 8945 section 5.3.1).
+        signed: ArrayVec<u16, 16>,
     },
     /// Of an FTP control connection.
     Ftp(crate::ftp::Control),

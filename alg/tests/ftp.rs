@@ -133,6 +133,9 @@ fn an_inside_server_answers_with_its_global_endpoint() {
         ("EPSV", "229 Entering (|||5000|)", "229 Entering (|||6000|)"),
         ("EPSV 1", "229 Entering (!!!5000!)", "229 Entering (!!!6000!)"),
         ("EPSV ALL\r\nEPSV", "229 (|1|10.0.0.2|5000|)", "229 (|1|10.0.0.2|6000|)"),
+        ("EPSV", "227 (10,0,0,2,19,136)", "227 (203,0,113,1,23,112)"),
+        ("PASV", "229 (|||5000|)", "229 (|||6000|)"),
+        ("PASV", "227 (0,0,0,0,19,136)", "227 (203,0,113,1,23,112)"),
     ] {
         let mut ftp = greeted(Side::Outside);
         ftp.client(format!("{asked}\r\n"));
@@ -149,8 +152,7 @@ fn an_inside_server_answers_with_its_global_endpoint() {
 fn an_answer_must_be_asked_for_and_sound() {
     for (asked, said, refusal) in [
         ("NOOP", "227 (10,0,0,2,19,136)", None),
-        ("EPSV", "227 (10,0,0,2,19,136)", None),
-        ("PASV", "229 (|||5000|)", None),
+        ("NOOP", "229 (|||5000|)", None),
         ("PASV", "227 Response to PASV command", None),
         ("PASV", "227 (10,0,0,2,19)", Some(Refusal::Argument)),
         ("PASV", "227 (256,10,0,0,2,19,136)", Some(Refusal::Argument)),
@@ -214,12 +216,74 @@ fn epsv_all_is_a_promise_once_granted() {
 }
 
 #[test]
+fn other_hosts_are_announced_as_policy_says() {
+    let other = Ipv4Addr::new(10, 0, 0, 3);
+    let global = Ipv4Addr::new(203, 0, 113, 3);
+    let (said, port) = ("227 (10,0,0,3,19,136)\r\n", "PORT 10,0,0,3,19,136\r\n");
+    let mut ftp = greeted(Side::Outside);
+    ftp.stage.third_parties.push(other);
+    ftp.client("PASV\r\n");
+    assert_eq!(text(ftp.server(said)), "227 (203,0,113,1,23,112)\r\n", "a third party");
+    assert_eq!(doors(&ftp), [endpoint(other, 5000)]);
+    for by_port in [false, true] {
+        let mut ftp = greeted(Side::Outside);
+        if by_port {
+            ftp.stage.statics.push((Transport::Tcp, endpoint(other, 5000), endpoint(global, 5000)));
+        } else {
+            ftp.stage.policy.push((Side::Inside, other, Counterpart { addr: global, is_static: true }));
+        }
+        ftp.client("PASV\r\n");
+        assert_eq!(text(ftp.server(said)), "227 (203,0,113,3,19,136)\r\n", "its static line says so");
+        assert!(ftp.stage.doors.is_empty() && ftp.refusals.is_empty());
+    }
+    let mut ftp = greeted(Side::Outside);
+    ftp.stage.policy.push((Side::Inside, other, Counterpart { addr: global, is_static: false }));
+    ftp.client("PASV\r\n");
+    assert_eq!(text(ftp.server(said)), said, "a dynamic mapping says nothing");
+    let mut ftp = greeted(Side::Inside);
+    ftp.stage.policy.push((Side::Inside, other, Counterpart { addr: global, is_static: true }));
+    assert_eq!(text(ftp.client(port)), port, "nor does a client speak for a server");
+}
+
+#[test]
+fn for_want_of_room_the_address_alone_is_translated() {
+    let mut ftp = greeted(Side::Inside);
+    for n in 0..stage::context::DOOR_COUNT_MAX {
+        ftp.client(format!("PORT 10,0,0,2,19,{n}\r\n"));
+    }
+    assert_eq!(text(ftp.client("PORT 10,0,0,2,19,136\r\n")), "PORT 203,0,113,1,19,136\r\n");
+    assert_eq!(ftp.refusals, [Refusal::DoorLimit]);
+}
+
+#[test]
+fn lines_that_follow_records_are_read_again() {
+    let mut ftp = greeted(Side::Inside);
+    ftp.client("AUTH TLS\r\n");
+    ftp.server("234 go ahead\r\n");
+    let hello = b"\x16\x03\x01\0\x04abcd";
+    assert_eq!(ftp.client(&hello[..3]), b"");
+    assert_eq!(ftp.client(&hello[3..]), hello);
+    assert_eq!(
+        ftp.server(b"\x16\x03\x03\0\x02ab\x17\x03\x03\0\x01c"),
+        b"\x16\x03\x03\0\x02ab\x17\x03\x03\0\x01c"
+    );
+    let inner = b"\x17\x03\x03\0\x16PORT 10,0,0,2,19,136\r\n";
+    assert_eq!(ftp.client(inner), inner, "a record is not read");
+    assert_eq!(ftp.client(b"\x15\x03\x03\0\x02\0\0"), b"\x15\x03\x03\0\x02\0\0");
+    assert_eq!(text(ftp.client("PORT 10,0,0,2,19,136\r\n")), "PORT 203,0,113,1,23,112\r\n");
+    assert_eq!(text(ftp.server("200 yes\r\n")), "200 yes\r\n");
+    assert!(ftp.is_attached && ftp.refusals.is_empty() && ftp.stage.doors.len() == 1);
+}
+
+#[test]
 fn what_is_encrypted_is_left_alone() {
     let mut ftp = greeted(Side::Inside);
     ftp.server("234 unasked\r\n");
     assert!(ftp.is_attached);
     ftp.client("AUTH TLS\r\n");
     ftp.server("234 go ahead\r\n");
+    let port = "PORT 10,0,0,2,19,136\r\n";
+    assert_eq!(text(ftp.client(port)), port, "no record of TLS, and so no line either");
     assert!(!ftp.is_attached && ftp.refusals.is_empty());
 }
 

@@ -56,9 +56,13 @@ fn states() -> impl Strategy<Value = State> {
     let ids = || prop::collection::vec(any::<u16>(), 0..=16).prop_map(ArrayVec::from_iter);
     prop_oneof![
         Just(State::None),
-        (any::<u16>(), ids()).prop_map(|(payload_size_max, asked)| State::Dns { payload_size_max, asked }),
-        (any::<((bool, bool), u16, [u8; 3], bool)>(), 0u8..3)
-            .prop_map(|(fields, promise)| State::Ftp(of_fields(&(fields, promise)))),
+        (any::<u16>(), ids(), ids()).prop_map(|(payload_size_max, asked, signed)| State::Dns {
+            payload_size_max,
+            asked,
+            signed
+        }),
+        (any::<((bool, bool), u16, u8, bool)>(), 0u8..3, [0u8..3, 0u8..3])
+            .prop_map(|fields| State::Ftp(of_fields(&fields))),
         (any::<([bool; 2], u32)>(), setups(), numbers(), any::<[bool; 2]>())
             .prop_map(|fields| State::Rtsp(of_fields(&fields))),
     ]
@@ -314,8 +318,12 @@ fn all_controls() -> [Plain; 5] {
         window_scale: Some(7),
         timestamp: None,
     };
-    let dns = State::Dns { payload_size_max: 1232, asked: ArrayVec::from_iter([7, 8]) };
-    let ftp = State::Ftp(of_fields(&((true, false), 227u16, [1u8, 2, 3], true, 2u8)));
+    let dns = State::Dns {
+        payload_size_max: 1232,
+        asked: ArrayVec::from_iter([7, 8]),
+        signed: ArrayVec::from_iter([9]),
+    };
+    let ftp = State::Ftp(of_fields(&((true, false), 227u16, 1u8, true, 2u8, [1u8, 2])));
     let (setups, sessions) = ([(1u32, 2u32, 1u8)].as_slice(), [(3u32, 4u32), (5, 6)].as_slice());
     let rtsp = State::Rtsp(of_fields(&([true, false], 5u32, setups, sessions, [false, true])));
     [
@@ -366,14 +374,14 @@ fn all_doors() -> [Plain; 2] {
 const VERSION_3: &str = "\
     706f727469636f0a030c000a00000201020a000009018008084001010a0000020a000009010203e8070a020a000002c0b802\
     0a000009c0b8020a000007150a000008150102030601ece90789270001000001e8070a030a000002c0b8020a000007150601\
-    0366747000010001030a000002c0b8020a0000071506010366747001d0090207080101010a000002c0b8020a0000071540e8\
-    07ffff0301b40b01070001030a000002c0b8020a00000715060103667470020100e3010102030102010401030a000002c0b8\
-    020a0000071506010366747003010005010102010203040506000101020103ffffffff0f01030a000002c0b8020a00000715\
-    06010366747000010303ffffffff0f01040a000002c0b8020a0000071506010a000002c0b8020a00000715060105010a0000\
-    0280808080808080808001047274737001010a0000028827e807060a00000288270a000009f02e010a000007010a00000714\
-    010203060203667470010472747370000a000002c0b8020a0000071506010401e807d8a107060a00000288270a000009f02e\
-    010a000007010a0000071401020306000366747001047274737001010a000002808080808080808080010401e807d8a10704\
-    3ad895";
+    0366747000010001030a000002c0b8020a0000071506010366747001d00902070801090101010a000002c0b8020a00000715\
+    40e807ffff0301b40b01070001030a000002c0b8020a00000715060103667470020100e3010101020102010401030a000002\
+    c0b8020a0000071506010366747003010005010102010203040506000101020103ffffffff0f01030a000002c0b8020a0000\
+    071506010366747000010303ffffffff0f01040a000002c0b8020a0000071506010a000002c0b8020a00000715060105010a\
+    00000280808080808080808001047274737001010a0000028827e807060a00000288270a000009f02e010a000007010a0000\
+    0714010203060203667470010472747370000a000002c0b8020a0000071506010401e807d8a107060a00000288270a000009\
+    f02e010a000007010a0000071401020306000366747001047274737001010a000002808080808080808080010401e807d8a1\
+    077420d1e4";
 
 #[test]
 fn version_3_stays_what_it_is() {

@@ -63,7 +63,11 @@ pub(crate) const ROW: Row = Row {
     ]),
     is_ietf: false,
     reads: Reads::MappedAddresses,
-    state: || State::Dns { payload_size_max: PAYLOAD_SIZE_MIN, asked: ArrayVec::new_const() },
+    state: || State::Dns {
+        payload_size_max: PAYLOAD_SIZE_MIN,
+        asked: ArrayVec::new_const(),
+        signed: ArrayVec::new_const(),
+    },
     frame,
     handle,
     about: "Translates addresses in answers, and names that spell addresses backwards in questions and answers, \
@@ -102,9 +106,10 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     if header.opcode != Opcode::Query {
         return Ok(Verdict::Continue);
     }
-    let State::Dns { payload_size_max, asked } = state else { return Ok(Verdict::Continue) };
+    let State::Dns { payload_size_max, asked, signed } = state else { return Ok(Verdict::Continue) };
     edits.may_bind = is_awaited(asked, message, &header);
     let survey = Survey::new(bytes, &header, &mut edits)?;
+    let is_covered = edits.is_stream() && note_signed(signed, &header, survey.has_tsig);
     if !header.is_response() {
         *payload_size_max = survey.payload_size_max;
     }
@@ -114,7 +119,7 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     if !survey.has_changes {
         return Ok(Verdict::Continue);
     }
-    if survey.is_authenticated {
+    if survey.is_authenticated || is_covered {
         return Err(Refusal::Signed);
     }
     Rewrite { bytes, header: &header, survey: &survey }.apply(&mut edits, size_max)?;
@@ -138,6 +143,23 @@ fn is_awaited<const N: usize>(asked: &mut ArrayVec<u16, N>, message: &Message, h
         }
         _ => false,
     }
+}
+
+/// Whether a signature covers a stream's message, its own or another one's of its transfer.
+fn note_signed<const N: usize>(signed: &mut ArrayVec<u16, N>, header: &Header, has_tsig: bool) -> bool {
+    let known = signed.iter().position(|&id| id == header.id);
+    match known {
+        // The next question with this number.
+        Some(position) if !header.is_response() && !has_tsig => _ = signed.pop_at(position),
+        None if has_tsig => {
+            if signed.is_full() {
+                signed.pop_at(0);
+            }
+            signed.push(header.id);
+        }
+        _ => {}
+    }
+    signed.contains(&header.id)
 }
 
 fn unprefixed(bytes: &[u8]) -> Result<&[u8], Refusal> {

@@ -17,6 +17,8 @@ pub(super) struct Survey {
     pub has_changes: bool,
     /// It is signed, or vouched for to somebody who cares: it must not change.
     pub is_authenticated: bool,
+    /// It has a signature of a transaction (RFC 8945).
+    pub has_tsig: bool,
     /// The largest datagram that its sender takes.
     pub payload_size_max: u16,
     /// The OPT record.
@@ -30,6 +32,7 @@ impl Survey {
         let mut survey = Survey {
             has_changes: false,
             is_authenticated: false,
+            has_tsig: false,
             payload_size_max: PAYLOAD_SIZE_MIN,
             opt: None,
         };
@@ -52,7 +55,8 @@ impl Survey {
             return Ok(());
         };
         match entry.kind {
-            kind::RRSIG | kind::SIG | kind::TSIG => self.is_authenticated = true,
+            kind::TSIG => (self.is_authenticated, self.has_tsig) = (true, true),
+            kind::RRSIG | kind::SIG => self.is_authenticated = true,
             kind::OPT => {
                 self.opt = Some(entry.span());
                 self.payload_size_max = entry.class.max(PAYLOAD_SIZE_MIN);

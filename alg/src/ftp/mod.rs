@@ -3,13 +3,16 @@
 //! A message is a line. The client's first line must be a command, the server's first a reply, or this is not FTP.
 //! Whoever is inside announces an endpoint of its own with `PORT`, `EPRT` and `LPRT` (a client), or with 227, 228
 //! and 229 (a server): a door is opened for the other host, and the global endpoint announced. An inside host
-//! that announces the global address itself, as configured servers do, gets its door too. A server's reply
-//! counts only if it was asked for, on the first or last line of a reply; text between these is never read. What
-//! an outside host announces changes only with its address (twice NAT). An inside server connects to an outside
-//! client's endpoint by the address that the client knows it by.
+//! that announces the global address itself, as configured servers do, or none at all (0.0.0.0), gets its door too. A
+//! server's reply counts only if it was asked for, on the first or last line of a reply; text between these is never read.
+//! Servers answer `EPSV` with 227 too, and `PASV` with 229. What an outside host announces changes only with its address
+//! (twice NAT). An inside server connects to an outside client's endpoint by the address that the client knows it by.
 //!
-//! A client that was granted `EPSV ALL` opens nothing by other commands any more. After 234 the session is
-//! encrypted.
+//! Another inside host's endpoint is announced if policy lists that host as a third party, or, in a reply, by its static
+//! line. Where a door is wanting for lack of room, the address is translated all the same, and nobody answers there.
+//!
+//! A client that was granted `EPSV ALL` opens nothing by other commands any more. After 234 the session is encrypted:
+//! records of TLS pass unread, until lines come again (`CCC`, RFC 4217). Anything else ends the reading.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -18,7 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::registry::{Attach, Port, Reads};
 use crate::text::written;
 use crate::{
-    Context, Door, Frame, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
+    Context, Counterpart, Door, Frame, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, State,
+    Transport, Verdict,
 };
 
 mod line;
@@ -58,16 +62,26 @@ pub struct Control {
     server_spoke: bool,
     /// The code of the reply whose lines are coming; 0 if none.
     code: u16,
-    /// `PASV` without answer.
+    /// `PASV`, `LPSV` and `EPSV` without answer.
     passive: u8,
-    /// `LPSV` without answer.
-    long_passive: u8,
-    /// `EPSV` without answer.
-    extended_passive: u8,
     /// `AUTH` was sent.
     authenticates: bool,
     /// What became of `EPSV ALL`.
     promise: Promise,
+    /// How the server speaks, and how the client.
+    secrecy: [Secrecy; 2],
+}
+
+/// How a side speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Secrecy {
+    /// In lines.
+    #[default]
+    None,
+    /// It was agreed to encrypt.
+    Agreed,
+    /// In records of TLS, until it speaks in lines again.
+    Records,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +94,9 @@ enum Promise {
 
 fn frame(state: &State, message: &Message) -> Frame {
     let State::Ftp(control) = state else { return Frame::Foreign };
+    if let Some(frame) = control.record_frame(message) {
+        return frame;
+    }
     let bytes = &message.bytes[..message.bytes.len().min(LINE_LEN_MAX)];
     if !control.may_begin(bytes, message.by_client) {
         return Frame::Foreign;
@@ -94,6 +111,12 @@ fn frame(state: &State, message: &Message) -> Frame {
 
 fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
     let State::Ftp(control) = state else { return Err(Refusal::Foreign) };
+    let secrecy = &mut control.secrecy[usize::from(message.by_client)];
+    if *secrecy == Secrecy::Agreed {
+        *secrecy = Secrecy::Records;
+        let is_record = record_len(message.bytes).is_some();
+        return Ok(if is_record { Verdict::Continue } else { Verdict::Detach });
+    }
     let line = match message.bytes {
         [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] => line,
         _ => return Err(Refusal::TooLong),
@@ -103,14 +126,27 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     }
     if message.by_client {
         control.client_spoke = true;
-        control.command(line, message.from, context)?;
-        return Ok(Verdict::Continue);
+        return control.command(line, message.from, context);
     }
     control.server_spoke = true;
     control.reply(line, message.from, context)
 }
 
 impl Control {
+    /// What the beginning of a side's bytes is, if it does not speak in lines. The first record is a message, as it tells that
+    /// they are records indeed.
+    fn record_frame(&self, message: &Message) -> Option<Frame> {
+        let secrecy = self.secrecy[usize::from(message.by_client)];
+        match (secrecy, record_len(message.bytes)) {
+            (Secrecy::None, _) => None,
+            (Secrecy::Agreed, Some(len)) => Some(Frame::Message(len)),
+            (Secrecy::Records, Some(len)) => Some(Frame::Opaque(len)),
+            _ if may_be_record(message.bytes) => Some(Frame::Incomplete),
+            (Secrecy::Agreed, None) => Some(Frame::Message(message.bytes.len().min(RECORD_LEN_MAX))),
+            (Secrecy::Records, None) => None,
+        }
+    }
+
     /// Whether a line may begin with these bytes.
     fn may_begin(&self, bytes: &[u8], by_client: bool) -> bool {
         let Some(telnet_len) = line::telnet_len(bytes) else { return true };
@@ -122,11 +158,11 @@ impl Control {
         }
     }
 
-    fn command(&mut self, line: &[u8], from: Side, context: &mut dyn Context) -> Result<(), Refusal> {
+    fn command(&mut self, line: &[u8], from: Side, context: &mut dyn Context) -> Result<Verdict, Refusal> {
         let telnet_len = line::telnet_len(line).unwrap_or(line.len());
         let (verb, argument) = line::command(&line[telnet_len..]);
         let mut upper = [0; 4];
-        let Some(name) = upper.get_mut(..verb.len()) else { return Ok(()) };
+        let Some(name) = upper.get_mut(..verb.len()) else { return Ok(Verdict::Continue) };
         name.copy_from_slice(verb);
         name.make_ascii_uppercase();
         let has_promised = self.promise == Promise::Granted;
@@ -135,24 +171,23 @@ impl Control {
                 self.promise = if has_promised { Promise::Granted } else { Promise::Asked };
                 None
             }
-            b"EPSV" => count(&mut self.extended_passive),
+            b"EPSV" => count(&mut self.passive),
             b"AUTH" => {
                 self.authenticates = true;
                 None
             }
             _ if has_promised => None,
-            b"PASV" => count(&mut self.passive),
-            b"LPSV" => count(&mut self.long_passive),
+            b"PASV" | b"LPSV" => count(&mut self.passive),
             b"PORT" => Some(line::numbers(line, argument, Form::Six)?),
             b"LPRT" => Some(line::numbers(line, argument, Form::Long)?),
             b"EPRT" => line::extended(line, argument)?,
             _ => None,
         };
-        let Some(named) = named else { return Ok(()) };
+        let Some(named) = named else { return Ok(Verdict::Continue) };
         if from == Side::Outside {
             open_outward(named.endpoint, context)?;
         }
-        announce(named, from, context)
+        announce(named, from, false, context)
     }
 
     fn reply(&mut self, line: &[u8], from: Side, context: &mut dyn Context) -> Result<Verdict, Refusal> {
@@ -165,9 +200,7 @@ impl Control {
         }
         self.code = if has_more { code } else { 0 };
         let was_asked = match code {
-            227 => self.passive > 0,
-            228 => self.long_passive > 0,
-            229 => self.extended_passive > 0,
+            227..=229 => self.passive > 0,
             234 => self.authenticates && !has_more,
             _ => false,
         };
@@ -180,27 +213,41 @@ impl Control {
         let named = match code {
             227 => line::numbers_within(line, text, Form::Six)?,
             228 => line::numbers_within(line, text, Form::Long)?,
-            234 => return Ok(Verdict::Detach),
+            234 => {
+                self.secrecy = [Secrecy::Agreed; 2];
+                None
+            }
             _ => {
                 extended_reply(line, from, context)?;
                 None
             }
         };
-        named.map_or(Ok(()), |named| announce(named, from, context))?;
-        Ok(Verdict::Continue)
+        named.map_or(Ok(Verdict::Continue), |named| announce(named, from, true, context))
     }
 
     /// Counts the answer with this code.
     fn settle(&mut self, code: u16) {
         match code {
-            227 => self.passive = self.passive.saturating_sub(1),
-            228 => self.long_passive = self.long_passive.saturating_sub(1),
-            229 => self.extended_passive = self.extended_passive.saturating_sub(1),
+            227..=229 => self.passive = self.passive.saturating_sub(1),
             200..=299 if self.promise == Promise::Asked => self.promise = Promise::Granted,
             400.. if self.promise == Promise::Asked => self.promise = Promise::None,
             _ => {}
         }
     }
+}
+
+/// No record of TLS is longer (RFC 8446 section 5.2).
+const RECORD_LEN_MAX: usize = 5 + (1 << 14) + 2048;
+
+/// The length of a record of TLS, all of whose head is there.
+fn record_len(bytes: &[u8]) -> Option<usize> {
+    let &[0x14..=0x18, 3, _, high, low, ..] = bytes else { return None };
+    Some(5 + usize::from(u16::from_be_bytes([high, low]))).filter(|&len| len <= RECORD_LEN_MAX)
+}
+
+/// Whether a record of TLS may begin like this, whose head is still to come.
+fn may_be_record(bytes: &[u8]) -> bool {
+    bytes.len() < 5 && matches!(bytes, [] | [0x14..=0x18] | [0x14..=0x18, 3, ..])
 }
 
 fn count(questions: &mut u8) -> Option<Named> {
@@ -221,32 +268,52 @@ fn extended_reply(line: &[u8], from: Side, context: &mut dyn Context) -> Result<
     Ok(())
 }
 
-/// Translates the endpoint that a host announces as its own.
-fn announce(named: Named, from: Side, context: &mut dyn Context) -> Result<(), Refusal> {
+/// Translates the endpoint that a host announces, in a reply or in a command.
+fn announce(named: Named, from: Side, is_reply: bool, context: &mut dyn Context) -> Result<Verdict, Refusal> {
     let endpoint = named.endpoint;
+    let mut verdict = Verdict::Continue;
     let translated = match from {
-        Side::Inside => open(endpoint, context)?,
+        Side::Inside => match open(endpoint, context) {
+            Ok(global) => global,
+            // Nobody answers there, but nobody is told an inside address for want of room.
+            Err(refusal @ (Refusal::NoPort | Refusal::DoorLimit)) => {
+                verdict = Verdict::Refused(refusal);
+                SocketAddrV4::new(*context.session().inside_global.ip(), endpoint.port())
+            }
+            Err(Refusal::ForeignAddress) if is_reply => {
+                by_static(endpoint, context).ok_or(Refusal::ForeignAddress)?
+            }
+            Err(refusal) => return Err(refusal),
+        },
         Side::Outside => SocketAddrV4::new(seen_inside(*endpoint.ip(), context), endpoint.port()),
     };
     if translated != endpoint {
         context.replace(named.span, named.form.write(translated).as_bytes())?;
     }
-    Ok(())
+    Ok(verdict)
 }
 
-/// Opens a door to an endpoint of the inside host, which may know its global address.
-fn open(endpoint: SocketAddrV4, context: &mut dyn Context) -> Result<SocketAddrV4, Refusal> {
-    let session = *context.session();
-    let own = [*session.inside_local.ip(), *session.inside_global.ip()];
-    if !own.contains(endpoint.ip()) {
-        return Err(Refusal::ForeignAddress);
+/// The global endpoint that a static line gives another inside host's, which no door is needed for.
+fn by_static(endpoint: SocketAddrV4, context: &dyn Context) -> Option<SocketAddrV4> {
+    if let Some(Counterpart { addr, is_static: true }) = context.policy_address(Side::Inside, *endpoint.ip())
+    {
+        return Some(SocketAddrV4::new(addr, endpoint.port()));
     }
+    context.static_global(Transport::Tcp, endpoint)
+}
+
+/// Opens a door to an endpoint of the inside host, which may know its global address or say that it is the one that speaks,
+/// or of a third party.
+fn open(endpoint: SocketAddrV4, context: &mut dyn Context) -> Result<SocketAddrV4, Refusal> {
     if endpoint.port() < 1024 {
         return Err(Refusal::LowPort);
     }
+    let session = *context.session();
+    let is_own = endpoint.ip().is_unspecified() || endpoint.ip() == session.inside_global.ip();
+    let host = if is_own { *session.inside_local.ip() } else { *endpoint.ip() };
     context.reserve(Door {
         transport: Transport::Tcp,
-        inside: SocketAddrV4::new(*session.inside_local.ip(), endpoint.port()),
+        inside: SocketAddrV4::new(host, endpoint.port()),
         peer: Some(*session.outside_global.ip()),
         ports: Ports::One,
         life_s: DOOR_LIFE_S,

@@ -30,6 +30,10 @@ pub struct Stage {
     pub pool: Vec<(Ipv4Addr, Ipv4Addr)>,
     /// Mappings beside the doors: inside local and inside global.
     pub mappings: Vec<(Transport, SocketAddrV4, SocketAddrV4)>,
+    /// Other inside hosts that may be named.
+    pub third_parties: Vec<Ipv4Addr>,
+    /// Static lines for ports: inside local and inside global.
+    pub statics: Vec<(Transport, SocketAddrV4, SocketAddrV4)>,
     /// What is added to an inside port to get the global one.
     pub port_shift: u16,
     /// Doors that are open, and their global endpoints.
@@ -65,6 +69,8 @@ impl Stage {
             policy: Vec::new(),
             pool: Vec::new(),
             mappings: Vec::new(),
+            third_parties: Vec::new(),
+            statics: Vec::new(),
             port_shift: 0,
             doors: Vec::new(),
             asks: Vec::new(),
@@ -169,6 +175,10 @@ impl Context for Stage {
         self.bound().find(|(t, l, _)| *t == transport && *l == local).map(|(_, _, global)| global)
     }
 
+    fn static_global(&self, transport: Transport, local: SocketAddrV4) -> Option<SocketAddrV4> {
+        self.statics.iter().find(|(t, l, _)| *t == transport && *l == local).map(|(_, _, global)| *global)
+    }
+
     fn local(&self, transport: Transport, global: SocketAddrV4) -> Option<SocketAddrV4> {
         if transport == self.session.transport && global == self.session.inside_global {
             return Some(self.session.inside_local);
@@ -195,7 +205,9 @@ impl Context for Stage {
 
     fn reserve(&mut self, door: Door) -> Result<SocketAddrV4, Refusal> {
         self.asks.push(door);
-        if door.inside.ip() != self.session.inside_local.ip() {
+        if door.inside.ip() != self.session.inside_local.ip()
+            && !self.third_parties.contains(door.inside.ip())
+        {
             return Err(Refusal::ForeignAddress);
         }
         let before = self.asked.iter().chain(&self.doors).find(|(known, _)| is_same(known, &door));

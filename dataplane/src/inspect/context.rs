@@ -174,13 +174,19 @@ impl alg::Context for Access<'_> {
         if local == endpoint(self.session.inside_local) && transport == self.session.transport {
             return Some(self.session.inside_global);
         }
+        let by_door =
+            || self.shard.door_from_inside(protocol, self.vrfs.0, local, self.now).map(|door| door.global);
+        let by_mapping = || self.shard.global_of_local(protocol, self.vrfs.0, local);
+        let by_static = self.static_global(transport, socket_addr(local));
+        by_static.or_else(|| by_door().or_else(by_mapping).map(socket_addr))
+    }
+
+    fn static_global(&self, transport: Transport, local: SocketAddrV4) -> Option<SocketAddrV4> {
+        let (protocol, local) = (protocol_of(transport), endpoint(local));
         let by_static = self.policy.statics.global_of(self.vrfs.0, protocol, local, |rule| {
             rule.selector.is_none() && rule.outside_vrf == self.vrfs.1 && !rule.is_default
         });
-        let by_door =
-            || self.shard.door_from_inside(protocol, self.vrfs.0, local, self.now).map(|door| door.global);
-        let global = by_static.map(|(global, _)| global).or_else(by_door);
-        global.or_else(|| self.shard.global_of_local(protocol, self.vrfs.0, local)).map(socket_addr)
+        by_static.map(|(global, _)| socket_addr(global))
     }
 
     fn local(&self, transport: Transport, global: SocketAddrV4) -> Option<SocketAddrV4> {
