@@ -471,6 +471,81 @@ fn resets_and_handshakes_pass() {
     table.check_end();
 }
 
+/// The responder says what it waits for; the initiator, which knows of no connection, answers with a reset.
+fn number_of_reset_that_answers(table: &mut Table, ack: u32) -> u32 {
+    let challenge = table.send(&segment(BACKWARD, 0, ack, b""));
+    assert_eq!(challenge.len(), 1, "the challenge goes on: {challenge:?}");
+    let reset = Segment { flags: RST, ..segment(FORWARD, challenge[0].ack, 0, b"") };
+    let sent = table.send(&reset);
+    assert_eq!((sent.len(), sent[0].flags), (1, RST));
+    sent[0].seq
+}
+
+type Act = fn(&mut Table);
+
+/// The sender is told more than the receiver acknowledges: five bytes, which become more.
+fn tell(table: &mut Table) {
+    table.send(&segment(FORWARD, 0, 0, b"a G"));
+    table.wait();
+    table.send(&segment(FORWARD, 3, 0, b"b\n"));
+}
+
+#[test]
+fn a_reset_that_answers_has_the_number_that_its_receiver_waits_for() {
+    let rows: [Act; 5] = [
+        tell,
+        |table| {
+            tell(table);
+            table.send(&segment(FORWARD, 5, 0, b"held"));
+        },
+        |table| {
+            tell(table);
+            table.send(&segment(BACKWARD, 0, 0, b"X-Protocol\n"));
+            assert_eq!(table.stream.detached(), Some(Cause::Refused));
+        },
+        |table| assert_eq!(table.send(&segment(FORWARD, 0, 0, b"a\nGG\n")).len(), 2),
+        |table| assert_eq!(table.send(&segment(FORWARD, 0, 0, b"a\nb\n")).len(), 1),
+    ];
+    for (row, before) in rows.iter().enumerate() {
+        for ack in 0..4 {
+            let mut table = Table::new();
+            before(&mut table);
+            // A SYN only where its sender was told more: without one, that is not contradicted.
+            if row < 3 {
+                table.stream.note_reopening();
+            }
+            for time in 0..3 {
+                assert_eq!(number_of_reset_that_answers(&mut table, ack), ack, "row {row}, time {time}");
+            }
+            assert!(table.stream.is_settled(&table.pool));
+            table.check_end();
+        }
+    }
+}
+
+#[test]
+fn behind_the_end_of_a_stream_a_reset_that_answers_has_its_number_too() {
+    let rows: [(Cause, Act); 2] = [
+        (Cause::Reset, |table| {
+            let reset = Segment { flags: RST, ..segment(FORWARD, 5, 0, b"") };
+            assert_eq!(table.send(&reset)[0].seq, 4 + GROWN.len() as u32, "if all has arrived");
+        }),
+        (Cause::Undeliverable, |table| {
+            while table.stream.deadline().is_some() {
+                table.wait();
+            }
+        }),
+    ];
+    for (cause, end) in rows {
+        let mut table = Table::new();
+        tell(&mut table);
+        end(&mut table);
+        assert_eq!(table.stream.detached(), Some(cause));
+        assert_eq!(number_of_reset_that_answers(&mut table, 1), 1);
+        table.check_end();
+    }
+}
+
 #[test]
 fn a_deleted_message_is_acknowledged() {
     let mut table = Table::new();

@@ -165,11 +165,17 @@ impl Stream {
         means: &mut Means,
     ) {
         let flow = &self.flows[direction.index()];
+        // Who does not know the connection answers with the number that he was told (RFC 9293 section 3.5.2). Who does has
+        // sent more than that, or begins no other.
+        let is_unknown = self.is_reopening && direction == Direction::Forward || flow.told != flow.contiguous;
+        let is_answer = is_plausible && is_unknown && segment.seq == flow.told;
         // One after that is about what the receiver says it waits for, which numbers that are only mapped tell.
-        let is_exact = self.detached.is_none()
-            && is_plausible
+        let is_end = is_plausible
+            && self.detached.is_none()
             && [flow.contiguous, flow.told, flow.released].contains(&segment.seq);
-        let seq = if is_exact {
+        let seq = if is_answer {
+            flow.acked
+        } else if is_end {
             // What was held is lost, and so the receiver expects an earlier number.
             flow.sent
         } else {
@@ -177,8 +183,8 @@ impl Stream {
             flow.map(means.pool).to_receiver(segment.seq)
         };
         self.pass(direction, packet, segment, seq, means);
-        if is_exact {
-            self.detached = Some(Cause::Reset);
+        if is_answer || is_end {
+            self.detached.get_or_insert(Cause::Reset);
             self.close(means.pool);
         }
     }

@@ -165,11 +165,13 @@ impl Flow {
         })
     }
 
-    /// Gives all pieces back.
+    /// Gives all pieces back. What the sender was told beyond what the receiver acknowledged can be kept no more, and from here
+    /// on the receiver's word counts.
     pub fn clear(&mut self, pool: &mut Pool) {
         pool.clear(&mut self.held);
         pool.clear(&mut self.retained);
         self.shift = self.shift_after;
+        self.told = self.acked_by_receiver(pool);
         (self.stall_due, self.resend_due) = (None, None);
     }
 }
