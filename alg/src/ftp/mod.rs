@@ -171,13 +171,13 @@ impl Control {
                 self.promise = if has_promised { Promise::Granted } else { Promise::Asked };
                 None
             }
-            b"EPSV" => count(&mut self.passive),
+            // Whatever its client has promised, a server that answers these names itself.
+            b"EPSV" | b"PASV" | b"LPSV" => count(&mut self.passive),
             b"AUTH" => {
                 self.authenticates = true;
                 None
             }
             _ if has_promised => None,
-            b"PASV" | b"LPSV" => count(&mut self.passive),
             b"PORT" => Some(line::numbers(line, argument, Form::Six)?),
             b"LPRT" => Some(line::numbers(line, argument, Form::Long)?),
             b"EPRT" => line::extended(line, argument)?,

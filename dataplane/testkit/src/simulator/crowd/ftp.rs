@@ -160,15 +160,8 @@ impl Ftp<'_> {
         if self.cast.client_is_inside {
             return Part::text(form.write((self.cast.outside, port)));
         }
-        if !self.has_promised || form == Form::Port {
-            let knows_itself = form != Form::Port && self.cast.is_whole_static && self.chance(0.2);
-            return if knows_itself {
-                Part::KnowingDoor(TCP, port, form)
-            } else {
-                Part::Door(TCP, port, form)
-            };
-        }
-        Part::text(form.write((self.cast.inside, port)))
+        let knows_itself = form != Form::Port && self.cast.is_whole_static && self.chance(0.2);
+        if knows_itself { Part::KnowingDoor(TCP, port, form) } else { Part::Door(TCP, port, form) }
     }
 
     fn passive(&mut self) {
