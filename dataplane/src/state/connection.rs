@@ -96,6 +96,12 @@ impl Session {
         }
     }
 
+    /// Whether a segment acknowledges the SYN of the connection that is known, and so is of no other.
+    pub fn is_answer(&self, direction: Direction, said: &Said) -> bool {
+        let other = direction.reverse();
+        self.progress.side(other) == Side::Sent && said.ack == self.expected_of(other)
+    }
+
     /// Notes how a segment begins or ends a connection; `is_proof` is what [`Session::note_acknowledged`] said about it.
     pub fn note_said(&mut self, direction: Direction, said: &Said, is_proof: bool) {
         let side = self.progress.side(direction);

@@ -49,10 +49,10 @@ impl Shard {
                 return Noted::Begun(begun);
             }
         }
-        if flags != SYN_ACK {
+        let Some(session) = self.sessions.at(index) else { return Noted::Nothing };
+        if flags != SYN_ACK || session.is_answer(direction, said) {
             return Noted::Nothing;
         }
-        let Some(session) = self.sessions.at(index) else { return Noted::Nothing };
         let asked = direction.reverse();
         let place = self.sender_place(session, asked);
         if !self.reopenings.answer(place, (index, asked), said, opening) {
