@@ -25,7 +25,7 @@ struct Odd {
 const ODD: &[Odd] = &[
     Odd {
         path: "ftp/bounce_third_party_port.pcap",
-        refused: &["foreign-address"],
+        refused: &["low-port"],
         dropped: &[],
         why: "one PORT names another host, and a port below 1024: the bounce attack",
     },
