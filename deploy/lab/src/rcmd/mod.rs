@@ -92,9 +92,10 @@ impl Program {
         };
         let lines = |count: u32| (1..=count).map(|n| format!("{n}\n")).collect::<String>();
         let (has_output, has_errors) = (outcome.stdout == lines(output), outcome.stderr == lines(errors));
+        let stray = outcome.stderr.lines().find(|line| line.parse::<u32>().is_err());
         ensure!(
             outcome.code == 0 && has_output && has_errors,
-            "ended with {}; {} bytes of output, {} of errors",
+            "ended with {}; {} bytes of output, {} of errors, none of which is to be {stray:?}",
             outcome.code,
             outcome.stdout.len(),
             outcome.stderr.len()
