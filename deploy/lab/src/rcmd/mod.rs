@@ -35,8 +35,8 @@ impl CommandServer {
         write_settings(&home)?;
         let home = home.to_string_lossy();
         // `ip netns exec` gives the program mounts of its own.
-        let mounts =
-            ["pam.d", "hosts", "nsswitch.conf"].map(|what| format!("mount --bind {home}/{what} /etc/{what}"));
+        let mounts = ["pam.d", "hosts", "nsswitch.conf", "passwd"]
+            .map(|what| format!("mount --bind {home}/{what} /etc/{what}"));
         let script = format!("{} && exec inetd -i {home}/inetd.conf", mounts.join(" && "));
         let mut process =
             Process::spawn(namespace, directory, &format!("{name}-inetd"), &["sh", "-c", &script])?;
@@ -58,6 +58,8 @@ fn write_settings(home: &Path) -> Result<()> {
     let lines =
         globals.chain([CLIENT]).map(|addr| format!("{addr} peer-{}\n", addr.to_string().replace('.', "-")));
     fs::write(home.join("hosts"), lines.collect::<String>())?;
+    // What the machine's own shell reads when it starts is no matter of ours, and may take its time.
+    fs::write(home.join("passwd"), format!("root:x:0:0:root:{}:/bin/sh\n", home.display()))?;
     fs::write(home.join("nsswitch.conf"), "passwd: files\ngroup: files\nhosts: files\nservices: files\n")?;
     let services = [("shell", "in.rshd"), ("exec", "in.rexecd")];
     let lines = services
