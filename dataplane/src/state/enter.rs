@@ -265,8 +265,9 @@ impl Shard {
     }
 
     fn count_in(&mut self, index: u32, subscriber: u32) {
+        let waiting = self.waiting(index);
         let Some(session) = self.sessions.at(index) else { return };
-        self.unconfirmed.count(index, session, None, Some(session.progress));
+        self.unconfirmed.count(waiting, session, None, Some(session.progress));
         let (rule, flags) = (session.rule, session.flags);
         let (peer, mapping) = (session.outside_global().addr, session.next);
         if flags.has(Flags::ADDRESS)
@@ -367,8 +368,9 @@ impl Shard {
     }
 
     fn count_out(&mut self, policy: &Policy, index: u32) {
+        let waiting = self.waiting(index);
         let Some(session) = self.sessions.at(index) else { return };
-        self.unconfirmed.count(index, session, Some(session.progress), None);
+        self.unconfirmed.count(waiting, session, Some(session.progress), None);
         let (rule, flags, peer) = (session.rule, session.flags, session.outside_global().addr);
         self.rule_mut(rule).session_count -= 1;
         self.any_peer_count -= usize::from(flags.has(Flags::ANY_PEER));

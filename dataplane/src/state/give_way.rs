@@ -12,7 +12,7 @@ use crate::state::mapping::Mapping;
 use crate::state::session::{Above, Flags, Session};
 use crate::state::shard::Shard;
 use crate::state::table::slots::NONE;
-use crate::state::unconfirmed::side_of;
+use crate::state::unconfirmed::{Waiting, side_of};
 
 /// Of a queue, what is looked at for one flow.
 const LOOKED_AT: usize = 64;
@@ -56,45 +56,48 @@ impl Shard {
             if self.unconfirmed.is_over(side) {
                 break;
             }
-            let Some(index) = self.unconfirmed.queues[side].pop_front() else { return false };
-            if !self.is_unconfirmed(index, side) {
+            let Some(waiting) = self.unconfirmed.queues[side].pop_front() else { return false };
+            if !self.is_unconfirmed(waiting, side) {
                 return false;
             }
-            self.unconfirmed.queues[side].push_back(index);
+            self.unconfirmed.queues[side].push_back(waiting);
         }
         self.end_oldest(policy, side, sibling, now)
     }
 
-    /// Ends the oldest unconfirmed flow that a side began, but for one.
+    /// Ends the oldest unconfirmed flow that a side began, but for one. Whether one ended.
     fn end_oldest(&mut self, policy: &Policy, side: usize, sibling: u32, now: u32) -> bool {
+        let (mut has_ended, mut spared) = (false, None);
         for _ in 0..LOOKED_AT {
-            let Some(index) = self.unconfirmed.queues[side].pop_front() else { return false };
-            if !self.is_unconfirmed(index, side) {
+            let Some(waiting) = self.unconfirmed.queues[side].pop_front() else { break };
+            if !self.is_unconfirmed(waiting, side) {
                 continue;
             }
-            if index != sibling {
-                return self.end(policy, index, EndReason::GaveWay, now).is_some();
+            if waiting.index == sibling {
+                spared = Some(waiting);
+                continue;
             }
-            self.unconfirmed.queues[side].push_back(index);
+            has_ended = self.end(policy, waiting.index, EndReason::GaveWay, now).is_some();
+            break;
         }
-        false
+        self.unconfirmed.queues[side].extend(spared);
+        has_ended
     }
 
     /// Ends an unconfirmed flow from inside that has a port of a rule's for itself, which has no other left.
     pub fn make_port_free(&mut self, policy: &Policy, rule: &SourceRule, protocol: u8, now: u32) -> bool {
         self.pass_over(0);
-        let gives_way = |index: u32| {
+        let gives_way = |waiting: Waiting| {
             let is_alone = |other: &Session| {
-                let has_port = other.flags.has(Flags::PORT) && other.next == index;
+                let has_port = other.flags.has(Flags::PORT) && other.next == waiting.index;
                 let is_held =
                     self.is_held_by_door(other.protocol, other.outside_vrf(), other.inside_global());
                 has_port && !is_held && (other.rule, other.protocol) == (rule.id, protocol)
             };
-            self.is_unconfirmed(index, 0) && self.sessions.at(index).is_some_and(is_alone)
+            self.is_unconfirmed(waiting, 0) && self.sessions.at(waiting.index).is_some_and(is_alone)
         };
-        let found =
-            self.unconfirmed.queues[0].iter().copied().take(LOOKED_AT).find(|&index| gives_way(index));
-        found.is_some_and(|index| self.end(policy, index, EndReason::GaveWay, now).is_some())
+        let found = self.unconfirmed.queues[0].iter().take(LOOKED_AT).find(|&&waiting| gives_way(waiting));
+        found.copied().is_some_and(|it| self.end(policy, it.index, EndReason::GaveWay, now).is_some())
     }
 
     /// Ends the oldest unconfirmed flow from outside for which alone a host has an outside local address of a rule's, which
@@ -109,29 +112,33 @@ impl Shard {
         let is_alone = |mapping: &Mapping| {
             mapping.binding.rule == rule.id && mapping.is_unasked && mapping.session_count == 1
         };
-        let gives_way = |index: u32| {
-            let above = self.sessions.at(index).and_then(|session| self.outside_mapping_of(session));
+        let gives_way = |waiting: Waiting| {
+            let above = self.sessions.at(waiting.index).and_then(|session| self.outside_mapping_of(session));
             let is_alone = above.and_then(|above| self.mappings.at(above)).is_some_and(is_alone);
-            is_alone && self.is_unconfirmed(index, 1)
+            is_alone && self.is_unconfirmed(waiting, 1)
         };
-        let found =
-            self.unconfirmed.queues[1].iter().copied().take(LOOKED_AT).find(|&index| gives_way(index));
-        found.is_some_and(|index| self.end(policy, index, EndReason::GaveWay, now).is_some())
+        let found = self.unconfirmed.queues[1].iter().take(LOOKED_AT).find(|&&waiting| gives_way(waiting));
+        found.copied().is_some_and(|it| self.end(policy, it.index, EndReason::GaveWay, now).is_some())
     }
 
     /// Takes out of the front of a side's queue what is no more unconfirmed, some of it if it is much.
     fn pass_over(&mut self, side: usize) {
         for _ in 0..PASSED_OVER {
-            let Some(&index) = self.unconfirmed.queues[side].front() else { break };
-            if self.is_unconfirmed(index, side) {
+            let Some(&waiting) = self.unconfirmed.queues[side].front() else { break };
+            if self.is_unconfirmed(waiting, side) {
                 break;
             }
             self.unconfirmed.queues[side].pop_front();
         }
     }
 
-    fn is_unconfirmed(&self, index: u32, side: usize) -> bool {
-        let is_it = |session: &Session| side_of(session) == side && !session.progress.is_confirmed();
+    fn is_unconfirmed(&self, Waiting { index, created_ms }: Waiting, side: usize) -> bool {
+        let is_it = |session: &Session| {
+            // Its place may be another flow's by now.
+            self.created_ms(index) == created_ms
+                && side_of(session) == side
+                && !session.progress.is_confirmed()
+        };
         self.sessions.at(index).is_some_and(is_it)
     }
 }

@@ -62,9 +62,10 @@ impl Shard {
     }
 
     fn follow(&mut self, policy: &Policy, index: u32, before: Progress, now: u32) {
+        let waiting = self.waiting(index);
         let Some(session) = self.sessions.at(index) else { return };
         let after = session.progress;
-        self.unconfirmed.count(index, session, Some(before), Some(after));
+        self.unconfirmed.count(waiting, session, Some(before), Some(after));
         if (after.class(), after.is_confirmed()) == (before.class(), before.is_confirmed()) {
             return;
         }

@@ -25,7 +25,7 @@ use crate::state::subscriber::Subscribers;
 use crate::state::table::index::{Candidate, Hash, Hasher, Index};
 use crate::state::table::slots::Slots;
 use crate::state::table::timer::Wheel;
-use crate::state::unconfirmed::Unconfirmed;
+use crate::state::unconfirmed::{Unconfirmed, Waiting};
 
 /// Sessions, mappings, subscribers and ports of one worker.
 ///
@@ -258,6 +258,11 @@ impl Shard {
     /// When a session was made, in milliseconds.
     pub(super) fn created_ms(&self, index: u32) -> u32 {
         self.created_ms.get(index as usize).copied().unwrap_or_default()
+    }
+
+    /// A session as the queues of unconfirmed ones have it.
+    pub(super) fn waiting(&self, index: u32) -> Waiting {
+        Waiting { index, created_ms: self.created_ms(index) }
     }
 
     /// The next position in a destination rule's rotation.

@@ -7,19 +7,28 @@ use crate::state::session::{Flags, Session};
 
 /// Of the table, unconfirmed flows that one side began have one place in so many.
 const PART: usize = 8;
+/// So many places at least: the one of a new flow's own mapping does not give way to it.
+const PART_MIN: usize = 2;
+
+/// A session in a queue: what has its place later, began later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) index: u32,
+    pub(super) created_ms: u32,
+}
 
 /// The unconfirmed flows of each side: those that the inside began, and those that the outside did.
 pub struct Unconfirmed {
     counts: [u32; 2],
-    /// Session indices in the order of their beginning; those that were confirmed or have ended since are passed over.
-    pub(super) queues: [VecDeque<u32>; 2],
+    /// Sessions in the order of their beginning; those that were confirmed or have ended since are passed over.
+    pub(super) queues: [VecDeque<Waiting>; 2],
     part: usize,
 }
 
 impl Unconfirmed {
     /// None yet, of a table with room for `capacity` sessions.
     pub fn new(capacity: usize) -> Unconfirmed {
-        let part = (capacity / PART).max(1);
+        let part = (capacity / PART).max(PART_MIN);
         Unconfirmed { counts: [0; 2], queues: [0; 2].map(|_| VecDeque::with_capacity(part)), part }
     }
 
@@ -41,7 +50,7 @@ impl Unconfirmed {
     /// A session begins, ends or has come further: it was as far as `before`, and is as far as `after`.
     pub(super) fn count(
         &mut self,
-        index: u32,
+        waiting: Waiting,
         session: &Session,
         before: Option<Progress>,
         after: Option<Progress>,
@@ -53,7 +62,7 @@ impl Unconfirmed {
                 self.counts[side] += 1;
                 // One that falls back while the queue is full just ends in its time.
                 if !self.has_full_queue(side) {
-                    self.queues[side].push_back(index);
+                    self.queues[side].push_back(waiting);
                 }
             }
             (true, false) => self.counts[side] -= 1,

@@ -111,7 +111,9 @@ impl Relation {
         let Some(key) = half.session else { return };
         let session = self.tables.sessions.get(&key);
         let is_live = session.is_some_and(|session| session.life.is_certain(self.now_ms));
-        if flow.protocol == TCP && flow.flags & (SYN | ACK) != SYN && !is_live {
+        // A host that sends to its own global endpoint is at both ends of the session that this packet has begun.
+        let is_with_itself = flow.has_begun && flow.peer == flow.own;
+        if flow.protocol == TCP && flow.flags & (SYN | ACK) != SYN && !is_live && !is_with_itself {
             half.drops.push("tcp-no-session");
             if session.is_none() {
                 half.end = None;

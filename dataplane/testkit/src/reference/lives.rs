@@ -111,8 +111,11 @@ impl Relation {
             if session.tcp.is_odd { session.life.latest_ms.max(latest_ms) } else { latest_ms };
         session.is_asked_for = is_outbound || session.is_asked_for && is_known;
         session.is_counted &= is_counted || is_known;
+        // An inside host's answer to a stranger's SYN is no use of its address yet.
+        let is_proved = session.tcp.is_proved == [true; 2] && !session.tcp.is_odd;
+        let is_use = is_outbound && (local.1 != TCP || known.is_none() || is_proved);
         self.tables.put(local, peer, session);
-        self.touch_whole(local, is_outbound, latest_ms);
+        self.touch_whole(local, is_use, latest_ms);
         self.may_give_way();
     }
 
