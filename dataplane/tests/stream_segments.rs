@@ -435,7 +435,7 @@ fn a_foreign_line_detaches_for_good() {
 }
 
 #[test]
-fn long_messages_and_missing_memory_detach() {
+fn long_messages_detach_and_missing_memory_lets_nothing_pass() {
     let mut table = Table::new();
     for at in 0..8 {
         let part = segment(FORWARD, at * 500, 0, &[b'a'; 500]);
@@ -446,8 +446,8 @@ fn long_messages_and_missing_memory_detach() {
 
     let mut table = Table::new();
     table.store.1 = false;
-    assert_eq!(table.send(&segment(FORWARD, 0, 0, b"G\n")), [segment(FORWARD, 0, 0, b"G\n")]);
-    assert_eq!(table.stream.detached(), Some(Cause::Memory));
+    assert_eq!(table.send(&segment(FORWARD, 0, 0, b"G\n")), []);
+    assert_eq!(table.stream.detached(), Some(Cause::Undeliverable));
     table.check_end();
 }
 
@@ -525,25 +525,33 @@ fn a_reset_that_answers_has_the_number_that_its_receiver_waits_for() {
 
 #[test]
 fn behind_the_end_of_a_stream_a_reset_that_answers_has_its_number_too() {
-    let rows: [(Cause, Act); 2] = [
-        (Cause::Reset, |table| {
-            let reset = Segment { flags: RST, ..segment(FORWARD, 5, 0, b"") };
-            assert_eq!(table.send(&reset)[0].seq, 4 + GROWN.len() as u32, "if all has arrived");
-        }),
-        (Cause::Undeliverable, |table| {
-            while table.stream.deadline().is_some() {
-                table.wait();
-            }
-        }),
-    ];
-    for (cause, end) in rows {
-        let mut table = Table::new();
-        tell(&mut table);
-        end(&mut table);
-        assert_eq!(table.stream.detached(), Some(cause));
-        assert_eq!(number_of_reset_that_answers(&mut table, 1), 1);
-        table.check_end();
+    let mut table = Table::new();
+    tell(&mut table);
+    let reset = Segment { flags: RST, ..segment(FORWARD, 5, 0, b"") };
+    assert_eq!(table.send(&reset)[0].seq, 4 + GROWN.len() as u32, "if all has arrived");
+    assert_eq!(table.stream.detached(), Some(Cause::Reset));
+    assert_eq!(number_of_reset_that_answers(&mut table, 1), 1);
+    table.check_end();
+}
+
+#[test]
+fn whoever_goes_on_after_a_connection_was_given_up_is_told_again() {
+    let mut table = Table::new();
+    tell(&mut table);
+    while table.stream.deadline().is_some() {
+        table.wait();
     }
+    assert_eq!(table.stream.detached(), Some(Cause::Undeliverable));
+    let told = |sent: Vec<Segment>| sent.iter().map(|s| (s.direction, s.flags, s.seq)).collect::<Vec<_>>();
+    for _ in 0..2 {
+        let challenge = table.send(&segment(BACKWARD, 0, 1, b""));
+        assert_eq!(told(challenge), [(FORWARD, RST | ACK, 1)]);
+        let more = table.send(&segment(FORWARD, 5, 0, b"10.0.0.2\n"));
+        assert_eq!(told(more), [(BACKWARD, RST | ACK, 0)], "and nothing passes unread");
+    }
+    let guess = segment(FORWARD, 1 << 30, 0, b"");
+    assert_eq!(table.send(&guess), [], "no guess is answered");
+    table.check_end();
 }
 
 #[test]

@@ -34,6 +34,9 @@ impl Stream {
         if segment.flags & RST != 0 {
             return self.pass_reset(direction, packet, &segment, is_plausible, means);
         }
+        if self.detached == Some(Cause::Undeliverable) {
+            return self.refuse(direction, packet, &segment, is_plausible, means);
+        }
         if is_plausible {
             // Whoever goes on has sent no SYN.
             self.is_reopening &= direction == Direction::Backward;
@@ -219,9 +222,6 @@ impl Stream {
             return self.take_fin(direction, packet, segment, means);
         }
         let held = self.hold(direction, packet, segment, means);
-        if held == Held::NoRoom {
-            return self.detach(Cause::Memory, means);
-        }
         let had_gap = had != self.flows[direction.index()].contiguous;
         self.advance(direction, means);
         self.mind_sender(direction, held, had_gap, means);

@@ -11,10 +11,9 @@ pub enum Cause {
     Truncated,
     /// The inspector released nothing, or edited what it was not shown.
     BadEdit,
-    /// Buffers or pieces ran out.
-    Memory,
     /// The connection was reset.
     Reset,
-    /// The receiver did not acknowledge what was acknowledged on its behalf.
+    /// The receiver did not acknowledge what was acknowledged on its behalf, or there was no memory for a message that
+    /// had to change. The connection was reset.
     Undeliverable,
 }

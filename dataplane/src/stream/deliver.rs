@@ -1,5 +1,7 @@
 //! Retained bytes reach the receiver: within its window, and again until it acknowledges them.
 
+use mem::Packet;
+
 use super::header::Segment;
 use super::hold::Held;
 use super::sequence::{earlier, is_before, later};
@@ -121,8 +123,23 @@ impl Stream {
         self.resend_first(direction, means);
     }
 
+    /// A segment of a connection that was given up: its sender has not heard of it, and learns it again.
+    pub(super) fn refuse(
+        &mut self,
+        direction: Direction,
+        packet: Packet,
+        segment: &Segment,
+        is_plausible: bool,
+        means: &mut Means,
+    ) {
+        means.pool.consume(packet);
+        if is_plausible && let Some(packet) = means.copy_of(&[]) {
+            self.emit_own(direction.reverse(), packet, segment.ack, RST, means);
+        }
+    }
+
     /// The receiver will not have what we promised the sender to deliver. Both learn that the connection failed.
-    fn give_up(&mut self, means: &mut Means) {
+    pub(super) fn give_up(&mut self, means: &mut Means) {
         for direction in Direction::ALL {
             if let Some(packet) = means.copy_of(&[]) {
                 let seq = self.flows[direction.index()].acked;

@@ -44,7 +44,9 @@ pub struct Flow {
     pub line_from: Option<u32>,
     /// Bytes that pass unread, beginning at `released`.
     pub opaque: u32,
-    /// When the sender has waited long enough for an acknowledgement.
+    /// Buffers or pieces ran out when a message was to go on: it waits for some.
+    pub is_short: bool,
+    /// When the sender has waited long enough for an acknowledgement, or a message for memory.
     pub stall_due: Option<u32>,
     /// When retained bytes are sent again.
     pub resend_due: Option<u32>,
@@ -78,6 +80,7 @@ impl Flow {
             wanted: 0,
             line_from: None,
             opaque: 0,
+            is_short: false,
             stall_due: None,
             resend_due: None,
             tries: 0,

@@ -26,10 +26,8 @@ pub enum Held {
     BehindGap,
     /// All of it was there.
     Duplicate,
-    /// There is no room, but the sender will repeat it.
+    /// There is no room, and the sender will repeat it.
     Dropped,
-    /// There is no room, and what would make some cannot arrive.
-    NoRoom,
 }
 
 impl Stream {
@@ -62,7 +60,7 @@ impl Stream {
             None => {}
             Some(piece) => {
                 let Some(index) = insert(pool, &mut flow.held, previous, piece, flow.contiguous) else {
-                    return if is_next { Held::NoRoom } else { Held::Dropped };
+                    return Held::Dropped;
                 };
                 // Older than what has gone on since, a receiver would take it for a leftover (RFC 7323 section 5).
                 let is_current =
@@ -83,6 +81,9 @@ impl Stream {
         means: &mut Means,
     ) {
         if self.detached.is_some() {
+            return;
+        }
+        if self.flows[direction.index()].is_short {
             return;
         }
         let window = self.sides[direction.reverse().index()].window_bytes();
@@ -119,8 +120,8 @@ impl Stream {
     pub(super) fn relieve(&mut self, direction: Direction, means: &mut Means) -> bool {
         let flow = &mut self.flows[direction.index()];
         let is_waiting = flow.contiguous != flow.released && is_before(flow.told, flow.contiguous);
-        if self.detached.is_some() || !is_waiting || flow.is_blocked(means.pool) || !flow.can_own(means.pool)
-        {
+        let is_stuck = flow.is_short || flow.is_blocked(means.pool) || !flow.can_own(means.pool);
+        if self.detached.is_some() || !is_waiting || is_stuck {
             return false;
         }
         flow.told = flow.contiguous;
@@ -266,7 +267,7 @@ fn insert(
 }
 
 /// Joins pieces that follow each other, as far as packets have room; the one at `kept` stays where it is.
-fn compact(pool: &mut Pool, list: &mut super::pool::List, kept: u32) {
+pub(super) fn compact(pool: &mut Pool, list: &mut super::pool::List, kept: u32) {
     let mut at = list.first;
     while let Some(piece) = pool.at(at) {
         let next = piece.next_index();

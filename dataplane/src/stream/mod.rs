@@ -113,6 +113,9 @@ impl Stream {
             let (is_stalled, is_resent) = (is_due(flow.stall_due), is_due(flow.resend_due));
             if is_stalled {
                 flow.stall_due = None;
+                if flow.is_short {
+                    self.advance(direction, means);
+                }
                 self.relieve(direction, means);
             }
             if is_resent {
@@ -135,7 +138,9 @@ impl Stream {
     /// Whether nothing is left to do but to map numbers by a constant: [`Stream::shifts`] can take over.
     pub fn is_settled(&self, pool: &Pool) -> bool {
         let is_quiet = |flow: &Flow| flow.held.is_empty() && flow.retained.is_empty() && !flow.owns(pool);
-        self.detached.is_some() && self.flows.iter().all(is_quiet)
+        // Whoever has not heard that it was given up is told again.
+        let goes_on = self.detached.is_some_and(|cause| cause != Cause::Undeliverable);
+        goes_on && self.flows.iter().all(is_quiet)
     }
 
     /// What is added to sequence numbers going either way, and taken from the acknowledgements of them.

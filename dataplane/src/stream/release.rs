@@ -2,9 +2,11 @@
 
 use super::flow::Flow;
 use super::header::Segment;
+use super::hold::compact;
 use super::pool::{Counters, List, PIECE_LEN_MAX, Piece, Pool};
 use super::sequence::{is_before, later};
 use super::{Cause, Direction, EditList, Inspection, Inspector, Means, Stream};
+use crate::state::table::slots::NONE;
 use crate::wire::tcp::{FIN, PSH};
 
 /// What the inspector made of the bytes at hand.
@@ -13,6 +15,9 @@ struct Reading {
     clean: u32,
     then: Then,
 }
+
+/// How long a message waits for memory before it is tried again.
+const SHORT_MS: u32 = 100;
 
 enum Then {
     /// The rest waits.
@@ -28,23 +33,30 @@ enum Then {
 impl Stream {
     /// Has the inspector read what there is, and lets go what it releases.
     pub(super) fn advance(&mut self, direction: Direction, means: &mut Means) {
+        self.flows[direction.index()].is_short = false;
         while self.detached.is_none() && !self.flows[direction.index()].is_blocked(means.pool) {
             let Reading { clean, then } = self.read(direction, means);
-            if clean > 0 && !self.release(direction, clean, means) {
-                return self.detach(Cause::Memory, means);
-            }
+            let is_short = clean > 0 && !self.release(direction, clean, means);
             match then {
+                Then::Detach(cause) => return self.detach(cause, means),
+                Then::Replace(len) => {
+                    if is_short || !self.replace(direction, len, means) {
+                        return self.give_up(means);
+                    }
+                }
+                Then::Wait | Then::Continue if is_short => return self.wait_for_memory(direction, means),
                 Then::Wait if self.flows[direction.index()].is_blocked(means.pool) => return,
                 Then::Wait => return self.end(direction, means),
                 Then::Continue => {}
-                Then::Detach(cause) => return self.detach(cause, means),
-                Then::Replace(len) => {
-                    if !self.replace(direction, len, means) {
-                        return self.detach(Cause::Memory, means);
-                    }
-                }
             }
         }
+    }
+
+    /// What was read cannot go on for want of a buffer or a piece, and nothing behind it passes unread for that.
+    fn wait_for_memory(&mut self, direction: Direction, means: &mut Means) {
+        let flow = &mut self.flows[direction.index()];
+        flow.is_short = true;
+        flow.stall_due = Some(means.now.wrapping_add(SHORT_MS));
     }
 
     /// Shows the inspector what is held without a gap, message by message, until one is to be changed. A message in one
@@ -77,17 +89,28 @@ impl Stream {
         view.read(flow, message, means.inspector)
     }
 
-    /// Lets the first `count` held bytes go. False where memory ran out, with the rest still held.
+    /// Lets the first `count` held bytes go. False where memory ran out: the rest is still held, to go unread.
     fn release(&mut self, direction: Direction, mut count: u32, means: &mut Means) -> bool {
+        if means.pool.is_full() {
+            self.fresh = None;
+            compact(means.pool, &mut self.flows[direction.index()].held, NONE);
+        }
         while count > 0 {
             let index = self.flows[direction.index()].held.first;
             let Some(first) = means.pool.at(index) else { return true };
             let (seq, len) = (first.seq, u32::from(first.len).min(count));
             let piece = if len < u32::from(first.len) {
+                let flow = &mut self.flows[direction.index()];
                 if means.pool.is_full() {
-                    return false;
+                    self.fresh = None;
+                    compact(means.pool, &mut flow.held, NONE);
                 }
-                let Some(packet) = means.copy_of_piece(index, 0, len) else { return false };
+                let copy = if means.pool.is_full() { None } else { means.copy_of_piece(index, 0, len) };
+                let Some(packet) = copy else {
+                    let flow = &mut self.flows[direction.index()];
+                    flow.opaque = flow.opaque.saturating_add(count);
+                    return false;
+                };
                 if let Some(first) = means.pool.pieces.at_mut(index) {
                     first.trim_front(len);
                 }
@@ -168,16 +191,15 @@ impl Stream {
         self.emit_own(direction, packet, seq, PSH, means);
     }
 
-    /// Retains `Pool::rewritten` in place of the first `len` held bytes, and sends it. False where memory ran out,
-    /// with the bytes still held.
+    /// Retains `Pool::rewritten` in place of the first `len` held bytes, and sends it. False where memory ran out, and the
+    /// message is lost.
     fn replace(&mut self, direction: Direction, len: u32, means: &mut Means) -> bool {
         let flow = &mut self.flows[direction.index()];
         let seq = flow.released.wrapping_add(flow.shift_after);
-        let Some((mut pieces, new_len)) = retain(flow.released, len, seq, means) else {
-            return false;
-        };
-        means.pool.append(&mut flow.retained, &mut pieces);
+        // What is replaced makes room for what replaces it.
         means.pool.trim_front(&mut flow.held, len);
+        let Some((mut pieces, new_len)) = retain(flow.released, len, seq, means) else { return false };
+        means.pool.append(&mut flow.retained, &mut pieces);
         flow.released = flow.released.wrapping_add(len);
         flow.shift_after = flow.shift_after.wrapping_add(new_len).wrapping_sub(len);
         let told = flow.told;

@@ -360,10 +360,10 @@ impl<'s> Session<'s> {
             Some(Cause::Refused) => {
                 script.contains(&b'X') || self.setup.hosts.iter().any(|h| h.script.contains(&b'X'))
             }
-            Some(Cause::Memory | Cause::TooLong | Cause::BadEdit) => self.setup.is_scarce(),
+            Some(Cause::TooLong | Cause::BadEdit | Cause::Undeliverable) => self.setup.is_scarce(),
             // A socket that has closed knows nothing of what is still on its way.
             Some(Cause::Reset) => true,
-            Some(_) => false,
+            Some(Cause::Truncated) => false,
         };
         if !is_expected {
             return Err(format!("it detached: {detached:?}"));
@@ -379,8 +379,13 @@ impl<'s> Session<'s> {
             None | Some(Cause::Reset) => script.len(),
             Some(_) => self.lines.released(direction),
         };
-        // Where memory ran out, the last messages may have been released and yet go on as they came.
-        let scarce = matches!(detached, Some(Cause::Memory | Cause::BadEdit));
+        if detached == Some(Cause::Undeliverable) {
+            // Both were reset, and had read nothing that was wrong.
+            let is_right = lines::ideal(script, script.len()).starts_with(received);
+            return is_right.then_some(()).ok_or(format!("{direction:?}: what was read before is wrong"));
+        }
+        // Where an edit finds no room, the last messages may have been released and yet go on as they came.
+        let scarce = detached == Some(Cause::BadEdit);
         let boundaries =
             self.lines.boundaries[direction as usize].iter().rev().take(if scarce { 50 } else { 0 });
         let mut cuts = std::iter::once(released).chain(boundaries.copied());
