@@ -68,6 +68,8 @@ pub struct Host {
     sent_probe: bool,
     /// The furthest acknowledgement that arrived.
     acked: Option<u32>,
+    /// Its last packet was empty and no reset.
+    sent_nothing: bool,
     /// Segments in a row that began behind that: what is to be repeated was left out.
     skipped: u32,
     /// Behind the last byte it sent.
@@ -113,6 +115,7 @@ impl Host {
             received,
             edge: None,
             sent_probe: false,
+            sent_nothing: false,
             acked: None,
             skipped: 0,
             sent_end: None,
@@ -199,6 +202,7 @@ impl Host {
                 Some(long(packet, 28).wrapping_add(u32::from(packet[34]) << 8 | u32::from(packet[35])));
             let headers_len = 20 + usize::from(packet[32] >> 4) * 4;
             self.sent_probe = packet.len() <= headers_len + 1 && packet[33] & FIN == 0;
+            self.sent_nothing = packet.len() == headers_len && packet[33] & FIN == 0;
         }
         own().for_each(|packet| self.note_numbers(packet));
         sent
@@ -329,8 +333,11 @@ impl Host {
 
     /// Whether it cannot go on: about to close, smoltcp takes no notice of a window that opens, and probes one where it
     /// should repeat its last data or its FIN; or it repeats the end of what is not acknowledged, and never its beginning.
+    /// A closed window it probes with what it has not sent yet: where all was sent, with nothing, which nobody answers.
     pub fn is_stuck(&self) -> bool {
-        self.awaits_fin() && (self.sent_probe || self.skipped >= SKIPPED_MIN)
+        let has_more = self.sockets.get::<Socket>(self.socket).send_queue() > 0;
+        let is_silent = self.sent_nothing && has_more;
+        is_silent || self.awaits_fin() && (self.sent_probe || self.skipped >= SKIPPED_MIN)
     }
 
     /// Whether its acknowledgements have a number that it sent before. While smoltcp repeats what it believes to be lost,
