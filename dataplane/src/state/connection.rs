@@ -107,23 +107,26 @@ impl Session {
         let side = self.progress.side(direction);
         let number = said.seq.wrapping_add(1);
         let sent = if said.has_data { Side::SentData } else { Side::Sent };
+        // What follows it may have overtaken it.
+        let other = direction.reverse();
+        let is_late = side == Side::Unheard
+            && self.progress.side(other).is_proved()
+            && said.ack == self.expected_of(other);
         match said.flags & (SYN | ACK | RST | FIN) {
             SYN if self.is_other_syn(direction, said) => return,
             SYN => self.set_side(direction, sent, number),
-            SYN_ACK if is_proof && !side.is_proved() => self.set_side(direction, sent, number),
+            SYN_ACK if is_late || is_proof && !side.is_proved() => self.set_side(direction, sent, number),
             SYN_ACK => {}
             flags if flags & RST != 0 => return self.note_reset(direction, said),
             flags => {
                 // A FIN may lie anywhere in what is on its way, but whoever sends it knows what he has received.
-                let is_end =
-                    flags & FIN != 0 && side == Side::Proved && self.is_recent(direction.reverse(), said.ack);
+                let is_end = flags & FIN != 0 && side == Side::Proved && self.is_recent(other, said.ack);
                 if is_end && said.seq.wrapping_sub(self.expected_of(direction)) < FLIGHT_MAX {
                     self.progress = self.progress.with_side(direction, Side::Closed);
                 }
             }
         }
         // Whoever goes on was not reset, or not by its peer (RFC 7857 section 2.2).
-        let other = direction.reverse();
         let without = self.progress.side(other).without_reset();
         self.progress = self.progress.with_side(other, without);
     }
@@ -245,6 +248,13 @@ mod tests {
         assert_eq!(class_after(&published), TcpSyn);
         let answered = |ack| class_after(&[published.as_slice(), &[(Inbound, ACK, 8, ack)]].concat());
         assert_eq!([50, 51, 52].map(answered), [TcpSyn, TcpEstablished, TcpSyn]);
+    }
+
+    #[test]
+    fn data_may_overtake_the_answer_to_a_syn() {
+        let (syn, data) = ((Inbound, SYN, 7, 0), (Outbound, ACK, 51, 8));
+        let after = |ack| class_after(&[syn, data, (Outbound, SYN_ACK, 50, ack), (Inbound, ACK, 8, 51)]);
+        assert_eq!([8, 7].map(after), [TcpEstablished, TcpSyn]);
     }
 
     #[test]
