@@ -39,6 +39,8 @@ fn play(test: &str, default_seed: u64, count: usize) -> Outcome {
     let count: usize = sum.sessions.iter().sum();
     assert!(sum.forgotten * 10 < count, "too few sessions came to their end");
     assert!(sum.edited > 0 && sum.refused > 0 && sum.doors > 0 && sum.tried > 0, "something was not tried");
+    let is_shared = [sum.again, sum.shared].as_flattened().iter().all(|count| *count > 0);
+    assert!(only.is_some() || is_shared, "no endpoint was announced twice");
     let is_reused = sum.reused.iter().all(|count| *count > 0);
     assert!(only.is_some() || is_reused && sum.forged > 0, "nothing hostile or unlucky happened");
     sum
@@ -53,7 +55,9 @@ fn sessions_read_what_an_ideal_rewriter_writes() {
 #[test]
 #[ignore = "takes minutes"]
 fn thirty_thousand_sessions_of_each_protocol_in_each_mode() {
-    let sum = play("gateway_sessions_long", 2, 200_000);
+    let sum = play("gateway_sessions_long", 2, 350_000);
+    let rows = [sum.again, sum.shared];
+    assert!(rows.as_flattened().iter().all(|count| *count >= 30_000), "announced again {rows:?}");
     for (all, cgn) in sum.sessions.into_iter().zip(sum.cgn_sessions) {
         assert!(cgn >= 30_000 && all - cgn >= 30_000, "{all} sessions, {cgn} in CGN mode");
     }

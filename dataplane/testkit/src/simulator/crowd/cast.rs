@@ -17,4 +17,6 @@ pub struct Cast {
     pub global: Endpoint,
     /// That address is all its own.
     pub is_whole_static: bool,
+    /// Two sessions of one inside host announce the same ports, from this one on.
+    pub shared_port: Option<u16>,
 }

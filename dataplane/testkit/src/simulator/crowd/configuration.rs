@@ -40,7 +40,13 @@ pub fn cast(number: u8, speech: Speech, generator: &mut SmallRng) -> Cast {
         _ => (2, (Ipv4Addr::new(203, 0, 116, 1), generator.random_range(100..256) * 256 + u16::from(number))),
     };
     let (inside, outside) = (Ipv4Addr::new(10, 0, net, number), Ipv4Addr::new(198, 18, 1, number));
-    Cast { client_is_inside, inside, outside, global, is_whole_static }
+    Cast { client_is_inside, inside, outside, global, is_whole_static, shared_port: None }
+}
+
+/// The same, but for the outside host: another session of the inside host, which announces the same ports.
+pub fn twin(first: &mut Cast, number: u8, generator: &mut SmallRng) -> Cast {
+    first.shared_port = Some(generator.random_range(512..30_000) * 2);
+    Cast { outside: Ipv4Addr::new(198, 18, 1, number), ..first.clone() }
 }
 
 /// The configuration that serves these sessions.

@@ -243,6 +243,15 @@ impl Framing {
 }
 
 impl Conversation {
+    /// The ports that the inside host announces, as often as it does.
+    pub fn doors(&self) -> impl Iterator<Item = (Protocol, u16)> + '_ {
+        let parts = self.messages.iter().flatten().flat_map(|message| &message.parts);
+        parts.filter_map(|part| match part {
+            Part::Door(protocol, port, _) | Part::KnowingDoor(protocol, port, _) => Some((*protocol, *port)),
+            _ => None,
+        })
+    }
+
     /// `who` says something when it has heard all that the other side said so far.
     pub fn say(&mut self, who: usize, framing: Framing, parts: Vec<Part>) {
         let after = self.messages[1 - who].len();

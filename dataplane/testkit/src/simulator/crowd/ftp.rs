@@ -24,7 +24,7 @@ struct Ftp<'a> {
 
 /// A random conversation.
 pub fn conversation(cast: &Cast, generator: &mut SmallRng) -> Conversation {
-    let port = generator.random_range(1024..60_000);
+    let port = cast.shared_port.unwrap_or_else(|| generator.random_range(1024..60_000));
     let mut ftp =
         Ftp { cast, generator, talk: Conversation::default(), port, has_promised: false, must_wait: false };
     ftp.reply("220", "ready", None);
@@ -51,8 +51,8 @@ impl Ftp<'_> {
     }
 
     fn next_port(&mut self) -> u16 {
-        // Now and then the same again.
-        if self.generator.random_bool(0.9) {
+        // Often the same again.
+        if self.generator.random_bool(0.6) {
             self.port =
                 if self.port < 64_000 { self.port + self.generator.random_range(1..300) } else { 1024 };
         }

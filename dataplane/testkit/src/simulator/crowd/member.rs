@@ -1,5 +1,6 @@
 //! One session of a crowd: two hosts, their links to the appliance, and how far their conversation has come.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
 use rand::rngs::SmallRng;
@@ -135,7 +136,10 @@ impl Member {
     /// A session that begins at `start_ms`.
     pub fn new(speech: Speech, cast: Cast, mut generator: SmallRng, start_ms: u64) -> Member {
         let conversation = speech.conversation(&cast, &mut generator);
-        let reuse = Reuse::random(&conversation, &mut generator, |it| speech.conversation(&cast, it));
+        let is_alone = cast.shared_port.is_none();
+        let reuse = is_alone
+            .then(|| Reuse::random(&conversation, &mut generator, |it| speech.conversation(&cast, it)))
+            .flatten();
         let known = known(&cast);
         let said = [Some(&conversation), reuse.as_ref().map(|reuse| &reuse.conversation)];
         let lengths = said.into_iter().flatten().map(|said| said.message_len_max(&known));
@@ -194,6 +198,12 @@ impl Member {
     /// Its control connection's ends, the client's first, as they know themselves.
     pub fn endpoints(&self) -> [Endpoint; 2] {
         self.endpoints
+    }
+
+    /// Whether an endpoint of the inside host is announced more than once.
+    pub fn announces_again(&self) -> bool {
+        let mut seen = HashSet::new();
+        self.conversation.doors().any(|door| !seen.insert(door))
     }
 
     /// All that it does at this moment. Packets to the appliance come with the host that sent them.

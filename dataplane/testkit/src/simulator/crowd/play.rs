@@ -9,9 +9,9 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::configuration::{self, IDLE_S};
-use super::conversation::UDP;
+use super::conversation::{Endpoint, UDP};
 use super::member::{Announcement, Member, Progress, destination, source};
-use super::{Speech, trial};
+use super::{Cast, Speech, trial};
 use crate::bench::{Bench, Setup};
 
 /// Sessions of a crowd, at most.
@@ -24,6 +24,8 @@ const STEP_MS_MAX: u64 = 20;
 const STEPS_PER_CHECK: usize = 1000;
 /// The share of announced endpoints that are tried.
 const TRIED: f64 = 0.3;
+/// The share of inside FTP and RTSP clients with a second session that announces the same ports.
+const TWINS: f64 = 0.7;
 /// Frames put on a wire at once.
 const QUEUED_MAX: usize = 256;
 /// Bytes of an Ethernet header.
@@ -56,6 +58,10 @@ pub struct Outcome {
     pub tried: u64,
     /// Sessions whose ports were used again, by what became of the connection before: closed, reset, forgotten by its client, or by both.
     pub reused: [usize; 4],
+    /// Sessions that announce an endpoint again, in either mode: CGN last.
+    pub again: [usize; 2],
+    /// The same of those that announce the endpoints of another session of their host.
+    pub shared: [usize; 2],
     /// Packets that strangers sent in hosts' names.
     pub forged: u64,
 }
@@ -64,7 +70,9 @@ impl Outcome {
     /// Adds another crowd's.
     pub fn add(&mut self, other: Outcome) {
         let sums = self.sessions.iter_mut().chain(&mut self.cgn_sessions).chain(&mut self.reused);
+        let sums = sums.chain(&mut self.again).chain(&mut self.shared);
         let counts = other.sessions.into_iter().chain(other.cgn_sessions).chain(other.reused);
+        let counts = counts.chain(other.again).chain(other.shared);
         for (sum, count) in sums.zip(counts) {
             *sum += count;
         }
@@ -90,7 +98,8 @@ impl fmt::Display for Outcome {
             "{ftp} sessions of FTP, {dns} of DNS, {rtsp} of RTSP, {:?} of them in CGN mode: {} failed, {} left unfinished by a host, the \
              longest {} s; {} packets and {} of the appliance's own; {} messages changed, {} refused; {} doors, {} \
              announced endpoints tried; ports reused {closed} times after a close, {reset} after a reset, \
-             {forgotten} after the client restarted, {forgotten_by_both} after both did; {} packets forged",
+             {forgotten} after the client restarted, {forgotten_by_both} after both did; {:?} announced endpoints \
+             again, {:?} those of another session; {} packets forged",
             self.cgn_sessions,
             self.failures.len(),
             self.forgotten,
@@ -101,6 +110,8 @@ impl fmt::Display for Outcome {
             self.refused,
             self.doors,
             self.tried,
+            self.again,
+            self.shared,
             self.forged
         )
     }
@@ -116,11 +127,33 @@ pub fn run(seed: u64, count: usize) -> Result<Outcome, String> {
     crowd.finish()
 }
 
+/// Who talks to whom, and what.
+fn casts(count: usize, generator: &mut SmallRng) -> Vec<(Cast, Speech)> {
+    let mut casts: Vec<(Cast, Speech)> = Vec::new();
+    for number in 2..count as u8 + 2 {
+        let other = casts.last_mut().filter(|(cast, speech)| {
+            cast.client_is_inside && cast.shared_port.is_none() && *speech != Speech::Dns
+        });
+        let next = match other {
+            Some((cast, speech)) if generator.random_bool(TWINS) => {
+                (configuration::twin(cast, number, generator), *speech)
+            }
+            _ => {
+                let speech = Speech::ALL[generator.random_range(0..3)];
+                (configuration::cast(number, speech, generator), speech)
+            }
+        };
+        casts.push(next);
+    }
+    casts
+}
+
 struct Crowd {
     bench: Bench,
     members: Vec<Member>,
-    /// The session of each host.
-    by_address: HashMap<Ipv4Addr, usize>,
+    /// The session of each outside host, and of each inside host's control connections.
+    by_outside: HashMap<Ipv4Addr, usize>,
+    by_inside: HashMap<Endpoint, usize>,
     /// The interfaces to inside and outside.
     interfaces: [InterfaceName; 2],
     generator: SmallRng,
@@ -132,12 +165,7 @@ struct Crowd {
 impl Crowd {
     fn new(seed: u64, count: usize) -> Result<Crowd, String> {
         let mut generator = SmallRng::seed_from_u64(seed);
-        let casts: Vec<_> = (0..count)
-            .map(|number| {
-                let speech = Speech::ALL[generator.random_range(0..3)];
-                (configuration::cast(number as u8 + 2, speech, &mut generator), speech)
-            })
-            .collect();
+        let casts = casts(count, &mut generator);
         let text = configuration::text(casts.iter().map(|(cast, speech)| (cast, *speech)), &mut generator);
         let is_cgn = text.contains(configuration::CGN);
         // Clocks wrap around.
@@ -152,15 +180,27 @@ impl Crowd {
         let bench = Bench::new("crowd", &text, setup)?;
         let name = |place| bench.interface(place).map(|interface| interface.name.clone());
         let interfaces = [name("inside")?, name("outside")?];
-        let (mut members, mut by_address) = (Vec::new(), HashMap::new());
+        let (mut members, mut by_outside, mut by_inside) = (Vec::new(), HashMap::new(), HashMap::new());
         for (number, (cast, speech)) in casts.into_iter().enumerate() {
-            by_address.insert(cast.inside, number);
-            by_address.insert(cast.outside, number);
+            by_outside.insert(cast.outside, number);
+            let inside = usize::from(!cast.client_is_inside);
             let own = SmallRng::seed_from_u64(generator.random());
-            members.push(Member::new(speech, cast, own, start_ms + generator.random_range(0..BEGINNING_MS)));
+            let member = Member::new(speech, cast, own, start_ms + generator.random_range(0..BEGINNING_MS));
+            by_inside.insert(member.endpoints()[inside], number);
+            members.push(member);
         }
         let outcome = Outcome::default();
-        Ok(Crowd { bench, members, by_address, interfaces, generator, doors_opened: 0, is_cgn, outcome })
+        Ok(Crowd {
+            bench,
+            members,
+            by_outside,
+            by_inside,
+            interfaces,
+            generator,
+            doors_opened: 0,
+            is_cgn,
+            outcome,
+        })
     }
 
     fn play(&mut self) -> Result<(), String> {
@@ -231,9 +271,14 @@ impl Crowd {
         let opened = self.gateways(|counters| counters.doors_opened.value());
         if opened != self.doors_opened {
             self.doors_opened = opened;
+            let mut globals = HashMap::new();
             for door in self.bench.doors() {
-                if let Some(number) = self.by_address.get(&door.inside_local.addr) {
-                    let global = (door.inside_global.addr, door.inside_global.port);
+                let global = (door.inside_global.addr, door.inside_global.port);
+                let first = *globals.entry((door.protocol, door.inside_local)).or_insert(global);
+                if first != global {
+                    return Err(format!("{} is announced as {first:?} and as {global:?}", door.inside_local));
+                }
+                if let Some(number) = door.peer.and_then(|peer| self.by_outside.get(&peer)) {
                     self.members[*number].known.note_door(door.protocol, door.inside_local.port, global);
                 }
             }
@@ -252,7 +297,8 @@ impl Crowd {
             return Err(format!("a frame that nobody waits for: {frame:02x?}"));
         }
         let (address, port) = destination(packet);
-        let number = *self.by_address.get(&address).ok_or(format!("a packet to {address}"))?;
+        let number = self.by_outside.get(&address).or_else(|| self.by_inside.get(&(address, port)));
+        let number = *number.ok_or(format!("a packet to {address}:{port}"))?;
         let member = &mut self.members[number];
         if is_error {
             member.fail(format!("an ICMP error with guessed numbers: {packet:02x?}"), now_ms);
@@ -277,10 +323,11 @@ impl Crowd {
         let doors = self.bench.doors();
         let is_it = |door: &dataplane::message::DoorRow| {
             (door.protocol, door.inside_local.addr, door.inside_local.port) == (protocol, cast.inside, port)
+                && door.peer == Some(cast.outside)
         };
         let Some(door) = doors.into_iter().find(is_it) else { return Ok(()) };
         let now_ms = self.bench.now_ms();
-        if (door.inside_global.addr, door.inside_global.port) != global || door.peer != Some(cast.outside) {
+        if (door.inside_global.addr, door.inside_global.port) != global {
             self.members[number].fail(format!("{global:?} was announced, but there is {door:?}"), now_ms);
             return Ok(());
         }
@@ -313,8 +360,8 @@ impl Crowd {
 
     /// A session that was torn down has no doors.
     fn check_closed(&mut self, number: usize) {
-        let inside = self.members[number].cast.inside;
-        if let Some(door) = self.bench.doors().iter().find(|door| door.inside_local.addr == inside) {
+        let outside = Some(self.members[number].cast.outside);
+        if let Some(door) = self.bench.doors().iter().find(|door| door.peer == outside) {
             self.members[number].fail(format!("torn down, it has {door:?}"), self.bench.now_ms());
         }
     }
@@ -325,6 +372,8 @@ impl Crowd {
         for member in &mut self.members {
             self.outcome.sessions[member.speech as usize] += 1;
             self.outcome.cgn_sessions[member.speech as usize] += usize::from(self.is_cgn);
+            self.outcome.again[usize::from(self.is_cgn)] += usize::from(member.announces_again());
+            self.outcome.shared[usize::from(self.is_cgn)] += usize::from(member.cast.shared_port.is_some());
             self.outcome.forged += member.forged;
             if let Some(before) = member.reused {
                 self.outcome.reused[before as usize] += 1;

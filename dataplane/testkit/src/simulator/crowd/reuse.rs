@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
-use super::conversation::{Conversation, Part, Protocol};
+use super::conversation::{Conversation, Protocol};
 
 /// The share of sessions whose ports are used again.
 const REUSED: f64 = 0.16;
@@ -76,10 +76,5 @@ impl Reuse {
 
 /// The pairs of ports that the inside host announces.
 fn announced(conversation: &Conversation) -> HashSet<(Protocol, u16)> {
-    let parts = conversation.messages.iter().flatten().flat_map(|message| &message.parts);
-    let ports = parts.filter_map(|part| match part {
-        Part::Door(protocol, port, _) | Part::KnowingDoor(protocol, port, _) => Some((*protocol, port / 2)),
-        _ => None,
-    });
-    ports.collect()
+    conversation.doors().map(|(protocol, port)| (protocol, port / 2)).collect()
 }

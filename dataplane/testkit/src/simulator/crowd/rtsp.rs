@@ -30,7 +30,7 @@ struct Rtsp<'a> {
 
 /// A random conversation.
 pub fn conversation(cast: &Cast, generator: &mut SmallRng) -> Conversation {
-    let port = generator.random_range(512..30_000) * 2;
+    let port = cast.shared_port.unwrap_or_else(|| generator.random_range(512..30_000) * 2);
     let server_port = generator.random_range(512..30_000) * 2;
     let version = if generator.random_bool(0.3) { "RTSP/2.0" } else { "RTSP/1.0" };
     let (talk, number) = (Conversation::default(), generator.random_range(1..100));
@@ -54,7 +54,7 @@ pub fn conversation(cast: &Cast, generator: &mut SmallRng) -> Conversation {
     } else {
         rtsp.describe()
     }
-    for track in 0..rtsp.generator.random_range(1..4) {
+    for track in 0..rtsp.generator.random_range(1..5) {
         rtsp.set_up(track, is_recording);
     }
     rtsp.simple(if is_recording { "RECORD" } else { "PLAY" });
@@ -180,6 +180,10 @@ impl Rtsp<'_> {
     }
 
     fn next_port(&mut self) -> u16 {
+        // Often the same pair again, for another track.
+        if self.chance(0.6) {
+            return self.port;
+        }
         self.port =
             if self.port < 62_000 { self.port + 2 * self.generator.random_range(1..20) } else { 1024 };
         self.port
@@ -190,7 +194,9 @@ impl Rtsp<'_> {
     }
 
     fn set_up(&mut self, track: u32, is_recording: bool) {
-        let (ports, servers) = (self.next_port(), self.server_port + 2 * track as u16);
+        // Many servers have one pair for all.
+        let server_track = if self.chance(0.6) { 0 } else { track as u16 };
+        let (ports, servers) = (self.next_port(), self.server_port + 2 * server_track);
         let mode = if is_recording { ";mode=record" } else { "" };
         let is_listed = self.version == "RTSP/2.0" && self.chance(0.7);
         let (question, answer) = match self.generator.random_range(0..10) {
