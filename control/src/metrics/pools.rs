@@ -19,12 +19,14 @@ pub(super) fn families(appliance: &Appliance, usages: &[Usage]) -> Vec<MetricFam
         let labels: Labels = vec![("pool", pool.name.clone())];
         let of_pool = usages.iter().flat_map(|usage| &usage.ports).filter(|(addr, _)| pool.contains(*addr));
         let in_use: HashSet<_> = of_pool.clone().map(|(addr, _)| addr).collect();
-        let ports: f64 = of_pool.map(|&(_, ports)| f64::from(ports)).sum();
+        // Sums are of whole numbers: that of no floating ones is -0.
+        let ports: u64 = of_pool.map(|&(_, ports)| u64::from(ports)).sum();
+        let ports = ports as f64;
         let (all, used) = (f64::from(pool.address_count()), in_use.len() as f64);
         let of_pool = || policy.rules.iter().filter(|rule| usize::from(rule.pool) == index);
         let ids: HashSet<_> = of_pool().map(|rule| rule.id).collect();
         let missed = usages.iter().flat_map(|usage| &usage.rules).filter(|(id, _)| ids.contains(id));
-        let missed: f64 = missed.map(|(_, rule)| rule.misses as f64).sum();
+        let missed: u64 = missed.map(|(_, rule)| rule.misses).sum();
         let utilisation = match of_pool().any(|rule| rule.overload) {
             true => ports / (all * PORTS_OF_ADDRESS),
             false => used / all,
@@ -33,7 +35,7 @@ pub(super) fn families(appliance: &Appliance, usages: &[Usage]) -> Vec<MetricFam
         addresses_in_use.push((labels.clone(), used));
         ports_in_use.push((labels.clone(), ports));
         utilisations.push((labels.clone(), if all == 0.0 { 0.0 } else { utilisation }));
-        misses.push((labels, missed));
+        misses.push((labels, missed as f64));
     }
     let subscribers: usize = usages.iter().map(|usage| usage.subscriber_count).sum();
     vec![
