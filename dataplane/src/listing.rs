@@ -1,11 +1,9 @@
 //! Listing what the tables hold: for `show ip nat translations`, a slice at a time, and as plain state.
 
-use std::net::Ipv4Addr;
-
-use crate::flow::Endpoint;
 use crate::message::{DoorRow, SessionRow, Walked, WalkedDoors};
 use crate::policy::IdleClass;
-use crate::state::mapping::Mapping;
+use crate::state::journal::NOBODY;
+use crate::state::mapping::{Mapping, Side};
 use crate::state::plain::Plain;
 use crate::state::session::Session;
 use crate::state::shard::{Entry, deadline_ms, mapping_deadline_ms};
@@ -66,15 +64,19 @@ impl Worker {
     }
 
     fn address_row(&self, mapping: &Mapping, now: u32) -> SessionRow {
-        let nobody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
+        let binding = &mapping.binding;
+        let (inside, outside, vrf) = match binding.side {
+            Side::Inside => ((binding.own, binding.seen), (NOBODY, NOBODY), binding.own_vrf),
+            Side::Outside => ((NOBODY, NOBODY), (binding.seen, binding.own), binding.seen_vrf),
+        };
         SessionRow {
-            protocol: mapping.binding.protocol,
-            inside_local: mapping.binding.own,
-            inside_global: mapping.binding.seen,
-            outside_local: nobody,
-            outside_global: nobody,
-            vrf: mapping.binding.own_vrf,
-            rule: mapping.binding.rule,
+            protocol: binding.protocol,
+            inside_local: inside.0,
+            inside_global: inside.1,
+            outside_local: outside.0,
+            outside_global: outside.1,
+            vrf,
+            rule: binding.rule,
             is_static: false,
             class: IdleClass::Other,
             age_ms: now.wrapping_sub(mapping.created_ms),

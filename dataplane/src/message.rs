@@ -77,8 +77,8 @@ pub struct Walked {
     pub next: Option<u32>,
 }
 
-/// A session as `show ip nat translations` needs it, or the mapping of a whole address: that one has
-/// `ANY_PROTOCOL` and no outside endpoints.
+/// A session as `show ip nat translations` needs it, or the mapping of a whole address: that one has `ANY_PROTOCOL`, and
+/// the endpoints of its own host alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRow {
     /// The IP protocol.

@@ -92,8 +92,12 @@ fn as_walked(record: &Plain) -> Option<String> {
             (it.protocol, ends, it.inside_vrf, it.rule, it.progress.class(), it.age_ms, it.idle_ms)
         }
         Plain::Address(it) => {
-            let ends = [Endpoint::new(it.own, 0), Endpoint::new(it.seen, 0), nobody, nobody];
-            (0, ends, it.own_vrf, it.rule, IdleClass::Other, it.age_ms, it.idle_ms)
+            let (own, seen) = (Endpoint::new(it.own, 0), Endpoint::new(it.seen, 0));
+            let (ends, inside_vrf) = match it.side {
+                Side::Inside => ([own, seen, nobody, nobody], it.own_vrf),
+                Side::Outside => ([nobody, nobody, seen, own], it.seen_vrf),
+            };
+            (0, ends, inside_vrf, it.rule, IdleClass::Other, it.age_ms, it.idle_ms)
         }
         Plain::Door(it) => {
             let (peer, child) = (it.peer, it.child.as_deref());

@@ -35,9 +35,15 @@ struct Filter {
 }
 
 impl Filter {
-    fn accepts(&self, protocol: Option<Protocol>, global: Ipv4Addr, outside: Option<Ipv4Addr>) -> bool {
+    /// Whether a row has the protocol, the inside global and the outside local address that were asked for.
+    fn accepts(
+        &self,
+        protocol: Option<Protocol>,
+        inside: Option<Ipv4Addr>,
+        outside: Option<Ipv4Addr>,
+    ) -> bool {
         self.protocol.is_none_or(|wanted| protocol == Some(wanted))
-            && self.inside.is_none_or(|wanted| global == wanted)
+            && self.inside.is_none_or(|wanted| inside == Some(wanted))
             && self.outside.is_none_or(|wanted| outside == Some(wanted))
     }
 }
@@ -112,9 +118,17 @@ impl Table {
         out.push_str(
             "Pro  Inside global         Inside local          Outside local         Outside global\n",
         );
-        for rule in appliance.compiled.policy.statics.rules() {
-            if self.filter.accepts(rule.protocol, rule.global.addr, None) {
-                self.add_static(&appliance.operation, rule, out);
+        let policy = &appliance.compiled.policy;
+        for rule in policy.statics.rules() {
+            if self.filter.accepts(rule.protocol, Some(rule.global.addr), None) {
+                let [global, local] = [rule.global, rule.local].map(|end| static_end(rule, end));
+                self.add_static(&appliance.operation, rule, [&global, &local, NONE, NONE], out);
+            }
+        }
+        for rule in policy.outside_statics.rules() {
+            if self.filter.accepts(rule.protocol, None, Some(rule.local.addr)) {
+                let [local, global] = [rule.local, rule.global].map(|end| static_end(rule, end));
+                self.add_static(&appliance.operation, rule, [NONE, NONE, &local, &global], out);
             }
         }
     }
@@ -127,14 +141,9 @@ impl Table {
         self.count += 1;
     }
 
-    fn add_static(&mut self, operation: &Operation, rule: &StaticRule, out: &mut String) {
-        let end = |end: Endpoint| match (rule.protocol, rule.prefix_len) {
-            (Some(_), _) => end.to_string(),
-            (None, 32) => end.addr.to_string(),
-            (None, len) => format!("{}/{len}", end.addr),
-        };
+    fn add_static(&mut self, operation: &Operation, rule: &StaticRule, columns: [&str; 4], out: &mut String) {
         let protocol = rule.protocol.map_or(NONE.into(), protocol_name);
-        self.add(&protocol, [&end(rule.global), &end(rule.local), NONE, NONE], out);
+        self.add(&protocol, columns, out);
         if self.is_verbose {
             // It has no times of its own: it is as old as the program, and never ends.
             let times = [operation.now_ms, 0].map(|ago_ms| date_and_time(operation, ago_ms));
@@ -143,7 +152,8 @@ impl Table {
     }
 
     fn add_session(&mut self, operation: &Operation, row: &SessionRow, out: &mut String) {
-        if !self.filter.accepts(Some(row.protocol), row.inside_global.addr, Some(row.outside_local.addr)) {
+        let (inside, outside) = (row.inside_global.addr, row.outside_local.addr);
+        if !self.filter.accepts(Some(row.protocol), Some(inside), Some(outside)) {
             return;
         }
         let end = |end: Endpoint| match row.protocol {
@@ -160,6 +170,15 @@ impl Table {
             let flags = if row.is_static { "static" } else { "unknown" };
             add_details(out, times, &left, row.rule, flags);
         }
+    }
+}
+
+/// An end of a static: with its port, or with the length of its network.
+fn static_end(rule: &StaticRule, end: Endpoint) -> String {
+    match (rule.protocol, rule.prefix_len) {
+        (Some(_), _) => end.to_string(),
+        (None, 32) => end.addr.to_string(),
+        (None, len) => format!("{}/{len}", end.addr),
     }
 }
 

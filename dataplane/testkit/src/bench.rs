@@ -17,6 +17,7 @@ use dataplane::state::plain::Plain;
 use dataplane::worker::{Worker, WorkerSetup};
 use mem::Slab;
 use portico::appliance::{Answering, Appliance};
+use portico::cli;
 use portico::compile::PortBinding;
 use portico::config::model::{Interface, NatSide};
 use portico::config::{Config, InterfaceName};
@@ -354,6 +355,16 @@ impl Bench {
     /// All drops by reason.
     pub fn drops(&self) -> Vec<(DropReason, u64)> {
         DropReason::ALL.iter().map(|&reason| (reason, self.counter(reason.label()))).collect()
+    }
+
+    /// What an exec command answers, or why it is refused.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn exec(&mut self, command: &str) -> Result<String, String> {
+        let Bench { appliance, workers, now_ms, .. } = self;
+        workers.now_ms = *now_ms;
+        cli::execute(&mut cli::Context { appliance, answering: workers, now_ms: *now_ms }, command)
     }
 
     /// Every session, by walking the workers' tables as `show` does.

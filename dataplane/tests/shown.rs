@@ -1,0 +1,80 @@
+//! What commands say of an appliance with something of everything in its tables.
+
+use testkit::bench::{Bench, Setup};
+use testkit::build;
+use testkit::spec::PacketSpec;
+
+/// Statics and pools, of both sides.
+const EVERYTHING: &str = "\
+interface GigabitEthernet0/0/0
+ ip address 10.0.0.1 255.255.255.0
+ ip nat inside
+interface GigabitEthernet0/0/1
+ ip address 192.0.2.1 255.255.255.0
+ ip nat outside
+ip route 0.0.0.0 0.0.0.0 192.0.2.254
+access-list 1 permit 10.0.0.0 0.0.0.127
+access-list 2 permit 10.0.0.128 0.0.0.127
+access-list 3 permit 198.18.0.0 0.1.255.255
+ip nat pool SHARED 203.0.113.1 203.0.113.2 prefix-length 24
+ip nat pool WHOLE 203.0.113.9 203.0.113.10 prefix-length 24
+ip nat pool LOCAL 172.16.1.1 172.16.1.2 prefix-length 24
+ip nat inside source list 1 pool SHARED overload
+ip nat inside source list 2 pool WHOLE
+ip nat inside source static tcp 10.0.0.11 80 203.0.113.20 80
+ip nat inside source static 10.0.0.12 203.0.113.21
+ip nat outside source list 3 pool LOCAL
+ip nat outside source static 198.51.100.7 172.16.2.7
+ip nat outside source static tcp 198.51.100.8 80 172.16.2.8 8080
+ip nat outside source static network 198.51.101.0 172.16.3.0 255.255.255.0
+";
+
+fn bench(config: &str, worker_count: usize) -> Bench {
+    Bench::new("test", config, Setup { worker_count, ..Setup::default() }).expect("a configuration")
+}
+
+/// Lets a packet arrive, and forgets what comes out.
+fn send(bench: &mut Bench, place: &str, packet: &str) {
+    let spec: PacketSpec = packet.parse().expect("a packet");
+    let bytes = build::packet(&spec).expect("a packet");
+    let interface = bench.interface(place).expect("an interface").name.clone();
+    let frame = bench.frame_to(&interface, &bytes).expect("a frame");
+    bench.inject(&interface, &frame).expect("sound");
+    bench.take_all();
+}
+
+/// A host behind each pool has a session, and a host of the outside's pool visits a server.
+fn everybody_talks(bench: &mut Bench) {
+    send(bench, "inside", "udp 10.0.0.2:4000 > 198.51.100.20:5000");
+    send(bench, "inside", "udp 10.0.0.200:4000 > 198.51.100.20:5000");
+    send(bench, "outside", "tcp 198.18.0.1:5555 > 203.0.113.20:80 syn");
+}
+
+fn rows(table: &str) -> Vec<&str> {
+    table.lines().skip(1).take_while(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn what_is_known_of_the_outside_has_no_inside_columns() {
+    const HOST: &str = "---  ---                   ---                   172.16.2.7            198.51.100.7";
+    const PORT: &str =
+        "tcp  ---                   ---                   172.16.2.8:8080       198.51.100.8:80";
+    const NETWORK: &str =
+        "---  ---                   ---                   172.16.3.0/24         198.51.101.0/24";
+    const DYNAMIC: &str = "---  ---                   ---                   172.16.1.1            198.18.0.1";
+    let mut bench = bench(EVERYTHING, 1);
+    everybody_talks(&mut bench);
+    for (filter, expected) in [
+        ("", &[HOST, PORT, NETWORK, DYNAMIC][..]),
+        ("tcp", &[PORT]),
+        ("udp", &[]),
+        ("inside 203.0.113.21", &[]),
+        ("outside 172.16.2.7", &[HOST]),
+        ("outside 172.16.1.1", &[DYNAMIC]),
+    ] {
+        let table = bench.exec(&format!("show ip nat translations {filter}")).expect("a table");
+        let is_of_outside = |line: &&str| line.get(5..8) == Some("---");
+        let found: Vec<&str> = rows(&table).into_iter().filter(is_of_outside).collect();
+        assert_eq!(found, expected, "{filter}\n{table}");
+    }
+}
