@@ -254,4 +254,7 @@ impl Worker {
     pub fn port_mut(&mut self, index: usize) -> Option<&mut Box<dyn Port>> {
         self.engine.ports.get_mut(index)
     }
+        let addresses = shard.address_count() as u64;
+        nat.addresses.set(addresses);
+        nat.translations_peak.set(nat.translations_peak.value().max(sessions + addresses));
 }

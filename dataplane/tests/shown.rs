@@ -55,6 +55,40 @@ fn rows(table: &str) -> Vec<&str> {
 }
 
 #[test]
+fn the_totals_are_of_the_same() {
+    for worker_count in 1..=3 {
+        let mut bench = bench(EVERYTHING, worker_count);
+        everybody_talks(&mut bench);
+        let table = bench.exec("show ip nat translations").expect("a table");
+        assert_eq!(rows(&table).len(), 10, "{table}");
+        let total = bench.exec("show ip nat translations total").expect("a total");
+        assert_eq!(total, "Total number of translations: 10\n");
+        let statistics = bench.exec("show ip nat statistics").expect("statistics");
+        let mut lines = statistics.lines();
+        assert_eq!(
+            lines.next(),
+            Some("Total active translations: 10 (5 static, 5 dynamic; 3 extended)"),
+            "{worker_count} workers"
+        );
+        assert_eq!(lines.next(), Some("Peak translations: 10"));
+        let totals = bench.exec("show ip nat totals").expect("totals");
+        let active: Vec<&str> = totals.lines().last().expect("a line").split_whitespace().collect();
+        // The visitor's server has a static's endpoint, which nobody gave it.
+        assert_eq!(active, ["Active", "3", "3", "0"], "{totals}");
+        bench.exec("clear ip nat translation *").expect("silence");
+        let total = bench.exec("show ip nat translations total").expect("a total");
+        assert_eq!(total, "Total number of translations: 5\n");
+        let statistics = bench.exec("show ip nat statistics").expect("statistics");
+        assert!(
+            statistics.starts_with(
+                "Total active translations: 5 (5 static, 0 dynamic; 0 extended)\nPeak translations: 10\n"
+            ),
+            "{statistics}"
+        );
+    }
+}
+
+#[test]
 fn what_is_known_of_the_outside_has_no_inside_columns() {
     const HOST: &str = "---  ---                   ---                   172.16.2.7            198.51.100.7";
     const PORT: &str =

@@ -35,19 +35,20 @@ fn text(appliance: &Appliance, usages: &[Usage]) -> String {
     let policy = &appliance.compiled.policy;
     let level =
         |of: fn(&Counters) -> u64| -> u64 { appliance.counters.iter().map(|counters| of(counters)).sum() };
-    let statics = policy.statics.rules().len() as u64;
+    let statics = (policy.statics.rules().len() + policy.outside_statics.rules().len()) as u64;
     let sessions = level(|counters| counters.nat.sessions.value());
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
-        "Total active translations: {} ({statics} static, {sessions} dynamic; {sessions} extended)",
-        statics + sessions,
+        "Total active translations: {} ({statics} static, {dynamic} dynamic; {sessions} extended)",
+        statics + dynamic,
+    let dynamic = sessions + level(|counters| counters.nat.addresses.value());
     );
     let _ = writeln!(
         out,
         "Peak translations: {}",
-        statics + level(|counters| counters.nat.sessions_peak.value())
+        statics + level(|counters| counters.nat.translations_peak.value())
     );
     let inside = level(|counters| counters.nat.unconfirmed_inside.value());
     let outside = level(|counters| counters.nat.unconfirmed_outside.value());

@@ -156,14 +156,16 @@ pub struct NatCounters {
     pub port_set_lives: LifeCounters,
     /// Sessions now.
     pub sessions: Count,
-    /// Of those, sessions beneath a static rule.
-    pub sessions_static: Count,
     /// Of those, sessions that the inside began and nobody answered.
     pub unconfirmed_inside: Count,
     /// Likewise, that the outside began.
     pub unconfirmed_outside: Count,
     /// The most sessions there ever were at once.
     pub sessions_peak: Count,
+    /// Whole addresses that are mapped now, of inside and outside hosts.
+    pub addresses: Count,
+    /// The most sessions and whole addresses that there ever were at once.
+    pub translations_peak: Count,
     /// Mappings now.
     pub mappings: Count,
     /// Port sets of subscribers now.
@@ -311,6 +313,8 @@ pub const WORKER_METRICS: &[Metric<Counters>] = &[
     gauge("nat_sessions_unconfirmed_outside", "Sessions now that the outside began and nobody answered", |c| c.nat.unconfirmed_outside.value()),
     gauge("nat_mappings", "Mappings now", |c| c.nat.mappings.value()),
     gauge("nat_port_sets", "Port sets of subscribers now", |c| c.nat.port_sets.value()),
+    gauge("nat_addresses", "Whole addresses mapped now, of inside and outside hosts", |c| c.nat.addresses.value()),
+    gauge("nat_translations_peak", "The most sessions and whole addresses at once", |c| c.nat.translations_peak.value()),
     gauge("nat_doors", "Doors open now", |c| c.doors.value()),
     by("worker_stage_ticks_total", "Ticks of the time stamp counter that a stage of the path took for these packets", "stage",
         |c| Stage::ALL.iter().zip(&c.stages.ticks).map(|(stage, ticks)| (stage.label(), ticks.value())).collect()),

@@ -296,15 +296,18 @@ impl Shard {
             sessions.map(move |(index, session)| (index, Entry::Session(session, self.created_ms(index))));
         let of_mappings = |position: u32| position.saturating_sub(capacity);
         let mappings = self.mappings.iter_between(of_mappings(start), of_mappings(end));
-        let addresses = mappings
-            .filter(|(_, mapping)| mapping.binding.is_address())
-            .map(move |(index, mapping)| (capacity + index, Entry::Address(mapping)));
+        let addresses = mappings.map(move |(index, mapping)| (capacity + index, Entry::Address(mapping)));
         sessions.chain(addresses)
     }
 
     /// Live sessions.
     pub fn session_count(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Live mappings of whole addresses.
+    pub fn address_count(&self) -> usize {
+        self.mappings.len()
     }
 
     /// Live mappings, of ports and of whole addresses.
