@@ -50,6 +50,11 @@ impl Baselines {
         self.since(workers, |counters| counters.acl_match(counter).value())
     }
 
+    /// Sessions that a limit refused, by its counter's number.
+    pub fn limit(&self, workers: &[Arc<Counters>], counter: u32) -> u64 {
+        self.since(workers, |counters| counters.limit_missed(counter).value())
+    }
+
     /// Takes over from each worker's counters what `copy` does.
     fn clear(&mut self, workers: &[Arc<Counters>], copy: impl Fn(&mut Counters, &Counters)) {
         self.cleared.resize_with(workers.len(), Counters::default);
@@ -81,6 +86,9 @@ impl Baselines {
     pub fn clear_nat(&mut self, workers: &[Arc<Counters>], drops: &[DropReason]) {
         self.clear(workers, |cleared, worker| {
             cleared.nat = worker.nat.clone();
+            for (cleared, worker) in cleared.limit_misses().iter().zip(worker.limit_misses()) {
+                cleared.set(worker.value());
+            }
             copy_drops(cleared, worker, drops);
         });
     }

@@ -149,3 +149,7 @@ pub struct Usage {
     /// Subscribers with mappings.
     pub subscriber_count: usize,
 }
+    /// Sessions under each group limit of the policy.
+    pub limit_groups: Vec<u32>,
+    /// Sessions of each host that has a limit of its own, in that VRF of its interfaces where it has most.
+    pub limit_hosts: Vec<u32>,

@@ -179,15 +179,24 @@ impl Worker {
                 let _ = reply.try_send(self.walk_doors(start, limit, now));
             }
             Message::Usage(reply) => {
-                let shard = &self.engine.tables.shard;
-                let usage = Usage {
-                    rules: shard.rule_uses().collect(),
-                    ports: shard.ports_in_use().collect(),
-                    subscriber_count: shard.subscriber_count(),
-                };
-                let _ = reply.try_send(usage);
+                let _ = reply.try_send(self.usage());
             }
             Message::Clear(reply) => self.start_sweep(true, Some(reply)),
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        let Tables { policy, shard, .. } = &self.engine.tables;
+        let sessions_of = |host| {
+            let of_interfaces = policy.interfaces.iter().map(|it| shard.session_count_of(it.vrf, host));
+            of_interfaces.max().unwrap_or_default()
+        };
+        Usage {
+            rules: shard.rule_uses().collect(),
+            ports: shard.ports_in_use().collect(),
+            subscriber_count: shard.subscriber_count(),
+            limit_groups: shard.group_counts().to_vec(),
+            limit_hosts: policy.limits.hosts.iter().map(|&(host, _)| sessions_of(host)).collect(),
         }
     }
 

@@ -112,3 +112,89 @@ fn what_is_known_of_the_outside_has_no_inside_columns() {
         assert_eq!(found, expected, "{filter}\n{table}");
     }
 }
+
+/// Each limit is reached once and once more, by hosts of the global table and of a VRF.
+const LIMITED: &str = "\
+vrf definition A
+vrf definition B
+interface GigabitEthernet0/0/0
+ ip address 10.0.0.1 255.255.255.0
+ ip nat inside
+interface GigabitEthernet0/0/1
+ ip address 192.0.2.1 255.255.255.0
+ ip nat outside
+interface GigabitEthernet0/0/2
+ vrf forwarding A
+ ip address 10.0.0.1 255.255.255.0
+ ip nat inside
+interface GigabitEthernet0/0/3
+ vrf forwarding B
+ ip address 10.0.0.1 255.255.255.0
+ ip nat inside
+ip route 0.0.0.0 0.0.0.0 192.0.2.254
+ip route vrf A 0.0.0.0 0.0.0.0 192.0.2.254 global
+ip route vrf B 0.0.0.0 0.0.0.0 192.0.2.254 global
+access-list 1 permit 10.0.0.0 0.0.0.255
+access-list 7 permit 10.0.0.64 0.0.0.63
+ip nat pool P 203.0.113.1 203.0.113.2 prefix-length 24
+ip nat inside source list 1 pool P overload
+ip nat inside source list 1 pool P vrf A overload
+ip nat inside source list 1 pool P vrf B overload
+ip nat translation max-entries 14
+ip nat translation max-entries all-host 5
+ip nat translation max-entries host 10.0.0.9 2
+ip nat translation max-entries list 7 3
+ip nat translation max-entries vrf A 2
+ip nat translation max-entries all-vrf 1
+";
+
+fn limits(bench: &mut Bench) -> Vec<String> {
+    let statistics = bench.exec("show ip nat statistics").expect("statistics");
+    let from = statistics.lines().skip_while(|line| *line != "nat-limit statistics:").skip(1);
+    from.take_while(|line| line.starts_with(' ')).map(str::to_string).collect()
+}
+
+#[test]
+fn each_limit_counts_what_it_refuses() {
+    let mut bench = bench(LIMITED, 1);
+    // Of the global table: a host, a host with a limit of its own, one of a list; then of VRFs; then one too many of all.
+    for (place, last, count) in
+        [("Gi0/0/0", 2, 7), ("Gi0/0/0", 9, 3), ("Gi0/0/0", 64, 4), ("Gi0/0/2", 3, 4), ("Gi0/0/3", 3, 2)]
+    {
+        for port in 4000..4000 + count {
+            send(&mut bench, place, &format!("udp 10.0.0.{last}:{port} > 198.51.100.7:5000"));
+        }
+    }
+    send(&mut bench, "Gi0/0/0", "udp 10.0.0.5:4000 > 198.51.100.7:5000");
+    send(&mut bench, "Gi0/0/0", "udp 10.0.0.5:4001 > 198.51.100.7:5000");
+    assert_eq!(
+        limits(&mut bench),
+        [
+            " max entry: max allowed 14, used 14, missed 1",
+            " all-host: max allowed 5, missed 2",
+            " host 10.0.0.9: max allowed 2, used 2, missed 1",
+            " list 7: max allowed 3, used 3, missed 1",
+            " vrf A: max allowed 2, used 2, missed 2",
+            " vrf B: max allowed 1, used 1, missed 1",
+        ]
+    );
+    let statistics = bench.exec("show ip nat statistics").expect("statistics");
+    assert!(statistics.contains("In-to-out drops: 8 "), "{statistics}");
+    // Another limit before them does not take their counts.
+    let more = LIMITED
+        .replace("max-entries 14\n", "max-entries host 10.0.0.8 1\nip nat translation max-entries 14\n");
+    bench.reconfigure("test", &more).expect("a configuration");
+    bench.advance(1000).expect("sound");
+    let shown = limits(&mut bench);
+    assert_eq!(
+        shown[2..4],
+        [
+            " host 10.0.0.8: max allowed 1, used 0, missed 0",
+            " host 10.0.0.9: max allowed 2, used 2, missed 1"
+        ]
+    );
+    bench.exec("clear ip nat statistics").expect("silence");
+    for line in limits(&mut bench) {
+        assert!(line.ends_with(" missed 0"), "{line}");
+    }
+}

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use dataplane::counters::{Counters, NatCounters};
 use dataplane::drops::DropReason;
 use dataplane::message::{Message, Usage};
-use dataplane::policy::{Domain, RuleId};
+use dataplane::policy::{Domain, HostLimit, Limit, LimitScope, Policy, RuleId};
 use dataplane::state::shard::RuleUse;
 
 use super::answer::Asked;
@@ -22,8 +22,14 @@ pub(super) const ROWS: &[Row<Command>] = &[
 ];
 
 /// Why packets from the inside are not translated.
-pub(super) const OUTBOUND_DROPS: &[DropReason] =
-    &[DropReason::PoolExhausted, DropReason::SessionsFull, DropReason::ProtocolUntranslatable];
+pub(super) const OUTBOUND_DROPS: &[DropReason] = &[
+    DropReason::PoolExhausted,
+    DropReason::SessionsFull,
+    DropReason::ProtocolUntranslatable,
+    DropReason::LimitGroup,
+    DropReason::LimitHost,
+    DropReason::LimitRate,
+];
 /// Why packets to global addresses are not.
 pub(super) const INBOUND_DROPS: &[DropReason] = &[DropReason::NoMapping, DropReason::IcmpUnmatched];
 
@@ -37,13 +43,13 @@ fn text(appliance: &Appliance, usages: &[Usage]) -> String {
         |of: fn(&Counters) -> u64| -> u64 { appliance.counters.iter().map(|counters| of(counters)).sum() };
     let statics = (policy.statics.rules().len() + policy.outside_statics.rules().len()) as u64;
     let sessions = level(|counters| counters.nat.sessions.value());
+    let dynamic = sessions + level(|counters| counters.nat.addresses.value());
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
         "Total active translations: {} ({statics} static, {dynamic} dynamic; {sessions} extended)",
         statics + dynamic,
-    let dynamic = sessions + level(|counters| counters.nat.addresses.value());
     );
     let _ = writeln!(
         out,
@@ -73,19 +79,57 @@ fn text(appliance: &Appliance, usages: &[Usage]) -> String {
     }
     let doors = level(|counters| counters.doors.value());
     let _ = writeln!(out, "Total doors: {doors}\nAppl doors: {doors}\nNormal doors: 0\nQueued Packets: 0");
-    show_drops(&mut out, appliance, sessions);
+    show_limits(&mut out, appliance, usages, sessions);
+    show_drops(&mut out, appliance);
     out
 }
 
-fn show_drops(out: &mut String, appliance: &Appliance, sessions: u64) {
+/// The limits of the policy: what they allow, what counts towards them, and how many sessions they refused. What `all-host`
+/// allows each host nobody counts together.
+fn show_limits(out: &mut String, appliance: &Appliance, usages: &[Usage], sessions: u64) {
+    let Policy { limits, acls, .. } = &appliance.compiled.policy;
+    let baselines = &appliance.operation.baselines;
+    let missed = |counter: u32| baselines.limit(&appliance.counters, counter);
+    let is_all = |limit: &&Limit| limit.scope == LimitScope::All;
+    let all = limits.groups.iter().find(is_all);
+    let max = all.map_or(0, |limit| limit.sessions_max);
+    // The table's room is a limit on all sessions too.
+    let all_missed = all.map_or(0, |limit| missed(limit.counter))
+        + baselines.drops(&appliance.counters, DropReason::SessionsFull);
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "nat-limit statistics:");
+    let _ = writeln!(out, " max entry: max allowed {max}, used {sessions}, missed {all_missed}");
+    if let Some(HostLimit { sessions_max, counter }) = limits.per_host {
+        let _ = writeln!(out, " all-host: max allowed {sessions_max}, missed {}", missed(counter));
+    }
+    for (position, &(host, HostLimit { sessions_max, counter })) in limits.hosts.iter().enumerate() {
+        // A host is of one worker.
+        let used = usages.iter().filter_map(|usage| usage.limit_hosts.get(position)).max();
+        let (used, missed) = (used.copied().unwrap_or_default(), missed(counter));
+        let _ = writeln!(out, " host {host}: max allowed {sessions_max}, used {used}, missed {missed}");
+    }
+    for (position, &Limit { scope, sessions_max, counter }) in limits.groups.iter().enumerate() {
+        let group = match scope {
+            LimitScope::All => continue,
+            LimitScope::List(acl) => acls.get(usize::from(acl)).map(|acl| format!("list {}", acl.name)),
+            LimitScope::Vrf(vrf) => {
+                let name = usize::from(vrf).checked_sub(1).and_then(|n| appliance.compiled.vrf_names.get(n));
+                name.map(|name| format!("vrf {name}"))
+            }
+        };
+        let used: u32 = usages.iter().filter_map(|usage| usage.limit_groups.get(position)).sum();
+        let (group, missed) = (group.unwrap_or_default(), missed(counter));
+        let _ = writeln!(out, " {group}: max allowed {sessions_max}, used {used}, missed {missed}");
+    }
+}
+
+fn show_drops(out: &mut String, appliance: &Appliance) {
     let drops = |reasons: &[DropReason]| -> u64 {
         let baselines = &appliance.operation.baselines;
         reasons.iter().map(|&reason| baselines.drops(&appliance.counters, reason)).sum()
     };
-    let missed = drops(&[DropReason::SessionsFull]);
-    let _ = writeln!(out, "nat-limit statistics:");
-    let _ = writeln!(out, " max entry: max allowed 0, used {sessions}, missed {missed}");
     let (outbound, inbound) = (drops(OUTBOUND_DROPS), drops(INBOUND_DROPS));
+    // Writing to a string cannot fail.
     let _ = writeln!(out, "In-to-out drops: {outbound}  Out-to-in drops: {inbound}");
     let _ = writeln!(out, "Pool stats drop: {}  Mapping stats drop: 0", drops(&[DropReason::PoolExhausted]));
     let _ = writeln!(out, "Port block alloc fail: 0\nIP alias add fail: 0\nLimit entry add fail: 0");

@@ -46,6 +46,8 @@ pub struct Compiled {
     pub rule_lines: HashMap<String, RuleId>,
     /// The counter of each access-list entry, by list and line, kept like the numbers of rules.
     pub acl_counters: HashMap<(String, String), u32>,
+    /// The counter of each limit on sessions, by whom it counts, kept likewise.
+    pub limit_counters: HashMap<String, u32>,
     /// The names of VRFs 1 and up; they keep their numbers.
     pub vrf_names: Vec<String>,
 }
@@ -116,6 +118,7 @@ impl<'a> Compiler<'a> {
         self.out.fib.generation = previous.fib.generation.wrapping_add(1);
         self.previous_rule_lines = previous.rule_lines.clone();
         self.out.acl_counters = previous.acl_counters.clone();
+        self.out.limit_counters = previous.limit_counters.clone();
         self.out.vrf_names = previous.vrf_names.clone();
         let hole = |old: &Interface| Interface { name: old.name.clone(), ..Interface::default() };
         self.out.policy.interfaces = previous.policy.interfaces.iter().map(hole).collect();

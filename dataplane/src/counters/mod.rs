@@ -259,10 +259,13 @@ pub struct Counters {
     drops: [Count; DropReason::ALL.len()],
     interfaces: Box<[InterfaceCounters]>,
     acl_matches: Box<[Count]>,
+    limit_misses: Box<[Count]>,
 }
 
 /// The most access-list entries that are counted; those beyond share the last count.
 pub const ACL_COUNTER_MAX: usize = 16_384;
+/// The most limits whose refusals are counted; those beyond share the last count.
+pub const LIMIT_COUNTER_MAX: usize = 1024;
 
 impl Default for Counters {
     fn default() -> Counters {
@@ -278,6 +281,7 @@ impl Default for Counters {
             drops: std::array::from_fn(|_| Count::default()),
             interfaces: (0..INTERFACE_COUNT_MAX).map(|_| InterfaceCounters::default()).collect(),
             acl_matches: (0..ACL_COUNTER_MAX).map(|_| Count::default()).collect(),
+            limit_misses: (0..LIMIT_COUNTER_MAX).map(|_| Count::default()).collect(),
         }
     }
 }
@@ -309,12 +313,12 @@ pub const WORKER_METRICS: &[Metric<Counters>] = &[
     gauge("worker_held_packets", "Packets that wait for a next hop", |c| c.fates.held.value()),
     gauge("nat_sessions", "Sessions now", |c| c.nat.sessions.value()),
     gauge("nat_sessions_peak", "The most sessions at once", |c| c.nat.sessions_peak.value()),
+    gauge("nat_addresses", "Whole addresses mapped now, of inside and outside hosts", |c| c.nat.addresses.value()),
+    gauge("nat_translations_peak", "The most sessions and whole addresses at once", |c| c.nat.translations_peak.value()),
     gauge("nat_sessions_unconfirmed_inside", "Sessions now that the inside began and nobody answered", |c| c.nat.unconfirmed_inside.value()),
     gauge("nat_sessions_unconfirmed_outside", "Sessions now that the outside began and nobody answered", |c| c.nat.unconfirmed_outside.value()),
     gauge("nat_mappings", "Mappings now", |c| c.nat.mappings.value()),
     gauge("nat_port_sets", "Port sets of subscribers now", |c| c.nat.port_sets.value()),
-    gauge("nat_addresses", "Whole addresses mapped now, of inside and outside hosts", |c| c.nat.addresses.value()),
-    gauge("nat_translations_peak", "The most sessions and whole addresses at once", |c| c.nat.translations_peak.value()),
     gauge("nat_doors", "Doors open now", |c| c.doors.value()),
     by("worker_stage_ticks_total", "Ticks of the time stamp counter that a stage of the path took for these packets", "stage",
         |c| Stage::ALL.iter().zip(&c.stages.ticks).map(|(stage, ticks)| (stage.label(), ticks.value())).collect()),
@@ -357,6 +361,16 @@ impl Counters {
     #[inline]
     pub fn acl_match(&self, counter: u32) -> &Count {
         &self.acl_matches[(counter as usize).min(ACL_COUNTER_MAX - 1)]
+    }
+
+    /// Sessions that a limit refused, by the limit's counter number.
+    pub fn limit_missed(&self, counter: u32) -> &Count {
+        &self.limit_misses[(counter as usize).min(LIMIT_COUNTER_MAX - 1)]
+    }
+
+    /// Sessions that limits refused, by the numbers of their counters.
+    pub fn limit_misses(&self) -> &[Count] {
+        &self.limit_misses
     }
 
     /// The counters of one interface.

@@ -472,8 +472,12 @@ fn begin(
             return unused.map(|(verdict, _)| verdict);
         }
     };
-    let Tables { policy, shard, .. } = tables;
-    let index = shard.begin(policy, session, new.above, direction, now)?;
+    let Tables { policy, shard, counters, .. } = tables;
+    let begun = shard.begin(policy, session, new.above, direction, now);
+    if let Some(limit) = shard.limit_reached.take() {
+        counters.limit_missed(limit).add(1);
+    }
+    let index = begun?;
     let found = SessionRef { index, direction };
     let is_read = attach::attach(tables, head, found, now);
     Ok(if is_read { Verdict::Read(found) } else { verdict })

@@ -16,13 +16,24 @@ pub enum LimitScope {
     Vrf(Vrf),
 }
 
-/// At most so many sessions at once.
+/// At most so many sessions of a group at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// Whom it counts.
     pub scope: LimitScope,
     /// The most sessions. Each worker has an equal share, as its subscribers have.
     pub sessions_max: u32,
+    /// The number of the counter of sessions that it refused.
+    pub counter: u32,
+}
+
+/// At most so many sessions of an inside host at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostLimit {
+    /// The most sessions.
+    pub sessions_max: u32,
+    /// The number of the counter of sessions that it refused.
+    pub counter: u32,
 }
 
 /// All limits.
@@ -31,9 +42,9 @@ pub struct Limits {
     /// Limits of groups; a session counts towards each it falls under.
     pub groups: Vec<Limit>,
     /// The most sessions of any one inside host, unless `hosts` says otherwise.
-    pub per_host: Option<u32>,
+    pub per_host: Option<HostLimit>,
     /// The most sessions of certain inside hosts.
-    pub hosts: Vec<(Ipv4Addr, u32)>,
+    pub hosts: Vec<(Ipv4Addr, HostLimit)>,
     /// The most new sessions a second of any one inside host, unless `host_rates` says otherwise.
     pub rate_per_host: Option<u32>,
     /// The most new sessions a second of certain inside hosts.
@@ -41,8 +52,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The most sessions of an inside host.
-    pub fn of_host(&self, host: Ipv4Addr) -> Option<u32> {
+    /// The limit on the sessions of an inside host.
+    pub fn of_host(&self, host: Ipv4Addr) -> Option<HostLimit> {
         own_or(&self.hosts, host, self.per_host)
     }
 
@@ -52,7 +63,7 @@ impl Limits {
     }
 }
 
-fn own_or(of_hosts: &[(Ipv4Addr, u32)], host: Ipv4Addr, of_any: Option<u32>) -> Option<u32> {
+fn own_or<T: Copy>(of_hosts: &[(Ipv4Addr, T)], host: Ipv4Addr, of_any: Option<T>) -> Option<T> {
     let own = of_hosts.iter().find(|(addr, _)| *addr == host);
-    own.map(|&(_, max)| max).or(of_any)
+    own.map(|&(_, limit)| limit).or(of_any)
 }

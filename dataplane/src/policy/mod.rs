@@ -27,7 +27,7 @@ pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
 pub use behaviour::{Behaviour, Blocks, Filtering, Mode, Pairing, PortChoice};
 pub use deterministic::{Computed, Deterministic};
 pub use gateways::{Attachment, DOORS_PER_HOST_DEFAULT, Gateways, PortBits, gateway_named};
-pub use limits::{Limit, LimitScope, Limits};
+pub use limits::{HostLimit, Limit, LimitScope, Limits};
 pub use numbers::{AclIndex, GatewayIndex, RuleId};
 pub use pin::Pin;
 pub use pool::{Pool, PoolKind};

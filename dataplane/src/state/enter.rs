@@ -244,15 +244,18 @@ impl Shard {
             let counts = limit_groups >> group & 1 == 1;
             if counts && self.groups.count(group) >= self.share_of(limit.sessions_max) {
                 self.leave(number, now);
+                self.limit_reached = Some(limit.counter);
                 return Err(DropReason::LimitGroup);
             }
         }
         let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SessionsFull)?;
-        let is_over = policy.limits.of_host(host).is_some_and(|max| subscriber.session_count >= max);
+        let of_host = policy.limits.of_host(host);
+        let reached = of_host.filter(|limit| subscriber.session_count >= limit.sessions_max);
         let is_fast = policy.limits.rate_of_host(host).is_some_and(|rate| !subscriber.may_begin(rate, now));
-        if is_over || is_fast {
+        if reached.is_some() || is_fast {
             self.leave(number, now);
-            return Err(if is_over { DropReason::LimitHost } else { DropReason::LimitRate });
+            self.limit_reached = reached.map(|limit| limit.counter);
+            return Err(if reached.is_some() { DropReason::LimitHost } else { DropReason::LimitRate });
         }
         Ok(limit_groups)
     }

@@ -27,6 +27,11 @@ impl Groups {
         }
     }
 
+    /// Sessions of each group.
+    pub(super) fn counts(&self) -> &[u32] {
+        &self.counts
+    }
+
     /// Sessions of a group.
     pub(super) fn count(&self, group: usize) -> u32 {
         self.counts.get(group).copied().unwrap_or_default()

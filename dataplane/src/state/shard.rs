@@ -6,7 +6,7 @@ use alg::registry::ROWS;
 
 use hashbrown::HashMap;
 
-use crate::flow::{Direction, WorkerIndex};
+use crate::flow::{Direction, Vrf, WorkerIndex};
 use crate::head::{Head, Transport};
 use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::call::{CALLS_MAX, Calls};
@@ -65,6 +65,8 @@ pub struct Shard {
     pub(super) rules: Vec<RuleUse>,
     /// Sessions under each group limit of the policy.
     pub(super) groups: Groups,
+    /// The counter of the limit that refused a session, to be counted.
+    pub limit_reached: Option<u32>,
     /// For address-dependent filtering; without room before a policy asks for that.
     pub(super) contacts: Contacts,
     /// Which worker this is, and of how many.
@@ -154,6 +156,7 @@ impl Shard {
             lender: Lender::default(),
             rules: Vec::new(),
             groups: Groups::default(),
+            limit_reached: None,
             contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
             rotation: HashMap::new(),
@@ -303,6 +306,16 @@ impl Shard {
     /// Live sessions.
     pub fn session_count(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Sessions under each group limit of the policy.
+    pub fn group_counts(&self) -> &[u32] {
+        self.groups.counts()
+    }
+
+    /// Sessions of an inside host.
+    pub fn session_count_of(&self, vrf: Vrf, host: Ipv4Addr) -> u32 {
+        self.subscribers.session_count(vrf, host)
     }
 
     /// Live mappings of whole addresses.

@@ -103,6 +103,12 @@ impl Subscribers {
         self.0.find(key(vrf, addr), |subscriber| subscriber.addr == addr && subscriber.vrf == vrf)
     }
 
+    /// The live sessions of an inside address.
+    pub fn session_count(&self, vrf: Vrf, addr: Ipv4Addr) -> u32 {
+        let subscriber = self.find(vrf, addr).and_then(|number| self.0.at(number));
+        subscriber.map_or(0, |subscriber| subscriber.session_count)
+    }
+
     /// Asks for the cache line that leads to a subscriber.
     pub fn prefetch(&self, vrf: Vrf, addr: Ipv4Addr) {
         self.0.prefetch(key(vrf, addr));

@@ -8,7 +8,7 @@ use alg::Ports;
 use crate::drops::DropReason;
 use crate::flow::{Direction, Endpoint, Tuple, UDP};
 use crate::lives::EndReason;
-use crate::policy::{Policy, Pool, PoolKind, Selector, SourceRule};
+use crate::policy::{HostLimit, Policy, Pool, PoolKind, Selector, SourceRule};
 use crate::state::journal::{NOBODY, Record, Totals, What};
 use crate::state::mapping::Binding;
 use crate::state::ports::allocate::Source;
@@ -112,7 +112,7 @@ fn a_lease_that_is_kept_too_long_is_no_mapping() {
 fn what_a_session_that_may_not_begin_took_is_free_again() {
     for rule in [0, 1] {
         let mut policy = policy();
-        policy.limits.per_host = Some(0);
+        policy.limits.per_host = Some(HostLimit { sessions_max: 0, counter: 0 });
         let mut shard = shard(&policy);
         let mapped = map(&mut shard, &policy, rule, host(1));
         assert_eq!(begin(&mut shard, &policy, rule, host(1), mapped), Err(DropReason::LimitHost));
@@ -160,7 +160,7 @@ fn what_is_refused_is_not_in_the_journal() {
     for rule in [0, 1] {
         let mut policy = policy();
         let mut shard = shard(&policy);
-        policy.limits.per_host = Some(0);
+        policy.limits.per_host = Some(HostLimit { sessions_max: 0, counter: 0 });
         let mapped = map(&mut shard, &policy, rule, host(1));
         assert!(begin(&mut shard, &policy, rule, host(1), mapped).is_err());
         let _ = map(&mut shard, &policy, rule, host(2));

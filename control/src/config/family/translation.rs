@@ -357,22 +357,24 @@ impl Compiler<'_> {
         for limit in &config.nat.translations.max_entries {
             let sessions_max = limit.max;
             match &limit.scope {
-                LimitScope::EachHost => self.out.policy.limits.per_host = Some(limit.max),
-                LimitScope::Host(host) => self.out.policy.limits.hosts.push((*host, limit.max)),
-                LimitScope::All => self.limit_group(policy::LimitScope::All, sessions_max),
+                LimitScope::EachHost => {
+                    let counter = self.limit_counter(&limit.scope);
+                    self.out.policy.limits.per_host = Some(policy::HostLimit { sessions_max, counter });
+                }
+                LimitScope::Host(host) => {
+                    let counter = self.limit_counter(&limit.scope);
+                    self.out.policy.limits.hosts.push((*host, policy::HostLimit { sessions_max, counter }));
+                }
+                LimitScope::All => self.limit_group(&limit.scope, policy::LimitScope::All, sessions_max),
                 LimitScope::List(name) => {
                     if let Some(acl) = self.acl_index(name) {
-                        self.limit_group(policy::LimitScope::List(acl), sessions_max);
+                        self.limit_group(&limit.scope, policy::LimitScope::List(acl), sessions_max);
                     }
                 }
-                LimitScope::Vrf(name) => {
-                    let vrf = self.vrf(Some(name));
-                    self.limit_group(policy::LimitScope::Vrf(vrf), sessions_max);
-                }
+                LimitScope::Vrf(name) => self.limit_vrf(name, sessions_max),
                 LimitScope::EachVrf => {
                     for vrf in config.vrfs.iter().filter(|vrf| !own_vrfs.contains(&vrf.name.as_str())) {
-                        let vrf = self.vrf(Some(&vrf.name));
-                        self.limit_group(policy::LimitScope::Vrf(vrf), sessions_max);
+                        self.limit_vrf(&vrf.name, sessions_max);
                     }
                 }
             }
@@ -390,8 +392,20 @@ impl Compiler<'_> {
         }
     }
 
-    fn limit_group(&mut self, scope: policy::LimitScope, sessions_max: u32) {
-        self.out.policy.limits.groups.push(policy::Limit { scope, sessions_max });
+    fn limit_vrf(&mut self, name: &str, sessions_max: u32) {
+        let vrf = self.vrf(Some(name));
+        self.limit_group(&LimitScope::Vrf(name.to_string()), policy::LimitScope::Vrf(vrf), sessions_max);
+    }
+
+    fn limit_group(&mut self, configured: &LimitScope, scope: policy::LimitScope, sessions_max: u32) {
+        let counter = self.limit_counter(configured);
+        self.out.policy.limits.groups.push(policy::Limit { scope, sessions_max, counter });
+    }
+
+    /// The number of the counter of a limit's refusals: the one it had before, or else a new one.
+    fn limit_counter(&mut self, scope: &LimitScope) -> u32 {
+        let next = self.out.limit_counters.len() as u32;
+        *self.out.limit_counters.entry(scope.to_string()).or_insert(next)
     }
 }
 
