@@ -1,6 +1,8 @@
 //! Listing what the tables hold: for `show ip nat translations`, a slice at a time, and as plain state.
 
-use crate::message::{DoorRow, SessionRow, Walked, WalkedDoors};
+use crate::flow::{Endpoint, ICMP, TCP, UDP};
+use crate::message::{DoorRow, Holder, SessionRow, Walked, WalkedDoors};
+use crate::path::tables::Tables;
 use crate::policy::IdleClass;
 use crate::state::journal::NOBODY;
 use crate::state::mapping::{Mapping, Side};
@@ -30,6 +32,20 @@ impl Worker {
             });
         }
         walked
+    }
+
+    /// Who has a global endpoint now, by a dynamic rule.
+    pub(crate) fn holders(&self, global: Endpoint) -> Vec<Holder> {
+        let Tables { policy, shard, .. } = &self.engine.tables;
+        let mut found = Vec::new();
+        for vrf in policy.rules.iter().map(|rule| rule.outside_vrf) {
+            for protocol in [TCP, UDP, ICMP] {
+                let mapped = shard.mapping_of_global(vrf, protocol, global);
+                let holder = mapped.map(|it| Holder { protocol, inside_local: it.local, vrf: it.vrfs.0 });
+                found.extend(holder.filter(|holder| !found.contains(holder)));
+            }
+        }
+        found
     }
 
     /// All that the worker's tables hold: see [`Shard::plain`](crate::state::shard::Shard::plain).

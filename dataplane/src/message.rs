@@ -44,6 +44,8 @@ pub enum Message {
     },
     /// Asks how much rules and addresses are in use.
     Usage(Sender<Usage>),
+    /// Asks who has a global endpoint now.
+    Holders(Endpoint, Sender<Vec<Holder>>),
     /// Ends every dynamic session; answers with their number when done.
     Clear(Sender<u64>),
 }
@@ -109,6 +111,17 @@ pub struct SessionRow {
 
 /// A slice of the door table.
 #[derive(Debug, Default)]
+/// An inside endpoint that has a global one now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The IP protocol.
+    pub protocol: Protocol,
+    /// The inside endpoint.
+    pub inside_local: Endpoint,
+    /// Its VRF.
+    pub vrf: Vrf,
+}
+
 pub struct WalkedDoors {
     /// The doors.
     pub rows: Vec<DoorRow>,

@@ -181,6 +181,9 @@ impl Worker {
             Message::Usage(reply) => {
                 let _ = reply.try_send(self.usage());
             }
+            Message::Holders(global, reply) => {
+                let _ = reply.try_send(self.holders(global));
+            }
             Message::Clear(reply) => self.start_sweep(true, Some(reply)),
         }
     }

@@ -1,7 +1,5 @@
 //! RFC 7422: who had a port is told in both directions, by the command an operator would use, and traffic agrees.
 
-use portico::appliance::Answering;
-use portico::cli::{Context, execute};
 use testkit::bench::{Bench, Setup};
 
 /// The example of section 2: fourteen hosts, one address, 4032 ports each and 8064 for those that need more.
@@ -21,20 +19,6 @@ ip nat settings mode cgn
 ip nat settings deterministic pool O list 1 ports-per-host 4032 dynamic-ports 8064 max-ports 5040
 ";
 
-/// No worker is asked by these commands.
-struct Nobody;
-
-impl Answering for Nobody {
-    fn let_work(&mut self) -> u64 {
-        0
-    }
-}
-
-fn show(bench: &mut Bench, command: &str) -> Result<String, String> {
-    let appliance = &mut bench.appliance;
-    execute(&mut Context { appliance, answering: &mut Nobody, now_ms: 0 }, command)
-}
-
 fn bench() -> Bench {
     Bench::new("rfc_7422", CONFIG, Setup::default()).expect("the configuration of the example")
 }
@@ -45,19 +29,19 @@ fn the_command_tells_both_directions() {
     for host in 1..=14u16 {
         let (first, last) = (1024 + (host - 1) * 4032, 1023 + host * 4032);
         let inside = format!("198.51.100.{host}");
-        let forward = show(&mut bench, &format!("show ip nat deterministic inside {inside}")).unwrap();
+        let forward = bench.exec(&format!("show ip nat deterministic inside {inside}")).unwrap();
         assert!(forward.contains(&format!("192.0.2.1, ports {first} to {last} ")), "{forward}");
         for port in [first, first + 2000, last] {
             let command = format!("show ip nat deterministic global 192.0.2.1 port {port}");
-            let reverse = show(&mut bench, &command).unwrap();
+            let reverse = bench.exec(&command).unwrap();
             assert!(reverse.trim_end().ends_with(&format!(" {inside}")), "{reverse}");
         }
     }
     for port in [0, 1023, 57_472, 65_535] {
         let command = format!("show ip nat deterministic global 192.0.2.1 port {port}");
-        assert!(show(&mut bench, &command).is_err(), "port {port} is nobody's");
+        assert!(bench.exec(&command).is_err(), "port {port} is nobody's");
     }
-    assert!(show(&mut bench, "show ip nat deterministic inside 198.51.100.15").is_err());
+    assert!(bench.exec("show ip nat deterministic inside 198.51.100.15").is_err());
     bench.finish().unwrap();
 }
 
@@ -67,6 +51,6 @@ fn two_boxes_compute_the_same() {
     let (mut one, mut other) = (bench(), bench());
     for host in 1..=14 {
         let command = format!("show ip nat deterministic inside 198.51.100.{host}");
-        assert_eq!(show(&mut one, &command).unwrap(), show(&mut other, &command).unwrap());
+        assert_eq!(one.exec(&command).unwrap(), other.exec(&command).unwrap());
     }
 }

@@ -198,3 +198,48 @@ fn each_limit_counts_what_it_refuses() {
         assert!(line.ends_with(" missed 0"), "{line}");
     }
 }
+
+/// Ports by computation, for two hosts.
+const COMPUTED: &str = "\
+interface GigabitEthernet0/0/0
+ ip address 10.0.0.1 255.255.255.0
+ ip nat inside
+interface GigabitEthernet0/0/1
+ ip address 192.0.2.1 255.255.255.0
+ ip nat outside
+ip route 0.0.0.0 0.0.0.0 192.0.2.254
+ip nat pool P 203.0.113.1 203.0.113.1 prefix-length 32
+access-list 1 permit 10.0.0.2 0.0.0.1
+ip nat inside source list 1 pool P overload
+ip nat settings mode cgn
+ip nat settings deterministic pool P list 1 ports-per-host 100 dynamic-ports 100 max-ports 150
+";
+
+/// A port that no host has by computation is told all the same, while one has it.
+#[test]
+fn who_has_a_port_is_asked_of_the_sessions_first() {
+    for worker_count in 1..=2 {
+        let mut bench = bench(COMPUTED, worker_count);
+        for port in 4000..4101 {
+            send(&mut bench, "inside", &format!("udp 10.0.0.2:{port} > 198.51.100.7:5000"));
+        }
+        let sessions = bench.sessions();
+        let mut extra = sessions.iter().filter(|row| row.inside_global.port >= 1224);
+        let (local, port) =
+            extra.next().map(|row| (row.inside_local, row.inside_global.port)).expect("a session");
+        let global = format!("show ip nat deterministic global 203.0.113.1 port {port}");
+        let expected = format!("Inside global 203.0.113.1:{port}\n  Inside local {local} by udp now\n");
+        assert_eq!(bench.exec(&global), Ok(expected));
+        let own = bench.exec("show ip nat deterministic global 203.0.113.1 port 1100").expect("an answer");
+        let lines: Vec<&str> = own.lines().collect();
+        assert!(
+            lines[1].starts_with("  Inside local 10.0.0.2:4") && lines[1].ends_with(" by udp now"),
+            "{own}"
+        );
+        assert_eq!(lines[2..], ["  By computation 10.0.0.2"]);
+        let other = bench.exec("show ip nat deterministic global 203.0.113.1 port 1124").expect("an answer");
+        assert_eq!(other, "Inside global 203.0.113.1:1124\n  By computation 10.0.0.3\n");
+        bench.exec("clear ip nat translation *").expect("silence");
+        assert!(bench.exec(&global).is_err(), "nobody has it now");
+    }
+}

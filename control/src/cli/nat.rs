@@ -3,9 +3,11 @@
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
-use dataplane::flow::Endpoint;
+use dataplane::flow::{Endpoint, protocol_name};
+use dataplane::message::{Holder, Message};
 
-use super::command::{Command, command};
+use super::answer::Asked;
+use super::command::{Command, Started, command, long_command};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;
@@ -13,8 +15,8 @@ use crate::config::grammar::Row;
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
     command("show ip nat deterministic inside <inside:address>", "The computed address and ports of an inside host", forward),
-    command("show ip nat deterministic global <global:address> port <port:0-65535>",
-            "The inside host that a global port belongs to", reverse),
+    long_command("show ip nat deterministic global <global:address> port <port:0-65535>",
+                 "Who has a global port now, or else the inside host that it belongs to by computation", reverse),
     command("show vrf", "VRFs with their interfaces", vrfs),
 ];
 
@@ -39,12 +41,28 @@ fn forward(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
     ))
 }
 
-fn reverse(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
+/// What is alive goes before what would be computed: a session may be older than the settings, or of no computation.
+fn reverse(appliance: &mut Appliance, args: &Args) -> Started {
     let global = Endpoint::new(args.required("global"), args.required("port"));
-    match appliance.compiled.policy.computed_host(global) {
-        Some(inside) => Ok(format!("Inside global {global}\n  Inside local {inside}\n")),
-        None => Err(format!("% No host has {global} by computation")),
-    }
+    let ask = |reply| Message::Holders(global, reply);
+    Ok(Box::new(Asked::new(appliance, ask, move |appliance, answers| {
+        let holders = answers.concat();
+        let mut out = format!("Inside global {global}\n");
+        for Holder { protocol, inside_local, vrf } in &holders {
+            let name = usize::from(*vrf).checked_sub(1).and_then(|n| appliance.compiled.vrf_names.get(n));
+            let vrf = name.map(|name| format!(" of VRF {name}")).unwrap_or_default();
+            // Writing to a string cannot fail.
+            let _ = writeln!(out, "  Inside local {inside_local}{vrf} by {} now", protocol_name(*protocol));
+        }
+        match appliance.compiled.policy.computed_host(global) {
+            Some(inside) => _ = writeln!(out, "  By computation {inside}"),
+            None if holders.is_empty() => {
+                return Err(format!("% No host has {global}, now or by computation"));
+            }
+            None => {}
+        }
+        Ok(out)
+    })?))
 }
 
 fn vrfs(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
