@@ -11,7 +11,7 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use crossbeam::queue::ArrayQueue;
 use dataplane::counters::Counters;
 use dataplane::message::{Event, Message};
-use dataplane::policy::{Policy, RuleId};
+use dataplane::policy::{Policy, Recomputed, RuleId};
 use dataplane::port::Ports;
 use dataplane::protocols::PROTOCOLS;
 use dataplane::state::ports::ownership::Ownership;
@@ -124,12 +124,17 @@ impl Appliance {
         self.neighbours.start_generation();
     }
 
-    /// Takes over another configuration. Sessions of rules whose line stays are kept.
+    /// Takes over another configuration. Sessions of rules whose line stays are kept, unless its settings would not make
+    /// them.
     ///
     /// # Errors
     /// What the configuration asks for and the appliance cannot do; then nothing changes.
     pub fn reconfigure(&mut self, config: Config) -> Result<(), Vec<Diagnostic>> {
-        self.compiled = compile(&config, &self.ports, Some(&self.compiled))?;
+        let compiled = compile(&config, &self.ports, Some(&self.compiled))?;
+        if Recomputed::between(&self.compiled.policy, &compiled.policy).is_any() {
+            self.operation.recomputing = self.workers.len();
+        }
+        self.compiled = compiled;
         self.config = config;
         self.distribute();
         Ok(())
@@ -186,6 +191,7 @@ impl Appliance {
                 // Freed here, where time does not matter.
                 Event::Retired(policy, ownership) => drop((policy, ownership)),
                 Event::RetiredFib(fib) => drop(fib),
+                Event::Recomputed(count) => self.operation.note_recomputed(count),
             }
         }
         self.neighbours.tick(&self.compiled, now_ms, &mut orders);

@@ -49,6 +49,11 @@ pub struct Operation {
     pub devices: Vec<OpenDevice>,
     /// The log.
     pub log: Option<Log>,
+    /// Workers that have not told yet how many sessions a reload's settings would not make.
+    pub recomputing: usize,
+    /// Sessions that ended since the start as settings would not make them.
+    pub recomputed: u64,
+    recomputed_told: u64,
     duplicates_told_ms: HashMap<Ipv4Addr, u64>,
 }
 
@@ -64,6 +69,9 @@ impl Default for Operation {
             rates: Rates::default(),
             devices: Vec::new(),
             log: None,
+            recomputing: 0,
+            recomputed: 0,
+            recomputed_told: 0,
             duplicates_told_ms: HashMap::new(),
         }
     }
@@ -73,6 +81,21 @@ impl Operation {
     /// The time of day, `ago_ms` before now.
     pub fn time_of_day(&self, ago_ms: u64) -> SystemTime {
         self.started_at + Duration::from_millis(self.now_ms.saturating_sub(ago_ms))
+    }
+
+    /// A worker has ended so many sessions that a reload's settings would not make. The last one's word is logged, with the
+    /// number of all.
+    pub fn note_recomputed(&mut self, count: u64) {
+        self.recomputed += count;
+        self.recomputing = self.recomputing.saturating_sub(1);
+        let untold = self.recomputed - self.recomputed_told;
+        if self.recomputing == 0 && untold > 0 {
+            self.recomputed_told = self.recomputed;
+            tracing::warn!(
+                mnemonic = "IPNAT-4-RECOMPUTED",
+                "{untold} translation(s) ended: the new mode, port sets or computed ports would not make them"
+            );
+        }
     }
 
     /// Logs that another station uses an address of the box, if this ARP packet shows it.

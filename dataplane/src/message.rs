@@ -66,6 +66,8 @@ pub enum Event {
     Resolve(NextHop),
     /// A policy that is no longer used, to be freed where time does not matter.
     Retired(Arc<Policy>, Arc<Ownership>),
+    /// So many sessions ended, as the policy computes modes or ports otherwise than the one before; none perhaps.
+    Recomputed(u64),
     /// Forwarding tables no longer used.
     RetiredFib(Arc<Fib>),
 }
@@ -109,8 +111,6 @@ pub struct SessionRow {
     pub left_ms: Option<u32>,
 }
 
-/// A slice of the door table.
-#[derive(Debug, Default)]
 /// An inside endpoint that has a global one now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -122,6 +122,8 @@ pub struct Holder {
     pub vrf: Vrf,
 }
 
+/// A slice of the door table.
+#[derive(Debug, Default)]
 pub struct WalkedDoors {
     /// The doors.
     pub rows: Vec<DoorRow>,
@@ -161,8 +163,8 @@ pub struct Usage {
     pub ports: Vec<(std::net::Ipv4Addr, u32)>,
     /// Subscribers with mappings.
     pub subscriber_count: usize,
-}
     /// Sessions under each group limit of the policy.
     pub limit_groups: Vec<u32>,
     /// Sessions of each host that has a limit of its own, in that VRF of its interfaces where it has most.
     pub limit_hosts: Vec<u32>,
+}

@@ -18,13 +18,14 @@ use crate::path::notice::Notices;
 use crate::path::reassembly::Reassembly;
 use crate::path::stages::Sampler;
 use crate::path::tables::Tables;
-use crate::policy::Policy;
+use crate::policy::{Policy, Recomputed};
 use crate::port::{BURST, Port, Ports};
 use crate::protocols::Protocols;
 use crate::route::fib::Fib;
 use crate::route::neighbour::Neighbours;
 use crate::route::recent::RecentRoutes;
 use crate::state::journal::Journal;
+use crate::state::lifetime::Doom;
 use crate::state::shard::Shard;
 use crate::state::table::index::Hasher;
 
@@ -64,7 +65,7 @@ pub struct Worker {
 
 /// A walk over the tables under way, that ends what the policy no longer keeps, or everything.
 struct Sweep {
-    all: bool,
+    doom: Doom,
     next: u32,
     ended: u64,
     reply: Option<Sender<u64>>,
@@ -156,9 +157,10 @@ impl Worker {
             Message::Policy(policy, ownership) => {
                 let Tables { policy: place, shard, .. } = &mut self.engine.tables;
                 let ownership = shard.start_policy(&policy, ownership);
+                let recomputed = Recomputed::between(place, &policy);
                 let policy = std::mem::replace(place, policy);
                 let _ = self.engine.events.try_send(Event::Retired(policy, ownership));
-                self.start_sweep(false, None);
+                self.start_sweep(Doom { all: false, recomputed }, None);
             }
             Message::Fib(fib) => {
                 let old = std::mem::replace(&mut self.engine.tables.fib, fib);
@@ -184,7 +186,9 @@ impl Worker {
             Message::Holders(global, reply) => {
                 let _ = reply.try_send(self.holders(global));
             }
-            Message::Clear(reply) => self.start_sweep(true, Some(reply)),
+            Message::Clear(reply) => {
+                self.start_sweep(Doom { all: true, ..Doom::default() }, Some(reply));
+            }
         }
     }
 
@@ -204,21 +208,28 @@ impl Worker {
     }
 
     /// Starts a sweep from the beginning. One that was under way is taken into it.
-    fn start_sweep(&mut self, all: bool, reply: Option<Sender<u64>>) {
+    fn start_sweep(&mut self, doom: Doom, reply: Option<Sender<u64>>) {
         let before = self.sweep.take();
-        let was_all = before.as_ref().is_some_and(|sweep| sweep.all);
+        let doom = before.as_ref().map_or(doom, |sweep| doom.or(sweep.doom));
         let reply = reply.or(before.and_then(|sweep| sweep.reply));
-        self.sweep = Some(Sweep { all: all || was_all, next: 0, ended: 0, reply });
+        self.sweep = Some(Sweep { doom, next: 0, ended: 0, reply });
     }
 
     fn continue_sweep(&mut self, now: u32) {
         let Some(mut sweep) = self.sweep.take() else { return };
-        let (next, ended) =
-            self.engine.tables.shard.sweep(&self.engine.tables.policy, sweep.all, sweep.next, now);
+        let Tables { policy, shard, .. } = &mut self.engine.tables;
+        let (next, ended) = shard.sweep(policy, sweep.doom, sweep.next, now);
         sweep.ended += ended;
-        match next {
-            Some(next) => self.sweep = Some(Sweep { next, ..sweep }),
-            None => drop(sweep.reply.map(|reply| reply.try_send(sweep.ended))),
+        if let Some(next) = next {
+            self.sweep = Some(Sweep { next, ..sweep });
+            return;
+        }
+        if sweep.doom.recomputed.is_any() {
+            let count = std::mem::take(&mut shard.recomputed_count);
+            let _ = self.engine.events.try_send(Event::Recomputed(count));
+        }
+        if let Some(reply) = sweep.reply {
+            let _ = reply.try_send(sweep.ended);
         }
     }
 
@@ -243,6 +254,9 @@ impl Worker {
         }
         nat.mappings.set(shard.mapping_count() as u64);
         nat.sessions_peak.set(nat.sessions_peak.value().max(sessions));
+        let addresses = shard.address_count() as u64;
+        nat.addresses.set(addresses);
+        nat.translations_peak.set(nat.translations_peak.value().max(sessions + addresses));
         let held = self.engine.egress.held_count() + self.engine.reassembly.waiting_count();
         self.engine.counters.fates.held.set(held as u64 + self.engine.streams.held_count());
     }
@@ -266,7 +280,4 @@ impl Worker {
     pub fn port_mut(&mut self, index: usize) -> Option<&mut Box<dyn Port>> {
         self.engine.ports.get_mut(index)
     }
-        let addresses = shard.address_count() as u64;
-        nat.addresses.set(addresses);
-        nat.translations_peak.set(nat.translations_peak.value().max(sessions + addresses));
 }

@@ -243,3 +243,21 @@ fn who_has_a_port_is_asked_of_the_sessions_first() {
         assert!(bench.exec(&global).is_err(), "nobody has it now");
     }
 }
+
+#[test]
+fn sessions_that_new_settings_would_not_make_are_counted() {
+    for worker_count in 1..=2 {
+        let mut bench = bench(COMPUTED, worker_count);
+        for host in [2, 3] {
+            send(&mut bench, "inside", &format!("udp 10.0.0.{host}:4000 > 198.51.100.7:5000"));
+        }
+        let wider = COMPUTED
+            .replace("ports-per-host 100", "ports-per-host 200")
+            .replace("max-ports 150", "max-ports 250");
+        bench.reconfigure("test", &wider).expect("a configuration");
+        bench.advance(1000).expect("sound");
+        let operation = &bench.appliance.operation;
+        assert_eq!((operation.recomputing, operation.recomputed), (0, 1), "{worker_count} workers");
+        assert_eq!(bench.sessions().len(), 1);
+    }
+}

@@ -13,6 +13,7 @@ use crate::lives::EndReason;
 use crate::policy::{IdleClass, Policy, StaticRule, Statics};
 use crate::state::call::CallKey;
 use crate::state::control::{Channel, Control};
+use crate::state::lifetime::Doom;
 use crate::state::session::{Above, Flags, NewSession, Session};
 use crate::state::shard::Shard;
 use crate::stream::EditList;
@@ -251,9 +252,10 @@ fn a_host_has_a_part_of_the_calls_and_all_end_by_command() {
     assert_eq!(test.say(controls[0], b"B1"), Err(Refusal::CallLimit));
     test.say(controls[1], b"B1").unwrap();
     assert_eq!(test.count(), (begun + 1, 1), "what was refused gave its door back");
+    let doom = Doom { all: true, ..Doom::default() };
     let mut position = Some(0);
     while let Some(start) = position {
-        position = test.shard.sweep(&test.policy, true, start, test.now).0;
+        position = test.shard.sweep(&test.policy, doom, start, test.now).0;
     }
     assert_eq!(test.count(), (0, 0));
     test.shard.check().unwrap();

@@ -170,6 +170,37 @@ pub struct Interface {
     pub acl_out: Option<AclIndex>,
 }
 
+/// Which computations differ from those of the policy before, so that sessions may be there which they would not make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recomputed {
+    /// Whether a session serves one peer or all of them.
+    pub peers: bool,
+    /// Which ports a host has.
+    pub ports: bool,
+}
+
+impl Recomputed {
+    /// What a policy computes otherwise than the one before it.
+    pub fn between(before: &Policy, policy: &Policy) -> Recomputed {
+        let (old, new) = (&before.behaviour, &policy.behaviour);
+        let is_moved = !new.deterministic.is_empty() && before.pools != policy.pools;
+        Recomputed {
+            peers: old.mode != new.mode,
+            ports: old.blocks != new.blocks || old.deterministic != new.deterministic || is_moved,
+        }
+    }
+
+    /// Whether anything differs.
+    pub fn is_any(self) -> bool {
+        self != Recomputed::default()
+    }
+
+    /// What differs from either of two policies before.
+    pub fn or(self, other: Recomputed) -> Recomputed {
+        Recomputed { peers: self.peers || other.peers, ports: self.ports || other.ports }
+    }
+}
+
 impl Policy {
     /// Whether packets to this address, arriving from outside, belong to the NAT: it is in a pool of inside
     /// global addresses or a static's global side.

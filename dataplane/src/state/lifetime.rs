@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::lives::EndReason;
-use crate::policy::{Filtering, IdleClass, Policy, StaticRule};
+use crate::policy::{Filtering, IdleClass, Policy, Recomputed, StaticRule};
 use crate::state::contacts::Contacts;
 use crate::state::door::Door;
 use crate::state::mapping::{Mapping, Side};
@@ -24,9 +24,25 @@ enum Place {
     Call(u32),
 }
 
-/// Why a sweep ends something.
-fn reason_of_sweep(all: bool) -> EndReason {
-    if all { EndReason::Cleared } else { EndReason::PolicyGone }
+/// What a sweep ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doom {
+    /// Everything, rather than what the policy does not keep.
+    pub all: bool,
+    /// What the policy computes otherwise than those before it, and would not make again.
+    pub recomputed: Recomputed,
+}
+
+impl Doom {
+    /// What two sweeps end.
+    pub fn or(self, other: Doom) -> Doom {
+        Doom { all: self.all || other.all, recomputed: self.recomputed.or(other.recomputed) }
+    }
+
+    /// Why it ends something.
+    fn reason(self) -> EndReason {
+        if self.all { EndReason::Cleared } else { EndReason::PolicyGone }
+    }
 }
 
 /// Table positions that one step of a sweep looks at.
@@ -153,32 +169,34 @@ impl Shard {
         before
     }
 
-    /// One step of a sweep: ends sessions, then mappings of whole addresses, that the policy no longer keeps, or
-    /// every one where `all` is asked for. Returns where to go on, and how many were ended.
-    pub fn sweep(&mut self, policy: &Policy, all: bool, start: u32, now: u32) -> (Option<u32>, u64) {
+    /// One step of a sweep: ends sessions, then mappings of whole addresses, that are doomed. Returns where to go on, and
+    /// how many were ended.
+    pub fn sweep(&mut self, policy: &Policy, doom: Doom, start: u32, now: u32) -> (Option<u32>, u64) {
         let tables = [self.sessions.capacity(), self.mappings.capacity(), self.doors.capacity()];
         let last = (tables.iter().sum::<usize>() + self.calls.capacity()) as u32;
         let end = start.saturating_add(SWEPT_AT_ONCE).min(last);
         let (mut position, mut ended) = (start, 0);
         while position < end && ended < ENDED_AT_ONCE {
             ended += u64::from(match self.place_of(position) {
-                Place::Session(index) => self.sweep_session(policy, all, index, now),
-                Place::Mapping(index) => self.sweep_mapping(policy, all, index, now),
-                Place::Door(index) => self.sweep_door(policy, all, index, now),
-                Place::Call(number) => self.sweep_call(policy, all, number, now),
+                Place::Session(index) => self.sweep_session(policy, doom, index, now),
+                Place::Mapping(index) => self.sweep_mapping(policy, doom, index, now),
+                Place::Door(index) => self.sweep_door(policy, doom, index, now),
+                Place::Call(number) => self.sweep_call(policy, doom, number, now),
             });
             position += 1;
         }
         ((position < last).then_some(position), ended)
     }
 
-    fn sweep_session(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
+    fn sweep_session(&mut self, policy: &Policy, doom: Doom, index: u32, now: u32) -> bool {
         let Some(session) = self.sessions.at(index) else { return false };
         let outside = self.outside_mapping_of(session).and_then(|outside| self.mappings.at(outside));
         let is_gone =
             |Mapping { binding, .. }: &Mapping| !policy.keeps_outside(binding.rule, binding.seen.addr);
-        if all || !keeps_session(policy, session) || outside.is_some_and(is_gone) {
-            return self.end(policy, index, reason_of_sweep(all), now).is_some();
+        let is_kept = !doom.all && keeps_session(policy, session) && !outside.is_some_and(is_gone);
+        if !is_kept || !self.would_make(policy, doom.recomputed, session) {
+            self.recomputed_count += u64::from(is_kept);
+            return self.end(policy, index, doom.reason(), now).is_some();
         }
         if self.groups.misses(policy, index) {
             let groups = policy.limit_groups_of(session.inside_vrf(), session.inside_local().addr);
@@ -188,34 +206,37 @@ impl Shard {
     }
 
     /// Doors are no sessions: they are not counted.
-    fn sweep_door(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
-        let is_doomed = |door: &Door| all || !policy.keeps(door.rule, door.protocol, door.global);
+    fn sweep_door(&mut self, policy: &Policy, doom: Doom, index: u32, now: u32) -> bool {
+        let is_doomed = |door: &Door| {
+            let is_kept = policy.keeps(door.rule, door.protocol, door.global);
+            doom.all || !is_kept || !self.would_open(policy, doom.recomputed, door)
+        };
         if self.doors.at(index).is_some_and(is_doomed) {
-            self.end_door(policy, index, reason_of_sweep(all), now);
+            self.end_door(policy, index, doom.reason(), now);
         }
         false
     }
 
     /// Nor are calls. They are of no rule: a new policy keeps them.
-    fn sweep_call(&mut self, policy: &Policy, all: bool, number: u32, now: u32) -> bool {
-        if all {
+    fn sweep_call(&mut self, policy: &Policy, doom: Doom, number: u32, now: u32) -> bool {
+        if doom.all {
             self.end_call(policy, number, now);
         }
         false
     }
 
-    fn sweep_mapping(&mut self, policy: &Policy, all: bool, index: u32, now: u32) -> bool {
+    fn sweep_mapping(&mut self, policy: &Policy, doom: Doom, index: u32, now: u32) -> bool {
         let is_doomed = |mapping: &Mapping| {
             let binding = &mapping.binding;
             let is_kept = match binding.side {
                 Side::Inside => policy.keeps(binding.rule, binding.protocol, binding.seen),
                 Side::Outside => policy.keeps_outside(binding.rule, binding.seen.addr),
             };
-            mapping.session_count == 0 && (all || !is_kept)
+            mapping.session_count == 0 && (doom.all || !is_kept)
         };
         let is_doomed = self.mappings.at(index).is_some_and(is_doomed);
         if is_doomed {
-            self.end_mapping(policy, index, reason_of_sweep(all), now);
+            self.end_mapping(policy, index, doom.reason(), now);
         }
         is_doomed
     }

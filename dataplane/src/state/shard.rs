@@ -67,6 +67,8 @@ pub struct Shard {
     pub(super) groups: Groups,
     /// The counter of the limit that refused a session, to be counted.
     pub limit_reached: Option<u32>,
+    /// Sessions that sweeps ended as the policy computes otherwise now, to be told.
+    pub recomputed_count: u64,
     /// For address-dependent filtering; without room before a policy asks for that.
     pub(super) contacts: Contacts,
     /// Which worker this is, and of how many.
@@ -157,6 +159,7 @@ impl Shard {
             rules: Vec::new(),
             groups: Groups::default(),
             limit_reached: None,
+            recomputed_count: 0,
             contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
             rotation: HashMap::new(),

@@ -105,7 +105,7 @@ impl Subscribers {
 
     /// The live sessions of an inside address.
     pub fn session_count(&self, vrf: Vrf, addr: Ipv4Addr) -> u32 {
-        let subscriber = self.find(vrf, addr).and_then(|number| self.0.at(number));
+        let subscriber = self.find(vrf, addr).and_then(|number| self.at(number));
         subscriber.map_or(0, |subscriber| subscriber.session_count)
     }
 
@@ -115,6 +115,11 @@ impl Subscribers {
     }
 
     /// A subscriber's record.
+    pub fn at(&self, index: u32) -> Option<&Subscriber> {
+        self.0.at(index)
+    }
+
+    /// The same, to be changed.
     pub fn at_mut(&mut self, index: u32) -> Option<&mut Subscriber> {
         self.0.at_mut(index)
     }

@@ -253,8 +253,7 @@ impl Allocator {
         }
         let wish = self.wish(request);
         if let Some(blocks) = policy.behaviour.blocks
-            && (source.local.port >= 1024 || source.protocol == ICMP)
-            && !is_interface(policy, rule)
+            && takes_of_sets(policy, rule, source)
         {
             return self.take_in_sets(request, &wish, addr, blocks, subscriber);
         }
@@ -389,6 +388,35 @@ impl Allocator {
         let port = ports.take(&dynamic, groups, is_free)?;
         subscriber.extra_ports += 1 + u32::from(dynamic.is_pair);
         Some(Endpoint::new(addr, port))
+    }
+
+    /// Whether a policy's computed ports and port sets would let a subscriber's source have a global endpoint.
+    pub fn may_have(
+        &self,
+        policy: &Policy,
+        rule: &SourceRule,
+        source: Source,
+        subscriber: &Subscriber,
+        global: Endpoint,
+    ) -> bool {
+        if let Some(deterministic) = deterministic_of(policy, rule, source) {
+            let host = deterministic.forward(source.local.addr);
+            let pool = policy.pools.get(usize::from(rule.pool));
+            let addr = pool.zip(host).and_then(|(pool, host)| pool.address_at(host.position));
+            let is_own = host.is_some_and(|host| (host.first_port..=host.last_port).contains(&global.port));
+            let is_extra = deterministic.first_dynamic_port().is_some_and(|first| first <= global.port);
+            return addr == Some(global.addr)
+                && (is_own || is_extra)
+                && !deterministic.is_reserved(global.port);
+        }
+        let blocks = policy.behaviour.blocks.filter(|_| takes_of_sets(policy, rule, source));
+        let is_in_a_set = |blocks: Blocks| {
+            let sets = self.sets.of(subscriber).take(usize::from(blocks.per_subscriber_max));
+            let mut fitting = sets.filter(|set| (set.size, set.step) == (blocks.size, blocks.step));
+            subscriber.paired.is_some_and(|(_, addr)| addr == global.addr)
+                && fitting.any(|set| set.holds(global.port))
+        };
+        policy.computed_host(global).is_none() && blocks.is_none_or(is_in_a_set)
     }
 
     /// Takes a whole address of a rule's pool for an outside host: the next one in turn that is free, and that no static
@@ -527,6 +555,11 @@ fn deterministic_of<'a>(policy: &'a Policy, rule: &SourceRule, source: Source) -
             && source.protocol != ANY_PROTOCOL
             && computed.forward(source.local.addr).is_some()
     })
+}
+
+/// Whether a source's ports come from its subscriber's sets, where there are any.
+fn takes_of_sets(policy: &Policy, rule: &SourceRule, source: Source) -> bool {
+    (source.local.port >= 1024 || source.protocol == ICMP) && !is_interface(policy, rule)
 }
 
 /// Whether a rule overloads an interface's own address.
