@@ -132,7 +132,7 @@ fn lists_that_are_suspicious() {
         ),
         (
             "ip nat inside source route-map R interface Gi0/0/1\nroute-map R\n match ip address 101\n\
-             access-list 101 permit ip any any log",
+             access-list 101 permit ip any any",
             "10:1: warning: NAT uses access list \"101\", and this entry permits every packet",
         ),
         (
@@ -153,6 +153,8 @@ fn lists_that_are_suspicious() {
             "access-list 1 permit 10.0.0.0 255.255.255.0",
             "7:1: warning: the wildcard 255.255.255.0 looks like a netmask; did you mean 0.0.0.255?",
         ),
+        ("access-list 1 permit 10.20.0.9 log", "7:32: warning: \"log\" has no effect yet"),
+        ("access-list 101 deny udp any any eq 9 log-input", "7:39: warning: \"log-input\" has no effect yet"),
     ] {
         expect(&format!("{SIDES}{text}"), &[message]);
     }
@@ -322,6 +324,15 @@ fn settings_that_are_suspicious() {
             "alg defaults ietf\nip nat service dns-reset-ttl",
             "8:1: warning: \"dns-reset-ttl\" needs the ALG of DNS, which is off",
         ),
+        ("ip nat settings gatekeeper-size 1024", "7:17: warning: \"gatekeeper-size\" has no effect yet"),
+        ("ip nat settings pool watermark high 80", "7:22: warning: \"watermark\" has no effect yet"),
+        ("ip nat settings log-destination", "7:17: warning: \"log-destination\" has no effect yet"),
+        ("ip nat translation pptp-timeout 3600", "7:20: warning: \"pptp-timeout\" has no effect yet"),
+        (
+            "ip nat translation routemap-entry-timeout 120",
+            "7:20: warning: \"routemap-entry-timeout\" has no effect yet",
+        ),
+        ("ip nat translation arp-ping-timeout 120", "7:20: warning: \"arp-ping-timeout\" has no effect yet"),
         ("no ip nat service pptp", "7:19: warning: \"pptp\" has no effect yet"),
         ("ip nat service sip tcp port 5070", "7:16: warning: \"sip\" has no effect yet"),
         ("ip nat service nbar", "7:16: warning: \"nbar\" has no effect yet"),

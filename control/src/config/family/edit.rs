@@ -40,6 +40,13 @@ pub(super) fn warn_ignored(builder: &mut Builder, statement: &Statement, words: 
     }
 }
 
+/// Remarks on words of the line that are kept and wait for what will read them.
+pub(super) fn warn_unread(builder: &mut Builder, statement: &Statement, words: &[&str]) {
+    for word in words.iter().filter(|word| statement.sets() && statement.args.has(word)) {
+        builder.warn(statement.args.column(word), format!("{word:?} has no effect yet"));
+    }
+}
+
 /// The protocol of a line's ports.
 pub(super) fn protocol(args: &Args) -> PortProtocol {
     if args.has("tcp") { PortProtocol::Tcp } else { PortProtocol::Udp }

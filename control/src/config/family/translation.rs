@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use dataplane::policy::{self, IdleClass, Timeouts};
 
-use super::edit::{protocol, remove, statement, warn_ignored};
+use super::edit::{protocol, remove, statement, warn_ignored, warn_unread};
 use super::row::{Family, Section, Stage};
 use crate::compile::compiler::Compiler;
 use crate::config::args::Args;
@@ -64,6 +64,9 @@ pub enum TimeoutKind {
     /// ARP ping.
     ArpPing,
 }
+
+/// Keywords of the timeouts that nothing reads yet.
+const UNREAD: &[&str] = &["pptp-timeout", "routemap-entry-timeout", "arp-ping-timeout"];
 
 /// A row of [`TIMEOUTS`].
 pub struct TimeoutRow {
@@ -194,6 +197,7 @@ const GLOBAL: &[Row<Apply>] = &[
 ];
 
 fn timeout(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    warn_unread(builder, statement, UNREAD);
     let new = timeout_value(builder, statement);
     let timeouts = &mut builder.config.nat.translations.timeouts;
     for row in TIMEOUTS.iter().filter(|row| statement.args.has(row.keyword)) {

@@ -5,7 +5,7 @@ mod rule;
 use dataplane::policy;
 use ipnet::Ipv4Net;
 
-use super::edit::{command, remove, statement};
+use super::edit::{command, remove, statement, warn_unread};
 use super::row::{Family, Section, Stage};
 use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
@@ -226,13 +226,14 @@ fn add_entry(
     match entries.binary_search_by_key(&sequence, |entry| entry.sequence) {
         Ok(taken) => {
             let text = format!("the number {sequence} is taken by line {}", entries[taken].place.line);
-            Err(statement.fault("sequence", text))
+            return Err(statement.fault("sequence", text));
         }
         Err(position) => {
             entries.insert(position, AccessListEntry { place: statement.place, sequence, body });
-            Ok(())
         }
     }
+    warn_unread(builder, statement, &["log", "log-input"]);
+    Ok(())
 }
 
 impl Lint<'_> {

@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 
 use dataplane::policy;
 
-use super::edit::{pass_over, protocol, remove, statement};
+use super::edit::{pass_over, protocol, remove, statement, warn_unread};
 use super::row::{Family, Section, Stage};
 use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
@@ -232,6 +232,7 @@ fn mapping_outside(builder: &mut Builder, statement: &Statement) -> Result<(), F
 }
 
 fn gatekeeper_size(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    warn_unread(builder, statement, &["gatekeeper-size"]);
     let size = statement.args.optional("size").filter(|_| statement.sets());
     builder.config.nat.settings.gatekeeper_size = size;
     Ok(())
@@ -255,6 +256,7 @@ fn watermark(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> 
     if new.is_some_and(|new| new.low_percent.is_some_and(|low| low >= new.high_percent)) {
         return Err(statement.fault("low", "the alarm ends below where it is raised"));
     }
+    warn_unread(builder, statement, &["watermark"]);
     builder.config.nat.settings.watermark = new;
     Ok(())
 }
@@ -283,6 +285,7 @@ fn interface_blocked_port(builder: &mut Builder, statement: &Statement) -> Resul
 }
 
 fn log_destination(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    warn_unread(builder, statement, &["log-destination"]);
     builder.config.nat.settings.log_destination = statement.sets();
     Ok(())
 }
