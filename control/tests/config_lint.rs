@@ -153,11 +153,33 @@ fn lists_that_are_suspicious() {
             "access-list 1 permit 10.0.0.0 255.255.255.0",
             "7:1: warning: the wildcard 255.255.255.0 looks like a netmask; did you mean 0.0.0.255?",
         ),
+        (
+            "access-list 1 permit 10.20.0.0",
+            "7:22: warning: 10.20.0.0 without a wildcard is one host; did you mean \"10.20.0.0 0.0.255.255\"?",
+        ),
+        (
+            "ip access-list standard N\n deny 0.0.0.0",
+            "8:7: warning: 0.0.0.0 without a wildcard is one host; did you mean \"any\"?",
+        ),
+        (
+            "interface Gi0/0/2\n ip address 10.20.0.129 /25\naccess-list 1 permit 10.20.0.128",
+            "9:1: warning: 10.20.0.128 is the network 10.20.0.128/25, and one host without a wildcard; \
+             did you mean \"10.20.0.128 0.0.0.127\"?",
+        ),
         ("access-list 1 permit 10.20.0.9 log", "7:32: warning: \"log\" has no effect yet"),
         ("access-list 101 deny udp any any eq 9 log-input", "7:39: warning: \"log-input\" has no effect yet"),
     ] {
         expect(&format!("{SIDES}{text}"), &[message]);
     }
+}
+
+/// A host that is called one is meant, as is one whose line has a wildcard of zeros.
+#[test]
+fn hosts_of_lists_may_end_like_networks() {
+    expect(
+        &format!("{SIDES}access-list 1 permit host 10.20.0.0\naccess-list 1 permit 10.20.1.0 0.0.0.0"),
+        &[],
+    );
 }
 
 #[test]
@@ -184,6 +206,15 @@ fn pools_that_are_suspicious() {
         (
             "ip nat pool P 192.0.2.1 192.0.2.19 netmask /24",
             "7:1: warning: pool \"P\" contains 192.0.2.1, the address of GigabitEthernet0/0/1",
+        ),
+        (
+            "ip route 0.0.0.0 0.0.0.0 192.0.2.9\nip nat pool P 192.0.2.8 192.0.2.19 netmask /24",
+            "8:1: warning: pool \"P\" contains 192.0.2.9, the next hop of line 7",
+        ),
+        (
+            "ip nat pool P netmask /24\n address 192.0.2.20 192.0.2.21\n address 192.0.2.8 192.0.2.9\n\
+             ip route 0.0.0.0 0.0.0.0 Gi0/0/1 192.0.2.9",
+            "9:2: warning: pool \"P\" contains 192.0.2.9, the next hop of line 10",
         ),
         (
             "ip nat pool P 203.0.113.1 203.0.113.9 netmask /24\n\

@@ -11,7 +11,7 @@ use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
 use crate::config::grammar::Row;
 use crate::config::lint::findings::Lint;
-use crate::config::model::{Config, DynamicTarget, GlobalAddress, Place, StaticMapping};
+use crate::config::model::{Config, DynamicTarget, GlobalAddress, Place, RouteTarget, StaticMapping};
 use crate::config::text::mask;
 
 /// The family.
@@ -238,6 +238,7 @@ impl Lint<'_> {
         self.check_pool_overlaps();
         self.check_pools_of_statics();
         self.check_pools_of_interfaces();
+        self.check_pools_of_next_hops();
         self.check_pool_types();
     }
 
@@ -283,6 +284,22 @@ impl Lint<'_> {
                         self.warn(range.place, text);
                     }
                 }
+            }
+        }
+    }
+
+    /// Whoever has a next hop's address would be in its way, and the box would answer ARP for it.
+    fn check_pools_of_next_hops(&mut self) {
+        for (pool, range) in ranges(self.config) {
+            let next_hop = self.config.routes.iter().find_map(|route| match route.target {
+                RouteTarget::NextHop(next_hop) | RouteTarget::Interface(_, Some(next_hop)) => {
+                    range.contains(next_hop).then_some((next_hop, route.place.line))
+                }
+                RouteTarget::Interface(_, None) | RouteTarget::Null => None,
+            });
+            if let Some((next_hop, line)) = next_hop {
+                let text = format!("pool {:?} contains {next_hop}, the next hop of line {line}", pool.name);
+                self.warn(range.place, text);
             }
         }
     }

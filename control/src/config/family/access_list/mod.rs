@@ -2,6 +2,8 @@
 
 mod rule;
 
+use std::net::Ipv4Addr;
+
 use dataplane::policy;
 use ipnet::Ipv4Net;
 
@@ -233,7 +235,23 @@ fn add_entry(
         }
     }
     warn_unread(builder, statement, &["log", "log-input"]);
+    warn_bare_network(builder, statement);
     Ok(())
+}
+
+/// An address that ends like a network's, without a wildcard and without `host`, was hardly meant to be one host.
+fn warn_bare_network(builder: &mut Builder, statement: &Statement) {
+    let source = statement.args.within("source");
+    let address: Option<Ipv4Addr> = source.optional("address");
+    let is_bare = !source.has("host") && !source.has("wildcard");
+    let Some(address) = address.filter(|_| is_bare) else { return };
+    let meant = match address.to_bits().trailing_zeros() / 8 {
+        0 => return,
+        4 => "\"any\"".to_string(),
+        octets => format!("\"{address} {}\"", Ipv4Addr::from_bits((1 << (8 * octets)) - 1)),
+    };
+    let text = format!("{address} without a wildcard is one host; did you mean {meant}?");
+    builder.warn(source.column("address"), text);
 }
 
 impl Lint<'_> {
@@ -250,6 +268,21 @@ impl Lint<'_> {
                     self.warn(entry.place, text);
                 }
             }
+            self.check_for_network(entry.place, rule.source.address, rule.source.wildcard);
+        }
+    }
+
+    /// The network of an interface is no host: a wildcard is missing. Of those that end in 0 the line was told already.
+    fn check_for_network(&mut self, place: Place, address: Ipv4Addr, wildcard: Ipv4Addr) {
+        let is_host = wildcard.is_unspecified() && address.to_bits().trailing_zeros() < 8;
+        let addresses = self.config.interfaces.iter().flat_map(|interface| &interface.addresses);
+        let mut networks = addresses.map(|own| own.network.trunc()).filter(|own| own.prefix_len() < 31);
+        if let Some(network) = networks.find(|network| is_host && network.addr() == address) {
+            let text = format!(
+                "{address} is the network {network}, and one host without a wildcard; did you mean \"{address} {}\"?",
+                network.hostmask()
+            );
+            self.warn(place, text);
         }
     }
 }
