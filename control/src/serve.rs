@@ -1,5 +1,7 @@
 //! Who asks the control thread besides the command socket: Prometheus and signals.
 
+use std::io;
+
 use anyhow::{Context as _, Result, anyhow};
 use crossbeam::channel::{Sender, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -15,9 +17,13 @@ use crate::request::{Piece, Request, pieces};
 pub fn open_exporter(config: &Config) -> Result<Option<tiny_http::Server>> {
     let Some(exporter) = config.prometheus_exporter else { return Ok(None) };
     let refused = |error: Box<dyn std::error::Error + Send + Sync>| {
+        let is_denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        let advice = match error.downcast_ref().is_some_and(is_denied) {
+            true => "run as root, or give 'prometheus exporter' a port above 1023",
+            false => "change 'prometheus exporter', or stop who uses the port ('ss -ltnp' tells)",
+        };
         anyhow!(
-            "{}: cannot serve metrics on {}: {error}; change 'prometheus exporter', or stop who uses the port ('ss -ltnp' \
-             tells)",
+            "{}: cannot serve metrics on {}: {error}; {advice}",
             place_of(config, exporter.place),
             exporter.socket
         )

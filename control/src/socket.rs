@@ -36,13 +36,19 @@ impl CommandSocket {
     /// Opens the command socket. A socket file left by a program that is gone is replaced.
     ///
     /// # Errors
-    /// When another instance answers on it, or the file cannot be made.
+    /// When another instance answers on it, or it is another user's, or the file cannot be made.
     pub fn open(path: &Path) -> Result<CommandSocket> {
-        if UnixStream::connect(path).is_ok() {
-            bail!(
+        match UnixStream::connect(path) {
+            Ok(_) => bail!(
                 "another portico is running on the socket {}; stop it, or give --socket another path",
                 path.display()
-            );
+            ),
+            // Somebody may answer on it: it is not known to be left behind.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => bail!(
+                "may not use the socket {}: {error}; run as its owner, or give --socket another path",
+                path.display()
+            ),
+            Err(_) => {}
         }
         let advice = || {
             format!(
@@ -55,7 +61,8 @@ impl CommandSocket {
                 bail!("{} is there and is no socket; give --socket another path", path.display());
             }
             Ok(_) => fs::remove_file(path).with_context(advice)?,
-            Err(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(advice),
         }
         let listener = UnixListener::bind(path).with_context(advice)?;
         let socket = CommandSocket { listener, path: path.into() };
@@ -163,8 +170,11 @@ pub enum Answered<'a> {
 /// # Errors
 /// When nobody answers on the socket, or not to the end.
 pub fn request(path: &Path, line: &str, mut take: impl FnMut(Answered) -> bool) -> Result<()> {
-    let mut stream = UnixStream::connect(path).with_context(|| {
-        format!("no portico answers on {}; is it running, and on this --socket?", path.display())
+    let connected = UnixStream::connect(path);
+    let is_denied = connected.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+    let mut stream = connected.with_context(|| match is_denied {
+        true => format!("may not use the socket {}; ask as its owner, who runs portico", path.display()),
+        false => format!("no portico answers on {}; is it running, and on this --socket?", path.display()),
     })?;
     writeln!(stream, "{}", line.replace(['\n', '\r'], " "))?;
     let mut answer = BufReader::new(stream);

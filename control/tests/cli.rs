@@ -114,3 +114,50 @@ fn exec_without_an_appliance_says_so() {
     let message = "portico: no portico answers on portico.sock; is it running, and on this --socket?";
     assert!(found.stderr.starts_with(message), "{}", found.stderr);
 }
+
+/// The program runs without privileges in these tests, if they have any.
+fn has_privileges(scratch: &Scratch) -> bool {
+    scratch.write("mine", "");
+    std::fs::metadata(scratch.path("mine")).is_ok_and(|file| std::os::unix::fs::MetadataExt::uid(&file) == 0)
+}
+
+#[test]
+fn a_socket_of_another_user_is_not_called_absent() {
+    let scratch = Scratch::new();
+    if !has_privileges(&scratch) {
+        eprintln!("the tests run without privileges: there is no other user, and nothing is tested");
+        return;
+    }
+    scratch.write("nat.conf", SOUND);
+    let _theirs = UnixListener::bind(scratch.path("portico.sock")).expect("a socket");
+    let theirs = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(scratch.path("portico.sock"), theirs).expect("a socket for its owner alone");
+    let denied = "portico: may not use the socket portico.sock";
+    let found = scratch.run(&["exec", "--socket", "portico.sock", "show version"]);
+    assert_eq!((found.code, found.stdout.as_str()), (Some(1), ""));
+    assert!(
+        found.stderr.starts_with(denied) && found.stderr.contains("Permission denied"),
+        "{}",
+        found.stderr
+    );
+    let found = scratch.run(&["run", "--config", "nat.conf", "--socket", "portico.sock"]);
+    assert_eq!((found.code, found.stdout.as_str()), (Some(1), ""));
+    let last = found.stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with(denied) && last.contains("Permission denied"), "{}", found.stderr);
+    assert!(scratch.path("portico.sock").exists(), "it is not taken for one that was left behind");
+}
+
+#[test]
+fn a_port_that_may_not_be_opened_is_not_called_taken() {
+    let scratch = Scratch::new();
+    let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+    if !first.trim().parse().is_ok_and(|first: u16| first > 79) {
+        eprintln!("anybody may open port 79 here, and nothing is tested");
+        return;
+    }
+    scratch.write("nat.conf", format!("{SOUND}prometheus exporter 127.0.0.1 79\n"));
+    let found = scratch.run(&["run", "--config", "nat.conf", "--socket", "portico.sock"]);
+    assert_eq!((found.code, found.stdout.as_str()), (Some(1), ""));
+    let last = found.stderr.lines().last().unwrap_or_default();
+    assert!(last.contains("Permission denied") && last.ends_with("a port above 1023"), "{}", found.stderr);
+}

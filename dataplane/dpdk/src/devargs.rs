@@ -1,11 +1,17 @@
 use std::ffi::CString;
 use std::fs;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use crate::DpdkError;
+
+/// Where the kernel tells of PCI devices.
+const PCI_DEVICES: &str = "/sys/bus/pci/devices";
+/// Where vfio's files are.
+const VFIO: &str = "/dev/vfio";
 
 /// A device as configured, and what can be known of it without DPDK.
 pub(crate) struct Devargs {
@@ -54,11 +60,19 @@ impl Devargs {
     }
 
     fn check_pci(&self) -> Result<(), DpdkError> {
-        let directory = Path::new("/sys/bus/pci/devices").join(&self.name);
-        if !directory.exists() {
-            return Err(DpdkError::DeviceNotFound { device: self.device.clone() });
-        }
-        let link = fs::read_link(directory.join("driver")).ok();
+        let directory = Path::new(PCI_DEVICES).join(&self.name);
+        let device = self.device.clone();
+        let link = directory.metadata().and_then(|_| match fs::read_link(directory.join("driver")) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            link => link.map(Some),
+        });
+        let link = link.map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => {
+                let missing = format!("access to {}", directory.display());
+                DpdkError::PermissionDenied { device: device.clone(), missing }
+            }
+            _ => DpdkError::DeviceNotFound { device: device.clone() },
+        })?;
         let driver =
             link.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or("none");
         // NVIDIA's drivers share the device with the kernel's.
@@ -66,8 +80,7 @@ impl Devargs {
         if usable.contains(&driver) {
             return Ok(());
         }
-        let (device, address) = (self.device.clone(), self.name.clone());
-        Err(DpdkError::KernelDriver { device, address, driver: driver.to_owned() })
+        Err(DpdkError::KernelDriver { device, address: self.name.clone(), driver: driver.to_owned() })
     }
 
     fn check_interface(&self) -> Result<(), DpdkError> {
@@ -80,17 +93,36 @@ impl Devargs {
         };
         match nix::net::if_::if_nametoindex(interface) {
             Ok(_) => Ok(()),
+            Err(Errno::EPERM | Errno::EACCES) => {
+                let missing = format!("the right to look for interface {interface}");
+                Err(DpdkError::PermissionDenied { device, missing })
+            }
             Err(_) => Err(DpdkError::InterfaceNotFound { device, interface: interface.to_owned() }),
         }
     }
 
-    /// Whether a probe that failed did so for want of permission: then, which capability was missing.
-    pub fn missing_capability(&self) -> Option<&'static str> {
-        if !self.is_af_packet() {
-            return None;
+    /// Whether a probe that failed did so for want of permission: then, what was missing.
+    pub fn missing_permission(&self) -> Option<String> {
+        if self.is_pci {
+            return self.closed_file().map(|file| format!("access to {}", file.display()));
         }
-        let attempt = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None);
-        matches!(attempt, Err(Errno::EPERM | Errno::EACCES)).then_some("CAP_NET_RAW")
+        if self.is_af_packet() {
+            let attempt = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None);
+            let is_denied = matches!(attempt, Err(Errno::EPERM | Errno::EACCES));
+            return is_denied.then(|| "CAP_NET_RAW".to_owned());
+        }
+        None
+    }
+
+    /// A file of vfio's that a PCI device is used through and that the process may not open.
+    fn closed_file(&self) -> Option<PathBuf> {
+        let group = fs::read_link(Path::new(PCI_DEVICES).join(&self.name).join("iommu_group")).ok();
+        let group = group.as_deref().and_then(Path::file_name).map(|number| Path::new(VFIO).join(number));
+        let files = [Some(Path::new(VFIO).join("vfio")), group];
+        files.into_iter().flatten().find(|file| {
+            let opened = fs::OpenOptions::new().read(true).write(true).open(file);
+            opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+        })
     }
 
     fn is_af_packet(&self) -> bool {

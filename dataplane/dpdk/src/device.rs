@@ -169,8 +169,8 @@ impl Opened {
         if result == -nix::libc::EFAULT && !is_pci {
             return Err(DpdkError::UnknownDriver { device });
         }
-        if let Some(capability) = devargs.missing_capability() {
-            return Err(DpdkError::PermissionDenied { device, capability });
+        if let Some(missing) = devargs.missing_permission() {
+            return Err(DpdkError::PermissionDenied { device, missing });
         }
         let result = if result >= 0 { -nix::libc::ENODEV } else { result };
         Err(DpdkError::Device { device, step: "be probed", cause: cause_of(result), said })

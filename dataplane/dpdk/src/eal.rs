@@ -1,6 +1,8 @@
 use std::ffi::CString;
 use std::fs;
+use std::io;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::DpdkError;
@@ -58,7 +60,8 @@ impl Eal {
     /// When it was started before, when huge pages are short, or when DPDK refuses.
     pub fn start(options: &EalOptions) -> Result<Eal, DpdkError> {
         if options.hugepages {
-            let free_mib = free_hugepages_mib();
+            let free_mib = free_hugepages_mib(Path::new(HUGE_PAGES))
+                .map_err(|cause| DpdkError::HugePagesUnread { cause })?;
             if free_mib < options.memory_mib {
                 return Err(DpdkError::HugePages { wanted_mib: options.memory_mib, free_mib });
             }
@@ -161,14 +164,48 @@ fn control_cores(options: &EalOptions) -> String {
     cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Free huge pages of every size in MiB.
-fn free_hugepages_mib() -> usize {
-    let Ok(sizes) = fs::read_dir("/sys/kernel/mm/hugepages") else { return 0 };
-    let free_kib = |entry: fs::DirEntry| -> Option<usize> {
-        let name = entry.file_name().into_string().ok()?;
-        let size_kib: usize = name.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
-        let free = fs::read_to_string(entry.path().join("free_hugepages")).ok()?;
-        Some(size_kib * free.trim().parse::<usize>().ok()?)
+/// Where the kernel tells of huge pages, a folder for each size.
+const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages";
+
+/// Free huge pages of every size in MiB; a kernel without huge pages has none.
+///
+/// # Errors
+/// When the kernel's numbers are there and cannot be read.
+fn free_hugepages_mib(folder: &Path) -> io::Result<usize> {
+    let sizes = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        sizes => sizes?,
     };
-    sizes.flatten().filter_map(free_kib).sum::<usize>() / 1024
+    let mut free_kib = 0;
+    for entry in sizes {
+        let entry = entry?;
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let size_kib = name.strip_prefix("hugepages-").and_then(|rest| rest.strip_suffix("kB")?.parse().ok());
+        let Some(size_kib): Option<usize> = size_kib else { continue };
+        let free = fs::read_to_string(entry.path().join("free_hugepages"))?;
+        free_kib += size_kib * free.trim().parse::<usize>().unwrap_or(0);
+    }
+    Ok(free_kib / 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_cannot_be_read_are_not_nought() {
+        let folder = std::env::temp_dir().join(format!("portico-hugepages-{}", std::process::id()));
+        assert_eq!(free_hugepages_mib(&folder).unwrap(), 0, "a kernel without huge pages");
+        let size = folder.join("hugepages-2048kB");
+        fs::create_dir_all(&size).unwrap();
+        fs::write(size.join("free_hugepages"), "7\n").unwrap();
+        let counted = free_hugepages_mib(&folder);
+        // Whoever runs this as root may read every file, but not a folder.
+        fs::remove_file(size.join("free_hugepages")).unwrap();
+        fs::create_dir(size.join("free_hugepages")).unwrap();
+        let unread = free_hugepages_mib(&folder);
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(counted.unwrap(), 14);
+        assert!(unread.is_err(), "{unread:?}");
+    }
 }

@@ -22,6 +22,16 @@ pub enum DpdkError {
         free_mib: usize,
     },
 
+    /// How many huge pages are free cannot be read.
+    #[error(
+        "free huge pages cannot be counted: {cause}; run as root, or configure `no hugepages` under `platform dpdk`"
+    )]
+    HugePagesUnread {
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
+
     /// EAL did not start for a reason that only DPDK knows.
     #[error(
         "DPDK did not start: {said}; check `memory` and `cores` under `platform dpdk` against what the machine has"
@@ -88,13 +98,13 @@ pub enum DpdkError {
         interface: String,
     },
 
-    /// The process may not open the device.
-    #[error("device {device}: permission denied; run as root or with {capability}")]
+    /// The process may not open the device, or not even look for it.
+    #[error("device {device}: permission denied; run as root or with {missing}")]
     PermissionDenied {
         /// The device as configured.
         device: String,
-        /// The Linux capability that is missing.
-        capability: &'static str,
+        /// What the process lacks: a Linux capability, or access to a file.
+        missing: String,
     },
 
     /// The device is already open in this process.
