@@ -101,8 +101,9 @@ impl Devargs {
         }
     }
 
-    /// Whether a probe that failed did so for want of permission: then, what was missing.
-    pub fn missing_permission(&self) -> Option<String> {
+    /// Whether a probe that failed did so for want of permission, after what DPDK said: then, what was missing. The
+    /// drivers' own errors do not tell.
+    pub fn missing_permission(&self, said: &str) -> Option<String> {
         if self.is_pci {
             return self.closed_file().map(|file| format!("access to {}", file.display()));
         }
@@ -111,7 +112,15 @@ impl Devargs {
             let is_denied = matches!(attempt, Err(Errno::EPERM | Errno::EACCES));
             return is_denied.then(|| "CAP_NET_RAW".to_owned());
         }
-        None
+        let is_denied =
+            ["Operation not permitted", "Permission denied"].iter().any(|words| said.contains(words));
+        let is_live = ["iface", "rx_iface", "tx_iface"].iter().any(|key| self.argument(key).is_some());
+        let missing = match self.name.as_str() {
+            name if name.starts_with("net_tap") => "CAP_NET_ADMIN",
+            name if name.starts_with("net_pcap") && is_live => "CAP_NET_RAW",
+            _ => "access to the files that the device names",
+        };
+        is_denied.then(|| missing.to_owned())
     }
 
     /// A file of vfio's that a PCI device is used through and that the process may not open.

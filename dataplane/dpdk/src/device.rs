@@ -169,7 +169,7 @@ impl Opened {
         if result == -nix::libc::EFAULT && !is_pci {
             return Err(DpdkError::UnknownDriver { device });
         }
-        if let Some(missing) = devargs.missing_permission() {
+        if let Some(missing) = devargs.missing_permission(&said) {
             return Err(DpdkError::PermissionDenied { device, missing });
         }
         let result = if result >= 0 { -nix::libc::ENODEV } else { result };

@@ -135,24 +135,30 @@ fn the_drivers_own_words_are_passed_on() {
     assert!(open("net_pcap0,rx_pcap=/nonexistent/in.pcap").is_err(), "the name is free after a failure");
 }
 
-/// The other half of `without_cap_net_raw_permission_is_denied`, run by it.
+/// The other half of `without_capabilities_permission_is_denied`, run by it.
 #[test]
-#[ignore = "run by without_cap_net_raw_permission_is_denied, without the capability"]
-fn opens_af_packet_without_permission() {
-    let error = open("net_af_packet1,iface=lo").unwrap_err();
-    assert!(
-        matches!(&error, DpdkError::PermissionDenied { missing, .. } if missing == "CAP_NET_RAW"),
-        "{error}"
-    );
-    assert_says(&error, "run as root");
+#[ignore = "run by without_capabilities_permission_is_denied, without them"]
+fn opens_interfaces_without_permission() {
+    let mut devices = vec![("net_af_packet1,iface=lo", "CAP_NET_RAW"), ("net_pcap1,iface=lo", "CAP_NET_RAW")];
+    if fs::exists("/dev/net/tun").unwrap() {
+        devices.push(("net_tap1", "CAP_NET_ADMIN"));
+    }
+    for (device, capability) in devices {
+        let error = open(device).unwrap_err();
+        assert!(
+            matches!(&error, DpdkError::PermissionDenied { missing, .. } if missing == capability),
+            "{error}"
+        );
+        assert_says(&error, "run as root");
+    }
 }
 
 #[test]
-fn without_cap_net_raw_permission_is_denied() {
+fn without_capabilities_permission_is_denied() {
     let mut command = Command::new("setpriv");
-    command.args(["--bounding-set=-net_raw", "--inh-caps=-net_raw"]);
+    command.args(["--bounding-set=-net_raw,-net_admin", "--inh-caps=-net_raw,-net_admin"]);
     command.arg(env::current_exe().unwrap());
-    command.args(["--exact", "opens_af_packet_without_permission", "--ignored", "--nocapture"]);
+    command.args(["--exact", "opens_interfaces_without_permission", "--ignored", "--nocapture"]);
     let output = command.output().expect("setpriv (package util-linux) runs");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(
