@@ -118,8 +118,7 @@ fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Decided {
     let is_global = tables.policy.is_global(vrf, head.dst);
     // What an overloaded interface's own address has no port for: it was for an inside host, if for anybody.
     let is_for_host = match head.transport {
-        Transport::IcmpQuery => is_global && head.icmp.0 != icmp::ECHO_REQUEST,
-        Transport::LaterFragment => is_global,
+        Transport::IcmpQuery | Transport::LaterFragment => is_global && head.icmp.0 != icmp::ECHO_REQUEST,
         _ => refusal_of_global(&tables.policy, head) == DropReason::UnsolicitedSyn,
     };
     match route::destination(&tables.fib, vrf, head.dst) {

@@ -15,19 +15,26 @@ pub struct HandedOver {
     packet: Packet,
     interface: InterfaceIndex,
     l3: u16,
-    /// The ports and the new identification of a fragment whose packet's first one was seen.
-    fragment: Option<(u16, u16, u16)>,
+    /// Of a fragment whose packet's first one was seen, what that told.
+    told: Option<Told>,
     is_fragment: bool,
     course: Course,
+}
+
+/// What the first fragment of a packet told of the others.
+struct Told {
+    ports: (u16, u16),
+    new_id: u16,
+    icmp: (u8, u8),
 }
 
 impl HandedOver {
     /// A packet whose headers were read.
     pub fn new(packet: Packet, head: &Head, course: Course) -> HandedOver {
         let ports = (head.tuple.src.port, head.tuple.dst.port);
-        let fragment = head.new_id.map(|id| (ports.0, ports.1, id));
+        let told = head.new_id.map(|new_id| Told { ports, new_id, icmp: head.icmp });
         let (interface, l3, is_fragment) = (head.interface, head.l3, head.is_fragment);
-        HandedOver { packet, interface, l3, fragment, is_fragment, course }
+        HandedOver { packet, interface, l3, told, is_fragment, course }
     }
 
     /// Reads its headers again.
@@ -35,8 +42,9 @@ impl HandedOver {
         let vrf = policy.interfaces.get(usize::from(self.interface)).map_or(0, |interface| interface.vrf);
         let mut head = Head::of(self.packet.bytes(), self.l3, self.interface, vrf)?;
         protocols.read_number(self.packet.bytes(), &mut head);
-        if let Some((src, dst, id)) = self.fragment {
-            (head.tuple.src.port, head.tuple.dst.port, head.new_id) = (src, dst, Some(id));
+        if let Some(Told { ports, new_id, icmp }) = self.told {
+            (head.tuple.src.port, head.tuple.dst.port) = ports;
+            (head.new_id, head.icmp) = (Some(new_id), icmp);
         }
         Ok((self.packet, head, self.course))
     }

@@ -62,6 +62,8 @@ impl Key {
 struct First {
     ports: (u16, u16),
     new_id: u16,
+    /// ICMP type and code, 0 for other protocols.
+    icmp: (u8, u8),
     /// The first eight bytes behind the IPv4 header, which tell a repetition from another packet: ports and checksum, or
     /// ports and sequence number.
     beginning: [u8; 8],
@@ -295,13 +297,14 @@ fn first_of(packet: &Packet, head: &Head, new_id: u16) -> Option<First> {
     }
     let ports = (head.tuple.src.port, head.tuple.dst.port);
     let beginning = packet.bytes().get(usize::from(head.l4)..).and_then(|bytes| bytes.first_chunk());
-    Some(First { ports, new_id, beginning: beginning.copied().unwrap_or_default() })
+    Some(First { ports, new_id, icmp: head.icmp, beginning: beginning.copied().unwrap_or_default() })
 }
 
 impl First {
     fn told_to(self, mut head: Head) -> Head {
         if head.transport == Transport::LaterFragment {
             (head.tuple.src.port, head.tuple.dst.port) = self.ports;
+            head.icmp = self.icmp;
         }
         head.new_id = Some(self.new_id);
         head

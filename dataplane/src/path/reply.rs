@@ -6,9 +6,9 @@ use mem::Packet;
 
 use crate::drops::Notice;
 use crate::flow::ICMP;
-use crate::head::Head;
-use crate::wire::bytes::{put_long, put_word};
-use crate::wire::checksum::checksum;
+use crate::head::{Head, Transport};
+use crate::wire::bytes::{put_long, put_word, word};
+use crate::wire::checksum::{Delta, checksum};
 use crate::wire::{icmp, ipv4};
 
 /// TTL of packets that start here (RFC 1700).
@@ -16,7 +16,8 @@ const TTL: u8 = 64;
 /// The longest ICMP error (RFC 1812 section 4.3.2.3).
 const NOTICE_LEN_MAX: usize = 576;
 
-/// Turns an echo request to the box into its reply, in place. Offsets stay those of `head`.
+/// Turns an echo request to the box into its reply, in place, or a fragment of one into the reply's. Offsets stay those of
+/// `head`.
 pub fn answer_echo(packet: &mut Packet, head: &Head) {
     let (l3, l4) = (usize::from(head.l3), usize::from(head.l4));
     let bytes = packet.bytes_mut();
@@ -28,8 +29,19 @@ pub fn answer_echo(packet: &mut Packet, head: &Head) {
     put_word(header, ipv4::CHECKSUM, 0);
     let sum = checksum(header);
     put_word(header, ipv4::CHECKSUM, sum);
+    if head.transport == Transport::LaterFragment {
+        return;
+    }
+    let before = word(message, 0);
     message[0] = icmp::ECHO_REPLY;
-    finish_message(message);
+    if head.is_fragment {
+        // The sum is over what other fragments have too.
+        let change = Delta::word(before, word(message, 0));
+        let sum = word(message, icmp::CHECKSUM);
+        put_word(message, icmp::CHECKSUM, change.apply(sum));
+    } else {
+        finish_message(message);
+    }
 }
 
 /// Writes an ICMP error about `original`, which starts with its IPv4 header, into an empty packet, from the

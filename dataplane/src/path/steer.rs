@@ -5,10 +5,10 @@
 
 use std::net::Ipv4Addr;
 
-use crate::flow::{Direction, Tuple, WorkerIndex};
+use crate::flow::{Direction, ICMP, Tuple, WorkerIndex};
 use crate::head::Head;
 use crate::path::verdict::Verdict;
-use crate::policy::{Domain, Policy};
+use crate::policy::{Domain, Interface, Policy};
 use crate::state::ports::ownership::Ownership;
 use crate::state::session::{Ends, SessionKey};
 
@@ -103,12 +103,21 @@ impl Owners<'_> {
     }
 }
 
-/// Whether a packet is a fragment, between inside and outside, whose packet's ports are not known yet.
+/// Whether a packet is a fragment, between inside and outside or of a ping to the box, whose packet's ports are not known
+/// yet.
 #[inline]
 pub fn gathers(policy: &Policy, head: &Head) -> bool {
     head.is_fragment
         && head.new_id.is_none()
-        && policy.interfaces[usize::from(head.interface)].domain != Domain::None
+        && (policy.interfaces[usize::from(head.interface)].domain != Domain::None
+            || may_be_ping(policy, head))
+}
+
+/// Whether a packet is an ICMP message to an address of the box's own.
+fn may_be_ping(policy: &Policy, head: &Head) -> bool {
+    let is_own =
+        |it: &Interface| it.vrf == head.tuple.vrf && it.addresses.iter().any(|&(own, _)| own == head.dst);
+    head.outer_protocol() == ICMP && policy.interfaces.iter().any(is_own)
 }
 
 /// Whether anything could translate a packet, as far as its addresses go: from outside, what is to no global address of ours
@@ -118,6 +127,7 @@ fn may_be_translated(policy: &Policy, head: &Head) -> bool {
         || policy.is_global(head.tuple.vrf, head.dst)
         || policy.statics.is_identity(head.tuple.vrf, head.dst)
         || policy.destination_rule_of(head.dst).is_some()
+        || may_be_ping(policy, head)
         // These translate the source, whatever the destination is.
         || !policy.outside_rules.is_empty()
         || !policy.outside_statics.rules().is_empty()

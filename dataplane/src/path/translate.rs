@@ -231,8 +231,10 @@ pub fn routed_to(tables: &Tables, head: &Head, next_hop: NextHop) -> Decided {
 
 /// A packet to the box itself: it answers echo requests and runs no other service.
 pub fn local(head: &Head) -> Decided {
+    let is_echo = head.icmp.0 == icmp::ECHO_REQUEST;
     match head.transport {
-        Transport::IcmpQuery if head.icmp.0 == icmp::ECHO_REQUEST && !head.is_fragment => Ok(Verdict::Answer),
+        // Each fragment of a request becomes one of the reply; who asked puts them together.
+        Transport::IcmpQuery | Transport::LaterFragment if is_echo => Ok(Verdict::Answer),
         Transport::Tcp | Transport::Udp => Err(DropReason::NoLocalService.into()),
         Transport::IcmpError { .. } => Err(DropReason::IcmpUnmatched.into()),
         _ => Err(DropReason::ProtocolUntranslatable.into()),
