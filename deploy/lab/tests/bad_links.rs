@@ -51,6 +51,7 @@ fn cast(lane: u8) -> Cast {
         outside: Ipv4Addr::new(198, 51, 100, 100 + lane),
         global,
         is_whole_static,
+        shared_port: None,
     }
 }
 
