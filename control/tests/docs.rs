@@ -259,7 +259,7 @@ A message that is refused passes as it came, without a door. Where the last colu
 session for good: it is still translated, and its payload is never read again. That is so of connections: a datagram that is
 refused says nothing of the next one, as anybody may have sent it in its sender's name, and so none makes an ALG let go. The names are the values of `reason` in
 `portico_alg_refused_messages_total` and `portico_alg_detached_sessions_total`; the latter has `stream` too, for
-sessions whose bytes could not be followed, or had no memory.
+sessions whose bytes could not be followed. For want of memory none is let go: its messages wait, or its connection is reset.
 
 | Reason | Meaning | The ALG lets go |
 |---|---|---|

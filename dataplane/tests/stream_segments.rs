@@ -1,16 +1,11 @@
 //! A stream, segment by segment: what goes on, what is held, what is acknowledged for whom.
 
 use dataplane::stream::{Buffers, Cause, Direction, Means, Opening, Pool, Shifts, Stream};
+use dataplane::wire::tcp::{ACK, FIN, PSH, RST, SYN, URG};
 use mem::{Packet, Slab};
 use testkit::simulator::lines::Lines;
 use testkit::simulator::link::seal;
 
-const FIN: u8 = 0x01;
-const SYN: u8 = 0x02;
-const RST: u8 = 0x04;
-const PSH: u8 = 0x08;
-const ACK: u8 = 0x10;
-const URG: u8 = 0x20;
 const FORWARD: Direction = Direction::Forward;
 const BACKWARD: Direction = Direction::Backward;
 /// Initial sequence numbers: both wrap around within a few bytes.
@@ -544,13 +539,11 @@ fn whoever_goes_on_after_a_connection_was_given_up_is_told_again() {
     assert_eq!(table.stream.detached(), Some(Cause::Undeliverable));
     let told = |sent: Vec<Segment>| sent.iter().map(|s| (s.direction, s.flags, s.seq)).collect::<Vec<_>>();
     for _ in 0..2 {
-        let challenge = table.send(&segment(BACKWARD, 0, 1, b""));
-        assert_eq!(told(challenge), [(FORWARD, RST | ACK, 1)]);
+        assert_eq!(told(table.send(&segment(BACKWARD, 0, 1, b""))), [(FORWARD, RST | ACK, 1)]);
         let more = table.send(&segment(FORWARD, 5, 0, b"10.0.0.2\n"));
         assert_eq!(told(more), [(BACKWARD, RST | ACK, 0)], "and nothing passes unread");
     }
-    let guess = segment(FORWARD, 1 << 30, 0, b"");
-    assert_eq!(table.send(&guess), [], "no guess is answered");
+    assert_eq!(table.send(&segment(FORWARD, 1 << 30, 0, b"")), [], "no guess is answered");
     table.check_end();
 }
 

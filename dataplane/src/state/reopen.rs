@@ -38,13 +38,14 @@ impl Shard {
             let place = self.sender_place(session, direction);
             let (number, has_data) = (said.seq.wrapping_add(1), said.has_data);
             let openings = [opening, None];
-            let new = Reopening { session: index, direction, number, has_data, answer: None, openings };
+            let (answer, seen_ms) = (None, now);
+            let new = Reopening { session: index, direction, number, has_data, answer, seen_ms, openings };
             self.reopenings.remember(place, new);
             return Noted::Handshake;
         }
         if flags & (ACK | RST) == ACK && session.flags.has(Flags::REOPENING) {
             let place = self.sender_place(session, direction);
-            if let Some(begun) = self.reopenings.take(place, index, direction, said) {
+            if let Some(begun) = self.reopenings.take(place, index, direction, said, now) {
                 self.begin_anew(policy, index, &begun, said, now);
                 return Noted::Begun(begun);
             }
@@ -55,7 +56,7 @@ impl Shard {
         }
         let asked = direction.reverse();
         let place = self.sender_place(session, asked);
-        if !self.reopenings.answer(place, (index, asked), said, opening) {
+        if !self.reopenings.answer(place, (index, asked), said, opening, now) {
             return Noted::Nothing;
         }
         // Its third segment is one like any of the connection that is known.

@@ -14,6 +14,8 @@ use crate::stream::Opening;
 const SENDER_PLACES: usize = 32;
 /// Senders that have places of their own, as long as their addresses' hashes differ.
 pub(super) const SENDERS: usize = 1 << 8;
+/// A handshake that has not come further for so long is given up: who asks repeats its SYN sooner (RFC 6298 section 5).
+const LIFE_MS: u32 = 120_000;
 /// Bytes of a SYN, or of what answers it, that may be acknowledged with it if it has any.
 const FIRST_FLIGHT: u32 = 1 << 16;
 
@@ -28,6 +30,8 @@ pub struct Reopening {
     pub(super) has_data: bool,
     /// What acknowledges the answer to it, once it was answered; and whether that has data.
     pub(super) answer: Option<(u32, bool)>,
+    /// When its last segment was seen.
+    pub(super) seen_ms: u32,
     /// SYN and answer, where they were read.
     pub openings: [Option<Opening>; 2],
 }
@@ -68,10 +72,18 @@ impl Default for Reopenings {
 }
 
 impl Reopenings {
+    /// A place's handshakes that are still under way.
+    fn at(&mut self, place: usize, now: u32) -> Option<&mut ArrayVec<Reopening, SENDER_PLACES>> {
+        let places = self.places.get_mut(place)?;
+        places.retain(|of| now.wrapping_sub(of.seen_ms) < LIFE_MS);
+        Some(places)
+    }
+
     pub(super) fn remember(&mut self, place: usize, new: Reopening) {
-        let Some(places) = self.places.get_mut(place) else { return };
-        let is_same = |of: &Reopening| of.is_of(new.session, new.direction) && of.number == new.number;
-        if places.iter().any(is_same) {
+        let Some(places) = self.at(place, new.seen_ms) else { return };
+        let is_same = |of: &&mut Reopening| of.is_of(new.session, new.direction) && of.number == new.number;
+        if let Some(same) = places.iter_mut().find(is_same) {
+            same.seen_ms = new.seen_ms;
             return;
         }
         if places.is_full() {
@@ -87,11 +99,12 @@ impl Reopenings {
         (session, direction): (u32, Direction),
         said: &Said,
         opening: Option<Opening>,
+        now: u32,
     ) -> bool {
-        let mut places = self.places.get_mut(place).into_iter().flatten();
+        let mut places = self.at(place, now).into_iter().flatten();
         let is_answered = |of: &&mut Reopening| of.is_of(session, direction) && of.is_answered_by(said);
         let Some(of) = places.find(is_answered) else { return false };
-        of.number = said.ack;
+        (of.number, of.seen_ms) = (said.ack, now);
         of.answer = Some((said.seq.wrapping_add(1), said.has_data));
         of.openings[1] = opening.or(of.openings[1]);
         true
@@ -104,8 +117,9 @@ impl Reopenings {
         session: u32,
         direction: Direction,
         said: &Said,
+        now: u32,
     ) -> Option<Reopening> {
-        let places = self.places.get_mut(place)?;
+        let places = self.at(place, now)?;
         let is_it = |of: &Reopening| of.is_of(session, direction) && of.is_proved_by(said);
         let found = places.iter().position(is_it)?;
         places.pop_at(found)
@@ -119,7 +133,8 @@ mod tests {
 
     fn syn(session: u32, number: u32) -> Reopening {
         let direction = Direction::Outbound;
-        Reopening { session, direction, number, has_data: false, answer: None, openings: [None; 2] }
+        let (answer, openings) = (None, [None; 2]);
+        Reopening { session, direction, number, has_data: false, answer, seen_ms: 0, openings }
     }
 
     fn said(flags: u8, seq: u32, ack: u32) -> Said {
@@ -131,7 +146,7 @@ mod tests {
         let mut reopenings = Reopenings::default();
         let answers = |reopenings: &mut Reopenings, place, session, number| {
             let answer = said(SYN_ACK, 1, number);
-            reopenings.answer(place, (session, Direction::Outbound), &answer, None)
+            reopenings.answer(place, (session, Direction::Outbound), &answer, None, 0)
         };
         reopenings.remember(1, syn(7, 100));
         for number in 0..1000 {
@@ -149,14 +164,26 @@ mod tests {
         let mut reopenings = Reopenings::default();
         reopenings.remember(1, syn(7, 100));
         let third = |reopenings: &mut Reopenings, seq, ack| {
-            reopenings.take(1, 7, Direction::Outbound, &said(ACK, seq, ack)).is_some()
+            reopenings.take(1, 7, Direction::Outbound, &said(ACK, seq, ack), 0).is_some()
         };
         assert!(!third(&mut reopenings, 100, 901), "not answered");
-        assert!(reopenings.answer(1, (7, Direction::Outbound), &said(SYN_ACK, 900, 100), None));
+        assert!(reopenings.answer(1, (7, Direction::Outbound), &said(SYN_ACK, 900, 100), None, 0));
         for (seq, ack) in [(100, 900), (100, 902), (98, 901), (100 + FIRST_FLIGHT, 901)] {
             assert!(!third(&mut reopenings, seq, ack), "{seq} {ack}");
         }
         assert!(third(&mut reopenings, 100, 901));
         assert!(!third(&mut reopenings, 100, 901), "once");
+    }
+
+    #[test]
+    fn a_handshake_that_comes_no_further_is_given_up() {
+        let mut reopenings = Reopenings::default();
+        reopenings.remember(1, syn(7, 100));
+        let later = Reopening { seen_ms: LIFE_MS - 1, ..syn(7, 200) };
+        reopenings.remember(1, later);
+        let mut is_answered = |number, now| {
+            reopenings.answer(1, (7, Direction::Outbound), &said(SYN_ACK, 900, number), None, now)
+        };
+        assert_eq!([100, 200].map(|number| is_answered(number, LIFE_MS)), [false, true]);
     }
 }
