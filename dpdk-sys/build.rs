@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The libraries whose functions are bound. Drivers are plugins: EAL loads them at start.
-const LIBRARIES: &[&str] = &["rte_eal", "rte_ethdev", "rte_mbuf", "rte_mempool"];
+/// The libraries whose functions are bound or called by the shim, as far as the installed DPDK has them: the log is a
+/// library of its own since 23.11, and a part of EAL before. Drivers are plugins: EAL loads them at start.
+const LIBRARIES: &[&str] = &["rte_eal", "rte_ethdev", "rte_log", "rte_mbuf", "rte_mempool"];
 
 const FUNCTIONS: &[&str] = &[
     "rte_dev_probe",
@@ -57,7 +58,8 @@ fn main() {
         shim.flag(flag);
     }
     shim.compile("dpdk_shim");
-    for library in LIBRARIES {
+    let installed = pkg_config("--libs-only-l");
+    for library in LIBRARIES.iter().filter(|library| installed.contains(&format!("-l{library}"))) {
         println!("cargo:rustc-link-lib=dylib={library}");
     }
     bind(&compile_flags);
