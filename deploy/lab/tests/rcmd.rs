@@ -3,7 +3,7 @@
 use anyhow::Result;
 use lab::address::{SERVER, inside_host};
 use lab::comparison::{Column, Outcome, assert_as_written, assert_like};
-use lab::rcmd::{CommandServer, Program};
+use lab::rcmd::{CommandServer, Program, are_installed};
 use lab::{Host, Lab, Namespace, Peer, Plan, Protocol, Rules, Static, turn};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
@@ -96,6 +96,9 @@ fn play(lab: &CommandLab) -> Vec<Outcome> {
 
 #[test]
 fn commands_write_to_both_outputs() {
+    if !are_installed() {
+        return;
+    }
     let _turn = turn();
     let lab = CommandLab::build(Peer::Portico, Rules::routed_pool());
     assert_as_written(SECTION, Column::Portico, &play(&lab));
@@ -103,6 +106,9 @@ fn commands_write_to_both_outputs() {
 
 #[test]
 fn kernel_nat_is_as_written() {
+    if !are_installed() {
+        return;
+    }
     let _turn = turn();
     let lab = CommandLab::build(Peer::Nftables, Rules::routed_pool());
     assert_as_written(SECTION, Column::Nftables, &play(&lab));
@@ -115,6 +121,9 @@ fn with_line(line: &str) -> Rules {
 /// Without the gateway it is like the kernel's NAT, and fails where that does.
 #[test]
 fn without_the_gateway_errors_do_not_arrive() {
+    if !are_installed() {
+        return;
+    }
     let _turn = turn();
     let lab = CommandLab::build(Peer::Portico, with_line("no ip nat service rcmd"));
     assert_like(SECTION, Column::Nftables, &play(&lab));
@@ -122,6 +131,9 @@ fn without_the_gateway_errors_do_not_arrive() {
 
 #[test]
 fn commands_write_to_both_outputs_in_cgn_mode() {
+    if !are_installed() {
+        return;
+    }
     let _turn = turn();
     let lab = CommandLab::build(Peer::Portico, with_line("ip nat settings mode cgn"));
     assert_like(SECTION, Column::Portico, &play(&lab));
@@ -129,6 +141,9 @@ fn commands_write_to_both_outputs_in_cgn_mode() {
 
 #[test]
 fn commands_write_to_both_outputs_with_two_workers() {
+    if !are_installed() {
+        return;
+    }
     let _turn = turn();
     let lab = CommandLab::build(Peer::Portico, Rules { worker_count: 2, ..Rules::routed_pool() });
     assert_like(SECTION, Column::Portico, &play(&lab));
