@@ -38,7 +38,7 @@ fn speech(lane: u8) -> Speech {
 
 /// Who talks in a lane.
 fn cast(lane: u8) -> Cast {
-    let (client_is_inside, is_whole_static) = (lane % 3 == 0, lane % 3 == 1);
+    let (client_is_inside, is_whole_static) = (lane.is_multiple_of(3), lane % 3 == 1);
     let global = match (client_is_inside, is_whole_static) {
         (true, _) => (Ipv4Addr::UNSPECIFIED, 0),
         (_, true) => (Ipv4Addr::new(203, 0, 113, 100 + lane), speech(lane).port()),

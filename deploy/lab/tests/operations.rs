@@ -220,7 +220,7 @@ fn send_to_ports(from: &Namespace, sources: usize, ports: std::ops::RangeInclusi
             for (count, port) in ports.clone().enumerate() {
                 // A full queue is no failure: who counts sends again.
                 let _ = socket.send_to(&[0], (SERVER, port));
-                if count % 200 == 0 {
+                if count.is_multiple_of(200) {
                     sleep(Duration::from_millis(1));
                 }
             }
