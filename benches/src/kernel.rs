@@ -66,11 +66,7 @@ impl Namespaces {
 
     /// The load generator's devices. Packet sockets lose what comes too fast, so that flows are set up slowly.
     pub fn devices(&self) -> Vec<String> {
-        let device = |at: usize, interface: &str| {
-            format!(
-                "net_af_packet{at},iface={interface},blocksz=4096,framesz=2048,framecnt=4096,qdisc_bypass=1"
-            )
-        };
+        let device = |at: usize, interface: &str| format!("net_af_packet{at},iface={interface}");
         let mut arguments = vec!["--inside-device".to_owned(), device(0, "gin")];
         arguments.extend(["--outside-device".to_owned(), device(1, "gout")]);
         arguments.extend(["--setup-rate".to_owned(), "50000".to_owned()]);

@@ -100,7 +100,8 @@ fn show_counters(out: &mut String, appliance: &Appliance, index: InterfaceIndex,
         Some(device) => {
             let _ =
                 writeln!(out, "     {packets} packets input, {bytes} bytes, {} no buffer", device.no_buffer);
-            let errors = device.receive_errors + device.unusable;
+            let errors = device.receive_errors + device.giants + device.unusable;
+            let _ = writeln!(out, "     {} giants", device.giants);
             let _ = writeln!(out, "     {errors} input errors, {} overrun", device.missed);
         }
         None => drop(writeln!(out, "     {packets} packets input, {bytes} bytes")),

@@ -100,6 +100,7 @@ const DEVICE_COUNTERS: &[(&str, &str, DeviceValue)] = &[
     ("portico_device_receive_errors_total", "Frames received with an error", |s| s.receive_errors),
     ("portico_device_transmit_errors_total", "Frames that failed to be sent", |s| s.transmit_errors),
     ("portico_device_no_buffer_total", "Times there was no buffer to receive into", |s| s.no_buffer),
+    ("portico_device_giant_frames_total", "Frames dropped because they were longer than a packet buffer", |s| s.giants),
     ("portico_device_unusable_frames_total", "Frames dropped because they came in several buffers", |s| s.unusable),
 ];
 

@@ -1,10 +1,9 @@
 use std::ffi::CString;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use crate::DpdkError;
 
@@ -107,11 +106,6 @@ impl Devargs {
         if self.is_pci {
             return self.closed_file().map(|file| format!("access to {}", file.display()));
         }
-        if self.is_af_packet() {
-            let attempt = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None);
-            let is_denied = matches!(attempt, Err(Errno::EPERM | Errno::EACCES));
-            return is_denied.then(|| "CAP_NET_RAW".to_owned());
-        }
         let is_denied =
             ["Operation not permitted", "Permission denied"].iter().any(|words| said.contains(words));
         let is_live = ["iface", "rx_iface", "tx_iface"].iter().any(|key| self.argument(key).is_some());
@@ -134,7 +128,19 @@ impl Devargs {
         })
     }
 
-    fn is_af_packet(&self) -> bool {
+    /// What went wrong with a kernel interface.
+    pub fn failed(&self, cause: io::Error) -> DpdkError {
+        let device = self.device.clone();
+        match cause.raw_os_error() {
+            Some(nix::libc::EPERM | nix::libc::EACCES) => {
+                DpdkError::PermissionDenied { device, missing: "CAP_NET_RAW".to_owned() }
+            }
+            _ => DpdkError::KernelInterface { device, cause },
+        }
+    }
+
+    /// Whether it is a kernel interface, under the name of DPDK's driver for them.
+    pub fn is_af_packet(&self) -> bool {
         self.name.starts_with("net_af_packet") || self.name.starts_with("eth_af_packet")
     }
 
@@ -143,9 +149,15 @@ impl Devargs {
         self.name.starts_with("net_memif") && self.argument("zero-copy") == Some("yes")
     }
 
-    fn argument(&self, key: &str) -> Option<&str> {
-        let pairs = self.arguments.split(',').filter_map(|pair| pair.split_once('='));
-        pairs.into_iter().find_map(|(name, value)| (name == key).then_some(value))
+    /// The value of an argument.
+    pub fn argument(&self, key: &str) -> Option<&str> {
+        self.arguments().find_map(|(name, value)| (name == key).then_some(value))
+    }
+
+    /// The arguments and their values; those without one have an empty one.
+    pub fn arguments(&self) -> impl Iterator<Item = (&str, &str)> {
+        let words = self.arguments.split(',').filter(|word| !word.is_empty());
+        words.map(|word| word.split_once('=').unwrap_or((word, "")))
     }
 }
 

@@ -107,6 +107,16 @@ pub enum DpdkError {
         missing: String,
     },
 
+    /// The kernel refused an interface.
+    #[error("device {device}: the kernel refuses its interface: {cause}; `ip link` shows its state")]
+    KernelInterface {
+        /// The device as configured.
+        device: String,
+        /// The kernel's error.
+        #[source]
+        cause: io::Error,
+    },
+
     /// The device is already open in this process.
     #[error("device {device}: already in use; configure it under one interface only")]
     DeviceInUse {

@@ -1,5 +1,5 @@
 //! DPDK under the packet path: one [`Eal`] per process, a [`Mempool`] per worker, [`Device`]s given by their
-//! devargs, and a [`DpdkPort`] for each of a device's queue pairs.
+//! devargs, and a [`DpdkPort`] for each of a device's queue pairs. Kernel interfaces are devices too, without DPDK.
 //!
 //! Packet buffers live as long as the process: a packet may be released long after the device that received
 //! it is gone, so neither mempools nor EAL are ever torn down.
@@ -9,10 +9,12 @@ mod devargs;
 mod device;
 mod eal;
 mod error;
+mod kernel;
 mod log;
 mod mbuf;
 mod mempool;
 mod port;
+mod probed;
 
 pub use device::{Device, DeviceOptions, DeviceStatistics};
 pub use eal::{Eal, EalOptions, WorkerThread};

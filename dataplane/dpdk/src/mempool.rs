@@ -1,8 +1,9 @@
 use std::ffi::CString;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, io};
 
+use dataplane::port::{BURST, Burst};
 use dpdk_sys::{RTE_PKTMBUF_HEADROOM, rte_mempool};
 use mem::Packet;
 
@@ -84,6 +85,21 @@ impl Mempool {
         unsafe {
             let fresh = NonNull::new(dpdk_sys::shim_allocate(self.pool.as_ptr()))?;
             Some(mbuf::into_packet(fresh, port))
+        }
+    }
+
+    /// Appends `count` empty packets to `burst`, as far as it has room; none when there are fewer buffers.
+    #[inline]
+    pub(crate) fn allocate_burst(&self, port: u16, burst: &mut Burst, count: usize) {
+        let mut mbufs = [ptr::null_mut(); BURST];
+        let count = count.min(burst.remaining_capacity());
+        // SAFETY: the mempool lives as long as the process, and the array has the room.
+        if !unsafe { dpdk_sys::shim_allocate_bulk(self.pool.as_ptr(), mbufs.as_mut_ptr(), count as u16) } {
+            return;
+        }
+        for &mbuf in &mbufs[..count] {
+            // SAFETY: all of them were allocated; fresh mbufs are plain and ours.
+            burst.push(unsafe { mbuf::into_packet(NonNull::new_unchecked(mbuf), port) });
         }
     }
 

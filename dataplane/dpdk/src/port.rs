@@ -7,7 +7,7 @@ use dataplane::port::{BURST, Burst, Port};
 use dpdk_sys::rte_mbuf;
 use mem::{Packet, prefetch};
 
-use crate::device::{Device, Opened};
+use crate::device::{Device, Driver, Opened};
 use crate::{Mempool, mbuf};
 
 /// One queue pair of a device. The device stays open until its last port is dropped.
@@ -16,6 +16,8 @@ pub struct DpdkPort {
     queue: u16,
     index: u16,
     mempool: Mempool,
+    /// What the next frames of a kernel interface are received into, each as long as its buffer.
+    empty: Burst,
 }
 
 impl Device {
@@ -28,17 +30,24 @@ impl Device {
             return None;
         }
         let device = Arc::clone(&self.opened);
-        Some(DpdkPort { device, queue: queue as u16, index, mempool: mempool.clone() })
+        Some(DpdkPort { device, queue: queue as u16, index, mempool: mempool.clone(), empty: Burst::new() })
     }
 }
 
 impl Port for DpdkPort {
     #[inline]
     fn receive(&mut self, burst: &mut Burst) {
+        let device = match &self.device.driver {
+            Driver::Dpdk(probed) => probed,
+            Driver::Kernel(interface) => {
+                fill(&mut self.empty, &self.mempool, self.index);
+                return interface.receive(self.queue, &mut self.empty, burst);
+            }
+        };
         let mut mbufs = [ptr::null_mut(); BURST];
         let room = burst.remaining_capacity() as u16;
         // SAFETY: the device is started and this port is the queue's only user; the array has the room.
-        let count = unsafe { dpdk_sys::shim_receive(self.device.port, self.queue, mbufs.as_mut_ptr(), room) };
+        let count = unsafe { dpdk_sys::shim_receive(device.port, self.queue, mbufs.as_mut_ptr(), room) };
         for &mbuf in &mbufs[..usize::from(count)] {
             // SAFETY: drivers return live mbufs and give them up.
             let mbuf = unsafe { NonNull::new_unchecked(mbuf) };
@@ -50,12 +59,18 @@ impl Port for DpdkPort {
                 burst.push(packet);
             } else if let Some(packet) = self.linearise(mbuf) {
                 burst.push(packet);
+            } else {
+                device.count_unusable();
             }
         }
     }
 
     #[inline]
     fn transmit(&mut self, burst: &mut Burst) {
+        let device = match &self.device.driver {
+            Driver::Dpdk(probed) => probed,
+            Driver::Kernel(interface) => return interface.transmit(self.queue, burst),
+        };
         let mut mbufs = [ptr::null_mut(); BURST];
         let mut count = 0;
         for packet in burst.iter_mut() {
@@ -71,9 +86,8 @@ impl Port for DpdkPort {
         }
         // SAFETY: the device is started and this port is the queue's only user; the first `count` mbufs are
         // live, and those sent are forgotten below.
-        let sent = unsafe {
-            dpdk_sys::shim_transmit(self.device.port, self.queue, mbufs.as_mut_ptr(), count as u16)
-        };
+        let sent =
+            unsafe { dpdk_sys::shim_transmit(device.port, self.queue, mbufs.as_mut_ptr(), count as u16) };
         burst.drain(..usize::from(sent)).for_each(forget);
     }
 
@@ -90,16 +104,7 @@ impl DpdkPort {
     /// Appends `count` empty packets to `burst`, as far as it has room; none when there are fewer buffers.
     #[inline]
     pub fn allocate_burst(&mut self, burst: &mut Burst, count: usize) {
-        let mut mbufs = [ptr::null_mut(); BURST];
-        let count = count.min(burst.remaining_capacity());
-        // SAFETY: the mempool lives as long as the process, and the array has the room.
-        if !unsafe { dpdk_sys::shim_allocate_bulk(self.mempool.as_ptr(), mbufs.as_mut_ptr(), count as u16) } {
-            return;
-        }
-        for &mbuf in &mbufs[..count] {
-            // SAFETY: all of them were allocated; fresh mbufs are plain and ours.
-            burst.push(unsafe { mbuf::into_packet(NonNull::new_unchecked(mbuf), self.index) });
-        }
+        self.mempool.allocate_burst(self.index, burst, count);
     }
 
     /// Empties `burst` and gives its buffers back in one go, which dropping the packets one by one would not.
@@ -126,17 +131,26 @@ impl DpdkPort {
             NonNull::new(copy)
         };
         // SAFETY: the copy is live and ours; whichever way it goes, it goes once.
-        let packet = copy.and_then(|copy| unsafe {
+        copy.and_then(|copy| unsafe {
             if mbuf::is_plain(copy) {
                 return Some(mbuf::into_packet(copy, self.index));
             }
             dpdk_sys::shim_free(copy.as_ptr());
             None
-        });
-        if packet.is_none() {
-            self.device.count_unusable();
-        }
-        packet
+        })
+    }
+}
+
+/// Fills up what is received into.
+#[inline]
+fn fill(empty: &mut Burst, mempool: &Mempool, port: u16) {
+    if empty.is_full() {
+        return;
+    }
+    let before = empty.len();
+    mempool.allocate_burst(port, empty, empty.remaining_capacity());
+    for packet in &mut empty[before..] {
+        let _ = packet.resize(packet.tailroom());
     }
 }
 

@@ -1,4 +1,4 @@
-//! Kernel interfaces through DPDK's af_packet driver, over veth pairs between two network namespaces that
+//! Kernel interfaces, over veth pairs between two network namespaces that
 //! exist as long as a test's thread does. Needs root.
 
 use std::fs::File;
@@ -154,9 +154,9 @@ fn frames_cross_unchanged_with_and_without_tags() {
     let (near_device, mut near_port, near_pool) = open("net_af_packet2,iface=near", None);
     assert_eq!(near_device.mac(), NEAR_MAC);
 
-    // The kernel takes the outer tag off and the driver puts it back, always as 802.1Q: an 802.1ad tag would
-    // change its type.
-    let tags: [&[u8]; 3] = [&[], &[0x81, 0, 0x20, 100], &[0x81, 0, 0, 7, 0x81, 0, 0, 42]];
+    // The kernel takes the outer tag off, and the port puts it back.
+    let tags: [&[u8]; 4] =
+        [&[], &[0x81, 0, 0x20, 100], &[0x88, 0xa8, 0, 7], &[0x81, 0, 0, 7, 0x81, 0, 0, 42]];
     for tags in tags {
         for payload in [46, 1000, 1500] {
             let body: Vec<u8> = (0..payload).map(|at| (at * 11 + tags.len()) as u8).collect();
@@ -175,5 +175,127 @@ fn frames_cross_unchanged_with_and_without_tags() {
             assert_eq!(back.bytes()[6..], frame[6..]);
         }
     }
+    drop((near_port, far_port));
     assert_eq!((near_pool.available(), far_pool.available()), (near_pool.count(), far_pool.count()));
+}
+
+/// A socket of the kernel's at the far end, for a port's at the near end that has the address 192.0.2.9 by its MAC.
+fn far_socket(far: &Namespace) -> UdpSocket {
+    far.enter();
+    ip("address add 192.0.2.1/24 dev far");
+    ip("neighbour add 192.0.2.9 lladdr 02:00:00:00:00:01 dev far");
+    UdpSocket::bind("192.0.2.1:4000").unwrap()
+}
+
+fn is_ipv4(frame: &[u8]) -> bool {
+    frame[12..14] == [8, 0]
+}
+
+#[test]
+fn fragments_stay_fragments() {
+    for queues in [1, 2] {
+        let (near, far) = veth_pair(1500);
+        near.enter();
+        let pool = Mempool::create(eal(), 2048, None).unwrap();
+        let options = DeviceOptions { mempools: vec![pool.clone(); queues], mac: None };
+        let devargs = format!("net_af_packet_f{queues},iface=near,qpairs=2");
+        let device = Device::open(eal(), &devargs, &options).unwrap();
+        let mut ports: Vec<DpdkPort> =
+            (0..queues).map(|queue| device.queue(queue, &pool, 0).unwrap()).collect();
+        assert_eq!(device.queue_count(), queues);
+        let datagram: Vec<u8> = (0..6000u32).map(|at| (at % 251) as u8).collect();
+        far_socket(&far).send_to(&datagram, "192.0.2.9:7").unwrap();
+
+        let (mut found, began) = (vec![0; 8 + datagram.len()], Instant::now());
+        let mut missing = found.len();
+        while missing > 0 {
+            for port in &mut ports {
+                let mut burst = Burst::new();
+                port.receive(&mut burst);
+                for packet in burst.iter().filter(|packet| is_ipv4(packet.bytes())) {
+                    let frame = packet.bytes();
+                    let word = |at: usize| usize::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
+                    assert!(
+                        frame.len() <= 14 + 1500 && word(16) == frame.len() - 14,
+                        "{} bytes",
+                        frame.len()
+                    );
+                    let at = (word(20) & 0x1fff) * 8;
+                    found[at..at + frame.len() - 34].copy_from_slice(&frame[34..]);
+                    missing -= frame.len() - 34;
+                }
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "{missing} bytes did not come");
+        }
+        assert_eq!(found[8..], datagram);
+        assert_eq!(device.statistics().giants, 0);
+    }
+}
+
+#[test]
+fn frames_longer_than_a_buffer_are_counted() {
+    let (near, far) = veth_pair(9000);
+    near.enter();
+    let (device, mut port, pool) = open("net_af_packet_giants,iface=near", None);
+    let socket = far_socket(&far);
+    for length in [4000, 2000, 8000] {
+        socket.send_to(&vec![7; length], "192.0.2.9:7").unwrap();
+    }
+    socket.send_to(b"the last", "192.0.2.9:7").unwrap();
+    let (mut lengths, began) = (Vec::new(), Instant::now());
+    while lengths.len() < 2 {
+        let mut burst = Burst::new();
+        port.receive(&mut burst);
+        lengths.extend(burst.iter().filter(|packet| is_ipv4(packet.bytes())).map(Packet::len));
+        assert!(began.elapsed() < Duration::from_secs(20), "{lengths:?}");
+    }
+    assert_eq!(lengths, [14 + 28 + 2000, 14 + 28 + 8], "what fits is whole");
+    assert_eq!(device.statistics().giants, 2);
+    drop(port);
+    assert_eq!(pool.available(), pool.count());
+}
+
+#[test]
+fn frames_without_room_are_counted() {
+    const COUNT: u64 = 1000;
+    let (near, far) = veth_pair(1500);
+    near.enter();
+    let (device, mut port, _pool) = open("net_af_packet_losses,iface=near,framecnt=16", None);
+    let socket = far_socket(&far);
+    for _ in 0..COUNT {
+        socket.send_to(&[7; 1000], "192.0.2.9:7").unwrap();
+    }
+    let (mut received, began) = (0, Instant::now());
+    let statistics = loop {
+        let mut burst = Burst::new();
+        port.receive(&mut burst);
+        received += burst.len() as u64;
+        let statistics = device.statistics();
+        if received + statistics.missed >= COUNT {
+            break statistics;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{received} received, {statistics:?}");
+    };
+    assert_eq!(statistics.received, received);
+    assert!(received > 0 && statistics.missed > 0, "{statistics:?}");
+    assert_eq!(device.statistics().missed, statistics.missed, "losses are told once");
+}
+
+#[test]
+fn frames_that_the_interface_refuses_are_counted() {
+    let (near, _far) = veth_pair(1500);
+    near.enter();
+    let (device, mut port, pool) = open("net_af_packet_refused,iface=near", None);
+    let mut burst = Burst::new();
+    for length in [1600, 100, 1700] {
+        let mut packet = port.allocate().unwrap();
+        assert!(packet.resize(length));
+        packet.bytes_mut().fill(0);
+        burst.push(packet);
+    }
+    port.transmit(&mut burst);
+    assert!(burst.is_empty());
+    let statistics = device.statistics();
+    assert_eq!((statistics.sent, statistics.sent_bytes, statistics.transmit_errors), (1, 100, 2));
+    assert_eq!(pool.available(), pool.count());
 }

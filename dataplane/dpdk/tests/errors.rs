@@ -70,9 +70,14 @@ fn an_unknown_driver_is_named() {
 
 #[test]
 fn devargs_are_checked() {
-    for (devargs, words) in
-        [("not a device", "a space"), ("net_af_packet7", "iface=NAME"), ("3b:00", "neither")]
-    {
+    for (devargs, words) in [
+        ("not a device", "a space"),
+        ("net_af_packet7", "iface=NAME"),
+        ("net_af_packet7,iface=lo,blocksz=4096", "framecnt=N"),
+        ("net_af_packet7,iface=lo,qpairs=none", "numbers from 1"),
+        ("net_af_packet7,iface=lo,framecnt=0", "numbers from 1"),
+        ("3b:00", "neither"),
+    ] {
         let error = open(devargs).unwrap_err();
         assert!(matches!(error, DpdkError::Devargs { .. }), "{error}");
         assert_says(&error, words);
