@@ -1,14 +1,11 @@
 //! The appliance's configuration, written from the rules.
 
 use crate::address::{INSIDE_GATEWAY, OUTSIDE_GATEWAY, ROUTER};
-use crate::rules::{Driver, Rules, Source, Static};
+use crate::rules::{Rules, Source, Static};
 use std::fs;
 use std::net::Ipv4Addr;
 
 const MEMORY_MIB: u32 = 256;
-/// Frames of a packet socket's rings: room for what arrives while the machine's few cores are at other work. What
-/// does not fit is lost unseen, for the driver reads no statistics.
-const RING: &str = "framecnt=4096";
 const INSIDE: &str = "GigabitEthernet0/0/0";
 const OUTSIDE: &str = "GigabitEthernet0/0/1";
 const BLUE_INSIDE: &str = "GigabitEthernet0/0/2";
@@ -73,19 +70,14 @@ struct Interface {
 impl Interface {
     fn lines(&self, rules: &Rules, address: Ipv4Addr, side: &str) -> Vec<String> {
         let Interface { name, number, device, vrf, mtu } = self;
-        let device = match rules.driver {
-            Driver::AfPacket if rules.worker_count == 1 => {
-                format!("net_af_packet{number},iface={device},{RING}")
-            }
-            // A queue pair for each worker.
-            Driver::AfPacket => {
-                format!("net_af_packet{number},iface={device},{RING},qpairs={}", rules.worker_count)
-            }
-            Driver::Pcap => format!("net_pcap{number},rx_iface_in={device},tx_iface={device}"),
+        // A queue pair for each worker.
+        let queues = match rules.worker_count {
+            1 => String::new(),
+            count => format!(",qpairs={count}"),
         };
         let mut lines = vec![
             format!("interface {name}"),
-            format!(" device {device}"),
+            format!(" device net_af_packet{number},iface={device}{queues}"),
             format!(" mac-address 0200.0000.000{}", number + 1),
         ];
         lines.extend(vrf.map(|vrf| format!(" vrf forwarding {vrf}")));
@@ -162,7 +154,7 @@ mod tests {
             &text,
             &[
                 " no hugepages",
-                " device net_af_packet1,iface=outside,framecnt=4096",
+                " device net_af_packet1,iface=outside",
                 "ip nat pool LAB 203.0.113.1 203.0.113.4 prefix-length 24",
                 "ip nat inside source static tcp 10.0.0.11 80 203.0.113.10 8080 extendable",
                 "ip nat inside source static 10.0.0.12 203.0.113.20",
@@ -182,17 +174,14 @@ mod tests {
     #[test]
     fn workers_have_a_queue_pair_each() {
         let text = configuration(&Rules { worker_count: 2, ..Rules::routed_pool() }, true);
-        assert_has_lines(
-            &text,
-            &[" workers 2", " device net_af_packet0,iface=inside,framecnt=4096,qpairs=2"],
-        );
+        assert_has_lines(&text, &[" workers 2", " device net_af_packet0,iface=inside,qpairs=2"]);
     }
 
     #[test]
     fn vrfs_share_a_pool_or_have_their_own() {
         let one = Rules { vrfs: Some(Vrfs::one_pool()), ..Rules::routed_pool() };
         let text = configuration(&one, true);
-        let blue = [" device net_af_packet2,iface=inside-blue,framecnt=4096", " vrf forwarding BLUE"];
+        let blue = [" device net_af_packet2,iface=inside-blue", " vrf forwarding BLUE"];
         assert_has_lines(
             &text,
             &[&blue[..], &["ip nat inside source list 10 pool LAB vrf BLUE overload"]].concat(),

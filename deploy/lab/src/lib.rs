@@ -35,7 +35,7 @@ pub use kernel_nat::KernelNat;
 pub use link::{End, Switch, connect};
 pub use namespace::{Namespace, Outcome};
 pub use process::{Process, Stopped};
-pub use rules::{Driver, Protocol, Rules, Source, Static, Vrfs, static_global, web_global};
+pub use rules::{Protocol, Rules, Source, Static, Vrfs, static_global, web_global};
 pub use scope::{Scope, sweep_own};
 pub use server::{Blob, Documents, NameServer, STUN_PORT, StunServer, WebServer, Zone};
 pub use topology::{GATEWAY_PORT, Host, Lab, Plan};

@@ -62,21 +62,8 @@ pub struct Rules {
     pub vrfs: Option<Vrfs>,
     /// The appliance's workers.
     pub worker_count: u32,
-    /// The appliance's devices.
-    pub driver: Driver,
     /// Further lines of the appliance's configuration, which the kernel's NAT does not read.
     pub lines: Vec<String>,
-}
-
-/// What the appliance's devices are driven by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Driver {
-    /// DPDK's net_af_packet: fast, and with a queue pair for each worker; but the kernel puts fragments together before
-    /// the appliance sees them, and the driver cuts off what is then too long.
-    #[default]
-    AfPacket,
-    /// DPDK's net_pcap, which sees every frame as it is.
-    Pcap,
 }
 
 /// Two VRFs, RED and BLUE, whose inside networks have the same addresses. RED has the source and the statics of the
@@ -164,7 +151,7 @@ impl Rules {
         let mut statics = vec![Static::web(web_global)];
         statics.extend(static_global.map(|global| Static::Address(inside_host(STATIC_HOST), global)));
         let (inside_mtu, outside_mtu, vrfs, lines) = (None, None, None, Vec::new());
-        let (outside_statics, has_helpers, driver) = (Vec::new(), false, Driver::default());
+        let (outside_statics, has_helpers) = (Vec::new(), false);
         Rules {
             source,
             statics,
@@ -174,7 +161,6 @@ impl Rules {
             outside_mtu,
             vrfs,
             worker_count: 1,
-            driver,
             lines,
         }
     }

@@ -2,35 +2,34 @@
 
 use lab::address::{SERVER, inside_host};
 use lab::datagram::{self, Answer, Responder};
-use lab::{Driver, Lab, Namespace, Peer, Plan, Protocol, Rules, Static, session, turn};
+use lab::{Lab, Namespace, Peer, Plan, Protocol, Rules, Static, session, turn};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 const PORT: u16 = 7_000;
 const UDP_GLOBAL: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 10), PORT);
 
 fn build(peer: Peer) -> Lab {
-    // The other driver would not let the appliance see a fragment.
-    let mut rules = Rules { driver: Driver::Pcap, ..Rules::routed_pool() };
+    let mut rules = Rules::routed_pool();
     rules.statics.push(Static::Port(Protocol::Udp, SocketAddrV4::new(inside_host(0), PORT), UDP_GLOBAL));
     Lab::build(&Plan { rules, ..Plan::new(peer) }).expect("the lab")
 }
 
-/// Echo requests of 4,000 bytes, which are three fragments, out and in.
+/// Echo requests of 6,000 bytes, which are five fragments, out and in.
 fn large_pings(peer: Peer) {
     let _turn = turn();
     let lab = build(peer);
     for host in &lab.hosts[..3] {
-        session::ping_with(&host.namespace, SERVER, 3, 4000).expect("inside to outside");
+        session::ping_with(&host.namespace, SERVER, 3, 6000).expect("inside to outside");
     }
     let global = lab.rules.static_global().expect("a one-to-one static");
-    session::ping_with(&lab.client.namespace, global, 5, 4000).expect("outside to the static host");
+    session::ping_with(&lab.client.namespace, global, 5, 6000).expect("outside to the static host");
 }
 
-/// Datagrams of 3,000 bytes come back as they were sent: from a dynamic host, to a static host and to a static port.
+/// Datagrams of 6,000 bytes come back as they were sent: from a dynamic host, to a static host and to a static port.
 fn large_datagrams(peer: Peer) {
     let _turn = turn();
     let lab = build(peer);
-    let datagram: Vec<u8> = (0..3000u32).map(|index| (index % 251) as u8).collect();
+    let datagram: Vec<u8> = (0..6000u32).map(|index| (index % 251) as u8).collect();
     let start = |namespace: &Namespace, address| {
         Responder::start(namespace, lab.directory(), SocketAddrV4::new(address, PORT), Answer::Echo)
             .expect("a responder")
