@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::devargs::Devargs;
 use crate::kernel::KernelInterface;
 use crate::probed::Probed;
-use crate::{DpdkError, Eal, Mempool};
+use crate::{DeviceStatistics, DpdkError, Eal, Mempool};
 
 /// Names of the devices that are open: DPDK would hand one out twice.
 static IN_USE: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -17,31 +17,6 @@ pub struct DeviceOptions {
     pub mempools: Vec<Mempool>,
     /// The address frames are sent to; the device's own otherwise.
     pub mac: Option<[u8; 6]>,
-}
-
-/// What a device has counted since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DeviceStatistics {
-    /// Frames received.
-    pub received: u64,
-    /// Bytes received.
-    pub received_bytes: u64,
-    /// Frames sent.
-    pub sent: u64,
-    /// Bytes sent.
-    pub sent_bytes: u64,
-    /// Frames lost because the receive queue was full.
-    pub missed: u64,
-    /// Frames received with an error.
-    pub receive_errors: u64,
-    /// Frames that failed to be sent.
-    pub transmit_errors: u64,
-    /// Times the mempool had no buffer to receive into.
-    pub no_buffer: u64,
-    /// Frames longer than a packet buffer, dropped.
-    pub giants: u64,
-    /// Frames received in several segments that do not fit in one buffer, dropped.
-    pub unusable: u64,
 }
 
 /// An open device. It stays open until this and every port made of it are dropped.

@@ -15,10 +15,12 @@ mod mbuf;
 mod mempool;
 mod port;
 mod probed;
+mod statistics;
 
-pub use device::{Device, DeviceOptions, DeviceStatistics};
+pub use device::{Device, DeviceOptions};
 pub use eal::{Eal, EalOptions, WorkerThread};
 pub use error::DpdkError;
 pub use log::LogLevel;
 pub use mempool::Mempool;
 pub use port::DpdkPort;
+pub use statistics::DeviceStatistics;
