@@ -35,6 +35,8 @@ impl Stream {
         let is_changed = retained.any(|(_, piece)| {
             is_before(segment.seq, piece.source_end()) && is_before(piece.source, data_end)
         });
+        // What the receiver acknowledged may have been changed, and how is forgotten: it does not go on again.
+        let is_changed = is_changed || is_before(segment.seq, flow.acked_by_receiver(means.pool));
         drop(retained);
         let is_too_early = is_before(flow.sent, end) && flow.is_blocked(means.pool);
         if is_changed {
