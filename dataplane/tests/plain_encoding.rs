@@ -85,6 +85,7 @@ fn channels() -> impl Strategy<Value = Channel> {
         prop::option::of(shifts()).prop_map(Channel::Open),
         shifts().prop_map(Channel::Settled),
         Just(Channel::Untouched),
+        shifts().prop_map(Channel::Ended),
     ]
 }
 

@@ -43,6 +43,7 @@ fn kind(record: &Plain) -> &'static str {
             Channel::Open(Some(_)) => "a shifted stream",
             Channel::Settled(_) => "a stream that settled",
             Channel::Untouched => "a connection that is not read",
+            Channel::Ended(_) => "a connection that is over",
         },
         Plain::Child { .. } => "a child",
         Plain::Call(_) => "a call",

@@ -42,7 +42,7 @@ impl Reading<'_> {
                 }
                 Some(stream.quoted(&self.streams.pool, direction, seq, ack))
             }
-            Channel::Settled(shifts) => {
+            Channel::Settled(shifts) | Channel::Ended(shifts) => {
                 let (own, other) = shifts.of(direction);
                 Some((seq.wrapping_sub(own), ack.wrapping_add(other)))
             }

@@ -63,6 +63,7 @@ impl Reading<'_> {
             }
             (&Channel::Open(stream), Transport::Tcp) => self.segment(packet, head, stream, found),
             (&Channel::Settled(shifts), Transport::Tcp) => self.shifted(packet, head, shifts, found),
+            (&Channel::Ended(shifts), Transport::Tcp) => self.ended(packet, head, shifts, found),
             _ => Read::Unchanged(packet),
         }
     }

@@ -165,8 +165,11 @@ impl Reading<'_> {
         if let Some(control) = self.shard.controls.of_mut(session) {
             control.is_over = is_over;
             if is_settled {
-                control.channel =
-                    if shifts == Shifts::default() { Channel::Untouched } else { Channel::Settled(shifts) };
+                control.channel = match detached {
+                    Some(cause) if cause.is_end() => Channel::Ended(shifts),
+                    _ if shifts == Shifts::default() => Channel::Untouched,
+                    _ => Channel::Settled(shifts),
+                };
                 self.streams.close(index);
             }
         }
@@ -189,6 +192,32 @@ impl Reading<'_> {
         self.shard.note_acknowledged(self.policy, found, &Said::of(head), self.now);
         match shifts.apply(stream_direction(client, found.direction), &mut packet, head.l3, head.l4) {
             true => Read::Unchanged(packet),
+            false => Read::Refused(DropReason::TcpHeader),
+        }
+    }
+
+    /// A segment of a connection that was reset, or given up. One side may not have heard of that and go on: nobody reads
+    /// what it says, which goes nowhere, and the other side tells it.
+    pub(super) fn ended(
+        &mut self,
+        mut packet: Packet,
+        head: &Head,
+        shifts: Shifts,
+        found: SessionRef,
+    ) -> Read {
+        let has_data = head.payload_len != 0 || head.tcp_flags & tcp::FIN != 0;
+        if !has_data || head.tcp_flags & tcp::SYN != 0 {
+            return self.shifted(packet, head, shifts, found);
+        }
+        let client = self.shard.controls.of_mut(found.index).map_or(Side::Inside, |control| control.client);
+        let direction = stream_direction(client, found.direction);
+        self.shard.note_acknowledged(self.policy, found, &Said::of(head), self.now);
+        match shifts.apply_without_data(direction, &mut packet, head.l3, head.l4) {
+            // Its length is another now, and its headers are read again.
+            true => {
+                self.pass(packet, head.l3, head, found, false);
+                Read::Taken
+            }
             false => Read::Refused(DropReason::TcpHeader),
         }
     }

@@ -81,6 +81,8 @@ pub enum Channel {
     Settled(Shifts),
     /// Not read any more, and as it came.
     Untouched,
+    /// A connection that is over: what is still said over it goes nowhere, but for resets and acknowledgements.
+    Ended(Shifts),
 }
 
 /// The control sessions of a shard whose gateways have something to remember. Of datagrams, that is not all: a session of
@@ -184,7 +186,9 @@ impl Controls {
     /// Whether the numbers of a control session's connection, by its session's index, are not those that its sides write.
     pub fn maps_numbers(&self, session: u32) -> bool {
         let channel = self.of(session).map(|control| &control.channel);
-        channel.is_some_and(|channel| matches!(channel, Channel::Open(_) | Channel::Settled(_)))
+        channel.is_some_and(|channel| {
+            matches!(channel, Channel::Open(_) | Channel::Settled(_) | Channel::Ended(_))
+        })
     }
 
     /// Whether sessions that a control session led to are alive.

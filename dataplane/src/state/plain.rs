@@ -191,6 +191,8 @@ pub enum Channel {
     Settled(Shifts),
     /// Not read any more, and as it came.
     Untouched,
+    /// A connection that is over, and how its numbers are shifted for good.
+    Ended(Shifts),
 }
 
 /// An endpoint that a gateway announced.
@@ -465,6 +467,7 @@ fn plain_control(
             control::Channel::Open(stream) => Channel::Open(shifts_of(stream)),
             control::Channel::Settled(shifts) => Channel::Settled(shifts),
             control::Channel::Untouched => Channel::Untouched,
+            control::Channel::Ended(shifts) => Channel::Ended(shifts),
         },
         is_over: control.is_over,
     })

@@ -17,3 +17,10 @@ pub enum Cause {
     /// had to change. The connection was reset.
     Undeliverable,
 }
+
+impl Cause {
+    /// Whether the connection is over with it, and not only the reading: what its sides still send is for nobody.
+    pub fn is_end(self) -> bool {
+        matches!(self, Cause::Reset | Cause::Undeliverable)
+    }
+}

@@ -133,6 +133,23 @@ pub fn map_sack(packet: &mut Packet, segment: &Segment, map: impl Fn(u32, u32) -
     write_checksum(packet, usize::from(segment.l3), usize::from(segment.l4));
 }
 
+/// Leaves a segment its headers alone. False where it cannot be cut.
+pub fn cut_data(packet: &mut Packet, segment: &Segment) -> bool {
+    let (l3, l4) = (usize::from(segment.l3), usize::from(segment.l4));
+    if !packet.resize(usize::from(segment.payload)) {
+        return false;
+    }
+    let frame = packet.bytes_mut();
+    let (ip, total_len) = (&mut frame[l3..], segment.payload - segment.l3);
+    let change = Delta::word(bytes::word(ip, ipv4::TOTAL_LEN), total_len);
+    put_word(ip, ipv4::CHECKSUM, change.apply(bytes::word(ip, ipv4::CHECKSUM)));
+    put_word(ip, ipv4::TOTAL_LEN, total_len);
+    frame[l4 + tcp::FLAGS] &= !(tcp::FIN | tcp::PSH | tcp::URG);
+    put_word(&mut frame[l4..], tcp::URGENT, 0);
+    write_checksum(packet, l3, l4);
+    true
+}
+
 /// Computes the TCP checksum anew, of the IPv4 packet at `l3`.
 pub fn write_checksum(packet: &mut Packet, l3: usize, l4: usize) {
     let frame = packet.bytes_mut();

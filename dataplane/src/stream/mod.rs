@@ -209,4 +209,16 @@ impl Shifts {
         }
         true
     }
+
+    /// The same to a segment of a connection that is over, which loses its data: its numbers are those of bytes that its
+    /// receiver has, or never will, so that he refuses it, and its sender hears how things stand (RFC 9293 section
+    /// 3.10.7.4).
+    pub fn apply_without_data(&self, direction: Direction, packet: &mut Packet, l3: u16, l4: u16) -> bool {
+        if !self.apply(direction, packet, l3, l4) {
+            return false;
+        }
+        let Some(segment) = header::read(packet.bytes(), l3, l4) else { return false };
+        header::set_numbers(packet, &segment, segment.seq.wrapping_sub(1), segment.ack);
+        header::cut_data(packet, &segment)
+    }
 }

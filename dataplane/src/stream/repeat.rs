@@ -4,7 +4,7 @@ use mem::Packet;
 
 use super::header::Segment;
 use super::sequence::{earlier, is_before, later};
-use super::{Direction, Means, Stream};
+use super::{Cause, Direction, Means, Stream};
 use crate::wire::tcp::{FIN, PSH};
 
 impl Stream {
@@ -16,6 +16,11 @@ impl Stream {
         segment: &Segment,
         means: &mut Means,
     ) {
+        if self.detached.is_some_and(Cause::is_end) {
+            // Nobody is there for it, and its other side tells its sender.
+            means.pool.consume(packet);
+            return self.answer(direction, means);
+        }
         let flow = &self.flows[direction.index()];
         let is_fin = segment.flags & FIN != 0;
         let data_end = segment.seq.wrapping_add(u32::from(segment.payload_len));
