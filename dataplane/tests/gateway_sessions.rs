@@ -2,6 +2,7 @@
 //! the other said, announced endpoints are reached, and nothing is left over, whatever the network does.
 
 use rand::RngExt;
+use testkit::leak::Row;
 use testkit::random::generator;
 use testkit::simulator::crowd::{Outcome, run};
 
@@ -43,6 +44,12 @@ fn play(test: &str, default_seed: u64, count: usize) -> Outcome {
     assert!(only.is_some() || is_shared, "no endpoint was announced twice");
     let is_reused = sum.reused.iter().all(|count| *count > 0);
     assert!(only.is_some() || is_reused && sum.forged > 0, "nothing hostile or unlucky happened");
+    // Whatever left was looked at, and each thing that may leave with an inside address in it did.
+    assert!(sum.looked_at > 0, "nothing left by the outside");
+    let may_pass = |row: &Row| *row != Row::SwitchedOff;
+    let absent: Vec<_> =
+        Row::ALL.into_iter().filter(may_pass).filter(|row| !sum.passed.contains_key(row)).collect();
+    assert!(only.is_some() || absent.is_empty(), "{absent:?} passed nothing");
     sum
 }
 

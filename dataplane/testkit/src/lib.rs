@@ -5,6 +5,7 @@
 //! it shares none with the product, so that a mistake is not made twice.
 //!
 //! - [`bench`] has the appliance, its clock and its wires.
+//! - [`leak`] finds inside addresses in what left by the outside.
 //! - [`notation`] reads `.nat` files; its page tells how to write them.
 //! - [`player`] plays captures of real traffic as whole conversations, and judges them.
 //! - [`simulator`] has TCP hosts on a clock and a network of its own, for streams, and for gateways in a whole appliance.
@@ -19,6 +20,7 @@ pub mod checksum;
 pub mod compare;
 pub mod describe;
 pub mod dissect;
+pub mod leak;
 pub mod notation;
 pub mod player;
 pub mod random;

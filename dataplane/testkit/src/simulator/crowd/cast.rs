@@ -20,3 +20,10 @@ pub struct Cast {
     /// Two sessions of one inside host announce the same ports, from this one on.
     pub shared_port: Option<u16>,
 }
+
+impl Cast {
+    /// The side of the conversation that the inside host is.
+    pub fn inside_side(&self) -> usize {
+        usize::from(!self.client_is_inside)
+    }
+}

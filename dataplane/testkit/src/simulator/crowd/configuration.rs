@@ -30,6 +30,11 @@ ip nat inside source list 1 pool P overload
 ip nat inside source static network 10.0.1.0 203.0.114.0 255.255.255.0
 ";
 
+/// Whether the configuration knows an address as an inside host's.
+pub fn is_inside(addr: Ipv4Addr) -> bool {
+    addr.octets()[..2] == [10, 0]
+}
+
 /// The cast of session number so-and-so.
 pub fn cast(number: u8, speech: Speech, generator: &mut SmallRng) -> Cast {
     let client_is_inside = generator.random_bool(0.6);

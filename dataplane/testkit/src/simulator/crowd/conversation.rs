@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
+use crate::leak::{Pass, Row};
+
 /// The IP protocol of what a door is for.
 pub type Protocol = u8;
 /// An address and a port.
@@ -98,6 +100,8 @@ pub enum Part {
     OwnGlobal,
     /// How many bytes these are, in digits.
     LengthOf(Vec<Part>),
+    /// It leaves with the inside addresses that it has, and this row says why.
+    Passes(Row, Box<Part>),
 }
 
 /// What is known of one session's translation.
@@ -141,6 +145,11 @@ impl Part {
         Part::Plain(text.as_ref().to_vec())
     }
 
+    /// Text that stays, inside addresses and all.
+    pub fn passing(row: Row, text: impl AsRef<[u8]>) -> Part {
+        Part::Passes(row, Box::new(Part::text(text)))
+    }
+
     /// What its sayer writes.
     pub fn said(&self, known: &Known) -> Vec<u8> {
         match self {
@@ -156,6 +165,7 @@ impl Part {
             Part::OwnUrl(_, false) => known.inside.to_string().into_bytes(),
             Part::OwnGlobal => known.global().0.to_string().into_bytes(),
             Part::LengthOf(parts) => said(parts, known).len().to_string().into_bytes(),
+            Part::Passes(_, part) => part.said(known),
         }
     }
 
@@ -182,6 +192,7 @@ impl Part {
                 let first = |part: &Part| part.readings(known).first().map_or(0, |(bytes, _)| bytes.len());
                 one(parts.iter().map(first).sum::<usize>().to_string())
             }
+            Part::Passes(_, part) => part.readings(known),
         }
     }
 }
@@ -262,6 +273,21 @@ impl Conversation {
     pub fn add(&mut self, who: usize, framing: Framing, parts: Vec<Part>) {
         let after = self.messages[who].last().map_or(0, |last| last.after);
         self.messages[who].push(Message { parts, framing, after });
+    }
+
+    /// What may leave with an inside address in it, of what one side says.
+    pub fn passes(&self, who: usize) -> Vec<Pass> {
+        let parts = self.messages[who].iter().flat_map(|message| &message.parts);
+        let passes = parts.filter_map(|part| match part {
+            Part::Passes(row, part) => match &**part {
+                Part::Plain(bytes) | Part::Changed(_, bytes) => {
+                    Some(Pass { row: *row, bytes: bytes.clone() })
+                }
+                _ => None,
+            },
+            _ => None,
+        });
+        passes.collect()
     }
 
     /// Bytes that the longest message may have.

@@ -7,6 +7,7 @@ use rand::rngs::SmallRng;
 
 use super::Cast;
 use super::conversation::{Conversation, Framing, Part};
+use crate::leak::Row;
 
 const CLIENT: usize = 0;
 const SERVER: usize = 1;
@@ -112,7 +113,8 @@ impl Dns {
         let reader = if sender == Realm::Inside { Realm::Outside } else { Realm::Inside };
         let said = self.bytes(sender);
         let read = if may_change { self.bytes(reader) } else { said.clone() };
-        vec![Part::Changed(said, read)]
+        let row = if may_change { Row::Unmapped } else { Row::Signed };
+        vec![Part::Passes(row, Box::new(Part::Changed(said, read)))]
     }
 }
 

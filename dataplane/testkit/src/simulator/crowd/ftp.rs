@@ -5,6 +5,7 @@ use rand::rngs::SmallRng;
 
 use super::Cast;
 use super::conversation::{Conversation, Form, Framing, Part, TCP};
+use crate::leak::Row;
 
 const CLIENT: usize = 0;
 const SERVER: usize = 1;
@@ -79,7 +80,7 @@ impl Ftp<'_> {
     /// A reply of one line, or of several; `last` is its last line in place of `code text`.
     fn reply(&mut self, code: &str, text: &str, last: Option<Vec<Part>>) {
         if self.chance(0.2) {
-            self.line(SERVER, vec![Part::text(format!("{code}-{text}, and:"))], true);
+            self.line(SERVER, vec![Part::passing(Row::Words, format!("{code}-{text}, and:"))], true);
             for _ in 0..self.generator.random_range(0..4) {
                 let inner = self.one_of(&[
                     " EPRT",
@@ -90,15 +91,15 @@ impl Ftp<'_> {
                     "777 nothing",
                     " a rather long line that says nothing at all, but takes its time to do so",
                 ]);
-                self.line(SERVER, vec![Part::text(inner)], true);
+                self.line(SERVER, vec![Part::passing(Row::Words, inner)], true);
             }
         }
-        let last = last.unwrap_or_else(|| vec![Part::text(format!("{code} {text}"))]);
+        let last = last.unwrap_or_else(|| vec![Part::passing(Row::Words, format!("{code} {text}"))]);
         self.line(SERVER, last, true);
     }
 
     fn exchange(&mut self, command: &str, code: &str, text: &str) {
-        self.command(vec![Part::text(command)]);
+        self.command(vec![Part::passing(Row::Words, command)]);
         self.reply(code, text, None);
     }
 
@@ -137,7 +138,7 @@ impl Ftp<'_> {
             Part::Door(TCP, port, form)
         } else {
             let client = if self.cast.client_is_inside { self.cast.inside } else { self.cast.outside };
-            Part::text(form.write((client, port)))
+            Part::passing(Row::Promised, form.write((client, port)))
         };
         let mut parts = match form {
             Form::Six => vec![Part::text(self.one_of(&["PORT ", "port ", "PORT   "])), endpoint],
@@ -201,7 +202,8 @@ impl Ftp<'_> {
     /// What looks like an announcement, and must stay.
     fn almost(&mut self) {
         let inside = self.cast.inside.to_string().replace('.', ",");
-        let text = match self.generator.random_range(0..9) {
+        let kind = self.generator.random_range(0..9);
+        let text = match kind {
             0 => "PORT 10,9,9,9,4,1".to_string(),
             1 => format!("PORT {inside},3,255"),
             2 => format!("PORT {inside},300,1"),
@@ -212,7 +214,8 @@ impl Ftp<'_> {
             7 => format!("CWD PORT {inside},4,1"),
             _ => format!("XPORT {inside},4,1"),
         };
-        self.command(vec![Part::text(text)]);
+        let row = if kind < 6 { Row::Refused } else { Row::Words };
+        self.command(vec![Part::passing(row, text)]);
         // Nobody has asked for this one, and nobody may before it is over.
         self.reply("227", &format!("({inside},19,137)"), None);
         self.must_wait = true;
@@ -242,7 +245,7 @@ impl Ftp<'_> {
                 format!("\x16\x03\x01 PORT {},4,1\r\n", self.cast.inside.to_string().replace('.', ","));
             bytes.push_str(&"\r\n\u{7f}".repeat(self.generator.random_range(1..30)));
             let framing = Framing::Bytes(bytes.len());
-            self.talk.say(who, framing, vec![Part::text(bytes)]);
+            self.talk.say(who, framing, vec![Part::passing(Row::Encrypted, bytes)]);
         }
     }
 }

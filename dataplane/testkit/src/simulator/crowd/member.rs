@@ -8,7 +8,8 @@ use rand::{RngExt, SeedableRng};
 
 use super::conversation::{Conversation, Endpoint, Known, Part, Protocol, said};
 use super::reuse::{Before, Reuse};
-use super::{Cast, Speech, rtsp, stranger};
+use super::{Cast, Speech, configuration, rtsp, stranger};
+use crate::leak::{Row, Tap};
 use crate::simulator::host::{Host, HostSetup};
 use crate::simulator::link::{self, Link, Weather};
 
@@ -62,6 +63,8 @@ pub struct Member {
     pub reused: Option<Before>,
     /// Packets that a stranger sent in its hosts' names.
     pub forged: u64,
+    /// Looks at what leaves by the outside.
+    pub tap: Tap,
     hosts: [Host; 2],
     /// The server's end of the connection before, as long as it is alive.
     old_server: Option<Host>,
@@ -151,6 +154,8 @@ impl Member {
         };
         let setups = endpoints.map(|endpoint| host_setup(endpoint, longest, &mut generator));
         let hosts = hosts(&setups, start_ms, &mut generator);
+        let mut tap = Tap::new(configuration::is_inside);
+        tap.passes = conversation.passes(cast.inside_side());
         let weather = weather(longest, &mut generator);
         let links = || [0, 1].map(|_| Link::new(weather.clone()));
         Member {
@@ -163,6 +168,7 @@ impl Member {
             start_ms,
             reused: None,
             forged: 0,
+            tap,
             hosts,
             old_server: None,
             other_numbers: Vec::new(),
@@ -296,6 +302,7 @@ impl Member {
         let is_left = matches!(before, Before::Reset | Before::Forgotten) && !server.is_free();
         self.old_server = is_left.then_some(server);
         self.reused = Some(before);
+        self.tap.passes.extend(reuse.conversation.passes(self.cast.inside_side()));
         self.conversation = reuse.conversation;
         self.known = known(&self.cast);
         self.announced.clear();
@@ -435,7 +442,7 @@ impl Member {
 
     /// A packet of the control connection comes out of the appliance for a host.
     pub fn deliver(&mut self, at: usize, packet: Vec<u8>, now_ms: u64) {
-        if let Err(reason) = self.check_packet(at, &packet) {
+        if let Err(reason) = self.check_packet(at, &packet).and_then(|()| self.check_payload(at, &packet)) {
             self.fail(reason, now_ms);
         }
         self.down[at].send(packet, now_ms, &mut self.generator);
@@ -460,6 +467,20 @@ impl Member {
             false => *self.known.global.get_or_insert(source),
         };
         if source == expected { Ok(()) } else { Err(format!("a packet from {source:?}, not {expected:?}")) }
+    }
+
+    /// What leaves by the outside has no inside address in it, but for what may pass.
+    fn check_payload(&mut self, at: usize, packet: &[u8]) -> Result<(), String> {
+        if self.is_inside(at) {
+            return Ok(());
+        }
+        if stranger::is_forged(packet) {
+            let has_words = !Tap::new(configuration::is_inside).packet(packet).is_empty();
+            *self.tap.passed.entry(Row::Unshaken).or_default() += u64::from(has_words);
+            return Ok(());
+        }
+        let leaks = self.tap.packet(packet);
+        leaks.first().map_or(Ok(()), |leak| Err(format!("an inside address left: {leak}")))
     }
 
     /// How long it took, in milliseconds.

@@ -23,6 +23,7 @@ use conversation::Conversation;
 use rand::rngs::SmallRng;
 
 pub use cast::Cast;
+pub use configuration::is_inside;
 pub use dns::NAMED;
 pub use play::{Outcome, run};
 

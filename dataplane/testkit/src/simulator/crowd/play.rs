@@ -1,6 +1,6 @@
 //! Plays a crowd: hosts, links and appliance on one clock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -13,6 +13,7 @@ use super::conversation::{Endpoint, UDP};
 use super::member::{Announcement, Member, Progress, destination, source};
 use super::{Cast, Speech, trial};
 use crate::bench::{Bench, Setup};
+use crate::leak::Row;
 
 /// Sessions of a crowd, at most.
 pub const MEMBERS_MAX: usize = 64;
@@ -64,6 +65,10 @@ pub struct Outcome {
     pub shared: [usize; 2],
     /// Packets that strangers sent in hosts' names.
     pub forged: u64,
+    /// Payloads that left by the outside and were looked at for inside addresses.
+    pub looked_at: u64,
+    /// Inside addresses that left because a row says so.
+    pub passed: BTreeMap<Row, u64>,
 }
 
 impl Outcome {
@@ -86,6 +91,10 @@ impl Outcome {
         self.doors += other.doors;
         self.tried += other.tried;
         self.forged += other.forged;
+        self.looked_at += other.looked_at;
+        for (row, count) in other.passed {
+            *self.passed.entry(row).or_default() += count;
+        }
     }
 }
 
@@ -99,7 +108,8 @@ impl fmt::Display for Outcome {
              longest {} s; {} packets and {} of the appliance's own; {} messages changed, {} refused; {} doors, {} \
              announced endpoints tried; ports reused {closed} times after a close, {reset} after a reset, \
              {forgotten} after the client restarted, {forgotten_by_both} after both did; {:?} announced endpoints \
-             again, {:?} those of another session; {} packets forged",
+             again, {:?} those of another session; {} packets forged; of {} payloads that left, inside addresses passed \
+             in {:?}",
             self.cgn_sessions,
             self.failures.len(),
             self.forgotten,
@@ -112,7 +122,9 @@ impl fmt::Display for Outcome {
             self.tried,
             self.again,
             self.shared,
-            self.forged
+            self.forged,
+            self.looked_at,
+            self.passed
         )
     }
 }
@@ -375,6 +387,10 @@ impl Crowd {
             self.outcome.again[usize::from(self.is_cgn)] += usize::from(member.announces_again());
             self.outcome.shared[usize::from(self.is_cgn)] += usize::from(member.cast.shared_port.is_some());
             self.outcome.forged += member.forged;
+            self.outcome.looked_at += member.tap.read;
+            for (row, count) in &member.tap.passed {
+                *self.outcome.passed.entry(*row).or_default() += count;
+            }
             if let Some(before) = member.reused {
                 self.outcome.reused[before as usize] += 1;
             }

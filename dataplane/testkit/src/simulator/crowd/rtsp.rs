@@ -5,6 +5,7 @@ use rand::rngs::SmallRng;
 
 use super::Cast;
 use super::conversation::{Conversation, Form, Framing, Known, Part, UDP, said};
+use crate::leak::Row;
 
 const CLIENT: usize = 0;
 const SERVER: usize = 1;
@@ -100,7 +101,8 @@ impl Rtsp<'_> {
         let mut parts = vec![Part::text(format!("{first}\r\n"))];
         parts.push(Part::text(format!("{}: {}\r\n", self.name("CSeq"), self.number)));
         if self.chance(0.3) {
-            parts.push(Part::text("X-Note: client_port=1-2; 10.0.0.2\r\n  and more of it\r\n"));
+            let note = "X-Note: client_port=1-2; 10.0.0.2\r\n  and more of it\r\n";
+            parts.push(Part::passing(Row::Words, note));
         }
         parts.extend(headers);
         if !body.is_empty() {
@@ -346,7 +348,7 @@ impl Rtsp<'_> {
     fn asked_by_server(&mut self) {
         self.number += 1;
         let first = format!("SET_PARAMETER * {}", self.version);
-        self.message(SERVER, first, vec![], vec![Part::text("10.0.0.2 client_port=5000\r\n")]);
+        self.message(SERVER, first, vec![], vec![Part::passing(Row::Words, "10.0.0.2 client_port=5000\r\n")]);
         self.message(CLIENT, format!("{} 200 OK", self.version), vec![], vec![]);
     }
 

@@ -87,9 +87,14 @@ pub fn packet(
     segment(from, to, [seq, ack], flags, payload)
 }
 
-/// Whether this is one of the stranger's packets, as it comes out of the appliance, that begins a connection.
+/// Whether this is one of the stranger's packets, as it comes out of the appliance.
+pub fn is_forged(packet: &[u8]) -> bool {
+    packet[8] == TTL - 1
+}
+
+/// Whether it is one that begins a connection.
 pub fn is_forged_syn(packet: &[u8]) -> bool {
-    packet[8] == TTL - 1 && packet[33] & (SYN | ACK) == SYN
+    is_forged(packet) && packet[33] & (SYN | ACK) == SYN
 }
 
 fn guess(known: &[u32], generator: &mut SmallRng) -> u32 {
