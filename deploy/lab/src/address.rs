@@ -29,6 +29,11 @@ pub const STATIC_PORT: u16 = 8080;
 /// The number of the inside host with a one-to-one static.
 pub const STATIC_HOST: usize = 1;
 
+/// Whether an address is an inside host's, of those that the lab's configurations know.
+pub fn is_inside(addr: Ipv4Addr) -> bool {
+    addr.octets()[..2] == [10, 0]
+}
+
 /// The inside address of host `index`, counted from 0.
 pub fn inside_host(index: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, 11 + index as u8)

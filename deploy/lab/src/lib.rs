@@ -26,6 +26,7 @@ mod scope;
 mod server;
 pub mod session;
 pub mod table;
+mod tap;
 pub mod tftp;
 mod topology;
 
@@ -38,6 +39,7 @@ pub use process::{Process, Stopped};
 pub use rules::{Protocol, Rules, Source, Static, Vrfs, static_global, web_global};
 pub use scope::{Scope, sweep_own};
 pub use server::{Blob, Documents, NameServer, STUN_PORT, StunServer, WebServer, Zone};
+pub use tap::{Report, Tap};
 pub use topology::{GATEWAY_PORT, Host, Lab, Plan};
 
 /// Waits for this test's turn: labs in one process run one after another, for each loads every core.

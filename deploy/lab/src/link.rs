@@ -63,6 +63,11 @@ impl Switch {
         Ok(())
     }
 
+    /// The switch's end of a port's cable.
+    pub fn port<'s>(&'s self, port: &'s str) -> End<'s> {
+        End { namespace: &self.namespace, device: port }
+    }
+
     /// Takes a port off the bridge. What arrives at it goes on only if somebody carries it to the second of these ends,
     /// and back.
     pub fn part<'s>(&'s self, port: &'s str) -> Result<[End<'s>; 2]> {

@@ -21,6 +21,7 @@ use crate::namespace::Namespace;
 use crate::rules::Rules;
 use crate::scope::Scope;
 use crate::server::{NameServer, WebServer, outside_zones};
+use crate::tap::{Report, Tap};
 use anyhow::Result;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -81,6 +82,8 @@ pub struct Lab {
     /// The server beyond the outside router.
     pub far: Host,
     _router: Namespace,
+    /// What looks at all that the appliance sends outside; the kernel's NAT has none.
+    tap: Option<Tap>,
     /// The inside's switch first, the outside's last; the gateway is at the port [`GATEWAY_PORT`] of each.
     pub switches: Vec<Switch>,
     /// What the gateway was started with.
@@ -108,6 +111,10 @@ impl Lab {
         let far = far_host(&scope, &router, plan.far_mtu)?;
 
         outside.plug(GATEWAY_PORT, End { namespace: &gateway, device: "outside" })?;
+        // What the kernel's NAT lets out is not ours to answer for.
+        let is_tapped = plan.peer == Peer::Portico;
+        let tap = || Tap::start(&outside, GATEWAY_PORT, scope.directory(), &plan.rules);
+        let tap = is_tapped.then(tap).transpose()?;
         switches.push(outside);
 
         let directory = scope.directory();
@@ -131,10 +138,19 @@ impl Lab {
             client,
             far,
             _router: router,
+            tap,
             switches,
             rules: plan.rules.clone(),
             scope,
         })
+    }
+
+    /// What looks at all that the appliance sends outside.
+    ///
+    /// # Panics
+    /// When the gateway is the kernel's NAT: asking is a mistake of the test.
+    pub fn tap(&self) -> &Tap {
+        self.tap.as_ref().expect("the appliance is the gateway")
     }
 
     /// The lab's scratch directory: configurations and logs.
@@ -147,6 +163,11 @@ impl Drop for Lab {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the gateway's last words:\n{}", self.gateway.last_words());
+        } else if let Some(tap) = self.tap.as_ref().filter(|tap| tap.is_running()) {
+            // Every run ends with this: a test need not ask for it, and cannot forget it.
+            let Report { read, leaks, passed } = tap.finish().expect("a tap that saw everything");
+            println!("the tap looked at {read} payloads; inside addresses passed: {passed:?}");
+            assert!(leaks.is_empty(), "inside addresses left by the outside:\n{}", leaks.join("\n"));
         }
     }
 }

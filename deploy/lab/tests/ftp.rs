@@ -7,6 +7,7 @@ use lab::ftp::{Client, DataMode, EXTRA_PORT, FtpServer, PiecemealClient, Program
 use lab::{Blob, Lab, Namespace, Peer, Plan, Protocol, Rules, Static, Vrfs, static_global, turn};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
+use testkit::leak::Row;
 
 const PORT: u16 = 21;
 /// The global address of the inside host of which two ports are reached and nothing else.
@@ -216,6 +217,17 @@ fn switched_off_it_is_like_kernel_nat() {
     let lab = FtpLab::build(Peer::Portico, Rules { lines, ..Rules::routed_pool() });
     assert_like(OUTSIDE, Column::Nftables, &play(&lab, OUTWARD));
     assert_like(INSIDE, Column::Nftables, &play(&lab, INWARD));
+    // What the tap is there for: addresses that nobody translates leave, and it finds them.
+    let report = lab.lab.tap().finish().expect("a tap that saw everything");
+    println!("{}: of {} payloads {} leak", Row::SwitchedOff.name(), report.read, report.leaks.len());
+    for host in [lab.lab.hosts[2].address, lab.lab.hosts[3].address, lab.lab.hosts[0].address] {
+        let leak = format!("{host} as Commas left from ");
+        assert!(
+            report.leaks.iter().any(|told| told.starts_with(&leak)),
+            "{host} is not among\n{:#?}",
+            report.leaks
+        );
+    }
 }
 
 /// 50 MiB there and back, active and passive, out and in, arrive as they left.
