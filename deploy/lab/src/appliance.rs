@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-const READY_LIMIT: Duration = Duration::from_secs(20);
+const READY_LIMIT: Duration = Duration::from_secs(60);
 const METRICS_URL: &str = "http://127.0.0.1:9464/metrics";
 
 /// A running Portico.
@@ -65,7 +65,7 @@ impl Appliance {
 
     /// The answer to an exec command such as `show ip nat translations`; an error with its message when refused.
     pub fn exec(&self, command: &str) -> Result<String> {
-        host_run(&["timeout", "10", text(&self.program)?, "exec", "--socket", text(&self.socket)?, command])
+        host_run(&["timeout", "60", text(&self.program)?, "exec", "--socket", text(&self.socket)?, command])
     }
 
     /// The number of doors that gateways opened and nobody came through yet.
@@ -81,7 +81,7 @@ impl Appliance {
 
     /// The page Prometheus would scrape.
     pub fn metrics(&self) -> Result<String> {
-        self.namespace.run(&["curl", "-sS", "--fail", "--max-time", "10", METRICS_URL])
+        self.namespace.run(&["curl", "-sS", "--fail", "--max-time", "60", METRICS_URL])
     }
 
     /// Makes it read its configuration again (SIGHUP).

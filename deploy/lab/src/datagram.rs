@@ -1,17 +1,18 @@
-//! UDP exchanges between two hosts, with socat at both ends.
+//! UDP exchanges between two hosts, with socat as who answers.
 
 use crate::namespace::Namespace;
 use crate::process::Process;
-use anyhow::{Context, Result, ensure};
-use std::fs;
-use std::net::SocketAddrV4;
+use anyhow::{Context, Result};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
-const READY_LIMIT: Duration = Duration::from_secs(10);
-const EXCHANGE_LIMIT: Duration = Duration::from_secs(10);
-/// How long a client waits for an answer, in seconds.
-const ANSWER_WAIT_S: &str = "1";
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// How long a client waits for an answer; mostly there is one.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// Longer than any datagram.
+const DATAGRAM_LEN_MAX: usize = 65_536;
 
 /// What a [`Responder`] answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,37 +50,38 @@ impl Responder {
     }
 }
 
-/// Sends one datagram to `to` and returns the answer, empty when none came within a second. Only what comes from `to`
+/// Sends one datagram to `to` and returns the answer, empty when none came in time. Only what comes from `to`
 /// itself counts as an answer. `local` is an endpoint of `from` to send it from.
 pub fn exchange(
     from: &Namespace,
-    directory: &Path,
     local: Option<SocketAddrV4>,
     to: SocketAddrV4,
     datagram: &[u8],
 ) -> Result<Vec<u8>> {
-    let (sent, received) = (directory.join("datagram"), directory.join("answer"));
-    fs::write(&sent, datagram)?;
-    let bind = local.map_or(String::new(), |local| format!(",bind={local}"));
-    let send_to = format!("UDP4-SENDTO:{to}{bind}");
-    let script = format!(
-        "socat -b 65536 -t {ANSWER_WAIT_S} - {send_to} < {} > {}",
-        sent.display(),
-        received.display()
-    );
-    let outcome = from.outcome(EXCHANGE_LIMIT, &["bash", "-c", &script])?;
-    ensure!(outcome.code == 0, "`{script}` ended with {}: {}", outcome.code, outcome.stderr);
-    Ok(fs::read(&received)?)
+    from.within(|| {
+        let socket = UdpSocket::bind(local.unwrap_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)))?;
+        socket.connect(to)?;
+        socket.set_read_timeout(Some(ANSWER_LIMIT))?;
+        socket.send(datagram)?;
+        let mut answer = vec![0; DATAGRAM_LEN_MAX];
+        match socket.recv(&mut answer) {
+            Ok(len) => answer.truncate(len),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionRefused) => {
+                answer.clear();
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(answer)
+    })?
 }
 
 /// The endpoint that a responder at `to` sees `from` at; none when it does not answer.
 pub fn seen_as(
     from: &Namespace,
-    directory: &Path,
     local: Option<SocketAddrV4>,
     to: SocketAddrV4,
 ) -> Result<Option<SocketAddrV4>> {
-    let answer = exchange(from, directory, local, to, b"who am I\n")?;
+    let answer = exchange(from, local, to, b"who am I\n")?;
     let text = String::from_utf8_lossy(&answer);
     match text.trim() {
         "" => Ok(None),

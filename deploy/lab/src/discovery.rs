@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 /// natdiscovery waits three seconds for each answer that a filter keeps out.
-const DISCOVERY_LIMIT: Duration = Duration::from_secs(30);
+const DISCOVERY_LIMIT: Duration = Duration::from_secs(120);
 
 /// What a mapping or a filter depends on (RFC 4787 sections 4.1 and 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

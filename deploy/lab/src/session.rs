@@ -8,8 +8,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
 use std::time::Duration;
 
-const TRANSFER_LIMIT: Duration = Duration::from_secs(180);
-const PING_LIMIT: Duration = Duration::from_secs(20);
+const TRANSFER_LIMIT: Duration = Duration::from_secs(600);
+const PING_LIMIT: Duration = Duration::from_secs(60);
 
 /// Sends `count` echo requests, ten a second, and wants every reply; returns ping's summary lines.
 pub fn ping(from: &Namespace, to: Ipv4Addr, count: u32) -> Result<String> {
@@ -19,7 +19,7 @@ pub fn ping(from: &Namespace, to: Ipv4Addr, count: u32) -> Result<String> {
 /// As [`ping`], with a payload of this size; what the link cannot take leaves in fragments.
 pub fn ping_with(from: &Namespace, to: Ipv4Addr, count: u32, payload_bytes: u32) -> Result<String> {
     let (count_text, size, to) = (count.to_string(), payload_bytes.to_string(), to.to_string());
-    let argv = ["ping", "-n", "-i", "0.1", "-W", "2", "-M", "dont", "-s", &size, "-c", &count_text, &to];
+    let argv = ["ping", "-n", "-i", "0.1", "-W", "10", "-M", "dont", "-s", &size, "-c", &count_text, &to];
     let text = from.run_within(PING_LIMIT, &argv)?;
     ensure!(text.contains(&format!(" {count} received")), "replies are missing:\n{text}");
     ensure!(!text.contains("duplicates") && !text.contains("errors"), "not every reply is clean:\n{text}");
@@ -29,7 +29,7 @@ pub fn ping_with(from: &Namespace, to: Ipv4Addr, count: u32, payload_bytes: u32)
 
 /// The body of `http://ADDRESS/PATH`, short text.
 pub fn fetch(from: &Namespace, server: SocketAddrV4, path: &str) -> Result<String> {
-    from.run(&["curl", "-sS", "--fail", "--max-time", "20", &format!("http://{server}/{path}")])
+    from.run(&["curl", "-sS", "--fail", "--max-time", "60", &format!("http://{server}/{path}")])
 }
 
 /// The address and port a web server sees `from` at.

@@ -9,10 +9,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-const READY_LIMIT: Duration = Duration::from_secs(10);
+const READY_LIMIT: Duration = Duration::from_secs(60);
 const PORT: u16 = 69;
 /// A server that is not heard is given up.
-const LIMIT: Duration = Duration::from_secs(8);
+const LIMIT: Duration = Duration::from_secs(40);
 
 /// A tftpd-hpa that lets everyone read and write. It answers from a port of its own for each transfer.
 pub struct TftpServer {

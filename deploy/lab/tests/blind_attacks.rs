@@ -26,7 +26,7 @@ const AT_ONCE: u64 = 1000;
 /// Guesses that must have reached the appliance: rings that are full lose frames.
 const ARRIVED_MIN: u64 = GUESSES * 9 / 10;
 /// Nothing takes so long.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(120);
 /// How a guess that lies in the window would end its connection, unless the other side goes on.
 const CLOSING: [&str; 2] = ["ip nat translation finrst-timeout 2", "ip nat translation syn-timeout 2"];
 

@@ -36,8 +36,7 @@ fn assert_behaviour(line: &str, filtering: Dependence) {
 /// other; both hosts have the same global address.
 fn mapping_where_ports_clash(lab: &Lab) -> Dependence {
     let second = SocketAddrV4::new(SERVER_SECOND, STUN_PORT);
-    datagram::exchange(&lab.hosts[3].namespace, lab.directory(), Some(local(3)), second, b"no request")
-        .expect("a datagram");
+    datagram::exchange(&lab.hosts[3].namespace, Some(local(3)), second, b"no request").expect("a datagram");
     discovery::mapping(&lab.hosts[4].namespace, SERVER, local(4)).expect("discovery")
 }
 

@@ -101,9 +101,9 @@ impl DnsLab {
 
     /// The answer over UDP is byte for byte what somebody gets whose queries are not translated.
     fn unchanged(&self, name: &str, kind: u16) -> Result<()> {
-        let (query, directory) = (query(name, kind), self.lab.directory());
+        let query = query(name, kind);
         let [translated, plain] = [self.subscriber(), self.client()]
-            .map(|from| datagram::exchange(from, directory, None, PLAIN_SERVER, &query));
+            .map(|from| datagram::exchange(from, None, PLAIN_SERVER, &query));
         let (translated, plain) = (translated?, plain?);
         ensure!(plain.len() > query.len(), "{name}: no answer outside: {plain:?}");
         ensure!(translated == plain, "{name}: {translated:?}\nand not {plain:?}");

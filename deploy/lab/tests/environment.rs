@@ -14,7 +14,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// A failing start takes no longer, a good one is ready by then.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 const NOBODY: &[&str] = &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
 /// A namespace with the devices `inside` and `outside`, a configuration, and a place for the socket.
@@ -288,7 +288,7 @@ fn live(bench: &Bench, socket: &str, process: Process, name: &str) {
         let failed = failed.and_then(|line| line.rsplit(", ").next()).unwrap_or_default();
         assert!(failed.ends_with(" failed") && failed != "0 failed", "failures are counted: {log}");
     }
-    let stopped = process.stop(Duration::from_secs(5)).expect("a stop");
+    let stopped = process.stop(LIMIT).expect("a stop");
     assert!(stopped.status.success(), "{name}: ended with {}", stopped.status);
 }
 
@@ -324,7 +324,7 @@ fn blocked_standard_error_stops_nothing() {
         if let Some(status) = child.try_wait().expect("its status") {
             break status;
         }
-        if start.elapsed() > Duration::from_secs(5) {
+        if start.elapsed() > LIMIT {
             let _ = child.kill();
             panic!("it does not stop");
         }

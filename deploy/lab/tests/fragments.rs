@@ -45,7 +45,7 @@ fn large_datagrams(peer: Peer) {
         (&lab.client.namespace, UDP_GLOBAL),
         (&lab.client.namespace, host),
     ] {
-        let answer = datagram::exchange(from, lab.directory(), None, to, &datagram).expect("an exchange");
+        let answer = datagram::exchange(from, None, to, &datagram).expect("an exchange");
         assert_eq!(answer.len(), datagram.len(), "bytes of the answer from {to}");
         assert_eq!(answer, datagram, "the answer from {to}");
     }

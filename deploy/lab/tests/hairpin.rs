@@ -31,8 +31,7 @@ fn respond(lab: &Lab, host: usize, answer: Answer) -> Responder {
 }
 
 fn seen_as(lab: &Lab, host: usize, to: SocketAddrV4) -> Option<SocketAddrV4> {
-    datagram::seen_as(&lab.hosts[host].namespace, lab.directory(), Some(local(host)), to)
-        .expect("an exchange")
+    datagram::seen_as(&lab.hosts[host].namespace, Some(local(host)), to).expect("an exchange")
 }
 
 /// Static ports and static hosts, from dynamic hosts, from a static one, and from themselves.

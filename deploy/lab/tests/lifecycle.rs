@@ -29,7 +29,7 @@ fn wait_for_reload(appliance: &Appliance) {
         if text.contains(NEW_TIMEOUT) && !text.contains("pool SPARE") {
             return;
         }
-        assert!(start.elapsed() < Duration::from_secs(10), "the reload did not take effect:\n{text}");
+        assert!(start.elapsed() < Duration::from_secs(60), "the reload did not take effect:\n{text}");
         sleep(Duration::from_millis(50));
     }
 }
@@ -42,7 +42,7 @@ fn wait_for_sessions(lab: &Lab, count: usize) {
         if text.matches("198.51.100.10:80 ").count() >= count {
             return;
         }
-        assert!(start.elapsed() < Duration::from_secs(10), "no {count} sessions in\n{text}");
+        assert!(start.elapsed() < Duration::from_secs(60), "no {count} sessions in\n{text}");
         sleep(Duration::from_millis(50));
     }
 }

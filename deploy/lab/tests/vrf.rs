@@ -122,7 +122,7 @@ fn wait_for_globals(lab: &Lab, local: SocketAddrV4, count: usize) {
         if globals.len() == count {
             return;
         }
-        assert!(start.elapsed() < Duration::from_secs(10), "{local} has {globals:?}");
+        assert!(start.elapsed() < Duration::from_secs(60), "{local} has {globals:?}");
         thread::sleep(Duration::from_millis(50));
     }
 }

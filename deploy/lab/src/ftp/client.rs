@@ -79,7 +79,7 @@ impl Client<'_> {
     }
 
     fn curl(&self, at: SocketAddrV4, direction: &Direction) -> Vec<String> {
-        let mut words = vec!["curl", "-sSv", "--connect-timeout", "5", "--no-ftp-skip-pasv-ip"];
+        let mut words = vec!["curl", "-sSv", "--connect-timeout", "15", "--no-ftp-skip-pasv-ip"];
         words.extend(match self.mode {
             DataMode::Pasv => &["--disable-epsv"][..],
             DataMode::Epsv => &[],
@@ -108,7 +108,7 @@ impl Client<'_> {
         };
         let (address, port) = (at.ip(), at.port());
         let script = format!(
-            "set cmd:fail-exit yes; set net:max-retries 1; set net:timeout 7; set dns:order inet; \
+            "set cmd:fail-exit yes; set net:max-retries 1; set net:timeout 15; set dns:order inet; \
              set ftp:passive-mode {is_passive}; set ftp:prefer-epsv {is_epsv}; set ftp:fix-pasv-address no; \
              set ftp:verify-address yes; \
              set ftp:sync-mode {waits}; set ftp:ssl-allow {tls}; set ftp:ssl-force {tls}; \

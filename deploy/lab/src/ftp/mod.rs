@@ -50,9 +50,10 @@ fn copy_name(blob: &Blob) -> String {
     format!("{}-{}", blob.name, NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The time that moving a blob may take; a transfer that will never happen is given up after a few seconds.
+/// The time that moving a blob may take, on a loaded machine; a transfer that will never happen is given up by its server
+/// before.
 fn limit(blob: &Blob) -> Duration {
-    Duration::from_secs(8 + u64::from(blob.size_mib) / 2)
+    Duration::from_secs(150 + u64::from(blob.size_mib))
 }
 
 fn ensure_same(what: &str, sha256: &str, blob: &Blob) -> Result<()> {

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-const WAIT: Duration = Duration::from_secs(6);
+/// Longer than its server waits for a data connection.
+const WAIT: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A client that writes each byte of a command by itself.

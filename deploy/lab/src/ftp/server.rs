@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-const READY_LIMIT: Duration = Duration::from_secs(10);
+const READY_LIMIT: Duration = Duration::from_secs(60);
 /// Where users may write.
 const UPLOADS: &str = "upload";
 
@@ -69,7 +69,7 @@ fn vsftpd_configuration(home: &Path, port: u16) -> String {
          anon_root={home}/documents\nwrite_enable=YES\nanon_upload_enable=YES\n\
          anon_world_readable_only=NO\nanon_umask=022\nsecure_chroot_dir={home}/empty\n\
          seccomp_sandbox=NO\nisolate=NO\nisolate_network=NO\n\
-         connect_from_port_20=YES\nconnect_timeout=6\naccept_timeout=6\n\
+         connect_from_port_20=YES\nconnect_timeout=12\naccept_timeout=12\n\
          xferlog_enable=YES\nxferlog_std_format=NO\nlog_ftp_protocol=YES\nvsftpd_log_file={home}/log\n\
          ssl_enable=YES\nallow_anon_ssl=YES\nforce_anon_logins_ssl=NO\nforce_anon_data_ssl=NO\n\
          require_ssl_reuse=NO\nssl_ciphers=HIGH\n\

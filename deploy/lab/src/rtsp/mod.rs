@@ -10,10 +10,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-const READY_LIMIT: Duration = Duration::from_secs(20);
-/// A player that hears nothing says so after five seconds.
-const PLAY_LIMIT: Duration = Duration::from_secs(20);
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// A player that hears nothing says so after twenty seconds.
+const PLAY_LIMIT: Duration = Duration::from_secs(90);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
 /// What a player wants: pictures, and pieces of sound as many; there are fifty a second.
 const FRAME_COUNT: usize = 100;
 
@@ -60,7 +60,7 @@ pub fn play(from: &Namespace, directory: &Path, at: SocketAddrV4, media: Media) 
     };
     let sink = |media: &str| format!("multifilesink location={}-%05d", frames.join(media).display());
     let script = format!(
-        "rtspsrc name=source location=rtsp://{at}/test {transport} nat-method=none timeout=5000000 \
+        "rtspsrc name=source location=rtsp://{at}/test {transport} nat-method=none timeout=20000000 \
          source. ! application/x-rtp,media=video ! rtpjpegdepay ! {} \
          source. ! application/x-rtp,media=audio ! rtppcmadepay ! {}",
         sink("video"),
