@@ -1,10 +1,13 @@
 //! FTP, DNS and RTSP between sockets of the kernel, which acknowledge selectively, through the appliance and two links that lose, repeat
-//! and reorder: each side reads what the simulator's ideal rewriter makes of what the other said.
+//! and reorder: each side reads what the simulator's ideal rewriter makes of what the other said. It does too where the
+//! appliance or a host's program is stopped for a while; and the lab's tap sees no inside address leave.
 
 #[path = "bad_links/device.rs"]
 mod device;
 #[path = "bad_links/relay.rs"]
 mod relay;
+#[path = "bad_links/stops.rs"]
+mod stops;
 #[path = "bad_links/talk.rs"]
 mod talk;
 
@@ -13,10 +16,13 @@ use lab::{GATEWAY_PORT, Lab, Namespace, Peer, Plan, Protocol, Rules, Static, tur
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use relay::Relay;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use stops::{Gate, Stops, stop_programs};
 use talk::{Door, Session};
 use testkit::random::generator;
 use testkit::simulator::crowd::conversation::{Known, TCP, UDP};
@@ -28,6 +34,13 @@ use testkit::simulator::link::Weather;
 const LANES: u8 = 18;
 /// Sessions one after another in each lane.
 const SESSIONS: usize = 12;
+/// The same beside programs that are stopped, and in the long run of that: 504 in all.
+const STOPPED_SESSIONS: usize = 2;
+const STOPPED_SESSIONS_LONG: usize = 28;
+/// How long a server waits for the last part of a handshake: longer than its kernel does.
+const ACCEPT_LIMIT: Duration = Duration::from_secs(120);
+/// What was cleared is gone soon.
+const CLEAR_LIMIT: Duration = Duration::from_secs(60);
 /// The global address of the inside servers that share one.
 const SHARED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 30);
 
@@ -77,6 +90,9 @@ struct BadLab {
     // The relays end before the devices they carry frames between.
     relays: Vec<Relay>,
     lab: Lab,
+    gates: [[Gate; 2]; LANES as usize],
+    /// Connections made.
+    connected: AtomicUsize,
 }
 
 impl BadLab {
@@ -98,7 +114,7 @@ impl BadLab {
             Relay::start(switch.part(GATEWAY_PORT)?, weather.clone(), generator.random())
         };
         let relays = lab.switches.iter().map(start).collect::<Result<_>>()?;
-        Ok(BadLab { relays, lab })
+        Ok(BadLab { relays, lab, gates: Default::default(), connected: AtomicUsize::new(0) })
     }
 
     /// The doors that the appliance shows.
@@ -128,8 +144,19 @@ impl BadLab {
             false => (outside(&self.lab), cast.outside, cast.global),
         };
         let client = namespace.within(|| connect_from(own, to))??;
-        listener.set_nonblocking(false)?;
-        let (server, _) = listener.accept()?;
+        // Its last part may be lost, and come again.
+        listener.set_nonblocking(true)?;
+        let start = Instant::now();
+        let (server, _) = loop {
+            match listener.accept() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock && start.elapsed() < ACCEPT_LIMIT => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                accepted => break accepted.context("its server has not seen the connection")?,
+            }
+        };
+        server.set_nonblocking(false)?;
+        self.connected.fetch_add(1, Ordering::Relaxed);
         Ok([client, server])
     }
 
@@ -142,12 +169,14 @@ impl BadLab {
             _ => Some(cast.global),
         };
         let conversation = speech(lane).conversation(cast, &mut SmallRng::seed_from_u64(seed));
-        let doors = || self.doors();
-        Session { conversation: &conversation, known: Mutex::new(known), doors: &doors }.play(streams, seed)
+        self.lab.tap().may_pass(conversation.passes(cast.inside_side()));
+        let (doors, gates) = (|| self.doors(), &self.gates[usize::from(lane)]);
+        let known = Mutex::new(known);
+        Session { conversation: &conversation, known, doors: &doors, gates }.play(streams, seed)
     }
 
     /// All sessions of a lane, one after another; those that failed.
-    fn lane(&self, lane: u8, seed: u64) -> Result<Vec<String>> {
+    fn lane(&self, lane: u8, count: usize, seed: u64) -> Result<Vec<String>> {
         let cast = cast(lane);
         let (namespace, address) = match cast.client_is_inside {
             true => (outside(&self.lab), cast.outside),
@@ -156,7 +185,7 @@ impl BadLab {
         let listener = namespace.within(|| TcpListener::bind((address, speech(lane).port())))??;
         let mut generator = SmallRng::seed_from_u64(seed);
         let mut failures = Vec::new();
-        for number in 0..SESSIONS {
+        for number in 0..count {
             if let Err(error) = self.session(lane, &listener, generator.random()) {
                 failures.push(format!(
                     "lane {lane}, {:?}, seed {seed}, session {number}: {error:#}",
@@ -206,32 +235,72 @@ fn connect_from(own: Ipv4Addr, to: (Ipv4Addr, u16)) -> Result<TcpStream> {
     Ok(TcpStream::from(socket))
 }
 
-#[test]
-fn kernel_sockets_read_what_an_ideal_rewriter_writes() {
+/// Lets so many sessions of each lane talk, and judges what became of them. Programs are stopped meanwhile, or none.
+fn play(test: &str, default_seed: u64, count: usize, with_stops: bool) {
     let _turn = turn();
-    let mut generator = generator("bad_links", 1);
+    let mut generator = generator(test, default_seed);
     let bad = BadLab::build(&mut generator).expect("the lab");
-    let failures: Vec<String> = thread::scope(|scope| {
-        let bad = &bad;
-        let run = |lane| {
-            let seed = generator.random();
-            scope.spawn(move || bad.lane(lane, seed).expect("a lane"))
+    let is_over = AtomicBool::new(false);
+    let appliance = bad.lab.gateway.appliance();
+    let (failures, stops) = thread::scope(|scope| {
+        let (bad, is_over) = (&bad, &is_over);
+        let seeds: Vec<u64> = (0..LANES).map(|_| generator.random()).collect();
+        let run = |(lane, seed)| scope.spawn(move || bad.lane(lane, count, seed).expect("a lane"));
+        let lanes: Vec<_> = (0..LANES).zip(seeds).map(run).collect();
+        let seed = generator.random();
+        let stops = move || {
+            // Once the hosts know each other.
+            while bad.connected.load(Ordering::Relaxed) < usize::from(LANES)
+                && !is_over.load(Ordering::Relaxed)
+            {
+                thread::sleep(Duration::from_millis(10));
+            }
+            stop_programs(appliance, &bad.gates, is_over, seed)
         };
-        let lanes: Vec<_> = (0..LANES).map(run).collect();
-        lanes.into_iter().flat_map(|lane| lane.join().expect("a thread")).collect()
+        let stops = with_stops.then(|| scope.spawn(stops));
+        let failures = lanes.into_iter().flat_map(|lane| lane.join().unwrap_or(vec!["it panicked".into()]));
+        let failures: Vec<String> = failures.collect();
+        is_over.store(true, Ordering::Relaxed);
+        let stops = stops.map(|stops| stops.join().expect("a thread").expect("signals"));
+        (failures, stops)
     });
     let counts: Vec<_> = bad.relays.iter().map(Relay::counts).collect();
     let recoveries = bad.sack_recoveries().expect("counters");
     println!(
-        "{} sessions, {} failed; frames into and out of the links {counts:?}; {recoveries} selective recoveries",
-        usize::from(LANES) * SESSIONS,
+        "{} sessions, {} failed; frames into and out of the links {counts:?}; {recoveries} selective recoveries; {stops:?}",
+        usize::from(LANES) * count,
         failures.len()
     );
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let report = bad.lab.tap().finish().expect("a tap that saw everything");
+    println!("the tap looked at {} payloads; inside addresses passed: {:?}", report.read, report.passed);
+    let faults = [failures, report.leaks].concat();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(report.read as usize > 5 * usize::from(LANES) * count, "the tap saw little");
     assert!(counts.iter().all(|(arrived, _)| *arrived > 1000), "the links carried little");
-    assert!(recoveries > 0, "nobody needed selective acknowledgements");
-    let appliance = bad.lab.gateway.appliance();
+    assert!(with_stops || recoveries > 0, "nobody needed selective acknowledgements");
+    let was_stopped = |stops: Stops| stops.appliance > 0 && stops.hosts > 0;
+    assert!(stops.is_none_or(was_stopped), "nobody was stopped");
     appliance.exec("clear ip nat translation *").expect("clear");
-    thread::sleep(Duration::from_secs(2));
-    assert_eq!(appliance.door_count().expect("doors"), 0, "doors that are open still");
+    let start = Instant::now();
+    while appliance.door_count().expect("doors") > 0 {
+        assert!(start.elapsed() < CLEAR_LIMIT, "doors that are open still");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn kernel_sockets_read_what_an_ideal_rewriter_writes() {
+    play("bad_links", 1, SESSIONS, false);
+}
+
+#[test]
+fn programs_that_are_stopped_lose_nothing_and_leak_nothing() {
+    play("bad_links_stopped", 2, STOPPED_SESSIONS, true);
+}
+
+/// The same, for a while: `cargo test -p lab --test bad_links -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes minutes"]
+fn five_hundred_sessions_beside_programs_that_are_stopped() {
+    play("bad_links_stopped_long", 3, STOPPED_SESSIONS_LONG, true);
 }

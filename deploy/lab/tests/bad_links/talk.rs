@@ -1,5 +1,6 @@
 //! One session of the simulator's conversations, between sockets of the kernel.
 
+use crate::stops::Gate;
 use anyhow::{Context, Result, bail, ensure};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -10,8 +11,8 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 use testkit::simulator::crowd::conversation::{Conversation, Endpoint, Known, Message, Part, Protocol, said};
 
-/// The longest a session may take.
-const LIMIT: Duration = Duration::from_secs(180);
+/// The longest a session may take: what is lost, again and again, is waited for longer each time.
+const LIMIT: Duration = Duration::from_secs(600);
 /// How long a side waits for something to read before it looks for something to say.
 const WAIT: Duration = Duration::from_millis(10);
 
@@ -26,6 +27,8 @@ pub struct Session<'a> {
     pub known: Mutex<Known>,
     /// Asks the appliance.
     pub doors: &'a (dyn Fn() -> Result<Vec<Door>> + Sync),
+    /// Where the sides' programs wait while they are stopped.
+    pub gates: &'a [Gate; 2],
 }
 
 impl Session<'_> {
@@ -55,9 +58,10 @@ impl Session<'_> {
         let (mut is_closed, start) = (false, Instant::now());
         let mut bytes = [0; 600];
         loop {
+            self.gates[at].pass();
             ensure!(start.elapsed() < LIMIT, "it takes too long: {said_count} said, {heard_count} heard");
             while let Some(message) = own.get(said_count).filter(|message| heard_count >= message.after) {
-                self.say(&mut stream, &message.parts, piece_len_max, &mut generator)?;
+                self.say(at, &mut stream, &message.parts, piece_len_max, &mut generator)?;
                 said_count += 1;
             }
             if said_count == own.len() && !is_closed {
@@ -93,6 +97,7 @@ impl Session<'_> {
 
     fn say(
         &self,
+        at: usize,
         stream: &mut TcpStream,
         parts: &[Part],
         piece_len_max: usize,
@@ -101,6 +106,7 @@ impl Session<'_> {
         let bytes = said(parts, &self.known.lock().expect("what is known"));
         let mut rest = &bytes[..];
         while !rest.is_empty() {
+            self.gates[at].pass();
             let len = generator.random_range(1..=piece_len_max.min(rest.len()));
             stream.write_all(&rest[..len]).context("cannot write")?;
             rest = &rest[len..];
