@@ -155,11 +155,12 @@ impl Pass {
         let written: Vec<_> = self.bytes.iter().copied().map(Some).collect();
         // Of the last number some digits may be still to come.
         let own = find(&written, 0..written.len(), |_| true);
-        let own = own.into_iter().filter(|own| own.form == found.form && own.at <= found.at);
-        own.into_iter().any(|own| {
-            let start = found.at - own.at;
-            (0..written.len())
-                .all(|ahead| at(known, start + ahead).is_none_or(|byte| Some(byte) == written[ahead]))
+        own.into_iter().filter(|own| own.form == found.form).any(|own| {
+            // Of a packet that is read alone, the beginning may be missing.
+            (0..written.len()).all(|ahead| {
+                let place = (found.at + ahead).checked_sub(own.at);
+                place.and_then(|place| at(known, place)).is_none_or(|byte| Some(byte) == written[ahead])
+            })
         })
     }
 }
