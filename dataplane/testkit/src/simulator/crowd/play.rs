@@ -196,8 +196,15 @@ impl Crowd {
         for (number, (cast, speech)) in casts.into_iter().enumerate() {
             by_outside.insert(cast.outside, number);
             let inside = usize::from(!cast.client_is_inside);
-            let own = SmallRng::seed_from_u64(generator.random());
-            let member = Member::new(speech, cast, own, start_ms + generator.random_range(0..BEGINNING_MS));
+            // Two sessions of one host have ports of their own.
+            let member = loop {
+                let own = SmallRng::seed_from_u64(generator.random());
+                let begin_ms = start_ms + generator.random_range(0..BEGINNING_MS);
+                let member = Member::new(speech, cast.clone(), own, begin_ms);
+                if !by_inside.contains_key(&member.endpoints()[inside]) {
+                    break member;
+                }
+            };
             by_inside.insert(member.endpoints()[inside], number);
             members.push(member);
         }
