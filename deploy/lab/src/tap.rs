@@ -80,7 +80,8 @@ impl Tap {
     pub fn finish(&self) -> Result<Report> {
         let process = locked(&self.process).take().context("the tap has ended")?;
         let recorded = wait_for_all(&process)?;
-        let stopped = process.stop_by(Signal::SIGINT, LIMIT)?;
+        // Programs inherit that the demonstration keeps SIGINT and SIGTERM for itself.
+        let stopped = process.stop_by(Signal::SIGHUP, LIMIT)?;
         ensure!(stopped.status.success(), "tcpdump ended with {}", stopped.status);
         let mut tap = leak::Tap::new(is_inside);
         tap.passes = std::mem::take(&mut *locked(&self.passes));
