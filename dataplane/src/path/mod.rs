@@ -212,14 +212,16 @@ fn look_up(engine: &mut Engine, head: &Head, plain: &Plain, now: u32) -> Decided
 fn owner_of_default(engine: &Engine, head: &Head) -> Option<WorkerIndex> {
     let Tables { policy, shard, .. } = &engine.tables;
     let Tuple { dst, protocol, vrf, .. } = head.tuple;
+    if policy.interfaces[usize::from(head.interface)].domain != Domain::Outside {
+        return None;
+    }
     let owner = engine.owners().of_default(&head.tuple).filter(|owner| *owner != engine.index)?;
-    let is_outside = policy.interfaces[usize::from(head.interface)].domain == Domain::Outside;
     let is_mapped = || {
         shard.mapping_of_global(vrf, protocol, dst).is_some()
             || policy.statics.owner_of(vrf, protocol, dst).is_some()
             || shard.door_of_global(protocol, vrf, dst).is_some()
     };
-    (is_outside && !is_mapped()).then_some(owner)
+    (!is_mapped()).then_some(owner)
 }
 
 /// Takes packets that others handed over. Their headers were read where they arrived, and they were counted there.
