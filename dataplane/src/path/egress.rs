@@ -15,7 +15,7 @@ use crate::route::neighbour::Neighbour;
 use crate::state::table::timer::is_due;
 use crate::wire::ethernet;
 
-/// The most packets that wait for one next hop.
+/// The most packets that wait for one next hop: the latest ones (RFC 1122 2.3.2.2).
 pub const HELD_PER_HOP_MAX: usize = 8;
 /// The most packets that wait for any next hop.
 pub const HELD_MAX: usize = 256;
@@ -132,10 +132,17 @@ impl Egress {
 
     fn hold(&mut self, packet: Packet, l3: u16, next_hop: NextHop, now: u32) -> Result<Sent, DropReason> {
         let waiting = self.held.iter().filter(|held| held.next_hop == next_hop).count();
-        if waiting >= HELD_PER_HOP_MAX || self.held.len() >= HELD_MAX {
+        let mut since_ms = now;
+        if waiting >= HELD_PER_HOP_MAX {
+            // The wait is not prolonged by whoever crowds the queue: when it is over, the next hop is asked for again.
+            if let Some(oldest) = self.remove_first(|held| held.next_hop == next_hop) {
+                since_ms = oldest.since_ms;
+                self.departed.drop(DropReason::NeighbourQueueFull, 1);
+            }
+        } else if self.held.len() >= HELD_MAX {
             return Err(DropReason::NeighbourQueueFull);
         }
-        self.held.push_back(Held { next_hop, l3, since_ms: now, packet });
+        self.held.push_back(Held { next_hop, l3, since_ms, packet });
         Ok(if waiting == 0 { Sent::HeldFirst } else { Sent::Held })
     }
 
@@ -171,8 +178,12 @@ impl Egress {
         let is_over = |held: &Held| {
             Some(held.next_hop) == unresolved || is_due(now, held.since_ms.wrapping_add(HOLD_MS))
         };
-        let position = self.held.iter().position(is_over)?;
-        self.held.remove(position).map(|held| (held.packet, held.l3, held.next_hop))
+        self.remove_first(is_over).map(|held| (held.packet, held.l3, held.next_hop))
+    }
+
+    fn remove_first(&mut self, is_wanted: impl Fn(&Held) -> bool) -> Option<Held> {
+        let position = self.held.iter().position(is_wanted)?;
+        self.held.remove(position)
     }
 
     /// Sends every queue. What a device has no room for is dropped.
