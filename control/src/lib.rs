@@ -9,6 +9,7 @@ pub mod config;
 pub mod console;
 pub mod devices;
 pub mod interface_state;
+pub mod jobs;
 pub mod load;
 pub mod log;
 pub mod metrics;

@@ -10,10 +10,14 @@ pub enum Request {
     Metrics(Sender<Piece>),
     /// The name in the console's prompt.
     Hostname(Sender<String>),
-    /// Read the configuration file again.
-    Reload,
+}
+
+/// What signals ask: each has a place of its own, which nothing else can fill.
+pub struct Orders {
     /// Stop, because of this signal.
-    Stop(&'static str),
+    pub stop: Receiver<&'static str>,
+    /// Read the configuration file again.
+    pub reload: Receiver<()>,
 }
 
 /// A piece of an answer.
@@ -27,10 +31,17 @@ pub enum Piece {
     End,
 }
 
-/// The pieces of an answer. One that ends early was cut short by the end of the program.
+impl Piece {
+    /// Whether no other follows.
+    pub fn is_last(&self) -> bool {
+        !matches!(self, Piece::Text(_))
+    }
+}
+
+/// The pieces of an answer. One that ends early had to give its place up, or the program ends.
 pub fn pieces(receiver: &Receiver<Piece>) -> impl Iterator<Item = Piece> + '_ {
     std::iter::from_fn(|| {
-        let stopping = || Piece::Refused("% The appliance is stopping".into());
-        Some(receiver.recv().unwrap_or_else(|_| stopping()))
+        let cut = || Piece::Refused("% Cut short: others needed the place, or the appliance is stopping".into());
+        Some(receiver.recv().unwrap_or_else(|_| cut()))
     })
 }

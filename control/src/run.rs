@@ -5,15 +5,16 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow};
-use crossbeam::channel::{Receiver, Select, Sender, TrySendError, bounded};
+use crossbeam::channel::{Receiver, Select, bounded};
 
 use crate::appliance::{Answering, Appliance};
-use crate::cli::{self, Answer, Progress};
+use crate::cli;
 use crate::config::{Config, Diagnostic, Severity, lint, parse};
 use crate::devices::{attach, check_cores, check_memory, open_devices, open_memory};
+use crate::jobs::{COMMANDS_MAX, Jobs};
 use crate::log::{Log, say};
 use crate::metrics::Page;
-use crate::request::{Piece, Request};
+use crate::request::{Orders, Piece, Request};
 use crate::serve::{catch_signals, open_exporter, serve_metrics};
 use crate::socket::CommandSocket;
 use crate::watch::Watch;
@@ -21,12 +22,14 @@ use crate::workers::Workers;
 
 /// How long the control thread sleeps when nothing happens.
 const IDLE: Duration = Duration::from_millis(50);
-/// And while a worker is to answer.
+/// How long it waits for a worker's answer at a time.
 const WAITING: Duration = Duration::from_micros(200);
 /// How often the devices' links are looked at, in milliseconds.
 const LINKS_EVERY_MS: u64 = 200;
-/// Answers under way at once.
-const JOBS_MAX: usize = 64;
+/// Pages of metrics under way at once.
+const PAGES_MAX: usize = 8;
+/// Requests begun in one turn.
+const REQUESTS_PER_TURN: usize = 16;
 /// Mistakes of a configuration that the log has one by one.
 const MISTAKES_MAX: usize = 20;
 
@@ -72,15 +75,23 @@ pub fn load(path: &Path) -> Result<Config> {
 /// When it cannot start: what is missing, and what to do about it.
 pub fn run(config_path: &Path, socket_path: &Path) -> Result<()> {
     let started = Instant::now();
+    let orders = catch_signals()?;
     let config = load(config_path)?;
     let log = Log::start().context("no thread for the log")?;
     log.configure(&config);
-    let done = start(config, config_path, socket_path, &log, started);
+    let done = start(config, config_path, socket_path, &log, orders, started);
     log.flush();
     done
 }
 
-fn start(config: Config, config_path: &Path, socket_path: &Path, log: &Log, started: Instant) -> Result<()> {
+fn start(
+    config: Config,
+    config_path: &Path,
+    socket_path: &Path,
+    log: &Log,
+    orders: Orders,
+    started: Instant,
+) -> Result<()> {
     let worker_count = usize::from(config.platform.workers.unwrap_or(1));
     check_cores(&config, worker_count)?;
     check_memory(&config)?;
@@ -103,8 +114,7 @@ fn start(config: Config, config_path: &Path, socket_path: &Path, log: &Log, star
     let workers = Workers::start(memory.eal, setups, &cores, started)?;
     let (requests, inbox) = bounded(64);
     socket.serve(&requests)?;
-    exporter.map(|exporter| serve_metrics(exporter, requests.clone())).transpose()?;
-    catch_signals(requests)?;
+    exporter.map(|exporter| serve_metrics(exporter, requests)).transpose()?;
     let port_count = appliance.operation.devices.len();
     tracing::info!(
         mnemonic = "SYS-5-READY",
@@ -113,7 +123,8 @@ fn start(config: Config, config_path: &Path, socket_path: &Path, log: &Log, star
     // Nobody may be listening.
     let _ = writeln!(std::io::stdout(), "ready");
 
-    let mut leader = Leader { appliance, inbox, config_path, started, jobs: Vec::new() };
+    let (commands, pages) = (Jobs::new(COMMANDS_MAX), Jobs::new(PAGES_MAX));
+    let mut leader = Leader { appliance, inbox, config_path, started, orders, commands, pages };
     let signal = leader.lead();
     tracing::info!(mnemonic = "SYS-5-STOP", "Stopped by {signal}");
     workers.stop()
@@ -141,40 +152,9 @@ struct Leader<'a> {
     inbox: Receiver<Request>,
     config_path: &'a Path,
     started: Instant,
-    jobs: Vec<Job>,
-}
-
-/// An answer under way, and who waits for it.
-struct Job {
-    answer: Box<dyn Answer>,
-    reply: Sender<Piece>,
-}
-
-/// How a job stands.
-#[derive(PartialEq, Eq)]
-enum Standing {
-    Working,
-    Waiting,
-    Over,
-}
-
-impl Job {
-    fn advance(&mut self, appliance: &mut Appliance) -> Standing {
-        // Who is slow to read waits for itself alone.
-        if self.reply.is_full() {
-            return Standing::Waiting;
-        }
-        let (piece, standing) = match self.answer.advance(appliance) {
-            Progress::Waiting => return Standing::Waiting,
-            Progress::Piece(text) => (Piece::Text(text), Standing::Working),
-            Progress::Done => (Piece::End, Standing::Over),
-            Progress::Refused(refusal) => (Piece::Refused(refusal), Standing::Over),
-        };
-        match self.reply.try_send(piece) {
-            Err(TrySendError::Disconnected(_)) => Standing::Over,
-            _ => standing,
-        }
-    }
+    orders: Orders,
+    commands: Jobs,
+    pages: Jobs,
 }
 
 impl Leader<'_> {
@@ -186,12 +166,14 @@ impl Leader<'_> {
         loop {
             let mut select = Select::new();
             select.recv(self.appliance.events());
-            // While no more answers may be under way, who asks for one waits.
-            if self.jobs.len() < JOBS_MAX {
-                select.recv(&self.inbox);
-            }
+            select.recv(&self.inbox);
+            select.recv(&self.orders.stop);
+            select.recv(&self.orders.reload);
             let _ = select.ready_timeout(pause);
             drop(select);
+            if let Ok(signal) = self.orders.stop.try_recv() {
+                return signal;
+            }
             let now_ms = elapsed_ms(self.started);
             if now_ms >= links_due_ms {
                 self.note_links();
@@ -199,15 +181,15 @@ impl Leader<'_> {
             }
             self.appliance.step(now_ms);
             watch.look(&mut self.appliance);
-            while self.jobs.len() < JOBS_MAX
-                && let Ok(request) = self.inbox.try_recv()
-            {
-                if let Request::Stop(signal) = request {
-                    return signal;
-                }
-                self.handle(request);
+            if self.orders.reload.try_recv().is_ok() {
+                self.reload();
             }
-            pause = self.advance_jobs();
+            for _ in 0..REQUESTS_PER_TURN {
+                let Ok(request) = self.inbox.try_recv() else { break };
+                self.handle(request, now_ms);
+            }
+            let paused = [self.commands.advance(&mut self.appliance), self.pages.advance(&mut self.appliance)];
+            pause = paused.into_iter().flatten().min().unwrap_or(IDLE);
         }
     }
 
@@ -217,37 +199,20 @@ impl Leader<'_> {
         self.appliance.note_links(&links);
     }
 
-    fn handle(&mut self, request: Request) {
+    fn handle(&mut self, request: Request, now_ms: u64) {
         match request {
             Request::Exec(line, reply) => match cli::start(&mut self.appliance, &line) {
-                Ok(answer) => self.jobs.push(Job { answer, reply }),
+                Ok(answer) => self.commands.begin(answer, reply, now_ms),
                 Err(refusal) => drop(reply.try_send(Piece::Refused(refusal))),
             },
             Request::Metrics(reply) => {
-                self.jobs.push(Job { answer: Box::new(Page::ask(&self.appliance)), reply });
+                self.pages.begin(Box::new(Page::ask(&self.appliance)), reply, now_ms);
             }
             Request::Hostname(reply) => {
                 let name = self.appliance.config.hostname.clone();
                 let _ = reply.try_send(name.unwrap_or_else(|| "portico".into()));
             }
-            Request::Reload => self.reload(),
-            Request::Stop(_) => {}
         }
-    }
-
-    /// Goes on with every answer under way; returns how long to pause.
-    fn advance_jobs(&mut self) -> Duration {
-        let mut pause = IDLE;
-        self.jobs.retain_mut(|job| {
-            let standing = job.advance(&mut self.appliance);
-            pause = pause.min(match standing {
-                Standing::Working => Duration::ZERO,
-                Standing::Waiting => WAITING,
-                Standing::Over => IDLE,
-            });
-            standing != Standing::Over
-        });
-        pause
     }
 
     fn reload(&mut self) {

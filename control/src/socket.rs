@@ -4,15 +4,20 @@
 //! `hostname`. The server answers with pieces, each `out LENGTH` or, for refusals, `err LENGTH` on a line and then so
 //! many bytes; after the last piece comes the line `end`.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use crossbeam::channel::{Sender, bounded};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cli;
 use crate::request::{Piece, Request, pieces};
@@ -25,6 +30,8 @@ const READ_WITHIN: Duration = Duration::from_secs(5);
 const WRITE_WITHIN: Duration = Duration::from_secs(3600);
 /// Pieces of an answer that may wait for the client.
 const PIECES_MAX: usize = 4;
+/// Open connections. One more, and the oldest ends: whoever looks at a page and forgets it keeps nobody out.
+const CONNECTIONS_MAX: usize = 128;
 
 /// The open command socket; its file goes when it is dropped.
 pub struct CommandSocket {
@@ -76,14 +83,19 @@ impl CommandSocket {
     /// When there can be no other thread.
     pub fn serve(&self, requests: &Sender<Request>) -> io::Result<()> {
         let (listener, requests) = (self.listener.try_clone()?, requests.clone());
+        let connections = Arc::new(Connections::default());
         std::thread::Builder::new().name("socket".into()).spawn(move || {
             for stream in listener.incoming() {
-                let requests = requests.clone();
                 let served = stream.and_then(|stream| {
-                    std::thread::Builder::new().name("command".into()).spawn(move || {
+                    let (requests, connections) = (requests.clone(), Arc::clone(&connections));
+                    let number = connections.enter(stream.try_clone()?);
+                    let command = std::thread::Builder::new().name("command".into());
+                    let entered = Entered { connections, number };
+                    command.spawn(move || {
                         if let Err(error) = answer(stream, &requests) {
                             tracing::debug!(mnemonic = "SYS-7-SOCKET", "command connection: {error}");
                         }
+                        drop(entered);
                     })
                 });
                 if let Err(error) = served {
@@ -99,6 +111,38 @@ impl CommandSocket {
 impl Drop for CommandSocket {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The open connections, in the order of their beginning, each with a number.
+#[derive(Default)]
+struct Connections(Mutex<(u64, VecDeque<(u64, UnixStream)>)>);
+
+impl Connections {
+    fn enter(&self, stream: UnixStream) -> u64 {
+        let (next, open) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= CONNECTIONS_MAX
+            && let Some((_, oldest)) = open.pop_front()
+        {
+            // Its thread, which waits for the client to read, finds it closed.
+            let _ = oldest.shutdown(Shutdown::Both);
+        }
+        *next += 1;
+        open.push_back((*next, stream));
+        *next
+    }
+}
+
+/// A connection's place, which it leaves however it ends.
+struct Entered {
+    connections: Arc<Connections>,
+    number: u64,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let (_, open) = &mut *self.connections.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|&(other, _)| other != self.number);
     }
 }
 
@@ -130,6 +174,10 @@ fn execute(stream: &mut UnixStream, line: &str, requests: &Sender<Request>) -> i
     let (sender, receiver) = bounded(PIECES_MAX);
     let _ = requests.send(Request::Exec(command.trim_end().into(), sender));
     for piece in pieces(&receiver) {
+        // A filter may have nothing to write for long, and then nothing else tells that nobody waits any more.
+        if is_gone(stream)? {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         match piece {
             Piece::Text(text) => match &mut modifier {
                 Some(modifier) => write_piece(stream, "out", &modifier.feed(&text))?,
@@ -140,6 +188,14 @@ fn execute(stream: &mut UnixStream, line: &str, requests: &Sender<Request>) -> i
         }
     }
     write_piece(stream, "out", &modifier.map(|mut modifier| modifier.finish()).unwrap_or_default())
+}
+
+/// Whether the client has closed its end.
+fn is_gone(stream: &UnixStream) -> io::Result<bool> {
+    let mut polled = [PollFd::new(stream.as_fd(), PollFlags::empty())];
+    poll(&mut polled, PollTimeout::ZERO)?;
+    let closed = PollFlags::POLLHUP | PollFlags::POLLERR;
+    Ok(polled[0].revents().is_some_and(|events| events.intersects(closed)))
 }
 
 fn write_piece(stream: &mut UnixStream, kind: &str, text: &str) -> io::Result<()> {
