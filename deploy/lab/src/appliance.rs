@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_secs(300);
 const METRICS_URL: &str = "http://127.0.0.1:9464/metrics";
 
 /// A running Portico.
@@ -55,17 +55,23 @@ impl Appliance {
         self.process = None;
         self.start_count += 1;
         let name = format!("portico-{}", self.start_count);
-        let argv = [text(&self.program)?, "run", "--config", text(&self.configuration)?];
-        let argv = [&argv[..], &["--socket", text(&self.socket)?]].concat();
+        let command = self.command()?;
+        let argv: Vec<&str> = command.iter().map(String::as_str).collect();
         let mut process = Process::spawn(&self.namespace, &self.directory, &name, &argv)?;
         process.wait_for_line("ready", READY_LIMIT)?;
         self.process = Some(process);
         Ok(())
     }
 
+    /// The command line that runs it.
+    pub fn command(&self) -> Result<Vec<String>> {
+        let argv = [text(&self.program)?, "run", "--config", text(&self.configuration)?];
+        Ok([&argv[..], &["--socket", text(&self.socket)?]].concat().into_iter().map(str::to_owned).collect())
+    }
+
     /// The answer to an exec command such as `show ip nat translations`; an error with its message when refused.
     pub fn exec(&self, command: &str) -> Result<String> {
-        host_run(&["timeout", "60", text(&self.program)?, "exec", "--socket", text(&self.socket)?, command])
+        host_run(&["timeout", "300", text(&self.program)?, "exec", "--socket", text(&self.socket)?, command])
     }
 
     /// The number of doors that gateways opened and nobody came through yet.
@@ -81,7 +87,7 @@ impl Appliance {
 
     /// The page Prometheus would scrape.
     pub fn metrics(&self) -> Result<String> {
-        self.namespace.run(&["curl", "-sS", "--fail", "--max-time", "60", METRICS_URL])
+        self.namespace.run(&["curl", "-sS", "--fail", "--max-time", "300", METRICS_URL])
     }
 
     /// Makes it read its configuration again (SIGHUP).

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_secs(300);
 /// How long a client waits for an answer; mostly there is one.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// Longer than any datagram.

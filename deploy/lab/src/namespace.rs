@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 /// The time a command may take unless the caller says otherwise: on a loaded machine each is slow.
-const COMMAND_LIMIT: Duration = Duration::from_secs(120);
+const COMMAND_LIMIT: Duration = Duration::from_secs(400);
 /// What `timeout` returns when it ended the command.
 const TIMED_OUT: i32 = 124;
 
@@ -71,7 +71,7 @@ impl Namespace {
         done.unwrap_or_else(|_| bail!("{}: the thread inside panicked", self.name))
     }
 
-    /// Runs a command inside and returns its standard output; an error when it fails or takes over two minutes.
+    /// Runs a command inside and returns its standard output; an error when it fails or takes too long.
     pub fn run(&self, argv: &[&str]) -> Result<String> {
         self.run_within(COMMAND_LIMIT, argv)
     }

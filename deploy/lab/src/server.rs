@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_secs(300);
 
 /// A directory of documents that a server has, which any namespace sees.
 pub struct Documents(PathBuf);
@@ -96,6 +96,7 @@ fn nginx_configuration(home: &Path) -> String {
          http {{\n  access_log off;\n  default_type application/octet-stream;\n  client_max_body_size 0;\n  \
          client_body_temp_path {home}/body;\n  proxy_temp_path {home}/proxy;\n  fastcgi_temp_path {home}/fastcgi;\n  \
          uwsgi_temp_path {home}/uwsgi;\n  scgi_temp_path {home}/scgi;\n  sendfile on;\n  \
+         send_timeout 600s;\n  client_body_timeout 600s;\n  client_header_timeout 600s;\n  \
          server {{\n    listen 80 backlog=1024;\n    root {home}/documents;\n    \
          location / {{ dav_methods PUT; }}\n    \
          location = /address {{ return 200 \"$remote_addr $remote_port\\n\"; }}\n  }}\n}}\n"

@@ -29,7 +29,7 @@ pub fn ping_with(from: &Namespace, to: Ipv4Addr, count: u32, payload_bytes: u32)
 
 /// The body of `http://ADDRESS/PATH`, short text.
 pub fn fetch(from: &Namespace, server: SocketAddrV4, path: &str) -> Result<String> {
-    from.run(&["curl", "-sS", "--fail", "--max-time", "60", &format!("http://{server}/{path}")])
+    from.run(&["curl", "-sS", "--fail", "--max-time", "300", &format!("http://{server}/{path}")])
 }
 
 /// The address and port a web server sees `from` at.
@@ -152,7 +152,8 @@ pub fn traceroute(from: &Namespace, to: Ipv4Addr, probe: Probe) -> Result<Vec<St
     };
     let port: &[&str] = if probe == Probe::Tcp { &["-p", "80"] } else { &[] };
     let to = to.to_string();
-    let argv = [&["traceroute", "-n", "-q", "1", "-w", "2", "-m", "8", option][..], port, &[&to]].concat();
+    let argv =
+        [&["traceroute", "-n", "-q", "1", "-w", "30,0,0", "-m", "8", option][..], port, &[&to]].concat();
     let text = from.run(&argv)?;
     let hops = text.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1));
     Ok(hops.map(str::to_owned).collect())

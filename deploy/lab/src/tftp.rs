@@ -9,10 +9,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_secs(300);
 const PORT: u16 = 69;
-/// A server that is not heard is given up.
-const LIMIT: Duration = Duration::from_secs(40);
+/// The client gives a server up by itself that is not heard for 25 s.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A tftpd-hpa that lets everyone read and write. It answers from a port of its own for each transfer.
 pub struct TftpServer {

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 fn build() -> Lab {
     let rules = Rules { lines: vec!["hostname edge".to_owned()], ..Rules::routed_pool() };

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 const WEB: SocketAddrV4 = SocketAddrV4::new(SERVER, 80);
 
 fn build(lines: &[&str]) -> Lab {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_secs(300);
 const PORT: u16 = 514;
 /// A command whose server cannot connect back is given up.
 const LIMIT: Duration = Duration::from_secs(40);
