@@ -1,8 +1,8 @@
 //! Log messages: to the standard error, to syslog servers, and to a buffer for `show logging`.
 //!
 //! Whoever has something to say uses `tracing`, with a field `mnemonic` in IOS's manner, such as
-//! `mnemonic = "IP-4-DUPADDR"`; the number in it is the syslog severity. One thread writes: whatever becomes of the
-//! standard error or of a server, nobody else waits for it.
+//! `mnemonic = "IP-4-DUPADDR"`; the number in it is the syslog severity. One thread writes, and another one to the standard
+//! error: whatever becomes of that or of a server, nobody else waits for it.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -71,6 +71,13 @@ enum Order {
     Flush(Sender<()>),
 }
 
+/// What the thread that writes to the standard error is told.
+enum ConsoleOrder {
+    Write(String),
+    /// As [`Order::Flush`].
+    Flush(Sender<()>),
+}
+
 /// The log, to be configured and read.
 #[derive(Clone)]
 pub struct Log {
@@ -118,8 +125,12 @@ impl Log {
     /// When there can be no other thread.
     pub fn start() -> std::io::Result<Log> {
         let (log, orders) = Log::new();
+        let (console, console_orders) = bounded(QUEUE_LEN);
+        let writer = Writer::new(Arc::clone(&log.shared), console);
+        std::thread::Builder::new().name("log".into()).spawn(move || writer.serve(&orders))?;
         let shared = Arc::clone(&log.shared);
-        std::thread::Builder::new().name("log".into()).spawn(move || Writer::new(shared).serve(&orders))?;
+        let write = move || write_to_console(&shared, &console_orders);
+        std::thread::Builder::new().name("log-console".into()).spawn(write)?;
         // Only a second start in one process fails, and then the first log goes on.
         let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(log.clone()));
         Ok(log)
@@ -231,6 +242,7 @@ impl Visit for Fields {
 /// The thread that writes.
 struct Writer {
     shared: Arc<Shared>,
+    console: Sender<ConsoleOrder>,
     socket: Option<UdpSocket>,
     hostname: String,
     logging: Logging,
@@ -238,8 +250,9 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(shared: Arc<Shared>) -> Writer {
-        Writer { shared, socket: None, hostname: "-".into(), logging: Logging::default(), lost_told: 0 }
+    fn new(shared: Arc<Shared>, console: Sender<ConsoleOrder>) -> Writer {
+        let (hostname, logging) = ("-".into(), Logging::default());
+        Writer { shared, console, socket: None, hostname, logging, lost_told: 0 }
     }
 
     fn serve(mut self, orders: &Receiver<Order>) {
@@ -250,7 +263,7 @@ impl Writer {
                     self.tell_losses();
                 }
                 Order::Configure(logging, hostname) => self.configure(logging, hostname),
-                Order::Flush(done) => drop(done.try_send(())),
+                Order::Flush(done) => drop(self.console.try_send(ConsoleOrder::Flush(done))),
             }
         }
     }
@@ -277,13 +290,12 @@ impl Writer {
     fn write(&mut self, message: &Message) {
         let line = message.line();
         let is_for_console = console_severity(&self.logging).is_some_and(|least| message.severity <= least);
-        let is_taken =
-            is_for_console.then(|| std::io::stderr().write_all(format!("{line}\n").as_bytes()).is_ok());
+        // A standard error that takes nothing for long loses lines.
+        let is_lost = is_for_console && self.console.try_send(ConsoleOrder::Write(line.clone())).is_err();
         let is_for_hosts = message.severity <= trap_severity(&self.logging);
         let sent = if is_for_hosts { self.send(&message.datagram(&self.hostname)) } else { Vec::new() };
         let mut state = self.shared.state();
-        state.console_count += u64::from(is_taken == Some(true));
-        state.console_failed += u64::from(is_taken == Some(false));
+        state.console_failed += u64::from(is_lost);
         for (counts, is_sent) in state.host_counts.iter_mut().zip(sent) {
             counts.1 += u64::from(is_sent);
             counts.2 += u64::from(!is_sent);
@@ -313,6 +325,20 @@ impl Writer {
         self.lost_told = lost;
         let mnemonic = "SYS-4-LOGLOST".to_string();
         self.write(&Message { at: SystemTime::now(), severity: 4, mnemonic, text });
+    }
+}
+
+fn write_to_console(shared: &Shared, orders: &Receiver<ConsoleOrder>) {
+    for order in orders {
+        match order {
+            ConsoleOrder::Write(line) => {
+                let is_taken = std::io::stderr().write_all(format!("{line}\n").as_bytes()).is_ok();
+                let mut state = shared.state();
+                state.console_count += u64::from(is_taken);
+                state.console_failed += u64::from(!is_taken);
+            }
+            ConsoleOrder::Flush(done) => drop(done.try_send(())),
+        }
     }
 }
 
@@ -371,6 +397,23 @@ mod tests {
             )
         );
         assert_eq!(message.line(), "1970-01-02T00:00:00.123Z %IP-4-DUPADDR: Duplicate");
+    }
+
+    #[test]
+    fn a_standard_error_that_takes_nothing_holds_nothing_up() {
+        let (log, orders) = Log::new();
+        let (console, _nobody_reads) = bounded(2);
+        let mut writer = Writer::new(Arc::clone(&log.shared), console);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(log.clone()), || {
+            (0..5).for_each(|number| tracing::warn!("{number}"));
+        });
+        for order in orders.try_iter() {
+            if let Order::Write(message) = order {
+                writer.write(&message);
+            }
+        }
+        let state = log.state();
+        assert_eq!((state.buffered_count, state.console_count, state.console_failed), (5, 0, 3));
     }
 
     #[test]
