@@ -10,10 +10,11 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use crossbeam::queue::ArrayQueue;
 use dataplane::counters::Counters;
-use dataplane::message::{Event, Message};
+use dataplane::message::{Event, Message, Usage};
 use dataplane::policy::{Policy, Recomputed, RuleId};
 use dataplane::port::Ports;
 use dataplane::protocols::PROTOCOLS;
+use dataplane::route::fib::Fib;
 use dataplane::state::ports::ownership::Ownership;
 use dataplane::worker::WorkerSetup;
 
@@ -21,6 +22,7 @@ use crate::compile::{Compiled, PortBinding, compile};
 use crate::config::{Config, Diagnostic};
 use crate::neighbours::{Neighbours, Order};
 use crate::operation::Operation;
+use crate::outbox::Outbox;
 
 /// Sessions an appliance has room for unless `max-sessions` says otherwise.
 pub const SESSION_COUNT_DEFAULT: u32 = 1 << 18;
@@ -36,7 +38,7 @@ pub struct Appliance {
     /// The configuration in force.
     pub config: Config,
     /// What it comes to.
-    pub compiled: Compiled,
+    pub compiled: Arc<Compiled>,
     /// ARP.
     pub neighbours: Neighbours,
     /// Counters of each worker.
@@ -44,8 +46,13 @@ pub struct Appliance {
     /// What it keeps of its own doing.
     pub operation: Operation,
     ports: Vec<PortBinding>,
-    workers: Vec<Sender<Message>>,
+    workers: Vec<Outbox>,
     events: Receiver<Event>,
+    /// What workers may still hold. Freed here once none does: time does not matter here.
+    told: Vec<(Arc<Policy>, Arc<Ownership>)>,
+    told_fibs: Vec<Arc<Fib>>,
+    /// Of the forwarding tables told last.
+    generation: u16,
 }
 
 /// How a worker that was asked something gets to answer.
@@ -66,7 +73,7 @@ impl Appliance {
         queues: Vec<Ports>,
         secret: [u64; 2],
     ) -> Result<(Appliance, Vec<WorkerSetup>), Vec<Diagnostic>> {
-        let compiled = compile(&config, &ports, None)?;
+        let compiled = Arc::new(compile(&config, &ports, None)?);
         let count = queues.len();
         let (event_sender, events) = bounded(QUEUE_LEN);
         let handovers: Vec<_> = (0..count).map(|_| Arc::new(ArrayQueue::new(HANDOVER_LEN))).collect();
@@ -76,7 +83,7 @@ impl Appliance {
         for (index, ports) in queues.into_iter().enumerate() {
             let (sender, inbox) = bounded(QUEUE_LEN);
             let worker_counters = Arc::new(Counters::default());
-            workers.push(sender);
+            workers.push(Outbox::new(sender));
             counters.push(Arc::clone(&worker_counters));
             setups.push(WorkerSetup {
                 index: index as u8,
@@ -93,35 +100,59 @@ impl Appliance {
         }
         let neighbours = Neighbours::default();
         let operation = Operation::default();
-        let mut appliance =
-            Appliance { config, compiled, neighbours, counters, operation, ports, workers, events };
+        let mut appliance = Appliance {
+            config,
+            compiled,
+            neighbours,
+            counters,
+            operation,
+            ports,
+            workers,
+            events,
+            told: Vec::new(),
+            told_fibs: Vec::new(),
+            generation: 0,
+        };
         appliance.distribute();
         Ok((appliance, setups))
     }
 
-    /// Sends the compiled configuration to the workers.
+    /// Tells the workers the compiled configuration.
     fn distribute(&mut self) {
         let policy = Arc::new(self.compiled.policy.clone());
         let ownership = Arc::new(self.compiled.ownership.clone());
         if self.workers.len() > 1 {
             make_port_groups(&policy, &ownership);
         }
-        for worker in &self.workers {
-            let message = Message::Policy(Arc::clone(&policy), Arc::clone(&ownership));
-            let _ = worker.send_timeout(message, ANSWER_WITHIN);
+        for worker in &mut self.workers {
+            worker.policy(Arc::clone(&policy), Arc::clone(&ownership));
         }
+        self.told.push((policy, ownership));
         self.distribute_fib();
         let mut orders = Vec::new();
         self.neighbours.reconfigure(&self.compiled, &mut orders);
         self.carry_out(orders);
     }
 
+    /// Tells the forwarding tables, as a new generation: no next hop that a session has noted is valid any more.
     fn distribute_fib(&mut self) {
-        let fib = Arc::new(self.compiled.fib.clone());
-        for worker in &self.workers {
-            let _ = worker.send_timeout(Message::Fib(Arc::clone(&fib)), ANSWER_WITHIN);
+        self.generation = self.generation.wrapping_add(1);
+        let mut fib = self.compiled.fib.clone();
+        fib.generation = self.generation;
+        let fib = Arc::new(fib);
+        for worker in &mut self.workers {
+            worker.fib(Arc::clone(&fib));
         }
+        self.told_fibs.push(fib);
         self.neighbours.start_generation();
+    }
+
+    /// Sends what workers have not been told yet, and frees what none of them holds any more.
+    fn tell(&mut self) {
+        self.workers.iter_mut().for_each(Outbox::flush);
+        self.told
+            .retain(|(policy, ownership)| Arc::strong_count(policy) > 1 || Arc::strong_count(ownership) > 1);
+        self.told_fibs.retain(|fib| Arc::strong_count(fib) > 1);
     }
 
     /// Takes over another configuration. Sessions of rules whose line stays are kept, unless its settings would not make
@@ -131,27 +162,34 @@ impl Appliance {
     /// What the configuration asks for and the appliance cannot do; then nothing changes.
     pub fn reconfigure(&mut self, config: Config) -> Result<(), Vec<Diagnostic>> {
         let compiled = compile(&config, &self.ports, Some(&self.compiled))?;
-        if Recomputed::between(&self.compiled.policy, &compiled.policy).is_any() {
-            self.operation.recomputing = self.workers.len();
-        }
-        self.compiled = compiled;
-        self.config = config;
-        self.distribute();
+        self.take_over(config, compiled);
         Ok(())
     }
 
+    /// Takes over a configuration that was compiled from the one in force.
+    pub fn take_over(&mut self, config: Config, compiled: Compiled) {
+        if Recomputed::between(&self.compiled.policy, &compiled.policy).is_any() {
+            self.operation.recomputing = self.workers.len();
+        }
+        self.compiled = Arc::new(compiled);
+        self.config = config;
+        self.distribute();
+    }
+
     /// Rules with live sessions, by their lines, and how many.
-    pub fn rules_in_use(&self, answering: &mut dyn Answering) -> Vec<(String, u32)> {
+    pub fn rules_in_use(&self, usages: &[Usage]) -> Vec<(String, u32)> {
         let mut counts: HashMap<RuleId, u32> = HashMap::new();
-        for worker in 0..self.worker_count() {
-            let usage = self.ask_one(worker, answering, Message::Usage);
-            for (id, rule) in usage.into_iter().flat_map(|usage| usage.rules) {
-                *counts.entry(id).or_default() += rule.session_count;
-            }
+        for (id, rule) in usages.iter().flat_map(|usage| &usage.rules) {
+            *counts.entry(*id).or_default() += rule.session_count;
         }
         let lines = self.compiled.rule_lines.iter();
         let in_use = lines.filter_map(|(line, id)| Some((line.clone(), *counts.get(id)?)));
         in_use.filter(|&(_, count)| count > 0).collect()
+    }
+
+    /// Its ports.
+    pub fn ports(&self) -> &[PortBinding] {
+        &self.ports
     }
 
     /// Takes note of the devices' links. An interface whose link is gone is down, and so are its routes.
@@ -163,7 +201,7 @@ impl Appliance {
         }
         // The configuration was compiled before: it cannot fail now.
         if has_changed && let Ok(compiled) = compile(&self.config, &self.ports, Some(&self.compiled)) {
-            self.compiled = compiled;
+            self.compiled = Arc::new(compiled);
             self.distribute();
         }
     }
@@ -188,9 +226,6 @@ impl Appliance {
                 Event::Resolve(next_hop) => {
                     self.neighbours.resolve(&self.compiled, next_hop, now_ms, &mut orders);
                 }
-                // Freed here, where time does not matter.
-                Event::Retired(policy, ownership) => drop((policy, ownership)),
-                Event::RetiredFib(fib) => drop(fib),
                 Event::Recomputed(count) => self.operation.note_recomputed(count),
             }
         }
@@ -198,9 +233,9 @@ impl Appliance {
         had_events |= !orders.is_empty();
         self.carry_out(orders);
         if self.neighbours.needs_new_generation() {
-            self.compiled.fib.generation = self.compiled.fib.generation.wrapping_add(1);
             self.distribute_fib();
         }
+        self.tell();
         had_events
     }
 
@@ -209,25 +244,29 @@ impl Appliance {
         &self.events
     }
 
-    fn carry_out(&self, orders: Vec<Order>) {
+    fn carry_out(&mut self, orders: Vec<Order>) {
+        // A frame leaves by an interface of the policy told before.
+        self.tell();
         for order in orders {
             match order {
-                Order::Set(number, neighbour) => self.tell_all(|| Message::Neighbour(number, neighbour)),
-                Order::GiveUp(next_hop) => self.tell_all(|| Message::Unresolved(next_hop)),
+                Order::Set(number, neighbour) => {
+                    self.workers.iter_mut().for_each(|worker| worker.neighbour(number, neighbour));
+                }
+                // What waits is given up in time by itself.
+                Order::GiveUp(next_hop) => {
+                    for worker in &self.workers {
+                        worker.offer(Message::Unresolved(next_hop));
+                    }
+                }
                 // One worker is enough to send a frame; a queue that is full loses it, and ARP asks again.
                 Order::Send(interface, frame) => {
                     if let Some(worker) = self.workers.first() {
-                        let _ = worker.try_send(Message::Transmit(interface, frame));
+                        worker.offer(Message::Transmit(interface, frame));
                     }
                 }
             }
         }
-    }
-
-    fn tell_all(&self, message: impl Fn() -> Message) {
-        for worker in &self.workers {
-            let _ = worker.send_timeout(message(), ANSWER_WITHIN);
-        }
+        self.tell();
     }
 
     /// Forgets the neighbours that were learnt; they are asked for again when packets need them.
@@ -244,8 +283,7 @@ impl Appliance {
         message: impl FnOnce(Sender<T>) -> Message,
     ) -> Option<Receiver<T>> {
         let (sender, receiver) = bounded(1);
-        self.workers.get(worker)?.try_send(message(sender)).ok()?;
-        Some(receiver)
+        self.workers.get(worker)?.offer(message(sender)).then_some(receiver)
     }
 
     /// Asks one worker something and waits for the answer; none if it does not answer in time.

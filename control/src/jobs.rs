@@ -6,6 +6,7 @@ use crossbeam::channel::{Sender, TrySendError};
 
 use crate::appliance::Appliance;
 use crate::cli::{Answer, Progress};
+use crate::fault::spared;
 use crate::request::Piece;
 
 /// Commands under way at once.
@@ -81,11 +82,12 @@ impl Job {
     /// Goes on for a moment; returns how long to pause, none at the end.
     fn advance(&mut self, appliance: &mut Appliance) -> Option<Duration> {
         if self.unsent.is_none() {
-            self.unsent = match self.answer.advance(appliance) {
-                Progress::Waiting => return Some(WAITING),
-                Progress::Piece(text) => Some(Piece::Text(text)),
-                Progress::Done => Some(Piece::End),
-                Progress::Refused(refusal) => Some(Piece::Refused(refusal)),
+            self.unsent = match spared(|| self.answer.advance(appliance)) {
+                Some(Progress::Waiting) => return Some(WAITING),
+                Some(Progress::Piece(text)) => Some(Piece::Text(text)),
+                Some(Progress::Done) => Some(Piece::End),
+                Some(Progress::Refused(refusal)) => Some(Piece::Refused(refusal)),
+                None => Some(Piece::Refused("% Internal error; 'show logging' has it".into())),
             };
         }
         let piece = self.unsent.take()?;

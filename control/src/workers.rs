@@ -11,6 +11,8 @@ use dataplane::port::BURST;
 use dataplane::worker::{Worker, WorkerSetup};
 use dataplane_dpdk::Eal;
 
+use crate::fault::WORKER;
+
 /// Rounds without a packet after which a worker that shares its core rests, and for how long.
 const IDLE_ROUNDS: u32 = 2000;
 const REST: Duration = Duration::from_micros(50);
@@ -36,7 +38,7 @@ impl Workers {
             let core = cores.get(usize::from(setup.index)).map(|&core| usize::from(core));
             let (sender, is_ready) = bounded(1);
             let stop = Arc::clone(&workers.stop);
-            let thread = std::thread::Builder::new().name(format!("worker-{}", setup.index));
+            let thread = std::thread::Builder::new().name(format!("{WORKER}{}", setup.index));
             workers.threads.push(
                 thread
                     .spawn(move || work(eal, setup, core, started, &sender, &stop))

@@ -114,3 +114,23 @@ fn an_answer_longer_than_its_queue_arrives_whole_and_in_order() {
     }
     assert!(numbers.iter().rev().copied().eq(0..50), "{numbers:?}");
 }
+
+/// An answer that fails where nobody expects it.
+struct Broken;
+
+impl Answer for Broken {
+    fn advance(&mut self, _: &mut Appliance) -> Progress {
+        panic!("as this test wants it");
+    }
+}
+
+#[test]
+fn an_answer_that_panics_ends_alone() {
+    let (mut jobs, mut appliance) = (Jobs::new(2), appliance());
+    let sound = begin(&mut jobs, 0);
+    let (sender, broken) = bounded(1);
+    jobs.begin(Box::new(Broken), sender, 0);
+    assert_eq!(read_all(&sound, &mut jobs, &mut appliance), 100);
+    assert_eq!(broken.recv(), Ok(Piece::Refused("% Internal error; 'show logging' has it".into())));
+    assert!(jobs.is_empty());
+}

@@ -14,9 +14,9 @@ use crate::wire::arp;
 
 /// From the control thread to a worker.
 pub enum Message {
-    /// A new policy, and who owns which of its global ports. The old ones come back as [`Event::Retired`].
+    /// A new policy, and who owns which of its global ports. The control side keeps what workers still hold, and frees it.
     Policy(Arc<Policy>, Arc<Ownership>),
-    /// New forwarding tables.
+    /// New forwarding tables, kept likewise.
     Fib(Arc<Fib>),
     /// Neighbour number so-and-so is this, or gone.
     Neighbour(u16, Option<Neighbour>),
@@ -64,12 +64,8 @@ pub enum Event {
     Arp(InterfaceIndex, [u8; arp::LEN]),
     /// A packet waits for this next hop.
     Resolve(NextHop),
-    /// A policy that is no longer used, to be freed where time does not matter.
-    Retired(Arc<Policy>, Arc<Ownership>),
     /// So many sessions ended, as the policy computes modes or ports otherwise than the one before; none perhaps.
     Recomputed(u64),
-    /// Forwarding tables no longer used.
-    RetiredFib(Arc<Fib>),
 }
 
 /// A slice of the session table.

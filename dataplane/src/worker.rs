@@ -156,16 +156,12 @@ impl Worker {
         match message {
             Message::Policy(policy, ownership) => {
                 let Tables { policy: place, shard, .. } = &mut self.engine.tables;
-                let ownership = shard.start_policy(&policy, ownership);
+                shard.start_policy(&policy, ownership);
                 let recomputed = Recomputed::between(place, &policy);
-                let policy = std::mem::replace(place, policy);
-                let _ = self.engine.events.try_send(Event::Retired(policy, ownership));
+                *place = policy;
                 self.start_sweep(Doom { all: false, recomputed }, None);
             }
-            Message::Fib(fib) => {
-                let old = std::mem::replace(&mut self.engine.tables.fib, fib);
-                let _ = self.engine.events.try_send(Event::RetiredFib(old));
-            }
+            Message::Fib(fib) => self.engine.tables.fib = fib,
             Message::Neighbour(number, neighbour) => {
                 self.engine.tables.neighbours.set(number, neighbour);
                 if let Some(neighbour) = neighbour {

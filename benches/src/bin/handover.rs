@@ -98,7 +98,7 @@ fn main() -> Result<()> {
     let (appliance, mut workers) = Load { sessions: 4 * FLOWS, ..load }.start(queues)?;
     let (mut second, mut first) = (workers.pop().context("no worker")?, workers.pop().context("no worker")?);
     let verifier = load.verifier();
-    let Compiled { policy, ownership, .. } = &appliance.compiled;
+    let Compiled { policy, ownership, .. } = &*appliance.compiled;
     let owners = Owners { policy, ownership, receiver: 0, worker_count: 2 };
     let is_of = |worker: u8| {
         let owner = |flow: &u32| owners.of_host(verifier.flows.tuple(*flow).0.address.into()) == worker;

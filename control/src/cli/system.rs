@@ -1,4 +1,4 @@
-//! `show running-config`, `show version`, `show logging`
+//! `show running-config`, `show version`, `show logging`, `test crash`
 
 use std::fmt::Write;
 
@@ -15,7 +15,12 @@ pub(super) const ROWS: &[Row<Command>] = &[
     command("show running-config", "The configuration in force", running_config),
     command("show version", "Version, uptime and size", version),
     command("show logging", "Where log messages go, and the last ones", logging),
+    command("test crash", "Panic in the control thread, to see that it and forwarding go on", crash),
 ];
+
+fn crash(_: &mut Appliance, _: &Args) -> Result<String, String> {
+    panic!("'test crash' asks for it");
+}
 
 fn running_config(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
     Ok(format!("{}end\n", appliance.config))

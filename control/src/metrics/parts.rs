@@ -11,6 +11,7 @@ use prometheus::proto::MetricFamily;
 
 use super::family::{Labels, counters, gauges, table};
 use crate::appliance::Appliance;
+use crate::fault;
 use crate::interface_state::{InterfaceState, live};
 use crate::log::Log;
 
@@ -40,6 +41,11 @@ fn program(appliance: &Appliance) -> Vec<MetricFamily> {
             reloads,
         ),
         counters("portico_log_messages_lost_total", "Log messages that came too fast", one(lost as f64)),
+        counters(
+            "portico_panics_total",
+            "Panics of threads that do not forward, which go on",
+            one(fault::count() as f64),
+        ),
     ]
 }
 

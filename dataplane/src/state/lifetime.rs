@@ -153,9 +153,9 @@ impl Shard {
     }
 
     /// A new policy is in force: room is made for what it may give, and limits are counted anew by the sweep that
-    /// follows. Nothing is allocated for it later. Returns the ownership of the policy before, to be freed elsewhere.
-    pub fn start_policy(&mut self, policy: &Policy, ownership: Arc<Ownership>) -> Arc<Ownership> {
-        let before = std::mem::replace(&mut self.allocator.ownership, ownership);
+    /// follows. Nothing is allocated for it later.
+    pub fn start_policy(&mut self, policy: &Policy, ownership: Arc<Ownership>) {
+        self.allocator.ownership = ownership;
         self.allocator.make_room(policy, self.sessions.capacity());
         let rule_count = policy.rule_ids().max().map_or(0, usize::from) + 1;
         self.rules.resize(rule_count.max(self.rules.len()), RuleUse::default());
@@ -166,7 +166,6 @@ impl Shard {
         let turning = policy.destination_rules.iter().filter(|rule| !self.rotation.contains_key(&rule.id));
         self.rotation.reserve(turning.count());
         self.groups.start(policy, self.sessions.capacity());
-        before
     }
 
     /// One step of a sweep: ends sessions, then mappings of whole addresses, that are doomed. Returns where to go on, and

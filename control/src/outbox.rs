@@ -1,0 +1,78 @@
+//! What a worker has still to be told. Nobody waits for a worker: what it has no room for stays here, the latest word of each
+//! kind, and is sent again with the next step. One that hangs keeps no other from hearing, and what it missed does not grow.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crossbeam::channel::{Sender, TrySendError};
+use dataplane::message::Message;
+use dataplane::policy::Policy;
+use dataplane::route::fib::Fib;
+use dataplane::route::neighbour::Neighbour;
+use dataplane::state::ports::ownership::Ownership;
+
+/// A worker's inbox, and what waits to go there.
+pub struct Outbox {
+    inbox: Sender<Message>,
+    policy: Option<(Arc<Policy>, Arc<Ownership>)>,
+    fib: Option<Arc<Fib>>,
+    neighbours: BTreeMap<u16, Option<Neighbour>>,
+}
+
+impl Outbox {
+    /// Nothing to tell yet.
+    pub fn new(inbox: Sender<Message>) -> Outbox {
+        Outbox { inbox, policy: None, fib: None, neighbours: BTreeMap::new() }
+    }
+
+    /// A policy to be told, in place of one that was not taken yet.
+    pub fn policy(&mut self, policy: Arc<Policy>, ownership: Arc<Ownership>) {
+        self.policy = Some((policy, ownership));
+    }
+
+    /// Forwarding tables to be told likewise.
+    pub fn fib(&mut self, fib: Arc<Fib>) {
+        self.fib = Some(fib);
+    }
+
+    /// What a neighbour's number stands for now.
+    pub fn neighbour(&mut self, number: u16, neighbour: Option<Neighbour>) {
+        self.neighbours.insert(number, neighbour);
+    }
+
+    /// Sends what the worker has room for: a policy before the tables that name its interfaces, and these before the neighbours,
+    /// whose numbers they make valid.
+    pub fn flush(&mut self) {
+        while let Some(message) = self.next() {
+            match self.inbox.try_send(message) {
+                Ok(()) => {}
+                Err(TrySendError::Full(message)) => return self.put_back(message),
+                // It has ended; that is told by whoever watches it.
+                Err(TrySendError::Disconnected(_)) => {}
+            }
+        }
+    }
+
+    /// Sends something that need not arrive, such as a question, if there is room; returns whether there was.
+    pub fn offer(&self, message: Message) -> bool {
+        self.inbox.try_send(message).is_ok()
+    }
+
+    fn next(&mut self) -> Option<Message> {
+        let policy = self.policy.take().map(|(policy, ownership)| Message::Policy(policy, ownership));
+        let fib = |outbox: &mut Outbox| outbox.fib.take().map(Message::Fib);
+        let neighbour = |outbox: &mut Outbox| {
+            outbox.neighbours.pop_first().map(|(number, neighbour)| Message::Neighbour(number, neighbour))
+        };
+        policy.or_else(|| fib(self)).or_else(|| neighbour(self))
+    }
+
+    fn put_back(&mut self, message: Message) {
+        match message {
+            Message::Policy(policy, ownership) => self.policy = Some((policy, ownership)),
+            Message::Fib(fib) => self.fib = Some(fib),
+            Message::Neighbour(number, neighbour) => drop(self.neighbours.insert(number, neighbour)),
+            _ => {}
+        }
+    }
+}
