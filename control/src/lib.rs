@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod appliance;
+pub mod arp;
 pub mod baselines;
 pub mod cli;
 pub mod compile;

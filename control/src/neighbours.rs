@@ -1,29 +1,35 @@
 //! Neighbours: ARP (RFC 826), for all workers. It answers for the box's addresses, resolves next hops, and
 //! keeps what it learnt fresh. No clock and no sockets: events and time go in, orders come out.
 
-use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::collections::{HashMap, VecDeque};
 
-use dataplane::policy::{Interface, InterfaceIndex};
+use dataplane::policy::InterfaceIndex;
 use dataplane::route::fib::NextHop;
 use dataplane::route::neighbour::Neighbour;
 use dataplane::wire::arp;
-use ipnet::Ipv4Net;
 
+use crate::arp::{Arp, BROADCAST, REPLY, REQUEST, arp_frame, own_address, subnet_address};
 use crate::compile::{Compiled, is_alias};
+use crate::config::model::MacAddress;
 
 /// Requests for one next hop before it is given up, and the time between them in milliseconds.
 const REQUESTS_MAX: u32 = 3;
 const REQUEST_EVERY_MS: u64 = 1000;
 /// How long an answer is believed before it is asked for again, in milliseconds.
 const CONFIRM_AFTER_MS: u64 = 300_000;
-/// The most neighbours; a host that scans a large connected subnet gets no further.
+/// How long what a station said of itself is believed before it is asked, in milliseconds.
+const CONFIRM_NEW_AFTER_MS: u64 = 10_000;
+/// How long a station with another address has to answer for itself before the other one is believed, in milliseconds.
+const DEFEND_WITHIN_MS: u64 = 500;
+/// A station that two addresses claim is told of no more often than this, in milliseconds.
+const CLAIM_TOLD_EVERY_MS: u64 = 30_000;
+/// What is due is looked for no more often than this, in milliseconds.
+const TICK_EVERY_MS: u64 = 10;
+/// The most neighbours. Each interface has its part of them: a host that scans a large connected subnet, or answers for all of
+/// it, takes no other interface's.
 const NEIGHBOURS_MAX: usize = 60_000;
 /// Numbers given up before the forwarding table gets a new generation.
 const NUMBERS_RETIRED_MAX: usize = 4000;
-const BROADCAST: [u8; 6] = [0xff; 6];
-const REQUEST: u16 = 1;
-const REPLY: u16 = 2;
 
 /// What the workers are to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,20 +57,45 @@ struct Entry {
     number: u16,
     mac: Option<[u8; 6]>,
     is_static: bool,
+    /// It has answered a request of ours, or is configured. One that has not gives way when its interface has its part.
+    is_confirmed: bool,
     confirmed_ms: u64,
     requests: u32,
     request_due_ms: Option<u64>,
+    claim: Option<Claim>,
+    claim_told_ms: Option<u64>,
+}
+
+/// Another address that says it is a confirmed neighbour's. The one that is known is asked, and has until then to answer.
+struct Claim {
+    mac: [u8; 6],
+    until_ms: u64,
+}
+
+/// An interface's neighbours.
+#[derive(Default)]
+struct Part {
+    count: usize,
+    /// Those that were not confirmed when they were entered, in that order; others are passed over.
+    unconfirmed: VecDeque<(NextHop, u16)>,
 }
 
 impl Entry {
+    /// What `mac` said of itself agrees with what is known, or is new.
+    fn confirm(&mut self, mac: [u8; 6], is_answer: bool, now_ms: u64) {
+        self.is_confirmed |= is_answer;
+        let after_ms = if self.is_confirmed { CONFIRM_AFTER_MS } else { CONFIRM_NEW_AFTER_MS };
+        (self.mac, self.confirmed_ms) = (Some(mac), now_ms);
+        (self.requests, self.request_due_ms) = (0, Some(now_ms + after_ms));
+    }
+
     /// Sends a request, unless enough went unanswered or the interface is down: then it returns false.
     fn ask(&mut self, compiled: &Compiled, next_hop: NextHop, now_ms: u64, orders: &mut Vec<Order>) -> bool {
         let interface = compiled.policy.interfaces.get(usize::from(next_hop.interface));
         let Some(interface) = interface.filter(|i| i.is_up && self.requests < REQUESTS_MAX) else {
             return false;
         };
-        let any_own = || interface.addresses.first().map(|&(own, _)| own);
-        let Some(own) = subnet_address(interface, next_hop.addr).or_else(any_own) else { return false };
+        let Some(own) = own_address(interface, next_hop.addr) else { return false };
         self.requests += 1;
         self.request_due_ms = Some(now_ms + REQUEST_EVERY_MS);
         // One who is known is asked directly at first, so that confirming costs the subnet nothing.
@@ -79,62 +110,13 @@ impl Entry {
 #[derive(Default)]
 pub struct Neighbours {
     entries: HashMap<NextHop, Entry>,
+    parts: HashMap<InterfaceIndex, Part>,
+    ticked_ms: u64,
     free_numbers: Vec<u16>,
     /// Numbers given up. Sessions may still hold them, with the forwarding table's generation, and so they
     /// are not given out again before that changes.
     retired_numbers: Vec<u16>,
     next_number: u16,
-}
-
-/// An ARP packet's fields.
-struct Arp {
-    operation: u16,
-    sender_mac: [u8; 6],
-    sender: Ipv4Addr,
-    target: Ipv4Addr,
-}
-
-impl Arp {
-    fn read(bytes: &[u8; arp::LEN]) -> Arp {
-        let addr = |at: usize| Ipv4Addr::new(bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]);
-        let mut sender_mac = [0; 6];
-        sender_mac.copy_from_slice(&bytes[8..14]);
-        Arp {
-            operation: u16::from_be_bytes([bytes[6], bytes[7]]),
-            sender_mac,
-            sender: addr(14),
-            target: addr(24),
-        }
-    }
-}
-
-/// An ARP frame from an interface.
-fn arp_frame(
-    interface: &Interface,
-    operation: u16,
-    sender: Ipv4Addr,
-    to: [u8; 6],
-    target: Ipv4Addr,
-) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(18 + arp::LEN);
-    frame.extend(to);
-    frame.extend(interface.mac);
-    if let Some(vlan) = interface.vlan {
-        frame.extend([0x81, 0x00]);
-        frame.extend(vlan.to_be_bytes());
-    }
-    frame.extend([0x08, 0x06, 0, 1, 8, 0, 6, 4]);
-    frame.extend(operation.to_be_bytes());
-    frame.extend(interface.mac);
-    frame.extend(sender.octets());
-    frame.extend(if to == BROADCAST { [0; 6] } else { to });
-    frame.extend(target.octets());
-    frame
-}
-
-fn subnet_address(interface: &Interface, addr: Ipv4Addr) -> Option<Ipv4Addr> {
-    let holds = |&&(own, len): &&(Ipv4Addr, u8)| Ipv4Net::new(own, len).is_ok_and(|net| net.contains(&addr));
-    interface.addresses.iter().find(holds).map(|&(own, _)| own)
 }
 
 impl Neighbours {
@@ -160,7 +142,7 @@ impl Neighbours {
             arp.sender_mac[0] & 1 == 0 && is_on_link && !compiled.policy.is_global(interface.vrf, arp.sender);
         // RFC 826: what is known is updated by any packet, what is new is learnt only where it concerns us.
         if is_believable && (is_asked || is_answer || self.entries.contains_key(&next_hop)) {
-            self.learn(compiled, next_hop, arp.sender_mac, now_ms, orders);
+            self.learn(compiled, next_hop, (arp.sender_mac, is_answer), now_ms, orders);
         }
         if is_asked && arp.sender != arp.target {
             let frame = arp_frame(interface, REPLY, arp.target, arp.sender_mac, arp.sender);
@@ -177,7 +159,7 @@ impl Neighbours {
             }
             return;
         }
-        if self.enter(next_hop).is_none() {
+        if self.enter(compiled, next_hop, orders).is_none() {
             orders.push(Order::GiveUp(next_hop));
             return;
         }
@@ -187,46 +169,113 @@ impl Neighbours {
         }
     }
 
-    fn enter(&mut self, next_hop: NextHop) -> Option<&mut Entry> {
+    /// Enters a neighbour, in place of the oldest unconfirmed one where its interface has its part.
+    fn enter(
+        &mut self,
+        compiled: &Compiled,
+        next_hop: NextHop,
+        orders: &mut Vec<Order>,
+    ) -> Option<&mut Entry> {
+        let interfaces = &compiled.policy.interfaces;
+        let share = NEIGHBOURS_MAX / interfaces.iter().filter(|interface| interface.is_up).count().max(1);
+        if self.parts.get(&next_hop.interface).is_some_and(|part| part.count >= share) {
+            let oldest = self.oldest_unconfirmed(next_hop.interface)?;
+            self.forget(oldest, orders);
+        }
         if self.entries.len() >= NEIGHBOURS_MAX {
             return None;
         }
-        let number = self.free_numbers.pop().unwrap_or_else(|| {
-            self.next_number += 1;
-            self.next_number - 1
-        });
-        let entry =
-            Entry { number, mac: None, is_static: false, confirmed_ms: 0, requests: 0, request_due_ms: None };
+        let number = match self.free_numbers.pop() {
+            Some(number) => number,
+            None => {
+                self.next_number = self.next_number.checked_add(1)?;
+                self.next_number - 1
+            }
+        };
+        let part = self.parts.entry(next_hop.interface).or_default();
+        part.count += 1;
+        part.unconfirmed.push_back((next_hop, number));
+        if part.unconfirmed.len() > 2 * NEIGHBOURS_MAX {
+            let entries = &self.entries;
+            part.unconfirmed.retain(|waiting| is_unconfirmed(entries, waiting));
+        }
+        let entry = Entry {
+            number,
+            mac: None,
+            is_static: false,
+            is_confirmed: false,
+            confirmed_ms: 0,
+            requests: 0,
+            request_due_ms: None,
+            claim: None,
+            claim_told_ms: None,
+        };
         Some(self.entries.entry(next_hop).or_insert(entry))
     }
 
+    fn oldest_unconfirmed(&mut self, interface: InterfaceIndex) -> Option<NextHop> {
+        let part = self.parts.get_mut(&interface)?;
+        while let Some(waiting) = part.unconfirmed.pop_front() {
+            if is_unconfirmed(&self.entries, &waiting) {
+                return Some(waiting.0);
+            }
+        }
+        None
+    }
+
+    /// A station says its address; `is_answer` to a request of ours, as it seems.
     fn learn(
         &mut self,
         compiled: &Compiled,
         next_hop: NextHop,
-        mac: [u8; 6],
+        (mac, is_answer): ([u8; 6], bool),
         now_ms: u64,
         orders: &mut Vec<Order>,
     ) {
-        if !self.entries.contains_key(&next_hop) && self.enter(next_hop).is_none() {
+        if !self.entries.contains_key(&next_hop) && self.enter(compiled, next_hop, orders).is_none() {
             return;
         }
         let Some(entry) = self.entries.get_mut(&next_hop) else { return };
         if entry.is_static {
             return;
         }
-        entry.confirmed_ms = now_ms;
-        (entry.requests, entry.request_due_ms) = (0, Some(now_ms + CONFIRM_AFTER_MS));
-        if entry.mac != Some(mac) {
-            entry.mac = Some(mac);
+        let known = entry.mac.filter(|_| entry.is_confirmed);
+        if let Some(known) = known.filter(|known| *known != mac) {
+            // Anybody on the subnet can say so: whoever is known is asked before it is believed.
+            let until_ms = entry.claim.as_ref().map_or(now_ms + DEFEND_WITHIN_MS, |claim| claim.until_ms);
+            if entry.claim.replace(Claim { mac, until_ms }).is_none() {
+                orders.extend(request(compiled, next_hop, known));
+            }
+            return;
+        }
+        if let Some(claim) = entry.claim.take_if(|_| is_answer) {
+            let is_known = entry.claim_told_ms.is_some_and(|told_ms| now_ms < told_ms + CLAIM_TOLD_EVERY_MS);
+            if !is_known {
+                entry.claim_told_ms = Some(now_ms);
+                tell_of_claim(compiled, next_hop, mac, &claim);
+            }
+        }
+        let is_new = entry.mac != Some(mac);
+        entry.confirm(mac, is_answer, now_ms);
+        if is_new {
             orders.push(Order::Set(entry.number, neighbour(compiled, next_hop, Some(mac))));
         }
     }
 
-    /// Sends the requests that are due, and gives up who does not answer.
+    /// Sends the requests that are due, believes claims that nobody answered, and gives up who does not answer.
     pub fn tick(&mut self, compiled: &Compiled, now_ms: u64, orders: &mut Vec<Order>) {
+        if now_ms < self.ticked_ms + TICK_EVERY_MS {
+            return;
+        }
+        self.ticked_ms = now_ms;
         let mut lost = Vec::new();
         for (&next_hop, entry) in &mut self.entries {
+            if let Some(claim) = entry.claim.take_if(|claim| claim.until_ms <= now_ms) {
+                tell_of_move(compiled, next_hop, entry.mac, claim.mac);
+                entry.is_confirmed = false;
+                entry.confirm(claim.mac, false, now_ms);
+                orders.push(Order::Set(entry.number, neighbour(compiled, next_hop, Some(claim.mac))));
+            }
             let is_due = entry.request_due_ms.is_some_and(|due| due <= now_ms);
             if is_due && !entry.ask(compiled, next_hop, now_ms, orders) {
                 lost.push(next_hop);
@@ -257,6 +306,9 @@ impl Neighbours {
 
     fn forget(&mut self, next_hop: NextHop, orders: &mut Vec<Order>) {
         let Some(entry) = self.entries.remove(&next_hop) else { return };
+        if let Some(part) = self.parts.get_mut(&next_hop.interface) {
+            part.count -= 1;
+        }
         if entry.mac.is_some() {
             orders.push(Order::Set(entry.number, None));
         }
@@ -283,11 +335,12 @@ impl Neighbours {
             .collect();
         stale.into_iter().for_each(|hop| self.forget(hop, orders));
         for &(next_hop, mac) in &compiled.static_neighbours {
-            if !self.entries.contains_key(&next_hop) && self.enter(next_hop).is_none() {
+            if !self.entries.contains_key(&next_hop) && self.enter(compiled, next_hop, orders).is_none() {
                 continue;
             }
             if let Some(entry) = self.entries.get_mut(&next_hop) {
-                (entry.is_static, entry.mac, entry.request_due_ms) = (true, Some(mac), None);
+                (entry.is_static, entry.is_confirmed, entry.claim) = (true, true, None);
+                (entry.mac, entry.request_due_ms) = (Some(mac), None);
             }
         }
         for (&next_hop, entry) in &self.entries {
@@ -324,7 +377,48 @@ impl Neighbours {
     }
 }
 
+fn is_unconfirmed(entries: &HashMap<NextHop, Entry>, (next_hop, number): &(NextHop, u16)) -> bool {
+    entries.get(next_hop).is_some_and(|entry| entry.number == *number && !entry.is_confirmed)
+}
+
+/// A request to one station alone.
+fn request(compiled: &Compiled, next_hop: NextHop, to: [u8; 6]) -> Option<Order> {
+    let interface = compiled.policy.interfaces.get(usize::from(next_hop.interface))?;
+    let own = own_address(interface, next_hop.addr)?;
+    Some(Order::Send(next_hop.interface, arp_frame(interface, REQUEST, own, to, next_hop.addr)))
+}
+
+fn tell_of_claim(compiled: &Compiled, next_hop: NextHop, known: [u8; 6], claim: &Claim) {
+    if let Some(interface) = compiled.policy.interfaces.get(usize::from(next_hop.interface)) {
+        tracing::warn!(
+            mnemonic = "IP-4-ARPCLAIM",
+            "{} on {} is {}, which answers; {} says so too and is not believed",
+            next_hop.addr,
+            interface.name,
+            MacAddress(known),
+            MacAddress(claim.mac)
+        );
+    }
+}
+
+fn tell_of_move(compiled: &Compiled, next_hop: NextHop, from: Option<[u8; 6]>, to: [u8; 6]) {
+    if let Some((interface, from)) = compiled.policy.interfaces.get(usize::from(next_hop.interface)).zip(from)
+    {
+        tracing::info!(
+            mnemonic = "IP-6-ARPMOVED",
+            "{} on {} is {} now; {} does not answer any more",
+            next_hop.addr,
+            interface.name,
+            MacAddress(to),
+            MacAddress(from)
+        );
+    }
+}
+
 fn neighbour(compiled: &Compiled, next_hop: NextHop, mac: Option<[u8; 6]>) -> Option<Neighbour> {
     let interface = compiled.policy.interfaces.get(usize::from(next_hop.interface))?;
     Some(Neighbour::new(next_hop, interface.port, mac?, interface.mac, interface.vlan))
 }
+
+#[cfg(test)]
+mod tests;
