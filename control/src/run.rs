@@ -6,6 +6,8 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow};
 use crossbeam::channel::bounded;
+use nix::sys::prctl::set_no_new_privs;
+use nix::sys::stat::{Mode, umask};
 use sd_notify::NotifyState;
 
 use crate::appliance::Appliance;
@@ -38,6 +40,7 @@ pub fn load(path: &Path) -> Result<Config> {
 /// When it cannot start: what is missing, and what to do about it.
 pub fn run(config_path: &Path, socket_path: &Path) -> Result<()> {
     let started = Instant::now();
+    give_up_what_is_not_needed()?;
     let orders = catch_signals()?;
     log_panics();
     let config = load(config_path)?;
@@ -46,6 +49,13 @@ pub fn run(config_path: &Path, socket_path: &Path) -> Result<()> {
     let done = start(config, config_path, socket_path, &log, orders, started);
     log.flush();
     done
+}
+
+/// No thread of this process gets more rights than it has, by whatever it runs, and no file or socket it makes is another
+/// user's for a moment.
+fn give_up_what_is_not_needed() -> Result<()> {
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    set_no_new_privs().context("cannot give up further rights")
 }
 
 fn start(

@@ -3,6 +3,7 @@
 use lab::address::SERVER;
 use lab::{Lab, Peer, Plan, Process, Rules, session, turn};
 use nix::sys::signal::Signal;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
@@ -77,4 +78,23 @@ fn systemd_is_told() {
     // The second SIGTERM may have come before the first one's stop was through.
     let status = stopped.expect("an end").status;
     assert!(status.success() || status.code() == Some(128 + 15), "ended with {status}");
+}
+
+/// The program can get no more rights than it has, and its socket is its owner's alone.
+#[test]
+fn rights_are_given_up() {
+    let _turn = turn();
+    let lab = build();
+    let appliance = lab.gateway.appliance();
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", appliance.running().expect("running").id()));
+    let mut count = 0;
+    for task in tasks.expect("its threads") {
+        let status =
+            std::fs::read_to_string(task.expect("a thread").path().join("status")).expect("its status");
+        assert!(status.lines().any(|line| line == "NoNewPrivs:\t1"), "{status}");
+        count += 1;
+    }
+    assert!(count > 5, "{count} threads");
+    let mode = std::fs::metadata(appliance.socket()).expect("the socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
