@@ -17,8 +17,6 @@ const REQUESTS_MAX: u32 = 3;
 const REQUEST_EVERY_MS: u64 = 1000;
 /// How long an answer is believed before it is asked for again, in milliseconds.
 const CONFIRM_AFTER_MS: u64 = 300_000;
-/// How long what a station said of itself is believed before it is asked, in milliseconds.
-const CONFIRM_NEW_AFTER_MS: u64 = 10_000;
 /// How long a station with another address has to answer for itself before the other one is believed, in milliseconds.
 const DEFEND_WITHIN_MS: u64 = 500;
 /// A station that two addresses claim is told of no more often than this, in milliseconds.
@@ -84,9 +82,8 @@ impl Entry {
     /// What `mac` said of itself agrees with what is known, or is new.
     fn confirm(&mut self, mac: [u8; 6], is_answer: bool, now_ms: u64) {
         self.is_confirmed |= is_answer;
-        let after_ms = if self.is_confirmed { CONFIRM_AFTER_MS } else { CONFIRM_NEW_AFTER_MS };
         (self.mac, self.confirmed_ms) = (Some(mac), now_ms);
-        (self.requests, self.request_due_ms) = (0, Some(now_ms + after_ms));
+        (self.requests, self.request_due_ms) = (0, Some(now_ms + CONFIRM_AFTER_MS));
     }
 
     /// Sends a request, unless enough went unanswered or the interface is down: then it returns false.
