@@ -236,6 +236,8 @@ impl Neighbours {
         if entry.is_static {
             return;
         }
+        // Anybody can send a reply that nobody asked for, and it proves nothing.
+        let is_answer = is_answer && (entry.requests > 0 || entry.claim.is_some());
         let known = entry.mac.filter(|_| entry.is_confirmed);
         if let Some(known) = known.filter(|known| *known != mac) {
             // Anybody on the subnet can say so: whoever is known is asked before it is believed.

@@ -45,7 +45,9 @@ fn a_flood_on_one_interface_takes_its_part_and_no_confirmed_neighbour() {
     neighbours.receive(&compiled, 0, &answer, 1, &mut orders);
     for number in 300..65_300_u32 {
         let [.., c, d] = number.to_be_bytes();
-        let asked = packet(REQUEST, [2, 0x66, 0, 0, c, d], [10, 0, c, d], [10, 0, 0, 1]);
+        // Neither do replies that nobody asked for prove anything.
+        let operation = if number % 2 == 0 { REQUEST } else { REPLY };
+        let asked = packet(operation, [2, 0x66, 0, 0, c, d], [10, 0, c, d], [10, 0, 0, 1]);
         neighbours.receive(&compiled, 0, &asked, 2, &mut orders);
     }
     let rows = neighbours.rows(2);
