@@ -89,7 +89,11 @@ drops! {
     ProtocolUntranslatable "protocol-untranslatable" Policy Silent "The protocol has no ports, and the matching rule translates by port." "RFC 6888 REQ-1";
     FragmentUntranslatable "fragment-untranslatable" Sender Silent "A fragment of a packet to be translated, without its first part." "RFC 4787 REQ-14";
     PoolExhausted "pool-exhausted" Capacity HostUnreachable "No global address or port is free for a new mapping; enlarge the pool." "RFC 6888 REQ-11";
+    PortShare "port-share" Capacity HostUnreachable "The inside host has as many ports of its global address as are left to others; see max-entries, or enlarge the pool." "RFC 6888 REQ-4";
     SessionsFull "sessions-full" Capacity HostUnreachable "The session table is full; raise max-sessions." "RFC 6888 REQ-11";
+    SessionShare "session-share" Capacity HostUnreachable "The inside host has as many sessions as are left to others; see max-entries, or raise max-sessions." "RFC 6888 REQ-5";
+    AddressesFull "addresses-full" Capacity HostUnreachable "The table of whole addresses' mappings is full." "RFC 6888 REQ-11";
+    SubscribersFull "subscribers-full" Capacity HostUnreachable "The table of inside hosts is full; raise max-sessions." "RFC 6888 REQ-11";
     SessionConflict "session-conflict" Policy Silent "The flow would need endpoints that another session has; rules overlap." "";
     LimitGroup "limit-group" Capacity HostUnreachable "A limit on all sessions, a list's or a VRF's is reached; see max-entries." "RFC 6888 REQ-5";
     LimitHost "limit-host" Capacity HostUnreachable "The inside host has as many sessions as it may; see max-entries." "RFC 6888 REQ-4";

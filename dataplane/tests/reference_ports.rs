@@ -14,7 +14,7 @@ use testkit::reference::view::{View, packet, udp};
 /// Ports of the class of 1024 and above.
 const PORT_COUNT: usize = 64_512;
 /// Inside hosts that share the address.
-const HOST_COUNT: u8 = 64;
+const HOST_COUNT: u16 = 64;
 
 /// An appliance with one global address for all.
 struct Nat {
@@ -44,8 +44,9 @@ impl Nat {
     }
 
     /// The global port of a host's datagram; none if it was dropped.
-    fn port_of(&mut self, host: u8, port: u16) -> Option<u16> {
-        let (src, dst) = (Ipv4Addr::new(10, 0, 0, 10 + host), Ipv4Addr::new(198, 51, 100, 7));
+    fn port_of(&mut self, host: u16, port: u16) -> Option<u16> {
+        let src = Ipv4Addr::from_bits(0x0a00_000a + u32::from(host));
+        let dst = Ipv4Addr::new(198, 51, 100, 7);
         let packet = packet(UDP, src, dst, 64, 1, &udp(port, 5000, &[]));
         let frame = self.bench.frame_to(&self.inside, &packet).expect("a port");
         self.bench.inject(&self.inside, &frame).expect("invariants hold");
@@ -55,41 +56,58 @@ impl Nat {
     }
 }
 
-/// Opens flows of many hosts until one is refused; returns how many ports were in use by then.
-fn used_before_refusal(mode: Mode, worker_count: usize, seed: u64) -> usize {
-    let mut random = generator(&format!("{mode:?} mode, {worker_count} workers"), seed);
+/// Opens so many flows of each of many hosts, 128,000 in all, until the address has nothing left, or all were tried.
+/// Returns how many ports are in use then, and how often a host was refused for its share.
+fn used_up(mode: Mode, worker_count: usize, (hosts, flows): (u16, u16), seed: u64) -> (usize, u64) {
+    let mut random = generator(&format!("{mode:?} mode, {worker_count} workers, {hosts} hosts"), seed);
     let mut nat = Nat::new(mode, worker_count, random.random());
-    let mut flows: Vec<(u8, u16)> =
-        (0..HOST_COUNT).flat_map(|host| (0..2000).map(move |at| (host, 1024 + at * 31))).collect();
+    let step = (u16::MAX - 1024) / flows;
+    let mut flows: Vec<(u16, u16)> =
+        (0..hosts).flat_map(|host| (0..flows).map(move |at| (host, 1024 + at * step))).collect();
     flows.shuffle(&mut random);
     let mut used = BTreeSet::new();
     for (host, port) in flows {
         match nat.port_of(host, port) {
             Some(global) => assert!(used.insert(global), "{global} was given out twice"),
-            None => break,
+            None if nat.bench.counter("pool-exhausted") > 0 => break,
+            None => {}
         }
     }
-    assert_eq!(nat.bench.counter("pool-exhausted"), 1, "the flows end before the ports do");
     assert!(used.iter().all(|&port| port >= 1024), "a port of the lower class");
-    used.len()
+    (used.len(), nat.bench.counter("port-share"))
 }
+
+/// Hosts with few ports, and those with many.
+const MANY_HOSTS: (u16, u16) = (8000, 16);
+const GREEDY_HOSTS: (u16, u16) = (HOST_COUNT, 2000);
 
 #[test]
 fn one_worker_uses_every_port_before_it_refuses() {
-    assert_eq!(used_before_refusal(Mode::Default, 1, 1), PORT_COUNT);
+    assert_eq!(used_up(Mode::Default, 1, MANY_HOSTS, 1), (PORT_COUNT, 0));
 }
 
 #[test]
 fn one_worker_in_cgn_mode_uses_every_port_before_it_refuses() {
-    assert_eq!(used_before_refusal(Mode::Cgn, 1, 2), PORT_COUNT);
+    assert_eq!(used_up(Mode::Cgn, 1, MANY_HOSTS, 2), (PORT_COUNT, 0));
 }
 
 #[test]
 fn two_workers_use_nearly_every_port_before_one_refuses() {
     for mode in [Mode::Default, Mode::Cgn] {
-        let used = used_before_refusal(mode, 2, 3);
+        let (used, refused) = used_up(mode, 2, MANY_HOSTS, 3);
         println!("{mode:?} mode: {used} of {PORT_COUNT}");
-        assert!(used * 100 >= PORT_COUNT * 95, "{mode:?} mode: {used} of {PORT_COUNT}");
+        assert!(used * 100 >= PORT_COUNT * 95 && refused == 0, "{mode:?} mode: {used} of {PORT_COUNT}");
+    }
+}
+
+/// A sixteenth is left for others, and as much as one of them has.
+#[test]
+fn greedy_hosts_leave_a_reserve() {
+    for mode in [Mode::Default, Mode::Cgn] {
+        let (used, refused) = used_up(mode, 1, GREEDY_HOSTS, 5);
+        let each = PORT_COUNT * 15 / 16 / (usize::from(HOST_COUNT) + 1);
+        assert!(used.abs_diff(each * usize::from(HOST_COUNT)) < 2 * usize::from(HOST_COUNT), "{used}");
+        assert_eq!(refused as usize, usize::from(HOST_COUNT) * 2000 - used);
     }
 }
 

@@ -275,11 +275,7 @@ fn choose_global(
         return Err(DropReason::ProtocolUntranslatable.into());
     }
     let source = Source { protocol, vrf: head.tuple.vrf, local: head.tuple.src, ports: Ports::One };
-    let mut mapped = shard.map(policy, rule, source, now);
-    if matches!(mapped, Err(DropReason::PoolExhausted)) && shard.make_port_free(policy, rule, protocol, now) {
-        mapped = shard.map(policy, rule, source, now);
-    }
-    let (above, end) = mapped.map_err(|reason| {
+    let (above, end) = shard.map(policy, rule, source, now).map_err(|reason| {
         // It is not the ports that ran out.
         if is_portless && reason == DropReason::PoolExhausted {
             DropReason::ProtocolUntranslatable

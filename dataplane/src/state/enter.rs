@@ -95,7 +95,7 @@ impl Shard {
             Above::New(_) => Err(DropReason::SessionConflict),
             _ => {
                 let number = self.subscribers.enter(session.inside_vrf(), session.inside_local().addr);
-                number.ok_or(DropReason::SessionsFull)
+                number.ok_or(DropReason::SubscribersFull)
             }
         }
     }
@@ -229,49 +229,11 @@ impl Shard {
         true
     }
 
-    /// Whether the limits allow another session of this subscriber, who leaves if not and has nothing else. Returns
-    /// the groups it counts towards, a bit each.
-    fn admit(
-        &mut self,
-        policy: &Policy,
-        session: &Session,
-        number: u32,
-        now: u32,
-    ) -> Result<u16, DropReason> {
-        let host = session.inside_local().addr;
-        let limit_groups = policy.limit_groups_of(session.inside_vrf(), host);
-        for (group, limit) in policy.limits.groups.iter().enumerate() {
-            let counts = limit_groups >> group & 1 == 1;
-            if counts && self.groups.count(group) >= self.share_of(limit.sessions_max) {
-                self.leave(number, now);
-                self.limit_reached = Some(limit.counter);
-                return Err(DropReason::LimitGroup);
-            }
-        }
-        let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SessionsFull)?;
-        let of_host = policy.limits.of_host(host);
-        let reached = of_host.filter(|limit| subscriber.session_count >= limit.sessions_max);
-        let is_fast = policy.limits.rate_of_host(host).is_some_and(|rate| !subscriber.may_begin(rate, now));
-        if reached.is_some() || is_fast {
-            self.leave(number, now);
-            self.limit_reached = reached.map(|limit| limit.counter);
-            return Err(if reached.is_some() { DropReason::LimitHost } else { DropReason::LimitRate });
-        }
-        Ok(limit_groups)
-    }
-
-    /// This worker's share of a limit on all workers together.
-    fn share_of(&self, max: u32) -> u32 {
-        let (worker, count) = self.worker;
-        let count = u32::from(count.max(1));
-        max / count + u32::from(u32::from(worker) < max % count)
-    }
-
     fn count_in(&mut self, index: u32, subscriber: u32) {
         let waiting = self.waiting(index);
         let Some(session) = self.sessions.at(index) else { return };
         self.unconfirmed.count(waiting, session, None, Some(session.progress));
-        let (rule, flags) = (session.rule, session.flags);
+        let (rule, flags, is_unasked) = (session.rule, session.flags, session.is_unasked());
         let (peer, mapping) = (session.outside_global().addr, session.next);
         if flags.has(Flags::ADDRESS)
             && let Some(mapping) = self.mappings.at_mut(mapping)
@@ -280,6 +242,7 @@ impl Shard {
         }
         if let Some(subscriber) = self.subscribers.at_mut(subscriber) {
             subscriber.session_count += 1;
+            subscriber.unasked_count += u32::from(is_unasked);
         }
         self.rule_mut(rule).session_count += 1;
         self.any_peer_count += usize::from(flags.has(Flags::ANY_PEER));
@@ -322,6 +285,7 @@ impl Shard {
         self.leave_controls(policy, index, &session, now);
         if let Some(subscriber) = self.subscribers.at_mut(number) {
             subscriber.session_count -= 1;
+            subscriber.unasked_count -= u32::from(session.is_unasked());
         }
         self.leave(number, now);
         Some(session)

@@ -1,25 +1,32 @@
-//! Flows that only one side has begun, and how they give way to others.
+//! Flows that strangers have begun and the inside has not confirmed, and how they give way to others.
 //!
 //! Whoever sends SYNs in anybody's name fills the table with half-open connections, as fast as he likes and longer than
-//! any idle time. So each side of the NAT has a part of the table for what it begins and the other has not confirmed;
-//! beyond it, what is begun costs the oldest such flow its place. A full table takes such a place for a confirmed flow
-//! too. Established sessions give way to nobody.
+//! any idle time. So what strangers begin and nobody inside has confirmed has a part of the table; beyond it, what is begun
+//! costs such a flow its place, the oldest of a host that has many of them. A full table takes such a place for any
+//! other flow too. What the inside began gives way to nobody (RFC 6888 REQ-11): its hosts have shares.
 
 use crate::drops::DropReason;
 use crate::lives::EndReason;
-use crate::policy::{OutsideRule, Policy, SourceRule};
+use crate::policy::{OutsideRule, Policy};
 use crate::state::mapping::Mapping;
-use crate::state::session::{Above, Flags, Session};
+use crate::state::session::{Above, Session};
 use crate::state::shard::Shard;
+use crate::state::table::share::{FEW, Places};
 use crate::state::table::slots::NONE;
-use crate::state::unconfirmed::{Waiting, side_of};
+use crate::state::unconfirmed::Waiting;
 
-/// Of a queue, what is looked at for one flow.
+/// Of the queue, what is looked at for one flow.
 const LOOKED_AT: usize = 64;
-/// Of what is no more unconfirmed, so many leave a queue at once.
+/// Of what is no more unconfirmed, so many leave the queue at once.
 const PASSED_OVER: usize = 1024;
 
 impl Shard {
+    /// The places of the session table, as an inside host sees them: what gives way to it is free.
+    pub(super) fn places(&self) -> Places {
+        let taken = self.sessions.len() - self.unconfirmed.counts()[1] as usize;
+        Places { capacity: self.sessions.capacity(), free: self.sessions.capacity() - taken }
+    }
+
     /// Makes room for a session that is about to begin, where there is none. Whether another one ended for it.
     pub(super) fn make_room(
         &mut self,
@@ -34,70 +41,52 @@ impl Shard {
             _ => NONE,
         };
         let mut has_ended = false;
-        let side = side_of(session);
-        if !session.progress.is_confirmed() && self.unconfirmed.has_full_queue(side) {
-            has_ended = self.clear_queue(policy, side, sibling, now);
-            if self.unconfirmed.has_full_queue(side) {
+        if session.is_unasked() && self.unconfirmed.has_full_queue() {
+            has_ended = self.clear_queue(policy, sibling, now);
+            if self.unconfirmed.has_full_queue() {
                 return Err(DropReason::SessionsFull);
             }
         }
         if !self.sessions.is_full() {
             return Ok(has_ended);
         }
-        // What strangers began goes first.
-        let has_room = [1, 0].into_iter().any(|side| self.end_oldest(policy, side, sibling, now));
-        if has_room { Ok(true) } else { Err(DropReason::SessionsFull) }
+        if self.end_unasked_flow(policy, sibling, now) { Ok(true) } else { Err(DropReason::SessionsFull) }
     }
 
-    /// Takes out of a full queue what is no more unconfirmed, and ends the oldest flow of a side that has its part. Whether
-    /// one ended.
-    fn clear_queue(&mut self, policy: &Policy, side: usize, sibling: u32, now: u32) -> bool {
+    /// Takes out of the full queue what is no more unconfirmed, and ends a flow if there are as many as may be. Whether one
+    /// ended.
+    fn clear_queue(&mut self, policy: &Policy, sibling: u32, now: u32) -> bool {
         for _ in 0..LOOKED_AT {
-            if self.unconfirmed.is_over(side) {
+            if self.unconfirmed.is_over() {
                 break;
             }
-            let Some(waiting) = self.unconfirmed.queues[side].pop_front() else { return false };
-            if !self.is_unconfirmed(waiting, side) {
+            let Some(waiting) = self.unconfirmed.queue.pop_front() else { return false };
+            if !self.is_unconfirmed(waiting) {
                 return false;
             }
-            self.unconfirmed.queues[side].push_back(waiting);
+            self.unconfirmed.queue.push_back(waiting);
         }
-        self.end_oldest(policy, side, sibling, now)
+        self.end_unasked_flow(policy, sibling, now)
     }
 
-    /// Ends the oldest unconfirmed flow that a side began, but for one. Whether one ended.
-    fn end_oldest(&mut self, policy: &Policy, side: usize, sibling: u32, now: u32) -> bool {
-        let (mut has_ended, mut spared) = (false, None);
-        for _ in 0..LOOKED_AT {
-            let Some(waiting) = self.unconfirmed.queues[side].pop_front() else { break };
-            if !self.is_unconfirmed(waiting, side) {
-                continue;
-            }
-            if waiting.index == sibling {
-                spared = Some(waiting);
-                continue;
-            }
-            has_ended = self.end(policy, waiting.index, EndReason::GaveWay, now).is_some();
-            break;
-        }
-        self.unconfirmed.queues[side].extend(spared);
-        has_ended
+    /// Ends an unconfirmed flow that a stranger began, but for one: of the oldest, the first of a host with many. Whether one
+    /// ended.
+    fn end_unasked_flow(&mut self, policy: &Policy, sibling: u32, now: u32) -> bool {
+        self.pass_over();
+        let oldest = self.unconfirmed.queue.iter().take(LOOKED_AT).copied().enumerate();
+        let mut oldest = oldest.filter(|&(_, it)| it.index != sibling && self.is_unconfirmed(it));
+        let of_many = oldest.clone().find(|&(_, it)| self.has_many_unasked(it.index));
+        let Some((at, waiting)) = of_many.or_else(|| oldest.next()) else { return false };
+        self.unconfirmed.queue.remove(at);
+        self.end(policy, waiting.index, EndReason::GaveWay, now).is_some()
     }
 
-    /// Ends an unconfirmed flow from inside that has a port of a rule's for itself, which has no other left.
-    pub fn make_port_free(&mut self, policy: &Policy, rule: &SourceRule, protocol: u8, now: u32) -> bool {
-        self.pass_over(0);
-        let gives_way = |waiting: Waiting| {
-            let is_alone = |other: &Session| {
-                let has_port = other.flags.has(Flags::PORT) && other.next == waiting.index;
-                let is_held =
-                    self.is_held_by_door(other.protocol, other.outside_vrf(), other.inside_global());
-                has_port && !is_held && (other.rule, other.protocol) == (rule.id, protocol)
-            };
-            self.is_unconfirmed(waiting, 0) && self.sessions.at(waiting.index).is_some_and(is_alone)
-        };
-        let found = self.unconfirmed.queues[0].iter().take(LOOKED_AT).find(|&&waiting| gives_way(waiting));
-        found.copied().is_some_and(|it| self.end(policy, it.index, EndReason::GaveWay, now).is_some())
+    /// Whether the inside host of a session has more than a few that strangers began and it has not confirmed.
+    fn has_many_unasked(&self, index: u32) -> bool {
+        let host = self.sessions.at(index).map(|session| (session.inside_vrf(), session.inside_local().addr));
+        let number = host.and_then(|(vrf, addr)| self.subscribers.find(vrf, addr));
+        let subscriber = number.and_then(|number| self.subscribers.at(number));
+        subscriber.is_some_and(|subscriber| subscriber.unasked_count as usize > FEW)
     }
 
     /// Ends the oldest unconfirmed flow from outside for which alone a host has an outside local address of a rule's, which
@@ -108,37 +97,33 @@ impl Shard {
         rule: &OutsideRule,
         now: u32,
     ) -> bool {
-        self.pass_over(1);
+        self.pass_over();
         let is_alone = |mapping: &Mapping| {
             mapping.binding.rule == rule.id && mapping.is_unasked && mapping.session_count == 1
         };
         let gives_way = |waiting: Waiting| {
             let above = self.sessions.at(waiting.index).and_then(|session| self.outside_mapping_of(session));
             let is_alone = above.and_then(|above| self.mappings.at(above)).is_some_and(is_alone);
-            is_alone && self.is_unconfirmed(waiting, 1)
+            is_alone && self.is_unconfirmed(waiting)
         };
-        let found = self.unconfirmed.queues[1].iter().take(LOOKED_AT).find(|&&waiting| gives_way(waiting));
+        let found = self.unconfirmed.queue.iter().take(LOOKED_AT).find(|&&waiting| gives_way(waiting));
         found.copied().is_some_and(|it| self.end(policy, it.index, EndReason::GaveWay, now).is_some())
     }
 
-    /// Takes out of the front of a side's queue what is no more unconfirmed, some of it if it is much.
-    fn pass_over(&mut self, side: usize) {
+    /// Takes out of the front of the queue what is no more unconfirmed, some of it if it is much.
+    fn pass_over(&mut self) {
         for _ in 0..PASSED_OVER {
-            let Some(&waiting) = self.unconfirmed.queues[side].front() else { break };
-            if self.is_unconfirmed(waiting, side) {
+            let Some(&waiting) = self.unconfirmed.queue.front() else { break };
+            if self.is_unconfirmed(waiting) {
                 break;
             }
-            self.unconfirmed.queues[side].pop_front();
+            self.unconfirmed.queue.pop_front();
         }
     }
 
-    fn is_unconfirmed(&self, Waiting { index, created_ms }: Waiting, side: usize) -> bool {
-        let is_it = |session: &Session| {
-            // Its place may be another flow's by now.
-            self.created_ms(index) == created_ms
-                && side_of(session) == side
-                && !session.progress.is_confirmed()
-        };
+    fn is_unconfirmed(&self, Waiting { index, created_ms }: Waiting) -> bool {
+        // Its place may be another flow's by now.
+        let is_it = |session: &Session| self.created_ms(index) == created_ms && session.is_unasked();
         self.sessions.at(index).is_some_and(is_it)
     }
 }

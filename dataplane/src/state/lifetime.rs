@@ -198,7 +198,8 @@ impl Shard {
             return self.end(policy, index, doom.reason(), now).is_some();
         }
         if self.groups.misses(policy, index) {
-            let groups = policy.limit_groups_of(session.inside_vrf(), session.inside_local().addr);
+            let of_host = || policy.limit_groups_of(session.inside_vrf(), session.inside_local().addr);
+            let groups = if session.is_unasked() { 0 } else { of_host() };
             self.groups.enter(policy, index, groups);
         }
         false

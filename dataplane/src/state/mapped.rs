@@ -50,9 +50,6 @@ impl Shard {
         {
             return Ok((Above::Port(index), session.inside_global()));
         }
-        if self.sessions.is_full() {
-            return Err(DropReason::SessionsFull);
-        }
         let lease = self.take(policy, rule, source, now)?;
         let global = lease.end();
         let seen = Mapping::seen_key(Side::Inside, source.protocol, rule.outside_vrf, global);
@@ -79,7 +76,7 @@ impl Shard {
             return Ok((Above::Address(index), mapping.binding.seen.addr));
         }
         if self.mappings.is_full() {
-            return Err(DropReason::SessionsFull);
+            return Err(DropReason::AddressesFull);
         }
         // Nor a second one beside that which it shares.
         let number = self.subscribers.find(source.vrf, source.local.addr);
@@ -108,17 +105,26 @@ impl Shard {
         now: u32,
     ) -> Result<Lease, DropReason> {
         self.reclaim(policy, now);
-        let number = self.subscribers.enter(source.vrf, source.local.addr).ok_or(DropReason::SessionsFull)?;
-        let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SessionsFull)?;
-        let mut request = Request { policy, rule, source, wish: None, journal: &mut self.journal, now };
-        let Some(global) = self.allocator.take(&mut request, subscriber) else {
+        let full = DropReason::SubscribersFull;
+        let number = self.subscribers.enter(source.vrf, source.local.addr).ok_or(full)?;
+        if let Some(reason) = self.refusal(policy, number, now) {
             self.leave(number, now);
-            self.rule_mut(rule.id).misses += 1;
-            // Under overload a whole address is refused while there are ports.
-            if !rule.overload || Selector::of(source.protocol) != Selector::Nothing {
-                self.journal.note_exhausted(bound(rule, source, NOBODY), now);
+            return Err(reason);
+        }
+        let subscriber = self.subscribers.at_mut(number).ok_or(full)?;
+        let mut request = Request { policy, rule, source, wish: None, journal: &mut self.journal, now };
+        let global = match self.allocator.take(&mut request, subscriber) {
+            Ok(global) => global,
+            Err(reason) => {
+                self.leave(number, now);
+                self.rule_mut(rule.id).misses += 1;
+                // Under overload a whole address is refused while there are ports.
+                let is_of_ports = rule.overload && Selector::of(source.protocol) == Selector::Nothing;
+                if reason == DropReason::PoolExhausted && !is_of_ports {
+                    self.journal.note_exhausted(bound(rule, source, NOBODY), now);
+                }
+                return Err(reason);
             }
-            return Err(DropReason::PoolExhausted);
         };
         subscriber.mapping_count += 1;
         Ok(self.lender.lend(Taken { binding: bound(rule, source, global), subscriber: number, count: 1 }))
@@ -265,7 +271,7 @@ impl Shard {
             return Ok(mapping.binding.seen.addr);
         }
         if self.mappings.is_full() {
-            return Err(DropReason::SessionsFull);
+            return Err(DropReason::AddressesFull);
         }
         self.reclaim(policy, now);
         let mut taken = self.allocator.take_for_outside(policy, rule, now);
@@ -288,7 +294,7 @@ impl Shard {
         let lease = self.lender.lend(Taken { binding, subscriber: NONE, count: 1 });
         if self.enter_mapping(policy, &lease, used_ms, now).is_none() {
             self.give_back(policy, lease, now);
-            return Err(DropReason::SessionsFull);
+            return Err(DropReason::AddressesFull);
         }
         self.bind(lease, now);
         Ok(local)

@@ -1,5 +1,6 @@
 //! What a worker remembers: tables of fixed size, addressed by index, written by their worker alone.
 
+mod allowance;
 mod announce;
 mod attached;
 mod bound;

@@ -66,6 +66,10 @@ impl Shard {
         let Some(session) = self.sessions.at(index) else { return };
         let after = session.progress;
         self.unconfirmed.count(waiting, session, Some(before), Some(after));
+        if session.flags.has(Flags::FROM_OUTSIDE) && after.is_confirmed() != before.is_confirmed() {
+            self.count_asked(policy, index);
+        }
+        let Some(session) = self.sessions.at(index) else { return };
         if (after.class(), after.is_confirmed()) == (before.class(), before.is_confirmed()) {
             return;
         }
@@ -74,5 +78,21 @@ impl Shard {
         if after.is_confirmed() {
             self.spend_door_of(policy, index, now);
         }
+    }
+
+    /// A session that a stranger began was confirmed: from now on it counts towards its host's limits. Or it is no more.
+    fn count_asked(&mut self, policy: &Policy, index: u32) {
+        let Some(session) = self.sessions.at(index) else { return };
+        let (vrf, host) = (session.inside_vrf(), session.inside_local().addr);
+        let is_unasked = session.is_unasked();
+        let number = self.subscribers.find(vrf, host);
+        if let Some(subscriber) = number.and_then(|number| self.subscribers.at_mut(number)) {
+            match is_unasked {
+                true => subscriber.unasked_count += 1,
+                false => subscriber.unasked_count -= 1,
+            }
+        }
+        self.groups.leave(policy, index);
+        self.groups.enter(policy, index, if is_unasked { 0 } else { policy.limit_groups_of(vrf, host) });
     }
 }

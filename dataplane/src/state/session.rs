@@ -259,6 +259,11 @@ impl Session {
         self.ends(Direction::Inbound).vrf
     }
 
+    /// Whether a stranger began it, and nobody inside has confirmed it.
+    pub fn is_unasked(&self) -> bool {
+        self.flags.has(Flags::FROM_OUTSIDE) && !self.progress.is_confirmed()
+    }
+
     /// Whether its answers show a number that is still to come.
     pub fn awaits_number(&self) -> bool {
         self.flags.has(Flags::NUMBERED) && (self.outside_global().port, self.inside_global().port) == (0, 0)

@@ -1,6 +1,7 @@
 //! Subscribers: inside hosts with live sessions or mappings, and what each has.
 
 use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
 
 use crate::flow::Vrf;
 use crate::state::table::index::Hasher;
@@ -23,6 +24,8 @@ pub struct Subscriber {
     pub mapping_count: u32,
     /// Its live sessions.
     pub session_count: u32,
+    /// Those among them that strangers began and it has not answered: they count towards none of its limits.
+    pub unasked_count: u32,
     /// Ports it has besides its computed ones.
     pub extra_ports: u32,
     /// The first of its port sets, on the paired address; `NONE` without any.
@@ -32,34 +35,43 @@ pub struct Subscriber {
 
 const _: () = assert!(size_of::<Slot<Subscriber>>() <= 48, "there may be as many subscribers as sessions");
 
+/// A session in thousandths, which a rate gains in a millisecond.
+const SESSION: u32 = 1000;
+
 /// A token bucket of new sessions, of one second's depth.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rate {
-    /// Thousandths of a session: four million of them at most.
-    credit: u32,
+    /// Thousandths of a session; none before the first one. The most is four million of them.
+    credit: Option<NonZeroU32>,
     refilled_ms: u32,
-    is_started: bool,
 }
 
 impl Subscriber {
     /// Takes one session from a budget of so many a second.
     pub fn may_begin(&mut self, rate_max: u32, now: u32) -> bool {
-        let full = rate_max.saturating_mul(1000);
-        let rate = &mut self.rate;
-        if !rate.is_started {
-            *rate = Rate { credit: full, refilled_ms: now, is_started: true };
-        }
-        let passed_ms = now.wrapping_sub(rate.refilled_ms);
-        let gained = u64::from(passed_ms) * u64::from(rate_max);
-        rate.credit = (u64::from(rate.credit) + gained).min(u64::from(full)) as u32;
-        rate.refilled_ms = now;
-        match rate.credit.checked_sub(1000) {
-            Some(left) => {
-                rate.credit = left;
-                true
-            }
-            None => false,
-        }
+        let credit = self.credit(rate_max, now);
+        let left = credit.checked_sub(SESSION);
+        // One more than there is, so that nothing is not the same as not started.
+        let credit = NonZeroU32::MIN.checked_add(left.unwrap_or(credit));
+        self.rate = Rate { credit, refilled_ms: now };
+        left.is_some()
+    }
+
+    /// Whether the budget has one.
+    pub fn has_credit(&self, rate_max: u32, now: u32) -> bool {
+        self.credit(rate_max, now) >= SESSION
+    }
+
+    fn credit(&self, rate_max: u32, now: u32) -> u32 {
+        let full = rate_max.saturating_mul(SESSION);
+        let Some(credit) = self.rate.credit else { return full };
+        let gained = u64::from(now.wrapping_sub(self.rate.refilled_ms)) * u64::from(rate_max);
+        (u64::from(credit.get() - 1) + gained).min(u64::from(full)) as u32
+    }
+
+    /// Its live sessions, but for those that strangers began and it has not answered.
+    pub fn own_count(&self) -> u32 {
+        self.session_count - self.unasked_count
     }
 
     fn is_idle(&self) -> bool {
@@ -91,6 +103,7 @@ impl Subscribers {
             paired: None,
             mapping_count: 0,
             session_count: 0,
+            unasked_count: 0,
             extra_ports: 0,
             first_set: NONE,
             rate: Rate::default(),

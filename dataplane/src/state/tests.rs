@@ -112,9 +112,9 @@ fn a_lease_that_is_kept_too_long_is_no_mapping() {
 fn what_a_session_that_may_not_begin_took_is_free_again() {
     for rule in [0, 1] {
         let mut policy = policy();
-        policy.limits.per_host = Some(HostLimit { sessions_max: 0, counter: 0 });
         let mut shard = shard(&policy);
         let mapped = map(&mut shard, &policy, rule, host(1));
+        policy.limits.per_host = Some(HostLimit { sessions_max: 0, counter: 0 });
         assert_eq!(begin(&mut shard, &policy, rule, host(1), mapped), Err(DropReason::LimitHost));
         assert_eq!((shard.ports_in_use().count(), shard.subscriber_count()), (0, 0));
         policy.limits.per_host = None;
@@ -160,10 +160,12 @@ fn what_is_refused_is_not_in_the_journal() {
     for rule in [0, 1] {
         let mut policy = policy();
         let mut shard = shard(&policy);
-        policy.limits.per_host = Some(HostLimit { sessions_max: 0, counter: 0 });
         let mapped = map(&mut shard, &policy, rule, host(1));
-        assert!(begin(&mut shard, &policy, rule, host(1), mapped).is_err());
         let _ = map(&mut shard, &policy, rule, host(2));
+        policy.limits.per_host = Some(HostLimit { sessions_max: 0, counter: 0 });
+        assert!(begin(&mut shard, &policy, rule, host(1), mapped).is_err());
+        let source = Source { protocol: UDP, vrf: 0, local: host(3), ports: Ports::One };
+        assert!(shard.map(&policy, &policy.rules[rule], source, 0).is_err(), "nor is anything taken for it");
         shard.expire(&policy, 1, 32);
         assert_eq!((shard.journal.read(), *shard.journal.totals()), (None, Totals::default()));
         shard.check().unwrap();

@@ -1,27 +1,28 @@
-//! How many flows only one side has begun, and which are the oldest.
+//! How many flows only one side has begun, and which of the strangers' are the oldest.
 
 use std::collections::VecDeque;
 
 use crate::state::progress::Progress;
 use crate::state::session::{Flags, Session};
 
-/// Of the table, unconfirmed flows that one side began have one place in so many.
+/// Of the table, unconfirmed flows that strangers began have one place in so many.
 const PART: usize = 8;
 /// So many places at least: the one of a new flow's own mapping does not give way to it.
 const PART_MIN: usize = 2;
 
-/// A session in a queue: what has its place later, began later.
+/// A session in the queue: what has its place later, began later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) index: u32,
     pub(super) created_ms: u32,
 }
 
-/// The unconfirmed flows of each side: those that the inside began, and those that the outside did.
+/// The unconfirmed flows.
 pub struct Unconfirmed {
+    /// Those that the inside began, and those that the outside did.
     counts: [u32; 2],
-    /// Sessions in the order of their beginning; those that were confirmed or have ended since are passed over.
-    pub(super) queues: [VecDeque<Waiting>; 2],
+    /// The outside's in the order of their beginning; those that were confirmed or have ended since are passed over.
+    pub(super) queue: VecDeque<Waiting>,
     part: usize,
 }
 
@@ -29,7 +30,7 @@ impl Unconfirmed {
     /// None yet, of a table with room for `capacity` sessions.
     pub fn new(capacity: usize) -> Unconfirmed {
         let part = (capacity / PART).max(PART_MIN);
-        Unconfirmed { counts: [0; 2], queues: [0; 2].map(|_| VecDeque::with_capacity(part)), part }
+        Unconfirmed { counts: [0; 2], queue: VecDeque::with_capacity(part), part }
     }
 
     /// How many there are, begun from inside and from outside.
@@ -37,14 +38,14 @@ impl Unconfirmed {
         self.counts
     }
 
-    /// Whether a side has as many as it may.
-    pub(super) fn is_over(&self, side: usize) -> bool {
-        self.counts[side] as usize >= self.part
+    /// Whether strangers have as many as they may.
+    pub(super) fn is_over(&self) -> bool {
+        self.counts[1] as usize >= self.part
     }
 
-    /// Whether another one of a side would find no place in the queue.
-    pub(super) fn has_full_queue(&self, side: usize) -> bool {
-        self.queues[side].len() >= self.part
+    /// Whether another one of theirs would find no place in the queue.
+    pub(super) fn has_full_queue(&self) -> bool {
+        self.queue.len() >= self.part
     }
 
     /// A session begins, ends or has come further: it was as far as `before`, and is as far as `after`.
@@ -56,22 +57,18 @@ impl Unconfirmed {
         after: Option<Progress>,
     ) {
         let is_counted = |progress: Option<Progress>| progress.is_some_and(|it| !it.is_confirmed());
-        let side = side_of(session);
+        let is_from_outside = session.flags.has(Flags::FROM_OUTSIDE);
+        let count = &mut self.counts[usize::from(is_from_outside)];
         match (is_counted(before), is_counted(after)) {
             (false, true) => {
-                self.counts[side] += 1;
+                *count += 1;
                 // One that falls back while the queue is full just ends in its time.
-                if !self.has_full_queue(side) {
-                    self.queues[side].push_back(waiting);
+                if is_from_outside && !self.has_full_queue() {
+                    self.queue.push_back(waiting);
                 }
             }
-            (true, false) => self.counts[side] -= 1,
+            (true, false) => *count -= 1,
             _ => {}
         }
     }
-}
-
-/// Which side began a session: 0 for the inside.
-pub(super) fn side_of(session: &Session) -> usize {
-    usize::from(session.flags.has(Flags::FROM_OUTSIDE))
 }

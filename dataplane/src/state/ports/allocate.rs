@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use alg::Ports;
 
+use crate::drops::DropReason;
 use crate::flow::{Endpoint, ICMP, Protocol, TCP, Vrf, WorkerIndex};
 use crate::lives::EndReason;
 use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, SourceRule};
@@ -107,28 +108,36 @@ impl Allocator {
 
     /// Takes a global endpoint for a subscriber's source: on its paired address where it has one, else on the
     /// first address of the pool that has room.
-    pub fn take(&mut self, request: &mut Request, subscriber: &mut Subscriber) -> Option<Endpoint> {
+    ///
+    /// # Errors
+    /// `PoolExhausted` when nothing is free, `PortShare` when what is free is for others.
+    pub fn take(
+        &mut self,
+        request: &mut Request,
+        subscriber: &mut Subscriber,
+    ) -> Result<Endpoint, DropReason> {
+        const EXHAUSTED: DropReason = DropReason::PoolExhausted;
         let Request { policy, rule, source, .. } = *request;
-        let pool = policy.pools.get(usize::from(rule.pool))?;
+        let pool = policy.pools.get(usize::from(rule.pool)).ok_or(EXHAUSTED)?;
         if let Some(deterministic) = deterministic_of(policy, rule, source) {
-            return self.take_computed(request, pool, deterministic, subscriber);
+            return self.take_computed(request, pool, deterministic, subscriber).ok_or(EXHAUSTED);
         }
         if let PoolKind::MatchHost(prefix_len) = pool.kind {
-            let addr = pool.match_host(source.local.addr, prefix_len)?;
+            let addr = pool.match_host(source.local.addr, prefix_len).ok_or(EXHAUSTED)?;
             return self.take_on(request, addr, subscriber);
         }
         // Under overload a whole address is for what has no ports alone: never the last one that is shared, and
         // nobody is paired with it.
         let is_beside = rule.overload && source.protocol == ANY_PROTOCOL;
         if is_beside && self.shared_count(policy, rule) <= 1 {
-            return None;
+            return Err(EXHAUSTED);
         }
         let paired = subscriber.paired.filter(|&(of, addr)| of == rule.pool && pool.contains(addr));
         if let Some((_, addr)) = paired.filter(|_| !is_beside) {
             let taken = self.take_on(request, addr, subscriber);
             let is_strict =
                 rule.is_paired && policy.behaviour.pairing.is_some_and(|pairing| !pairing.is_soft);
-            if taken.is_some() || is_strict {
+            if taken != Err(EXHAUSTED) || is_strict {
                 return taken;
             }
         }
@@ -145,7 +154,7 @@ impl Allocator {
         let Request { policy, rule, source, .. } = *request;
         match (deterministic_of(policy, rule, source), policy.pools.get(usize::from(rule.pool))) {
             (Some(deterministic), Some(pool)) => self.take_computed(request, pool, deterministic, subscriber),
-            _ => self.take_on(request, addr, subscriber),
+            _ => self.take_on(request, addr, subscriber).ok(),
         }
     }
 
@@ -157,25 +166,30 @@ impl Allocator {
         pool: &Pool,
         subscriber: &mut Subscriber,
         pair: bool,
-    ) -> Option<Endpoint> {
+    ) -> Result<Endpoint, DropReason> {
         let number = usize::from(request.rule.pool);
         let count = pool.address_count();
-        let start = *self.positions.get(number)?;
+        let start = self.positions.get(number).copied().unwrap_or_default();
         for step in 0..count {
             let position = (start + step) % count;
-            let addr = pool.address_at(position)?;
+            let Some(addr) = pool.address_at(position) else { break };
             if pair && !self.pair(request, subscriber, addr) {
                 continue;
             }
-            if let Some(end) = self.take_on(request, addr, subscriber) {
-                self.positions[number] = position;
-                return Some(end);
+            match self.take_on(request, addr, subscriber) {
+                Ok(end) => {
+                    self.positions[number] = position;
+                    return Ok(end);
+                }
+                // Who has his share of one address has had enough of all.
+                Err(DropReason::PortShare) if !pair => return Err(DropReason::PortShare),
+                Err(_) => {}
             }
         }
         if pair {
             self.unpair(subscriber, request.journal, request.now);
         }
-        None
+        Err(DropReason::PoolExhausted)
     }
 
     /// Pairs a subscriber with an address instead of the one it had, unless that has as many as it may. All workers
@@ -246,16 +260,17 @@ impl Allocator {
         request: &mut Request,
         addr: Ipv4Addr,
         subscriber: &mut Subscriber,
-    ) -> Option<Endpoint> {
+    ) -> Result<Endpoint, DropReason> {
+        const EXHAUSTED: DropReason = DropReason::PoolExhausted;
         let Request { policy, rule, source, .. } = *request;
         if source.protocol == ANY_PROTOCOL {
-            return self.take_whole(policy, addr).then(|| Endpoint::new(addr, 0));
+            return self.take_whole(policy, addr).then(|| Endpoint::new(addr, 0)).ok_or(EXHAUSTED);
         }
         let wish = self.wish(request);
         if let Some(blocks) = policy.behaviour.blocks
             && takes_of_sets(policy, rule, source)
         {
-            return self.take_in_sets(request, &wish, addr, blocks, subscriber);
+            return self.take_in_sets(request, &wish, addr, blocks, subscriber).ok_or(EXHAUSTED);
         }
         let blocked = &policy.behaviour.interface_blocked;
         let is_allowed = |port| {
@@ -265,8 +280,14 @@ impl Allocator {
                 && !(is_interface(policy, rule) && blocked.contains(&(source.protocol, port)))
         };
         let groups = self.ownership.claimant(addr, self.worker, self.worker_count);
-        let port = self.addresses.ports_mut(addr)?.take(&wish, groups, is_allowed)?;
-        Some(Endpoint::new(addr, port))
+        let mut ports = self.addresses.ports_mut(addr).ok_or(EXHAUSTED)?;
+        let held = subscriber.mapping_count as usize;
+        let is_limited = policy.limits.of_host(source.local.addr).is_some();
+        if let Some(reason) = ports.refusal(&wish, (held, is_limited), self.worker_count) {
+            return Err(reason);
+        }
+        let port = ports.take(&wish, groups, is_allowed).ok_or(EXHAUSTED)?;
+        Ok(Endpoint::new(addr, port))
     }
 
     fn take_whole(&mut self, policy: &Policy, addr: Ipv4Addr) -> bool {

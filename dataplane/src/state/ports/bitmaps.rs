@@ -1,10 +1,14 @@
 //! The ports of one global address: which are in use.
 
+use crate::drops::DropReason;
 use crate::flow::{ICMP, Protocol, TCP, UDP, Vrf};
 use crate::policy::RuleId;
 use crate::state::ports::ownership::{Claimant, PORTS_PER_GROUP, Standing};
+use crate::state::table::share::{FEW, Places};
 
 const WORDS: usize = 65_536 / 64;
+/// Ports below this are a class of their own.
+const LOW_PORTS: usize = 1024;
 const EVEN: u64 = 0x5555_5555_5555_5555;
 /// Ports tried at random before the rest are looked at in order.
 const RANDOM_TRIES: u32 = 8;
@@ -116,6 +120,26 @@ impl<'a> AddressPorts<'a> {
 
     fn sets(&mut self) -> &mut [u64] {
         &mut self.bitmaps[MAPS * MAP_WORDS..]
+    }
+
+    /// Why a host that has so many mappings, of any kind, may have no other port of a wish's range: it has its share of one
+    /// worker's part, or, if it `is_limited` by the configuration, there is nothing but the reserve.
+    pub fn refusal(
+        &mut self,
+        wish: &Wish,
+        (held, is_limited): (usize, bool),
+        worker_count: u8,
+    ) -> Option<DropReason> {
+        let (low, high) = (usize::from(wish.range.0), usize::from(wish.range.1));
+        let map = self.map(wish.protocol)?;
+        // What a host has above the low ports is no reason to refuse it one of these; there, the few below count as well.
+        let is_low = high < LOW_PORTS;
+        let used = if is_low { map.used_between(low, high) } else { *map.used } as usize;
+        let all = (high + 1).saturating_sub(low);
+        let capacity = all / usize::from(worker_count.max(1));
+        let places = Places { capacity, free: capacity.saturating_sub(used) };
+        let left = places.left_within(held, (is_limited || is_low).then_some(u32::MAX));
+        (held >= FEW && left == 0 && used < all).then_some(DropReason::PortShare)
     }
 
     /// Takes a port: the inside one, one at random, or the next free one, first of its parity, then of any, as
@@ -270,6 +294,12 @@ impl PortMap<'_> {
         self.words[word] &= !(1 << (port % 64));
         *self.used -= 1;
         self.full[usize::from(port & 1) * FULL_WORDS + word / 64] &= !(1 << (word % 64));
+    }
+
+    /// Ports in use between two, by whole words.
+    fn used_between(&self, low: usize, high: usize) -> u32 {
+        let words = self.words.get(low / 64..=high / 64).unwrap_or_default();
+        words.iter().map(|word| word.count_ones()).sum()
     }
 
     fn choose(&self, wish: &Wish, groups: Claimant<'_>, may_take: impl Fn(u16) -> bool) -> Option<u16> {

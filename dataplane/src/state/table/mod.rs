@@ -3,5 +3,6 @@
 pub mod index;
 pub mod keyed;
 pub mod queue;
+pub mod share;
 pub mod slots;
 pub mod timer;

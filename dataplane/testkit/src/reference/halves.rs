@@ -47,6 +47,9 @@ impl Relation {
                 if self.may_be_exhausted(local) {
                     drops.push("pool-exhausted");
                 }
+                if self.may_have_its_share(local) {
+                    drops.push("port-share");
+                }
                 End::Fresh(found.map(|(found, _)| global(found)))
             }
         };
@@ -142,7 +145,8 @@ impl Relation {
         let host = self.count(self.tables.of_host(local.0));
         // Counting all is dear, and of no use while even a worker's share of the least limit is far away.
         let least = self.facts.all_max.unwrap_or(u32::MAX).min(self.facts.room) as usize;
-        let is_near = self.tables.sessions.len() + self.facts.worker_count >= least / self.facts.worker_count;
+        let shared = 2 * self.tables.sessions.len() + self.facts.worker_count + least / RESERVE_PART;
+        let is_near = shared >= least / self.facts.worker_count;
         let all = if is_near { self.count(&self.tables.sessions) } else { (0, 0) };
         let room = u64::from(self.facts.room);
         // What all share is dealt out to workers, so that one may have used its part up.
@@ -165,6 +169,10 @@ impl Relation {
                 half.end = None;
             }
         }
+        let places = (room / workers) as usize;
+        if is_share(host.1 + u64::from(flow.has_begun), all.1, places) {
+            half.drops.push("session-share");
+        }
     }
 
     /// How many sessions there are for certain, and perhaps.
@@ -181,4 +189,13 @@ impl Relation {
         }
         counts
     }
+}
+
+/// Of what all share, a reserve is for those with few: one place in so many, and less than so many.
+const RESERVE_PART: usize = 16;
+const FEW: u64 = 16;
+
+/// Whether a host that has so many places may be refused more, where so many are taken.
+pub(super) fn is_share(held: u64, taken: u64, places: usize) -> bool {
+    held >= FEW && held + taken + (places / RESERVE_PART) as u64 + 1 >= places as u64
 }

@@ -110,7 +110,7 @@ impl Relation {
         session.life.latest_ms =
             if session.tcp.is_odd { session.life.latest_ms.max(latest_ms) } else { latest_ms };
         session.is_asked_for = is_outbound || session.is_asked_for && is_known;
-        session.is_counted &= is_counted || is_known;
+        session.is_counted &= is_counted && is_outbound || is_known;
         // An inside host's answer to a stranger's SYN is no use of its address yet.
         let is_proved = session.tcp.is_proved == [true; 2] && !session.tcp.is_odd;
         let is_use = is_outbound && (local.1 != TCP || known.is_none() || is_proved);
@@ -126,14 +126,17 @@ impl Relation {
         }
     }
 
-    /// Where there are many of them, or no port is left, what only one side has begun may give way to what begins.
-    pub(super) fn doubt_unconfirmed(&mut self) {
+    /// Where there are many of them, what strangers have begun and the inside has not confirmed may give way to what begins.
+    fn doubt_unconfirmed(&mut self) {
         let is_confirmed = |local: &Local, session: &Session| match local.1 {
             TCP => session.tcp.is_proved == [true; 2] && !session.tcp.is_odd,
             _ => session.is_asked_for,
         };
-        let unconfirmed =
-            self.tables.sessions.iter_mut().filter(|((local, _), session)| !is_confirmed(local, session));
+        // What counts for certain was begun from inside.
+        let may_give_way =
+            |local: &Local, session: &Session| !session.is_counted && !is_confirmed(local, session);
+        let sessions = self.tables.sessions.iter_mut();
+        let unconfirmed = sessions.filter(|((local, _), session)| may_give_way(local, session));
         unconfirmed.for_each(|(_, session)| session.life.earliest_ms = 0);
     }
 

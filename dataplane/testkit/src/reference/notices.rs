@@ -8,7 +8,9 @@ use crate::dissect::{Dissection, SiteKind};
 /// Why the sender may be told, and with which ICMP type and code.
 const TOLD: &[(&str, u8, u8)] = &[
     ("pool-exhausted", 3, 1),
+    ("port-share", 3, 1),
     ("sessions-full", 3, 1),
+    ("session-share", 3, 1),
     ("limit-host", 3, 1),
     ("limit-group", 3, 1),
     ("no-local-service", 3, 3),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use super::facts::{Dynamic, Endpoint, ICMP, Static, TCP, UDP};
+use super::halves::is_share;
 use super::relation::Relation;
 use super::tables::{Local, WHOLE};
 
@@ -59,6 +60,20 @@ impl Relation {
         let pool = self.facts.pool().iter().copied();
         pool.filter(|addr| paired.is_none_or(|paired| paired == *addr))
             .all(|addr| self.may_be_full(local, addr))
+    }
+
+    /// Whether the host of an inside endpoint may have as many ports as it may, while others are left.
+    pub(super) fn may_have_its_share(&self, local: Local) -> bool {
+        let (low, high) = self.facts.port_range(local.1, local.2);
+        let held = self.tables.of_host(local.0).count() as u64;
+        let places = (usize::from(high - low) + 1) / self.facts.worker_count;
+        let is_shared = |addr: Ipv4Addr| {
+            let ends = (local.1, (addr, low))..=(local.1, (addr, high));
+            let freed = self.tables.freed.range(ends.clone()).count();
+            let taken = self.tables.by_global.range(ends).count() + freed;
+            is_share(held, taken as u64, places)
+        };
+        self.facts.pool().iter().any(|&addr| is_shared(addr))
     }
 
     /// Whether an address may have nothing left for this inside endpoint.

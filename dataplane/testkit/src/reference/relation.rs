@@ -213,9 +213,6 @@ impl Relation {
         // Fragments that waited for long may have been dropped meanwhile.
         let is_old = known.as_ref().is_some_and(|known| self.now_ms > known.seen_ms + WAIT_MS);
         let waiting = (known.map_or(Vec::new(), |known| known.waiting), is_old);
-        if legal.source.iter().any(|source| source.drops.contains(&"pool-exhausted")) {
-            self.doubt_unconfirmed();
-        }
         let verdict = self.compare(side, packet, &legal, &waiting, seen)?;
         let way = match (verdict, &legal.forward) {
             (Verdict::Forwarded(to), Some((_, edits, source, target))) => {
