@@ -10,6 +10,7 @@ use crate::inspect::reading::{Read, Reading};
 use crate::inspect::streams::{FromPorts, Passed};
 use crate::policy::{GatewayIndex, Policy};
 use crate::state::control::{Channel, Control};
+use crate::state::room::Initiator;
 use crate::state::session::Flags;
 use crate::state::shard::{SessionRef, Shard};
 use crate::stream::{Buffers, EditList};
@@ -143,10 +144,10 @@ impl Reading<'_> {
         let mut state = fresh.clone();
         let is_over = read(self.shard, &mut state);
         if let Some(session) = self.shard.session(found.index).filter(|_| is_over || state != fresh) {
-            let host = (session.inside_vrf(), session.inside_local().addr);
+            let holder = Initiator::of(session);
             let channel = if is_over { Channel::Untouched } else { Channel::Datagrams };
             // Where there is no room the next datagram is read as if it were the first.
-            self.shard.attach(found.index, Control::new(gateway, host, client, channel), state);
+            self.shard.attach(found.index, Control::new(gateway, holder, client, channel), state);
         }
     }
 }

@@ -55,7 +55,7 @@ impl Reading<'_> {
     /// not. A connection that began with data is not read.
     fn begin_anew(&mut self, session: u32, reopening: &Reopening) {
         let Some(control) = self.shard.controls.of_mut(session) else { return };
-        let (gateway, host) = (control.gateway, control.host());
+        let (gateway, holder) = (control.gateway, control.holder());
         let state = (self.gateways[usize::from(gateway)].state)();
         if let Some(stream) = self.shard.controls.begin_anew(session, Channel::Untouched, state) {
             self.tally.consumed += self.streams.close(stream);
@@ -65,7 +65,7 @@ impl Reading<'_> {
             return self.counters.gateways[usize::from(gateway)].unread.add(1);
         };
         let stream = Stream::new(&first, &answer);
-        let channel = self.streams.open(session, gateway, host, stream, self.counters);
+        let channel = self.streams.open(session, gateway, holder, stream, self.counters);
         if let Some(control) = self.shard.controls.of_mut(session) {
             (control.channel, control.syn) = (channel, Some(first.sequence));
         }

@@ -62,9 +62,9 @@ impl Reading<'_> {
             (stream::Direction::Forward, tcp::ACK, Channel::Answered(first, answer), _)
                 if acknowledges(&answer) =>
             {
-                let (gateway, host) = (control.gateway, control.host());
+                let (gateway, holder) = (control.gateway, control.holder());
                 let stream = Stream::new(&first, &answer);
-                let channel = self.streams.open(found.index, gateway, host, stream, self.counters);
+                let channel = self.streams.open(found.index, gateway, holder, stream, self.counters);
                 return self.opened(packet, head, channel, found);
             }
             // Its client speaks before its turn, with data in its SYN or to a server that speaks at the same time.

@@ -9,7 +9,7 @@ use crate::inspect::assembly::Assembly;
 use crate::policy::GatewayIndex;
 use crate::port::Ports;
 use crate::state::control::Channel;
-use crate::state::room::{Host, Room};
+use crate::state::room::{Initiator, Room};
 use crate::state::shard::SessionRef;
 use crate::state::table::index::Hasher;
 use crate::state::table::slots::Slots;
@@ -40,7 +40,7 @@ pub struct Passed {
 pub(super) struct Record {
     session: u32,
     gateway: GatewayIndex,
-    host: Host,
+    holder: Initiator,
     /// Pieces it keeps.
     pieces: u32,
     pub stream: Stream,
@@ -110,17 +110,17 @@ impl Streams {
     }
 
     /// What carries a connection from its handshake on: a stream, if there is room for another of its gateway's and its
-    /// host's.
+    /// holder's.
     pub(super) fn open(
         &mut self,
         session: u32,
         gateway: GatewayIndex,
-        host: Host,
+        holder: Initiator,
         stream: Stream,
         counters: &Counters,
     ) -> Channel {
-        if !self.records.is_full() && self.room.take(gateway, host, 1) {
-            let record = Record { session, gateway, host, pieces: 0, stream };
+        if !self.records.is_full() && self.room.take(gateway, holder, 1) {
+            let record = Record { session, gateway, holder, pieces: 0, stream };
             if let Some(index) = self.records.insert(record) {
                 return Channel::Open(index);
             }
@@ -132,31 +132,31 @@ impl Streams {
     /// Pieces that a stream may still take.
     pub(super) fn pieces_left(&self, index: u32) -> usize {
         let record = self.records.at(index);
-        record.map_or(0, |record| self.piece_room.left(record.gateway, record.host))
+        record.map_or(0, |record| self.piece_room.left(record.gateway, record.holder))
     }
 
     /// Counts the pieces that a stream took or gave back, where the pool had so many in use before.
     pub(super) fn count_pieces(&mut self, index: u32, before: usize) {
         let Some(record) = self.records.at_mut(index) else { return };
         let now = (record.pieces as usize + self.pool.pieces_in_use()).saturating_sub(before) as u32;
-        let (gateway, host) = (record.gateway, record.host);
+        let (gateway, holder) = (record.gateway, record.holder);
         match now.checked_sub(record.pieces) {
             Some(0) => return,
             // There is room, as the pool was told.
-            Some(more) if !self.piece_room.take(gateway, host, more) => return,
+            Some(more) if !self.piece_room.take(gateway, holder, more) => return,
             Some(_) => {}
-            None => self.piece_room.give_back(gateway, host, record.pieces - now),
+            None => self.piece_room.give_back(gateway, holder, record.pieces - now),
         }
         record.pieces = now;
     }
 
     /// Closes a stream. Returns how many packets were lost with it.
     pub(super) fn close(&mut self, index: u32) -> u64 {
-        let Some(Record { mut stream, gateway, host, pieces, .. }) = self.records.remove(index) else {
+        let Some(Record { mut stream, gateway, holder, pieces, .. }) = self.records.remove(index) else {
             return 0;
         };
-        self.room.give_back(gateway, host, 1);
-        self.piece_room.give_back(gateway, host, pieces);
+        self.room.give_back(gateway, holder, 1);
+        self.piece_room.give_back(gateway, holder, pieces);
         let before = self.pool.counters().consumed;
         stream.close(&mut self.pool);
         let lost = self.pool.counters().consumed - before;

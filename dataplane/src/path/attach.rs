@@ -9,6 +9,7 @@ use crate::policy::GatewayIndex;
 use crate::state::control::{Channel, Control};
 use crate::state::door::OwnerKey;
 use crate::state::reserve::Through;
+use crate::state::room::Initiator;
 use crate::state::shard::SessionRef;
 use crate::wire::tcp;
 
@@ -63,9 +64,9 @@ fn remember(
         Direction::Inbound => Side::Outside,
     };
     let Some(session) = tables.shard.session(found.index) else { return false };
-    let host = (session.inside_vrf(), session.inside_local().addr);
+    let holder = Initiator::of(session);
     let state = (tables.protocols.gateways[usize::from(gateway)].state)();
-    let mut control = Control::new(gateway, host, client, channel);
+    let mut control = Control::new(gateway, holder, client, channel);
     control.through = through;
     tables.shard.attach(found.index, control, state)
 }

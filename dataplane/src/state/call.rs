@@ -1,9 +1,12 @@
 //! Calls and registrations: what gateways remember beyond a control session, by a key that messages have.
 
+use std::net::Ipv4Addr;
+
 use alg::Call;
 
+use crate::flow::Vrf;
 use crate::policy::GatewayIndex;
-use crate::state::room::{Host, Room};
+use crate::state::room::{Initiator, Room};
 use crate::state::table::index::Hasher;
 use crate::state::table::keyed::{Key, Keyed};
 
@@ -16,7 +19,7 @@ pub(super) const LIFE_MAX_S: u32 = 86_400;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CallKey {
     /// The inside host.
-    pub host: Host,
+    pub host: (Vrf, Ipv4Addr),
     /// A hash of its identity, by its gateway.
     pub hash: u64,
 }
@@ -91,12 +94,12 @@ impl Calls {
     }
 
     pub(super) fn begin(&mut self, gateway: GatewayIndex, key: CallKey, ends_ms: u32) -> Option<u32> {
-        if !self.room.take(gateway, key.host, 1) {
+        if !self.room.take(gateway, Initiator::host(key.host), 1) {
             return None;
         }
         let number = self.records.insert(key.words(), Record { key, gateway, memory: Call::None, ends_ms });
         if number.is_none() {
-            self.room.give_back(gateway, key.host, 1);
+            self.room.give_back(gateway, Initiator::host(key.host), 1);
         }
         number
     }
@@ -104,7 +107,7 @@ impl Calls {
     pub(super) fn end(&mut self, number: u32) -> Option<CallKey> {
         let key = self.records.at(number)?.key;
         let record = self.records.remove(key.words(), number)?;
-        self.room.give_back(record.gateway, key.host, 1);
+        self.room.give_back(record.gateway, Initiator::host(key.host), 1);
         Some(key)
     }
 }

@@ -6,7 +6,7 @@ use alg::{Side, State};
 
 use crate::policy::GatewayIndex;
 use crate::state::door::OwnerKey;
-use crate::state::room::{Host, Room};
+use crate::state::room::{Initiator, Room};
 use crate::state::table::index::Hasher;
 use crate::state::table::slots::Slots;
 use crate::stream::{Opening, Shifts};
@@ -31,14 +31,14 @@ pub struct Control {
     /// The sequence number of its connection's SYN.
     pub syn: Option<u32>,
     /// Whose place in the table it has.
-    host: Host,
+    holder: Initiator,
     /// Tells it from those that had its session's index before.
     serial: u32,
 }
 
 impl Control {
     /// A control session that nothing was read of.
-    pub fn new(gateway: GatewayIndex, host: Host, client: Side, channel: Channel) -> Control {
+    pub fn new(gateway: GatewayIndex, holder: Initiator, client: Side, channel: Channel) -> Control {
         Control {
             gateway,
             client,
@@ -47,14 +47,14 @@ impl Control {
             is_over: false,
             through: None,
             syn: None,
-            host,
+            holder,
             serial: 0,
         }
     }
 
-    /// The inside host.
-    pub fn host(&self) -> Host {
-        self.host
+    /// Whose place in the table it has.
+    pub fn holder(&self) -> Initiator {
+        self.holder
     }
 
     /// Whether the next datagram would be read the same if the record was a new one.
@@ -116,10 +116,10 @@ impl Controls {
     }
 
     /// Puts a control session, by its session's index, into the table. False when there is no room for another of its
-    /// gateway's or its host's.
+    /// gateway's or its holder's.
     pub fn insert(&mut self, session: u32, control: Control, state: State) -> bool {
-        let (gateway, host) = (control.gateway, control.host);
-        if !self.room.take(gateway, host, 1) {
+        let (gateway, holder) = (control.gateway, control.holder);
+        if !self.room.take(gateway, holder, 1) {
             return false;
         }
         self.next_serial = self.next_serial.wrapping_add(1);
@@ -127,7 +127,7 @@ impl Controls {
         let Some((index, place)) =
             index.and_then(|index| Some((index, self.states.get_mut(index as usize)?)))
         else {
-            self.room.give_back(gateway, host, 1);
+            self.room.give_back(gateway, holder, 1);
             return false;
         };
         *place = state;
@@ -213,7 +213,7 @@ impl Controls {
     pub(super) fn remove(&mut self, session: u32) {
         let removed = self.by_session.remove(&session).and_then(|index| self.records.remove(index));
         let Some(control) = removed else { return };
-        self.room.give_back(control.gateway, control.host, 1);
+        self.room.give_back(control.gateway, control.holder, 1);
         if let Channel::Open(stream) = control.channel {
             self.ended.push(stream);
         }

@@ -8,9 +8,10 @@ use hashbrown::HashMap;
 use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::{GatewayIndex, RuleId};
 use crate::state::call::CallKey;
-
 use crate::state::mapping::{Binding, Mapping, MappingKey, Side};
+use crate::state::room::{Initiator, Room};
 use crate::state::session::Session;
+use crate::state::table::index::Hasher;
 use crate::state::table::slots::{NONE, Slots};
 
 /// The most doors of a shard.
@@ -56,6 +57,8 @@ pub struct Door {
     pub created_ms: u32,
     /// Tells doors of one control session apart, as the gateway numbers them.
     pub tag: u32,
+    /// Whose place in the table it has: the gateway, and who began the control session that it was opened for first.
+    pub place: (GatewayIndex, Initiator),
     /// What it belongs to.
     owner: OwnerKey,
     /// Its places in the lists of its owner's doors and of those of its endpoint.
@@ -126,6 +129,7 @@ impl Door {
             closes_ms: 0,
             created_ms: 0,
             tag: 0,
+            place: (0, Initiator::host((vrfs.0, inside.addr))),
             owner,
             links: [Links::NONE; 2],
         }
@@ -182,17 +186,17 @@ pub struct Doors {
     records: Slots<Door>,
     by_endpoint: HashMap<MappingKey, u32>,
     by_owner: HashMap<OwnerKey, u32>,
-    per_host: HashMap<(Vrf, Ipv4Addr), u32>,
+    room: Room,
 }
 
 impl Doors {
     /// Room for `capacity` doors.
-    pub fn new(capacity: usize) -> Doors {
+    pub fn new(capacity: usize, hasher: Hasher) -> Doors {
         Doors {
             records: Slots::new(capacity),
             by_endpoint: HashMap::with_capacity(capacity * 2),
             by_owner: HashMap::with_capacity(capacity),
-            per_host: HashMap::with_capacity(capacity),
+            room: Room::new(capacity, hasher),
         }
     }
 
@@ -251,9 +255,10 @@ impl Doors {
         self.by_endpoint.get(&outward_key(protocol, vrf, host, outside)).copied()
     }
 
-    /// Doors of an inside host.
-    pub fn count_of(&self, vrf: Vrf, host: Ipv4Addr) -> u32 {
-        self.per_host.get(&(vrf, host)).copied().unwrap_or(0)
+    /// How many more doors a gateway may have opened for a holder, who may have so many in all.
+    pub fn left(&self, (gateway, holder): (GatewayIndex, Initiator), held_max: u32) -> usize {
+        let of_holder = (held_max as usize).saturating_sub(self.room.taken_in_all(holder));
+        self.room.left(gateway, holder).min(of_holder)
     }
 
     /// The first door of an owner.
@@ -292,13 +297,15 @@ impl Doors {
             return None;
         }
         door.links = [Links::NONE; 2];
-        let (owner, host) = (door.owner, (door.vrfs.0, door.inside.addr));
+        let (owner, (gateway, holder)) = (door.owner, door.place);
+        if self.records.is_full() || !self.room.take(gateway, holder, 1) {
+            return None;
+        }
         let index = self.records.insert(door)?;
         self.link(index, self.first_of(owner), List::Owner);
         self.link(index, beside, List::Endpoint);
         self.by_owner.insert(owner, index);
         keys.into_iter().for_each(|key| _ = self.by_endpoint.insert(key, index));
-        *self.per_host.entry(host).or_default() += 1;
         Some(index)
     }
 
@@ -327,13 +334,8 @@ impl Doors {
                 None => {}
             }
         }
-        let host = (door.vrfs.0, door.inside.addr);
-        if let Some(count) = self.per_host.get_mut(&host) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_host.remove(&host);
-            }
-        }
+        let (gateway, holder) = door.place;
+        self.room.give_back(gateway, holder, 1);
         Some(door)
     }
 
@@ -387,10 +389,11 @@ mod tests {
     fn doors_of_an_owner_are_a_list_that_any_of_them_can_leave() {
         let owner = OwnerKey::Control(7);
         for leaving in 0..3 {
-            let mut doors = Doors::new(3);
+            let mut doors = Doors::new(3, Hasher::new([1, 2]));
             let opened: Vec<u32> = (0..3).filter_map(|port| doors.insert(door(owner, 5000 + port))).collect();
             assert_eq!(doors.insert(door(owner, 6000)), None, "full");
-            assert_eq!(doors.count_of(0, Ipv4Addr::new(10, 0, 0, 1)), 3);
+            let place = door(owner, 6000).place;
+            assert_eq!(doors.left(place, 5), 0);
             doors.remove(opened[leaving]);
             let mut left = 0;
             while let Some(first) = doors.first_of(owner) {
@@ -398,7 +401,7 @@ mod tests {
                 left += 1;
             }
             assert_eq!((left, doors.len(), doors.by_owner.len(), doors.by_endpoint.len()), (2, 0, 0, 0));
-            assert!(doors.per_host.is_empty());
+            assert_eq!(doors.left(place, 5), 3);
         }
     }
 
@@ -408,7 +411,7 @@ mod tests {
 
     #[test]
     fn a_door_changes_hands() {
-        let mut doors = Doors::new(2);
+        let mut doors = Doors::new(2, Hasher::new([1, 2]));
         let index = doors.insert(door(call(1), 5000)).unwrap();
         doors.hand(index, call(2));
         assert_eq!((doors.first_of(call(1)), doors.first_of(call(2))), (None, Some(index)));
@@ -417,7 +420,7 @@ mod tests {
     #[test]
     fn doors_of_an_endpoint_are_a_list_with_one_global_endpoint() {
         for leaving in 0..3 {
-            let mut doors = Doors::new(4);
+            let mut doors = Doors::new(4, Hasher::new([1, 2]));
             let opened: Vec<u32> = (0..3).filter_map(|hash| doors.insert(door(call(hash), 5000))).collect();
             let mut other = door(call(3), 5000);
             other.global = other.global.behind(1);

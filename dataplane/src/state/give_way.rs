@@ -71,7 +71,7 @@ impl Shard {
 
     /// Ends an unconfirmed flow that a stranger began, but for one: of the oldest, the first of a host with many. Whether one
     /// ended.
-    fn end_unasked_flow(&mut self, policy: &Policy, sibling: u32, now: u32) -> bool {
+    pub(super) fn end_unasked_flow(&mut self, policy: &Policy, sibling: u32, now: u32) -> bool {
         self.pass_over();
         let oldest = self.unconfirmed.queue.iter().take(LOOKED_AT).copied().enumerate();
         let mut oldest = oldest.filter(|&(_, it)| it.index != sibling && self.is_unconfirmed(it));

@@ -11,14 +11,16 @@ use crate::state::call::CallKey;
 use crate::state::door::{Door, Holds, OwnerKey};
 use crate::state::mapped::Mapped;
 use crate::state::ports::allocate::Source;
-use crate::state::room::Host;
-use crate::state::session::Above;
+use crate::state::room::Initiator;
+use crate::state::session::{Above, Session};
 use crate::state::shard::Shard;
 use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
 
 /// The longest that a door waits, in seconds.
 const LIFE_MAX_S: u32 = 86_400;
+/// Of strangers' flows, so many end for one door at most: those that have doors themselves are among them.
+const GIVING_WAY_MAX: usize = 4;
 
 /// Who asks for a door.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +30,7 @@ pub struct Asker {
     /// Its gateway.
     pub gateway: GatewayIndex,
     /// The inside host whose calls it speaks of.
-    pub callers: Host,
+    pub callers: (Vrf, Ipv4Addr),
 }
 
 impl Asker {
@@ -113,10 +115,11 @@ impl Shard {
         let vrfs = (control.inside_vrf(), control.outside_vrf());
         let mut door = Door::new(owner, protocol_of(wanted.transport), vrfs, inside, inside);
         (door.rule, door.created_ms, door.tag) = (control.rule, now, tag);
+        door.place = (asker.gateway, Initiator::of(&control));
         let count: u16 = if wanted.ports == Ports::Pair { 2 } else { 1 };
         let known = [0, 1].map(|k| if k < count { self.find_own(&door, inside.behind(k)) } else { None });
         let missing = count - known.iter().flatten().count() as u16;
-        let has_room = missing == 0 || self.has_room_for_doors(policy, vrfs.0, inside.addr, missing);
+        let has_room = missing == 0 || self.has_room_for_doors(policy, (&door, asker.control), missing, now);
         // Rather than refuse an endpoint that is open for this peer, its door changes hands.
         let open = [0, 1].map(|k| {
             let other = || if has_room || k >= count { None } else { self.find_open(&door, k, wanted.peer) };
@@ -149,9 +152,25 @@ impl Shard {
         self.doors.from(first).find(|(_, door)| door.peer == peer).map(|(index, _)| index)
     }
 
-    fn has_room_for_doors(&self, policy: &Policy, vrf: Vrf, host: Ipv4Addr, count: u16) -> bool {
-        self.doors.len() + usize::from(count) <= self.doors.capacity()
-            && self.doors.count_of(vrf, host) + u32::from(count) <= policy.gateways.doors_per_host_max
+    /// Whether there is room for as many more doors like one, for a control session by its index. One that a stranger began
+    /// takes the room of others that strangers began and nobody confirmed.
+    fn has_room_for_doors(
+        &mut self,
+        policy: &Policy,
+        (like, control): (&Door, u32),
+        count: u16,
+        now: u32,
+    ) -> bool {
+        let is_unasked = self.sessions.at(control).is_some_and(Session::is_unasked);
+        for _ in 0..GIVING_WAY_MAX {
+            if usize::from(count) <= self.doors.left(like.place, policy.gateways.doors_per_host_max) {
+                return true;
+            }
+            if !is_unasked || !self.end_unasked_flow(policy, control, now) {
+                break;
+            }
+        }
+        false
     }
 
     /// Opens a door outwards, to be gone through once, by the control session's global address. One that is open already
@@ -172,12 +191,13 @@ impl Shard {
         let (owner, tag) = asker.owner_key(wanted.owner);
         let mut door = Door::new(owner, protocol, vrfs, inside, global);
         (door.rule, door.outward, door.created_ms, door.tag) = (control.rule, Some(outside), now, tag);
+        door.place = (asker.gateway, Initiator::of(control));
         let known = self.doors.leading_to(protocol, vrfs.0, inside.addr, outside);
         // By another address of this host's, it is another door.
         let is_same = |index: &u32| self.doors.at(*index).is_some_and(|known| known.global == global);
         let index = match known.filter(is_same) {
             Some(index) => index,
-            None if known.is_some() || !self.has_room_for_doors(policy, vrfs.0, inside.addr, 1) => {
+            None if known.is_some() || !self.has_room_for_doors(policy, (&door, asker.control), 1, now) => {
                 return Err(Refusal::DoorLimit);
             }
             None => {

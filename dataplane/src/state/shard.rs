@@ -147,7 +147,7 @@ impl Shard {
             any_peer_count: 0,
             mappings: Slots::new(addresses_max),
             mapping_index: Index::new(addresses_max * 2),
-            doors: Doors::new(doors_max),
+            doors: Doors::new(doors_max, Hasher::new(secret)),
             calls: Calls::new(calls_max, Hasher::new(secret)),
             controls: Controls::new(capacity.min(CONTROLS_MAX), Hasher::new(secret)),
             doors_expired: [0; ROWS.len()],
