@@ -1,8 +1,8 @@
 //! Fragments of control sessions' packets, kept until a packet is whole and can be read.
 //!
 //! The path's reassembly has told them their ports, the first one first. Here they stay in memory of their own, bounded in
-//! number, by inside host and in time: whoever sends beginnings that never end keeps others' control datagrams in fragments
-//! from being read, for three seconds at most. What there is no room for passes unread.
+//! number, by inside host and in time. Who has its share, or finds no place left, takes the oldest one's: what is whole soon is
+//! read, however many beginnings never end. What comes in more pieces than are kept passes unread.
 
 use std::net::Ipv4Addr;
 
@@ -21,7 +21,7 @@ const DATAGRAMS_MAX: usize = 64;
 /// Those of one inside host.
 const DATAGRAMS_PER_HOST_MAX: usize = 8;
 /// Fragments that wait at most.
-const FRAGMENTS_MAX: usize = 1024;
+const FRAGMENTS_MAX: usize = DATAGRAMS_MAX * KEPT_MAX;
 /// How long a datagram may take, in milliseconds: as long as its fragments are followed.
 const WAIT_MS: u32 = 3000;
 
@@ -56,13 +56,13 @@ struct Key {
     reason = "it is moved once for a datagram, and boxes are no use on the path"
 )]
 pub enum Added {
-    /// It waits for others.
-    Waits,
+    /// It waits for others; as many of another packet's as this went for it.
+    Waits(usize),
     /// It was here before.
     Repeated,
     /// So many, this one and those that it fits badly to, are dropped.
     Refused(DropReason, usize),
-    /// There is no room for it: it goes on unread, behind those that came before it.
+    /// Its packet comes in too many pieces: it goes on unread, behind those that came before it.
     Unread(Packet, Fragments),
     /// It was the last that was missing.
     Whole(Fragments),
@@ -88,9 +88,18 @@ impl Assembly {
         let SessionRef { index: session, direction } = found;
         let key = Key { session, direction, src: head.src, dst: head.dst, id: head.id, new_id: head.new_id };
         let known = self.partials.iter().position(|partial| partial.key == key);
-        let Some(at) = known.or_else(|| self.begin(key, host, head, now)) else {
-            // Those behind a first one that found no room follow it.
-            return Added::Unread(packet, Fragments::new());
+        let mut gone = 0;
+        let at = match known {
+            Some(at) => at,
+            // Those before it are gone.
+            None if head.transport == Transport::LaterFragment => {
+                return Added::Refused(DropReason::FragmentUntranslatable, 1);
+            }
+            None => {
+                gone = self.make_room(host, now);
+                self.partials.push(Partial { key, host, since_ms: now, fragments: Fragments::new() });
+                self.partials.len() - 1
+            }
         };
         let fragments = &mut self.partials[at].fragments;
         if fragments.iter().any(|(_, other)| span(other) == span(head)) {
@@ -99,30 +108,30 @@ impl Assembly {
         if fragments.iter().any(|(_, other)| overlaps(other, head)) {
             return Added::Refused(DropReason::FragmentOverlap, 1 + self.remove(at).len());
         }
-        let is_full = fragments.is_full() || self.fragment_count >= FRAGMENTS_MAX;
-        let copy = if is_full { None } else { self.memory.copy_of(packet.bytes(), packet.port()) };
+        let copy =
+            if fragments.is_full() { None } else { self.memory.copy_of(packet.bytes(), packet.port()) };
         let Some(copy) = copy else { return Added::Unread(packet, self.remove(at)) };
         fragments.push((copy, *head));
         self.fragment_count += 1;
         if !is_whole(fragments) {
-            return Added::Waits;
+            return Added::Waits(gone);
         }
         let mut fragments = self.remove(at);
         fragments.sort_unstable_by_key(|(_, head)| head.fragment_offset);
         Added::Whole(fragments)
     }
 
-    /// Makes room for a datagram that begins with this fragment.
-    fn begin(&mut self, key: Key, host: Host, head: &Head, now: u32) -> Option<usize> {
+    /// Makes room for a datagram of a host's. Returns how many fragments of another one went for it.
+    fn make_room(&mut self, host: Host, now: u32) -> usize {
         let of_host = self.partials.iter().filter(|partial| partial.host == host).count();
-        if head.transport == Transport::LaterFragment
-            || of_host >= DATAGRAMS_PER_HOST_MAX
-            || self.partials.len() >= DATAGRAMS_MAX
-        {
-            return None;
+        let is_over = of_host >= DATAGRAMS_PER_HOST_MAX;
+        if !is_over && self.partials.len() < DATAGRAMS_MAX {
+            return 0;
         }
-        self.partials.push(Partial { key, host, since_ms: now, fragments: Fragments::new() });
-        Some(self.partials.len() - 1)
+        let candidates =
+            self.partials.iter().enumerate().filter(|(_, partial)| !is_over || partial.host == host);
+        let oldest = candidates.rev().max_by_key(|(_, partial)| now.wrapping_sub(partial.since_ms));
+        oldest.map(|(at, _)| at).map_or(0, |at| self.remove(at).len())
     }
 
     fn remove(&mut self, at: usize) -> Fragments {

@@ -23,7 +23,8 @@ impl Reading<'_> {
         };
         let host = (session.inside_vrf(), session.inside_local().addr);
         match self.streams.assembly.add(packet, head, found, host, self.now) {
-            Added::Waits => {}
+            Added::Waits(gone) if gone > 0 => self.tally.drop(DropReason::FragmentsFull, gone),
+            Added::Waits(_) => {}
             Added::Repeated => self.tally.consumed += 1,
             Added::Refused(reason, count) => {
                 self.tally.drop(reason, count - 1);
@@ -35,7 +36,7 @@ impl Reading<'_> {
         Read::Taken
     }
 
-    /// A fragment of a packet that there is no room to put together: a datagram goes on as it came, those of its fragments
+    /// A fragment of a packet that comes in too many: a datagram goes on as it came, those of its fragments
     /// first that waited. A segment's bytes are its stream's; the sender repeats it.
     fn unread(&mut self, packet: Packet, before: Fragments, head: &Head, found: SessionRef) -> Read {
         let is_later = head.transport == Transport::LaterFragment;

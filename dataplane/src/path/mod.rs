@@ -25,6 +25,7 @@
 
 mod admit;
 mod attach;
+mod budget;
 mod decide;
 mod direct;
 pub mod egress;

@@ -1,15 +1,18 @@
 //! What senders are told about packets that were dropped, and when SYNs that nobody asked for are answered.
 
+use std::net::Ipv4Addr;
+
 use mem::Packet;
 
 use crate::drops::{Blame, DropReason, Notice};
 use crate::flow::InterfaceIndex;
-use crate::path::reply::{self, NoticeBudget};
+use crate::path::budget::NoticeBudget;
+use crate::path::reply;
 use crate::path::tables::Tables;
 use crate::path::unsolicited::{Kept, Unsolicited};
 use crate::path::verdict::Refused;
 use crate::port::Ports;
-use crate::wire::ethernet;
+use crate::wire::{ethernet, ipv4};
 
 /// What may be told, and what is told later.
 pub struct Notices {
@@ -49,7 +52,7 @@ impl Notices {
         if notice == Notice::Silent {
             return None;
         }
-        if !budget.take(now) {
+        if !budget.take(source(original), now) {
             tables.counters.icmp_errors_withheld.add(1);
             return None;
         }
@@ -69,6 +72,12 @@ impl Notices {
         }
         None
     }
+}
+
+/// The source address of a packet.
+fn source(original: &[u8]) -> Ipv4Addr {
+    let bytes = original.get(ipv4::SRC..).and_then(<[u8]>::first_chunk::<4>);
+    bytes.map_or(Ipv4Addr::UNSPECIFIED, |&bytes| Ipv4Addr::from(bytes))
 }
 
 /// What a sender is told. Policy may call a lack of resources a prohibition (RFC 5508 REQ-8).

@@ -91,33 +91,3 @@ fn type_and_code(notice: Notice) -> Option<(u8, u8)> {
         Notice::TtlExceeded => Some((11, 0)),
     }
 }
-
-/// A token bucket for notices: so many at once, and so many a second.
-#[derive(Debug)]
-pub struct NoticeBudget {
-    tokens: u32,
-    refilled_ms: u32,
-}
-
-/// Notices in a row, and per second.
-const NOTICES_MAX: u32 = 100;
-const NOTICE_EVERY_MS: u32 = 5;
-
-impl NoticeBudget {
-    /// A full bucket at `now`.
-    pub fn new(now: u32) -> NoticeBudget {
-        NoticeBudget { tokens: NOTICES_MAX, refilled_ms: now }
-    }
-
-    /// Takes a token if there is one.
-    pub fn take(&mut self, now: u32) -> bool {
-        let gained = now.wrapping_sub(self.refilled_ms) / NOTICE_EVERY_MS;
-        if gained > 0 {
-            self.tokens = self.tokens.saturating_add(gained).min(NOTICES_MAX);
-            self.refilled_ms = self.refilled_ms.wrapping_add(gained * NOTICE_EVERY_MS);
-        }
-        let is_left = self.tokens > 0;
-        self.tokens -= u32::from(is_left);
-        is_left
-    }
-}
