@@ -1,6 +1,6 @@
 //! What the control thread looks at by itself, and logs: workers that stand still, links, exhausted pools.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use dataplane::drops::DropReason;
 use dataplane::message::{Message, Usage};
@@ -21,6 +21,10 @@ const PASSED_MAX_MS: u64 = 100;
 /// Exhausted pools are told of no more often than this, in milliseconds.
 const EXHAUSTED_EVERY_MS: u64 = 60_000;
 
+/// A table is told of when so much of it is taken, and again when less than so much is.
+const FILLING_PERCENT: u64 = 80;
+const SETTLED_PERCENT: u64 = 60;
+
 /// What was seen last.
 #[derive(Default)]
 pub struct Watch {
@@ -28,6 +32,8 @@ pub struct Watch {
     sampled_ms: Option<u64>,
     states: HashMap<String, InterfaceState>,
     exhaustion: Exhaustion,
+    /// Workers, and tables of theirs that are filling.
+    filling: HashSet<(usize, &'static str)>,
 }
 
 /// What is known of packets that found no free address or port.
@@ -51,6 +57,7 @@ impl Watch {
         self.seen_ms = now_ms;
         self.workers(appliance, passed_ms.min(PASSED_MAX_MS));
         self.interfaces(appliance);
+        self.tables(appliance);
         self.exhaustion.look(appliance);
         let count = appliance.compiled.policy.interfaces.len();
         appliance.operation.rates.update(&appliance.counters, count, now_ms);
@@ -80,6 +87,26 @@ impl Watch {
                     );
                 }
                 None => {}
+            }
+        }
+    }
+
+    fn tables(&mut self, appliance: &Appliance) {
+        for (worker, counters) in appliance.counters.iter().enumerate() {
+            for (table, taken, all) in counters.levels.iter() {
+                let percent = (taken * 100).checked_div(all).unwrap_or(0);
+                let key = (worker, table);
+                if percent >= FILLING_PERCENT && self.filling.insert(key) {
+                    tracing::warn!(
+                        mnemonic = "IPNAT-4-TABLEFILL",
+                        "Table {table} of worker {worker} is {percent} % full: {taken} of {all}"
+                    );
+                } else if percent < SETTLED_PERCENT && self.filling.remove(&key) {
+                    tracing::info!(
+                        mnemonic = "IPNAT-5-TABLEFREE",
+                        "Table {table} of worker {worker} has room again: {taken} of {all}"
+                    );
+                }
             }
         }
     }

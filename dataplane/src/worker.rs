@@ -237,6 +237,10 @@ impl Worker {
         }
         let (nat, shard) = (&self.engine.counters.nat, &mut self.engine.tables.shard);
         self.engine.counters.doors.set(shard.door_count() as u64);
+        let [sessions, strangers, hosts, addresses, doors, calls, controls] = shard.levels();
+        let [streams, held] = self.engine.streams.levels();
+        let levels = [sessions, strangers, hosts, addresses, doors, calls, controls, streams, held];
+        self.engine.counters.levels.set(levels);
         let sessions = shard.session_count() as u64;
         nat.sessions.set(sessions);
         let [inside, outside] = shard.unconfirmed.counts();

@@ -24,7 +24,11 @@ pub(super) const ROWS: &[Row<Command>] = &[
 /// Why packets from the inside are not translated.
 pub(super) const OUTBOUND_DROPS: &[DropReason] = &[
     DropReason::PoolExhausted,
+    DropReason::PortShare,
     DropReason::SessionsFull,
+    DropReason::SessionShare,
+    DropReason::AddressesFull,
+    DropReason::SubscribersFull,
     DropReason::ProtocolUntranslatable,
     DropReason::LimitGroup,
     DropReason::LimitHost,

@@ -98,6 +98,16 @@ pub(super) const fn gauge<C>(name: &'static str, help: &'static str, value: fn(&
     Metric { name, help, title: "", kind: Kind::Gauge, values: Values::One(value) }
 }
 
+/// A row of values that come and go, told apart by a label.
+pub(super) const fn gauges<C>(
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    values: fn(&C) -> Vec<(&'static str, u64)>,
+) -> Metric<C> {
+    Metric { name, help, title: "", kind: Kind::Gauge, values: Values::By(label, values) }
+}
+
 /// A row of values that only grow, told apart by a label.
 pub(super) const fn by<C>(
     name: &'static str,

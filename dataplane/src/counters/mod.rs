@@ -5,6 +5,7 @@
 //! [`NatCounters`], `clear counters` all of [`InterfaceCounters`], the `clear` of an ALG all of its [`GatewayCounters`].
 
 mod gateway;
+mod level;
 mod metric;
 
 use arrayvec::ArrayVec;
@@ -14,9 +15,10 @@ use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
 use crate::lives::{EndReason, Lives};
 
 pub use gateway::{GATEWAY_METRICS, GatewayCounters, STREAM};
+pub use level::{Level, Levels, TABLES};
 pub use metric::{Count, Kind, Metric, Values};
 
-use metric::{by, counter, gauge};
+use metric::{by, counter, gauge, gauges};
 
 /// Packets and bytes of one interface. Bytes are those of frames, without padding and check sequence.
 // A line of the cache each: what one interface counts costs no other's line.
@@ -256,6 +258,8 @@ pub struct Counters {
     pub doors: Count,
     /// ICMP errors that were due and not sent, as there were too many at once.
     pub icmp_errors_withheld: Count,
+    /// How full the tables are that all share.
+    pub levels: Levels,
     drops: [Count; DropReason::ALL.len()],
     interfaces: Box<[InterfaceCounters]>,
     acl_matches: Box<[Count]>,
@@ -278,6 +282,7 @@ impl Default for Counters {
             gateways: std::array::from_fn(|_| GatewayCounters::default()),
             doors: Count::default(),
             icmp_errors_withheld: Count::default(),
+            levels: Levels::default(),
             drops: std::array::from_fn(|_| Count::default()),
             interfaces: (0..INTERFACE_COUNT_MAX).map(|_| InterfaceCounters::default()).collect(),
             acl_matches: (0..ACL_COUNTER_MAX).map(|_| Count::default()).collect(),
@@ -311,6 +316,8 @@ pub const WORKER_METRICS: &[Metric<Counters>] = &[
     counter("nat_port_sets_returned_total", "Port sets that subscribers returned", |c| c.nat.port_set_lives.ended()),
     counter("nat_sessions_expired_total", "Sessions that ended by idle time", |c| c.nat.expired()),
     gauge("worker_held_packets", "Packets that wait for a next hop", |c| c.fates.held.value()),
+    gauges("worker_table_entries", "Places taken now of the tables that all share", "table", |c| c.levels.iter().map(|(table, taken, _)| (table, taken)).collect()),
+    gauges("worker_table_capacity", "Places of the tables that all share", "table", |c| c.levels.iter().map(|(table, _, all)| (table, all)).collect()),
     gauge("nat_sessions", "Sessions now", |c| c.nat.sessions.value()),
     gauge("nat_sessions_peak", "The most sessions at once", |c| c.nat.sessions_peak.value()),
     gauge("nat_addresses", "Whole addresses mapped now, of inside and outside hosts", |c| c.nat.addresses.value()),

@@ -3,7 +3,7 @@
 use alg::registry::ROWS;
 use mem::Packet;
 
-use crate::counters::Counters;
+use crate::counters::{Counters, Level};
 use crate::head::Head;
 use crate::inspect::assembly::Assembly;
 use crate::policy::GatewayIndex;
@@ -102,6 +102,11 @@ impl Streams {
     /// What a stream's connection needs to go on elsewhere, if that is all it needs.
     pub fn shifts_at_rest(&self, index: u32) -> Option<Shifts> {
         self.records.at(index)?.stream.shifts_at_rest(&self.pool)
+    }
+
+    /// How full the tables are: of streams, and of the pieces that they keep.
+    pub fn levels(&self) -> [Level; 2] {
+        [(self.records.len(), STREAMS_MAX), (self.pool.pieces_in_use(), PIECES_MAX)]
     }
 
     /// Connections that gateways read now, by gateway.

@@ -6,6 +6,7 @@
 
 use alg::Ports;
 
+use crate::counters::Counters;
 use crate::drops::DropReason;
 use crate::flow::{Direction, Endpoint, Selector, TCP, Vrf};
 use crate::head::{Head, Transport};
@@ -21,7 +22,7 @@ use crate::route::fib::NextHop;
 use crate::state::mapped::Mapped;
 use crate::state::ports::allocate::Source;
 use crate::state::session::{ANYONE, Above, Flags, NewSession, Session};
-use crate::state::shard::SessionRef;
+use crate::state::shard::{SessionRef, Shard};
 use crate::wire::{icmp, tcp};
 
 /// What a rule makes of an endpoint.
@@ -268,14 +269,16 @@ fn choose_global(
     if is_reset {
         return Err(DropReason::TcpNoSession.into());
     }
-    let Tables { policy, shard, .. } = tables;
+    let Tables { policy, shard, counters, .. } = tables;
     let rule = &policy.rules[position];
     let is_portless = rule.overload && Selector::of(protocol) == Selector::Nothing;
     if is_portless && !policy.behaviour.maps_portless {
         return Err(DropReason::ProtocolUntranslatable.into());
     }
     let source = Source { protocol, vrf: head.tuple.vrf, local: head.tuple.src, ports: Ports::One };
-    let (above, end) = shard.map(policy, rule, source, now).map_err(|reason| {
+    let mapped = shard.map(policy, rule, source, now);
+    count_limit(shard, counters);
+    let (above, end) = mapped.map_err(|reason| {
         // It is not the ports that ran out.
         if is_portless && reason == DropReason::PoolExhausted {
             DropReason::ProtocolUntranslatable
@@ -467,15 +470,19 @@ fn begin(
             return unused.map(|(verdict, _)| verdict);
         }
     };
-    let Tables { policy, shard, counters, .. } = tables;
-    let begun = shard.begin(policy, session, new.above, direction, now);
-    if let Some(limit) = shard.limit_reached.take() {
-        counters.limit_missed(limit).add(1);
-    }
+    let begun = tables.shard.begin(&tables.policy, session, new.above, direction, now);
+    count_limit(&mut tables.shard, &tables.counters);
     let index = begun?;
     let found = SessionRef { index, direction };
     let is_read = attach::attach(tables, head, found, now);
     Ok(if is_read { Verdict::Read(found) } else { verdict })
+}
+
+/// Counts the limit that refused a session, if one did.
+fn count_limit(shard: &mut Shard, counters: &Counters) {
+    if let Some(limit) = shard.limit_reached.take() {
+        counters.limit_missed(limit).add(1);
+    }
 }
 
 /// What was taken for a session that does not begin is free again.

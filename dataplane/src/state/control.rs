@@ -237,4 +237,9 @@ impl Controls {
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
+
+    /// Control sessions there is room for.
+    pub fn capacity(&self) -> usize {
+        self.records.capacity()
+    }
 }

@@ -6,6 +6,7 @@ use alg::registry::ROWS;
 
 use hashbrown::HashMap;
 
+use crate::counters::Level;
 use crate::flow::{Direction, Vrf, WorkerIndex};
 use crate::head::{Head, Transport};
 use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
@@ -309,6 +310,20 @@ impl Shard {
     /// Live sessions.
     pub fn session_count(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// How full the tables are: sessions, those of strangers that nobody confirmed, inside hosts, whole addresses, doors, calls
+    /// and control sessions.
+    pub fn levels(&self) -> [Level; 7] {
+        [
+            (self.sessions.len(), self.sessions.capacity()),
+            self.unconfirmed.level(),
+            (self.subscribers.len(), self.subscribers.capacity()),
+            (self.mappings.len(), self.mappings.capacity()),
+            (self.doors.len(), self.doors.capacity()),
+            (self.calls.len(), self.calls.capacity()),
+            (self.controls.len(), self.controls.capacity()),
+        ]
     }
 
     /// Sessions under each group limit of the policy.

@@ -157,6 +157,11 @@ impl Subscribers {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// How many there is room for.
+    pub fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::counters::Level;
 use crate::state::progress::Progress;
 use crate::state::session::{Flags, Session};
 
@@ -36,6 +37,11 @@ impl Unconfirmed {
     /// How many there are, begun from inside and from outside.
     pub fn counts(&self) -> [u32; 2] {
         self.counts
+    }
+
+    /// Those of strangers, and how many they may be.
+    pub(super) fn level(&self) -> Level {
+        (self.counts[1] as usize, self.part)
     }
 
     /// Whether strangers have as many as they may.
