@@ -127,6 +127,8 @@ struct Scene {
     account: Account,
     now: u32,
     next_live: u32,
+    /// Pools of a million addresses that were configured.
+    pools: u32,
 }
 
 impl Scene {
@@ -147,6 +149,7 @@ impl Scene {
             account: Account::of_this_thread()?,
             now: 0,
             next_live: 0,
+            pools: 0,
         };
         scene.round(&mut Rounds::default())?;
         Ok(scene)
@@ -262,6 +265,22 @@ fn reload(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
     Ok(())
 }
 
+/// A policy that keeps every session, with a pool of a million addresses that no policy before it had.
+fn reload_of_addresses(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
+    let network = 16 * scene.pools;
+    scene.pools += 1;
+    let text = format!(
+        "{}access-list 8 permit any\nip nat pool Q 20.{network}.0.1 20.{}.255.254 prefix-length 12\n\
+         ip nat inside source list 8 pool Q overload\n",
+        scene.load.configuration(),
+        network + 15
+    );
+    let before = scene.worker.shard().session_count();
+    reload_with(scene, &text, rounds)?;
+    ensure!(scene.worker.shard().session_count() == before, "sessions were lost");
+    Ok(())
+}
+
 /// A policy that keeps none.
 fn sweep(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
     let text = scene.load.configuration();
@@ -310,10 +329,11 @@ fn main() -> Result<()> {
         "{:<28}{:>9}{:>9}{:>9}{:>9}{:>9}{:>7}{:>11}",
         "microseconds a round", "rounds", "median", "99.9 %", "99.99 %", "longest", "> 100", "disturbed"
     );
-    let few: [(&str, Act); 6] = [
+    let few: [(&str, Act); 7] = [
         ("traffic", traffic),
         ("expiry", expiry),
         ("reload that keeps", reload),
+        ("reload to a /12", reload_of_addresses),
         ("reload that sweeps", sweep),
         ("clear", clear),
         ("scrape", scrape),
