@@ -6,11 +6,13 @@ use std::net::Ipv4Addr;
 use dataplane::flow::Vrf;
 use dataplane::policy::{AclIndex, Interface, InterfaceIndex, Pin, Policy, RuleId};
 use dataplane::route::fib::{Fib, NextHop, Route};
+use dataplane::state::ports::layout::ranges_of;
 use dataplane::state::ports::ownership::Ownership;
 use ipnet::Ipv4Net;
 
 use crate::config::model::{Config, Place};
 use crate::config::{Diagnostic, InterfaceName, Severity};
+use crate::means::{Means, Shortage, Tables};
 
 /// The global routing table; VRFs follow.
 pub(crate) const GLOBAL: Vrf = 0;
@@ -33,6 +35,8 @@ pub struct Compiled {
     pub policy: Policy,
     /// For the workers: who owns which global ports.
     pub ownership: Ownership,
+    /// What workers take memory for.
+    pub tables: Tables,
     /// For the workers.
     pub fib: Fib,
     /// Neighbours by configuration, never asked for.
@@ -75,6 +79,7 @@ pub(crate) struct Compiler<'a> {
     previous_rule_lines: HashMap<String, RuleId>,
     taken_rule_ids: HashSet<RuleId>,
     next_rule_id: RuleId,
+    has_all_rule_ids: bool,
     /// Routes that `add-route` asks for: VRFs of inside and outside, the prefix, and an address that is reached
     /// the same way, or none.
     pub(crate) added_routes: Vec<(Vrf, Vrf, Ipv4Net, Ipv4Addr)>,
@@ -95,6 +100,7 @@ impl<'a> Compiler<'a> {
             previous_rule_lines: HashMap::new(),
             taken_rule_ids: HashSet::new(),
             next_rule_id: 1,
+            has_all_rule_ids: false,
             added_routes: Vec::new(),
             out: Compiled::default(),
         };
@@ -134,21 +140,24 @@ impl<'a> Compiler<'a> {
     }
 
     /// The number of a rule: the one its line had before, or the smallest that no rule has or had before.
-    pub(crate) fn rule_id(&mut self, line: String) -> RuleId {
+    pub(crate) fn rule_id(&mut self, place: Place, line: String) -> RuleId {
         let known = self.out.rule_lines.get(&line).or(self.previous_rule_lines.get(&line)).copied();
-        let id = known.unwrap_or_else(|| {
+        let id = known.or_else(|| {
             if self.taken_rule_ids.is_empty() {
                 self.taken_rule_ids = self.previous_rule_lines.values().copied().collect();
             }
-            while self.taken_rule_ids.contains(&self.next_rule_id) {
-                self.next_rule_id = self.next_rule_id.saturating_add(1);
-            }
-            self.next_rule_id = self.next_rule_id.saturating_add(1);
-            self.next_rule_id - 1
+            let id = (self.next_rule_id..RuleId::MAX).find(|id| !self.taken_rule_ids.contains(id))?;
+            self.next_rule_id = id + 1;
+            Some(id)
         });
-        if id == RuleId::MAX {
-            self.error(Place::default(), format!("more than {} rules", RuleId::MAX - 1));
-        }
+        let Some(id) = id else {
+            // One word for all that come behind it.
+            if !std::mem::replace(&mut self.has_all_rule_ids, true) {
+                let most = RuleId::MAX - 1;
+                self.error(place, format!("more than {most} rules, those that go with this reload included"));
+            }
+            return RuleId::MAX;
+        };
         self.out.rule_lines.insert(line, id);
         id
     }
@@ -182,16 +191,26 @@ impl<'a> Compiler<'a> {
         pins.push(Pin { ranges: merged });
     }
 
-    /// Who owns which global ports: what was claimed under the previous policy stays claimed.
-    pub(crate) fn claimable(&mut self, previous: Option<&Compiled>) {
-        let policy = &self.out.policy;
-        let pools = policy.rules.iter().filter_map(|rule| policy.pools.get(usize::from(rule.pool)));
-        let addresses = pools.flat_map(|pool| (0..pool.address_count()).filter_map(|at| pool.address_at(at)));
-        // Beside the ports of static lines, gateways take some of their address for what the host announces.
-        let of_ports = policy.statics.rules().iter().filter(|rule| rule.protocol.is_some());
-        let addresses = addresses.chain(of_ports.map(|rule| rule.global.addr));
+    /// Who owns which global ports: what was claimed under the previous policy stays claimed. Refused where there is no memory
+    /// for them.
+    pub(crate) fn claimable(&mut self, previous: Option<&Compiled>, means: &Means) {
         let nothing = Ownership::default();
         let before = previous.map_or(&nothing, |previous| &previous.ownership);
-        self.out.ownership = Ownership::new(addresses, before);
+        let tables = previous.map_or(Tables::at_start(self.config, means.worker_count), |it| it.tables);
+        let layout = before.layout().with(ranges_of(&self.out.policy));
+        let granted = tables.with(&self.out.policy, layout.count(), means.free_bytes);
+        let shortage = match granted {
+            Ok(granted) => match Ownership::new(layout, before, tables.worker_count) {
+                Some(ownership) => {
+                    (self.out.ownership, self.out.tables) = (ownership, granted);
+                    return;
+                }
+                None => {
+                    Shortage { needed: granted.granted_bytes, free: means.free_bytes.unwrap_or_default() }
+                }
+            },
+            Err(shortage) => shortage,
+        };
+        self.refuse_for(shortage, tables.worker_count);
     }
 }

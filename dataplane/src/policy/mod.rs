@@ -183,7 +183,10 @@ impl Recomputed {
     /// What a policy computes otherwise than the one before it.
     pub fn between(before: &Policy, policy: &Policy) -> Recomputed {
         let (old, new) = (&before.behaviour, &policy.behaviour);
-        let is_moved = !new.deterministic.is_empty() && before.pools != policy.pools;
+        let is_moved = new.deterministic.iter().any(|computed| {
+            let pool = usize::from(computed.pool);
+            before.pools.get(pool) != policy.pools.get(pool)
+        });
         Recomputed {
             peers: old.mode != new.mode,
             ports: old.blocks != new.blocks || old.deterministic != new.deterministic || is_moved,

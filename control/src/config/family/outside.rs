@@ -305,7 +305,7 @@ impl Compiler<'_> {
         }
         let mut statics = Vec::new();
         for rule in &config.nat.outside_static_rules {
-            let id = self.rule_id(rule.to_string());
+            let id = self.rule_id(rule.place, rule.to_string());
             let (inside_vrf, outside_vrf) = self.rule_vrfs(rule.vrf.as_ref());
             let (protocol, local, global, prefix_len) = outside_ends(&rule.mapping);
             statics.push(policy::StaticRule {
@@ -329,7 +329,7 @@ impl Compiler<'_> {
         }
         self.out.policy.outside_statics = policy::Statics::new(statics);
         for rule in &config.nat.outside_dynamic_rules {
-            let id = self.rule_id(rule.to_string());
+            let id = self.rule_id(rule.place, rule.to_string());
             let Some(pool) = self.pool(&rule.pool) else { continue };
             let (inside_vrf, outside_vrf) = self.rule_vrfs(rule.vrf.as_ref());
             if rule.add_route {

@@ -1,5 +1,6 @@
 //! `ip nat pool`: pools of global addresses.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
 use dataplane::policy;
@@ -13,6 +14,7 @@ use crate::config::grammar::Row;
 use crate::config::lint::findings::Lint;
 use crate::config::model::{Config, DynamicTarget, GlobalAddress, Place, RouteTarget, StaticMapping};
 use crate::config::text::mask;
+use crate::means::Shortage;
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -353,5 +355,28 @@ impl Compiler<'_> {
             pools.len() - 1
         });
         index as u16
+    }
+}
+
+impl Compiler<'_> {
+    /// Refuses the largest pool that a rule gives addresses of, since nothing else asks for so much memory.
+    pub(crate) fn refuse_for(&mut self, shortage: Shortage, worker_count: u8) {
+        let nat = &self.config.nat;
+        let inside = nat.dynamic_rules.iter().filter_map(|rule| match &rule.target {
+            DynamicTarget::Pool(pool) => Some(pool),
+            DynamicTarget::Interface(_) => None,
+        });
+        let used: HashSet<&String> =
+            inside.chain(nat.outside_dynamic_rules.iter().map(|rule| &rule.pool)).collect();
+        let of_rules = nat.pools.iter().filter(|pool| used.contains(&pool.name));
+        let largest = of_rules.max_by_key(|pool| pool.address_count());
+        let what = largest.map_or(String::new(), |pool| {
+            format!("pool {:?} has {} addresses: ", pool.name, pool.address_count())
+        });
+        let text = format!(
+            "{what}ports of global addresses with {worker_count} worker(s) may take {shortage}; make the pool smaller, or \
+             lower 'max-sessions' under 'platform dpdk'"
+        );
+        self.error(largest.map(|pool| pool.place).unwrap_or_default(), text);
     }
 }

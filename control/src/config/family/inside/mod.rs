@@ -369,7 +369,7 @@ impl Compiler<'_> {
     fn rules(&mut self) {
         let config = self.config;
         for rule in &config.nat.dynamic_rules {
-            let id = self.rule_id(rule.to_string());
+            let id = self.rule_id(rule.place, rule.to_string());
             let pool = match &rule.target {
                 DynamicTarget::Pool(name) => self.pool(name),
                 DynamicTarget::Interface(name) => self.lent_by(name).map(|addr| policy::Pool {
@@ -439,8 +439,10 @@ impl Compiler<'_> {
     fn destination_rules(&mut self) {
         let config = self.config;
         for rule in &config.nat.destination_rules {
-            let id = self
-                .rule_id(format!("ip nat inside destination list {} pool {}", rule.access_list, rule.pool));
+            let id = self.rule_id(
+                rule.place,
+                format!("ip nat inside destination list {} pool {}", rule.access_list, rule.pool),
+            );
             let Some(pool) = self.pool(&rule.pool) else { continue };
             self.pin(&pool.ranges);
             let pool = self.pool_index(pool);

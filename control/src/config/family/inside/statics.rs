@@ -288,7 +288,7 @@ impl Compiler<'_> {
         let config = self.config;
         let mut rules = Vec::new();
         for rule in &config.nat.static_rules {
-            let id = self.rule_id(rule.to_string());
+            let id = self.rule_id(rule.place, rule.to_string());
             let Some((protocol, local, global, prefix_len)) = self.static_ends(&rule.mapping) else {
                 continue;
             };
