@@ -51,8 +51,6 @@ pub struct Appliance {
     /// What workers may still hold. Freed here once none does: time does not matter here.
     told: Vec<(Arc<Policy>, Arc<Ownership>)>,
     told_fibs: Vec<Arc<Fib>>,
-    /// Of the forwarding tables told last.
-    generation: u16,
 }
 
 /// How a worker that was asked something gets to answer.
@@ -110,7 +108,6 @@ impl Appliance {
             events,
             told: Vec::new(),
             told_fibs: Vec::new(),
-            generation: 0,
         };
         appliance.distribute();
         Ok((appliance, setups))
@@ -130,13 +127,9 @@ impl Appliance {
         self.carry_out(orders);
     }
 
-    /// Tells the forwarding tables, as a new generation: no next hop that a session has noted is valid any more.
+    /// Tells the forwarding tables, which are a new generation for each worker: no next hop that a session has noted is valid any more.
     fn distribute_fib(&mut self) {
-        // Never 0, which is of no table.
-        self.generation = self.generation % u16::MAX + 1;
-        let mut fib = self.compiled.fib.clone();
-        fib.generation = self.generation;
-        let fib = Arc::new(fib);
+        let fib = Arc::new(self.compiled.fib.clone());
         for worker in &mut self.workers {
             worker.fib(Arc::clone(&fib));
         }

@@ -115,11 +115,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn carry_over(&mut self, previous: Option<&Compiled>) {
-        let Some(previous) = previous else {
-            self.out.policy.generation = 1;
-            return;
-        };
-        self.out.policy.generation = previous.policy.generation + 1;
+        let Some(previous) = previous else { return };
         self.previous_rule_lines = previous.rule_lines.clone();
         self.out.acl_counters = previous.acl_counters.clone();
         self.out.limit_counters = previous.limit_counters.clone();

@@ -37,6 +37,7 @@ pub fn compile(
         }
     }
     compiler.out.policy.note_gateways();
+    compiler.out.policy.note_rules();
     compiler.claimable(previous, means);
     if compiler.errors.is_empty() { Ok(compiler.out) } else { Err(compiler.errors) }
 }
