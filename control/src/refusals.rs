@@ -1,8 +1,13 @@
 //! Whether the appliance can do what a configuration asks for, before anything begins: the same for `check` and for a start.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use dataplane_dpdk::Device;
+
 use crate::compile::{Compiled, PortBinding, compile};
-use crate::config::model::Config;
-use crate::config::{Diagnostic, Severity};
+use crate::config::model::{Config, Place};
+use crate::config::{Diagnostic, InterfaceName, Severity};
 use crate::means::{MEMORY_MIB_DEFAULT, Means, sessions_of};
 
 /// What a session takes in all tables together, in bytes, rounded up.
@@ -31,13 +36,7 @@ fn left_bytes(config: &Config, has_packets: bool, available: u64) -> Result<u64,
             session_bytes >> 20,
             available >> 20
         );
-        Diagnostic {
-            file: config.source.file.clone(),
-            line: platform.place.line,
-            column: platform.place.column,
-            severity: Severity::Error,
-            text,
-        }
+        error(config, platform.place, text)
     })
 }
 
@@ -49,7 +48,39 @@ pub fn refusals(config: &Config, has_packets: bool, available: Option<u64>) -> V
         Err(shortage) => return vec![shortage],
     };
     let worker_count = usize::from(config.platform.workers.unwrap_or(1)).max(1);
-    compiled(config, &Means { worker_count, free_bytes }).err().unwrap_or_default()
+    let mut found = compiled(config, &Means { worker_count, free_bytes }).err().unwrap_or_default();
+    found.extend(of_devices(config));
+    found
+}
+
+/// Devices that no machine has, or that are of two interfaces.
+fn of_devices(config: &Config) -> Vec<Diagnostic> {
+    let mut owners: HashMap<String, &InterfaceName> = HashMap::new();
+    let mut found = Vec::new();
+    for interface in &config.interfaces {
+        let Some(device) = &interface.device else { continue };
+        let refused = match Device::name_of(device) {
+            Err(error) => Some(error.to_string()),
+            Ok(name) => match owners.entry(name) {
+                Entry::Occupied(owner) => {
+                    Some(format!("device {} is interface {}'s already", owner.key(), owner.get()))
+                }
+                Entry::Vacant(place) => {
+                    place.insert(&interface.name);
+                    None
+                }
+            },
+        };
+        let at_interface =
+            |text| error(config, interface.place, format!("interface {}: {text}", interface.name));
+        found.extend(refused.map(at_interface));
+    }
+    found
+}
+
+fn error(config: &Config, place: Place, text: String) -> Diagnostic {
+    let (file, severity) = (config.source.file.clone(), Severity::Error);
+    Diagnostic { file, line: place.line, column: place.column, severity, text }
 }
 
 /// Compiles a configuration as if each of its devices were there.
@@ -124,5 +155,55 @@ mod tests {
     fn what_a_start_refuses_is_refused() {
         let too_many = config("203.0.113.1 203.0.113.14 prefix-length 28", " workers 65\n");
         assert!(refused(&too_many, 1000).contains("test:1:1: error: at most 64 workers"));
+    }
+
+    #[test]
+    fn devices_that_cannot_be_are_refused() {
+        let text = |first: &str, second: &str| {
+            format!(
+                "interface GigabitEthernet0/0/0\n device {first}\ninterface GigabitEthernet0/0/1\n device {second}\n"
+            )
+        };
+        let refused = |first: &str, second: &str| {
+            let config = parse("test", &text(first, second)).expect("a configuration");
+            let found = refusals(&config, true, None);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(refused("net_null0", "0000:04:00.0"), "");
+        for (first, second, expected) in [
+            (
+                "net_af_packet0",
+                "net_null0",
+                "test:1:1: error: interface GigabitEthernet0/0/0: device net_af_packet0: ",
+            ),
+            ("net_null0", "net-null", "test:3:1: error: interface GigabitEthernet0/0/1: device net-null: "),
+            (
+                "net_null0",
+                "net_null0,size=64",
+                "test:3:1: error: interface GigabitEthernet0/0/1: device net_null0 is interface GigabitEthernet0/0/0's already",
+            ),
+        ] {
+            let text = refused(first, second);
+            assert!(text.starts_with(expected), "{text}");
+        }
+    }
+
+    /// The last numbers are given once each; they were given to all that came behind.
+    #[test]
+    fn rules_have_numbers_of_their_own_or_are_refused() {
+        let lines = |count: u32| {
+            let line = |n: u32| {
+                let host = std::net::Ipv4Addr::from_bits(0x0a00_0000 + n);
+                format!("ip nat inside source static tcp {host} 80 192.0.2.1 {n} extendable\n")
+            };
+            parse("test", &(1..=count).map(line).collect::<String>()).expect("a configuration")
+        };
+        let most =
+            compile(&lines(65_534), &[], None, &Means::uncounted(1)).expect("as many as there are numbers");
+        let numbers: std::collections::HashSet<_> = most.rule_lines.values().collect();
+        assert_eq!(numbers.len(), 65_534);
+        let text = refused(&lines(65_535), 1000);
+        let expected = "test:65535:1: error: more than 65534 rules, those that go with this reload included";
+        assert_eq!(text, expected);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use dataplane::flow::Vrf;
-use dataplane::policy::{AclIndex, Interface, InterfaceIndex, Pin, Policy, RuleId};
+use dataplane::policy::{AclIndex, Interface, InterfaceIndex, Pin, Policy, Pool, RuleId};
 use dataplane::route::fib::{Fib, NextHop, Route};
 use dataplane::state::ports::layout::ranges_of;
 use dataplane::state::ports::ownership::Ownership;
@@ -79,11 +79,44 @@ pub(crate) struct Compiler<'a> {
     previous_rule_lines: HashMap<String, RuleId>,
     taken_rule_ids: HashSet<RuleId>,
     next_rule_id: RuleId,
-    has_all_rule_ids: bool,
     /// Routes that `add-route` asks for: VRFs of inside and outside, the prefix, and an address that is reached
     /// the same way, or none.
     pub(crate) added_routes: Vec<(Vrf, Vrf, Ipv4Net, Ipv4Addr)>,
     pub(crate) out: Compiled,
+    /// Where things stand in the configuration.
+    pub(crate) positions: Positions<'a>,
+    /// The numbers of pools that rules give addresses of.
+    pub(crate) pool_numbers: HashMap<Pool, u16>,
+    vrf_numbers: HashMap<String, Vrf>,
+    interface_numbers: HashMap<String, InterfaceIndex>,
+    /// What there are too many of.
+    refused: HashSet<&'static str>,
+}
+
+/// Positions in the configuration, by names.
+pub(crate) struct Positions<'a> {
+    access_lists: HashMap<&'a str, usize>,
+    pub(crate) pools: HashMap<&'a str, usize>,
+    pub(crate) route_maps: HashMap<&'a str, usize>,
+}
+
+impl<'a> Positions<'a> {
+    fn of(config: &'a Config) -> Positions<'a> {
+        Positions {
+            access_lists: first_of(config.access_lists.iter().map(|list| list.name.as_str())),
+            pools: first_of(config.nat.pools.iter().map(|pool| pool.name.as_str())),
+            route_maps: first_of(config.route_maps.iter().map(|map| map.name.as_str())),
+        }
+    }
+}
+
+/// The position of each name, where it comes first.
+fn first_of<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usize> {
+    let mut positions = HashMap::new();
+    for (position, name) in names.enumerate() {
+        positions.entry(name).or_insert(position);
+    }
+    positions
 }
 
 impl<'a> Compiler<'a> {
@@ -100,9 +133,13 @@ impl<'a> Compiler<'a> {
             previous_rule_lines: HashMap::new(),
             taken_rule_ids: HashSet::new(),
             next_rule_id: 1,
-            has_all_rule_ids: false,
             added_routes: Vec::new(),
             out: Compiled::default(),
+            positions: Positions::of(config),
+            pool_numbers: HashMap::new(),
+            vrf_numbers: HashMap::new(),
+            interface_numbers: HashMap::new(),
+            refused: HashSet::new(),
         };
         compiler.carry_over(previous);
         compiler
@@ -114,6 +151,13 @@ impl<'a> Compiler<'a> {
         self.errors.push(Diagnostic { file, line, column, severity: Severity::Error, text: text.into() });
     }
 
+    /// Refuses the first of those that are too many.
+    pub(crate) fn refuse_once(&mut self, place: Place, what: &'static str, most: usize) {
+        if self.refused.insert(what) {
+            self.error(place, format!("more than {most} {what}"));
+        }
+    }
+
     fn carry_over(&mut self, previous: Option<&Compiled>) {
         let Some(previous) = previous else { return };
         self.previous_rule_lines = previous.rule_lines.clone();
@@ -122,17 +166,25 @@ impl<'a> Compiler<'a> {
         self.out.vrf_names = previous.vrf_names.clone();
         let hole = |old: &Interface| Interface { name: old.name.clone(), ..Interface::default() };
         self.out.policy.interfaces = previous.policy.interfaces.iter().map(hole).collect();
+        let names = previous.policy.interfaces.iter().map(|interface| interface.name.to_string());
+        self.interface_numbers = names.zip(0..).collect();
+        self.vrf_numbers = previous.vrf_names.iter().cloned().zip(1..).collect();
     }
 
     /// The index of a VRF, new ones behind those known before; the global table is 0.
     pub(crate) fn vrf(&mut self, name: Option<&str>) -> Vrf {
         let Some(name) = name else { return GLOBAL };
-        let known = self.out.vrf_names.iter().position(|known| known == name);
-        let index = known.unwrap_or_else(|| {
-            self.out.vrf_names.push(name.to_string());
-            self.out.vrf_names.len() - 1
-        });
-        index as Vrf + 1
+        if let Some(&known) = self.vrf_numbers.get(name) {
+            return known;
+        }
+        let Ok(number) = Vrf::try_from(self.out.vrf_names.len() + 1) else {
+            let what = "VRFs, those that go with this reload included";
+            self.refuse_once(Place::default(), what, usize::from(Vrf::MAX));
+            return GLOBAL;
+        };
+        self.out.vrf_names.push(name.to_string());
+        self.vrf_numbers.insert(name.to_string(), number);
+        number
     }
 
     /// The number of a rule: the one its line had before, or the smallest that no rule has or had before.
@@ -147,11 +199,8 @@ impl<'a> Compiler<'a> {
             Some(id)
         });
         let Some(id) = id else {
-            // One word for all that come behind it.
-            if !std::mem::replace(&mut self.has_all_rule_ids, true) {
-                let most = RuleId::MAX - 1;
-                self.error(place, format!("more than {most} rules, those that go with this reload included"));
-            }
+            let what = "rules, those that go with this reload included";
+            self.refuse_once(place, what, usize::from(RuleId::MAX) - 1);
             return RuleId::MAX;
         };
         self.out.rule_lines.insert(line, id);
@@ -159,17 +208,20 @@ impl<'a> Compiler<'a> {
     }
 
     pub(crate) fn interface_index(&self, name: &InterfaceName) -> Option<InterfaceIndex> {
-        self.out
-            .policy
-            .interfaces
-            .iter()
-            .position(|i| i.name == name.as_str())
-            .map(|index| index as InterfaceIndex)
+        self.interface_numbers.get(name.as_str()).copied()
+    }
+
+    /// Gives an interface that is new its index.
+    pub(crate) fn add_interface(&mut self, name: &InterfaceName) -> InterfaceIndex {
+        let index = self.out.policy.interfaces.len() as InterfaceIndex;
+        self.out.policy.interfaces.push(Interface::default());
+        self.interface_numbers.insert(name.as_str().to_string(), index);
+        index
     }
 
     /// Access lists are numbered in the order of the configuration, so that their index is known beforehand.
     pub(crate) fn acl_index(&self, name: &str) -> Option<AclIndex> {
-        self.config.access_lists.iter().position(|list| list.name == name).map(|index| index as AclIndex)
+        self.positions.access_lists.get(name).map(|&index| index as AclIndex)
     }
 
     /// The address that an interface lends.
