@@ -16,16 +16,16 @@ use dataplane::port::Ports;
 use dataplane::protocols::PROTOCOLS;
 use dataplane::route::fib::Fib;
 use dataplane::state::ports::ownership::Ownership;
+use dataplane::state::supply::Supplier;
 use dataplane::worker::WorkerSetup;
 
 use crate::compile::{Compiled, PortBinding, compile};
 use crate::config::{Config, Diagnostic};
+use crate::means::{Means, available_bytes};
 use crate::neighbours::{Neighbours, Order};
 use crate::operation::Operation;
 use crate::outbox::Outbox;
 
-/// Sessions an appliance has room for unless `max-sessions` says otherwise.
-pub const SESSION_COUNT_DEFAULT: u32 = 1 << 18;
 /// Events and messages under way between a worker and the control thread.
 const QUEUE_LEN: usize = 4096;
 /// Packets under way to one worker from the others.
@@ -51,8 +51,6 @@ pub struct Appliance {
     /// What workers may still hold. Freed here once none does: time does not matter here.
     told: Vec<(Arc<Policy>, Arc<Ownership>)>,
     told_fibs: Vec<Arc<Fib>>,
-    /// Of the forwarding tables told last.
-    generation: u16,
 }
 
 /// How a worker that was asked something gets to answer.
@@ -73,17 +71,16 @@ impl Appliance {
         queues: Vec<Ports>,
         secret: [u64; 2],
     ) -> Result<(Appliance, Vec<WorkerSetup>), Vec<Diagnostic>> {
-        let compiled = Arc::new(compile(&config, &ports, None)?);
         let count = queues.len();
+        let compiled = Arc::new(compile(&config, &ports, None, &Means::uncounted(count))?);
         let (event_sender, events) = bounded(QUEUE_LEN);
         let handovers: Vec<_> = (0..count).map(|_| Arc::new(ArrayQueue::new(HANDOVER_LEN))).collect();
-        let session_count_max =
-            config.platform.max_sessions.unwrap_or(SESSION_COUNT_DEFAULT) as usize / count.max(1);
+        let session_count_max = compiled.tables.session_count_max;
         let (mut workers, mut setups, mut counters) = (Vec::new(), Vec::new(), Vec::new());
         for (index, ports) in queues.into_iter().enumerate() {
             let (sender, inbox) = bounded(QUEUE_LEN);
             let worker_counters = Arc::new(Counters::default());
-            workers.push(Outbox::new(sender));
+            workers.push(Outbox::new(sender, Supplier::new(session_count_max, secret)));
             counters.push(Arc::clone(&worker_counters));
             setups.push(WorkerSetup {
                 index: index as u8,
@@ -111,7 +108,6 @@ impl Appliance {
             events,
             told: Vec::new(),
             told_fibs: Vec::new(),
-            generation: 0,
         };
         appliance.distribute();
         Ok((appliance, setups))
@@ -121,9 +117,6 @@ impl Appliance {
     fn distribute(&mut self) {
         let policy = Arc::new(self.compiled.policy.clone());
         let ownership = Arc::new(self.compiled.ownership.clone());
-        if self.workers.len() > 1 {
-            make_port_groups(&policy, &ownership);
-        }
         for worker in &mut self.workers {
             worker.policy(Arc::clone(&policy), Arc::clone(&ownership));
         }
@@ -134,12 +127,9 @@ impl Appliance {
         self.carry_out(orders);
     }
 
-    /// Tells the forwarding tables, as a new generation: no next hop that a session has noted is valid any more.
+    /// Tells the forwarding tables, which are a new generation for each worker: no next hop that a session has noted is valid any more.
     fn distribute_fib(&mut self) {
-        self.generation = self.generation.wrapping_add(1);
-        let mut fib = self.compiled.fib.clone();
-        fib.generation = self.generation;
-        let fib = Arc::new(fib);
+        let fib = Arc::new(self.compiled.fib.clone());
         for worker in &mut self.workers {
             worker.fib(Arc::clone(&fib));
         }
@@ -161,7 +151,8 @@ impl Appliance {
     /// # Errors
     /// What the configuration asks for and the appliance cannot do; then nothing changes.
     pub fn reconfigure(&mut self, config: Config) -> Result<(), Vec<Diagnostic>> {
-        let compiled = compile(&config, &self.ports, Some(&self.compiled))?;
+        let means = Means { free_bytes: available_bytes(), ..Means::uncounted(self.workers.len()) };
+        let compiled = compile(&config, &self.ports, Some(&self.compiled), &means)?;
         self.take_over(config, compiled);
         Ok(())
     }
@@ -200,7 +191,9 @@ impl Appliance {
             port.has_link = has_link;
         }
         // The configuration was compiled before: it cannot fail now.
-        if has_changed && let Ok(compiled) = compile(&self.config, &self.ports, Some(&self.compiled)) {
+        let means = Means::uncounted(self.workers.len());
+        if has_changed && let Ok(compiled) = compile(&self.config, &self.ports, Some(&self.compiled), &means)
+        {
             self.compiled = Arc::new(compiled);
             self.distribute();
         }
@@ -308,14 +301,5 @@ impl Appliance {
     /// How many workers there are.
     pub fn worker_count(&self) -> usize {
         self.workers.len()
-    }
-}
-
-/// Makes what several workers will share about the ports of addresses, so that none of them has to.
-fn make_port_groups(policy: &Policy, ownership: &Ownership) {
-    let overloaded = policy.rules.iter().filter(|rule| rule.overload);
-    for pool in overloaded.filter_map(|rule| policy.pools.get(usize::from(rule.pool))) {
-        let addrs = (0..pool.address_count()).filter_map(|position| pool.address_at(position));
-        addrs.for_each(|addr| ownership.make_groups(addr));
     }
 }

@@ -4,16 +4,11 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use dataplane::port::Ports;
 use dataplane_dpdk::{Device, DeviceOptions, Eal, EalOptions, LogLevel, Mempool};
 
-use crate::appliance::SESSION_COUNT_DEFAULT;
 use crate::compile::PortBinding;
 use crate::config::Config;
 use crate::config::model::Place;
+use crate::means::MEMORY_MIB_DEFAULT;
 use crate::operation::OpenDevice;
-
-/// Memory for packets unless `memory` says otherwise, in MiB.
-const MEMORY_MIB_DEFAULT: u32 = 512;
-/// What a session takes in all tables together, in bytes, rounded up.
-const SESSION_BYTES: u64 = 240;
 
 /// DPDK's environment with the workers' packet buffers.
 pub struct Memory {
@@ -50,32 +45,6 @@ pub fn check_cores(config: &Config, worker_count: usize) -> Result<()> {
     if let Some(core) = wanted.copied().find(|&wanted| !cores.iter().any(|c| c.id == usize::from(wanted))) {
         bail!(
             "{place}: this process may not run on core {core}, only on {list}; change 'cores' under 'platform dpdk'"
-        );
-    }
-    Ok(())
-}
-
-/// Refuses tables and buffers that the machine has no memory for, before they are asked for: the kernel would grant
-/// them and end the program when they are used. Huge pages are counted where they are reserved.
-///
-/// # Errors
-/// When more is needed than is available.
-pub fn check_memory(config: &Config) -> Result<()> {
-    let platform = &config.platform;
-    let sessions = platform.max_sessions.unwrap_or(SESSION_COUNT_DEFAULT);
-    let sessions_mib = (u64::from(sessions) * SESSION_BYTES) >> 20;
-    let buffers_mib = u64::from(platform.memory_mib.unwrap_or(MEMORY_MIB_DEFAULT));
-    let buffers_mib = if platform.hugepages { 0 } else { buffers_mib };
-    // Where the kernel does not tell, there is nothing to compare with.
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let available = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let available_kib = available.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
-    let Some(available_mib) = available_kib.map(|kib| kib >> 10) else { return Ok(()) };
-    if sessions_mib + buffers_mib > available_mib {
-        bail!(
-            "{}: {sessions} sessions need about {sessions_mib} MiB and packets {buffers_mib} MiB, and {available_mib} \
-             MiB are available; lower 'max-sessions' or 'memory' under 'platform dpdk'",
-            place_of(config, platform.place)
         );
     }
     Ok(())

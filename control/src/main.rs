@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use portico::config::{Severity, lint, parse};
+use portico::config::{Diagnostic, Severity, lint, parse};
 use portico::log::say;
+use portico::means::available_bytes;
+use portico::refusals::refusals;
 use portico::replay::{PortArgument, replay};
 use portico::socket::{Answered, request};
 use portico::{console, run};
@@ -89,15 +91,21 @@ fn main() -> ExitCode {
 fn check(file: &Path) -> Result<ExitCode> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| anyhow::anyhow!("cannot read the configuration {}: {error}", file.display()))?;
+    let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
     let found = match parse(&file.display().to_string(), &text) {
-        Ok(config) => lint(&config),
+        Ok(config) => {
+            let mut found = lint(&config);
+            if !found.iter().any(is_error) {
+                found.extend(refusals(&config, true, available_bytes()));
+            }
+            found
+        }
         Err(found) => found,
     };
     let mut out = std::io::stdout().lock();
     // Who reads only the head of a long list closes the pipe; that is no failure of ours.
     let _ = found.iter().try_for_each(|diagnostic| writeln!(out, "{diagnostic}"));
-    let has_errors = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    Ok(if has_errors { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if found.iter().any(is_error) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn exec(socket: &Path, command: &str) -> Result<ExitCode> {

@@ -10,24 +10,29 @@ use dataplane::policy::Policy;
 use dataplane::route::fib::Fib;
 use dataplane::route::neighbour::Neighbour;
 use dataplane::state::ports::ownership::Ownership;
+use dataplane::state::supply::{Supplier, Supply};
 
 /// A worker's inbox, and what waits to go there.
 pub struct Outbox {
     inbox: Sender<Message>,
-    policy: Option<(Arc<Policy>, Arc<Ownership>)>,
+    supplier: Supplier,
+    policy: Option<(Arc<Policy>, Arc<Ownership>, Box<Supply>)>,
     fib: Option<Arc<Fib>>,
     neighbours: BTreeMap<u16, Option<Neighbour>>,
 }
 
 impl Outbox {
-    /// Nothing to tell yet.
-    pub fn new(inbox: Sender<Message>) -> Outbox {
-        Outbox { inbox, policy: None, fib: None, neighbours: BTreeMap::new() }
+    /// Nothing to tell yet, and nothing made.
+    pub fn new(inbox: Sender<Message>, supplier: Supplier) -> Outbox {
+        Outbox { inbox, supplier, policy: None, fib: None, neighbours: BTreeMap::new() }
     }
 
-    /// A policy to be told, in place of one that was not taken yet.
+    /// A policy to be told with what the worker needs for it, in place of one that was not taken yet.
     pub fn policy(&mut self, policy: Arc<Policy>, ownership: Arc<Ownership>) {
-        self.policy = Some((policy, ownership));
+        let made = self.supplier.supply(&policy, &ownership);
+        let mut supply = self.policy.take().map(|(.., supply)| supply).unwrap_or_default();
+        supply.append(made);
+        self.policy = Some((policy, ownership, supply));
     }
 
     /// Forwarding tables to be told likewise.
@@ -59,7 +64,8 @@ impl Outbox {
     }
 
     fn next(&mut self) -> Option<Message> {
-        let policy = self.policy.take().map(|(policy, ownership)| Message::Policy(policy, ownership));
+        let policy = self.policy.take();
+        let policy = policy.map(|(policy, ownership, supply)| Message::Policy(policy, ownership, supply));
         let fib = |outbox: &mut Outbox| outbox.fib.take().map(Message::Fib);
         let neighbour = |outbox: &mut Outbox| {
             outbox.neighbours.pop_first().map(|(number, neighbour)| Message::Neighbour(number, neighbour))
@@ -69,7 +75,7 @@ impl Outbox {
 
     fn put_back(&mut self, message: Message) {
         match message {
-            Message::Policy(policy, ownership) => self.policy = Some((policy, ownership)),
+            Message::Policy(policy, ownership, supply) => self.policy = Some((policy, ownership, supply)),
             Message::Fib(fib) => self.fib = Some(fib),
             Message::Neighbour(number, neighbour) => drop(self.neighbours.insert(number, neighbour)),
             _ => {}

@@ -12,6 +12,7 @@ use crate::appliance::Appliance;
 use crate::cli::Question;
 use crate::compile::{Compiled, PortBinding, compile};
 use crate::config::{Config, Diagnostic, Severity, lint, parse};
+use crate::means::{Means, available_bytes};
 
 /// A reload under way.
 pub struct Reload {
@@ -125,7 +126,10 @@ fn in_a_thread(work: impl FnOnce() -> Outcome + Send + 'static) -> Result<Reload
 }
 
 fn prepare(config: Config, found: Vec<Diagnostic>, base: Base) -> Outcome {
-    let compiled = compile(&config, &base.ports, Some(&base.compiled)).map_err(|errors| words(&errors))?;
+    let worker_count = usize::from(base.compiled.tables.worker_count);
+    let means = Means { worker_count, free_bytes: available_bytes() };
+    let compiled = compile(&config, &base.ports, Some(&base.compiled), &means);
+    let compiled = compiled.map_err(|errors| words(&errors))?;
     Ok(Prepared { config, compiled, found, usages: Vec::new(), base })
 }
 

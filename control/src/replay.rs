@@ -18,6 +18,8 @@ use crate::appliance::{Answering, Appliance};
 use crate::cli;
 use crate::compile::PortBinding;
 use crate::config::{Config, InterfaceName};
+use crate::means::available_bytes;
+use crate::refusals::refusals;
 
 /// A fixed secret: a replay is the same every time, and nobody attacks it.
 const SECRET: [u64; 2] = [0x706f_7274_6963_6f00, 0x7265_706c_6179_0000];
@@ -64,6 +66,11 @@ struct Replay {
 /// # Errors
 /// When a file cannot be read or written, or is no Ethernet capture.
 pub fn replay(config: Config, arguments: &[PortArgument], out: &Path, shows: &[String]) -> Result<bool> {
+    let found = refusals(&config, false, available_bytes());
+    if !found.is_empty() {
+        found.iter().for_each(crate::log::say);
+        bail!("the configuration asks for what cannot be done");
+    }
     fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     let clock = CaptureClock::default();
     let (mut bindings, mut ports) = (Vec::new(), Vec::<Box<dyn Port>>::new());

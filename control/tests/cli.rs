@@ -67,6 +67,22 @@ fn an_error_among_warnings_fails_the_check() {
 }
 
 #[test]
+fn what_a_start_would_refuse_fails_the_check() {
+    let scratch = Scratch::new();
+    for (line, expected) in [
+        ("workers 65", "nat.conf:1:1: error: at most 64 workers\n"),
+        (
+            "max-sessions 4000000000",
+            "nat.conf:1:1: error: 4000000000 sessions need about 915527 MiB and packets 0 MiB, and ",
+        ),
+    ] {
+        let found = check(&scratch, &format!("platform dpdk\n {line}\n{SOUND}"));
+        assert_eq!((found.code, found.stderr.as_str()), (Some(1), ""), "{line}");
+        assert!(found.stdout.starts_with(expected), "{line}: {}", found.stdout);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let scratch = Scratch::new();
     let found = scratch.run(&["check", "absent.conf"]);

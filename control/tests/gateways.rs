@@ -7,6 +7,7 @@ use dataplane::policy::{Policy, RuleId, gateway_named};
 use portico::compile::{Compiled, compile};
 use portico::config::model::{Place, ServiceKey, ServiceSwitch};
 use portico::config::parse;
+use portico::means::Means;
 
 /// With an address mapped as a whole: without one, a gateway that has a word on those alone reads nothing.
 const LISTS: &str = "access-list 10 permit 198.51.100.10\naccess-list 11 permit 198.51.100.11\n\
@@ -23,7 +24,7 @@ const RULE: RuleId = 0;
 fn compiled(text: &str) -> Compiled {
     let config =
         parse("test", &format!("{LISTS}{text}")).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
-    compile(&config, &[], None).unwrap_or_else(|errors| panic!("{text}: {errors:?}"))
+    compile(&config, &[], None, &Means::uncounted(1)).unwrap_or_else(|errors| panic!("{text}: {errors:?}"))
 }
 
 fn reader(policy: &Policy, protocol: Protocol, port: u16, server: [u8; 4]) -> Option<&'static str> {
@@ -153,7 +154,9 @@ fn dns_is_read_where_whole_addresses_are_mapped() {
     let pool = "ip nat pool P 203.0.113.1 203.0.113.1 prefix-length 24\n";
     let reads_dns = |lines: &str| {
         let config = parse("test", &format!("{pool}{lines}\n")).unwrap_or_else(|errors| panic!("{errors:?}"));
-        let policy = compile(&config, &[], None).unwrap_or_else(|errors| panic!("{errors:?}")).policy;
+        let policy = compile(&config, &[], None, &Means::uncounted(1))
+            .unwrap_or_else(|errors| panic!("{errors:?}"))
+            .policy;
         let is_read = reader(&policy, UDP, 53, ANYONE) == Some("dns");
         assert_eq!(policy.gateways.outside_ports.holds(53), is_read, "{lines}");
         assert_eq!(reader(&policy, TCP, 21, ANYONE), Some("ftp"), "{lines}");

@@ -10,12 +10,14 @@ use crate::route::fib::{Fib, NextHop};
 use crate::route::neighbour::Neighbour;
 use crate::state::ports::ownership::Ownership;
 use crate::state::shard::RuleUse;
+use crate::state::supply::Supply;
 use crate::wire::arp;
 
 /// From the control thread to a worker.
 pub enum Message {
-    /// A new policy, and who owns which of its global ports. The control side keeps what workers still hold, and frees it.
-    Policy(Arc<Policy>, Arc<Ownership>),
+    /// A new policy, who owns which of its global ports, and what was made for it. The control side keeps what workers still
+    /// hold, and frees it.
+    Policy(Arc<Policy>, Arc<Ownership>, Box<Supply>),
     /// New forwarding tables, kept likewise.
     Fib(Arc<Fib>),
     /// Neighbour number so-and-so is this, or gone.

@@ -31,6 +31,12 @@ use crate::state::table::index::Hasher;
 
 /// Sessions that one burst may end, so that expiry never stalls traffic.
 const EXPIRIES_PER_ROUND: usize = 32;
+/// Messages that are taken between two bursts.
+const MESSAGES_PER_ROUND: usize = 256;
+/// Forwarding tables after which sessions are swept for next hops noted under older ones, and the most there may be until
+/// that is done: so many that no generation has the number of one that is still noted.
+const FIBS_SWEPT_AFTER: u16 = 1 << 14;
+const FIBS_UNSWEPT_MAX: u16 = u16::MAX - 1;
 
 /// What a worker is made of.
 pub struct WorkerSetup {
@@ -61,6 +67,8 @@ pub struct Worker {
     pub(crate) engine: Engine,
     inbox: Receiver<Message>,
     sweep: Option<Sweep>,
+    /// Forwarding tables since the oldest whose next hops may still be noted.
+    fibs_unswept: u16,
 }
 
 /// A walk over the tables under way, that ends what the policy no longer keeps, or everything.
@@ -68,6 +76,8 @@ struct Sweep {
     doom: Doom,
     next: u32,
     ended: u64,
+    /// Forwarding tables since it began.
+    fibs: u16,
     reply: Option<Sender<u64>>,
 }
 
@@ -79,6 +89,7 @@ impl Worker {
             protocols: setup.protocols,
             policy: Arc::new(Policy::default()),
             fib: Arc::new(Fib::default()),
+            generation: 1,
             neighbours: Neighbours::default(),
             recent_routes: RecentRoutes::default(),
             shard,
@@ -99,7 +110,7 @@ impl Worker {
             counters: setup.counters,
             sampler: Sampler::default(),
         };
-        Worker { engine, inbox: setup.inbox, sweep: None }
+        Worker { engine, inbox: setup.inbox, sweep: None, fibs_unswept: 0 }
     }
 
     /// One round: a burst from every port, packets from other workers, messages, timers. Returns how many
@@ -138,7 +149,11 @@ impl Worker {
     }
 
     fn between_bursts(&mut self, now: u32) {
-        while let Ok(message) = self.inbox.try_recv() {
+        for _ in 0..MESSAGES_PER_ROUND {
+            if self.must_sweep() {
+                break;
+            }
+            let Ok(message) = self.inbox.try_recv() else { break };
             let takes_long = message.takes_long();
             self.receive(message, now);
             if takes_long {
@@ -154,14 +169,14 @@ impl Worker {
 
     fn receive(&mut self, message: Message, now: u32) {
         match message {
-            Message::Policy(policy, ownership) => {
+            Message::Policy(policy, ownership, supply) => {
                 let Tables { policy: place, shard, .. } = &mut self.engine.tables;
-                shard.start_policy(&policy, ownership);
+                shard.start_policy(&policy, ownership, *supply);
                 let recomputed = Recomputed::between(place, &policy);
                 *place = policy;
                 self.start_sweep(Doom { all: false, recomputed }, None);
             }
-            Message::Fib(fib) => self.engine.tables.fib = fib,
+            Message::Fib(fib) => self.take_fib(fib),
             Message::Neighbour(number, neighbour) => {
                 self.engine.tables.neighbours.set(number, neighbour);
                 if let Some(neighbour) = neighbour {
@@ -188,6 +203,24 @@ impl Worker {
         }
     }
 
+    /// Whether a sweep that is under way has to end before another policy or forwarding table: the number of that might be
+    /// one that sessions still have of an earlier one.
+    fn must_sweep(&self) -> bool {
+        let is_due = self.engine.tables.shard.must_sweep() || self.fibs_unswept >= FIBS_UNSWEPT_MAX;
+        self.sweep.is_some() && is_due
+    }
+
+    fn take_fib(&mut self, fib: Arc<Fib>) {
+        let generation = self.engine.tables.generation % u16::MAX + 1;
+        (self.engine.tables.fib, self.engine.tables.generation) = (fib, generation);
+        self.fibs_unswept = self.fibs_unswept.saturating_add(1);
+        match &mut self.sweep {
+            Some(sweep) => sweep.fibs = sweep.fibs.saturating_add(1),
+            None if self.fibs_unswept >= FIBS_SWEPT_AFTER => self.start_sweep(Doom::default(), None),
+            None => {}
+        }
+    }
+
     fn usage(&self) -> Usage {
         let Tables { policy, shard, .. } = &self.engine.tables;
         let sessions_of = |host| {
@@ -208,18 +241,21 @@ impl Worker {
         let before = self.sweep.take();
         let doom = before.as_ref().map_or(doom, |sweep| doom.or(sweep.doom));
         let reply = reply.or(before.and_then(|sweep| sweep.reply));
-        self.sweep = Some(Sweep { doom, next: 0, ended: 0, reply });
+        self.sweep = Some(Sweep { doom, next: 0, ended: 0, fibs: 0, reply });
+        self.engine.tables.recent_routes.forget();
     }
 
     fn continue_sweep(&mut self, now: u32) {
         let Some(mut sweep) = self.sweep.take() else { return };
-        let Tables { policy, shard, .. } = &mut self.engine.tables;
-        let (next, ended) = shard.sweep(policy, sweep.doom, sweep.next, now);
+        let Tables { policy, generation, shard, .. } = &mut self.engine.tables;
+        let (next, ended) = shard.sweep(policy, *generation, sweep.doom, sweep.next, now);
         sweep.ended += ended;
         if let Some(next) = next {
             self.sweep = Some(Sweep { next, ..sweep });
             return;
         }
+        shard.note_swept();
+        self.fibs_unswept = sweep.fibs;
         if sweep.doom.recomputed.is_any() {
             let count = std::mem::take(&mut shard.recomputed_count);
             let _ = self.engine.events.try_send(Event::Recomputed(count));
@@ -279,5 +315,49 @@ impl Worker {
     /// A port by its index.
     pub fn port_mut(&mut self, index: usize) -> Option<&mut Box<dyn Port>> {
         self.engine.ports.get_mut(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam::channel::bounded;
+
+    use super::*;
+    use crate::protocols::PROTOCOLS;
+
+    /// A generation's number comes again after 65,535 tables: nothing may be noted under it still.
+    #[test]
+    fn no_generation_comes_again_before_next_hops_of_the_old_one_are_forgotten() {
+        let (messages, inbox) = bounded(MESSAGES_PER_ROUND);
+        let setup = WorkerSetup {
+            index: 0,
+            count: 1,
+            ports: Ports::new(),
+            // A sweep takes more rounds than tables take to use up the numbers.
+            session_count_max: 1 << 18,
+            secret: [1, 2],
+            inbox,
+            events: bounded(1).0,
+            handovers: Vec::new(),
+            counters: Arc::default(),
+            protocols: PROTOCOLS,
+        };
+        let mut worker = Worker::new(setup, 0);
+        let (mut held_rounds, mut swept) = (0, 0);
+        for _ in 0..4 * usize::from(u16::MAX) / MESSAGES_PER_ROUND {
+            while messages.len() < MESSAGES_PER_ROUND {
+                messages.send(Message::Fib(Arc::default())).unwrap();
+            }
+            let was_sweeping = worker.sweep.is_some();
+            worker.round(0);
+            assert!(worker.fibs_unswept < u16::MAX, "a number is given again");
+            held_rounds += usize::from(messages.len() == MESSAGES_PER_ROUND);
+            swept += usize::from(was_sweeping && worker.sweep.is_none());
+        }
+        assert!(held_rounds > 0 && swept > 0, "{held_rounds} rounds without a message, {swept} sweeps");
+        for _ in 0..2000 {
+            worker.round(0);
+        }
+        assert!(messages.is_empty(), "all were taken in the end");
     }
 }

@@ -8,6 +8,7 @@
 //! is what the work takes, and the longest of these is the figure.
 #![forbid(unsafe_code)]
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::time::Instant;
@@ -57,6 +58,9 @@ struct Arguments {
 const LIVE: u32 = 2048;
 /// Rows of a slice, as `show` asks for them.
 const ROWS: usize = 512;
+/// Rules and statics of a large policy.
+const RULES: u32 = 1000;
+const STATICS: u32 = 50_000;
 /// Longer than any idle time of UDP, in milliseconds, and within a turn of the timer.
 const IDLE_MS: u32 = 302_000;
 /// What no round should exceed, in nanoseconds.
@@ -127,6 +131,8 @@ struct Scene {
     account: Account,
     now: u32,
     next_live: u32,
+    /// Pools of a million addresses that were configured.
+    pools: u32,
 }
 
 impl Scene {
@@ -147,6 +153,7 @@ impl Scene {
             account: Account::of_this_thread()?,
             now: 0,
             next_live: 0,
+            pools: 0,
         };
         scene.round(&mut Rounds::default())?;
         Ok(scene)
@@ -262,6 +269,45 @@ fn reload(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
     Ok(())
 }
 
+/// A policy that keeps every session, with a pool of a million addresses that no policy before it had.
+fn reload_of_addresses(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
+    let network = 16 * scene.pools;
+    scene.pools += 1;
+    let text = format!(
+        "{}access-list 8 permit any\nip nat pool Q 20.{network}.0.1 20.{}.255.254 prefix-length 12\n\
+         ip nat inside source list 8 pool Q overload\n",
+        scene.load.configuration(),
+        network + 15
+    );
+    let before = scene.worker.shard().session_count();
+    reload_with(scene, &text, rounds)?;
+    ensure!(scene.worker.shard().session_count() == before, "sessions were lost");
+    Ok(())
+}
+
+/// A policy that keeps every session, with many rules before theirs.
+fn reload_of_rules(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
+    let mut text = String::new();
+    for n in 0..RULES {
+        let (high, low) = (n >> 8, n & 255);
+        write!(
+            text,
+            "ip nat pool R{n} 21.{high}.{low}.1 21.{high}.{low}.9 prefix-length 24\n\
+             ip access-list standard L{n}\n permit 10.200.{high}.{low}\n\
+             ip nat inside source list L{n} pool R{n} overload\n"
+        )?;
+    }
+    for n in 0..STATICS {
+        let (high, low) = (n >> 8, n & 255);
+        writeln!(text, "ip nat inside source static tcp 10.201.{high}.{low} 80 22.0.{high}.{low} 80")?;
+    }
+    text += &scene.load.configuration();
+    let before = scene.worker.shard().session_count();
+    reload_with(scene, &text, rounds)?;
+    ensure!(scene.worker.shard().session_count() == before, "sessions were lost");
+    reload_with(scene, &scene.load.configuration(), &mut Rounds::default())
+}
+
 /// A policy that keeps none.
 fn sweep(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
     let text = scene.load.configuration();
@@ -310,10 +356,12 @@ fn main() -> Result<()> {
         "{:<28}{:>9}{:>9}{:>9}{:>9}{:>9}{:>7}{:>11}",
         "microseconds a round", "rounds", "median", "99.9 %", "99.99 %", "longest", "> 100", "disturbed"
     );
-    let few: [(&str, Act); 6] = [
+    let few: [(&str, Act); 8] = [
         ("traffic", traffic),
         ("expiry", expiry),
         ("reload that keeps", reload),
+        ("reload to a /12", reload_of_addresses),
+        ("reload to many rules", reload_of_rules),
         ("reload that sweeps", sweep),
         ("clear", clear),
         ("scrape", scrape),

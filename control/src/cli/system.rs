@@ -34,7 +34,7 @@ fn version(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
         duration(appliance.operation.now_ms),
         appliance.worker_count(),
         appliance.config.interfaces.len(),
-        appliance.config.platform.max_sessions.unwrap_or(crate::appliance::SESSION_COUNT_DEFAULT),
+        crate::means::sessions_of(&appliance.config),
     ))
 }
 

@@ -4,13 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use dataplane::flow::Vrf;
-use dataplane::policy::{AclIndex, Interface, InterfaceIndex, Pin, Policy, RuleId};
+use dataplane::policy::{AclIndex, Interface, InterfaceIndex, Pin, Policy, Pool, RuleId};
 use dataplane::route::fib::{Fib, NextHop, Route};
+use dataplane::state::ports::layout::ranges_of;
 use dataplane::state::ports::ownership::Ownership;
 use ipnet::Ipv4Net;
 
 use crate::config::model::{Config, Place};
 use crate::config::{Diagnostic, InterfaceName, Severity};
+use crate::means::{Means, Shortage, Tables};
 
 /// The global routing table; VRFs follow.
 pub(crate) const GLOBAL: Vrf = 0;
@@ -33,6 +35,8 @@ pub struct Compiled {
     pub policy: Policy,
     /// For the workers: who owns which global ports.
     pub ownership: Ownership,
+    /// What workers take memory for.
+    pub tables: Tables,
     /// For the workers.
     pub fib: Fib,
     /// Neighbours by configuration, never asked for.
@@ -79,6 +83,40 @@ pub(crate) struct Compiler<'a> {
     /// the same way, or none.
     pub(crate) added_routes: Vec<(Vrf, Vrf, Ipv4Net, Ipv4Addr)>,
     pub(crate) out: Compiled,
+    /// Where things stand in the configuration.
+    pub(crate) positions: Positions<'a>,
+    /// The numbers of pools that rules give addresses of.
+    pub(crate) pool_numbers: HashMap<Pool, u16>,
+    vrf_numbers: HashMap<String, Vrf>,
+    interface_numbers: HashMap<String, InterfaceIndex>,
+    /// What there are too many of.
+    refused: HashSet<&'static str>,
+}
+
+/// Positions in the configuration, by names.
+pub(crate) struct Positions<'a> {
+    access_lists: HashMap<&'a str, usize>,
+    pub(crate) pools: HashMap<&'a str, usize>,
+    pub(crate) route_maps: HashMap<&'a str, usize>,
+}
+
+impl<'a> Positions<'a> {
+    fn of(config: &'a Config) -> Positions<'a> {
+        Positions {
+            access_lists: first_of(config.access_lists.iter().map(|list| list.name.as_str())),
+            pools: first_of(config.nat.pools.iter().map(|pool| pool.name.as_str())),
+            route_maps: first_of(config.route_maps.iter().map(|map| map.name.as_str())),
+        }
+    }
+}
+
+/// The position of each name, where it comes first.
+fn first_of<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usize> {
+    let mut positions = HashMap::new();
+    for (position, name) in names.enumerate() {
+        positions.entry(name).or_insert(position);
+    }
+    positions
 }
 
 impl<'a> Compiler<'a> {
@@ -97,6 +135,11 @@ impl<'a> Compiler<'a> {
             next_rule_id: 1,
             added_routes: Vec::new(),
             out: Compiled::default(),
+            positions: Positions::of(config),
+            pool_numbers: HashMap::new(),
+            vrf_numbers: HashMap::new(),
+            interface_numbers: HashMap::new(),
+            refused: HashSet::new(),
         };
         compiler.carry_over(previous);
         compiler
@@ -108,63 +151,77 @@ impl<'a> Compiler<'a> {
         self.errors.push(Diagnostic { file, line, column, severity: Severity::Error, text: text.into() });
     }
 
+    /// Refuses the first of those that are too many.
+    pub(crate) fn refuse_once(&mut self, place: Place, what: &'static str, most: usize) {
+        if self.refused.insert(what) {
+            self.error(place, format!("more than {most} {what}"));
+        }
+    }
+
     fn carry_over(&mut self, previous: Option<&Compiled>) {
-        let Some(previous) = previous else {
-            self.out.policy.generation = 1;
-            return;
-        };
-        self.out.policy.generation = previous.policy.generation + 1;
+        let Some(previous) = previous else { return };
         self.previous_rule_lines = previous.rule_lines.clone();
         self.out.acl_counters = previous.acl_counters.clone();
         self.out.limit_counters = previous.limit_counters.clone();
         self.out.vrf_names = previous.vrf_names.clone();
         let hole = |old: &Interface| Interface { name: old.name.clone(), ..Interface::default() };
         self.out.policy.interfaces = previous.policy.interfaces.iter().map(hole).collect();
+        let names = previous.policy.interfaces.iter().map(|interface| interface.name.to_string());
+        self.interface_numbers = names.zip(0..).collect();
+        self.vrf_numbers = previous.vrf_names.iter().cloned().zip(1..).collect();
     }
 
     /// The index of a VRF, new ones behind those known before; the global table is 0.
     pub(crate) fn vrf(&mut self, name: Option<&str>) -> Vrf {
         let Some(name) = name else { return GLOBAL };
-        let known = self.out.vrf_names.iter().position(|known| known == name);
-        let index = known.unwrap_or_else(|| {
-            self.out.vrf_names.push(name.to_string());
-            self.out.vrf_names.len() - 1
-        });
-        index as Vrf + 1
+        if let Some(&known) = self.vrf_numbers.get(name) {
+            return known;
+        }
+        let Ok(number) = Vrf::try_from(self.out.vrf_names.len() + 1) else {
+            let what = "VRFs, those that go with this reload included";
+            self.refuse_once(Place::default(), what, usize::from(Vrf::MAX));
+            return GLOBAL;
+        };
+        self.out.vrf_names.push(name.to_string());
+        self.vrf_numbers.insert(name.to_string(), number);
+        number
     }
 
     /// The number of a rule: the one its line had before, or the smallest that no rule has or had before.
-    pub(crate) fn rule_id(&mut self, line: String) -> RuleId {
+    pub(crate) fn rule_id(&mut self, place: Place, line: String) -> RuleId {
         let known = self.out.rule_lines.get(&line).or(self.previous_rule_lines.get(&line)).copied();
-        let id = known.unwrap_or_else(|| {
+        let id = known.or_else(|| {
             if self.taken_rule_ids.is_empty() {
                 self.taken_rule_ids = self.previous_rule_lines.values().copied().collect();
             }
-            while self.taken_rule_ids.contains(&self.next_rule_id) {
-                self.next_rule_id = self.next_rule_id.saturating_add(1);
-            }
-            self.next_rule_id = self.next_rule_id.saturating_add(1);
-            self.next_rule_id - 1
+            let id = (self.next_rule_id..RuleId::MAX).find(|id| !self.taken_rule_ids.contains(id))?;
+            self.next_rule_id = id + 1;
+            Some(id)
         });
-        if id == RuleId::MAX {
-            self.error(Place::default(), format!("more than {} rules", RuleId::MAX - 1));
-        }
+        let Some(id) = id else {
+            let what = "rules, those that go with this reload included";
+            self.refuse_once(place, what, usize::from(RuleId::MAX) - 1);
+            return RuleId::MAX;
+        };
         self.out.rule_lines.insert(line, id);
         id
     }
 
     pub(crate) fn interface_index(&self, name: &InterfaceName) -> Option<InterfaceIndex> {
-        self.out
-            .policy
-            .interfaces
-            .iter()
-            .position(|i| i.name == name.as_str())
-            .map(|index| index as InterfaceIndex)
+        self.interface_numbers.get(name.as_str()).copied()
+    }
+
+    /// Gives an interface that is new its index.
+    pub(crate) fn add_interface(&mut self, name: &InterfaceName) -> InterfaceIndex {
+        let index = self.out.policy.interfaces.len() as InterfaceIndex;
+        self.out.policy.interfaces.push(Interface::default());
+        self.interface_numbers.insert(name.as_str().to_string(), index);
+        index
     }
 
     /// Access lists are numbered in the order of the configuration, so that their index is known beforehand.
     pub(crate) fn acl_index(&self, name: &str) -> Option<AclIndex> {
-        self.config.access_lists.iter().position(|list| list.name == name).map(|index| index as AclIndex)
+        self.positions.access_lists.get(name).map(|&index| index as AclIndex)
     }
 
     /// The address that an interface lends.
@@ -182,16 +239,26 @@ impl<'a> Compiler<'a> {
         pins.push(Pin { ranges: merged });
     }
 
-    /// Who owns which global ports: what was claimed under the previous policy stays claimed.
-    pub(crate) fn claimable(&mut self, previous: Option<&Compiled>) {
-        let policy = &self.out.policy;
-        let pools = policy.rules.iter().filter_map(|rule| policy.pools.get(usize::from(rule.pool)));
-        let addresses = pools.flat_map(|pool| (0..pool.address_count()).filter_map(|at| pool.address_at(at)));
-        // Beside the ports of static lines, gateways take some of their address for what the host announces.
-        let of_ports = policy.statics.rules().iter().filter(|rule| rule.protocol.is_some());
-        let addresses = addresses.chain(of_ports.map(|rule| rule.global.addr));
+    /// Who owns which global ports: what was claimed under the previous policy stays claimed. Refused where there is no memory
+    /// for them.
+    pub(crate) fn claimable(&mut self, previous: Option<&Compiled>, means: &Means) {
         let nothing = Ownership::default();
         let before = previous.map_or(&nothing, |previous| &previous.ownership);
-        self.out.ownership = Ownership::new(addresses, before);
+        let tables = previous.map_or(Tables::at_start(self.config, means.worker_count), |it| it.tables);
+        let layout = before.layout().with(ranges_of(&self.out.policy));
+        let granted = tables.with(&self.out.policy, layout.count(), means.free_bytes);
+        let shortage = match granted {
+            Ok(granted) => match Ownership::new(layout, before, tables.worker_count) {
+                Some(ownership) => {
+                    (self.out.ownership, self.out.tables) = (ownership, granted);
+                    return;
+                }
+                None => {
+                    Shortage { needed: granted.granted_bytes, free: means.free_bytes.unwrap_or_default() }
+                }
+            },
+            Err(shortage) => shortage,
+        };
+        self.refuse_for(shortage, tables.worker_count);
     }
 }

@@ -14,11 +14,12 @@ use crate::config::Diagnostic;
 use crate::config::family::FAMILIES;
 use crate::config::family::row::Stage;
 use crate::config::model::Config;
+use crate::means::Means;
 use compiler::Compiler;
 
 pub use compiler::{Compiled, PortBinding, RouteEntry};
 
-/// Compiles a configuration for these ports. Numbers are kept from `previous`.
+/// Compiles a configuration for these ports. Numbers are kept from `previous`, and what was taken at its start.
 ///
 /// # Errors
 /// What the configuration asks for and the appliance cannot do.
@@ -26,6 +27,7 @@ pub fn compile(
     config: &Config,
     ports: &[PortBinding],
     previous: Option<&Compiled>,
+    means: &Means,
 ) -> Result<Compiled, Vec<Diagnostic>> {
     let mut compiler = Compiler::new(config, ports, previous);
     for stage in Stage::ALL {
@@ -35,7 +37,8 @@ pub fn compile(
         }
     }
     compiler.out.policy.note_gateways();
-    compiler.claimable(previous);
+    compiler.out.policy.note_rules();
+    compiler.claimable(previous, means);
     if compiler.errors.is_empty() { Ok(compiler.out) } else { Err(compiler.errors) }
 }
 

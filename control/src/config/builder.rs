@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::diagnostic::{Diagnostic, Severity};
 use super::grammar::Form;
+use super::known::Known;
 use super::model::{Config, Place, Source};
 
 /// What a row of the configuration's tables does.
@@ -41,6 +42,8 @@ pub struct Fault {
 /// A configuration in the making.
 pub struct Builder {
     pub(super) config: Config,
+    /// What it has, to be found.
+    pub(super) known: Known,
     /// None after a line that could not be read, which may have been to open a mode.
     pub(super) mode: Option<Mode>,
     /// What the mode's lines edit, by its position in the model, and the part of it.
@@ -73,7 +76,8 @@ impl Builder {
     pub(super) fn new(file: &str) -> Builder {
         let source = Source { file: file.to_string(), warnings: Vec::new() };
         let config = Config { source, ..Config::default() };
-        Builder { config, mode: Some(Mode::Global), opened: (0, 0), line: 0, diagnostics: Vec::new() }
+        let known = Known::default();
+        Builder { config, known, mode: Some(Mode::Global), opened: (0, 0), line: 0, diagnostics: Vec::new() }
     }
 
     /// Goes on to the next line of the file.

@@ -15,6 +15,7 @@ pub mod family;
 pub mod grammar;
 mod interface_name;
 mod kind;
+mod known;
 pub mod lex;
 mod lint;
 pub mod model;

@@ -84,5 +84,11 @@ fn carry_out(builder: &mut Builder, tokens: &[Token<'_>]) -> Result<(), Fault> {
 
 fn apply(builder: &mut Builder, found: Match<'_, Apply>, column: usize) -> Result<(), Fault> {
     let place = builder.place(column);
-    (found.row.action)(builder, &Statement { form: found.form, args: found.args, place })
+    let statement = Statement { form: found.form, args: found.args, place };
+    let is_kept = statement.sets();
+    let result = (found.row.action)(builder, &statement);
+    if !is_kept {
+        builder.known.forget();
+    }
+    result
 }

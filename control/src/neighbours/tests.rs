@@ -3,6 +3,7 @@ use std::net::Ipv4Addr;
 use super::*;
 use crate::compile::compile;
 use crate::config::parse;
+use crate::means::Means;
 
 const CONFIG: &str = "interface GigabitEthernet0/0/0\n ip address 10.0.0.1 255.255.0.0\n\
                       interface GigabitEthernet0/0/1\n ip address 192.0.2.1 255.255.255.0\n";
@@ -30,7 +31,7 @@ fn network() -> (Compiled, Neighbours) {
             has_link: true,
         })
         .collect();
-    (compile(&config, &ports, None).expect("sound"), Neighbours::default())
+    (compile(&config, &ports, None, &Means::uncounted(1)).expect("sound"), Neighbours::default())
 }
 
 #[test]

@@ -82,14 +82,18 @@ impl Devargs {
         Err(DpdkError::KernelDriver { device, address: self.name.clone(), driver: driver.to_owned() })
     }
 
-    fn check_interface(&self) -> Result<(), DpdkError> {
+    /// The kernel interface that it is, if it is to be one.
+    pub fn interface(&self) -> Result<Option<&str>, DpdkError> {
         if !self.is_af_packet() {
-            return Ok(());
+            return Ok(None);
         }
+        let missing = || DpdkError::Devargs { device: self.device.clone(), reason: "it needs iface=NAME" };
+        self.argument("iface").map(Some).ok_or_else(missing)
+    }
+
+    fn check_interface(&self) -> Result<(), DpdkError> {
         let device = self.device.clone();
-        let Some(interface) = self.argument("iface") else {
-            return Err(DpdkError::Devargs { device, reason: "it needs iface=NAME" });
-        };
+        let Some(interface) = self.interface()? else { return Ok(()) };
         match nix::net::if_::if_nametoindex(interface) {
             Ok(_) => Ok(()),
             Err(Errno::EPERM | Errno::EACCES) => {

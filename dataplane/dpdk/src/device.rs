@@ -48,6 +48,16 @@ pub(crate) enum Driver {
 struct Claim(String);
 
 impl Device {
+    /// The name of a device by its devargs, which no two that are open share.
+    ///
+    /// # Errors
+    /// When no machine has such a device.
+    pub fn name_of(devargs: &str) -> Result<String, DpdkError> {
+        let devargs = Devargs::parse(devargs)?;
+        devargs.interface()?;
+        Ok(devargs.name)
+    }
+
     /// Opens and starts a device given by its devargs: a PCI address (`0000:3b:00.0`) or a virtual device
     /// (`net_af_packet0,iface=eth1`). Kernel interfaces are those of the calling thread's network namespace.
     ///

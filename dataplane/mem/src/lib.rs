@@ -10,6 +10,7 @@ mod packet;
 mod prefetch;
 mod slab;
 mod tsc;
+mod zeroed;
 
 pub use huge::vec_in_huge_pages;
 pub use lanes::equal_lanes;
@@ -17,3 +18,4 @@ pub use packet::{Packet, RawPacket, Source};
 pub use prefetch::prefetch;
 pub use slab::Slab;
 pub use tsc::tsc;
+pub use zeroed::{Number, zeroed};

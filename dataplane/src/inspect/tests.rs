@@ -17,6 +17,7 @@ use crate::state::lifetime::Doom;
 use crate::state::room::Initiator;
 use crate::state::session::{Above, Flags, NewSession, Session};
 use crate::state::shard::Shard;
+use crate::state::supply::Supplier;
 use crate::stream::EditList;
 
 /// A message is what to do and a call's name, a byte each: `B`egin it and announce a port, `K`eep it, `E`nd it, `X` begin
@@ -103,7 +104,9 @@ impl Test {
             is_default: false,
         }]);
         let mut shard = Shard::new(1024, [1, 2], 0, 1, 0);
-        shard.start_policy(&policy, Arc::default());
+        let ownership = Arc::default();
+        let supply = Supplier::new(1024, [1, 2]).supply(&policy, &ownership);
+        shard.start_policy(&policy, ownership, supply);
         Test { shard, policy, now: 1000 }
     }
 
@@ -258,7 +261,7 @@ fn a_host_has_a_part_of_the_calls_and_all_end_by_command() {
     let doom = Doom { all: true, ..Doom::default() };
     let mut position = Some(0);
     while let Some(start) = position {
-        position = test.shard.sweep(&test.policy, doom, start, test.now).0;
+        position = test.shard.sweep(&test.policy, 1, doom, start, test.now).0;
     }
     assert_eq!(test.count(), (0, 0));
     test.shard.check().unwrap();

@@ -332,7 +332,7 @@ fn choose_local(tables: &mut Tables, head: &Head, now: u32) -> Result<Option<Cho
 /// Whether a route-map's rule lets the outside begin sessions with what it mapped. A mapping of a whole address has no filter
 /// of its own: who was not sent to needs the word.
 fn is_open(tables: &Tables, head: &Head, mapped: &Mapped) -> bool {
-    let rule = tables.policy.rules.iter().find(|rule| rule.id == mapped.rule);
+    let rule = tables.policy.rule(mapped.rule);
     let Some(rule) = rule.filter(|rule| matches!(rule.selector, policy::Selector::RouteMap(_))) else {
         return true;
     };

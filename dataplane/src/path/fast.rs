@@ -46,7 +46,7 @@ fn owner(engine: &Engine, plain: &Plain) -> WorkerIndex {
 /// The session of a packet, and where it goes, if it is one for the fast path; the session is refreshed then.
 #[inline(always)]
 fn way<'a>(tables: &'a mut Tables, plain: &Plain, now: u32) -> Option<(&'a Session, &'a Neighbour)> {
-    let Tables { policy, fib, neighbours, recent_routes, shard, .. } = tables;
+    let Tables { policy, generation, neighbours, recent_routes, shard, .. } = tables;
     if !plain.is_ordinary {
         return None;
     }
@@ -60,7 +60,8 @@ fn way<'a>(tables: &'a mut Tables, plain: &Plain, now: u32) -> Option<(&'a Sessi
     if !session.progress.is_settled() && (plain.key.protocol, direction) != (UDP, Direction::Inbound) {
         return None;
     }
-    let noted = route::noted_way(policy, fib, neighbours, recent_routes, session, direction, plain.peer.addr);
+    let dst = plain.peer.addr;
+    let noted = route::noted_way(policy, *generation, neighbours, recent_routes, session, direction, dst);
     let neighbour = noted.1?;
     let egress = policy.interfaces.get(usize::from(neighbour.next_hop.interface))?;
     if !egress.is_up || plain.total_len > egress.mtu || egress.acl_out.is_some() {

@@ -51,10 +51,10 @@ pub fn send_fragments(engine: &mut Engine, packet: &Packet, plan: &Plan, now: u3
 /// Routes and sends a packet that starts here and is not translated, from its IPv4 header at `l3`.
 fn send_own(engine: &mut Engine, packet: Packet, l3: u16, vrf: Vrf, to: Ipv4Addr, now: u32) {
     engine.counters.fates.generated.add(1);
-    let Tables { fib, neighbours, .. } = &engine.tables;
+    let Tables { fib, generation, neighbours, .. } = &engine.tables;
     let sent = match route::destination(fib, vrf, to) {
         Ok(Destination::Beyond(next_hop)) => {
-            let hop = route::resolve(fib, neighbours, next_hop);
+            let hop = route::resolve(*generation, neighbours, next_hop);
             engine.send(packet, l3, next_hop, hop.neighbour, now)
         }
         Ok(Destination::Local(_) | Destination::Nat) => Err(DropReason::NoLocalService),

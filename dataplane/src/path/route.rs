@@ -37,29 +37,29 @@ pub fn destination(fib: &Fib, vrf: Vrf, addr: Ipv4Addr) -> Result<Destination, D
 /// Routes a destination, and tells the cache entry of its next hop.
 #[inline]
 pub fn route(tables: &Tables, vrf: Vrf, addr: Ipv4Addr) -> Result<(Destination, CachedHop), DropReason> {
-    let Tables { fib, neighbours, recent_routes, .. } = tables;
+    let &Tables { ref fib, generation, ref neighbours, ref recent_routes, .. } = tables;
     let recent = recent_routes.hop(vrf, addr);
-    if let Some(neighbour) = noted(fib, neighbours, recent) {
+    if let Some(neighbour) = noted(generation, neighbours, recent) {
         return Ok((Destination::Beyond(neighbour.next_hop), recent));
     }
     let destination = destination(fib, vrf, addr)?;
     let Destination::Beyond(next_hop) = destination else { return Ok((destination, CachedHop::UNKNOWN)) };
-    let hop = resolve(fib, neighbours, next_hop);
+    let hop = resolve(generation, neighbours, next_hop);
     recent_routes.note(vrf, addr, hop);
     Ok((destination, hop))
 }
 
 /// The neighbour that was noted as a next hop, where that still holds.
 #[inline(always)]
-fn noted<'a>(fib: &Fib, neighbours: &'a Neighbours, cached: CachedHop) -> Option<&'a Neighbour> {
-    if cached.generation == fib.generation { neighbours.at(cached.neighbour) } else { None }
+fn noted(generation: u16, neighbours: &Neighbours, cached: CachedHop) -> Option<&Neighbour> {
+    if cached.generation == generation { neighbours.at(cached.neighbour) } else { None }
 }
 
 /// The next hop noted for a session's packet of this direction to `dst`, and its neighbour where that still holds.
 #[inline(always)]
 pub fn noted_way<'a>(
     policy: &Policy,
-    fib: &Fib,
+    generation: u16,
     neighbours: &'a Neighbours,
     recent_routes: &RecentRoutes,
     session: &Session,
@@ -72,16 +72,16 @@ pub fn noted_way<'a>(
         let is_outside = |neighbour: &&Neighbour| {
             policy.is_outside(neighbour.next_hop.interface) && !policy.rules_see_destinations
         };
-        return (recent, noted(fib, neighbours, recent).filter(is_outside));
+        return (recent, noted(generation, neighbours, recent).filter(is_outside));
     }
     let cached = session.hop(direction);
-    (cached, noted(fib, neighbours, cached))
+    (cached, noted(generation, neighbours, cached))
 }
 
 /// The cache entry of a next hop, unknown while its neighbour is not resolved.
-pub fn resolve(fib: &Fib, neighbours: &Neighbours, next_hop: NextHop) -> CachedHop {
+pub fn resolve(generation: u16, neighbours: &Neighbours, next_hop: NextHop) -> CachedHop {
     match neighbours.find(next_hop.interface, next_hop.addr) {
-        Some(neighbour) => CachedHop { neighbour, generation: fib.generation },
+        Some(neighbour) => CachedHop { neighbour, generation },
         None => CachedHop::UNKNOWN,
     }
 }

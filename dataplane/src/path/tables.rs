@@ -18,6 +18,8 @@ pub struct Tables {
     pub policy: Arc<Policy>,
     /// Where destinations lie.
     pub fib: Arc<Fib>,
+    /// Counts them up; a cached next hop is valid while its generation is this. Never 0.
+    pub generation: u16,
     /// Resolved next hops.
     pub neighbours: Neighbours,
     /// The next hops of destinations that were looked up lately.

@@ -36,9 +36,9 @@ enum Way {
 #[inline]
 pub fn established(tables: &mut Tables, head: &Head, found: SessionRef, now: u32) -> Decided {
     let session = tables.shard.session(found.index).ok_or(DropReason::NoMapping)?;
-    let Tables { policy, fib, neighbours, recent_routes, .. } = &*tables;
+    let &Tables { ref policy, generation, ref neighbours, ref recent_routes, .. } = &*tables;
     let (noted, neighbour) =
-        route::noted_way(policy, fib, neighbours, recent_routes, session, found.direction, head.dst);
+        route::noted_way(policy, generation, neighbours, recent_routes, session, found.direction, head.dst);
     let way = neighbour.map(|neighbour| Way::Out(neighbour.next_hop, noted));
     let (verdict, way) = plan(tables, head, session, found.direction, way, None)?;
     if let Way::Out(..) | Way::Around = way {
@@ -224,7 +224,7 @@ pub fn routed(tables: &Tables, head: &Head) -> Decided {
 /// A packet that is routed as it is.
 pub fn routed_to(tables: &Tables, head: &Head, next_hop: NextHop) -> Decided {
     let mut plan = Plan::routed(head);
-    leave_by(&mut plan, next_hop, route::resolve(&tables.fib, &tables.neighbours, next_hop));
+    leave_by(&mut plan, next_hop, route::resolve(tables.generation, &tables.neighbours, next_hop));
     check_egress(tables, head, &mut plan)?;
     Ok(Verdict::Forward(plan))
 }

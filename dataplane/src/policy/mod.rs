@@ -39,8 +39,6 @@ pub use timeouts::{IdleClass, Timeouts};
 /// Everything the configuration says about packets.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// Counts policies up; a cached decision is valid while its generation is the policy's.
-    pub generation: u32,
     /// Layer 3 interfaces. A removed one leaves a hole that is down and has no name.
     pub interfaces: Vec<Interface>,
     /// The interface of each port's untagged and tagged frames.
@@ -51,6 +49,8 @@ pub struct Policy {
     pub pools: Vec<Pool>,
     /// Dynamic rules of `ip nat inside source`, in the order they are tried.
     pub rules: Vec<SourceRule>,
+    /// Where the dynamic rule with a number is among them, once [`Policy::note_rules`] has looked.
+    pub rule_places: Vec<u16>,
     /// Static rules of `ip nat inside source static`.
     pub statics: Statics,
     /// Dynamic rules of `ip nat outside source`.
@@ -183,7 +183,10 @@ impl Recomputed {
     /// What a policy computes otherwise than the one before it.
     pub fn between(before: &Policy, policy: &Policy) -> Recomputed {
         let (old, new) = (&before.behaviour, &policy.behaviour);
-        let is_moved = !new.deterministic.is_empty() && before.pools != policy.pools;
+        let is_moved = new.deterministic.iter().any(|computed| {
+            let pool = usize::from(computed.pool);
+            before.pools.get(pool) != policy.pools.get(pool)
+        });
         Recomputed {
             peers: old.mode != new.mode,
             ports: old.blocks != new.blocks || old.deterministic != new.deterministic || is_moved,
@@ -313,18 +316,35 @@ impl Policy {
         self.pools.get(usize::from(pool)).is_some_and(|pool| pool.contains(addr))
     }
 
+    /// Notes where rules are, since sessions ask for theirs by its number.
+    pub fn note_rules(&mut self) {
+        let count = self.rules.iter().map(|rule| usize::from(rule.id) + 1).max().unwrap_or_default();
+        self.rule_places = vec![u16::MAX; count];
+        for (rule, place) in self.rules.iter().zip(0..) {
+            self.rule_places[usize::from(rule.id)] = place;
+        }
+    }
+
+    /// The dynamic rule with a number.
+    pub fn rule(&self, id: RuleId) -> Option<&SourceRule> {
+        if self.rule_places.is_empty() {
+            return self.rules.iter().find(|rule| rule.id == id);
+        }
+        self.rules.get(usize::from(*self.rule_places.get(usize::from(id))?))
+    }
+
     /// Whether what a rule gave this global endpoint may stay: the rule still exists, and hands the address out, and no
     /// static gives it to somebody.
     pub fn keeps(&self, rule: RuleId, protocol: Protocol, global: Endpoint) -> bool {
         let Endpoint { addr, .. } = global;
-        if let Some(dynamic) = self.rules.iter().find(|dynamic| dynamic.id == rule) {
+        if let Some(dynamic) = self.rule(rule) {
             let by_static = self.statics.owner_of(dynamic.outside_vrf, protocol, global);
             return self.pool_holds(dynamic.pool, addr) && by_static.is_none();
         }
-        self.destination_rules.iter().any(|destination| destination.id == rule)
-            || self.outside_rules.iter().any(|outside| outside.id == rule)
+        self.statics.with_id(rule).any(|fixed| fixed.is_global(addr))
             || self.outside_statics.with_id(rule).next().is_some()
-            || self.statics.with_id(rule).any(|fixed| fixed.is_global(addr))
+            || self.destination_rules.iter().any(|destination| destination.id == rule)
+            || self.outside_rules.iter().any(|outside| outside.id == rule)
     }
 
     /// The numbers of all rules.

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 /// How a pool chooses an address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PoolKind {
     /// Any free address.
     #[default]
@@ -17,7 +17,7 @@ pub enum PoolKind {
 }
 
 /// Addresses that dynamic rules hand out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pool {
     /// The pool's name, or the interface's.
     pub name: String,

@@ -1,7 +1,8 @@
 //! Static rules, found by either side.
 
-use std::collections::HashMap;
 use std::net::Ipv4Addr;
+
+use hashbrown::HashMap;
 
 use super::numbers::RuleId;
 use super::rules::Selector;

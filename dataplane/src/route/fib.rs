@@ -28,8 +28,6 @@ pub enum Route {
 /// The forwarding tables.
 #[derive(Clone, Debug, Default)]
 pub struct Fib {
-    /// Counts tables up; a session's cached next hop is valid while its generation is the table's.
-    pub generation: u16,
     tables: Vec<PrefixMap<Ipv4Net, Route>>,
 }
 

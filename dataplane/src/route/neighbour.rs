@@ -59,7 +59,7 @@ impl Neighbour {
 pub struct CachedHop {
     /// Index into the neighbour table.
     pub neighbour: u16,
-    /// The table's generation.
+    /// That of the worker's forwarding table then.
     pub generation: u16,
 }
 
@@ -68,11 +68,20 @@ impl CachedHop {
     pub const UNKNOWN: CachedHop = CachedHop { neighbour: u16::MAX, generation: 0 };
 }
 
-/// The neighbours that are resolved, as the control thread numbered them.
-#[derive(Default)]
+/// The neighbours that are resolved, as the control thread numbered them. There is room for all numbers from the start: a
+/// table that grows would be written anew between two bursts.
 pub struct Neighbours {
     table: Vec<Option<Neighbour>>,
     by_hop: HashMap<NextHop, u16>,
+}
+
+/// Numbers of neighbours.
+const NUMBERS: usize = 1 << 16;
+
+impl Default for Neighbours {
+    fn default() -> Neighbours {
+        Neighbours { table: Vec::with_capacity(NUMBERS), by_hop: HashMap::with_capacity(NUMBERS) }
+    }
 }
 
 impl Neighbours {

@@ -35,6 +35,11 @@ impl RecentRoutes {
         &self.0[mixed as usize % RECENT_COUNT]
     }
 
+    /// Forgets all of them.
+    pub fn forget(&self) {
+        self.0.iter().for_each(|place| place.set(NOTHING));
+    }
+
     /// The next hop of a destination, unknown if it is not remembered.
     #[inline]
     pub fn hop(&self, vrf: Vrf, addr: Ipv4Addr) -> CachedHop {

@@ -183,7 +183,7 @@ impl Shard {
         now: u32,
     ) -> Option<Lease> {
         self.reclaim(policy, now);
-        let found = policy.rules.iter().find(|known| known.id == rule).cloned();
+        let found = policy.rule(rule).cloned();
         let rule = found.unwrap_or_else(|| rule_of_static(rule, vrfs));
         let number = self.subscribers.enter(source.vrf, source.local.addr)?;
         let subscriber = self.subscribers.at_mut(number)?;

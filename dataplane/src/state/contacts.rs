@@ -25,11 +25,6 @@ impl Contacts {
         Contacts(Keyed::new(capacity, hasher))
     }
 
-    /// How many there is room for.
-    pub fn capacity(&self) -> usize {
-        self.0.capacity()
-    }
-
     fn find(&self, mapping: MappingKey, peer: Ipv4Addr) -> Option<u32> {
         self.0.find(key(mapping, peer), |contact| contact.mapping == mapping && contact.peer == peer)
     }

@@ -83,7 +83,7 @@ impl Shard {
         if let Some(created_ms) = self.created_ms.get_mut(index as usize) {
             *created_ms = now;
         }
-        self.groups.enter(policy, index, limit_groups);
+        self.groups.enter(index, limit_groups);
         self.count_in(index, subscriber);
         Ok(index)
     }
@@ -262,7 +262,7 @@ impl Shard {
 
     fn take_out(&mut self, policy: &Policy, index: u32, reason: EndReason, now: u32) -> Option<Session> {
         let flags = self.sessions.at(index)?.flags;
-        self.count_out(policy, index);
+        self.count_out(index);
         let is_last = flags.has(Flags::PORT) && self.unlink(index);
         let session = self.sessions.remove(index)?;
         self.wheel.disarm(index);
@@ -334,7 +334,7 @@ impl Shard {
         }
     }
 
-    fn count_out(&mut self, policy: &Policy, index: u32) {
+    fn count_out(&mut self, index: u32) {
         let waiting = self.waiting(index);
         let Some(session) = self.sessions.at(index) else { return };
         self.unconfirmed.count(waiting, session, Some(session.progress), None);
@@ -346,6 +346,6 @@ impl Shard {
         {
             self.contacts.count_out(key, peer);
         }
-        self.groups.leave(policy, index);
+        self.groups.leave(index);
     }
 }

@@ -12,7 +12,7 @@ use crate::flow::Endpoint;
 use crate::lives::{EndReason, Lives};
 use crate::policy::RuleId;
 use crate::state::mapping::{ANY_PROTOCOL, Binding, Side};
-use crate::state::ports::bitmaps::PortSet;
+use crate::state::ports::port_set::PortSet;
 use crate::state::session::{Flags, Session};
 use crate::state::subscriber::Subscriber;
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::lives::EndReason;
-use crate::policy::{Filtering, IdleClass, Policy, Recomputed, StaticRule};
-use crate::state::contacts::Contacts;
+use crate::policy::{IdleClass, Policy, Recomputed, StaticRule};
 use crate::state::door::Door;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::ownership::Ownership;
 use crate::state::session::{Flags, Session};
 use crate::state::shard::{RuleUse, Shard, deadline_ms, far_off, mapping_deadline_ms};
+use crate::state::supply::Supply;
 use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
 
@@ -152,32 +152,47 @@ impl Shard {
         self.wheel.arm(index, deadline.unwrap_or(far_off(now)));
     }
 
-    /// A new policy is in force: room is made for what it may give, and limits are counted anew by the sweep that
-    /// follows. Nothing is allocated for it later.
-    pub fn start_policy(&mut self, policy: &Policy, ownership: Arc<Ownership>) {
-        self.allocator.ownership = ownership;
-        self.allocator.make_room(policy, self.sessions.capacity());
-        let rule_count = policy.rule_ids().max().map_or(0, usize::from) + 1;
+    /// A new policy is in force, with what was made for it; limits are counted anew by the sweep that follows. Nothing here
+    /// takes longer for more addresses, and nothing is allocated for them later.
+    pub fn start_policy(&mut self, policy: &Policy, ownership: Arc<Ownership>, supply: Supply) {
+        let Supply { homes, ports, sets, contacts, counted, rule_count } = supply;
+        self.allocator.addresses_mut().extend(homes, ports);
+        self.allocator.sets_mut().extend(sets);
+        self.allocator.start_policy(policy, ownership);
         self.rules.resize(rule_count.max(self.rules.len()), RuleUse::default());
-        let is_address_dependent = policy.behaviour.filtering == Filtering::AddressDependent;
-        if is_address_dependent && self.contacts.capacity() == 0 {
-            self.contacts = Contacts::new(self.sessions.capacity(), self.hasher);
+        if let Some(contacts) = contacts {
+            self.contacts = contacts;
         }
-        let turning = policy.destination_rules.iter().filter(|rule| !self.rotation.contains_key(&rule.id));
-        self.rotation.reserve(turning.count());
-        self.groups.start(policy, self.sessions.capacity());
+        self.groups.start(policy, counted);
+    }
+
+    /// A sweep that began after the policy came has been everywhere.
+    pub fn note_swept(&mut self) {
+        self.groups.note_swept();
+    }
+
+    /// Whether a sweep has to end before there can be another policy.
+    pub fn must_sweep(&self) -> bool {
+        self.groups.must_sweep()
     }
 
     /// One step of a sweep: ends sessions, then mappings of whole addresses, that are doomed. Returns where to go on, and
-    /// how many were ended.
-    pub fn sweep(&mut self, policy: &Policy, doom: Doom, start: u32, now: u32) -> (Option<u32>, u64) {
+    /// how many were ended. Next hops are kept of the forwarding table's generation only.
+    pub fn sweep(
+        &mut self,
+        policy: &Policy,
+        generation: u16,
+        doom: Doom,
+        start: u32,
+        now: u32,
+    ) -> (Option<u32>, u64) {
         let tables = [self.sessions.capacity(), self.mappings.capacity(), self.doors.capacity()];
         let last = (tables.iter().sum::<usize>() + self.calls.capacity()) as u32;
         let end = start.saturating_add(SWEPT_AT_ONCE).min(last);
         let (mut position, mut ended) = (start, 0);
         while position < end && ended < ENDED_AT_ONCE {
             ended += u64::from(match self.place_of(position) {
-                Place::Session(index) => self.sweep_session(policy, doom, index, now),
+                Place::Session(index) => self.sweep_session(policy, generation, doom, (index, now)),
                 Place::Mapping(index) => self.sweep_mapping(policy, doom, index, now),
                 Place::Door(index) => self.sweep_door(policy, doom, index, now),
                 Place::Call(number) => self.sweep_call(policy, doom, number, now),
@@ -187,7 +202,13 @@ impl Shard {
         ((position < last).then_some(position), ended)
     }
 
-    fn sweep_session(&mut self, policy: &Policy, doom: Doom, index: u32, now: u32) -> bool {
+    fn sweep_session(
+        &mut self,
+        policy: &Policy,
+        generation: u16,
+        doom: Doom,
+        (index, now): (u32, u32),
+    ) -> bool {
         let Some(session) = self.sessions.at(index) else { return false };
         let outside = self.outside_mapping_of(session).and_then(|outside| self.mappings.at(outside));
         let is_gone =
@@ -197,10 +218,13 @@ impl Shard {
             self.recomputed_count += u64::from(is_kept);
             return self.end(policy, index, doom.reason(), now).is_some();
         }
-        if self.groups.misses(policy, index) {
+        if self.groups.misses(index) {
             let of_host = || policy.limit_groups_of(session.inside_vrf(), session.inside_local().addr);
             let groups = if session.is_unasked() { 0 } else { of_host() };
-            self.groups.enter(policy, index, groups);
+            self.groups.enter(index, groups);
+        }
+        if let Some(session) = self.sessions.at_mut(index) {
+            session.forget_hops_but(generation);
         }
         false
     }

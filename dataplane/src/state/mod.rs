@@ -30,6 +30,7 @@ mod segments;
 pub mod session;
 pub mod shard;
 pub mod subscriber;
+pub mod supply;
 pub mod table;
 #[cfg(test)]
 mod tests;

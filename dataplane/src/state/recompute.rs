@@ -39,7 +39,7 @@ impl Shard {
         global: Endpoint,
     ) -> bool {
         let has_ports = matches!(protocol, TCP | UDP | ICMP);
-        let rule = policy.rules.iter().find(|dynamic| dynamic.id == rule).filter(|_| has_ports);
+        let rule = policy.rule(rule).filter(|_| has_ports);
         let subscriber =
             self.subscribers.find(vrf, local.addr).and_then(|number| self.subscribers.at(number));
         let Some((rule, subscriber)) = rule.zip(subscriber) else { return true };

@@ -92,7 +92,7 @@ impl Shard {
                 false => subscriber.unasked_count -= 1,
             }
         }
-        self.groups.leave(policy, index);
-        self.groups.enter(policy, index, if is_unasked { 0 } else { policy.limit_groups_of(vrf, host) });
+        self.groups.leave(index);
+        self.groups.enter(index, if is_unasked { 0 } else { policy.limit_groups_of(vrf, host) });
     }
 }

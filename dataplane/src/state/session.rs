@@ -191,6 +191,13 @@ impl Session {
         self.generation = hop.generation;
     }
 
+    /// Forgets next hops that were not found under the table with this generation, before another one gets their number.
+    pub fn forget_hops_but(&mut self, generation: u16) {
+        if self.generation != generation {
+            self.generation = CachedHop::UNKNOWN.generation;
+        }
+    }
+
     /// Whether a dynamic rule made it.
     pub fn is_dynamic(&self) -> bool {
         self.flags.has(Flags::PORT) || self.flags.has(Flags::ADDRESS)

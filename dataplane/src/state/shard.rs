@@ -4,8 +4,6 @@ use std::net::Ipv4Addr;
 
 use alg::registry::ROWS;
 
-use hashbrown::HashMap;
-
 use crate::counters::Level;
 use crate::flow::{Direction, Vrf, WorkerIndex};
 use crate::head::{Head, Transport};
@@ -74,8 +72,8 @@ pub struct Shard {
     pub(super) contacts: Contacts,
     /// Which worker this is, and of how many.
     pub(super) worker: (WorkerIndex, u8),
-    /// For each destination rule, which real server is next.
-    pub(super) rotation: HashMap<RuleId, u32>,
+    /// By rule number: which real server of a destination rule is next.
+    rotation: Vec<u32>,
     /// Flows that only one side has begun.
     pub unconfirmed: Unconfirmed,
     /// SYNs over live connections.
@@ -127,7 +125,9 @@ const SESSIONS_PER_SUBSCRIBER: usize = 8;
 const SUBSCRIBERS_MIN: usize = 1 << 16;
 const SUBSCRIBERS_MAX: usize = 1 << 20;
 /// The most mappings of whole addresses of a shard.
-const ADDRESSES_MAX: usize = 1 << 16;
+pub const ADDRESSES_MAX: usize = 1 << 16;
+/// Numbers of rules.
+const RULES_MAX: usize = 1 << RuleId::BITS;
 
 impl Shard {
     /// An empty shard of a worker, with room for `capacity` sessions, at time `now`.
@@ -138,6 +138,9 @@ impl Shard {
         let subscribers_max = (capacity / SESSIONS_PER_SUBSCRIBER).clamp(SUBSCRIBERS_MIN, SUBSCRIBERS_MAX);
         let mut created_ms = mem::vec_in_huge_pages(capacity);
         created_ms.resize(capacity, now);
+        // Room for all that there can be, and written to: a policy with more rules only counts them.
+        let mut rules = vec![RuleUse::default(); RULES_MAX];
+        rules.clear();
         Shard {
             hasher: Hasher::new(secret),
             sessions: Slots::new(capacity),
@@ -157,13 +160,13 @@ impl Shard {
             subscribers: Subscribers::new(subscribers_max.min(capacity), Hasher::new(secret)),
             allocator: Allocator::new(seed, worker, worker_count),
             lender: Lender::default(),
-            rules: Vec::new(),
+            rules,
             groups: Groups::default(),
             limit_reached: None,
             recomputed_count: 0,
             contacts: Contacts::new(0, Hasher::new(secret)),
             worker: (worker, worker_count),
-            rotation: HashMap::new(),
+            rotation: vec![0; RULES_MAX],
             unconfirmed: Unconfirmed::new(capacity),
             reopenings: Reopenings::default(),
             journal: Journal::new(capacity.max(RECORDS_MIN)),
@@ -274,7 +277,7 @@ impl Shard {
 
     /// The next position in a destination rule's rotation.
     pub fn rotate(&mut self, rule: RuleId) -> u32 {
-        let position = self.rotation.entry(rule).or_default();
+        let position = &mut self.rotation[usize::from(rule)];
         *position = position.wrapping_add(1);
         position.wrapping_sub(1)
     }

@@ -9,11 +9,16 @@ use crate::drops::DropReason;
 use crate::flow::{Direction, Endpoint, Tuple, UDP};
 use crate::lives::EndReason;
 use crate::policy::{HostLimit, Policy, Pool, PoolKind, Selector, SourceRule};
+use crate::route::neighbour::CachedHop;
 use crate::state::journal::{NOBODY, Record, Totals, What};
+use crate::state::lifetime::Doom;
 use crate::state::mapping::Binding;
 use crate::state::ports::allocate::Source;
+use crate::state::ports::layout::{Layout, ranges_of};
+use crate::state::ports::ownership::Ownership;
 use crate::state::session::{Above, Flags, NewSession, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
+use crate::state::supply::Supplier;
 
 const SERVER: Endpoint = Endpoint::new(Ipv4Addr::new(198, 51, 100, 1), 443);
 
@@ -47,7 +52,10 @@ fn policy() -> Policy {
 
 fn shard(policy: &Policy) -> Shard {
     let mut shard = Shard::new(64, [1, 2], 0, 1, 0);
-    shard.start_policy(policy, Arc::default());
+    let ownership =
+        Ownership::new(Layout::default().with(ranges_of(policy)), &Ownership::default(), 1).unwrap();
+    let supply = Supplier::new(64, [1, 2]).supply(policy, &ownership);
+    shard.start_policy(policy, Arc::new(ownership), supply);
     shard
 }
 
@@ -200,6 +208,25 @@ fn numbered(end: Endpoint, half: u32) -> Endpoint {
 }
 
 /// Begins a session of the toy protocol, of which only the outbound number is known.
+#[test]
+fn a_sweep_forgets_next_hops_of_other_tables() {
+    let policy = policy();
+    let mut shard = shard(&policy);
+    let above = map(&mut shard, &policy, 0, host(1));
+    let index = begin(&mut shard, &policy, 0, host(1), above).unwrap();
+    let hop = |generation| CachedHop { neighbour: 3, generation };
+    let noted = |shard: &Shard| shard.session(index).unwrap().hop(Direction::Outbound);
+    let is_left = |shard: &mut Shard, generation| {
+        let (next, ended) = shard.sweep(&policy, generation, Doom::default(), 0, 0);
+        assert_eq!((next, ended), (None, 0), "a table of this size is swept at once");
+        noted(shard) == hop(7)
+    };
+    shard.session_mut(index).unwrap().note_hop(Direction::Outbound, hop(7));
+    assert!(is_left(&mut shard, 7));
+    assert!(!is_left(&mut shard, 8));
+    assert_eq!(noted(&shard).generation, CachedHop::UNKNOWN.generation);
+}
+
 fn begin_one_sided(shard: &mut Shard, policy: &Policy, number: u32) -> Result<u32, DropReason> {
     let global = Endpoint::new(Ipv4Addr::new(203, 0, 113, 1), 0);
     let new = NewSession {

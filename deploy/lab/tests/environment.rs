@@ -130,7 +130,11 @@ fn memory_is_short() {
     bench.configure(&["platform dpdk\n no hugepages\n max-sessions 4000000000\n", INSIDE]);
     bench.refuses(
         &[],
-        &["portico.conf:1: 4000000000 sessions need about", "MiB are available", "lower 'max-sessions'"],
+        &[
+            "portico.conf:1:1: error: 4000000000 sessions need about",
+            "MiB are available",
+            "lower 'max-sessions'",
+        ],
     );
     bench.configure(&["hostname edge\nplatform dpdk\n no hugepages\n memory 1048576\n", INSIDE]);
     bench.refuses(&[], &["portico.conf:2: ", "packets 1048576 MiB", "or 'memory'"]);

@@ -5,6 +5,7 @@ use ipnet::Ipv4Net;
 use crate::config::args::Args;
 use crate::config::builder::{Apply, Builder, Fault, Statement};
 use crate::config::grammar::Row;
+use crate::config::known::{Known, List};
 use crate::config::model::PortProtocol;
 
 /// A line that `no` and `default` may introduce.
@@ -24,12 +25,18 @@ pub(super) fn remove<T>(list: &mut Vec<T>, fits: impl Fn(&T) -> bool) -> bool {
     list.len() < before
 }
 
-/// Puts a rule in the place of the `same` one, which is returned, or else behind all others.
-pub(super) fn put<T>(rules: &mut Vec<T>, new: T, same: impl Fn(&T, &T) -> bool) -> Option<T> {
-    if let Some(known) = rules.iter_mut().find(|known| same(known, &new)) {
-        return Some(std::mem::replace(known, new));
+/// Puts a statement in the place of the one with the same identity, which is returned, or else behind all others.
+pub(super) fn put<T>(
+    known: &mut Known,
+    list: List,
+    items: &mut Vec<T>,
+    new: T,
+    identity: impl Fn(&T) -> String,
+) -> Option<T> {
+    if let Some(position) = known.position(list, items, &identity, &identity(&new)) {
+        return Some(std::mem::replace(&mut items[position], new));
     }
-    rules.push(new);
+    items.push(new);
     None
 }
 

@@ -14,6 +14,7 @@ use super::rule::{Ends, prefix_length, refuse_forced, rule_vrf, selector, vrf_na
 use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
 use crate::config::grammar::Row;
+use crate::config::known::List;
 use crate::config::lint::findings::Lint;
 use crate::config::model::{Nat, Place, PortProtocol, RuleVrf, Selector};
 use crate::config::text::{mask, write_if};
@@ -152,15 +153,13 @@ fn dynamic_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
         add_route: args.has("add-route"),
         no_payload: args.has("no-payload"),
     };
-    let same = |one: &OutsideDynamicRule, other: &OutsideDynamicRule| {
-        one.selector == other.selector && vrf_name(&one.vrf) == vrf_name(&other.vrf)
-    };
+    let identity = |rule: &OutsideDynamicRule| format!("{:?}", (&rule.selector, vrf_name(&rule.vrf)));
     if !statement.sets() {
-        let removed = remove(rules, |rule| rule.pool == new.pool && same(rule, &new));
+        let removed = remove(rules, |rule| rule.pool == new.pool && identity(rule) == identity(&new));
         builder.expect_removed(removed, statement);
         return Ok(());
     }
-    if let Some(old) = put(rules, new, same) {
+    if let Some(old) = put(&mut builder.known, List::OutsideDynamicRules, rules, new, identity) {
         let text = format!("the rule for {} replaces the one of line {}", old.selector, old.place.line);
         builder.warn(statement.place.column as usize, text);
     }
@@ -206,15 +205,13 @@ fn edit_static(builder: &mut Builder, statement: &Statement, mapping: OutsideMap
         no_payload: args.has("no-payload"),
     };
     let rules = &mut builder.config.nat.outside_static_rules;
-    let same = |one: &OutsideStaticRule, other: &OutsideStaticRule| {
-        one.mapping == other.mapping && vrf_name(&one.vrf) == vrf_name(&other.vrf)
-    };
+    let identity = |rule: &OutsideStaticRule| format!("{:?}", (&rule.mapping, vrf_name(&rule.vrf)));
     if !statement.sets() {
-        let removed = remove(rules, |rule| same(rule, &new));
+        let removed = remove(rules, |rule| identity(rule) == identity(&new));
         builder.expect_removed(removed, statement);
         return Ok(());
     }
-    if let Some(old) = put(rules, new, same) {
+    if let Some(old) = put(&mut builder.known, List::OutsideStaticRules, rules, new, identity) {
         builder.warn(statement.place.column as usize, format!("this repeats line {}", old.place.line));
     }
     warn_ignored(builder, statement, IGNORED_OF_STATIC);
@@ -305,7 +302,7 @@ impl Compiler<'_> {
         }
         let mut statics = Vec::new();
         for rule in &config.nat.outside_static_rules {
-            let id = self.rule_id(rule.to_string());
+            let id = self.rule_id(rule.place, rule.to_string());
             let (inside_vrf, outside_vrf) = self.rule_vrfs(rule.vrf.as_ref());
             let (protocol, local, global, prefix_len) = outside_ends(&rule.mapping);
             statics.push(policy::StaticRule {
@@ -329,7 +326,7 @@ impl Compiler<'_> {
         }
         self.out.policy.outside_statics = policy::Statics::new(statics);
         for rule in &config.nat.outside_dynamic_rules {
-            let id = self.rule_id(rule.to_string());
+            let id = self.rule_id(rule.place, rule.to_string());
             let Some(pool) = self.pool(&rule.pool) else { continue };
             let (inside_vrf, outside_vrf) = self.rule_vrfs(rule.vrf.as_ref());
             if rule.add_route {

@@ -1,18 +1,21 @@
 //! `ip nat pool`: pools of global addresses.
 
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use dataplane::policy;
 use ipnet::Ipv4Net;
 
-use super::edit::{remove, statement, warn_ignored};
+use super::edit::{put, remove, statement, warn_ignored};
 use super::row::{Family, Section};
 use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
 use crate::config::grammar::Row;
+use crate::config::known::List;
 use crate::config::lint::findings::Lint;
-use crate::config::model::{Config, DynamicTarget, GlobalAddress, Place, RouteTarget, StaticMapping};
+use crate::config::model::{Config, DynamicTarget, GlobalAddress, Place, Route, RouteTarget, StaticMapping};
 use crate::config::text::mask;
+use crate::means::Shortage;
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -115,12 +118,11 @@ fn pool(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     warn_ignored(builder, statement, IGNORED);
     let mut pool = new_pool(statement, name);
     pool.ranges.push(range(builder, statement, pool.prefix_length)?);
-    if let Some(known) = builder.config.nat.pools.iter_mut().find(|known| known.name == pool.name) {
-        let text = format!("pool {:?} replaces the one of line {}", pool.name, known.place.line);
-        *known = pool;
+    let pools = &mut builder.config.nat.pools;
+    if let Some(old) = put(&mut builder.known, List::Pools, pools, pool, |pool| pool.name.clone()) {
+        builder.known.forget();
+        let text = format!("pool {:?} replaces the one of line {}", old.name, old.place.line);
         builder.warn(statement.args.column("name"), text);
-    } else {
-        builder.config.nat.pools.push(pool);
     }
     Ok(())
 }
@@ -132,7 +134,8 @@ fn pool_of_ranges(builder: &mut Builder, statement: &Statement) -> Result<(), Fa
     warn_ignored(builder, statement, IGNORED);
     let new = new_pool(statement, statement.args.required("name"));
     let pools = &mut builder.config.nat.pools;
-    let index = match pools.iter().position(|known| known.name == new.name) {
+    let known = builder.known.position(List::Pools, pools, |pool| pool.name.clone(), &new.name);
+    let index = match known {
         Some(index) if pools[index].prefix_length != new.prefix_length && !pools[index].ranges.is_empty() => {
             let known = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, pools[index].prefix_length).netmask();
             let text = format!("pool {:?} has addresses of the mask {known}; remove it first", new.name);
@@ -164,18 +167,19 @@ fn new_pool(statement: &Statement, name: String) -> Pool {
 fn pool_range(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let length = builder.pool().prefix_length;
     let range = range(builder, statement, length)?;
-    let ranges = &mut builder.pool().ranges;
     if !statement.sets() {
-        let removed = remove(ranges, |known| *known == range);
+        let removed = remove(&mut builder.pool().ranges, |known| *known == range);
         builder.expect_removed(removed, statement);
-    } else if let Some(known) =
-        ranges.iter().find(|known| known.start <= range.end && range.start <= known.end)
-    {
-        let text = format!("the range overlaps the one of line {}", known.place.line);
-        return Err(statement.fault("start", text));
-    } else {
-        ranges.push(range);
+        return Ok(());
     }
+    let pool = builder.opened.0;
+    let ranges = &mut builder.config.nat.pools[pool].ranges;
+    let known = ranges.iter().map(|known| (known.start, known.end));
+    if let Some(position) = builder.known.overlapping(pool, known, (range.start, range.end)) {
+        let text = format!("the range overlaps the one of line {}", ranges[position].place.line);
+        return Err(statement.fault("start", text));
+    }
+    ranges.push(range);
     Ok(())
 }
 
@@ -243,16 +247,27 @@ impl Lint<'_> {
     }
 
     fn check_pool_overlaps(&mut self) {
-        for (position, (pool, range)) in ranges(self.config).enumerate() {
-            let overlaps = |other: &AddressRange| other.start <= range.end && range.start <= other.end;
-            let before = ranges(self.config).take(position);
-            for (other, _) in before.filter(|(other, range)| other.name != pool.name && overlaps(range)) {
-                self.warn(range.place, format!("pools {:?} and {:?} overlap", other.name, pool.name));
-            }
+        let ranges: Vec<_> = ranges(self.config).collect();
+        let mut order: Vec<usize> = (0..ranges.len()).collect();
+        order.sort_by_key(|&at| ranges[at].1.start);
+        let (mut reaching, mut pairs) = (Vec::<usize>::new(), Vec::new());
+        for at in order {
+            let (pool, range) = ranges[at];
+            reaching.retain(|&other| ranges[other].1.end >= range.start);
+            let others = reaching.iter().filter(|&&other| ranges[other].0.name != pool.name);
+            pairs.extend(others.map(|&other| (at.max(other), at.min(other))));
+            reaching.push(at);
+        }
+        pairs.sort_unstable();
+        for (later, earlier) in pairs {
+            let ((other, _), (pool, range)) = (ranges[earlier], ranges[later]);
+            self.warn(range.place, format!("pools {:?} and {:?} overlap", other.name, pool.name));
         }
     }
 
     fn check_pools_of_statics(&mut self) {
+        let ranges: Vec<_> = ranges(self.config).collect();
+        let spans = Spans::new(ranges.iter().map(|(_, range)| (range.start, range.end)));
         for rule in &self.config.nat.static_rules {
             let global = match rule.mapping {
                 StaticMapping::Address { global: GlobalAddress::Address(global), .. } => global.into(),
@@ -261,43 +276,49 @@ impl Lint<'_> {
                 }
                 _ => continue,
             };
-            let overlaps =
-                |range: &AddressRange| global.network() <= range.end && range.start <= global.broadcast();
-            if let Some((pool, _)) = ranges(self.config).find(|(_, range)| overlaps(range)) {
+            if let Some(at) = spans.first_touching(global.network(), global.broadcast()) {
                 let global = match global.prefix_len() {
                     32 => global.addr().to_string(),
                     _ => global.to_string(),
                 };
-                let text = format!("{global} is in pool {:?} too, which may hand it out", pool.name);
+                let text = format!("{global} is in pool {:?} too, which may hand it out", ranges[at].0.name);
                 self.warn(rule.place, text);
             }
         }
     }
 
     fn check_pools_of_interfaces(&mut self) {
+        let interfaces = self.config.interfaces.iter();
+        let own: Vec<_> = interfaces
+            .flat_map(|interface| interface.addresses.iter().map(move |own| (own.network.addr(), interface)))
+            .collect();
+        let points = Spans::new(own.iter().map(|&(addr, _)| (addr, addr)));
         for (pool, range) in ranges(self.config) {
-            for interface in &self.config.interfaces {
-                for own in interface.addresses.iter().map(|address| address.network.addr()) {
-                    if range.contains(own) {
-                        let text =
-                            format!("pool {:?} contains {own}, the address of {}", pool.name, interface.name);
-                        self.warn(range.place, text);
-                    }
-                }
+            for at in points.touching(range.start, range.end) {
+                let (addr, interface) = own[at];
+                let text = format!("pool {:?} contains {addr}, the address of {}", pool.name, interface.name);
+                self.warn(range.place, text);
             }
         }
     }
 
     /// Whoever has a next hop's address would be in its way, and the box would answer ARP for it.
     fn check_pools_of_next_hops(&mut self) {
+        let next_hop = |route: &Route| match route.target {
+            RouteTarget::NextHop(next_hop) | RouteTarget::Interface(_, Some(next_hop)) => Some(next_hop),
+            RouteTarget::Interface(_, None) | RouteTarget::Null => None,
+        };
+        let routes = self.config.routes.iter();
+        let mut known = HashSet::new();
+        // The first line of each.
+        let hops: Vec<_> = routes
+            .filter_map(|route| Some((next_hop(route)?, route.place.line)))
+            .filter(|&(next_hop, _)| known.insert(next_hop))
+            .collect();
+        let points = Spans::new(hops.iter().map(|&(addr, _)| (addr, addr)));
         for (pool, range) in ranges(self.config) {
-            let next_hop = self.config.routes.iter().find_map(|route| match route.target {
-                RouteTarget::NextHop(next_hop) | RouteTarget::Interface(_, Some(next_hop)) => {
-                    range.contains(next_hop).then_some((next_hop, route.place.line))
-                }
-                RouteTarget::Interface(_, None) | RouteTarget::Null => None,
-            });
-            if let Some((next_hop, line)) = next_hop {
+            if let Some(at) = points.first_touching(range.start, range.end) {
+                let (next_hop, line) = hops[at];
                 let text = format!("pool {:?} contains {next_hop}, the next hop of line {line}", pool.name);
                 self.warn(range.place, text);
             }
@@ -306,7 +327,9 @@ impl Lint<'_> {
 
     fn check_pool_types(&mut self) {
         let nat = &self.config.nat;
-        let is_rotary = |name: &str| nat.pool(name).map(|pool| pool.kind == PoolKind::Rotary);
+        let kinds: HashMap<&str, PoolKind> =
+            nat.pools.iter().map(|pool| (pool.name.as_str(), pool.kind)).collect();
+        let is_rotary = |name: &str| kinds.get(name).map(|&kind| kind == PoolKind::Rotary);
         let inside = nat.dynamic_rules.iter().filter_map(|rule| match &rule.target {
             DynamicTarget::Pool(pool) => Some((rule.place, pool)),
             DynamicTarget::Interface(_) => None,
@@ -324,6 +347,39 @@ impl Lint<'_> {
     }
 }
 
+/// Spans of addresses, to be found by what they touch.
+struct Spans {
+    /// By their starts: start and end, the furthest end so far, and the position in the order they were given in.
+    sorted: Vec<(Ipv4Addr, Ipv4Addr, Ipv4Addr, usize)>,
+}
+
+impl Spans {
+    fn new(spans: impl Iterator<Item = (Ipv4Addr, Ipv4Addr)>) -> Spans {
+        let mut sorted: Vec<_> = spans.enumerate().map(|(at, (start, end))| (start, end, end, at)).collect();
+        sorted.sort_unstable();
+        let mut furthest = Ipv4Addr::UNSPECIFIED;
+        for (_, end, reached, _) in &mut sorted {
+            furthest = furthest.max(*end);
+            *reached = furthest;
+        }
+        Spans { sorted }
+    }
+
+    /// The positions of those that touch what lies from one address to another, in the order they were given in.
+    fn touching(&self, first: Ipv4Addr, last: Ipv4Addr) -> Vec<usize> {
+        let before = self.sorted.partition_point(|&(start, ..)| start <= last);
+        let reaching = self.sorted[..before].iter().rev().take_while(|(_, _, reached, _)| *reached >= first);
+        let mut found: Vec<usize> =
+            reaching.filter(|(_, end, ..)| *end >= first).map(|&(.., at)| at).collect();
+        found.sort_unstable();
+        found
+    }
+
+    fn first_touching(&self, first: Ipv4Addr, last: Ipv4Addr) -> Option<usize> {
+        self.touching(first, last).first().copied()
+    }
+}
+
 /// The ranges of all pools.
 fn ranges(config: &Config) -> impl Iterator<Item = (&Pool, &AddressRange)> {
     config.nat.pools.iter().flat_map(|pool| pool.ranges.iter().map(move |range| (pool, range)))
@@ -332,7 +388,7 @@ fn ranges(config: &Config) -> impl Iterator<Item = (&Pool, &AddressRange)> {
 impl Compiler<'_> {
     /// A pool by its name; none when it is not there, which lint warns of.
     pub(super) fn pool(&self, name: &str) -> Option<policy::Pool> {
-        let pool = self.config.nat.pool(name)?;
+        let pool = self.positions.pools.get(name).and_then(|&at| self.config.nat.pools.get(at))?;
         let kind = match pool.kind {
             PoolKind::Generic => policy::PoolKind::Generic,
             PoolKind::MatchHost => policy::PoolKind::MatchHost(pool.prefix_length),
@@ -347,11 +403,40 @@ impl Compiler<'_> {
     }
 
     pub(super) fn pool_index(&mut self, pool: policy::Pool) -> u16 {
+        if let Some(&number) = self.pool_numbers.get(&pool) {
+            return number;
+        }
         let pools = &mut self.out.policy.pools;
-        let index = pools.iter().position(|known| *known == pool).unwrap_or_else(|| {
-            pools.push(pool);
-            pools.len() - 1
+        let Ok(number) = u16::try_from(pools.len()) else {
+            let place = self.config.nat.pools.last().map(|last| last.place).unwrap_or_default();
+            self.refuse_once(place, "pools", usize::from(u16::MAX) + 1);
+            return 0;
+        };
+        pools.push(pool.clone());
+        self.pool_numbers.insert(pool, number);
+        number
+    }
+}
+
+impl Compiler<'_> {
+    /// Refuses the largest pool that a rule gives addresses of, since nothing else asks for so much memory.
+    pub(crate) fn refuse_for(&mut self, shortage: Shortage, worker_count: u8) {
+        let nat = &self.config.nat;
+        let inside = nat.dynamic_rules.iter().filter_map(|rule| match &rule.target {
+            DynamicTarget::Pool(pool) => Some(pool),
+            DynamicTarget::Interface(_) => None,
         });
-        index as u16
+        let used: HashSet<&String> =
+            inside.chain(nat.outside_dynamic_rules.iter().map(|rule| &rule.pool)).collect();
+        let of_rules = nat.pools.iter().filter(|pool| used.contains(&pool.name));
+        let largest = of_rules.max_by_key(|pool| pool.address_count());
+        let what = largest.map_or(String::new(), |pool| {
+            format!("pool {:?} has {} addresses: ", pool.name, pool.address_count())
+        });
+        let text = format!(
+            "{what}ports of global addresses with {worker_count} worker(s) may take {shortage}; make the pool smaller, or \
+             lower 'max-sessions' under 'platform dpdk'"
+        );
+        self.error(largest.map(|pool| pool.place).unwrap_or_default(), text);
     }
 }

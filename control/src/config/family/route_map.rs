@@ -239,7 +239,8 @@ fn condition(keyword: &str, values: &[impl Display]) -> Option<String> {
 impl Compiler<'_> {
     /// A route-map's clauses. A condition on lists or interfaces none of which exists is never met.
     pub(super) fn route_map(&self, name: &str) -> policy::Selector {
-        let Some(map) = self.config.route_maps.iter().find(|map| map.name == name) else {
+        let map = self.positions.route_maps.get(name).and_then(|&at| self.config.route_maps.get(at));
+        let Some(map) = map else {
             return policy::Selector::Nothing;
         };
         let clauses = map.entries.iter().filter_map(|entry| {

@@ -12,6 +12,7 @@ use crate::compile::compiler::Compiler;
 use crate::config::args::Args;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
 use crate::config::grammar::Row;
+use crate::config::known::List;
 use crate::config::lint::findings::Lint;
 use crate::config::model::{Nat, NatMode, Place, PortProtocol};
 
@@ -242,20 +243,21 @@ fn max_entries(builder: &mut Builder, statement: &Statement) -> Result<(), Fault
         return Ok(());
     }
     let known = std::mem::take(&mut builder.config.nat.translations.max_entries);
-    builder.config.nat.translations.max_entries = limited(builder, statement, known);
+    builder.config.nat.translations.max_entries = limited(builder, statement, List::MaxEntries, known);
     Ok(())
 }
 
 fn max_rate(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let known = std::mem::take(&mut builder.config.nat.translations.max_rates);
-    builder.config.nat.translations.max_rates = limited(builder, statement, known);
+    builder.config.nat.translations.max_rates = limited(builder, statement, List::MaxRates, known);
     Ok(())
 }
 
 /// Limits after a statement sets or removes one of them.
-fn limited(builder: &mut Builder, statement: &Statement, mut limits: Vec<Limit>) -> Vec<Limit> {
+fn limited(builder: &mut Builder, statement: &Statement, list: List, mut limits: Vec<Limit>) -> Vec<Limit> {
     let scope = scope(&statement.args);
-    let known = limits.iter().position(|limit| limit.scope == scope);
+    let identity = |limit: &Limit| format!("{:?}", limit.scope);
+    let known = builder.known.position(list, &limits, identity, &format!("{scope:?}"));
     let new = statement.args.optional("max").filter(|_| statement.sets());
     let limit = new.map(|max| Limit { place: statement.place, scope, max });
     match (known, limit) {

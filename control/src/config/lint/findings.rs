@@ -1,5 +1,7 @@
 //! What lint found, and checks of the names that statements of several families use.
 
+use std::collections::{HashMap, HashSet};
+
 use super::super::diagnostic::{Diagnostic, Severity};
 use super::super::interface_name::InterfaceName;
 use super::super::model::{Config, Place};
@@ -10,12 +12,40 @@ pub(crate) struct Lint<'c> {
     /// Whether lines are missing that could not be read: only contradictions are told then.
     is_partial: bool,
     findings: Vec<Diagnostic>,
+    names: Names<'c>,
+}
+
+/// The names that are defined.
+struct Names<'c> {
+    access_lists: HashSet<&'c str>,
+    route_maps: HashSet<&'c str>,
+    pools: HashSet<&'c str>,
+    vrfs: HashSet<&'c str>,
+    /// And whether they have an address.
+    interfaces: HashMap<&'c str, bool>,
+}
+
+impl<'c> Names<'c> {
+    fn of(config: &'c Config) -> Names<'c> {
+        Names {
+            access_lists: config.access_lists.iter().map(|list| list.name.as_str()).collect(),
+            route_maps: config.route_maps.iter().map(|map| map.name.as_str()).collect(),
+            pools: config.nat.pools.iter().map(|pool| pool.name.as_str()).collect(),
+            vrfs: config.vrfs.iter().map(|vrf| vrf.name.as_str()).collect(),
+            interfaces: config
+                .interfaces
+                .iter()
+                .map(|it| (it.name.as_str(), !it.addresses.is_empty()))
+                .collect(),
+        }
+    }
 }
 
 impl<'c> Lint<'c> {
     /// Of a whole configuration.
     pub(crate) fn new(config: &'c Config) -> Lint<'c> {
-        Lint { config, is_partial: false, findings: config.source.warnings.clone() }
+        let findings = config.source.warnings.clone();
+        Lint { config, is_partial: false, findings, names: Names::of(config) }
     }
 
     /// Of those lines of a file that could be read.
@@ -55,31 +85,31 @@ impl<'c> Lint<'c> {
 
     /// Alone among names, that of a VRF must be defined: traffic would go elsewhere, not just untranslated.
     pub(crate) fn check_vrf(&mut self, place: Place, name: Option<&str>) {
-        if let Some(name) = name.filter(|name| !self.is_partial && self.config.vrf(name).is_none()) {
+        if let Some(name) = name.filter(|name| !self.is_partial && !self.names.vrfs.contains(name)) {
             self.error(place, format!("VRF {name:?} is not defined"));
         }
     }
 
     pub(crate) fn check_access_list(&mut self, place: Place, name: &str) {
-        if self.config.access_list(name).is_none() {
+        if !self.names.access_lists.contains(name) {
             self.warn(place, format!("access list {name:?} is not defined"));
         }
     }
 
     pub(crate) fn check_route_map(&mut self, place: Place, name: &str) {
-        if self.config.route_map(name).is_none() {
+        if !self.names.route_maps.contains(name) {
             self.warn(place, format!("route-map {name:?} is not defined"));
         }
     }
 
     pub(crate) fn check_pool(&mut self, place: Place, name: &str) {
-        if self.config.nat.pool(name).is_none() {
+        if !self.names.pools.contains(name) {
             self.warn(place, format!("pool {name:?} is not defined"));
         }
     }
 
     pub(crate) fn check_defined(&mut self, place: Place, name: &InterfaceName) {
-        if self.config.interface(name).is_none() {
+        if !self.names.interfaces.contains_key(name.as_str()) {
             self.warn(place, format!("interface {name} is not defined"));
         }
     }
@@ -87,7 +117,7 @@ impl<'c> Lint<'c> {
     /// An interface that lends its address must have one.
     pub(crate) fn check_lender(&mut self, place: Place, name: &InterfaceName) {
         self.check_defined(place, name);
-        if self.config.interface(name).is_some_and(|interface| interface.addresses.is_empty()) {
+        if self.names.interfaces.get(name.as_str()) == Some(&false) {
             self.warn(place, format!("interface {name} has no address"));
         }
     }

@@ -1,129 +1,81 @@
 //! The global addresses of a shard, and what is in use of each.
 //!
-//! Room for all addresses of a policy is made when the policy arrives. It is asked of the system in one piece and all
-//! zero, so that an address takes memory when its ports are first used, and nothing is allocated then.
+//! An address of which something is in use has a sheet; for all others there is one number that says that there is none.
+//! Memory comes with the policy that needs it, made by the control side and touched by nobody: the worker only takes it,
+//! however many addresses there are.
 
 use std::net::Ipv4Addr;
 
-use crate::policy::Policy;
-use crate::state::ports::bitmaps::{AddressPorts, BITMAPS_WORDS, Bitmaps, NOTHING_USED, Used};
+use crate::state::ports::bitmaps::{ADDR, AddressPorts, NEXT, PORT_WORDS, Used, is_whole, used_of};
+use crate::state::ports::layout::Layout;
+use crate::state::ports::sheets::Sheets;
 
-/// The addresses that policies named so far. Room that was made once stays.
-#[derive(Default)]
+/// What is in use of the addresses that policies named so far.
 pub struct Addresses {
-    /// By first address; no two overlap.
-    stretches: Vec<Stretch>,
-}
-
-/// Addresses that follow each other.
-struct Stretch {
+    /// The number of each address's sheet, in pieces: the address number of the first of each, and their sheets.
+    homes: Vec<(u32, Box<[u32]>)>,
+    /// Of addresses and of ports.
+    sheets: Sheets<PORT_WORDS>,
+    /// The sheet of the address that was last to be in use. Those of the others follow.
     first: u32,
-    used: Vec<Used>,
-    /// Empty while the addresses are given as a whole only.
-    bitmaps: Vec<Bitmaps>,
-}
-
-impl Stretch {
-    fn new(first: u32, last: u32) -> Stretch {
-        let count = (last - first) as usize + 1;
-        Stretch { first, used: vec![NOTHING_USED; count], bitmaps: Vec::new() }
-    }
-
-    fn last(&self) -> u32 {
-        self.first + (self.used.len() - 1) as u32
-    }
-
-    fn make_room_for_ports(&mut self) {
-        if self.bitmaps.is_empty() {
-            self.bitmaps = vec![[0; BITMAPS_WORDS]; self.used.len()];
-        }
-    }
 }
 
 impl Addresses {
-    /// Makes room for the addresses that a policy's rules may give.
-    pub fn make_room(&mut self, policy: &Policy) {
-        let inside = policy.rules.iter().map(|rule| (rule.pool, rule.overload));
-        let outside = policy.outside_rules.iter().map(|rule| (rule.pool, false));
-        for (pool, has_ports) in inside.chain(outside) {
-            let Some(pool) = policy.pools.get(usize::from(pool)) else { continue };
-            for &(first, last) in &pool.ranges {
-                self.make_room_between(first.to_bits(), last.to_bits(), has_ports);
-            }
-        }
-        // Gateways take ports beside those of statics.
-        for fixed in policy.statics.rules().iter().filter(|fixed| fixed.protocol.is_some()) {
-            let addr = fixed.global.addr.to_bits();
-            self.make_room_between(addr, addr, true);
-        }
+    /// None yet.
+    pub fn new() -> Addresses {
+        Addresses { homes: Vec::new(), sheets: Sheets::new(), first: 0 }
     }
 
-    fn make_room_between(&mut self, first: u32, last: u32, has_ports: bool) {
-        let mut next = Some(first);
-        while let Some(from) = next.filter(|&from| from <= last) {
-            let at = self.stretches.partition_point(|stretch| stretch.last() < from);
-            if self.stretches.get(at).is_none_or(|stretch| stretch.first > from) {
-                let end = self.stretches.get(at).map_or(last, |after| last.min(after.first - 1));
-                self.stretches.insert(at, Stretch::new(from, end));
-            }
-            if has_ports {
-                self.stretches[at].make_room_for_ports();
-            }
-            next = self.stretches[at].last().checked_add(1);
-        }
+    /// Makes room of memory that was made for this: for the numbers of addresses behind those known, and for sheets.
+    pub fn extend(&mut self, homes: Vec<(u32, Box<[u32]>)>, sheets: Vec<Box<[u64]>>) {
+        self.homes.extend(homes);
+        self.sheets.extend(sheets);
     }
 
-    fn place(&self, addr: Ipv4Addr) -> Option<(usize, usize)> {
-        let bits = addr.to_bits();
-        let at = self.stretches.partition_point(|stretch| stretch.last() < bits);
-        let offset = bits.checked_sub(self.stretches.get(at)?.first)?;
-        Some((at, offset as usize))
+    fn place(&self, number: u32) -> Option<(usize, usize)> {
+        let piece = self.homes.partition_point(|&(first, _)| first <= number).checked_sub(1)?;
+        Some((piece, (number - self.homes.get(piece)?.0) as usize))
+    }
+
+    fn sheet_of(&self, number: u32) -> Option<u32> {
+        let (piece, at) = self.place(number)?;
+        self.homes.get(piece)?.1.get(at).copied()
     }
 
     /// How much of an address is in use; none for one that no policy ever named.
-    pub fn used(&self, addr: Ipv4Addr) -> Option<&Used> {
-        let (at, offset) = self.place(addr)?;
-        self.stretches[at].used.get(offset)
+    pub fn used(&self, layout: &Layout, addr: Ipv4Addr) -> Option<Used> {
+        let sheet = self.sheet_of(layout.number_of(addr)?)?;
+        Some(self.sheets.at(sheet).map(used_of).unwrap_or_default())
     }
 
-    /// How much of an address is in use, to be changed as a whole.
-    pub fn used_mut(&mut self, addr: Ipv4Addr) -> Option<&mut Used> {
-        let (at, offset) = self.place(addr)?;
-        self.stretches[at].used.get_mut(offset)
+    /// Whether somebody has the whole of an address.
+    pub fn is_whole(&self, layout: &Layout, addr: Ipv4Addr) -> bool {
+        self.used(layout, addr).is_some_and(|used| is_whole(&used))
     }
 
-    /// The ports of an address; none where the policy overloads no pool that holds it.
-    pub fn ports_mut(&mut self, addr: Ipv4Addr) -> Option<AddressPorts<'_>> {
-        let (at, offset) = self.place(addr)?;
-        let Stretch { used, bitmaps, .. } = &mut self.stretches[at];
-        Some(AddressPorts::new(used.get_mut(offset)?, bitmaps.get_mut(offset)?))
+    /// Takes a whole address, where nothing of it is in use.
+    pub fn take_whole(&mut self, layout: &Layout, addr: Ipv4Addr) -> bool {
+        self.ports_mut(layout, addr).is_some_and(|mut ports| ports.take_whole())
+    }
+
+    /// Gives a whole address back.
+    pub fn release_whole(&mut self, layout: &Layout, addr: Ipv4Addr) {
+        if let Some(mut ports) = self.ports_mut(layout, addr) {
+            ports.release_whole();
+        }
+    }
+
+    /// The ports of an address; none of one that no policy ever named.
+    pub fn ports_mut(&mut self, layout: &Layout, addr: Ipv4Addr) -> Option<AddressPorts<'_>> {
+        let (piece, at) = self.place(layout.number_of(addr)?)?;
+        let home = self.homes.get_mut(piece)?.1.get_mut(at)?;
+        Some(AddressPorts::new(&mut self.sheets, home, &mut self.first, addr))
     }
 
     /// Addresses in use, and how much of each.
-    pub fn iter(&self) -> impl Iterator<Item = (Ipv4Addr, &Used)> {
-        let addrs = |stretch: &Stretch| (stretch.first..=stretch.last()).map(Ipv4Addr::from_bits);
-        self.stretches.iter().flat_map(move |stretch| addrs(stretch).zip(&stretch.used))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: fn(u32) -> Ipv4Addr = Ipv4Addr::from_bits;
-
-    #[test]
-    fn stretches_grow_around_those_that_are_there() {
-        let mut addresses = Addresses::default();
-        addresses.make_room_between(10, 12, false);
-        addresses.make_room_between(20, 20, true);
-        addresses.used_mut(A(20)).unwrap()[0] = 7;
-        addresses.make_room_between(8, 40, true);
-        addresses.make_room_between(8, 22, false);
-        let ends: Vec<(u32, u32)> =
-            addresses.stretches.iter().take(4).map(|stretch| (stretch.first, stretch.last())).collect();
-        assert_eq!(ends, [(8, 9), (10, 12), (13, 19), (20, 20)]);
-        assert!((8..30).all(|addr| addresses.ports_mut(A(addr)).is_some()));
-        assert_eq!((addresses.used(A(7)), addresses.used(A(20))), (None, Some(&[7, 0, 0, 0])));
+    pub fn iter(&self) -> impl Iterator<Item = (Ipv4Addr, Used)> {
+        let first = self.sheets.at(self.first);
+        let sheets = std::iter::successors(first, |sheet| self.sheets.at(sheet[NEXT] as u32));
+        sheets.map(|sheet| (Ipv4Addr::from_bits(sheet[ADDR] as u32), used_of(sheet)))
     }
 }

@@ -13,17 +13,20 @@ use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, 
 use crate::state::journal::Journal;
 use crate::state::mapping::{ANY_PROTOCOL, Binding, Side};
 use crate::state::ports::addresses::Addresses;
-use crate::state::ports::bitmaps::{
-    PortSet, Wish, class_of, is_whole, release_whole, take_whole, used_total,
-};
+use crate::state::ports::bitmaps::{Wish, class_of, used_total};
 use crate::state::ports::ownership::{Claimant, Ownership};
+use crate::state::ports::port_set::PortSet;
 use crate::state::ports::random::Random;
 use crate::state::ports::sets::Sets;
+use crate::state::ports::share::has_its_share;
 use crate::state::subscriber::{SETS_MAX, Subscriber};
 use crate::state::table::timer::is_due;
 
 /// The most ports held down at once; beyond that the oldest is free early (RFC 6888 REQ-8).
-const HELD_DOWN_MAX: usize = 65_536;
+pub const HELD_DOWN_MAX: usize = 65_536;
+
+/// Pools of a policy at most.
+const POOLS_MAX: usize = 1 << 16;
 
 /// How long a pool is not searched for outside hosts after it was in vain.
 const SEARCH_AGAIN_MS: u32 = 1000;
@@ -84,10 +87,10 @@ impl Allocator {
     /// An allocator that has given out nothing.
     pub fn new(seed: [u64; 2], worker: WorkerIndex, worker_count: u8) -> Allocator {
         Allocator {
-            addresses: Addresses::default(),
+            addresses: Addresses::new(),
             sets: Sets::new(),
-            positions: Vec::new(),
-            searched_in_vain_ms: Vec::new(),
+            positions: Vec::with_capacity(POOLS_MAX),
+            searched_in_vain_ms: Vec::with_capacity(POOLS_MAX),
             held_down: VecDeque::with_capacity(HELD_DOWN_MAX),
             random: Random::new(seed),
             ownership: Arc::default(),
@@ -96,10 +99,19 @@ impl Allocator {
         }
     }
 
-    /// Makes room for what a policy may give to so many mappings.
-    pub fn make_room(&mut self, policy: &Policy, mappings_max: usize) {
-        self.addresses.make_room(policy);
-        self.sets.make_room(policy, mappings_max);
+    /// The addresses, to be given room.
+    pub(in crate::state) fn addresses_mut(&mut self) -> &mut Addresses {
+        &mut self.addresses
+    }
+
+    /// The port sets, to be given room.
+    pub(in crate::state) fn sets_mut(&mut self) -> &mut Sets {
+        &mut self.sets
+    }
+
+    /// A policy is in force, and who owns which of its ports.
+    pub fn start_policy(&mut self, policy: &Policy, ownership: Arc<Ownership>) {
+        self.ownership = ownership;
         let pool_count = policy.pools.len().max(self.positions.len());
         self.positions.resize(pool_count, 0);
         self.searched_in_vain_ms.clear();
@@ -226,7 +238,7 @@ impl Allocator {
         journal: &mut Journal,
         now: u32,
     ) {
-        if let Some(mut ports) = self.addresses.ports_mut(addr) {
+        if let Some(mut ports) = self.addresses.ports_mut(self.ownership.layout(), addr) {
             ports.release_set(set);
         }
         if set.is_told {
@@ -280,11 +292,10 @@ impl Allocator {
                 && !(is_interface(policy, rule) && blocked.contains(&(source.protocol, port)))
         };
         let groups = self.ownership.claimant(addr, self.worker, self.worker_count);
-        let mut ports = self.addresses.ports_mut(addr).ok_or(EXHAUSTED)?;
-        let held = subscriber.mapping_count as usize;
+        let mut ports = self.addresses.ports_mut(self.ownership.layout(), addr).ok_or(EXHAUSTED)?;
         let is_limited = policy.limits.of_host(source.local.addr).is_some();
-        if let Some(reason) = ports.refusal(&wish, (held, is_limited), self.worker_count) {
-            return Err(reason);
+        if has_its_share(&ports, &wish, (subscriber.mapping_count, is_limited), self.worker_count) {
+            return Err(DropReason::PortShare);
         }
         let port = ports.take(&wish, groups, is_allowed).ok_or(EXHAUSTED)?;
         Ok(Endpoint::new(addr, port))
@@ -292,17 +303,19 @@ impl Allocator {
 
     fn take_whole(&mut self, policy: &Policy, addr: Ipv4Addr) -> bool {
         let (worker, worker_count) = (self.worker, self.worker_count);
-        let Some(used) = self.addresses.used_mut(addr) else { return false };
+        let layout = self.ownership.layout();
         let is_static = policy.statics.is_global_anywhere(addr);
-        let is_free = used_total(used) == 0 && !is_static;
-        is_free && (worker_count <= 1 || self.ownership.claim_whole(addr, worker)) && take_whole(used)
+        let used = self.addresses.used(layout, addr);
+        used.is_some_and(|used| used_total(&used) == 0 && !is_static)
+            && (worker_count <= 1 || self.ownership.claim_whole(addr, worker))
+            && self.addresses.take_whole(layout, addr)
     }
 
-    /// Addresses of a rule's pool that nobody has as a whole.
+    /// Addresses of a rule's pool that nobody has as a whole, two at most.
     fn shared_count(&self, policy: &Policy, rule: &SourceRule) -> usize {
         let Some(pool) = policy.pools.get(usize::from(rule.pool)) else { return 0 };
         let addrs = (0..pool.address_count()).filter_map(|position| pool.address_at(position));
-        addrs.filter(|&addr| !self.addresses.used(addr).is_some_and(is_whole)).count()
+        addrs.filter(|&addr| !self.addresses.is_whole(self.ownership.layout(), addr)).take(2).count()
     }
 
     fn wish(&mut self, request: &Request) -> Wish {
@@ -343,7 +356,7 @@ impl Allocator {
         if !self.pair(request, subscriber, addr) {
             return None;
         }
-        let mut ports = self.addresses.ports_mut(addr)?;
+        let mut ports = self.addresses.ports_mut(self.ownership.layout(), addr)?;
         let is_free = |port| {
             policy.statics.owner_of(rule.outside_vrf, source.protocol, Endpoint::new(addr, port)).is_none()
         };
@@ -391,7 +404,7 @@ impl Allocator {
         let wish = self.wish(request);
         let own = Wish { range: (computed.first_port, computed.last_port), ..wish };
         let groups = self.ownership.claimant(addr, self.worker, self.worker_count);
-        let mut ports = self.addresses.ports_mut(addr)?;
+        let mut ports = self.addresses.ports_mut(self.ownership.layout(), addr)?;
         let statics = &request.policy.statics;
         let is_free = |port| {
             let end = Endpoint::new(addr, port);
@@ -457,7 +470,7 @@ impl Allocator {
             let addr = pool.address_at(position)?;
             let of_static =
                 statics.global_of(rule.inside_vrf, ANY_PROTOCOL, Endpoint::new(addr, 0), |_| true);
-            if of_static.is_none() && self.addresses.used_mut(addr).is_some_and(take_whole) {
+            if of_static.is_none() && self.addresses.take_whole(self.ownership.layout(), addr) {
                 self.positions[number] = (position + 1) % count;
                 return Some(addr);
             }
@@ -477,9 +490,7 @@ impl Allocator {
         now: u32,
     ) {
         if binding.is_address() {
-            if let Some(used) = self.addresses.used_mut(binding.seen.addr) {
-                release_whole(used);
-            }
+            self.addresses.release_whole(self.ownership.layout(), binding.seen.addr);
             self.searched_in_vain_ms.fill(None);
             if binding.side == Side::Inside {
                 self.ownership.release_whole(binding.seen.addr, self.worker);
@@ -526,7 +537,7 @@ impl Allocator {
     }
 
     fn free_port(&mut self, protocol: Protocol, end: Endpoint) {
-        let Some(mut ports) = self.addresses.ports_mut(end.addr) else { return };
+        let Some(mut ports) = self.addresses.ports_mut(self.ownership.layout(), end.addr) else { return };
         if ports.release(protocol, end.port) && self.worker_count > 1 {
             self.ownership.release(end.addr, end.port, self.worker);
         }
@@ -549,7 +560,7 @@ impl Allocator {
     }
 
     /// The port sets of a subscriber.
-    pub fn sets_of(&self, subscriber: &Subscriber) -> impl Iterator<Item = &PortSet> {
+    pub fn sets_of(&self, subscriber: &Subscriber) -> impl Iterator<Item = PortSet> {
         self.sets.of(subscriber)
     }
 
@@ -565,7 +576,7 @@ impl Allocator {
 
     /// Addresses with ports in use, and how many, held-down ones included.
     pub fn in_use(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> + '_ {
-        self.addresses.iter().map(|(addr, used)| (addr, used_total(used))).filter(|&(_, used)| used > 0)
+        self.addresses.iter().map(|(addr, used)| (addr, used_total(&used))).filter(|&(_, used)| used > 0)
     }
 }
 

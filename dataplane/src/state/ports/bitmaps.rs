@@ -1,14 +1,18 @@
 //! The ports of one global address: which are in use.
+//!
+//! An address has a sheet while something of it is in use, and there a sheet for each 4096 ports of a protocol of which
+//! some are. No more memory is ever touched than the ports that were in use at once can need, however many addresses
+//! there are.
 
-use crate::drops::DropReason;
-use crate::flow::{ICMP, Protocol, TCP, UDP, Vrf};
-use crate::policy::RuleId;
+use std::net::Ipv4Addr;
+
+use crate::flow::{ICMP, Protocol, TCP, UDP};
 use crate::state::ports::ownership::{Claimant, PORTS_PER_GROUP, Standing};
-use crate::state::table::share::{FEW, Places};
+use crate::state::ports::port_set::{PortSet, SETS_MAX, sets_of_address};
+use crate::state::ports::sheets::{NO_SHEET, Sheets};
 
-const WORDS: usize = 65_536 / 64;
 /// Ports below this are a class of their own.
-const LOW_PORTS: usize = 1024;
+pub(super) const LOW_PORTS: usize = 1024;
 const EVEN: u64 = 0x5555_5555_5555_5555;
 /// Ports tried at random before the rest are looked at in order.
 const RANDOM_TRIES: u32 = 8;
@@ -18,35 +22,55 @@ const _: () = assert!(PORTS_PER_GROUP == 64);
 
 /// Protocols whose ports are counted apart: TCP, UDP, and ICMP with its identifiers.
 const MAPS: usize = 3;
-/// Bits that say which words of a bitmap are full, in words.
-const FULL_WORDS: usize = WORDS / 64;
-/// A protocol's bitmap: its ports, then, for even and for odd ports, which words have none of them free, a bit each.
-const MAP_WORDS: usize = WORDS + 2 * FULL_WORDS;
-/// Sets of ports of one address at most: the smallest have 64 ports.
-const SETS_MAX: usize = 64_512 / 64;
+/// Words of a protocol's bitmap on one sheet.
+const WORDS_PER_SHEET: usize = 64;
+/// Sheets of a protocol's bitmap.
+const SHEETS_PER_MAP: usize = 65_536 / 64 / WORDS_PER_SHEET;
+/// The most sheets that an address needs: its own, and those of all its ports.
+pub const SHEETS_PER_ADDRESS: usize = 1 + MAPS * SHEETS_PER_MAP;
+
+/// Words of a sheet, of either kind.
+pub const PORT_WORDS: usize = 72;
+/// Sheets of addresses and of ports.
+type PortSheets = Sheets<PORT_WORDS>;
+type Sheet = [u64; PORT_WORDS];
+
+// A sheet of ports has a word for each group of them; then which words have no even port free, and no odd one, a bit each;
+// then how many are in use.
+const FULL: usize = WORDS_PER_SHEET;
+const COUNT: usize = FULL + 2;
+
+// A sheet of an address has the numbers of its sheets of ports, by protocol; which sets of ports (`ip nat settings pap bpa`)
+// are taken, a bit each, and how many; how much is in use; the sheets of the addresses after and before it, of those in use;
+// and the address.
+const SETS: usize = MAPS * SHEETS_PER_MAP;
+const USED: usize = SETS + SETS_MAX.div_ceil(64);
+const SET_COUNT: usize = USED + MAPS + 1;
+/// The word of an address's sheet with the sheet of the next address in use.
+pub const NEXT: usize = SET_COUNT + 1;
+const PREVIOUS: usize = NEXT + 1;
+/// The word of an address's sheet with the address.
+pub const ADDR: usize = PREVIOUS + 1;
+const _: () = assert!(ADDR < PORT_WORDS && COUNT < PORT_WORDS);
 
 /// What is in use of an address: ports by protocol, and in the last place whether somebody has the whole of it.
 pub type Used = [u32; MAPS + 1];
-/// Nothing of an address.
-pub const NOTHING_USED: Used = [0; MAPS + 1];
-
-/// Which ports and which sets of ports (`ip nat settings pap bpa`) of an address are in use. Plain words, since a table
-/// of zeros takes no memory before it is written to.
-pub type Bitmaps = [u64; BITMAPS_WORDS];
-/// The words of an address's bitmaps.
-pub const BITMAPS_WORDS: usize = MAPS * MAP_WORDS + SETS_MAX.div_ceil(64);
 
 /// The ports of one address.
 pub struct AddressPorts<'a> {
-    used: &'a mut Used,
-    bitmaps: &'a mut Bitmaps,
+    sheets: &'a mut PortSheets,
+    /// The number of the address's sheet.
+    home: &'a mut u32,
+    /// That of the address that was last to be in use.
+    first: &'a mut u32,
+    addr: Ipv4Addr,
 }
 
 /// The ports of one protocol.
 struct PortMap<'a> {
-    words: &'a mut [u64],
-    full: &'a mut [u64],
-    used: &'a mut u32,
+    sheets: &'a PortSheets,
+    /// The numbers of its sheets.
+    numbers: [u64; SHEETS_PER_MAP],
 }
 
 /// What port is asked for.
@@ -78,6 +102,11 @@ pub fn class_of(protocol: Protocol, port: u16) -> (u16, u16) {
     }
 }
 
+/// How much of an address is in use, by its sheet.
+pub fn used_of(sheet: &[u64; PORT_WORDS]) -> Used {
+    std::array::from_fn(|place| sheet[USED + place] as u32)
+}
+
 /// Ports of an address in use, of all protocols; the whole address counts as one.
 pub fn used_total(used: &Used) -> u32 {
     used.iter().sum()
@@ -88,58 +117,125 @@ pub fn is_whole(used: &Used) -> bool {
     used[MAPS] != 0
 }
 
-/// Takes a whole address, where nothing of it is in use.
-pub fn take_whole(used: &mut Used) -> bool {
-    let is_free = used_total(used) == 0;
-    used[MAPS] |= u32::from(is_free);
-    is_free
-}
-
-/// Gives a whole address back.
-pub fn release_whole(used: &mut Used) {
-    debug_assert!(is_whole(used), "an address was released twice");
-    used[MAPS] = 0;
+/// The place of a protocol's map among those of an address.
+fn map_number(protocol: Protocol) -> Option<usize> {
+    match protocol {
+        TCP => Some(0),
+        UDP => Some(1),
+        ICMP => Some(2),
+        _ => None,
+    }
 }
 
 impl<'a> AddressPorts<'a> {
-    /// The ports of an address of which so much is in use.
-    pub fn new(used: &'a mut Used, bitmaps: &'a mut Bitmaps) -> AddressPorts<'a> {
-        AddressPorts { used, bitmaps }
+    /// The ports of an address whose sheet has the number `home`, if it is in use; those that are, begin with the sheet
+    /// `first`.
+    pub fn new(
+        sheets: &'a mut Sheets<PORT_WORDS>,
+        home: &'a mut u32,
+        first: &'a mut u32,
+        addr: Ipv4Addr,
+    ) -> AddressPorts<'a> {
+        AddressPorts { sheets, home, first, addr }
     }
 
-    fn map(&mut self, protocol: Protocol) -> Option<PortMap<'_>> {
-        let number = match protocol {
-            TCP => 0,
-            UDP => 1,
-            ICMP => 2,
-            _ => return None,
+    /// How much is in use.
+    pub fn used(&self) -> Used {
+        self.sheets.at(*self.home).map(used_of).unwrap_or_default()
+    }
+
+    fn map(&self, protocol: Protocol) -> Option<PortMap<'_>> {
+        let from = map_number(protocol)? * SHEETS_PER_MAP;
+        let numbers = self.sheets.at(*self.home).and_then(|sheet| sheet[from..].first_chunk().copied());
+        Some(PortMap { sheets: self.sheets, numbers: numbers.unwrap_or_default() })
+    }
+
+    /// The address's sheet, which is in use from now on. None when there is no room.
+    fn enter(&mut self) -> Option<&mut Sheet> {
+        if *self.home == NO_SHEET {
+            let (number, next) = (self.sheets.take()?, *self.first);
+            let sheet = self.sheets.at_mut(number)?;
+            (sheet[NEXT], sheet[ADDR]) = (u64::from(next), u64::from(self.addr.to_bits()));
+            if let Some(next) = self.sheets.at_mut(next) {
+                next[PREVIOUS] = u64::from(number);
+            }
+            (*self.home, *self.first) = (number, number);
+        }
+        self.sheets.at_mut(*self.home)
+    }
+
+    /// Gives the address's sheet back where nothing is in use.
+    fn leave(&mut self) {
+        let number = *self.home;
+        let Some(sheet) = self.sheets.at_mut(number) else { return };
+        if used_total(&used_of(sheet)) > 0 || sheet[SET_COUNT] > 0 {
+            return;
+        }
+        let (next, previous) = (std::mem::take(&mut sheet[NEXT]), std::mem::take(&mut sheet[PREVIOUS]));
+        sheet[ADDR] = 0;
+        if let Some(next) = self.sheets.at_mut(next as u32) {
+            next[PREVIOUS] = previous;
+        }
+        match self.sheets.at_mut(previous as u32) {
+            Some(previous) => previous[NEXT] = next,
+            None => *self.first = next as u32,
+        }
+        self.sheets.give_back(number);
+        *self.home = NO_SHEET;
+    }
+
+    /// Takes the whole address, where nothing of it is in use.
+    pub fn take_whole(&mut self) -> bool {
+        let is_free = used_total(&self.used()) == 0;
+        let sheet = if is_free { self.enter() } else { None };
+        sheet.map(|sheet| sheet[USED + MAPS] = 1).is_some()
+    }
+
+    /// Gives the whole address back.
+    pub fn release_whole(&mut self) {
+        debug_assert!(is_whole(&self.used()), "an address was released twice");
+        if let Some(sheet) = self.sheets.at_mut(*self.home) {
+            sheet[USED + MAPS] = 0;
+            self.leave();
+        }
+    }
+
+    /// Notes a free port as in use, and the one behind it if the wish is for a pair. Returns whether there was room.
+    fn set_all(&mut self, wish: &Wish, port: u16) -> bool {
+        let is_done = self.set(wish, port).is_some();
+        self.leave();
+        is_done
+    }
+
+    fn set(&mut self, wish: &Wish, port: u16) -> Option<()> {
+        let (map, word) = (map_number(wish.protocol)?, usize::from(port) / 64);
+        let place = map * SHEETS_PER_MAP + word / WORDS_PER_SHEET;
+        let number = match self.enter()?[place] as u32 {
+            NO_SHEET => self.sheets.take()?,
+            number => number,
         };
-        let (words, full) = self.bitmaps[number * MAP_WORDS..][..MAP_WORDS].split_at_mut(WORDS);
-        Some(PortMap { words, full, used: &mut self.used[number] })
+        let (bits, count) = if wish.is_pair { (0b11, 2) } else { (0b1, 1) };
+        let (sheet, word) = (self.sheets.at_mut(number)?, word % WORDS_PER_SHEET);
+        sheet[word] |= bits << (port % 64);
+        sheet[COUNT] += count;
+        for (full, parity) in [EVEN, !EVEN].into_iter().enumerate() {
+            let is_full = sheet[word] & parity == parity;
+            sheet[FULL + full] |= u64::from(is_full) << word;
+        }
+        let home = self.enter()?;
+        home[place] = u64::from(number);
+        home[USED + map] += count;
+        Some(())
     }
 
-    fn sets(&mut self) -> &mut [u64] {
-        &mut self.bitmaps[MAPS * MAP_WORDS..]
-    }
-
-    /// Why a host that has so many mappings, of any kind, may have no other port of a wish's range: it has its share of one
-    /// worker's part, or, if it `is_limited` by the configuration, there is nothing but the reserve.
-    pub fn refusal(
-        &mut self,
-        wish: &Wish,
-        (held, is_limited): (usize, bool),
-        worker_count: u8,
-    ) -> Option<DropReason> {
-        let (low, high) = (usize::from(wish.range.0), usize::from(wish.range.1));
-        let map = self.map(wish.protocol)?;
-        // What a host has above the low ports is no reason to refuse it one of these; there, the few below count as well.
-        let is_low = high < LOW_PORTS;
-        let used = if is_low { map.used_between(low, high) } else { *map.used } as usize;
-        let all = (high + 1).saturating_sub(low);
-        let capacity = all / usize::from(worker_count.max(1));
-        let places = Places { capacity, free: capacity.saturating_sub(used) };
-        let left = places.left_within(held, (is_limited || is_low).then_some(u32::MAX));
-        (held >= FEW && left == 0 && used < all).then_some(DropReason::PortShare)
+    /// Ports of a protocol in use between two; where that is all of a class, the few below count as well.
+    pub(super) fn used_between(&self, protocol: Protocol, low: u16, high: u16) -> u32 {
+        let Some(number) = map_number(protocol) else { return 0 };
+        if usize::from(high) >= LOW_PORTS {
+            return self.used()[number];
+        }
+        let words = usize::from(low) / 64..=usize::from(high) / 64;
+        self.map(protocol).map_or(0, |map| words.map(|word| map.word(word).count_ones()).sum())
     }
 
     /// Takes a port: the inside one, one at random, or the next free one, first of its parity, then of any, as
@@ -151,17 +247,16 @@ impl<'a> AddressPorts<'a> {
         groups: Claimant<'_>,
         is_allowed: impl Fn(u16) -> bool,
     ) -> Option<u16> {
-        if is_whole(self.used) || wish.range.0 > wish.range.1 {
+        if is_whole(&self.used()) || wish.range.0 > wish.range.1 {
             return None;
         }
-        let mut map = self.map(wish.protocol)?;
+        let map = self.map(wish.protocol)?;
         let is_good = |map: &PortMap<'_>, port: u16| {
             let is_paired = || map.has_odd_beside(port, wish.range.1) && is_allowed(port + 1);
             is_allowed(port) && (!wish.is_pair || is_paired()) && groups.claim(port)
         };
         let port = map.choose(wish, groups, |port| is_good(&map, port))?;
-        map.set_all(wish, port);
-        Some(port)
+        self.set_all(wish, port).then_some(port)
     }
 
     /// Takes a port of a set: `first`, `first + step`, and so on, from a random one of `size` on.
@@ -171,7 +266,7 @@ impl<'a> AddressPorts<'a> {
         set: &PortSet,
         mut may_take: impl FnMut(u16) -> bool,
     ) -> Option<u16> {
-        let mut map = self.map(wish.protocol)?;
+        let map = self.map(wish.protocol)?;
         let start = (wish.random % u64::from(set.size)) as u16;
         let mut is_good = |port: &u16| {
             let is_paired = || map.has_odd_beside(*port, u16::MAX) && set.holds(port.wrapping_add(1));
@@ -181,8 +276,7 @@ impl<'a> AddressPorts<'a> {
         let is_alike = |port: &u16| port & 1 == wish.inside & 1;
         let alike = if wish.parity { ports().filter(is_alike).find(&mut is_good) } else { None };
         let port = alike.or_else(|| ports().find(is_good))?;
-        map.set_all(wish, port);
-        Some(port)
+        self.set_all(wish, port).then_some(port)
     }
 
     /// Takes a whole set of ports, the first free one, or none where all are taken or partly in use.
@@ -193,113 +287,70 @@ impl<'a> AddressPorts<'a> {
         mut may_take: impl FnMut(u16) -> bool,
     ) -> Option<PortSet> {
         let count = sets_of_address(size, step);
-        let sets = self.sets();
-        let number = (0..count).find(|&number| {
-            let set = PortSet::numbered(number, size, step);
-            sets[usize::from(number) / 64] & 1 << (number % 64) == 0 && may_take(set.first)
-        })?;
-        sets[usize::from(number) / 64] |= 1 << (number % 64);
+        let taken = self.sheets.at(*self.home);
+        let is_taken = |number: u16| {
+            taken.is_some_and(|sheet| sheet[SETS + usize::from(number) / 64] & 1 << (number % 64) != 0)
+        };
+        let number = (0..count)
+            .find(|&number| !is_taken(number) && may_take(PortSet::numbered(number, size, step).first))?;
+        let sheet = self.enter()?;
+        sheet[SETS + usize::from(number) / 64] |= 1 << (number % 64);
+        sheet[SET_COUNT] += 1;
         Some(PortSet::numbered(number, size, step))
     }
 
     /// Gives a set of ports back.
     pub fn release_set(&mut self, set: &PortSet) {
-        self.sets()[usize::from(set.number) / 64] &= !(1 << (set.number % 64));
+        let Some(sheet) = self.sheets.at_mut(*self.home) else { return };
+        sheet[SETS + usize::from(set.number) / 64] &= !(1 << (set.number % 64));
+        sheet[SET_COUNT] -= 1;
+        self.leave();
     }
 
     /// Gives a port back. Returns whether its group of ports has no other port in use.
     pub fn release(&mut self, protocol: Protocol, port: u16) -> bool {
-        let Some(mut map) = self.map(protocol) else { return false };
-        debug_assert!(map.is_set(port), "port {port} released twice");
-        map.clear(port);
-        (0..MAPS).all(|number| self.bitmaps[number * MAP_WORDS + usize::from(port) / 64] == 0)
-    }
-}
-
-/// How many sets of this size and step an address has.
-pub fn sets_of_address(size: u16, step: u16) -> u16 {
-    let chunk = u32::from(size) * u32::from(step);
-    (64_512 / chunk.max(1) * u32::from(step)).min(SETS_MAX as u32) as u16
-}
-
-/// A set of ports that one subscriber has for itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PortSet {
-    /// Its number on its address.
-    pub number: u16,
-    /// First port.
-    pub first: u16,
-    /// Distance between ports.
-    pub step: u16,
-    /// How many ports.
-    pub size: u16,
-    /// Ports in use, of all protocols.
-    pub used: u16,
-    /// The rule it was taken for, and the VRF of the outside there.
-    pub rule: RuleId,
-    /// See `rule`.
-    pub outside_vrf: Vrf,
-    /// The journal tells of it, since a port of it found an owner.
-    pub is_told: bool,
-}
-
-impl PortSet {
-    /// The set with this number. Sets of one chunk interleave; chunks follow each other from port 1024 on.
-    fn numbered(number: u16, size: u16, step: u16) -> PortSet {
-        let (chunk, phase) = (u32::from(number / step), u32::from(number % step));
-        let first = 1024 + chunk * u32::from(size) * u32::from(step) + phase;
-        PortSet { number, first: first as u16, step, size, used: 0, rule: 0, outside_vrf: 0, is_told: false }
-    }
-
-    fn port(&self, k: u16) -> u16 {
-        self.first + k * self.step
-    }
-
-    /// Whether a port is of this set.
-    pub fn holds(&self, port: u16) -> bool {
-        port.checked_sub(self.first)
-            .is_some_and(|distance| distance % self.step == 0 && distance / self.step < self.size)
+        let Some(map) = map_number(protocol) else { return false };
+        let word = usize::from(port) / 64;
+        let place = map * SHEETS_PER_MAP + word / WORDS_PER_SHEET;
+        let Some(home) = self.sheets.at(*self.home) else { return false };
+        let number = home[place] as u32;
+        let Some(sheet) = self.sheets.at_mut(number) else { return false };
+        let at = word % WORDS_PER_SHEET;
+        debug_assert!(sheet[at] & 1 << (port % 64) != 0, "port {port} released twice");
+        sheet[at] &= !(1 << (port % 64));
+        sheet[FULL + usize::from(port & 1)] &= !(1 << at);
+        sheet[COUNT] -= 1;
+        let is_last = sheet[COUNT] == 0;
+        if is_last {
+            self.sheets.give_back(number);
+        }
+        if let Some(home) = self.sheets.at_mut(*self.home) {
+            home[USED + map] -= 1;
+            if is_last {
+                home[place] = 0;
+            }
+        }
+        let is_free = |protocol| self.map(protocol).is_none_or(|map| map.word(word) == 0);
+        let is_group_free = [TCP, UDP, ICMP].into_iter().all(is_free);
+        self.leave();
+        is_group_free
     }
 }
 
 impl PortMap<'_> {
+    /// A word of the bitmap.
+    fn word(&self, word: usize) -> u64 {
+        let sheet = self.sheets.at(self.numbers[word / WORDS_PER_SHEET] as u32);
+        sheet.map_or(0, |sheet| sheet[word % WORDS_PER_SHEET])
+    }
+
     fn is_set(&self, port: u16) -> bool {
-        self.words[usize::from(port) / 64] & 1 << (port % 64) != 0
+        self.word(usize::from(port) / 64) & 1 << (port % 64) != 0
     }
 
     /// Whether a port is even, and the odd one behind it is free and no higher than `last`.
     fn has_odd_beside(&self, port: u16, last: u16) -> bool {
         port & 1 == 0 && port < last && !self.is_set(port + 1)
-    }
-
-    fn set_all(&mut self, wish: &Wish, port: u16) {
-        self.set(port);
-        if wish.is_pair {
-            self.set(port + 1);
-        }
-    }
-
-    fn set(&mut self, port: u16) {
-        let word = usize::from(port) / 64;
-        self.words[word] |= 1 << (port % 64);
-        *self.used += 1;
-        for (full, parity) in self.full.chunks_mut(FULL_WORDS).zip([EVEN, !EVEN]) {
-            let is_full = self.words[word] & parity == parity;
-            full[word / 64] |= u64::from(is_full) << (word % 64);
-        }
-    }
-
-    fn clear(&mut self, port: u16) {
-        let word = usize::from(port) / 64;
-        self.words[word] &= !(1 << (port % 64));
-        *self.used -= 1;
-        self.full[usize::from(port & 1) * FULL_WORDS + word / 64] &= !(1 << (word % 64));
-    }
-
-    /// Ports in use between two, by whole words.
-    fn used_between(&self, low: usize, high: usize) -> u32 {
-        let words = self.words.get(low / 64..=high / 64).unwrap_or_default();
-        words.iter().map(|word| word.count_ones()).sum()
     }
 
     fn choose(&self, wish: &Wish, groups: Claimant<'_>, may_take: impl Fn(u16) -> bool) -> Option<u16> {
@@ -368,7 +419,7 @@ impl PortMap<'_> {
                     (true, true) => from_start,
                     (true, false) => !from_start,
                 };
-                let mut free = !self.words[word] & parity & part & range_mask(word, range);
+                let mut free = !self.word(word) & parity & part & range_mask(word, range);
                 while free != 0 {
                     let port = (word * 64) as u16 + free.trailing_zeros() as u16;
                     if may_take(port) {
@@ -383,13 +434,14 @@ impl PortMap<'_> {
 
     /// The first word from `from` to `to` that has a port of the parity free.
     fn next_word(&self, from: usize, to: usize, parity: u64) -> Option<usize> {
-        let (even, odd) = self.full.split_at(FULL_WORDS);
         let mut wanted = u64::MAX << (from % 64);
         for block in from / 64..=to / 64 {
+            let sheet = self.sheets.at(self.numbers[block] as u32);
+            let (even, odd) = sheet.map_or((0, 0), |sheet| (sheet[FULL], sheet[FULL + 1]));
             let full = match parity {
-                EVEN => even[block],
-                u64::MAX => even[block] & odd[block],
-                _ => odd[block],
+                EVEN => even,
+                u64::MAX => even & odd,
+                _ => odd,
             };
             let free = !full & wanted;
             if free != 0 {
@@ -413,17 +465,21 @@ fn range_mask(word: usize, range: (u16, u16)) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::ports::sheets::pieces;
 
     /// An address of which nothing is in use.
-    struct Address(Used, Bitmaps);
+    struct Address(PortSheets, u32, u32);
 
     impl Address {
         fn new() -> Address {
-            Address(NOTHING_USED, [0; BITMAPS_WORDS])
+            let mut sheets = Sheets::new();
+            sheets.extend(pieces::<PORT_WORDS>(0, SHEETS_PER_ADDRESS).collect());
+            Address(sheets, NO_SHEET, NO_SHEET)
         }
 
         fn ports(&mut self) -> AddressPorts<'_> {
-            AddressPorts::new(&mut self.0, &mut self.1)
+            let Address(sheets, home, first) = self;
+            AddressPorts::new(sheets, home, first, Ipv4Addr::LOCALHOST)
         }
     }
 
@@ -447,7 +503,7 @@ mod tests {
         assert_eq!(take(UDP, 80, 600), Some(600));
         assert!(!ports.release(UDP, 5000), "5001 and 5002 are of its group");
         assert_eq!(ports.take(&preserving(UDP, 5000), Claimant::ALONE, |_| true), Some(5000));
-        assert_eq!((ports.used[1], ports.used[0]), (5, 1));
+        assert_eq!(ports.used(), [1, 5, 0, 0]);
     }
 
     #[test]

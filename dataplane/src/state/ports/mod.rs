@@ -1,9 +1,13 @@
 //! Global addresses and their ports: what is in use, and who gets what.
 
-mod addresses;
+pub(in crate::state) mod addresses;
 pub mod allocate;
 pub mod bitmaps;
+pub mod layout;
 pub mod lease;
 pub mod ownership;
+pub mod port_set;
 pub mod random;
-mod sets;
+pub(in crate::state) mod sets;
+mod share;
+pub(in crate::state) mod sheets;

@@ -4,111 +4,140 @@
 //! and given back when none of them is in use. Shared by all workers; claimed rarely, read per packet.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
-
-use hashbrown::HashMap;
 
 use crate::flow::{Endpoint, WorkerIndex};
+use crate::state::ports::layout::Layout;
 
 /// Ports that change owner together.
 pub const PORTS_PER_GROUP: usize = 64;
 const GROUPS: usize = 65_536 / PORTS_PER_GROUP;
-const UNOWNED: u8 = u8::MAX;
+/// Nobody's; workers are counted from 1, so that memory of zeros is nobody's.
+const UNOWNED: u8 = 0;
 
 /// Who owns which ports of the global addresses. Shared by all workers; claimed rarely, read per packet.
 #[derive(Clone, Debug, Default)]
 pub struct Ownership {
-    addresses: HashMap<Ipv4Addr, Arc<Owners>>,
+    layout: Arc<Layout>,
+    /// By the number of the first address.
+    pieces: Vec<Arc<Piece>>,
+}
+
+/// The owners of addresses whose numbers follow each other.
+#[derive(Debug)]
+struct Piece {
+    first: u32,
+    /// The owners of whole addresses.
+    wholes: Box<[AtomicU8]>,
+    /// Subscribers of all workers that are paired with each address.
+    subscribers: Box<[AtomicU32]>,
+    /// The owners of each address's groups of ports; nobody's of a worker that is alone.
+    groups: Box<[AtomicU8]>,
+}
+
+impl Piece {
+    /// Of so many addresses, for so many workers. None without memory.
+    fn new(first: u32, count: usize, worker_count: u8) -> Option<Piece> {
+        let groups = if worker_count > 1 { count.checked_mul(GROUPS)? } else { 0 };
+        Some(Piece {
+            first,
+            wholes: mem::zeroed(count)?,
+            subscribers: mem::zeroed(count)?,
+            groups: mem::zeroed(groups)?,
+        })
+    }
 }
 
 /// The owners of one address.
-#[derive(Debug)]
-struct Owners {
-    /// The owner of the whole address.
-    whole: AtomicU8,
-    /// Subscribers of all workers that are paired with the address.
-    subscribers: AtomicU32,
-    /// The owners of its groups of ports, made when the first one is claimed.
-    groups: OnceLock<Box<[AtomicU8; GROUPS]>>,
+#[derive(Clone, Copy)]
+struct Owners<'a> {
+    whole: &'a AtomicU8,
+    subscribers: &'a AtomicU32,
+    groups: &'a [AtomicU8],
+}
+
+/// What the owners of an address take, in bytes, for so many workers.
+pub fn bytes_per_address(worker_count: u8) -> u64 {
+    let groups = if worker_count > 1 { GROUPS } else { 0 };
+    (size_of::<AtomicU8>() + size_of::<AtomicU32>() + groups) as u64
+}
+
+fn place_of(worker: WorkerIndex) -> u8 {
+    worker + 1
 }
 
 impl Ownership {
-    /// A table for these addresses. What `previous` knows of them stays true, also of claims still to come.
-    pub fn new(addresses: impl IntoIterator<Item = Ipv4Addr>, previous: &Ownership) -> Ownership {
-        let unowned = || {
-            let (whole, subscribers) = (AtomicU8::new(UNOWNED), AtomicU32::new(0));
-            Arc::new(Owners { whole, subscribers, groups: OnceLock::new() })
-        };
-        let owners = |addr| previous.addresses.get(&addr).map_or_else(unowned, Arc::clone);
-        Ownership { addresses: addresses.into_iter().map(|addr| (addr, owners(addr))).collect() }
-    }
-
-    /// Makes the groups of an address, which would be made when its first port is claimed.
-    pub fn make_groups(&self, addr: Ipv4Addr) {
-        if let Some(owners) = self.addresses.get(&addr) {
-            Self::groups(owners);
+    /// A table for a layout that has the addresses of `previous` and others. What that knows stays true, also of claims
+    /// still to come. None where there is no memory for it.
+    pub fn new(layout: Layout, previous: &Ownership, worker_count: u8) -> Option<Ownership> {
+        let first = previous.layout.count();
+        if layout.count() == first {
+            return Some(previous.clone());
         }
+        let piece = Piece::new(first, (layout.count() - first) as usize, worker_count)?;
+        let mut pieces = previous.pieces.clone();
+        pieces.push(Arc::new(piece));
+        Some(Ownership { layout: Arc::new(layout), pieces })
     }
 
-    fn groups(owners: &Owners) -> &[AtomicU8; GROUPS] {
-        owners.groups.get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU8::new(UNOWNED))))
+    /// The addresses, those of policies before included.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    #[inline]
+    fn owners(&self, addr: Ipv4Addr) -> Option<Owners<'_>> {
+        let number = self.layout.number_of(addr)?;
+        let piece = self.pieces.partition_point(|piece| piece.first <= number).checked_sub(1)?;
+        let piece = self.pieces.get(piece)?;
+        let at = (number - piece.first) as usize;
+        Some(Owners {
+            whole: piece.wholes.get(at)?,
+            subscribers: piece.subscribers.get(at)?,
+            groups: piece.groups.get(at * GROUPS..(at + 1) * GROUPS).unwrap_or_default(),
+        })
     }
 
     /// The owner of a global endpoint; none while nobody claimed it.
     pub fn owner(&self, end: Endpoint) -> Option<WorkerIndex> {
-        let owners = self.addresses.get(&end.addr)?;
+        let owners = self.owners(end.addr)?;
         let whole = owners.whole.load(Ordering::Relaxed);
-        let owner = match owners.groups.get() {
+        let owner = match owners.groups.get(usize::from(end.port) / PORTS_PER_GROUP) {
             _ if whole != UNOWNED => whole,
-            Some(groups) => groups[usize::from(end.port) / PORTS_PER_GROUP].load(Ordering::Relaxed),
+            Some(group) => group.load(Ordering::Relaxed),
             None => UNOWNED,
         };
-        (owner != UNOWNED).then_some(owner)
+        owner.checked_sub(1)
     }
 
     /// An address's groups as one worker of so many sees them.
     pub fn claimant(&self, addr: Ipv4Addr, worker: WorkerIndex, worker_count: u8) -> Claimant<'_> {
-        Claimant { owners: self.addresses.get(&addr).map(Arc::as_ref), worker, worker_count }
+        Claimant { owners: self.owners(addr), worker, worker_count }
     }
 
     /// Claims the group of a port. Returns whether the worker owns it now.
     pub fn claim(&self, addr: Ipv4Addr, port: u16, worker: WorkerIndex) -> bool {
-        self.addresses.get(&addr).is_some_and(|owners| Self::claim_of(owners, port, worker))
-    }
-
-    fn claim_of(owners: &Owners, port: u16, worker: WorkerIndex) -> bool {
-        let group = &Self::groups(owners)[usize::from(port) / PORTS_PER_GROUP];
-        // A group that is the worker's own has ports in use, and so nobody can have the whole address.
-        match group.load(Ordering::SeqCst) {
-            owner if owner == worker => return true,
-            UNOWNED if take(group, worker) => {}
-            _ => return false,
-        }
-        // Claimed first and then looked, as `claim_whole` does: of two at once, at least one sees the other.
-        let is_free = owners.whole.load(Ordering::SeqCst) == UNOWNED;
-        if !is_free {
-            give_back(group, worker);
-        }
-        is_free
+        self.owners(addr).is_some_and(|owners| owners.claim(port, worker))
     }
 
     /// Gives a group back that has no port in use.
     pub fn release(&self, addr: Ipv4Addr, port: u16, worker: WorkerIndex) {
-        if let Some(groups) = self.addresses.get(&addr).and_then(|owners| owners.groups.get()) {
-            give_back(&groups[usize::from(port) / PORTS_PER_GROUP], worker);
+        let owners = self.owners(addr);
+        if let Some(group) = owners.and_then(|it| it.groups.get(usize::from(port) / PORTS_PER_GROUP)) {
+            give_back(group, worker);
         }
     }
 
     /// Claims a whole address, of which no group may be owned by another worker.
     pub fn claim_whole(&self, addr: Ipv4Addr, worker: WorkerIndex) -> bool {
-        let Some(owners) = self.addresses.get(&addr) else { return false };
-        if !take(&owners.whole, worker) {
+        let Some(owners) = self.owners(addr) else { return false };
+        if !take(owners.whole, worker) {
             return false;
         }
         let is_foreign = |group: &AtomicU8| group.load(Ordering::SeqCst) != UNOWNED;
-        if owners.groups.get().is_some_and(|groups| groups.iter().any(is_foreign)) {
-            give_back(&owners.whole, worker);
+        if owners.groups.iter().any(is_foreign) {
+            give_back(owners.whole, worker);
             return false;
         }
         true
@@ -116,14 +145,14 @@ impl Ownership {
 
     /// Pairs a subscriber with an address, where it has fewer than so many of all workers.
     pub fn claim_subscriber(&self, addr: Ipv4Addr, subscribers_max: u32) -> bool {
-        let Some(owners) = self.addresses.get(&addr) else { return false };
+        let Some(owners) = self.owners(addr) else { return false };
         let more = |count| (count < subscribers_max).then_some(count + 1);
         owners.subscribers.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).is_ok()
     }
 
     /// Ends a subscriber's pairing with an address.
     pub fn release_subscriber(&self, addr: Ipv4Addr) {
-        if let Some(owners) = self.addresses.get(&addr) {
+        if let Some(owners) = self.owners(addr) {
             let less = |count: u32| count.checked_sub(1);
             let _ = owners.subscribers.fetch_update(Ordering::AcqRel, Ordering::Relaxed, less);
         }
@@ -131,9 +160,27 @@ impl Ownership {
 
     /// Gives a whole address back.
     pub fn release_whole(&self, addr: Ipv4Addr, worker: WorkerIndex) {
-        if let Some(owners) = self.addresses.get(&addr) {
-            give_back(&owners.whole, worker);
+        if let Some(owners) = self.owners(addr) {
+            give_back(owners.whole, worker);
         }
+    }
+}
+
+impl Owners<'_> {
+    fn claim(&self, port: u16, worker: WorkerIndex) -> bool {
+        let Some(group) = self.groups.get(usize::from(port) / PORTS_PER_GROUP) else { return false };
+        // A group that is the worker's own has ports in use, and so nobody can have the whole address.
+        match group.load(Ordering::SeqCst) {
+            owner if owner == place_of(worker) => return true,
+            UNOWNED if take(group, worker) => {}
+            _ => return false,
+        }
+        // Claimed first and then looked, as `claim_whole` does: of two at once, at least one sees the other.
+        let is_free = self.whole.load(Ordering::SeqCst) == UNOWNED;
+        if !is_free {
+            give_back(group, worker);
+        }
+        is_free
     }
 }
 
@@ -154,7 +201,7 @@ pub enum Standing {
 /// its part whatever the others' subscribers do: it takes of another's share when its own is full.
 #[derive(Clone, Copy)]
 pub struct Claimant<'a> {
-    owners: Option<&'a Owners>,
+    owners: Option<Owners<'a>>,
     worker: WorkerIndex,
     worker_count: u8,
 }
@@ -177,10 +224,10 @@ impl Claimant<'_> {
         if self.worker_count <= 1 {
             return Standing::Own;
         }
-        let Some(owners) = self.owners else { return Standing::Foreign };
-        let owner = owners.groups.get().map_or(UNOWNED, |groups| groups[group].load(Ordering::Relaxed));
+        let Some(owners) = &self.owners else { return Standing::Foreign };
+        let owner = owners.groups.get(group).map_or(UNOWNED, |group| group.load(Ordering::Relaxed));
         match owner {
-            owner if owner == self.worker => Standing::Own,
+            owner if owner == place_of(self.worker) => Standing::Own,
             UNOWNED if self.is_of_share(group) => Standing::Share,
             UNOWNED => Standing::Spare,
             _ => Standing::Foreign,
@@ -193,8 +240,7 @@ impl Claimant<'_> {
 
     /// Claims the group of a port. Returns whether the worker owns it now.
     pub fn claim(&self, port: u16) -> bool {
-        self.worker_count <= 1
-            || self.owners.is_some_and(|owners| Ownership::claim_of(owners, port, self.worker))
+        self.worker_count <= 1 || self.owners.is_some_and(|owners| owners.claim(port, self.worker))
     }
 
     /// Whether an inside port may be kept, of a range of ports: in a group of another's share only as long as all workers
@@ -226,14 +272,14 @@ impl Claimant<'_> {
 }
 
 fn take(place: &AtomicU8, worker: WorkerIndex) -> bool {
-    match place.compare_exchange(UNOWNED, worker, Ordering::SeqCst, Ordering::Relaxed) {
+    match place.compare_exchange(UNOWNED, place_of(worker), Ordering::SeqCst, Ordering::Relaxed) {
         Ok(_) => true,
-        Err(owner) => owner == worker,
+        Err(owner) => owner == place_of(worker),
     }
 }
 
 fn give_back(place: &AtomicU8, worker: WorkerIndex) {
-    let _ = place.compare_exchange(worker, UNOWNED, Ordering::AcqRel, Ordering::Relaxed);
+    let _ = place.compare_exchange(place_of(worker), UNOWNED, Ordering::AcqRel, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -242,13 +288,18 @@ mod tests {
 
     const ADDR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
+    fn table(addrs: &[Ipv4Addr], previous: &Ownership) -> Ownership {
+        let ranges = addrs.iter().map(|addr| (addr.to_bits(), addr.to_bits()));
+        Ownership::new(previous.layout.with(ranges), previous, 4).unwrap()
+    }
+
     fn owner(table: &Ownership, port: u16) -> Option<WorkerIndex> {
         table.owner(Endpoint::new(ADDR, port))
     }
 
     #[test]
     fn a_group_has_one_owner_until_it_is_given_back() {
-        let table = Ownership::new([ADDR], &Ownership::default());
+        let table = table(&[ADDR], &Ownership::default());
         assert_eq!(owner(&table, 1000), None);
         assert!(table.claim(ADDR, 1000, 1));
         assert!(table.claim(ADDR, 1000, 1));
@@ -262,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_whole_address_excludes_its_ports() {
-        let table = Ownership::new([ADDR], &Ownership::default());
+        let table = table(&[ADDR], &Ownership::default());
         assert!(table.claim(ADDR, 1000, 1));
         assert!(!table.claim_whole(ADDR, 1), "a port is in use");
         table.release(ADDR, 1000, 1);
@@ -272,9 +323,10 @@ mod tests {
 
     #[test]
     fn a_new_table_shares_what_the_old_one_knew() {
-        let old = Ownership::new([ADDR], &Ownership::default());
-        let new = Ownership::new([ADDR, Ipv4Addr::new(192, 0, 2, 2)], &old);
-        assert!(old.claim(ADDR, 5000, 3));
-        assert_eq!(owner(&new, 5000), Some(3));
+        let old = table(&[ADDR], &Ownership::default());
+        let other = Ipv4Addr::new(192, 0, 2, 2);
+        let new = table(&[other], &old);
+        assert!(old.claim(ADDR, 5000, 3) && new.claim(other, 5000, 0) && !old.claim(other, 5000, 0));
+        assert_eq!((owner(&new, 5000), new.owner(Endpoint::new(other, 5000))), (Some(3), Some(0)));
     }
 }

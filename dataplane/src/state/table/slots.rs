@@ -40,16 +40,6 @@ impl<T> Slots<T> {
         Slots { records, free: if capacity == 0 { NONE } else { 0 }, len: 0 }
     }
 
-    /// Makes room for as many records in all, where there is less. The numbers of those in the table stay.
-    pub fn make_room(&mut self, capacity: usize) {
-        let before = self.records.len();
-        self.records.reserve_exact(capacity.saturating_sub(before));
-        for index in before..capacity {
-            self.records.push(Slot::Free(self.free));
-            self.free = index as u32;
-        }
-    }
-
     /// Puts a record into a free place; none when the table is full.
     pub fn insert(&mut self, record: T) -> Option<u32> {
         let index = self.free;

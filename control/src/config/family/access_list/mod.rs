@@ -12,6 +12,7 @@ use super::row::{Family, Section, Stage};
 use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
 use crate::config::grammar::Row;
+use crate::config::known::List;
 use crate::config::lint::findings::Lint;
 use crate::config::model::Place;
 use crate::config::text::blocks;
@@ -118,9 +119,9 @@ fn numbered(builder: &mut Builder, statement: &Statement, kind: AccessListKind) 
     let Some(body) = body(statement)? else {
         return remove_list(builder, statement);
     };
-    let lists = &mut builder.config.access_lists;
     let name: String = statement.args.required("acl");
-    let known = lists.iter().position(|list| list.name == name);
+    let known = list_named(builder, &name);
+    let lists = &mut builder.config.access_lists;
     if statement.sets() {
         let index = known.unwrap_or_else(|| add_list(builder, statement, name, kind));
         add_entry(builder, index, statement, body)
@@ -145,8 +146,8 @@ fn named(builder: &mut Builder, statement: &Statement, kind: AccessListKind) -> 
         return remove_list(builder, statement);
     }
     let name: String = statement.args.required("acl");
+    let known = list_named(builder, &name);
     let lists = &builder.config.access_lists;
-    let known = lists.iter().position(|list| list.name == name);
     if let Some(list) = known.map(|index| &lists[index]).filter(|list| list.kind != kind) {
         let text = format!("access list {name:?} is of the other kind, by line {}", list.place.line);
         return Err(statement.fault("acl", text));
@@ -158,6 +159,12 @@ fn named(builder: &mut Builder, statement: &Statement, kind: AccessListKind) -> 
     };
     builder.open(mode, (index, 0));
     Ok(())
+}
+
+/// The position of an access list.
+fn list_named(builder: &mut Builder, name: &str) -> Option<usize> {
+    let lists = &builder.config.access_lists;
+    builder.known.position(List::AccessLists, lists, |list| list.name.clone(), name)
 }
 
 fn resequence(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
@@ -220,8 +227,10 @@ fn add_entry(
         return Err(statement.fault("acl", "no number is left after the last entry; resequence the list"));
     }
     let is_rule = matches!(body, EntryBody::Rule(_));
-    if let Some(known) = entries.iter().find(|known| is_rule && known.body == body) {
-        let text = format!("this repeats line {}", known.place.line);
+    let identity = |entry: &AccessListEntry| format!("{:?}", entry.body);
+    let repeated = builder.known.position(List::Entries(index), entries, identity, &format!("{body:?}"));
+    if let Some(position) = repeated.filter(|_| is_rule) {
+        let text = format!("this repeats line {}", entries[position].place.line);
         builder.warn(statement.place.column as usize, text);
         return Ok(());
     }
@@ -231,6 +240,9 @@ fn add_entry(
             return Err(statement.fault("sequence", text));
         }
         Err(position) => {
+            if position < entries.len() {
+                builder.known.forget();
+            }
             entries.insert(position, AccessListEntry { place: statement.place, sequence, body });
         }
     }
@@ -324,6 +336,10 @@ impl AccessList {
 
 impl Compiler<'_> {
     fn acls(&mut self) {
+        let most = usize::from(policy::AclIndex::MAX) + 1;
+        if let Some(beyond) = self.config.access_lists.get(most) {
+            self.refuse_once(beyond.place, "access lists", most);
+        }
         for list in &self.config.access_lists {
             let mut acl = policy::Acl { name: list.name.clone(), entries: Vec::new() };
             for entry in &list.entries {

@@ -2,7 +2,7 @@
 
 mod statics;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
 
@@ -16,6 +16,7 @@ use crate::config::args::Args;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
 use crate::config::grammar::Row;
 use crate::config::interface_name::InterfaceName;
+use crate::config::known::List;
 use crate::config::lint::findings::Lint;
 use crate::config::model::{
     AccessAction, AccessListEntry, AccessRule, Config, EntryBody, Nat, NatSide, Place, RouteMapEntry,
@@ -174,11 +175,11 @@ fn dynamic_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
     }
     let rules = &mut builder.config.nat.dynamic_rules;
     if !statement.sets() {
-        let removed = remove(rules, |rule| rule.target == new.target && same_rule(rule, &new));
+        let removed = remove(rules, |rule| rule.target == new.target && identity(rule) == identity(&new));
         builder.expect_removed(removed, statement);
         return Ok(());
     }
-    if let Some(old) = put(rules, new, same_rule) {
+    if let Some(old) = put(&mut builder.known, List::DynamicRules, rules, new, identity) {
         let text = format!("the rule for {} replaces the one of line {}", old.selector, old.place.line);
         builder.warn(statement.place.column as usize, text);
     }
@@ -186,11 +187,9 @@ fn dynamic_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
     Ok(())
 }
 
-/// Whether one rule replaces the other.
-fn same_rule(one: &DynamicRule, other: &DynamicRule) -> bool {
-    one.selector == other.selector
-        && vrf_name(&one.vrf) == vrf_name(&other.vrf)
-        && one.egress_interface == other.egress_interface
+/// What rules have in common of which one replaces the other.
+fn identity(rule: &DynamicRule) -> String {
+    format!("{:?}", (&rule.selector, vrf_name(&rule.vrf), &rule.egress_interface))
 }
 
 fn overload(args: &Args) -> Option<Overload> {
@@ -215,7 +214,8 @@ fn destination_rule(builder: &mut Builder, statement: &Statement) -> Result<(), 
         return Ok(());
     };
     let rule = DestinationRule { place: statement.place, access_list, pool };
-    if let Some(old) = put(rules, rule, |one, other| one.access_list == other.access_list) {
+    let identity = |rule: &DestinationRule| rule.access_list.clone();
+    if let Some(old) = put(&mut builder.known, List::DestinationRules, rules, rule, identity) {
         let text =
             format!("the rule for list {:?} replaces the one of line {}", old.access_list, old.place.line);
         builder.warn(statement.place.column as usize, text);
@@ -369,7 +369,7 @@ impl Compiler<'_> {
     fn rules(&mut self) {
         let config = self.config;
         for rule in &config.nat.dynamic_rules {
-            let id = self.rule_id(rule.to_string());
+            let id = self.rule_id(rule.place, rule.to_string());
             let pool = match &rule.target {
                 DynamicTarget::Pool(name) => self.pool(name),
                 DynamicTarget::Interface(name) => self.lent_by(name).map(|addr| policy::Pool {
@@ -397,55 +397,56 @@ impl Compiler<'_> {
                 };
             self.out.policy.rules.push(compiled);
         }
-        self.out.policy.rules_see_destinations = self
-            .out
-            .policy
-            .rules
-            .iter()
-            .any(|rule| rule.egress.is_some() || self.sees_destination(&rule.selector));
+        let acls = self.out.policy.acls.iter();
+        let seeing: Vec<bool> = acls.map(|acl| acl.entries.iter().any(looks_at_destination)).collect();
+        let sees =
+            |rule: &policy::SourceRule| rule.egress.is_some() || sees_destination(&seeing, &rule.selector);
+        self.out.policy.rules_see_destinations = self.out.policy.rules.iter().any(sees);
         self.destination_rules();
     }
 
-    /// Whether hosts share an interface's address by port.
-    fn is_overloaded(&self, addr: Ipv4Addr) -> bool {
-        let shares = |rule: &DynamicRule| match &rule.target {
-            DynamicTarget::Interface(name) => rule.overload.is_some() && self.lent_by(name) == Some(addr),
-            DynamicTarget::Pool(_) => false,
-        };
-        self.config.nat.dynamic_rules.iter().any(shares)
-    }
-
-    /// Whether a selector looks at where packets go.
-    fn sees_destination(&self, selector: &policy::Selector) -> bool {
-        let acl_sees = |acl: &AclIndex| {
-            let entries = self.out.policy.acls.get(usize::from(*acl)).map(|acl| acl.entries.as_slice());
-            entries
-                .unwrap_or_default()
-                .iter()
-                .any(|entry| entry.dst != policy::AddressMatch::ANY || !entry.dst_ports.is_empty())
-        };
-        match selector {
-            policy::Selector::Nothing => false,
-            policy::Selector::Acl(acl) => acl_sees(acl),
-            policy::Selector::RouteMap(clauses) => clauses.iter().any(|clause| {
-                !clause.interfaces.is_empty()
-                    || !clause.next_hops.is_empty()
-                    || clause.acls.iter().any(acl_sees)
-            }),
-        }
+    /// Addresses of interfaces that hosts share by port.
+    fn overloaded(&self) -> HashSet<Ipv4Addr> {
+        let shared = self.config.nat.dynamic_rules.iter().filter(|rule| rule.overload.is_some());
+        let lenders: HashSet<&InterfaceName> = shared
+            .filter_map(|rule| match &rule.target {
+                DynamicTarget::Interface(name) => Some(name),
+                DynamicTarget::Pool(_) => None,
+            })
+            .collect();
+        lenders.into_iter().filter_map(|name| self.lent_by(name)).collect()
     }
 
     /// The real servers of one virtual server are seen together.
     fn destination_rules(&mut self) {
         let config = self.config;
         for rule in &config.nat.destination_rules {
-            let id = self
-                .rule_id(format!("ip nat inside destination list {} pool {}", rule.access_list, rule.pool));
+            let id = self.rule_id(
+                rule.place,
+                format!("ip nat inside destination list {} pool {}", rule.access_list, rule.pool),
+            );
             let Some(pool) = self.pool(&rule.pool) else { continue };
             self.pin(&pool.ranges);
             let pool = self.pool_index(pool);
             let acl = self.acl_index(&rule.access_list);
             self.out.policy.destination_rules.push(policy::DestinationRule { id, acl, pool });
         }
+    }
+}
+
+/// Whether an entry looks at where packets go.
+fn looks_at_destination(entry: &policy::AclEntry) -> bool {
+    entry.dst != policy::AddressMatch::ANY || !entry.dst_ports.is_empty()
+}
+
+/// Whether a selector does, by the lists that do.
+fn sees_destination(seeing: &[bool], selector: &policy::Selector) -> bool {
+    let acl_sees = |acl: &AclIndex| seeing.get(usize::from(*acl)).copied().unwrap_or_default();
+    match selector {
+        policy::Selector::Nothing => false,
+        policy::Selector::Acl(acl) => acl_sees(acl),
+        policy::Selector::RouteMap(clauses) => clauses.iter().any(|clause| {
+            !clause.interfaces.is_empty() || !clause.next_hops.is_empty() || clause.acls.iter().any(acl_sees)
+        }),
     }
 }

@@ -16,6 +16,7 @@ use crate::config::family::rule::{
 };
 use crate::config::grammar::Row;
 use crate::config::interface_name::InterfaceName;
+use crate::config::known::List;
 use crate::config::lint::findings::Lint;
 use crate::config::model::{Place, PortProtocol};
 use crate::config::text::{mask, write_if, write_some};
@@ -181,18 +182,16 @@ fn edit_static(builder: &mut Builder, statement: &Statement, mapping: StaticMapp
         ..plain
     };
     let rules = &mut builder.config.nat.static_rules;
-    let map_name = |rule: &StaticRule| rule.route_map.as_ref().map(|map| map.name.clone());
-    let same = |one: &StaticRule, other: &StaticRule| {
-        one.mapping == other.mapping
-            && vrf_name(&one.vrf) == vrf_name(&other.vrf)
-            && map_name(one) == map_name(other)
+    let identity = |rule: &StaticRule| {
+        let map = rule.route_map.as_ref().map(|map| &map.name);
+        format!("{:?}", (&rule.mapping, vrf_name(&rule.vrf), map))
     };
     if !statement.sets() {
-        let removed = remove(rules, |rule| same(rule, &new));
+        let removed = remove(rules, |rule| identity(rule) == identity(&new));
         builder.expect_removed(removed, statement);
         return Ok(());
     }
-    if let Some(old) = put(rules, new, same) {
+    if let Some(old) = put(&mut builder.known, List::StaticRules, rules, new, identity) {
         builder.warn(statement.place.column as usize, format!("this repeats line {}", old.place.line));
     }
     warn_ignored(builder, statement, IGNORED);
@@ -286,9 +285,10 @@ impl Compiler<'_> {
     /// Rules whose interface has no address are lint's to warn of; they translate nothing.
     pub(super) fn statics(&mut self) {
         let config = self.config;
+        let overloaded = self.overloaded();
         let mut rules = Vec::new();
         for rule in &config.nat.static_rules {
-            let id = self.rule_id(rule.to_string());
+            let id = self.rule_id(rule.place, rule.to_string());
             let Some((protocol, local, global, prefix_len)) = self.static_ends(&rule.mapping) else {
                 continue;
             };
@@ -310,7 +310,7 @@ impl Compiler<'_> {
                 selector,
                 egress,
                 is_reversible,
-                is_default: protocol.is_none() && prefix_len == 32 && self.is_overloaded(global.addr),
+                is_default: protocol.is_none() && prefix_len == 32 && overloaded.contains(&global.addr),
             });
         }
         self.out.policy.statics = policy::Statics::new(rules);

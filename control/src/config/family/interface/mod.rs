@@ -5,7 +5,7 @@ mod source_check;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use dataplane::policy::{self, Domain, INTERFACE_COUNT_MAX, InterfaceIndex};
+use dataplane::policy::{self, Domain, INTERFACE_COUNT_MAX};
 use ipnet::Ipv4Net;
 
 use super::edit::{pass_over, remove, statement};
@@ -489,8 +489,7 @@ impl Compiler<'_> {
             let index = match self.interface_index(&interface.name) {
                 Some(index) => index,
                 None if self.out.policy.interfaces.len() < INTERFACE_COUNT_MAX => {
-                    self.out.policy.interfaces.push(policy::Interface::default());
-                    self.out.policy.interfaces.len() as InterfaceIndex - 1
+                    self.add_interface(&interface.name)
                 }
                 None => {
                     self.error(interface.place, format!("more than {INTERFACE_COUNT_MAX} interfaces"));

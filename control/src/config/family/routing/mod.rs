@@ -2,16 +2,18 @@
 
 mod tables;
 
+use std::collections::HashSet;
 use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::edit::{command, network, remove, statement};
+use super::edit::{command, network, put, remove, statement};
 use super::row::{Family, Section, Stage};
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
 use crate::config::grammar::Row;
 use crate::config::interface_name::InterfaceName;
+use crate::config::known::List;
 use crate::config::lint::findings::Lint;
 use crate::config::model::{MacAddress, Place};
 use crate::config::text::{blocks, write_if, write_some};
@@ -163,7 +165,7 @@ fn legacy_vrf(builder: &mut Builder, statement: &Statement) -> Result<(), Fault>
 fn vrf(builder: &mut Builder, statement: &Statement, form: VrfForm) -> Result<(), Fault> {
     let name: String = statement.args.required("name");
     let vrfs = &mut builder.config.vrfs;
-    let known = vrfs.iter().position(|vrf| vrf.name == name);
+    let known = builder.known.position(List::Vrfs, vrfs, |vrf| vrf.name.clone(), &name);
     if !statement.sets() {
         let removed = remove(vrfs, |vrf| vrf.name == name);
         builder.expect_removed(removed, statement);
@@ -237,10 +239,8 @@ fn route(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
         permanent: args.has("permanent"),
         ..Route::new(statement.place, prefix, target.clone())
     };
-    match routes.iter_mut().find(|route| same(route)) {
-        Some(known) => *known = new,
-        None => routes.push(new),
-    }
+    let identity = |route: &Route| format!("{:?}", (&route.vrf, route.prefix, &route.target));
+    put(&mut builder.known, List::Routes, routes, new, identity);
     Ok(())
 }
 
@@ -277,10 +277,8 @@ fn arp(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     }
     let mac = statement.args.required("mac");
     let entry = ArpEntry { place: statement.place, vrf: vrf.clone(), address, mac };
-    match entries.iter_mut().find(|known| same(known)) {
-        Some(known) => *known = entry,
-        None => entries.push(entry),
-    }
+    let identity = |entry: &ArpEntry| format!("{:?}", (&entry.vrf, entry.address));
+    put(&mut builder.known, List::ArpEntries, entries, entry, identity);
     Ok(())
 }
 
@@ -316,8 +314,14 @@ impl Lint<'_> {
         let routes = &self.config.routes;
         let mut leads: Vec<bool> = routes.iter().map(|route| self.is_direct(route)).collect();
         for _ in 0..RECURSION_MAX {
-            let next: Vec<bool> =
-                (0..routes.len()).map(|at| leads[at] || leads_through(routes, &leads, at)).collect();
+            let used = routes.iter().zip(&leads).filter(|(_, leads)| **leads);
+            let ways: HashSet<(Option<&str>, Ipv4Net)> =
+                used.map(|(route, _)| (route.vrf.as_deref(), route.prefix)).collect();
+            let next: Vec<bool> = routes
+                .iter()
+                .zip(&leads)
+                .map(|(route, &leads)| leads || leads_through(route, &ways))
+                .collect();
             if next == leads {
                 break;
             }
@@ -351,17 +355,11 @@ fn next_hop_table(route: &Route) -> Option<&str> {
 }
 
 /// Whether a route's next hop is where another one leads that is used.
-fn leads_through(routes: &[Route], leads: &[bool], at: usize) -> bool {
-    let route = &routes[at];
+fn leads_through(route: &Route, ways: &HashSet<(Option<&str>, Ipv4Net)>) -> bool {
     let RouteTarget::NextHop(addr) = route.target else { return true };
-    let is_way = |(other, leads): (&Route, &bool)| {
-        *leads
-            && other.vrf.as_deref() == next_hop_table(route)
-            && other.prefix.prefix_len() > 0
-            && other.prefix.contains(&addr)
-            && (&other.vrf, other.prefix) != (&route.vrf, route.prefix)
-    };
-    routes.iter().zip(leads).any(is_way)
+    let own = (route.vrf.as_deref(), route.prefix);
+    let mut keys = (1..=32).map(|len| (next_hop_table(route), Ipv4Net::new_assert(addr, len).trunc()));
+    keys.any(|key| key != own && ways.contains(&key))
 }
 
 impl Vrf {

@@ -1,7 +1,7 @@
 //! The forwarding tables that routes, subnets and the NAT's addresses make.
 
-use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use dataplane::flow::Vrf as VrfIndex;
@@ -49,8 +49,9 @@ impl Compiler<'_> {
             config.routes.iter().map(|route| (route, self.vrf(route.vrf.as_deref()))).collect();
         let mut found = Vec::new();
         for _ in 0..RECURSION_MAX {
+            let ways = ways(&found);
             let entry = |&(route, vrf): &(&Route, VrfIndex)| {
-                let target = self.target(route, vrf, connected, &found)?;
+                let target = self.target(route, vrf, connected, &ways)?;
                 let (prefix, distance) = (route.prefix, route.distance);
                 Some(RouteEntry { vrf, prefix, route: target, distance, is_static: true })
             };
@@ -70,7 +71,7 @@ impl Compiler<'_> {
         route: &Route,
         vrf: VrfIndex,
         connected: &[RouteEntry],
-        found: &[RouteEntry],
+        ways: &Ways,
     ) -> Option<fib::Route> {
         let up = |index: InterfaceIndex| self.out.policy.interfaces[usize::from(index)].is_up;
         let table = if route.global { GLOBAL_VRF } else { vrf };
@@ -80,7 +81,7 @@ impl Compiler<'_> {
                 let direct = on_subnet(connected, table, *addr);
                 direct
                     .map(|interface| fib::Route::Via(interface, *addr))
-                    .or_else(|| recursive(found, table, (vrf, route.prefix), *addr))
+                    .or_else(|| recursive(ways, table, (vrf, route.prefix), *addr))
             }
             RouteTarget::Interface(name, next_hop) => {
                 let interface = self.interface_index(name).filter(|&index| up(index))?;
@@ -116,17 +117,16 @@ impl Compiler<'_> {
     /// `add-route`: an outside local address is routed to where the outside global one is, unless another route
     /// says more about it.
     fn add_routes(&mut self, routes: &mut Vec<RouteEntry>) {
+        let mut ways = ways(routes);
         for (vrf, outside_vrf, prefix, like) in std::mem::take(&mut self.added_routes) {
-            let towards = routes
-                .iter()
-                .filter(|entry| entry.vrf == outside_vrf && entry.prefix.contains(&like))
-                .max_by_key(|entry| entry.prefix.prefix_len());
-            let route = match towards.map(|entry| entry.route) {
+            let towards = (0..=32).rev().find_map(|len| ways.get(&(outside_vrf, within(like, len))));
+            let route = match towards.map(|&(_, route)| route) {
                 Some(fib::Route::Connected(interface)) => fib::Route::Via(interface, like),
                 Some(route) => route,
                 None => continue,
             };
-            if !routes.iter().any(|entry| entry.vrf == vrf && entry.prefix == prefix) {
+            if let Entry::Vacant(place) = ways.entry((vrf, prefix)) {
+                place.insert((1, route));
                 routes.push(RouteEntry { vrf, prefix, route, distance: 1, is_static: true });
             }
         }
@@ -154,24 +154,23 @@ impl Compiler<'_> {
         let dynamic = policy.rules.iter().map(|rule| (rule.inside_vrf, rule.outside_vrf));
         let fixed = policy.statics.rules().iter().map(|rule| (rule.inside_vrf, rule.outside_vrf));
         let vrfs: BTreeSet<(VrfIndex, VrfIndex)> = dynamic.chain(fixed).collect();
+        let own = self.out.routes.iter().filter(|entry| matches!(entry.route, fib::Route::Local(_)));
+        let own: HashSet<_> = own.map(|entry| (entry.vrf, entry.prefix)).collect();
         for (vrf, first, last) in ranges {
             for prefix in Ipv4Subnets::new(first, last, 0) {
-                self.lead_to_nat(vrf, prefix);
+                self.lead_to_nat(&own, vrf, prefix);
                 // Hosts of VRFs that have one outside meet there, unless their own VRF leads elsewhere.
                 for &(inside, _) in vrfs.iter().filter(|(_, outside)| *outside == vrf) {
                     if self.leads_out(inside, vrf, prefix) {
-                        self.lead_to_nat(inside, prefix);
+                        self.lead_to_nat(&own, inside, prefix);
                     }
                 }
             }
         }
     }
 
-    fn lead_to_nat(&mut self, vrf: VrfIndex, prefix: Ipv4Net) {
-        let is_own = |entry: &RouteEntry| {
-            entry.vrf == vrf && entry.prefix == prefix && matches!(entry.route, fib::Route::Local(_))
-        };
-        if !self.out.routes.iter().any(is_own) {
+    fn lead_to_nat(&mut self, own: &HashSet<(VrfIndex, Ipv4Net)>, vrf: VrfIndex, prefix: Ipv4Net) {
+        if !own.contains(&(vrf, prefix)) {
             self.out.fib.insert(vrf, prefix, fib::Route::Nat);
         }
     }
@@ -214,23 +213,31 @@ fn interface_routes(index: InterfaceIndex, vrf: VrfIndex, addr: Ipv4Addr, prefix
     routes
 }
 
+/// Where each prefix leads, by the route with the shortest distance, and that distance.
+type Ways = HashMap<(VrfIndex, Ipv4Net), (u8, fib::Route)>;
+
+fn ways(routes: &[RouteEntry]) -> Ways {
+    let mut ways = Ways::new();
+    for entry in routes {
+        let way = ways.entry((entry.vrf, entry.prefix)).or_insert((entry.distance, entry.route));
+        if entry.distance < way.0 {
+            *way = (entry.distance, entry.route);
+        }
+    }
+    ways
+}
+
+/// The network of so many bits that an address lies in.
+fn within(addr: Ipv4Addr, prefix_len: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(addr, prefix_len).trunc()
+}
+
 /// Where a next hop on no subnet is reached by another route. The default route says nothing about it: what leads there goes
 /// that way in any case.
-fn recursive(
-    found: &[RouteEntry],
-    table: VrfIndex,
-    own: (VrfIndex, Ipv4Net),
-    addr: Ipv4Addr,
-) -> Option<fib::Route> {
-    let leads = |entry: &&RouteEntry| {
-        entry.vrf == table
-            && entry.prefix.prefix_len() > 0
-            && entry.prefix.contains(&addr)
-            && (entry.vrf, entry.prefix) != own
-    };
-    let best =
-        found.iter().filter(leads).min_by_key(|entry| (Reverse(entry.prefix.prefix_len()), entry.distance));
-    best.map(|entry| match entry.route {
+fn recursive(ways: &Ways, table: VrfIndex, own: (VrfIndex, Ipv4Net), addr: Ipv4Addr) -> Option<fib::Route> {
+    let keys = (1..=32).rev().map(|len| (table, within(addr, len))).filter(|key| *key != own);
+    let best = keys.filter_map(|key| ways.get(&key)).next();
+    best.map(|&(_, route)| match route {
         fib::Route::Connected(interface) => fib::Route::Via(interface, addr),
         route => route,
     })
