@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod neighbours;
 pub mod operation;
 pub mod outbox;
+pub mod privileges;
 pub mod rates;
 pub mod reload;
 pub mod replay;
