@@ -7,6 +7,7 @@ pub mod baselines;
 pub mod cli;
 pub mod compile;
 pub mod config;
+pub mod confine;
 pub mod console;
 pub mod desk;
 pub mod devices;

@@ -11,6 +11,7 @@ use sd_notify::NotifyState;
 
 use crate::appliance::Appliance;
 use crate::config::Config;
+use crate::confine::confine;
 use crate::devices::{attach, check_cores, check_memory, open_devices, open_memory};
 use crate::exporter::{open_exporter, serve_metrics};
 use crate::fault::log_panics;
@@ -83,6 +84,7 @@ fn start(
     if let Some(user) = user {
         become_user(user, config_path)?;
     }
+    confine()?;
     let workers = Workers::start(memory.eal, setups, &cores, started)?;
     let (requests, inbox) = bounded(64);
     socket.serve(&requests)?;

@@ -65,6 +65,7 @@ fn nothing_of_root_is_left() {
     let root = "0\t0\t0\t0";
     let uids = of_threads(appliance, "Uid");
     assert_eq!(uids, [root], "started as root, it is root's unless told otherwise");
+    assert_eq!(of_threads(appliance, "Seccomp"), ["2"], "a filter");
     appliance.stop(LIMIT).expect("a stop");
     appliance.run_as(USER);
     appliance.run().expect("a start");
@@ -78,6 +79,7 @@ fn nothing_of_root_is_left() {
         assert_eq!(of_threads(appliance, set), ["0000000000000000"], "{set}");
     }
     assert_eq!(of_threads(appliance, "NoNewPrivs"), ["1"]);
+    assert_eq!(of_threads(appliance, "Seccomp"), ["2"], "a filter");
     for path in [appliance.socket(), appliance.socket().parent().expect("a directory")] {
         let found = fs::metadata(path).expect("it is there");
         assert_eq!((found.uid(), found.mode() & 0o077), (nobody.uid.as_raw(), 0), "{}", path.display());
