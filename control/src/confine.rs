@@ -16,9 +16,9 @@ use seccompiler::{
 /// Allowed whatever their arguments: the kernel remembers these by number, and what workers call at each poll is among them.
 #[rustfmt::skip]
 const ALLOWED: &[i64] = &[
-    // Kernel interfaces and other devices, of which the end undoes what the start did.
-    SYS_recvmmsg, SYS_sendmmsg, SYS_recvmsg, SYS_sendmsg, SYS_read, SYS_readv, SYS_write, SYS_writev,
-    SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_setsockopt,
+    // Kernel interfaces and other devices, whose configuration space drivers read and write at places by vfio.
+    SYS_recvmmsg, SYS_sendmmsg, SYS_recvmsg, SYS_sendmsg, SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_pread64,
+    SYS_pwrite64, SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_setsockopt,
     // Memory, and what DPDK takes more of it by.
     SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise, SYS_memfd_create, SYS_ftruncate, SYS_fallocate, SYS_flock,
     SYS_get_mempolicy, SYS_set_mempolicy, SYS_mbind,
@@ -33,7 +33,7 @@ const ALLOWED: &[i64] = &[
     SYS_connect, SYS_bind,
     // The configuration, and what drivers read; the command socket's end.
     SYS_statx, SYS_newfstatat, SYS_fstat, SYS_stat, SYS_lstat, SYS_access, SYS_faccessat, SYS_faccessat2, SYS_lseek,
-    SYS_pread64, SYS_getdents64, SYS_readlink, SYS_readlinkat, SYS_getcwd, SYS_unlink,
+    SYS_getdents64, SYS_readlink, SYS_readlinkat, SYS_getcwd, SYS_unlink,
     // Time, where the kernel does not tell it in memory, and numbers.
     SYS_clock_gettime, SYS_clock_getres, SYS_gettimeofday, SYS_time, SYS_clock_nanosleep, SYS_nanosleep,
     SYS_timerfd_create, SYS_timerfd_settime, SYS_getrandom, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,

@@ -87,7 +87,8 @@ fn what_is_not_needed_is_refused_and_what_is_needed_is_left() {
         notify.send_to(b"READY=1", directory.join("nowhere")).map_err(|error| error.kind()),
         Err(ErrorKind::NotFound)
     );
-    // The end.
+    // The end, of a worker that panics too.
+    nix::sys::signal::raise(nix::sys::signal::Signal::SIGCONT).expect("a signal of its own");
     std::fs::remove_file(&path).expect("the socket is removed");
     std::fs::remove_file(&file).expect("the file is removed");
 }
