@@ -33,6 +33,9 @@ enum Command {
         /// Command socket.
         #[arg(long, default_value = SOCKET)]
         socket: PathBuf,
+        /// User to become, started as root, once the devices are open.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
     },
     /// Check a configuration file: errors and warnings as FILE:LINE:COLUMN.
     Check {
@@ -70,11 +73,13 @@ enum Command {
     },
 }
 
-const SOCKET: &str = "/run/portico.sock";
+const SOCKET: &str = "/run/portico/portico.sock";
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Run { config, socket } => run::run(&config, &socket).map(|()| ExitCode::SUCCESS),
+        Command::Run { config, socket, user } => {
+            run::run(&config, &socket, user.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
         Command::Check { file } => check(&file),
         Command::Exec { socket, command } => exec(&socket, &command),
         Command::Console { socket } => console::console(&socket).map(|()| ExitCode::SUCCESS),

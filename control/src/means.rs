@@ -7,8 +7,6 @@ use dataplane::state::supply::bytes_needed;
 
 use crate::config::model::Config;
 
-/// Sessions an appliance has room for unless `max-sessions` says otherwise.
-pub const SESSION_COUNT_DEFAULT: u32 = 1 << 18;
 /// Memory for packets unless `memory` says otherwise, in MiB.
 pub const MEMORY_MIB_DEFAULT: u32 = 512;
 
@@ -44,7 +42,7 @@ impl Tables {
     pub fn at_start(config: &Config, worker_count: usize) -> Tables {
         Tables {
             worker_count: worker_count as u8,
-            session_count_max: sessions_of(config) as usize / worker_count.max(1),
+            session_count_max: config.platform.sessions() as usize / worker_count.max(1),
             granted_bytes: 0,
         }
     }
@@ -77,11 +75,6 @@ impl Display for Shortage {
         let Shortage { needed, free } = self;
         write!(f, "{needed} bytes ({} MiB), and {free} ({} MiB) are free", needed >> 20, free >> 20)
     }
-}
-
-/// Sessions that all workers of a configuration have room for.
-pub fn sessions_of(config: &Config) -> u32 {
-    config.platform.max_sessions.unwrap_or(SESSION_COUNT_DEFAULT)
 }
 
 /// Memory that the system has to give; none where it does not tell.

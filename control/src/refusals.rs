@@ -8,7 +8,7 @@ use dataplane_dpdk::Device;
 use crate::compile::{Compiled, PortBinding, compile};
 use crate::config::model::{Config, Place};
 use crate::config::{Diagnostic, InterfaceName, Severity};
-use crate::means::{MEMORY_MIB_DEFAULT, Means, sessions_of};
+use crate::means::{MEMORY_MIB_DEFAULT, Means};
 
 /// What a session takes in all tables together, in bytes, rounded up.
 const SESSION_BYTES: u64 = 240;
@@ -22,7 +22,7 @@ const SOME_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0];
 /// When there is not even memory for those.
 fn left_bytes(config: &Config, has_packets: bool, available: u64) -> Result<u64, Diagnostic> {
     let platform = &config.platform;
-    let sessions = sessions_of(config);
+    let sessions = config.platform.sessions();
     let session_bytes = u64::from(sessions) * SESSION_BYTES;
     let buffers_mib = if platform.hugepages || !has_packets {
         0

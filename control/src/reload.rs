@@ -1,12 +1,14 @@
 //! A reload under way. The file is read, checked and compiled in a thread of its own, so that however long it is, commands,
 //! metrics and ARP are answered meanwhile.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use dataplane::message::{Message, Usage};
+use nix::unistd::geteuid;
 
 use crate::appliance::Appliance;
 use crate::cli::Question;
@@ -142,11 +144,14 @@ fn words(found: &[Diagnostic]) -> Vec<String> {
 /// # Errors
 /// When it cannot be read.
 pub fn read(path: &Path) -> Result<(Option<Config>, Vec<Diagnostic>)> {
-    let text = std::fs::read(path).with_context(|| {
-        format!(
-            "cannot read the configuration {}; give --config a file that is there and readable",
-            path.display()
-        )
+    let read = std::fs::read(path);
+    let is_denied = read.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    let text = read.with_context(|| {
+        let advice = match is_denied {
+            true => format!("let uid {} read it", geteuid()),
+            false => "give --config a file that is there and readable".into(),
+        };
+        format!("cannot read the configuration {}; {advice}", path.display())
     })?;
     let text = String::from_utf8(text)
         .map_err(|_| anyhow!("{}: the configuration is no text in UTF-8", path.display()))?;

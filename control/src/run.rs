@@ -6,18 +6,19 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow};
 use crossbeam::channel::bounded;
-use nix::sys::prctl::set_no_new_privs;
-use nix::sys::stat::{Mode, umask};
+use nix::unistd::User;
 use sd_notify::NotifyState;
 
 use crate::appliance::Appliance;
 use crate::config::{Config, Diagnostic};
+use crate::confine::confine;
 use crate::devices::{attach, check_cores, open_devices, open_memory};
 use crate::exporter::{open_exporter, serve_metrics};
 use crate::fault::log_panics;
 use crate::leader::Leader;
 use crate::log::{Log, say};
 use crate::means::available_bytes;
+use crate::privileges::{become_user, find_user, refuse_further_ones};
 use crate::refusals::refusals;
 use crate::reload::read;
 use crate::request::Orders;
@@ -36,28 +37,22 @@ pub fn load(path: &Path) -> Result<Config> {
     config.ok_or_else(|| anyhow!("{}: not usable as it stands; nothing of it is applied", path.display()))
 }
 
-/// Runs the appliance until it is told to stop.
+/// Runs the appliance until it is told to stop; as the user of this name, if there is one, as soon as its devices are open.
 ///
 /// # Errors
 /// When it cannot start: what is missing, and what to do about it.
-pub fn run(config_path: &Path, socket_path: &Path) -> Result<()> {
+pub fn run(config_path: &Path, socket_path: &Path, user: Option<&str>) -> Result<()> {
     let started = Instant::now();
-    give_up_what_is_not_needed()?;
+    refuse_further_ones()?;
+    let user = user.map(find_user).transpose()?;
     let orders = catch_signals()?;
     log_panics();
     let config = load(config_path)?;
     let log = Log::start().context("no thread for the log")?;
     log.configure(&config);
-    let done = start(config, config_path, socket_path, &log, orders, started);
+    let done = start(config, config_path, socket_path, user.as_ref(), &log, orders, started);
     log.flush();
     done
-}
-
-/// No thread of this process gets more rights than it has, by whatever it runs, and no file or socket it makes is another
-/// user's for a moment.
-fn give_up_what_is_not_needed() -> Result<()> {
-    umask(Mode::S_IRWXG | Mode::S_IRWXO);
-    set_no_new_privs().context("cannot give up further rights")
 }
 
 /// Tells why a configuration cannot be run.
@@ -70,6 +65,7 @@ fn start(
     config: Config,
     config_path: &Path,
     socket_path: &Path,
+    user: Option<&User>,
     log: &Log,
     orders: Orders,
     started: Instant,
@@ -80,7 +76,7 @@ fn start(
     if !found.is_empty() {
         return Err(refused(&found, config_path));
     }
-    let socket = CommandSocket::open(socket_path)?;
+    let socket = CommandSocket::open(socket_path, user)?;
     let exporter = open_exporter(&config)?;
     let cores = config.platform.cores.clone();
     let memory = open_memory(&config, worker_count)?;
@@ -93,6 +89,10 @@ fn start(
     appliance.operation.log = Some(log.clone());
 
     tracing::info!(mnemonic = "SYS-5-RESTART", "Portico {} starts", env!("CARGO_PKG_VERSION"));
+    if let Some(user) = user {
+        become_user(user, config_path)?;
+    }
+    confine()?;
     let workers = Workers::start(memory.eal, setups, &cores, started)?;
     let (requests, inbox) = bounded(64);
     socket.serve(&requests)?;

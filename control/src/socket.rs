@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +18,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use crossbeam::channel::{Sender, bounded};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::User;
 
 use crate::cli;
 use crate::request::{Piece, Request, pieces};
@@ -40,11 +41,12 @@ pub struct CommandSocket {
 }
 
 impl CommandSocket {
-    /// Opens the command socket. A socket file left by a program that is gone is replaced.
+    /// Opens the command socket, for `user` to use and remove if it is to be another's than the process's. A socket file left
+    /// by a program that is gone is replaced; a directory that is not there is made.
     ///
     /// # Errors
     /// When another instance answers on it, or it is another user's, or the file cannot be made.
-    pub fn open(path: &Path) -> Result<CommandSocket> {
+    pub fn open(path: &Path, user: Option<&User>) -> Result<CommandSocket> {
         match UnixStream::connect(path) {
             Ok(_) => bail!(
                 "another portico is running on the socket {}; stop it, or give --socket another path",
@@ -63,6 +65,16 @@ impl CommandSocket {
                 path.display()
             )
         };
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let owner = prepare(directory.unwrap_or(Path::new(".")), user).with_context(advice)?;
+        if let Some(user) = user.filter(|user| user.uid.as_raw() != owner) {
+            bail!(
+                "user {} could not remove the socket {} at the end; give --socket a path in a directory of that user's, or \
+                 in one that is not there yet",
+                user.name,
+                path.display()
+            );
+        }
         match fs::symlink_metadata(path) {
             Ok(found) if !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
                 bail!("{} is there and is no socket; give --socket another path", path.display());
@@ -74,6 +86,9 @@ impl CommandSocket {
         let listener = UnixListener::bind(path).with_context(advice)?;
         let socket = CommandSocket { listener, path: path.into() };
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).with_context(advice)?;
+        if let Some(user) = user {
+            give(path, user).with_context(advice)?;
+        }
         Ok(socket)
     }
 
@@ -112,6 +127,20 @@ impl Drop for CommandSocket {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// Makes the directory, the user's alone, where there is none. Returns whose it is.
+fn prepare(directory: &Path, user: Option<&User>) -> io::Result<u32> {
+    match (fs::DirBuilder::new().mode(0o700).create(directory), user) {
+        (Ok(()), Some(user)) => give(directory, user)?,
+        (Err(error), _) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    Ok(fs::metadata(directory)?.uid())
+}
+
+fn give(path: &Path, user: &User) -> io::Result<()> {
+    lchown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
 }
 
 /// The open connections, in the order of their beginning, each with a number.

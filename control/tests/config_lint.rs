@@ -147,6 +147,11 @@ fn lists_that_are_suspicious() {
             "route-map R\n match interface Gi0/0/9",
             "7:1: warning: interface GigabitEthernet0/0/9 is not defined",
         ),
+        (
+            "platform dpdk\n max-sessions 1000\nip nat translation max-entries all-host 501",
+            "9:1: warning: one host may have 501 of 1000 sessions, more than the 500 that its share leaves it \
+             without this line",
+        ),
         ("ip nat translation max-entries list 7 100", "7:1: warning: access list \"7\" is not defined"),
         ("ip nat inside source list N interface Gi0/0/1", "7:1: warning: access list \"N\" is not defined"),
         (

@@ -17,7 +17,7 @@ struct Rig {
 impl Rig {
     fn new(name: &str) -> Rig {
         let path = std::env::temp_dir().join(format!("portico-{name}-{}.sock", std::process::id()));
-        let socket = CommandSocket::open(&path).expect("a socket");
+        let socket = CommandSocket::open(&path, None).expect("a socket");
         let (sender, requests) = bounded(64);
         socket.serve(&sender).expect("a thread");
         Rig { path, requests, _socket: socket }

@@ -34,7 +34,7 @@ fn version(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
         duration(appliance.operation.now_ms),
         appliance.worker_count(),
         appliance.config.interfaces.len(),
-        crate::means::sessions_of(&appliance.config),
+        appliance.config.platform.sessions(),
     ))
 }
 

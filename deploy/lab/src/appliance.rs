@@ -21,6 +21,7 @@ pub struct Appliance {
     program: PathBuf,
     configuration: PathBuf,
     socket: PathBuf,
+    user: Option<String>,
     directory: PathBuf,
     start_count: u32,
     process: Option<Process>,
@@ -35,6 +36,7 @@ impl Appliance {
             program: program()?,
             configuration: directory.join("portico.conf"),
             socket: directory.join("portico.sock"),
+            user: None,
             directory: directory.to_owned(),
             start_count: 0,
             process: None,
@@ -63,10 +65,18 @@ impl Appliance {
         Ok(())
     }
 
+    /// Has the next [`Appliance::run`] be this user's, with a command socket in a directory of his that is not there yet.
+    pub fn run_as(&mut self, user: &str) {
+        self.user = Some(user.to_owned());
+        self.socket = self.directory.join("run").join("portico.sock");
+    }
+
     /// The command line that runs it.
     pub fn command(&self) -> Result<Vec<String>> {
-        let argv = [text(&self.program)?, "run", "--config", text(&self.configuration)?];
-        Ok([&argv[..], &["--socket", text(&self.socket)?]].concat().into_iter().map(str::to_owned).collect())
+        let mut argv = vec![text(&self.program)?, "run", "--config", text(&self.configuration)?];
+        argv.extend(["--socket", text(&self.socket)?]);
+        argv.extend(self.user.iter().flat_map(|user| ["--user", user]));
+        Ok(argv.into_iter().map(str::to_owned).collect())
     }
 
     /// The answer to an exec command such as `show ip nat translations`; an error with its message when refused.
@@ -118,6 +128,11 @@ impl Appliance {
     /// Its program, for those who want to talk to it by hand.
     pub fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// Its configuration file.
+    pub fn configuration(&self) -> &Path {
+        &self.configuration
     }
 
     /// Its command socket.

@@ -183,10 +183,10 @@ fn socket_cannot_be_opened() {
     let bench = Bench::new();
     bench.configure(&[PLATFORM, INSIDE]);
     let config = bench.path("portico.conf");
-    let nowhere = bench.path("nowhere/portico.sock");
+    let nowhere = bench.path("nowhere/at/all/portico.sock");
     expect_refusal(
         &bench.outcome(&[], &config, &nowhere),
-        &["cannot open the command socket", "nowhere/portico.sock", "--socket", "No such file"],
+        &["cannot open the command socket", "nowhere/at/all/portico.sock", "--socket", "No such file"],
     );
     fs::set_permissions(bench.path(""), fs::Permissions::from_mode(0o755)).expect("permissions");
     let socket = bench.path("portico.sock");
@@ -198,6 +198,23 @@ fn socket_cannot_be_opened() {
     fs::write(&file, "data").expect("a file");
     expect_refusal(&bench.outcome(&[], &config, &file), &["precious is there and is no socket", "--socket"]);
     assert_eq!(fs::read_to_string(&file).expect("the file"), "data", "what is no socket stays");
+}
+
+#[test]
+fn user_cannot_be_become() {
+    let _turn = turn();
+    let bench = Bench::new();
+    bench.configure(&[PLATFORM, INSIDE]);
+    let (config, socket) = (bench.path("portico.conf"), bench.path("portico.sock"));
+    let refuses = |prefix: &[&str], user: &str, words: &[&str]| {
+        let argv = [&bench.argv(prefix, &config, &socket)[..], &["--user", user]].concat();
+        expect_refusal(&bench.namespace.outcome(LIMIT, &argv).expect("the program runs"), words);
+        assert!(!PathBuf::from(&socket).exists(), "the socket is left behind");
+    };
+    refuses(&[], "nowhere-man", &["there is no user nowhere-man", "useradd --system nowhere-man"]);
+    refuses(NOBODY, "nobody", &["only root can become user nobody", "without --user"]);
+    let directory = "give --socket a path in a directory of that user's";
+    refuses(&[], "nobody", &["user nobody could not remove the socket", "portico.sock", directory]);
 }
 
 #[test]

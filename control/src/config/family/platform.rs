@@ -34,6 +34,16 @@ pub struct Platform {
     pub max_sessions: Option<u32>,
 }
 
+/// Sessions unless configured.
+const SESSIONS_DEFAULT: u32 = 1 << 18;
+
+impl Platform {
+    /// Sessions that all workers hold together.
+    pub fn sessions(&self) -> u32 {
+        self.max_sessions.unwrap_or(SESSIONS_DEFAULT)
+    }
+}
+
 impl Default for Platform {
     fn default() -> Platform {
         Platform {

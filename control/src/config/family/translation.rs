@@ -282,10 +282,22 @@ fn scope(args: &Args) -> LimitScope {
 
 impl Lint<'_> {
     fn check_limits(&mut self) {
+        let sessions = self.config.platform.sessions();
         for limit in &self.config.nat.translations.max_entries {
             match &limit.scope {
                 LimitScope::List(access_list) => self.check_access_list(limit.place, access_list),
                 LimitScope::Vrf(vrf) => self.check_vrf(limit.place, Some(vrf)),
+                LimitScope::EachHost | LimitScope::Host(_) if limit.max > sessions / 2 => {
+                    let half = sessions / 2;
+                    self.warn(
+                        limit.place,
+                        format!(
+                            "one host may have {} of {sessions} sessions, more than the {half} that its share \
+                             leaves it without this line",
+                            limit.max
+                        ),
+                    );
+                }
                 _ => {}
             }
         }
