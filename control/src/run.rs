@@ -11,14 +11,14 @@ use nix::sys::stat::{Mode, umask};
 use sd_notify::NotifyState;
 
 use crate::appliance::Appliance;
-use crate::config::{Config, Diagnostic};
+use crate::config::Config;
 use crate::devices::{attach, check_cores, open_devices, open_memory};
 use crate::exporter::{open_exporter, serve_metrics};
 use crate::fault::log_panics;
 use crate::leader::Leader;
 use crate::log::{Log, say};
 use crate::means::available_bytes;
-use crate::refusals::refusals;
+use crate::refusals::{Purpose, refusals, refused};
 use crate::reload::read;
 use crate::request::Orders;
 use crate::signals::catch_signals;
@@ -60,12 +60,6 @@ fn give_up_what_is_not_needed() -> Result<()> {
     set_no_new_privs().context("cannot give up further rights")
 }
 
-/// Tells why a configuration cannot be run.
-fn refused(errors: &[Diagnostic], path: &Path) -> anyhow::Error {
-    errors.iter().for_each(say);
-    anyhow!("{}: asks for what cannot be done; nothing of it is applied", path.display())
-}
-
 fn start(
     config: Config,
     config_path: &Path,
@@ -76,9 +70,9 @@ fn start(
 ) -> Result<()> {
     let worker_count = usize::from(config.platform.workers.unwrap_or(1));
     check_cores(&config, worker_count)?;
-    let found = refusals(&config, true, available_bytes());
+    let found = refusals(&config, Purpose::Run, available_bytes());
     if !found.is_empty() {
-        return Err(refused(&found, config_path));
+        return Err(refused(&found, &config.source.file));
     }
     let socket = CommandSocket::open(socket_path)?;
     let exporter = open_exporter(&config)?;
@@ -87,7 +81,7 @@ fn start(
     let devices = open_devices(&config, &memory)?;
     let (bindings, queues) = attach(&devices, &memory)?;
     let (mut appliance, setups) = Appliance::new(config, bindings, queues, rand::random())
-        .map_err(|errors| refused(&errors, config_path))?;
+        .map_err(|errors| refused(&errors, &config_path.display().to_string()))?;
     appliance.operation.started_at = SystemTime::now() - started.elapsed();
     appliance.operation.devices = devices;
     appliance.operation.log = Some(log.clone());
