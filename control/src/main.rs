@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use portico::config::{Diagnostic, Severity, lint, parse};
 use portico::log::say;
 use portico::means::available_bytes;
-use portico::refusals::refusals;
+use portico::refusals::{Purpose, refusals};
 use portico::replay::{PortArgument, replay};
 use portico::socket::{Answered, request};
 use portico::{console, run};
@@ -101,7 +101,7 @@ fn check(file: &Path) -> Result<ExitCode> {
         Ok(config) => {
             let mut found = lint(&config);
             if !found.iter().any(is_error) {
-                found.extend(refusals(&config, true, available_bytes()));
+                found.extend(refusals(&config, Purpose::Run, available_bytes()));
             }
             found
         }

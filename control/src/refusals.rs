@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use anyhow::anyhow;
 use dataplane_dpdk::Device;
 
 use crate::compile::{Compiled, PortBinding, compile};
 use crate::config::model::{Config, Place};
 use crate::config::{Diagnostic, InterfaceName, Severity};
+use crate::log::say;
 use crate::means::{MEMORY_MIB_DEFAULT, Means};
 
 /// What a session takes in all tables together, in bytes, rounded up.
@@ -20,11 +22,11 @@ const SOME_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0];
 ///
 /// # Errors
 /// When there is not even memory for those.
-fn left_bytes(config: &Config, has_packets: bool, available: u64) -> Result<u64, Diagnostic> {
+fn left_bytes(config: &Config, purpose: Purpose, available: u64) -> Result<u64, Diagnostic> {
     let platform = &config.platform;
     let sessions = config.platform.sessions();
     let session_bytes = u64::from(sessions) * SESSION_BYTES;
-    let buffers_mib = if platform.hugepages || !has_packets {
+    let buffers_mib = if platform.hugepages || purpose == Purpose::Replay {
         0
     } else {
         u64::from(platform.memory_mib.unwrap_or(MEMORY_MIB_DEFAULT))
@@ -40,16 +42,28 @@ fn left_bytes(config: &Config, has_packets: bool, available: u64) -> Result<u64,
     })
 }
 
-/// What is wrong with a configuration that nobody runs yet, with so much memory; none counted where there is no figure.
-/// `has_packets` when it is to run on devices, whose packets take memory too.
-pub fn refusals(config: &Config, has_packets: bool, available: Option<u64>) -> Vec<Diagnostic> {
-    let free_bytes = match available.map(|available| left_bytes(config, has_packets, available)).transpose() {
+/// What a configuration is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To forward between devices.
+    Run,
+    /// To be fed captures: one worker does, without devices.
+    Replay,
+}
+
+/// What is wrong with a configuration for a purpose, with so much memory; none is counted where there is no figure.
+pub fn refusals(config: &Config, purpose: Purpose, available: Option<u64>) -> Vec<Diagnostic> {
+    let left = available.map(|available| left_bytes(config, purpose, available));
+    let free_bytes = match left.transpose() {
         Ok(free_bytes) => free_bytes,
         Err(shortage) => return vec![shortage],
     };
-    let worker_count = usize::from(config.platform.workers.unwrap_or(1)).max(1);
+    let workers = config.platform.workers.filter(|_| purpose == Purpose::Run);
+    let worker_count = usize::from(workers.unwrap_or(1)).max(1);
     let mut found = compiled(config, &Means { worker_count, free_bytes }).err().unwrap_or_default();
-    found.extend(of_devices(config));
+    if purpose == Purpose::Run {
+        found.extend(of_devices(config));
+    }
     found
 }
 
@@ -83,6 +97,15 @@ fn error(config: &Config, place: Place, text: String) -> Diagnostic {
     Diagnostic { file, line: place.line, column: place.column, severity, text }
 }
 
+/// Tells why a configuration of this file cannot be used: one reason stands for itself, several come before the word.
+pub fn refused(errors: &[Diagnostic], file: &str) -> anyhow::Error {
+    if let [error] = errors {
+        return anyhow!("{error}");
+    }
+    errors.iter().for_each(say);
+    anyhow!("{file}: asks for what cannot be done; nothing of it is applied")
+}
+
 /// Compiles a configuration as if each of its devices were there.
 fn compiled(config: &Config, means: &Means) -> Result<Compiled, Vec<Diagnostic>> {
     let devices = config.interfaces.iter().filter(|interface| interface.device.is_some());
@@ -107,7 +130,7 @@ mod tests {
     }
 
     fn refused(config: &Config, mib: u64) -> String {
-        let found = refusals(config, true, Some(mib << 20));
+        let found = refusals(config, Purpose::Run, Some(mib << 20));
         found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
@@ -125,6 +148,7 @@ mod tests {
             refused(&of_two, 16_000).contains(" with 2 worker(s) may take 18077"),
             "16 GiB of owners of groups of ports"
         );
+        assert_eq!(refusals(&of_two, Purpose::Replay, Some(900 << 20)), [], "one worker replays");
         let of_12 = config("20.0.0.0 20.15.255.255 prefix-length 12", "");
         assert_eq!(refused(&of_12, 700), "");
         assert!(refused(&of_12, 600).starts_with("test:10:1: error: pool \"LARGE\" has 1048574 addresses: "));
@@ -166,7 +190,7 @@ mod tests {
         };
         let refused = |first: &str, second: &str| {
             let config = parse("test", &text(first, second)).expect("a configuration");
-            let found = refusals(&config, true, None);
+            let found = refusals(&config, Purpose::Run, None);
             found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
         assert_eq!(refused("net_null0", "0000:04:00.0"), "");

@@ -19,7 +19,7 @@ use crate::cli;
 use crate::compile::PortBinding;
 use crate::config::{Config, InterfaceName};
 use crate::means::available_bytes;
-use crate::refusals::refusals;
+use crate::refusals::{Purpose, refusals, refused};
 
 /// A fixed secret: a replay is the same every time, and nobody attacks it.
 const SECRET: [u64; 2] = [0x706f_7274_6963_6f00, 0x7265_706c_6179_0000];
@@ -66,12 +66,12 @@ struct Replay {
 /// # Errors
 /// When a file cannot be read or written, or is no Ethernet capture.
 pub fn replay(config: Config, arguments: &[PortArgument], out: &Path, shows: &[String]) -> Result<bool> {
-    let found = refusals(&config, false, available_bytes());
+    let found = refusals(&config, Purpose::Replay, available_bytes());
     if !found.is_empty() {
-        found.iter().for_each(crate::log::say);
-        bail!("the configuration asks for what cannot be done");
+        return Err(refused(&found, &config.source.file));
     }
     fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
+    let file = config.source.file.clone();
     let clock = CaptureClock::default();
     let (mut bindings, mut ports) = (Vec::new(), Vec::<Box<dyn Port>>::new());
     let mut times = Vec::new();
@@ -84,10 +84,7 @@ pub fn replay(config: Config, arguments: &[PortArgument], out: &Path, shows: &[S
     }
     times.sort_unstable();
     let (mut appliance, setups) =
-        Appliance::new(config, bindings, vec![ports], SECRET).map_err(|errors| {
-            errors.iter().for_each(crate::log::say);
-            anyhow!("the configuration asks for what cannot be done")
-        })?;
+        Appliance::new(config, bindings, vec![ports], SECRET).map_err(|errors| refused(&errors, &file))?;
     let setup = setups.into_iter().next().ok_or_else(|| anyhow!("no worker"))?;
     let start_us = times.first().copied().unwrap_or(0);
     appliance.operation.started_at += Duration::from_micros(start_us);

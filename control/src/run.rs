@@ -10,7 +10,7 @@ use nix::unistd::User;
 use sd_notify::NotifyState;
 
 use crate::appliance::Appliance;
-use crate::config::{Config, Diagnostic};
+use crate::config::Config;
 use crate::confine::confine;
 use crate::devices::{attach, check_cores, open_devices, open_memory};
 use crate::exporter::{open_exporter, serve_metrics};
@@ -19,7 +19,7 @@ use crate::leader::Leader;
 use crate::log::{Log, say};
 use crate::means::available_bytes;
 use crate::privileges::{become_user, find_user, refuse_further_ones};
-use crate::refusals::refusals;
+use crate::refusals::{Purpose, refusals, refused};
 use crate::reload::read;
 use crate::request::Orders;
 use crate::signals::catch_signals;
@@ -55,12 +55,6 @@ pub fn run(config_path: &Path, socket_path: &Path, user: Option<&str>) -> Result
     done
 }
 
-/// Tells why a configuration cannot be run.
-fn refused(errors: &[Diagnostic], path: &Path) -> anyhow::Error {
-    errors.iter().for_each(say);
-    anyhow!("{}: asks for what cannot be done; nothing of it is applied", path.display())
-}
-
 fn start(
     config: Config,
     config_path: &Path,
@@ -72,9 +66,9 @@ fn start(
 ) -> Result<()> {
     let worker_count = usize::from(config.platform.workers.unwrap_or(1));
     check_cores(&config, worker_count)?;
-    let found = refusals(&config, true, available_bytes());
+    let found = refusals(&config, Purpose::Run, available_bytes());
     if !found.is_empty() {
-        return Err(refused(&found, config_path));
+        return Err(refused(&found, &config.source.file));
     }
     let socket = CommandSocket::open(socket_path, user)?;
     let exporter = open_exporter(&config)?;
@@ -83,7 +77,7 @@ fn start(
     let devices = open_devices(&config, &memory)?;
     let (bindings, queues) = attach(&devices, &memory)?;
     let (mut appliance, setups) = Appliance::new(config, bindings, queues, rand::random())
-        .map_err(|errors| refused(&errors, config_path))?;
+        .map_err(|errors| refused(&errors, &config_path.display().to_string()))?;
     appliance.operation.started_at = SystemTime::now() - started.elapsed();
     appliance.operation.devices = devices;
     appliance.operation.log = Some(log.clone());

@@ -8,7 +8,7 @@ use crate::state::door::Door;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::ownership::Ownership;
 use crate::state::session::{Flags, Session};
-use crate::state::shard::{RuleUse, Shard, deadline_ms, far_off, mapping_deadline_ms};
+use crate::state::shard::{Shard, deadline_ms, far_off, mapping_deadline_ms};
 use crate::state::supply::Supply;
 use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
@@ -159,7 +159,7 @@ impl Shard {
         self.allocator.addresses_mut().extend(homes, ports);
         self.allocator.sets_mut().extend(sets);
         self.allocator.start_policy(policy, ownership);
-        self.rules.resize(rule_count.max(self.rules.len()), RuleUse::default());
+        self.rule_count = self.rule_count.max(rule_count);
         if let Some(contacts) = contacts {
             self.contacts = contacts;
         }

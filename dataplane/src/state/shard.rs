@@ -60,8 +60,10 @@ pub struct Shard {
     pub(super) subscribers: Subscribers,
     pub(super) allocator: Allocator,
     pub(super) lender: Lender,
-    /// By rule number.
-    pub(super) rules: Vec<RuleUse>,
+    /// By rule number. There is room for all numbers, so that a policy with more rules only counts them.
+    rules: Vec<RuleUse>,
+    /// Numbers of rules that policies used so far.
+    pub(super) rule_count: usize,
     /// Sessions under each group limit of the policy.
     pub(super) groups: Groups,
     /// The counter of the limit that refused a session, to be counted.
@@ -138,9 +140,6 @@ impl Shard {
         let subscribers_max = (capacity / SESSIONS_PER_SUBSCRIBER).clamp(SUBSCRIBERS_MIN, SUBSCRIBERS_MAX);
         let mut created_ms = mem::vec_in_huge_pages(capacity);
         created_ms.resize(capacity, now);
-        // Room for all that there can be, and written to: a policy with more rules only counts them.
-        let mut rules = vec![RuleUse::default(); RULES_MAX];
-        rules.clear();
         Shard {
             hasher: Hasher::new(secret),
             sessions: Slots::new(capacity),
@@ -160,7 +159,8 @@ impl Shard {
             subscribers: Subscribers::new(subscribers_max.min(capacity), Hasher::new(secret)),
             allocator: Allocator::new(seed, worker, worker_count),
             lender: Lender::default(),
-            rules,
+            rules: vec![RuleUse::default(); RULES_MAX],
+            rule_count: 0,
             groups: Groups::default(),
             limit_reached: None,
             recomputed_count: 0,
@@ -376,7 +376,12 @@ impl Shard {
 
     /// The use of every rule that was ever used.
     pub fn rule_uses(&self) -> impl Iterator<Item = (RuleId, RuleUse)> + '_ {
-        let used = self.rules.iter().enumerate().filter(|(_, used)| **used != RuleUse::default());
+        let used = self
+            .rules
+            .iter()
+            .take(self.rule_count)
+            .enumerate()
+            .filter(|(_, used)| **used != RuleUse::default());
         used.map(|(id, &used)| (id as RuleId, used))
     }
 

@@ -137,7 +137,7 @@ fn memory_is_short() {
         ],
     );
     bench.configure(&["hostname edge\nplatform dpdk\n no hugepages\n memory 1048576\n", INSIDE]);
-    bench.refuses(&[], &["portico.conf:2: ", "packets 1048576 MiB", "or 'memory'"]);
+    bench.refuses(&[], &["portico.conf:2:1: error: ", "packets 1048576 MiB", "or 'memory'"]);
 }
 
 #[test]

@@ -203,7 +203,9 @@ impl<'a> AddressPorts<'a> {
     /// Notes a free port as in use, and the one behind it if the wish is for a pair. Returns whether there was room.
     fn set_all(&mut self, wish: &Wish, port: u16) -> bool {
         let is_done = self.set(wish, port).is_some();
-        self.leave();
+        if !is_done {
+            self.leave();
+        }
         is_done
     }
 

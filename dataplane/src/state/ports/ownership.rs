@@ -113,7 +113,8 @@ impl Ownership {
 
     /// An address's groups as one worker of so many sees them.
     pub fn claimant(&self, addr: Ipv4Addr, worker: WorkerIndex, worker_count: u8) -> Claimant<'_> {
-        Claimant { owners: self.owners(addr), worker, worker_count }
+        let owners = if worker_count > 1 { self.owners(addr) } else { None };
+        Claimant { owners, worker, worker_count }
     }
 
     /// Claims the group of a port. Returns whether the worker owns it now.
