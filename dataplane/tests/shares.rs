@@ -1,0 +1,123 @@
+//! Tables that greedy hosts have filled still have something for those who come next, and for those who talk already.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use portico::config::InterfaceName;
+use testkit::bench::{Bench, Setup};
+use testkit::player::packet::{View, datagram};
+use testkit::sides::{DEFAULT_ROUTE, TWO_SIDES};
+
+const POOL: &str = "
+platform dpdk
+ max-sessions 65536
+ip nat pool P 203.0.113.1 203.0.113.6 prefix-length 24
+access-list 1 permit 10.0.0.0 0.255.255.255
+ip nat inside source list 1 pool P overload
+";
+const MODES: [&str; 2] = ["", "ip nat settings mode cgn\n"];
+const PEER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 7), 443);
+/// Hosts that want all that there is.
+const GREEDY: u32 = 300;
+/// Sessions that carry numbers all the time.
+const WITNESSES: u16 = 1000;
+
+struct Rig {
+    bench: Bench,
+    inside: InterfaceName,
+    outside: InterfaceName,
+    witnesses: Vec<SocketAddrV4>,
+}
+
+fn host(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0x0a10_0000 + number)
+}
+
+impl Rig {
+    fn new(mode: &str) -> Rig {
+        let config = format!("{TWO_SIDES}{DEFAULT_ROUTE}{POOL}{mode}");
+        let bench = Bench::new("shares", &config, Setup::default()).expect("a configuration");
+        let [inside, outside] =
+            ["inside", "outside"].map(|side| bench.interface(side).expect("an interface").name.clone());
+        Rig { bench, inside, outside, witnesses: Vec::new() }
+    }
+
+    /// Sends packets from one side. Returns the packets that come out at the other.
+    fn send(&mut self, is_inside: bool, packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let (from, to) = match is_inside {
+            true => (self.inside.clone(), self.outside.clone()),
+            false => (self.outside.clone(), self.inside.clone()),
+        };
+        for packet in packets {
+            let frame = self.bench.frame_to(&from, packet).expect("a port");
+            self.bench.queue(&from, &frame).expect("room on the wire");
+        }
+        self.bench.settle().expect("rest");
+        let came = self.bench.take_all().into_iter().filter(|(interface, _)| *interface == to);
+        came.map(|(_, frame)| frame[14..].to_vec()).collect()
+    }
+
+    /// A host's flow begins, if it may: its global endpoint.
+    fn begin(&mut self, host: Ipv4Addr, port: u16) -> Option<SocketAddrV4> {
+        let packet = datagram((SocketAddrV4::new(host, port), PEER), b"first");
+        let came = self.send(true, &[packet]);
+        came.first().and_then(|packet| View::of(packet)).map(|view| view.src)
+    }
+
+    /// How many of so many flows of a host's begin, and are answered.
+    fn begun_of(&mut self, host: Ipv4Addr, count: u16) -> usize {
+        let begun: Vec<_> = (0..count).filter_map(|at| self.begin(host, 20_000 + at)).collect();
+        let answers: Vec<_> = begun.iter().map(|&global| datagram((PEER, global), b"answer")).collect();
+        assert_eq!(self.send(false, &answers).len(), begun.len(), "who has begun is answered");
+        begun.len()
+    }
+
+    fn witnesses_begin(&mut self) {
+        for number in 0..WITNESSES {
+            let global = self.begin(host(0x8000 + u32::from(number) / 10), 30_000 + number % 10);
+            self.witnesses.push(global.expect("a witness"));
+        }
+    }
+
+    /// Every witness's number comes through, both ways.
+    fn witnesses_talk(&mut self, round: u32) {
+        let number = |at: usize| (round << 16 | at as u32).to_be_bytes();
+        let local = |at: usize| {
+            SocketAddrV4::new(host(0x8000 + at as u32 / 10), 30_000 + (at % 10) as u16)
+        };
+        for is_inside in [true, false] {
+            let globals = self.witnesses.clone();
+            let ends = |at: usize| if is_inside { (local(at), PEER) } else { (PEER, globals[at]) };
+            for part in (0..globals.len()).collect::<Vec<_>>().chunks(50) {
+                let packets: Vec<_> = part.iter().map(|&at| datagram(ends(at), &number(at))).collect();
+                let came = self.send(is_inside, &packets);
+                let said: Vec<_> =
+                    came.iter().filter_map(|packet| View::of(packet).map(|view| &packet[view.payload])).collect();
+                let all: Vec<_> = part.iter().map(|&at| number(at)).collect();
+                assert!(all.iter().all(|number| said.contains(&&number[..])), "round {round}: {said:?}");
+            }
+        }
+    }
+}
+
+/// The session table is full of answered flows of many hosts, as full as it gets; one host more gets its first ten.
+#[test]
+fn a_full_table_has_ten_sessions_for_another_host() {
+    for mode in MODES {
+        let mut rig = Rig::new(mode);
+        rig.witnesses_begin();
+        let mut taken = 0;
+        for number in 0..GREEDY {
+            taken += rig.begun_of(host(number), 300);
+            if number % 50 == 0 {
+                rig.witnesses_talk(number);
+            }
+        }
+        assert!(taken > 55_000, "{mode:?}: {taken} of 65536 are taken");
+        assert!(rig.bench.counter("session-share") > 0, "{mode:?}: somebody wanted more");
+        for number in 0..20 {
+            assert_eq!(rig.begun_of(host(0x9000 + number), 10), 10, "{mode:?}: another host");
+        }
+        rig.witnesses_talk(GREEDY);
+        rig.bench.finish().expect("whole tables");
+    }
+}
