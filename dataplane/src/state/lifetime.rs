@@ -45,8 +45,8 @@ impl Doom {
     }
 }
 
-/// Table positions that one step of a sweep looks at.
-const SWEPT_AT_ONCE: u32 = 1024;
+/// Table positions that one step of a sweep looks at: each may miss the caches for what a large policy says about it.
+const SWEPT_AT_ONCE: u32 = 512;
 /// What one step of a sweep ends, which costs far more than to look at it.
 const ENDED_AT_ONCE: u64 = 32;
 
