@@ -31,7 +31,7 @@ pub struct Load {
     pub mode: Mode,
     /// What the packets are.
     pub protocol: Protocol,
-    /// Flows, and sessions there is room for.
+    /// Flows, for which there is room.
     pub sessions: u32,
     /// Global addresses.
     pub addresses: u32,
@@ -54,8 +54,14 @@ impl Load {
              access-list 1 permit any\nip route 100.64.0.0 255.192.0.0 10.0.0.2\n\
              ip route 0.0.0.0 0.0.0.0 192.0.2.254\narp 10.0.0.2 0200.0000.000a arpa\n\
              arp 192.0.2.254 0200.0000.000b arpa\n{mode}",
-            self.sessions.max(1024)
+            self.room()
         )
+    }
+
+    /// Sessions there is room for: so many that every host's flows are its share, and the reserve is left.
+    pub fn room(&self) -> u32 {
+        let needed = u64::from(self.sessions + FLOWS_PER_HOST) * 16 / 15 + u64::from(FLOWS_PER_HOST);
+        needed.max(1024) as u32
     }
 
     /// Its flows, its frames of 64 bytes, and how they are judged.

@@ -110,7 +110,7 @@ pub fn measure(row: &Row, packets: u64, seed: u64) -> Result<Vec<Figures>> {
     let mut worker = workers.pop().context("no worker")?;
     lock(&bed).new_until = window;
     let mut set_up = phase("set-up", &mut worker, &bed, clock, Bed::is_set_up)?;
-    set_up.session_bytes = Some((resident_bytes()? - before_bytes) / f64::from(window));
+    set_up.session_bytes = Some((resident_bytes()? - before_bytes) / f64::from(load.room()));
     let established = lock(&bed).verifier.translations.established();
     if established != window {
         let counters = worker.counters();
