@@ -234,7 +234,7 @@ impl<'a> AddressPorts<'a> {
     pub(super) fn used_between(&self, protocol: Protocol, low: u16, high: u16) -> u32 {
         let Some(number) = map_number(protocol) else { return 0 };
         if usize::from(high) >= LOW_PORTS {
-            return self.used()[number];
+            return self.sheets.at(*self.home).map_or(0, |sheet| sheet[USED + number] as u32);
         }
         let words = usize::from(low) / 64..=usize::from(high) / 64;
         self.map(protocol).map_or(0, |map| words.map(|word| map.word(word).count_ones()).sum())

@@ -12,11 +12,14 @@ pub fn has_its_share(
     worker_count: u8,
 ) -> bool {
     let (held, (low, high)) = (held as usize, wish.range);
+    if held < FEW {
+        return false;
+    }
     let used = ports.used_between(wish.protocol, low, high) as usize;
     let all = (usize::from(high) + 1).saturating_sub(low.into());
     let capacity = all / usize::from(worker_count.max(1));
     let places = Places { capacity, free: capacity.saturating_sub(used) };
     // What a host has above the low ports is no reason to refuse it one of these.
     let is_low = usize::from(high) < LOW_PORTS;
-    held >= FEW && used < all && places.left_within(held, (is_limited || is_low).then_some(u32::MAX)) == 0
+    used < all && places.left_within(held, (is_limited || is_low).then_some(u32::MAX)) == 0
 }
