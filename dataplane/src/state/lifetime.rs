@@ -45,8 +45,10 @@ impl Doom {
     }
 }
 
-/// Table positions that one step of a sweep looks at: each may miss the caches for what a large policy says about it.
-const SWEPT_AT_ONCE: u32 = 512;
+/// Table positions that one step of a sweep passes.
+const SWEPT_AT_ONCE: u32 = 1024;
+/// Of those, records that it looks at: each may miss the caches for what a large policy says about it.
+const LOOKED_AT_ONCE: u32 = 256;
 /// What one step of a sweep ends, which costs far more than to look at it.
 const ENDED_AT_ONCE: u64 = 32;
 
@@ -82,6 +84,15 @@ impl Shard {
                 None => Place::Door(behind),
                 Some(call) => Place::Call(call),
             },
+        }
+    }
+
+    fn is_taken(&self, place: &Place) -> bool {
+        match *place {
+            Place::Session(index) => self.sessions.at(index).is_some(),
+            Place::Mapping(index) => self.mappings.at(index).is_some(),
+            Place::Door(index) => self.doors.at(index).is_some(),
+            Place::Call(number) => self.calls.ends_ms(number).is_some(),
         }
     }
 
@@ -189,9 +200,11 @@ impl Shard {
         let tables = [self.sessions.capacity(), self.mappings.capacity(), self.doors.capacity()];
         let last = (tables.iter().sum::<usize>() + self.calls.capacity()) as u32;
         let end = start.saturating_add(SWEPT_AT_ONCE).min(last);
-        let (mut position, mut ended) = (start, 0);
-        while position < end && ended < ENDED_AT_ONCE {
-            ended += u64::from(match self.place_of(position) {
+        let (mut position, mut looked, mut ended) = (start, 0, 0);
+        while position < end && looked < LOOKED_AT_ONCE && ended < ENDED_AT_ONCE {
+            let place = self.place_of(position);
+            looked += u32::from(self.is_taken(&place));
+            ended += u64::from(match place {
                 Place::Session(index) => self.sweep_session(policy, generation, doom, (index, now)),
                 Place::Mapping(index) => self.sweep_mapping(policy, doom, index, now),
                 Place::Door(index) => self.sweep_door(policy, doom, index, now),
