@@ -12,6 +12,7 @@ mod stops;
 mod talk;
 
 use anyhow::{Context, Result, ensure};
+use lab::address::{INSIDE_GATEWAY, OUTSIDE_GATEWAY};
 use lab::{GATEWAY_PORT, Lab, Namespace, Peer, Plan, Protocol, Rules, Static, turn};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -108,6 +109,7 @@ impl BadLab {
             inside(&lab).ip(&format!("addr add {}/24 dev eth0", cast.inside))?;
             outside(&lab).ip(&format!("addr add {}/24 dev eth0", cast.outside))?;
         }
+        introduce(&lab)?;
         let weather =
             Weather { loss: 0.05, duplication: 0.03, delay_ms: 2, jitter_ms: 8, cut: 0.0, part_len_max: 1 };
         let start = |switch: &lab::Switch| {
@@ -216,6 +218,20 @@ impl BadLab {
     }
 }
 
+/// Lets every host and the appliance learn each other's station while the links are good: three ARP questions in a row may
+/// well be lost later, and who asked is told then that there is no way.
+fn introduce(lab: &Lab) -> Result<()> {
+    for cast in (0..LANES).map(cast) {
+        let ends =
+            [(inside(lab), cast.inside, INSIDE_GATEWAY), (outside(lab), cast.outside, OUTSIDE_GATEWAY)];
+        for (namespace, own, gateway) in ends {
+            let [own, gateway] = [own, gateway].map(|addr| addr.to_string());
+            namespace.run(&["ping", "-c", "1", "-w", "60", "-I", &own, &gateway])?;
+        }
+    }
+    Ok(())
+}
+
 fn inside(lab: &Lab) -> &Namespace {
     &lab.hosts[3].namespace
 }
@@ -249,7 +265,7 @@ fn play(test: &str, default_seed: u64, count: usize, with_stops: bool) {
         let lanes: Vec<_> = (0..LANES).zip(seeds).map(run).collect();
         let seed = generator.random();
         let stops = move || {
-            // Once the hosts know each other.
+            // Once there is something to interrupt.
             while bad.connected.load(Ordering::Relaxed) < usize::from(LANES)
                 && !is_over.load(Ordering::Relaxed)
             {
