@@ -92,8 +92,10 @@ drops! {
     PortShare "port-share" Capacity HostUnreachable "The inside host has as many ports of its global address as are left to others; see max-entries, or enlarge the pool." "RFC 6888 REQ-4";
     SessionsFull "sessions-full" Capacity HostUnreachable "The session table is full; raise max-sessions." "RFC 6888 REQ-11";
     SessionShare "session-share" Capacity HostUnreachable "The inside host has as many sessions as are left to others; see max-entries, or raise max-sessions." "RFC 6888 REQ-5";
+    DestinationShare "destination-share" Capacity HostUnreachable "The inside host has many flows to this destination, and the last of its sessions or ports are for others." "RFC 6888 REQ-4";
     AddressesFull "addresses-full" Capacity HostUnreachable "The table of whole addresses' mappings is full." "RFC 6888 REQ-11";
     SubscribersFull "subscribers-full" Capacity HostUnreachable "The table of inside hosts is full; raise max-sessions." "RFC 6888 REQ-11";
+    HostUnresolved "host-unresolved" Capacity Silent "The tables are nearly full, and the inside host on a connected subnet has not answered ARP: it is asked, and may begin flows once it answers." "RFC 2827 2";
     SessionConflict "session-conflict" Policy Silent "The flow would need endpoints that another session has; rules overlap." "";
     LimitGroup "limit-group" Capacity HostUnreachable "A limit on all sessions, a list's or a VRF's is reached; see max-entries." "RFC 6888 REQ-5";
     LimitHost "limit-host" Capacity HostUnreachable "The inside host has as many sessions as it may; see max-entries." "RFC 6888 REQ-4";

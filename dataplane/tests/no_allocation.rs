@@ -332,7 +332,7 @@ fn exercise(settings: &str, worker_count: usize) {
         DropReason::FragmentTimeout,
         DropReason::NeighbourUnresolved,
         DropReason::NeighbourQueueFull,
-        if settings.contains("pap") { DropReason::PoolExhausted } else { DropReason::SessionShare },
+        if settings.contains("pap") { DropReason::PoolExhausted } else { DropReason::DestinationShare },
     ] {
         let count = rig.counter(|counters| counters.drops(reason).value());
         assert!(count > 0, "nothing was dropped as {}", reason.label());

@@ -46,7 +46,8 @@ impl Nat {
     /// The global port of a host's datagram; none if it was dropped.
     fn port_of(&mut self, host: u16, port: u16) -> Option<u16> {
         let src = Ipv4Addr::from_bits(0x0a00_000a + u32::from(host));
-        let dst = Ipv4Addr::new(198, 51, 100, 7);
+        // A few flows to each of many, so that nobody's are down to those for other destinations.
+        let dst = Ipv4Addr::new(198, 51, 100, (port / 64 % 250) as u8);
         let packet = packet(UDP, src, dst, 64, 1, &udp(port, 5000, &[]));
         let frame = self.bench.frame_to(&self.inside, &packet).expect("a port");
         self.bench.inject(&self.inside, &frame).expect("invariants hold");

@@ -6,6 +6,7 @@ use portico::config::InterfaceName;
 use testkit::bench::{Bench, Setup};
 use testkit::player::packet::{View, datagram};
 use testkit::sides::{DEFAULT_ROUTE, TWO_SIDES};
+use testkit::stations::{Arp, BROADCAST, frame, station_mac};
 
 const POOL: &str = "
 platform dpdk
@@ -16,6 +17,8 @@ ip nat inside source list 1 pool P overload
 ";
 const MODES: [&str; 2] = ["", "ip nat settings mode cgn\n"];
 const PEER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 7), 443);
+/// The box, in the test whose hosts are on its own subnet.
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// Hosts that want all that there is.
 const GREEDY: u32 = 80;
 /// Sessions that carry numbers all the time.
@@ -34,8 +37,12 @@ fn host(number: u32) -> Ipv4Addr {
 
 impl Rig {
     fn new(mode: &str) -> Rig {
-        let config = format!("{TWO_SIDES}{DEFAULT_ROUTE}{POOL}{mode}");
-        let bench = Bench::new("shares", &config, Setup::default()).expect("a configuration");
+        Rig::of(&format!("{TWO_SIDES}{DEFAULT_ROUTE}{POOL}{mode}"))
+    }
+
+    fn of(config: &str) -> Rig {
+        let setup = Setup { stations_answer: false, ..Setup::default() };
+        let bench = Bench::new("shares", config, setup).expect("a configuration");
         let [inside, outside] =
             ["inside", "outside"].map(|side| bench.interface(side).expect("an interface").name.clone());
         Rig { bench, inside, outside, witnesses: Vec::new() }
@@ -61,6 +68,16 @@ impl Rig {
         let packet = datagram((SocketAddrV4::new(host, port), PEER), b"first");
         let came = self.send(true, &[packet]);
         came.first().and_then(|packet| View::of(packet)).map(|view| view.src)
+    }
+
+    /// A host asks for the box's station, as it does before its first packet.
+    fn arrive(&mut self, host: Ipv4Addr) {
+        let [mac, nobody] = [station_mac(host), [0; 6]];
+        let request = Arp { operation: 1, sender: (mac, host), target: (nobody, GATEWAY) };
+        let inside = self.inside.clone();
+        let frame = frame(BROADCAST, mac, None, 0x0806, &request.bytes());
+        self.bench.inject(&inside, &frame).expect("an ARP packet");
+        assert_eq!(self.bench.take_all().len(), 1, "an answer");
     }
 
     /// How many of so many flows of a host's begin, and are answered.
@@ -98,6 +115,36 @@ impl Rig {
                 assert!(all.iter().all(|number| said.contains(&&number[..])), "round {round}: {said:?}");
             }
         }
+    }
+}
+
+/// One station of a large subnet writes in everybody's name, and answers for nobody: it gets three quarters of the table, and
+/// who is there has the rest.
+#[test]
+fn made_up_names_leave_room_for_those_who_answer() {
+    let subnet = TWO_SIDES.replace("10.1.0.1 255.255.255.0", "10.0.0.1 255.255.0.0");
+    let subnet =
+        subnet.replace("ip route 10.0.0.0 255.255.0.0 10.1.0.2\narp 10.1.0.2 0200.0000.000a arpa\n", "");
+    for mode in MODES {
+        let mut rig = Rig::of(&format!("{subnet}{DEFAULT_ROUTE}{POOL}{mode}"));
+        (0..WITNESSES / 10).for_each(|number| rig.arrive(host(0x8000 + u32::from(number))));
+        rig.witnesses_begin();
+        let mut taken = 0;
+        for number in 0..20_000 {
+            taken += usize::from(rig.begin(host(number), 4000).is_some());
+            if number % 5000 == 0 {
+                rig.witnesses_talk(number);
+            }
+        }
+        assert_eq!(taken + usize::from(WITNESSES), 16384 * 3 / 4 + 1, "{mode:?}: three quarters");
+        assert!(rig.bench.counter("host-unresolved") > 0, "{mode:?}");
+        for number in 0..200 {
+            let host = host(0x9000 + number);
+            rig.arrive(host);
+            assert_eq!(rig.begun_of(host, 10), 10, "{mode:?}: a host that is there");
+        }
+        rig.witnesses_talk(20_000);
+        rig.bench.finish().expect("whole tables");
     }
 }
 

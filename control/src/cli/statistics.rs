@@ -27,6 +27,7 @@ pub(super) const OUTBOUND_DROPS: &[DropReason] = &[
     DropReason::PortShare,
     DropReason::SessionsFull,
     DropReason::SessionShare,
+    DropReason::DestinationShare,
     DropReason::AddressesFull,
     DropReason::SubscribersFull,
     DropReason::ProtocolUntranslatable,

@@ -13,6 +13,7 @@ use crate::lives::EndReason;
 use crate::policy::{IdleClass, Policy, StaticRule, Statics};
 use crate::state::call::CallKey;
 use crate::state::control::{Channel, Control};
+use crate::state::enter::First;
 use crate::state::lifetime::Doom;
 use crate::state::room::Initiator;
 use crate::state::session::{Above, Flags, NewSession, Session};
@@ -128,8 +129,8 @@ impl Test {
             above: Above::Fixed,
         };
         let session = Session::new(&session, self.now);
-        let index =
-            self.shard.begin(&self.policy, session, Above::Fixed, Direction::Outbound, self.now).unwrap();
+        let first = First::FromInside { to: peer.addr };
+        let index = self.shard.begin(&self.policy, session, Above::Fixed, first, self.now).unwrap();
         let holder = Initiator::host((0, Ipv4Addr::new(10, 0, 0, host)));
         let control = Control::new(0, holder, Side::Inside, Channel::Datagrams);
         assert!(self.shard.attach(index, control, State::None));

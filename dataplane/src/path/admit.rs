@@ -19,8 +19,9 @@ use crate::path::translate::{self, Routed, local, routed_to};
 use crate::path::verdict::{Decided, Refused, Verdict};
 use crate::policy::{self, Domain, Filtering, OutsideRule, Policy, RuleId, StaticRule, Statics};
 use crate::route::fib::NextHop;
+use crate::state::enter::First;
 use crate::state::mapped::Mapped;
-use crate::state::ports::allocate::Source;
+use crate::state::ports::request::Source;
 use crate::state::session::{ANYONE, Above, Flags, NewSession, Session};
 use crate::state::shard::{SessionRef, Shard};
 use crate::wire::{icmp, tcp};
@@ -93,6 +94,13 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
         ..blank_session(head, chosen, peer.port)
     };
     begin(tables, head, session, Direction::Outbound, Some(routed), now)
+}
+
+/// Whether a packet's source is of a subnet of ours and nobody is known to have it: who writes in made-up names shows here.
+fn is_unresolved(tables: &Tables, head: &Head) -> bool {
+    let interface = tables.policy.interfaces.get(usize::from(head.interface));
+    interface.is_some_and(|interface| interface.is_on_link(head.src))
+        && tables.neighbours.find(head.interface, head.src).is_none()
 }
 
 /// A packet from outside without a session: a rule's, the box's own, or not for the NAT.
@@ -269,13 +277,18 @@ fn choose_global(
     if is_reset {
         return Err(DropReason::TcpNoSession.into());
     }
-    let Tables { policy, shard, counters, .. } = tables;
-    let rule = &policy.rules[position];
-    let is_portless = rule.overload && Selector::of(protocol) == Selector::Nothing;
+    let policy = &tables.policy;
+    let is_portless = policy.rules[position].overload && Selector::of(protocol) == Selector::Nothing;
     if is_portless && !policy.behaviour.maps_portless {
         return Err(DropReason::ProtocolUntranslatable.into());
     }
-    let source = Source { protocol, vrf: head.tuple.vrf, local: head.tuple.src, ports: Ports::One };
+    if tables.shard.is_nearly_full() && is_unresolved(tables, head) {
+        return Err(DropReason::HostUnresolved.into());
+    }
+    let Tables { policy, shard, counters, .. } = tables;
+    let rule = &policy.rules[position];
+    let (local, to) = (head.tuple.src, Some(head.dst));
+    let source = Source { protocol, vrf: head.tuple.vrf, local, to, ports: Ports::One };
     let mapped = shard.map(policy, rule, source, now);
     count_limit(shard, counters);
     let (above, end) = mapped.map_err(|reason| {
@@ -470,7 +483,11 @@ fn begin(
             return unused.map(|(verdict, _)| verdict);
         }
     };
-    let begun = tables.shard.begin(&tables.policy, session, new.above, direction, now);
+    let first = match direction {
+        Direction::Outbound => First::FromInside { to: head.dst },
+        Direction::Inbound => First::FromOutside,
+    };
+    let begun = tables.shard.begin(&tables.policy, session, new.above, first, now);
     count_limit(&mut tables.shard, &tables.counters);
     let index = begun?;
     let found = SessionRef { index, direction };

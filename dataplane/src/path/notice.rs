@@ -19,6 +19,8 @@ pub struct Notices {
     budget: NoticeBudget,
     /// Apart, so that nobody's traceroute keeps others from learning a path's MTU.
     mtu_budget: NoticeBudget,
+    /// ARP questions for hosts that sent something: whoever writes in many names has others asked for.
+    question_budget: NoticeBudget,
     /// SYNs that may be answered later.
     pub unsolicited: Unsolicited,
 }
@@ -26,8 +28,13 @@ pub struct Notices {
 impl Notices {
     /// Full budgets at `now`, and nothing to answer.
     pub fn new(now: u32) -> Notices {
-        let (budget, mtu_budget) = (NoticeBudget::new(now), NoticeBudget::new(now));
-        Notices { budget, mtu_budget, unsolicited: Unsolicited::default() }
+        let [budget, mtu_budget, question_budget] = [(); 3].map(|()| NoticeBudget::new(now));
+        Notices { budget, mtu_budget, question_budget, unsolicited: Unsolicited::default() }
+    }
+
+    /// Whether a host's station may be asked for because of what came in its name.
+    pub fn may_ask(&mut self, host: Ipv4Addr, now: u32) -> bool {
+        self.question_budget.take(host, now)
     }
 
     /// The ICMP error about `original`, which starts with its IPv4 header, from the address of an interface; none when none

@@ -7,6 +7,7 @@ use mem::Packet;
 use crate::drops::DropReason;
 use crate::flow::{InterfaceIndex, Vrf};
 use crate::head::{Head, Transport};
+use crate::message::Event;
 use crate::path::engine::Engine;
 use crate::path::plan::Plan;
 use crate::path::reply;
@@ -77,6 +78,12 @@ pub fn tell_sender(
         Course::Own => {}
         Course::Arrived if refused.reason == DropReason::UnsolicitedSyn => {
             engine.notices.unsolicited.keep(head, original, now);
+        }
+        Course::Arrived if refused.reason == DropReason::HostUnresolved => {
+            // The answer makes it a neighbour; what asks too often is not heard for a while.
+            if engine.notices.may_ask(head.src, now) {
+                let _ = engine.tell(Event::Resolve(NextHop { interface: head.interface, addr: head.src }));
+            }
         }
         // No errors about errors, or about packets whose beginning is elsewhere (RFC 1812 section 4.3.2.7).
         _ if matches!(head.transport, Transport::IcmpError { .. } | Transport::LaterFragment) => {}

@@ -33,6 +33,7 @@ pub use pin::Pin;
 pub use pool::{Pool, PoolKind};
 pub use rules::{Clause, DestinationRule, OutsideRule, Selector, SourceRule};
 pub use source_check::SourceCheck;
+use statics::masked;
 pub use statics::{StaticRule, Statics};
 pub use timeouts::{IdleClass, Timeouts};
 
@@ -168,6 +169,13 @@ pub struct Interface {
     pub source_check: Option<SourceCheck>,
     /// Access list for packets that leave.
     pub acl_out: Option<AclIndex>,
+}
+
+impl Interface {
+    /// Whether an address is of one of its subnets.
+    pub fn is_on_link(&self, addr: Ipv4Addr) -> bool {
+        self.addresses.iter().any(|&(own, len)| masked(own, len) == masked(addr, len))
+    }
 }
 
 /// Which computations differ from those of the policy before, so that sessions may be there which they would not make.

@@ -71,7 +71,8 @@ type StaticKey = (Vrf, Protocol, u32, u8, u16);
 /// Outside VRFs by a prefix's bits and its length.
 type Prefixes = HashMap<(u32, u8), Vec<Vrf>>;
 
-fn masked(addr: Ipv4Addr, prefix_len: u8) -> u32 {
+/// The bits of an address that a prefix of this length has.
+pub(super) fn masked(addr: Ipv4Addr, prefix_len: u8) -> u32 {
     addr.to_bits() & u32::MAX.checked_shl(32 - u32::from(prefix_len)).unwrap_or(0)
 }
 

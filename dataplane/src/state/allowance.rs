@@ -4,14 +4,18 @@ use std::net::Ipv4Addr;
 
 use crate::drops::DropReason;
 use crate::policy::Policy;
+use crate::state::destinations::Counter;
 use crate::state::session::Session;
 use crate::state::shard::Shard;
 use crate::state::subscriber::Subscriber;
 use crate::state::table::share::Places;
 
+/// A table of which less than one place in so many is free is nearly full.
+const LOW_PART: usize = 4;
+
 impl Shard {
-    /// Whether limits and shares allow another session of this subscriber, who leaves if not and has nothing else. Returns
-    /// the groups it counts towards, a bit each.
+    /// Whether limits and shares allow another session of this subscriber, who leaves if not and has nothing else; its own
+    /// may have been asked before, see [`Shard::refusal`]. Returns the groups it counts towards, a bit each.
     ///
     /// What a stranger begins is refused where the host has no more room, but takes none of it before the host answers.
     pub(super) fn admit(
@@ -19,6 +23,7 @@ impl Shard {
         policy: &Policy,
         session: &Session,
         number: u32,
+        (counter, was_asked): (Counter, bool),
         now: u32,
     ) -> Result<u16, DropReason> {
         let host = session.inside_local().addr;
@@ -33,7 +38,8 @@ impl Shard {
         let places = self.places();
         let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SubscribersFull)?;
         let is_unasked = session.is_unasked();
-        let mut refusal = of_host(policy, subscriber, host, places);
+        let is_of_few = || self.destinations.are_few(counter);
+        let mut refusal = if was_asked { None } else { of_host(policy, subscriber, places, is_of_few) };
         if let Some(rate) = policy.limits.rate_of_host(host).filter(|_| !is_unasked && refusal.is_none()) {
             refusal = (!subscriber.may_begin(rate, now)).then_some(DropReason::LimitRate);
         }
@@ -45,15 +51,31 @@ impl Shard {
     }
 
     /// Why the host of a flow from inside may begin no other one, so that nothing is taken for it in vain.
-    pub(super) fn refusal(&mut self, policy: &Policy, number: u32, now: u32) -> Option<DropReason> {
+    pub(super) fn refusal(
+        &mut self,
+        policy: &Policy,
+        (number, counter): (u32, Option<Counter>),
+        now: u32,
+    ) -> Option<DropReason> {
         let places = self.places();
         let subscriber = self.subscribers.at(number)?;
         let host = subscriber.addr;
+        let is_of_few = || counter.is_none_or(|counter| self.destinations.are_few(counter));
         let rate_max = policy.limits.rate_of_host(host);
         let is_fast = || rate_max.is_some_and(|rate| !subscriber.has_credit(rate, now));
-        let refusal = of_host(policy, subscriber, host, places);
+        let refusal = of_host(policy, subscriber, places, is_of_few);
         let reason = refusal.or_else(|| is_fast().then_some(DropReason::LimitRate))?;
         Some(self.refuse(policy, host, reason))
+    }
+
+    /// Whether so little is left of what hosts share that a new flow's host is to be known first.
+    pub fn is_nearly_full(&self) -> bool {
+        let is_low = |places: Places| places.free < places.capacity / LOW_PART;
+        let hosts = Places {
+            capacity: self.subscribers.capacity(),
+            free: self.subscribers.capacity() - self.subscribers.len(),
+        };
+        is_low(self.places()) || is_low(hosts)
     }
 
     fn refuse(&mut self, policy: &Policy, host: Ipv4Addr, reason: DropReason) -> DropReason {
@@ -79,16 +101,24 @@ impl Shard {
     }
 }
 
-/// Why a host may have no other session.
-fn of_host(policy: &Policy, subscriber: &Subscriber, host: Ipv4Addr, places: Places) -> Option<DropReason> {
+/// Why a host may have no other session, which is one of few to its destination or not.
+fn of_host(
+    policy: &Policy,
+    subscriber: &Subscriber,
+    places: Places,
+    is_of_few: impl FnOnce() -> bool,
+) -> Option<DropReason> {
     let held = subscriber.own_count();
-    let sessions_max = policy.limits.of_host(host).map(|limit| limit.sessions_max);
+    let sessions_max = policy.limits.of_host(subscriber.addr).map(|limit| limit.sessions_max);
     if sessions_max.is_some_and(|max| held >= max) {
         return Some(DropReason::LimitHost);
     }
     match places.left_within(held as usize, sessions_max) {
         0 if places.free == 0 => Some(DropReason::SessionsFull),
         0 => Some(DropReason::SessionShare),
+        left if Places::are_reserved(held as usize, left) && !is_of_few() => {
+            Some(DropReason::DestinationShare)
+        }
         _ => None,
     }
 }

@@ -12,8 +12,8 @@ use crate::lives::EndReason;
 use crate::policy::{Policy, RuleId, Selector, SourceRule};
 use crate::state::bound::bound;
 use crate::state::door::{Door, Holds};
-use crate::state::ports::allocate::{Request, Source};
 use crate::state::ports::lease::{Lease, Taken};
+use crate::state::ports::request::{Request, Source};
 use crate::state::session::{ANYONE, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
 
@@ -78,7 +78,7 @@ impl Shard {
         let is_beside = |other: &Place| count == 2 && other.global.port & 1 == 1 - k;
         let wish = places[usize::from(1 - k)].filter(is_beside).map(|other| other.global.port ^ 1);
         let (vrfs, addr) = (door.vrfs, control.inside_global().addr);
-        let source = Source { protocol: door.protocol, vrf: vrfs.0, local: door.inside, ports };
+        let source = Source { protocol: door.protocol, vrf: vrfs.0, local: door.inside, to: None, ports };
         let lease = self.take_beside(policy, door.rule, vrfs, source, (addr, wish), now);
         let lease = lease.ok_or(Refusal::NoPort)?;
         (door.global, door.holds) = (lease.end(), Holds::Port);
@@ -187,7 +187,9 @@ impl Shard {
         let rule = found.unwrap_or_else(|| rule_of_static(rule, vrfs));
         let number = self.subscribers.enter(source.vrf, source.local.addr)?;
         let subscriber = self.subscribers.at_mut(number)?;
-        let mut request = Request { policy, rule: &rule, source, wish, journal: &mut self.journal, now };
+        let (destinations, journal) = (&self.destinations, &mut self.journal);
+        let mut request =
+            Request { policy, rule: &rule, source, wish, destinations, counter: None, journal, now };
         let Some(global) = self.allocator.take_at(&mut request, addr, subscriber) else {
             self.leave(number, now);
             return None;
@@ -195,7 +197,7 @@ impl Shard {
         let count = if source.ports == Ports::Pair { 2 } else { 1 };
         subscriber.mapping_count += u32::from(count);
         let binding = bound(&rule, source, global);
-        Some(self.lender.lend(Taken { binding, subscriber: number, count }))
+        Some(self.lender.lend(Taken { binding, subscriber: number, count }, None))
     }
 }
 

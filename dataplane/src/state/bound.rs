@@ -4,8 +4,8 @@ use crate::flow::Endpoint;
 use crate::lives::EndReason;
 use crate::policy::{Policy, SourceRule};
 use crate::state::mapping::{Binding, Side};
-use crate::state::ports::allocate::Source;
 use crate::state::ports::lease::{Lease, Taken};
+use crate::state::ports::request::Source;
 use crate::state::shard::Shard;
 
 /// What a rule binds a source to.

@@ -2,7 +2,7 @@
 
 use crate::flow::Direction;
 use crate::state::door::Door;
-use crate::state::session::{Above, Flags};
+use crate::state::session::{Above, Flags, Session};
 use crate::state::shard::{SessionRef, Shard};
 
 impl Shard {
@@ -32,6 +32,9 @@ impl Shard {
         let unconfirmed = self.sessions.iter_from(0).filter(|(_, session)| !session.progress.is_confirmed());
         let counted: u32 = self.unconfirmed.counts().iter().sum();
         expect("unconfirmed sessions", counted as usize, unconfirmed.count())?;
+        let is_begun_inside = |session: &Session| !session.flags.has(Flags::FROM_OUTSIDE);
+        let from_inside = self.sessions.iter_from(0).filter(|(_, session)| is_begun_inside(session));
+        expect("sessions counted by destination", self.destinations.total(), from_inside.count())?;
         self.check_rings()?;
         let totals = self.journal.totals();
         expect("sessions begun and not ended", totals.sessions.live() as usize, self.sessions.len())?;

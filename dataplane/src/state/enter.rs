@@ -1,25 +1,49 @@
 //! How sessions begin and how they are taken out of the tables.
 
+use std::net::Ipv4Addr;
+
 use crate::drops::DropReason;
 use crate::flow::{Direction, Tuple};
 use crate::lives::EndReason;
 use crate::policy::Policy;
+use crate::state::destinations::Counter;
 use crate::state::session::{Above, Flags, Session, SessionKey};
-use crate::state::shard::{SessionRef, Shard, deadline_ms, far_off};
+use crate::state::shard::{Beginning, SessionRef, Shard, deadline_ms, far_off};
 use crate::state::table::index::Hash;
 use crate::state::table::slots::NONE;
+
+/// The first packet of a session.
+#[derive(Clone, Copy, Debug)]
+pub enum First {
+    /// From inside.
+    FromInside {
+        /// Where it goes, as the inside sees it.
+        to: Ipv4Addr,
+    },
+    /// From outside.
+    FromOutside,
+}
+
+impl First {
+    fn direction(self) -> Direction {
+        match self {
+            First::FromInside { .. } => Direction::Outbound,
+            First::FromOutside => Direction::Inbound,
+        }
+    }
+}
 
 const DIRECTIONS: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
 
 impl Shard {
     /// Begins a session, if the limits allow it: the one place where sessions begin. What was taken for it is given back
-    /// when they do not. `arrived` is the direction of its first packet, for which no session was found.
+    /// when they do not. `first` is its first packet, for which no session was found.
     pub fn begin(
         &mut self,
         policy: &Policy,
         session: Session,
         above: Above,
-        arrived: Direction,
+        first: First,
         now: u32,
     ) -> Result<u32, DropReason> {
         // Beneath it before others give way to the session: it could be the last one's of theirs.
@@ -27,7 +51,7 @@ impl Shard {
         if let Some(mapping) = outside.and_then(|outside| self.mappings.at_mut(outside)) {
             mapping.session_count += 1;
         }
-        let entered = self.enter(policy, session, &above, arrived, now);
+        let entered = self.enter(policy, session, &above, first, now);
         if entered.is_err()
             && let Some(mapping) = outside.and_then(|outside| self.mappings.at_mut(outside))
         {
@@ -50,7 +74,7 @@ impl Shard {
         policy: &Policy,
         session: Session,
         above: &Above,
-        arrived: Direction,
+        first: First,
         now: u32,
     ) -> Result<u32, DropReason> {
         let keys = DIRECTIONS.map(|direction| {
@@ -59,7 +83,12 @@ impl Shard {
         });
         keys.iter().for_each(|&(_, hash)| self.session_index.prefetch(hash));
         let mut subscriber = self.subscriber_of(&session, above)?;
-        let limit_groups = self.admit(policy, &session, subscriber, now)?;
+        let admitted = match above {
+            Above::New(lease) => lease.admitted(),
+            _ => None,
+        };
+        let counter = admitted.unwrap_or_else(|| self.counter_of(&session, first));
+        let limit_groups = self.admit(policy, &session, subscriber, (counter, admitted.is_some()), now)?;
         match self.make_room(policy, &session, above, now) {
             Ok(false) => {}
             // The subscriber may have had nothing but what ended.
@@ -74,18 +103,29 @@ impl Shard {
             self.leave(subscriber, now);
             return Err(DropReason::SessionsFull);
         };
-        if let Err(reason) = self.enter_keys(policy, index, keys, (above, arrived), now) {
+        if let Err(reason) = self.enter_keys(policy, index, keys, (above, first.direction()), now) {
             self.sessions.remove(index);
             self.leave(subscriber, now);
             return Err(reason);
         }
         self.wheel.arm(index, deadline);
-        if let Some(created_ms) = self.created_ms.get_mut(index as usize) {
-            *created_ms = now;
+        if let Some(beginning) = self.beginnings.get_mut(index as usize) {
+            *beginning = Beginning { at_ms: now, counter };
         }
+        self.destinations.enter(counter);
         self.groups.enter(index, limit_groups);
         self.count_in(index, subscriber);
         Ok(index)
+    }
+
+    /// What counts a session that begins among those to its destination.
+    fn counter_of(&self, session: &Session, first: First) -> Counter {
+        match first {
+            First::FromInside { to } => {
+                self.destinations.counter(session.inside_vrf(), session.inside_local().addr, to)
+            }
+            First::FromOutside => Counter::NONE,
+        }
     }
 
     /// The subscriber of a session that begins: whoever took something for it has looked it up.
@@ -263,6 +303,9 @@ impl Shard {
     fn take_out(&mut self, policy: &Policy, index: u32, reason: EndReason, now: u32) -> Option<Session> {
         let flags = self.sessions.at(index)?.flags;
         self.count_out(index);
+        if let Some(Beginning { counter, .. }) = self.beginning(index) {
+            self.destinations.leave(counter);
+        }
         let is_last = flags.has(Flags::PORT) && self.unlink(index);
         let session = self.sessions.remove(index)?;
         self.wheel.disarm(index);

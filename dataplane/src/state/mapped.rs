@@ -9,8 +9,8 @@ use crate::policy::{Filtering, OutsideRule, Policy, RuleId, SourceRule};
 use crate::state::bound::bound;
 use crate::state::journal::NOBODY;
 use crate::state::mapping::{ANY_PROTOCOL, Binding, Mapping, MappingKey, Side};
-use crate::state::ports::allocate::{Request, Source};
 use crate::state::ports::lease::{Lease, Taken};
+use crate::state::ports::request::{Request, Source};
 use crate::state::session::{ANYONE, Above, Flags, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard, far_off, mapping_deadline_ms};
 use crate::state::table::slots::NONE;
@@ -107,12 +107,14 @@ impl Shard {
         self.reclaim(policy, now);
         let full = DropReason::SubscribersFull;
         let number = self.subscribers.enter(source.vrf, source.local.addr).ok_or(full)?;
-        if let Some(reason) = self.refusal(policy, number, now) {
+        let counter = source.to.map(|to| self.destinations.counter(source.vrf, source.local.addr, to));
+        if let Some(reason) = self.refusal(policy, (number, counter), now) {
             self.leave(number, now);
             return Err(reason);
         }
         let subscriber = self.subscribers.at_mut(number).ok_or(full)?;
-        let mut request = Request { policy, rule, source, wish: None, journal: &mut self.journal, now };
+        let (destinations, journal) = (&self.destinations, &mut self.journal);
+        let mut request = Request { policy, rule, source, wish: None, destinations, counter, journal, now };
         let global = match self.allocator.take(&mut request, subscriber) {
             Ok(global) => global,
             Err(reason) => {
@@ -127,7 +129,8 @@ impl Shard {
             }
         };
         subscriber.mapping_count += 1;
-        Ok(self.lender.lend(Taken { binding: bound(rule, source, global), subscriber: number, count: 1 }))
+        let taken = Taken { binding: bound(rule, source, global), subscriber: number, count: 1 };
+        Ok(self.lender.lend(taken, counter))
     }
 
     /// Any session beneath the mapping of an inside endpoint's port.
@@ -291,7 +294,7 @@ impl Shard {
             self.journal.note_exhausted(binding, now);
             return Err(DropReason::PoolExhausted);
         };
-        let lease = self.lender.lend(Taken { binding, subscriber: NONE, count: 1 });
+        let lease = self.lender.lend(Taken { binding, subscriber: NONE, count: 1 }, None);
         if self.enter_mapping(policy, &lease, used_ms, now).is_none() {
             self.give_back(policy, lease, now);
             return Err(DropReason::AddressesFull);

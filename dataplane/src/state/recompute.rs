@@ -8,7 +8,7 @@ use alg::Ports;
 use crate::flow::{Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
 use crate::policy::{Mode, Policy, Recomputed, RuleId};
 use crate::state::door::Door;
-use crate::state::ports::allocate::Source;
+use crate::state::ports::request::Source;
 use crate::state::session::{Flags, Session};
 use crate::state::shard::Shard;
 
@@ -43,7 +43,7 @@ impl Shard {
         let subscriber =
             self.subscribers.find(vrf, local.addr).and_then(|number| self.subscribers.at(number));
         let Some((rule, subscriber)) = rule.zip(subscriber) else { return true };
-        let source = Source { protocol, vrf, local, ports: Ports::One };
+        let source = Source { protocol, vrf, local, to: None, ports: Ports::One };
         self.allocator.may_have(policy, rule, source, subscriber, global)
     }
 }

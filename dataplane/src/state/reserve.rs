@@ -10,7 +10,7 @@ use crate::policy::{GatewayIndex, Policy, gateway_named};
 use crate::state::call::CallKey;
 use crate::state::door::{Door, Holds, OwnerKey};
 use crate::state::mapped::Mapped;
-use crate::state::ports::allocate::Source;
+use crate::state::ports::request::Source;
 use crate::state::room::Initiator;
 use crate::state::session::{Above, Session};
 use crate::state::shard::Shard;
@@ -223,7 +223,7 @@ impl Shard {
     ) -> Option<(Endpoint, Mapped)> {
         let index = self.doors.leading_to(protocol, vrf, local.addr, outside)?;
         let door = *self.doors.at(index).filter(|door| !is_due(now, door.closes_ms))?;
-        let source = Source { protocol, vrf, local, ports: Ports::One };
+        let source = Source { protocol, vrf, local, to: Some(outside.addr), ports: Ports::One };
         let known =
             self.find_port(source, door.rule).and_then(|index| Some((index, self.sessions.at(index)?)));
         let (above, global) = match known {

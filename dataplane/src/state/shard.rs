@@ -11,6 +11,7 @@ use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::call::{CALLS_MAX, Calls};
 use crate::state::contacts::Contacts;
 use crate::state::control::{CONTROLS_MAX, Controls};
+use crate::state::destinations::{Counter, Destinations};
 use crate::state::door::{DOORS_MAX, Door, Doors};
 use crate::state::groups::Groups;
 use crate::state::journal::{Journal, RECORDS_MIN};
@@ -37,8 +38,8 @@ use crate::state::unconfirmed::{Unconfirmed, Waiting};
 pub struct Shard {
     pub(super) hasher: Hasher,
     pub(super) sessions: Slots<Session>,
-    /// When each session was made, in milliseconds, by its index: what no packet of it needs.
-    pub(super) created_ms: Vec<u32>,
+    /// How each session began, by its index: what no packet of it needs.
+    pub(super) beginnings: Vec<Beginning>,
     pub(super) session_index: Index,
     pub(super) port_index: Index,
     /// Mappings of ports.
@@ -58,6 +59,8 @@ pub struct Shard {
     pub doors_expired: [u32; ROWS.len()],
     pub(super) wheel: Wheel,
     pub(super) subscribers: Subscribers,
+    /// What hosts have begun, by where it goes.
+    pub(super) destinations: Destinations,
     pub(super) allocator: Allocator,
     pub(super) lender: Lender,
     /// By rule number. There is room for all numbers, so that a policy with more rules only counts them.
@@ -82,6 +85,15 @@ pub struct Shard {
     pub(super) reopenings: Reopenings,
     /// What began and ended.
     pub journal: Journal,
+}
+
+/// How a session began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beginning {
+    /// When, in milliseconds.
+    pub at_ms: u32,
+    /// What counts it among those to its destination.
+    pub counter: Counter,
 }
 
 /// How much a rule is in use.
@@ -138,12 +150,12 @@ impl Shard {
         let (addresses_max, doors_max) = (capacity.min(ADDRESSES_MAX), capacity.min(DOORS_MAX));
         let calls_max = capacity.min(CALLS_MAX);
         let subscribers_max = (capacity / SESSIONS_PER_SUBSCRIBER).clamp(SUBSCRIBERS_MIN, SUBSCRIBERS_MAX);
-        let mut created_ms = mem::vec_in_huge_pages(capacity);
-        created_ms.resize(capacity, now);
+        let mut beginnings = mem::vec_in_huge_pages(capacity);
+        beginnings.resize(capacity, Beginning { at_ms: now, counter: Counter::NONE });
         Shard {
             hasher: Hasher::new(secret),
             sessions: Slots::new(capacity),
-            created_ms,
+            beginnings,
             session_index: Index::new(capacity * 2),
             port_index: Index::new(capacity * 2),
             port_mapping_count: 0,
@@ -157,6 +169,7 @@ impl Shard {
             // Sessions first, then mappings, then doors, then calls.
             wheel: Wheel::new(capacity + addresses_max + doors_max + calls_max, now),
             subscribers: Subscribers::new(subscribers_max.min(capacity), Hasher::new(secret)),
+            destinations: Destinations::new(capacity, Hasher::new(secret)),
             allocator: Allocator::new(seed, worker, worker_count),
             lender: Lender::default(),
             rules: vec![RuleUse::default(); RULES_MAX],
@@ -212,6 +225,7 @@ impl Shard {
         let mapping = match direction {
             Direction::Outbound => {
                 self.subscribers.prefetch(vrf, src.addr);
+                self.destinations.prefetch(self.destinations.counter(vrf, src.addr, dst.addr));
                 Mapping::own_key(Side::Inside, protocol, vrf, src)
             }
             Direction::Inbound => Mapping::seen_key(Side::Inside, protocol, vrf, dst),
@@ -265,9 +279,14 @@ impl Shard {
         self.sessions.at_mut(index)
     }
 
+    /// How a session began.
+    pub(super) fn beginning(&self, index: u32) -> Option<Beginning> {
+        self.beginnings.get(index as usize).copied()
+    }
+
     /// When a session was made, in milliseconds.
     pub(super) fn created_ms(&self, index: u32) -> u32 {
-        self.created_ms.get(index as usize).copied().unwrap_or_default()
+        self.beginning(index).map_or(0, |beginning| beginning.at_ms)
     }
 
     /// A session as the queues of unconfirmed ones have it.

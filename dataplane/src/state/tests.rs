@@ -10,12 +10,13 @@ use crate::flow::{Direction, Endpoint, Tuple, UDP};
 use crate::lives::EndReason;
 use crate::policy::{HostLimit, Policy, Pool, PoolKind, Selector, SourceRule};
 use crate::route::neighbour::CachedHop;
+use crate::state::enter::First;
 use crate::state::journal::{NOBODY, Record, Totals, What};
 use crate::state::lifetime::Doom;
 use crate::state::mapping::Binding;
-use crate::state::ports::allocate::Source;
 use crate::state::ports::layout::{Layout, ranges_of};
 use crate::state::ports::ownership::Ownership;
+use crate::state::ports::request::Source;
 use crate::state::session::{Above, Flags, NewSession, Session, SessionKey};
 use crate::state::shard::{SessionRef, Shard};
 use crate::state::supply::Supplier;
@@ -60,7 +61,7 @@ fn shard(policy: &Policy) -> Shard {
 }
 
 fn map(shard: &mut Shard, policy: &Policy, rule: usize, local: Endpoint) -> (Above, Endpoint) {
-    let source = Source { protocol: UDP, vrf: 0, local, ports: Ports::One };
+    let source = Source { protocol: UDP, vrf: 0, local, to: None, ports: Ports::One };
     shard.map(policy, &policy.rules[rule], source, 0).unwrap()
 }
 
@@ -86,7 +87,7 @@ fn begin(
         flags: Flags::default(),
         above,
     };
-    shard.begin(policy, Session::new(&new, 0), new.above, Direction::Outbound, 0)
+    shard.begin(policy, Session::new(&new, 0), new.above, First::FromInside { to: SERVER.addr }, 0)
 }
 
 #[test]
@@ -172,7 +173,7 @@ fn what_is_refused_is_not_in_the_journal() {
         let _ = map(&mut shard, &policy, rule, host(2));
         policy.limits.per_host = Some(HostLimit { sessions_max: 0, counter: 0 });
         assert!(begin(&mut shard, &policy, rule, host(1), mapped).is_err());
-        let source = Source { protocol: UDP, vrf: 0, local: host(3), ports: Ports::One };
+        let source = Source { protocol: UDP, vrf: 0, local: host(3), to: None, ports: Ports::One };
         assert!(shard.map(&policy, &policy.rules[rule], source, 0).is_err(), "nor is anything taken for it");
         shard.expire(&policy, 1, 32);
         assert_eq!((shard.journal.read(), *shard.journal.totals()), (None, Totals::default()));
@@ -188,7 +189,7 @@ fn a_rule_without_an_address_left_is_told() {
     begin(&mut shard, &policy, 1, host(1), mapped).unwrap();
     while shard.journal.read().is_some() {}
     for now in [7, 8] {
-        let source = Source { protocol: UDP, vrf: 0, local: host(2), ports: Ports::One };
+        let source = Source { protocol: UDP, vrf: 0, local: host(2), to: None, ports: Ports::One };
         let refused = shard.map(&policy, &policy.rules[1], source, now);
         assert_eq!(refused.map(|(_, end)| end), Err(DropReason::PoolExhausted));
     }
@@ -243,7 +244,7 @@ fn begin_one_sided(shard: &mut Shard, policy: &Policy, number: u32) -> Result<u3
         flags: Flags::default().with(Flags::NUMBERED, true),
         above: Above::Fixed,
     };
-    shard.begin(policy, Session::new(&new, 0), new.above, Direction::Outbound, 0)
+    shard.begin(policy, Session::new(&new, 0), new.above, First::FromInside { to: SERVER.addr }, 0)
 }
 
 fn find(shard: &Shard, number: u32, direction: Direction) -> Option<SessionRef> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alg::Ports;
 
 use crate::drops::DropReason;
-use crate::flow::{Endpoint, ICMP, Protocol, TCP, Vrf, WorkerIndex};
+use crate::flow::{Endpoint, ICMP, Protocol, TCP, WorkerIndex};
 use crate::lives::EndReason;
 use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, SourceRule};
 use crate::state::journal::Journal;
@@ -17,9 +17,12 @@ use crate::state::ports::bitmaps::{Wish, class_of, used_total};
 use crate::state::ports::ownership::{Claimant, Ownership};
 use crate::state::ports::port_set::PortSet;
 use crate::state::ports::random::Random;
+use crate::state::ports::request::{Request, Source};
 use crate::state::ports::sets::Sets;
-use crate::state::ports::share::has_its_share;
+use crate::state::ports::share::refusal;
 use crate::state::subscriber::{SETS_MAX, Subscriber};
+use crate::state::table::share::reserve_of;
+use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
 
 /// The most ports held down at once; beyond that the oldest is free early (RFC 6888 REQ-8).
@@ -52,35 +55,6 @@ struct HeldDown {
     until_ms: u32,
     end: Endpoint,
     protocol: Protocol,
-}
-
-/// An endpoint to be mapped.
-#[derive(Clone, Copy, Debug)]
-pub struct Source {
-    /// The IP protocol.
-    pub protocol: Protocol,
-    /// VRF of the inside.
-    pub vrf: Vrf,
-    /// The inside endpoint.
-    pub local: Endpoint,
-    /// Which ports are wanted.
-    pub ports: Ports,
-}
-
-/// What a port is chosen for.
-pub struct Request<'a> {
-    /// The policy.
-    pub policy: &'a Policy,
-    /// The rule that applies.
-    pub rule: &'a SourceRule,
-    /// What is to be mapped.
-    pub source: Source,
-    /// A port that it is to have rather than another one.
-    pub wish: Option<u16>,
-    /// Hears of port sets that are returned for it.
-    pub journal: &'a mut Journal,
-    /// The time in milliseconds.
-    pub now: u32,
 }
 
 impl Allocator {
@@ -132,7 +106,8 @@ impl Allocator {
         let Request { policy, rule, source, .. } = *request;
         let pool = policy.pools.get(usize::from(rule.pool)).ok_or(EXHAUSTED)?;
         if let Some(deterministic) = deterministic_of(policy, rule, source) {
-            return self.take_computed(request, pool, deterministic, subscriber).ok_or(EXHAUSTED);
+            let taken = self.take_computed(request, pool, deterministic, subscriber);
+            return taken.ok_or_else(|| request.refusal());
         }
         if let PoolKind::MatchHost(prefix_len) = pool.kind {
             let addr = pool.match_host(source.local.addr, prefix_len).ok_or(EXHAUSTED)?;
@@ -282,7 +257,9 @@ impl Allocator {
         if let Some(blocks) = policy.behaviour.blocks
             && takes_of_sets(policy, rule, source)
         {
-            return self.take_in_sets(request, &wish, addr, blocks, subscriber).ok_or(EXHAUSTED);
+            let taken = self.take_in_sets(request, &wish, addr, blocks, subscriber);
+            let has_sets = subscriber.first_set != NONE;
+            return taken.ok_or_else(|| if has_sets { request.refusal() } else { EXHAUSTED });
         }
         let blocked = &policy.behaviour.interface_blocked;
         let is_allowed = |port| {
@@ -294,8 +271,10 @@ impl Allocator {
         let groups = self.ownership.claimant(addr, self.worker, self.worker_count);
         let mut ports = self.addresses.ports_mut(self.ownership.layout(), addr).ok_or(EXHAUSTED)?;
         let is_limited = policy.limits.of_host(source.local.addr).is_some();
-        if has_its_share(&ports, &wish, (subscriber.mapping_count, is_limited), self.worker_count) {
-            return Err(DropReason::PortShare);
+        let is_of_few = || request.may_have_reserved();
+        let held = (subscriber.mapping_count, is_limited);
+        if let Some(reason) = refusal(&ports, &wish, held, self.worker_count, is_of_few) {
+            return Err(reason);
         }
         let port = ports.take(&wish, groups, is_allowed).ok_or(EXHAUSTED)?;
         Ok(Endpoint::new(addr, port))
@@ -360,12 +339,16 @@ impl Allocator {
         let is_free = |port| {
             policy.statics.owner_of(rule.outside_vrf, source.protocol, Endpoint::new(addr, port)).is_none()
         };
-        let of_set = self.sets.find_map(subscriber, |set| {
-            let port = ports.take_of_set(wish, set, is_free)?;
-            set.used += 1 + u16::from(wish.is_pair);
-            Some(port)
-        });
-        if let Some(port) = of_set {
+        let mut take_of_own = |part: usize| {
+            self.sets.find_map(subscriber, |set| {
+                let port = ports.take_of_set(wish, set, set.parts()[part].clone(), is_free)?;
+                set.used += 1 + u16::from(wish.is_pair);
+                Some(port)
+            })
+        };
+        let of_own = take_of_own(0);
+        let of_own = of_own.or_else(|| request.may_have_reserved().then(|| take_of_own(1))?);
+        if let Some(port) = of_own {
             return Some(Endpoint::new(addr, port));
         }
         let sets_max = usize::from(blocks.per_subscriber_max).min(SETS_MAX);
@@ -382,7 +365,7 @@ impl Allocator {
                 })
         };
         let mut set = ports.take_set(blocks.size, blocks.step, may_take)?;
-        let Some(port) = ports.take_of_set(wish, &set, is_free) else {
+        let Some(port) = ports.take_of_set(wish, &set, set.parts()[0].clone(), is_free) else {
             ports.release_set(&set);
             return None;
         };
@@ -402,7 +385,8 @@ impl Allocator {
         let computed = deterministic.forward(request.source.local.addr)?;
         let addr = pool.address_at(computed.position)?;
         let wish = self.wish(request);
-        let own = Wish { range: (computed.first_port, computed.last_port), ..wish };
+        let (first, last) = (computed.first_port, computed.last_port);
+        let reserved_from = last + 1 - reserve_of(usize::from(last - first) + 1) as u16;
         let groups = self.ownership.claimant(addr, self.worker, self.worker_count);
         let mut ports = self.addresses.ports_mut(self.ownership.layout(), addr)?;
         let statics = &request.policy.statics;
@@ -411,8 +395,16 @@ impl Allocator {
             !deterministic.is_reserved(port)
                 && statics.owner_of(request.rule.outside_vrf, wish.protocol, end).is_none()
         };
-        if let Some(port) = ports.take(&own, Claimant::ALONE, is_free) {
-            return Some(Endpoint::new(addr, port));
+        let mut take_of_own = |range| {
+            ports
+                .take(&Wish { range, ..wish }, Claimant::ALONE, is_free)
+                .map(|port| Endpoint::new(addr, port))
+        };
+        let of_own = take_of_own((first, reserved_from - 1));
+        let of_own =
+            of_own.or_else(|| request.may_have_reserved().then(|| take_of_own((reserved_from, last)))?);
+        if of_own.is_some() {
+            return of_own;
         }
         let extra_max = deterministic.ports_max.saturating_sub(deterministic.ports_per_host);
         if subscriber.extra_ports >= u32::from(extra_max) {

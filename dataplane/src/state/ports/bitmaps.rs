@@ -5,6 +5,7 @@
 //! there are.
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 
 use crate::flow::{ICMP, Protocol, TCP, UDP};
 use crate::state::ports::ownership::{Claimant, PORTS_PER_GROUP, Standing};
@@ -261,20 +262,22 @@ impl<'a> AddressPorts<'a> {
         self.set_all(wish, port).then_some(port)
     }
 
-    /// Takes a port of a set: `first`, `first + step`, and so on, from a random one of `size` on.
+    /// Takes a port of a set, one with a number of this part, from a random one on.
     pub fn take_of_set(
         &mut self,
         wish: &Wish,
         set: &PortSet,
+        part: Range<u16>,
         mut may_take: impl FnMut(u16) -> bool,
     ) -> Option<u16> {
         let map = self.map(wish.protocol)?;
-        let start = (wish.random % u64::from(set.size)) as u16;
+        let len = part.len() as u16;
+        let start = wish.random.checked_rem(u64::from(len))? as u16;
         let mut is_good = |port: &u16| {
             let is_paired = || map.has_odd_beside(*port, u16::MAX) && set.holds(port.wrapping_add(1));
             !map.is_set(*port) && (!wish.is_pair || is_paired()) && may_take(*port)
         };
-        let ports = || (0..set.size).map(|k| set.port((start + k) % set.size));
+        let ports = || (0..len).map(|k| set.port(part.start + (start + k) % len));
         let is_alike = |port: &u16| port & 1 == wish.inside & 1;
         let alike = if wish.parity { ports().filter(is_alike).find(&mut is_good) } else { None };
         let port = alike.or_else(|| ports().find(is_good))?;

@@ -4,6 +4,7 @@
 //! instead is not lost either: the lender remembers the one that is out, and gets it back before the next is taken.
 
 use crate::flow::Endpoint;
+use crate::state::destinations::Counter;
 use crate::state::mapping::Binding;
 
 /// A global port, a pair of ports or a whole address that was taken for an endpoint, and that nothing owns yet.
@@ -12,6 +13,7 @@ use crate::state::mapping::Binding;
 pub struct Lease {
     number: u32,
     subscriber: u32,
+    admitted: Option<Counter>,
     end: Endpoint,
     is_address: bool,
 }
@@ -50,6 +52,11 @@ impl Lease {
         self.is_address
     }
 
+    /// What counts the flow that it was taken for, if that was asked already whether it may begin.
+    pub(in crate::state) fn admitted(&self) -> Option<Counter> {
+        self.admitted
+    }
+
     /// The subscriber that it was taken for.
     pub(in crate::state) fn subscriber(&self) -> u32 {
         self.subscriber
@@ -65,13 +72,15 @@ pub(in crate::state) struct Lender {
 }
 
 impl Lender {
-    /// Lends what was just taken. What was out before must have been reclaimed.
-    pub fn lend(&mut self, taken: Taken) -> Lease {
+    /// Lends what was just taken, for a flow that is `admitted` and counted there. What was out before must have been
+    /// reclaimed.
+    pub fn lend(&mut self, taken: Taken, admitted: Option<Counter>) -> Lease {
         debug_assert!(self.out.is_none(), "two leases at once");
         self.out = Some(taken);
         self.number = self.number.wrapping_add(1);
         let Taken { binding, subscriber, .. } = taken;
-        Lease { number: self.number, subscriber, end: binding.seen, is_address: binding.is_address() }
+        let (end, is_address) = (binding.seen, binding.is_address());
+        Lease { number: self.number, subscriber, admitted, end, is_address }
     }
 
     /// Whether a lease still stands: one that is kept while another is taken does not.

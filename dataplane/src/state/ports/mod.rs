@@ -8,6 +8,7 @@ pub mod lease;
 pub mod ownership;
 pub mod port_set;
 pub mod random;
+pub mod request;
 pub(in crate::state) mod sets;
 mod share;
 pub(in crate::state) mod sheets;

@@ -1,7 +1,10 @@
 //! Sets of ports that subscribers have for themselves (`ip nat settings pap bpa`).
 
+use std::ops::Range;
+
 use crate::flow::Vrf;
 use crate::policy::RuleId;
+use crate::state::table::share::reserve_of;
 
 /// Sets of ports of one address at most: the smallest have 64 ports.
 pub const SETS_MAX: usize = 64_512 / 64;
@@ -44,6 +47,12 @@ impl PortSet {
     /// One of its ports.
     pub fn port(&self, k: u16) -> u16 {
         self.first + k * self.step
+    }
+
+    /// The numbers of its ports, and of those that are its reserve, for destinations to which its subscriber has few flows.
+    pub fn parts(&self) -> [Range<u16>; 2] {
+        let reserved_from = self.size - reserve_of(self.size.into()) as u16;
+        [0..reserved_from, reserved_from..self.size]
     }
 
     /// Whether a port is of this set.

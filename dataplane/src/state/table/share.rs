@@ -3,12 +3,18 @@
 //! Whoever holds places of a table may take more for as long as he has fewer than are free. One who takes what he can thus
 //! gets half of it, two get a third each, and however many they are, something is left for those with less: the threshold
 //! falls with what is free (Choudhury and Hahne, "Dynamic queue length thresholds", 1998). The last part of a table is a
-//! reserve, for holders of few places only.
+//! reserve, for holders of few places only. Of what one host may have, the last part is in turn for destinations to which it
+//! has few flows.
 
 /// The reserve is one place in so many.
 const RESERVE_PART: usize = 16;
 /// Who has less than so many places may take from the reserve.
 pub const FEW: usize = 16;
+
+/// How many of so many places are the reserve.
+pub const fn reserve_of(places: usize) -> usize {
+    places / RESERVE_PART
+}
 
 /// The places of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,15 +33,24 @@ impl Places {
         shared.max(self.left_of_few(held))
     }
 
+    /// The same where nothing but the reserve is kept from a holder.
+    pub fn left_but_reserve(self, held: usize) -> usize {
+        self.unreserved().max(self.left_of_few(held))
+    }
+
     /// The same where the configuration may say how many a holder may have: then only the reserve is kept from him.
     pub fn left_within(self, held: usize, held_max: Option<u32>) -> usize {
         let Some(held_max) = held_max else { return self.left(held) };
-        let unreserved = self.unreserved().max(self.left_of_few(held));
-        (held_max as usize).saturating_sub(held).min(unreserved)
+        (held_max as usize).saturating_sub(held).min(self.left_but_reserve(held))
+    }
+
+    /// Whether those of a holder of so many, who may take so many more, are down to their reserve.
+    pub fn are_reserved(held: usize, left: usize) -> bool {
+        left <= reserve_of(held + left)
     }
 
     fn unreserved(self) -> usize {
-        self.free.saturating_sub(self.capacity / RESERVE_PART)
+        self.free.saturating_sub(reserve_of(self.capacity))
     }
 
     fn left_of_few(self, held: usize) -> usize {

@@ -48,7 +48,7 @@ impl Relation {
                     drops.push("pool-exhausted");
                 }
                 if self.may_have_its_share(local) {
-                    drops.push("port-share");
+                    drops.extend(["port-share", "destination-share"]);
                 }
                 End::Fresh(found.map(|(found, _)| global(found)))
             }
@@ -170,8 +170,19 @@ impl Relation {
             }
         }
         let places = (room / workers) as usize;
-        if is_share(host.1 + u64::from(flow.has_begun), all.1, places) {
+        let held = host.1 + u64::from(flow.has_begun);
+        if is_share(held, all.1, places) {
             half.drops.push("session-share");
+        }
+        // A table that is nearly full is for hosts that answer ARP, and who knows who has.
+        if 4 * (all.1 + 1) >= 3 * places as u64 {
+            half.drops.push("host-unresolved");
+        }
+        // The last of what a host may have is for destinations to which it has few flows.
+        let is_reserved = |max: u32| held + 1 + u64::from(max) / RESERVE_PART as u64 >= max.into();
+        let is_at_its_own = self.facts.per_host_max.is_some_and(is_reserved);
+        if held >= FEW && (is_at_its_own || is_reserved_share(held, all.1, places)) {
+            half.drops.push("destination-share");
         }
     }
 
@@ -194,6 +205,12 @@ impl Relation {
 /// Of what all share, a reserve is for those with few: one place in so many, and less than so many.
 const RESERVE_PART: usize = 16;
 const FEW: u64 = 16;
+
+/// Whether a host that has so many places may be refused more of them for one destination, where so many are taken.
+pub(super) fn is_reserved_share(held: u64, taken: u64, places: usize) -> bool {
+    // What it may still have is half of what is not reserved, and a sixteenth of its own at most.
+    is_share(held, taken + 2 * (places / RESERVE_PART) as u64, places)
+}
 
 /// Whether a host that has so many places may be refused more, where so many are taken.
 pub(super) fn is_share(held: u64, taken: u64, places: usize) -> bool {

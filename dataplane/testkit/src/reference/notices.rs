@@ -11,6 +11,7 @@ const TOLD: &[(&str, u8, u8)] = &[
     ("port-share", 3, 1),
     ("sessions-full", 3, 1),
     ("session-share", 3, 1),
+    ("destination-share", 3, 1),
     ("limit-host", 3, 1),
     ("limit-group", 3, 1),
     ("no-local-service", 3, 3),

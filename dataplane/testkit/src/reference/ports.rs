@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use super::facts::{Dynamic, Endpoint, ICMP, Static, TCP, UDP};
-use super::halves::is_share;
+use super::halves::is_reserved_share;
 use super::relation::Relation;
 use super::tables::{Local, WHOLE};
 
@@ -71,7 +71,7 @@ impl Relation {
             let ends = (local.1, (addr, low))..=(local.1, (addr, high));
             let freed = self.tables.freed.range(ends.clone()).count();
             let taken = self.tables.by_global.range(ends).count() + freed;
-            is_share(held, taken as u64, places)
+            is_reserved_share(held, taken as u64, places)
         };
         self.facts.pool().iter().any(|&addr| is_shared(addr))
     }
