@@ -35,6 +35,8 @@ pub struct Load {
     pub sessions: u32,
     /// Global addresses.
     pub addresses: u32,
+    /// Lines of the configuration that limit hosts.
+    pub limits: &'static str,
 }
 
 /// Flows of one host.
@@ -44,6 +46,7 @@ const POOL_FIRST: Ipv4Addr = Ipv4Addr::new(203, 0, 0, 1);
 impl Load {
     /// The appliance's configuration: two ports, neighbours that are known, one pool.
     pub fn configuration(&self) -> String {
+        let limits = self.limits;
         let mode = if self.mode == Mode::Cgn { "ip nat settings mode cgn\n" } else { "" };
         let last = Ipv4Addr::from_bits(POOL_FIRST.to_bits() + self.addresses - 1);
         format!(
@@ -53,7 +56,7 @@ impl Load {
              ip nat pool P {POOL_FIRST} {last} prefix-length 16\nip nat inside source list 1 pool P overload\n\
              access-list 1 permit any\nip route 100.64.0.0 255.192.0.0 10.0.0.2\n\
              ip route 0.0.0.0 0.0.0.0 192.0.2.254\narp 10.0.0.2 0200.0000.000a arpa\n\
-             arp 192.0.2.254 0200.0000.000b arpa\n{mode}",
+             arp 192.0.2.254 0200.0000.000b arpa\n{mode}{limits}",
             self.room()
         )
     }

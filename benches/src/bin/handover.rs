@@ -87,7 +87,8 @@ fn under_way(appliance: &Appliance) -> u64 {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     ensure!(arguments.cores.len() == 2, "two cores are needed");
-    let load = Load { mode: Mode::Default, protocol: Protocol::Udp, sessions: FLOWS, addresses: 4 };
+    let load =
+        Load { mode: Mode::Default, protocol: Protocol::Udp, sessions: FLOWS, addresses: 4, limits: "" };
     let slab = Slab::new(8192, 2048);
     let (mut queues, mut wires) = (Vec::new(), Vec::new());
     for _ in 0..2 {

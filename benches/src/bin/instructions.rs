@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result, anyhow, bail};
 use benches::flows::Direction;
 use benches::frames::{Kind, Protocol};
-use benches::rig::{Load, Mode};
+use benches::rig::{FLOWS_PER_HOST, Load, Mode};
 use benches::verify::Verifier;
 use clap::{Parser, ValueEnum};
 use dataplane::port::memory::{Wire, memory_port};
@@ -45,12 +45,17 @@ enum Case {
     TcpIn,
     UdpSetUp,
     TcpSetUp,
+    /// First packets of hosts that begin flows faster than `max-rate` lets them.
+    UdpRefused,
 }
 
 /// Flows, which all have a packet before one has its second.
 const FLOWS: u32 = 8192;
 /// Packets counted.
 const PACKETS: u32 = FLOWS;
+/// With the clock standing still, what a host may begin with its flows, and nothing more.
+const RATE_OF_ALL_FLOWS: &str = "ip nat translation max-rate all-host 256\n";
+const _: () = assert!(FLOWS_PER_HOST == 256, "see RATE_OF_ALL_FLOWS");
 /// How far a count may be off: with the compiler it was counted with, and with another.
 const TOLERANCES: [f64; 2] = [0.03, 0.10];
 /// The name that valgrind knows the counted function by.
@@ -59,7 +64,7 @@ const COUNTED: &str = "*counted_round*";
 impl Case {
     fn protocol(self) -> Protocol {
         match self {
-            Case::UdpOut | Case::UdpIn | Case::UdpSetUp => Protocol::Udp,
+            Case::UdpOut | Case::UdpIn | Case::UdpSetUp | Case::UdpRefused => Protocol::Udp,
             Case::TcpOut | Case::TcpIn | Case::TcpSetUp => Protocol::Tcp,
         }
     }
@@ -125,6 +130,28 @@ impl Bed {
         Ok(())
     }
 
+    /// Takes bursts of flows through the worker, none of which comes out.
+    fn refuse_all(&mut self, flows: std::ops::Range<u32>) -> Result<()> {
+        let template = self.verifier.frames.template(0, Direction::Out, Kind::First);
+        let mut frame = vec![0; template.len()];
+        for start in flows.step_by(BURST) {
+            for flow in start..start + BURST as u32 {
+                let ends = self.verifier.flows.tuple(flow);
+                template.write(self.verifier.frames.protocol, &mut frame, ends, flow, Kind::First);
+                if !self.wires[0].send(&frame) {
+                    bail!("the wire is full");
+                }
+            }
+            counted_round(&mut self.worker);
+            if self.wires[1].receive().is_some() {
+                bail!("a flow after {start} was not refused");
+            }
+            // What senders are told.
+            while self.wires[0].receive().is_some() {}
+        }
+        Ok(())
+    }
+
     /// Takes each burst of all flows through these steps.
     fn pass_all(&mut self, steps: &[Step]) -> Result<()> {
         for start in (0..FLOWS).step_by(BURST) {
@@ -141,7 +168,8 @@ type Step = (Direction, Kind, fn(&mut Worker) -> usize);
 
 /// Runs the packets of one kind; those that are counted go through [`counted_round`].
 fn serve(case: Case, mode: Mode) -> Result<()> {
-    let load = Load { mode, protocol: case.protocol(), sessions: FLOWS, addresses: 4 };
+    let limits = if case == Case::UdpRefused { RATE_OF_ALL_FLOWS } else { "" };
+    let load = Load { mode, protocol: case.protocol(), sessions: FLOWS, addresses: 4, limits };
     let slab = Slab::new(8 * BURST, 2048);
     let ((inside, near), (outside, far)) =
         (memory_port(0, &slab, 2 * BURST), memory_port(1, &slab, 2 * BURST));
@@ -166,6 +194,9 @@ fn serve(case: Case, mode: Mode) -> Result<()> {
     }
     if case.is_set_up() {
         return Ok(());
+    }
+    if case == Case::UdpRefused {
+        return bed.refuse_all(FLOWS..2 * FLOWS);
     }
     // The first packet of a direction looks its next hop up.
     bed.pass_all(&[(case.direction(), Kind::Data, uncounted)])?;

@@ -137,7 +137,7 @@ struct Scene {
 
 impl Scene {
     fn new(mode: Mode, sessions: u32) -> Result<Scene> {
-        let load = Load { mode, protocol: Protocol::Udp, sessions, addresses: 1024 };
+        let load = Load { mode, protocol: Protocol::Udp, sessions, addresses: 1024, limits: "" };
         let slab = Slab::new(8 * BURST, 2048);
         let ((inside, near), (outside, far)) =
             (memory_port(0, &slab, 2 * BURST), memory_port(1, &slab, 2 * BURST));

@@ -101,7 +101,13 @@ fn phase(
 
 /// All phases of one row, once.
 pub fn measure(row: &Row, packets: u64, seed: u64) -> Result<Vec<Figures>> {
-    let load = Load { mode: row.mode, protocol: row.protocol, sessions: row.sessions, addresses: row.pool };
+    let load = Load {
+        mode: row.mode,
+        protocol: row.protocol,
+        sessions: row.sessions,
+        addresses: row.pool,
+        limits: "",
+    };
     let bed = Arc::new(Mutex::new(Bed::new(load.verifier(), seed)));
     let window = lock(&bed).verifier.flows.window();
     let before_bytes = resident_bytes()?;
