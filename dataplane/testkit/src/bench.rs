@@ -415,6 +415,28 @@ impl Bench {
         self.workers.workers.iter().map(|worker| worker.shard().mapping_count()).sum()
     }
 
+    /// How much of everything is taken now, of all workers together: places of tables, ports, waiting packets, packet buffers.
+    pub fn levels(&self) -> Vec<(String, u64)> {
+        let mut levels: Vec<(String, u64)> = Vec::new();
+        let mut add = |name: &str, taken: u64| match levels.iter_mut().find(|(known, _)| known == name) {
+            Some((_, sum)) => *sum += taken,
+            None => levels.push((name.to_owned(), taken)),
+        };
+        for counters in &self.appliance.counters {
+            counters.levels.iter().for_each(|(table, taken, _)| add(table, taken));
+            add("mappings", counters.nat.mappings.value());
+            add("unconfirmed-inside", counters.nat.unconfirmed_inside.value());
+            add("port-sets", counters.nat.port_sets.value());
+            add("held-packets", counters.fates.held.value());
+            for (row, gateway) in ROWS.iter().zip(&counters.gateways) {
+                add(&format!("read-by-{}", row.name), gateway.reading.value());
+            }
+        }
+        add("ports", self.ports_in_use().iter().map(|(_, used)| u64::from(*used)).sum());
+        add("packet-buffers", (self.setup.buffer_count - self.slab.available()) as u64);
+        levels
+    }
+
     /// Verifies that every packet had one fate.
     ///
     /// # Errors
