@@ -2,43 +2,25 @@
 //! Ends with 0 only if every session worked.
 #![forbid(unsafe_code)]
 
-use anyhow::{Result, bail, ensure};
-use lab::address::{SERVER, STATIC_HOST};
-use lab::{Lab, Peer, Plan, session, sweep_own};
+mod steps;
+
+use anyhow::{Result, bail};
+use lab::address::SERVER;
+use lab::{Lab, Peer, Plan, Rules, sweep_own};
 use nix::sys::signal::{SigSet, Signal};
 use std::io::{IsTerminal, Write, stdout};
-use std::net::SocketAddrV4;
 use std::process::{ExitCode, exit};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Instant;
+use steps::{STEPS, Step};
 
 const USAGE: &str = "usage: demo [--keep] [--kernel]
   --keep    leave the lab running afterwards, until Ctrl-C
   --kernel  the same sessions through the kernel's NAT in the appliance's place";
-const WEB: SocketAddrV4 = SocketAddrV4::new(SERVER, 80);
-const TRANSFER_MIB: u32 = 100;
-
-/// One session of the demonstration; returns the remark shown beside its tick.
-struct Step {
-    name: &'static str,
-    route: &'static str,
-    run: fn(&Lab) -> Result<String>,
-}
-
-const STEPS: [Step; 10] = [
-    Step { name: "ping", route: "inside host to server", run: ping_out },
-    Step { name: "ping", route: "outside client to static host", run: ping_in },
-    Step { name: "curl", route: "inside host to web server", run: fetch },
-    Step { name: "curl", route: "download of 100 MiB", run: download },
-    Step { name: "curl", route: "upload of 100 MiB", run: upload },
-    Step { name: "curl", route: "50 clients at once, 5 hosts", run: fetch_in_parallel },
-    Step { name: "curl", route: "outside client to static port", run: static_port },
-    Step { name: "dig", route: "over UDP", run: resolve_udp },
-    Step { name: "dig", route: "over TCP", run: resolve_tcp },
-    Step { name: "dig", route: "an answer too long for UDP", run: resolve_long },
-];
+/// Rows of the table of translations that are shown.
+const ROWS_SHOWN: usize = 20;
 
 fn main() -> ExitCode {
     let options = match Options::from_arguments() {
@@ -85,11 +67,13 @@ fn demonstrate(options: &Options, interrupted: &Receiver<()>) -> Result<bool> {
         "  inside 10.0.0.0/24 | gateway 10.0.0.1, 198.51.100.1, pool 203.0.113.1-4 | outside 198.51.100.0/24"
     );
     let start = Instant::now();
-    let lab = Lab::build(&Plan::new(options.peer))?;
+    let rules = Rules { has_helpers: true, ..Rules::default() };
+    let lab = Lab::build(&Plan { rules, ..Plan::new(options.peer) })?;
     println!("  {} built and forwarding after {:.1} s\n", mark(true), start.elapsed().as_secs_f64());
 
     println!("Sessions");
-    let failure_count = STEPS.iter().filter(|step| !show(step, &lab)).count();
+    let steps = || STEPS.iter().filter(|step| options.peer == Peer::Portico || !step.is_ours_alone);
+    let failure_count = steps().filter(|step| !show(step, &lab)).count();
     println!();
     let is_answered = match options.peer {
         Peer::Portico => show_appliance(&lab),
@@ -100,7 +84,7 @@ fn demonstrate(options: &Options, interrupted: &Receiver<()>) -> Result<bool> {
     };
     match failure_count {
         0 => println!("Every session worked."),
-        _ => println!("{failure_count} of {} sessions failed.", STEPS.len()),
+        _ => println!("{failure_count} of {} sessions failed.", steps().count()),
     }
     if options.keep {
         keep(&lab, options.peer, interrupted);
@@ -136,7 +120,7 @@ fn show_appliance(lab: &Lab) -> bool {
     let mut is_answered = true;
     for command in ["show ip nat translations", "show ip nat statistics", "show drops"] {
         match appliance.exec(command) {
-            Ok(answer) => println!("portico# {command}\n{}\n", answer.trim_end()),
+            Ok(answer) => println!("portico# {command}\n{}\n", shortened(answer.trim_end())),
             Err(error) => {
                 is_answered = false;
                 println!("portico# {command}\n  {} {error:#}\n", mark(false));
@@ -151,6 +135,15 @@ fn show_appliance(lab: &Lab) -> bool {
         }
     }
     is_answered
+}
+
+/// A listing's first rows, and its last line, which tells how many there are.
+fn shortened(listing: &str) -> String {
+    let lines: Vec<&str> = listing.lines().collect();
+    let is_long = listing.starts_with("Pro ") && lines.len() > ROWS_SHOWN + 4;
+    let Some((last, rows)) = lines.split_last().filter(|_| is_long) else { return listing.to_owned() };
+    let left_out = rows.iter().skip(1 + ROWS_SHOWN).filter(|row| !row.is_empty()).count();
+    format!("{}\n({left_out} more rows)\n\n{last}", rows[..=ROWS_SHOWN].join("\n"))
 }
 
 /// The samples that are not zero; the page in full would hide them.
@@ -204,74 +197,4 @@ fn watch_signals() -> Receiver<()> {
         exit(130);
     });
     receiver
-}
-
-fn ping_out(lab: &Lab) -> Result<String> {
-    session::ping(&lab.hosts[0].namespace, SERVER, 10).map(|summary| round_trip(&summary))
-}
-
-fn ping_in(lab: &Lab) -> Result<String> {
-    let Some(global) = lab.rules.static_global() else { bail!("the rules hold no one-to-one static") };
-    session::ping(&lab.client.namespace, global, 10)
-        .map(|summary| format!("{}, to {global}", round_trip(&summary)))
-}
-
-/// The mean round-trip time of ping's "rtt min/avg/max/mdev = A/B/C/D ms".
-fn round_trip(summary: &str) -> String {
-    let mean_ms = summary.split(" = ").nth(1).and_then(|times| times.split('/').nth(1)).unwrap_or("?");
-    format!("10 of 10 replies, {mean_ms} ms")
-}
-
-fn fetch(lab: &Lab) -> Result<String> {
-    let host = &lab.hosts[0];
-    let seen = session::seen_as(&host.namespace, WEB)?;
-    ensure!(lab.rules.is_source(*seen.ip()), "the server sees {seen}, which is not of the pool");
-    Ok(format!("{} is seen as {seen}", host.address))
-}
-
-fn download(lab: &Lab) -> Result<String> {
-    let blob = lab.web.add_blob("down", TRANSFER_MIB)?;
-    session::download(&lab.hosts[0].namespace, WEB, &blob).map(transferred)
-}
-
-fn upload(lab: &Lab) -> Result<String> {
-    let blob = lab.inside_web.add_blob("up", TRANSFER_MIB)?;
-    session::upload(&lab.hosts[0].namespace, &lab.inside_web, &blob, WEB, &lab.web).map(transferred)
-}
-
-fn transferred(speed_bytes_s: f64) -> String {
-    format!("SHA-256 equal, {:.2} Gbit/s", speed_bytes_s * 8.0 / 1e9)
-}
-
-fn fetch_in_parallel(lab: &Lab) -> Result<String> {
-    let hosts: Vec<_> = lab.hosts.iter().map(|host| &host.namespace).collect();
-    let failures = session::fetch_in_parallel(&hosts, 50, WEB, "", "hello from web\n");
-    ensure!(failures.is_empty(), "{} of 50 failed, the first: {}", failures.len(), failures[0]);
-    Ok("50 of 50".to_owned())
-}
-
-fn static_port(lab: &Lab) -> Result<String> {
-    let Some(global) = lab.rules.web_global() else { bail!("the rules hold no static port") };
-    let body = session::fetch(&lab.client.namespace, global, "")?;
-    Ok(format!("{global} says \"{}\"", body.trim()))
-}
-
-fn resolve_udp(lab: &Lab) -> Result<String> {
-    resolve(lab, "www.lab.example A", "+notcp")
-}
-
-fn resolve_tcp(lab: &Lab) -> Result<String> {
-    resolve(lab, "www.lab.example A", "+tcp")
-}
-
-fn resolve(lab: &Lab, name: &str, option: &str) -> Result<String> {
-    let answer = session::resolve(&lab.hosts[STATIC_HOST].namespace, SERVER, name, &[option])?;
-    ensure!(answer == SERVER.to_string(), "the answer is {answer}, not {SERVER}");
-    Ok(format!("{name} {answer}"))
-}
-
-fn resolve_long(lab: &Lab) -> Result<String> {
-    let answer = session::resolve(&lab.hosts[2].namespace, SERVER, "long.lab.example TXT", &[])?;
-    ensure!(answer.len() > 4000, "only {} bytes came", answer.len());
-    Ok(format!("{} bytes of TXT", answer.len()))
 }
