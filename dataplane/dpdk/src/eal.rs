@@ -99,7 +99,7 @@ impl Eal {
         }
     }
 
-    /// Ticks of [`tsc`] per second.
+    /// Ticks of the time stamp counter per second.
     pub fn tsc_hz(self) -> u64 {
         // SAFETY: EAL is started, so the frequency is known.
         unsafe { dpdk_sys::rte_get_tsc_hz() }
