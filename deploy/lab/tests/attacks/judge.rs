@@ -20,13 +20,15 @@ pub struct Length {
     pub during: usize,
     /// After it.
     pub after: usize,
+    /// Who waits longer gets nothing.
+    pub patience: Duration,
 }
 
 impl Length {
     /// For every test run.
-    pub const SHORT: Length = Length { before: 2, during: 8, after: 2 };
+    pub const SHORT: Length = Length { before: 2, during: 8, after: 2, patience: Duration::from_secs(120) };
     /// For the table.
-    pub const LONG: Length = Length { before: 8, during: 20, after: 8 };
+    pub const LONG: Length = Length { before: 8, during: 20, after: 8, patience: Duration::from_secs(10) };
 }
 
 /// What came of a row.
@@ -78,7 +80,7 @@ impl Outcome {
             Promise::All => {
                 &[Column::Newcomer, Column::Gateway, Column::Notice, Column::Command, Column::Page][..]
             }
-            Promise::NothingLost => &[Column::Command, Column::Page],
+            Promise::NothingLost => &[Column::Command],
         };
         for (phase, word) in PHASES.iter().enumerate() {
             for column in columns {
@@ -108,7 +110,7 @@ impl Outcome {
         };
         let cells = [
             self.row.name.to_owned(),
-            format!("{:.0}", self.rate),
+            if self.rate < 10.0 { format!("{:.1}", self.rate) } else { format!("{:.0}", self.rate) },
             three(&|phase| self.got[phase].lost.to_string()),
             three(&|phase| self.got[phase].late.to_string()),
             slowest(Column::Newcomer),

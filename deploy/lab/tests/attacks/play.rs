@@ -19,7 +19,7 @@ pub fn play(row: &'static Row, length: Length) -> Outcome {
     let tally = Tally::default();
     let mut outcome =
         Outcome { row, rate: 0.0, got: Default::default(), notes: Vec::new(), grown: Vec::new(), missed: 0 };
-    let stage = Stage::build(row);
+    let stage = Stage::build(row, length.patience);
     let played = stage.and_then(|stage| {
         let played = on_stage(&stage, length, &tally, &mut outcome);
         if played.is_err() {
@@ -43,7 +43,7 @@ fn on_stage(stage: &Stage, length: Length, tally: &Tally, outcome: &mut Outcome)
         let home = Home(stage);
         servers.serve(scope, stage);
         let witness = stage.inside(HONEST).within(|| {
-            let mut witness = Witness::begin().context("the witness")?;
+            let mut witness = Witness::begin(stage.patience).context("the witness")?;
             witness.turn(stage, &Tally::default());
             Ok::<_, anyhow::Error>(witness)
         })?;

@@ -52,8 +52,10 @@ pub const ROWS: &[Row] = &[
     Row {
         lines: &[
             "ip nat pool OUTSIDE 172.16.1.1 172.16.1.254 prefix-length 24",
-            "access-list 2 permit any",
-            "ip nat outside source list 2 pool OUTSIDE add-route",
+            "access-list 2 permit 8.0.0.0 1.255.255.255",
+            "ip nat outside source list 2 pool OUTSIDE",
+            // Where the honest ones of them are.
+            "ip route 172.16.1.0 255.255.255.0 198.51.100.10",
         ],
         ..row("strangers who need an address of an outside pool", 200, outside_pool)
     },

@@ -63,6 +63,8 @@ pub struct Stage {
     pub lab: Lab,
     /// The attack.
     pub row: &'static Row,
+    /// Who waits longer gets nothing.
+    pub patience: Duration,
     /// Connections of the witness: inside and global endpoint.
     pub connections: OnceLock<Vec<(SocketAddrV4, SocketAddrV4)>>,
     sent: AtomicU64,
@@ -72,7 +74,7 @@ pub struct Stage {
 
 impl Stage {
     /// Builds the lab.
-    pub fn build(row: &'static Row) -> Result<Stage> {
+    pub fn build(row: &'static Row, patience: Duration) -> Result<Stage> {
         let lab = Lab::build(&Plan { rules: rules(row, &[]), ..Plan::new(Peer::Portico) })?;
         // What attackers say of themselves is their own affair, and the flood would be recorded.
         lab.tap().finish()?;
@@ -99,6 +101,7 @@ impl Stage {
         Ok(Stage {
             lab,
             row,
+            patience,
             connections: OnceLock::new(),
             sent: AtomicU64::new(0),
             phase: AtomicUsize::new(0),

@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_secs(1);
 /// Who has no answer says it again after this time.
 const AGAIN: Duration = Duration::from_millis(400);
-/// Who is not served by then is not served.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// A kind of visit.
 pub struct Kind {
@@ -58,30 +56,20 @@ pub const KINDS: &[Kind] = &[
         name: "datagram of a new host",
         column: Column::Newcomer,
         from: honest,
-        visit: |_, n| echo(new_host(0, n)),
+        visit: |stage, n| echo(stage, new_host(0, n)),
     },
-    Kind {
-        name: "connection of a new host",
-        column: Column::Newcomer,
-        from: honest,
-        visit: |_, n| connection(n),
-    },
+    Kind { name: "connection of a new host", column: Column::Newcomer, from: honest, visit: connection },
     Kind {
         name: "new session of a published host",
         column: Column::Newcomer,
         from: |stage| stage.inside(STATIC_HOST),
-        visit: |_, _| echo(inside_host(STATIC_HOST)),
+        visit: |stage, _| echo(stage, inside_host(STATIC_HOST)),
     },
-    Kind {
-        name: "outside visitor of the web server",
-        column: Column::Newcomer,
-        from: outside,
-        visit: |_, n| web(n),
-    },
-    Kind { name: "FTP of a new host", column: Column::Gateway, from: honest, visit: |_, n| ftp(n) },
-    Kind { name: "name in fragments", column: Column::Gateway, from: honest, visit: |_, n| name(n) },
-    Kind { name: "outside reader of a file", column: Column::Gateway, from: outside, visit: |_, n| tftp(n) },
-    Kind { name: "notice to a new host", column: Column::Notice, from: honest, visit: |_, n| notice(n) },
+    Kind { name: "outside visitor of the web server", column: Column::Newcomer, from: outside, visit: web },
+    Kind { name: "FTP of a new host", column: Column::Gateway, from: honest, visit: ftp },
+    Kind { name: "name in fragments", column: Column::Gateway, from: honest, visit: name },
+    Kind { name: "outside reader of a file", column: Column::Gateway, from: outside, visit: tftp },
+    Kind { name: "notice to a new host", column: Column::Notice, from: honest, visit: notice },
     Kind { name: "command", column: Column::Command, from: honest, visit: |stage, _| command(stage) },
 ];
 
@@ -101,8 +89,11 @@ pub const PAGE: &str = "page of metrics";
 fn repeat(stage: &Stage, tally: &Tally, kind: &'static str, mut visit: impl FnMut(u32) -> Result<()>) {
     let mut number = 0;
     while !stage.is_over() {
-        let (phase, start) = (stage.phase(), Instant::now());
-        let failure = visit(number).err().map(|error| format!("{error:#} [{}]", PHASES[phase.min(2)]));
+        let (begun, start) = (stage.phase(), Instant::now());
+        let failure = visit(number).err();
+        // Who was surprised by the attack belongs to it.
+        let phase = if begun == 0 { stage.phase().min(1) } else { begun };
+        let failure = failure.map(|error| format!("{error:#} [{}]", PHASES[phase]));
         // What begins as everybody goes home is nobody's.
         if !stage.is_over() {
             tally.visit(phase, kind, start.elapsed(), failure);
@@ -126,6 +117,7 @@ fn new_visitor(kind: u32, number: u32) -> Ipv4Addr {
 
 /// Sends a message until it is answered; the answer, and who gave it.
 fn ask(
+    stage: &Stage,
     local: Ipv4Addr,
     to: SocketAddrV4,
     message: &[u8],
@@ -137,7 +129,7 @@ fn ask(
     }
     socket.set_read_timeout(Some(AGAIN))?;
     let (start, mut answer) = (Instant::now(), vec![0; 4096]);
-    while start.elapsed() < LIMIT {
+    while start.elapsed() < stage.patience {
         // An error that came meanwhile is told by the next call, whichever it is.
         let sent = if is_connected { socket.send(message) } else { socket.send_to(message, to) };
         match sent.and_then(|_| socket.recv_from(&mut answer)) {
@@ -149,25 +141,25 @@ fn ask(
             Err(error) => return Err(error.into()),
         }
     }
-    bail!("{local} has no answer from {to} in {LIMIT:?}")
+    bail!("{local} has no answer from {to} in {:?}", stage.patience)
 }
 
-fn echo(local: Ipv4Addr) -> Result<()> {
-    let (answer, ..) = ask(local, ECHO, b"anybody there", true)?;
+fn echo(stage: &Stage, local: Ipv4Addr) -> Result<()> {
+    let (answer, ..) = ask(stage, local, ECHO, b"anybody there", true)?;
     ensure!(answer == b"anybody there", "{local} hears {answer:?}");
     Ok(())
 }
 
-fn connection(number: u32) -> Result<()> {
+fn connection(stage: &Stage, number: u32) -> Result<()> {
     let local = SocketAddrV4::new(new_host(1, number), 0);
-    let mut stream = dial(local, ECHO, LIMIT).with_context(|| format!("{local} cannot connect"))?;
+    let mut stream = dial(local, ECHO, stage.patience).with_context(|| format!("{local} cannot connect"))?;
     stream.write_all(b"anybody")?;
     stream.read_exact(&mut [0; 7]).context("no echo")
 }
 
-fn web(number: u32) -> Result<()> {
+fn web(stage: &Stage, number: u32) -> Result<()> {
     let local = SocketAddrV4::new(new_visitor(0, number), 0);
-    let mut stream = dial(local, WEB, LIMIT).with_context(|| format!("{local} cannot connect"))?;
+    let mut stream = dial(local, WEB, stage.patience).with_context(|| format!("{local} cannot connect"))?;
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
     let mut page = String::new();
     stream.read_to_string(&mut page)?;
@@ -176,19 +168,19 @@ fn web(number: u32) -> Result<()> {
 }
 
 /// A data connection that only the gateway makes possible. A user to whom it does not come tries all of it again.
-fn ftp(number: u32) -> Result<()> {
+fn ftp(stage: &Stage, number: u32) -> Result<()> {
     let start = Instant::now();
     let local = new_host(2, number);
     loop {
-        match ftp_once(local) {
-            Err(_) if start.elapsed() < LIMIT => sleep(AGAIN),
+        match ftp_once(stage, local) {
+            Err(_) if start.elapsed() < stage.patience => sleep(AGAIN),
             done => return done.with_context(|| format!("{local} speaks FTP")),
         }
     }
 }
 
-fn ftp_once(local: Ipv4Addr) -> Result<()> {
-    let mut control = dial(SocketAddrV4::new(local, 0), FTP, LIMIT)?;
+fn ftp_once(stage: &Stage, local: Ipv4Addr) -> Result<()> {
+    let mut control = dial(SocketAddrV4::new(local, 0), FTP, stage.patience)?;
     let mut lines = BufReader::new(control.try_clone()?).lines();
     let mut line = || -> Result<String> { lines.next().context("the server closed")?.context("no reply") };
     line()?;
@@ -203,27 +195,27 @@ fn ftp_once(local: Ipv4Addr) -> Result<()> {
 }
 
 /// An answer in two fragments, in which the gateway writes the inside address.
-fn name(number: u32) -> Result<()> {
+fn name(stage: &Stage, number: u32) -> Result<()> {
     let start = Instant::now();
     let local = new_host(3, number);
     let mut query = vec![0x4c, number as u8, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
     query.extend(b"\x09published\x03lab\x07example\0\0\x01\0\x01\0\0\x29\x10\0\0\0\0\0\0\0");
     loop {
-        let (answer, ..) = ask(local, NAMES, &query, true)?;
+        let (answer, ..) = ask(stage, local, NAMES, &query, true)?;
         ensure!(answer.len() > 1500, "an answer of {} bytes", answer.len());
         let has = |address: Ipv4Addr| answer.windows(4).any(|part| part == address.octets());
         if has(inside_host(STATIC_HOST)) && !has(STATIC_GLOBAL) {
             return Ok(());
         }
-        ensure!(start.elapsed() < LIMIT, "{local} is told the global address of an inside host");
+        ensure!(start.elapsed() < stage.patience, "{local} is told the global address of an inside host");
         sleep(AGAIN);
     }
 }
 
 /// The server's answer comes from a port that only the gateway lets it come from.
-fn tftp(number: u32) -> Result<()> {
+fn tftp(stage: &Stage, number: u32) -> Result<()> {
     let to = SocketAddrV4::new(PUBLISHED, 69);
-    let (block, from, socket) = ask(new_visitor(1, number), to, b"\0\x01file\0octet\0", false)?;
+    let (block, from, socket) = ask(stage, new_visitor(1, number), to, b"\0\x01file\0octet\0", false)?;
     ensure!(from.ip() == PUBLISHED, "the file comes from {from}");
     ensure!(block == b"\0\x03\0\x01hello", "the block is {block:?}");
     socket.send_to(b"\0\x04\0\x01", from)?;
@@ -231,8 +223,8 @@ fn tftp(number: u32) -> Result<()> {
 }
 
 /// Nothing listens on the box's own port; who asks is told so.
-fn notice(number: u32) -> Result<()> {
-    match ask(new_host(4, number), SocketAddrV4::new(INSIDE_GATEWAY, 9), b"anybody there", true) {
+fn notice(stage: &Stage, number: u32) -> Result<()> {
+    match ask(stage, new_host(4, number), SocketAddrV4::new(INSIDE_GATEWAY, 9), b"anybody there", true) {
         Err(error) if error.downcast_ref().is_some_and(is_refused) => Ok(()),
         Err(error) => Err(error),
         Ok((answer, ..)) => bail!("the box answers {answer:?}"),

@@ -22,9 +22,8 @@ const SHORT_LEN: usize = 32;
 const SLOTS: usize = 50;
 const SLOT: Duration = Duration::from_millis(10);
 const WAITING_MAX: usize = 4;
-/// A number without an answer after this time is late, and after that one lost.
+/// A number without an answer after this time is late.
 const LATE: Duration = Duration::from_secs(1);
-const LOST: Duration = Duration::from_secs(8);
 /// How much of the machine's memory a socket may take.
 const BUFFER: usize = 32 << 20;
 
@@ -72,6 +71,8 @@ pub struct Witness {
     sessions: Vec<Session>,
     /// Turns that all sessions had.
     pub turns: usize,
+    /// A number without an answer after this time is lost.
+    patience: Duration,
 }
 
 impl Session {
@@ -144,7 +145,7 @@ impl Session {
         }
     }
 
-    fn listen(&mut self, tally: &Tally) {
+    fn listen(&mut self, patience: Duration, tally: &Tally) {
         while !self.waiting.is_empty() {
             match self.hear() {
                 Ok(said) => {
@@ -164,7 +165,7 @@ impl Session {
             }
         }
         while let Some((_, when, phase)) = self.waiting.front().copied() {
-            if when.elapsed() < LOST {
+            if when.elapsed() < patience {
                 break;
             }
             self.waiting.pop_front();
@@ -175,9 +176,9 @@ impl Session {
 
 impl Witness {
     /// All sessions begin, and each has its first answer.
-    pub fn begin() -> Result<Witness> {
+    pub fn begin(patience: Duration) -> Result<Witness> {
         let sessions = (0..SESSIONS).map(Session::begin).collect::<Result<Vec<_>>>()?;
-        let mut witness = Witness { sessions, turns: 0 };
+        let mut witness = Witness { sessions, turns: 0, patience };
         let first = Tally::default();
         for number in 0..SESSIONS {
             witness.sessions[number].say(0, &first);
@@ -211,7 +212,7 @@ impl Witness {
             for session in self.sessions.iter_mut().skip(slot).step_by(SLOTS) {
                 session.say(stage.phase(), tally);
             }
-            self.sessions.iter_mut().for_each(|session| session.listen(tally));
+            self.sessions.iter_mut().for_each(|session| session.listen(self.patience, tally));
             sleep(SLOT.saturating_sub(start.elapsed()));
         }
         self.turns += 1;
@@ -220,7 +221,7 @@ impl Witness {
     /// Waits until every number is answered or lost.
     pub fn finish(&mut self, tally: &Tally) {
         while self.sessions.iter().any(|session| !session.waiting.is_empty()) {
-            self.sessions.iter_mut().for_each(|session| session.listen(tally));
+            self.sessions.iter_mut().for_each(|session| session.listen(self.patience, tally));
             sleep(SLOT);
         }
     }
