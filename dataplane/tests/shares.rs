@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use portico::config::InterfaceName;
 use testkit::bench::{Bench, Setup};
-use testkit::player::packet::{View, datagram};
+use testkit::player::packet::{SYN, View, datagram, segment};
 use testkit::sides::{DEFAULT_ROUTE, TWO_SIDES};
 
 const POOL: &str = "
@@ -122,4 +122,26 @@ fn a_full_table_has_ten_sessions_for_another_host() {
         rig.witnesses_talk(GREEDY);
         rig.bench.finish().expect("whole tables");
     }
+}
+
+const OUTSIDE_POOL: &str = "
+ip nat inside source static tcp 10.0.0.80 80 203.0.113.80 80
+ip nat pool LOCAL 172.16.1.1 172.16.1.8 prefix-length 24
+access-list 2 permit 8.0.0.0 0.255.255.255
+ip nat outside source list 2 pool LOCAL
+";
+
+/// Strangers have all addresses of an outside pool, and the oldest gives way to each that comes: however many did before, and though
+/// one of them has two flows and none of these gives an address free.
+#[test]
+fn an_outside_pool_has_an_address_for_every_newcomer() {
+    let mut rig = Rig::new(OUTSIDE_POOL);
+    let server = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 80), 80);
+    for (number, port) in [(0, 1000), (0, 1001)].into_iter().chain((1..300).map(|number| (number, 1000))) {
+        let from = SocketAddrV4::new(Ipv4Addr::from_bits(0x0800_0001 + number), port);
+        let came = rig.send(false, &[segment((from, server), (1, 0, SYN), &[], &[])]);
+        assert_eq!(came.len(), 1, "stranger {number}");
+        rig.bench.advance(1).expect("rest");
+    }
+    rig.bench.finish().expect("whole tables");
 }
