@@ -11,6 +11,7 @@ use crate::path::reply;
 use crate::path::tables::Tables;
 use crate::path::unsolicited::{Kept, Unsolicited};
 use crate::path::verdict::Refused;
+use crate::policy::Domain;
 use crate::port::Ports;
 use crate::wire::{ethernet, ipv4};
 
@@ -52,7 +53,8 @@ impl Notices {
         if notice == Notice::Silent {
             return None;
         }
-        if !budget.take(source(original), now) {
+        let is_outside = interface.domain == Domain::Outside;
+        if !budget.take(source(original), is_outside, now) {
             tables.counters.icmp_errors_withheld.add(1);
             return None;
         }
