@@ -122,25 +122,18 @@ pub fn strangers_files(stage: &Stage) -> Result<()> {
     from_outside(stage, |random, _| datagram((stranger(random), to), b"\0\x01file\0octet\0"))
 }
 
-/// Whatever makes the box itself send: what expires at it, what it does not listen to, and what it has no place for; of
-/// one host, in many names, and of strangers.
+/// Whatever makes the box itself send: what expires at it, what it does not listen to, and what it has no place for; of an inside
+/// host and of strangers.
 pub fn provoked_notices(stage: &Stage) -> Result<()> {
     let (mut inside, mut outside) = (Wire::inside(stage)?, Wire::outside(stage)?);
     let mut random = random(stage);
     stage.at_rate(|number| {
         let own = SocketAddrV4::new(Ipv4Addr::new(10, 0, 3, 1), random.random_range(1024..=65535));
-        let borrowed = SocketAddrV4::new(Ipv4Addr::from_bits(0x0a00_0301 + random.random_range(0..15)), 5000);
         let far = stranger(&mut random);
-        match number % 5 {
-            0 => {
-                let mut packet = datagram((own, far), b"expires");
-                packet[8] = 1;
-                seal(&mut packet);
-                inside.send(&packet);
-            }
+        match number % 4 {
+            0 => inside.send(&expiring(own, far)),
             1 => inside.send(&datagram((own, SocketAddrV4::new(INSIDE_GATEWAY, 9)), b"closed")),
-            2 => inside.send(&datagram((borrowed, SocketAddrV4::new(INSIDE_GATEWAY, 9)), b"closed")),
-            3 => outside.send(&datagram((far, SocketAddrV4::new(OUTSIDE_GATEWAY, 9)), b"closed")),
+            2 => outside.send(&datagram((far, SocketAddrV4::new(OUTSIDE_GATEWAY, 9)), b"closed")),
             _ => {
                 let to = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 1), random.random_range(1024..=65535));
                 outside.send(&segment((far, to), (random.random(), 0, SYN), &[], &[]));
@@ -148,6 +141,22 @@ pub fn provoked_notices(stage: &Stage) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// The same of an inside host in the names of fifteen others.
+pub fn notices_in_borrowed_names(stage: &Stage) -> Result<()> {
+    from_inside(stage, |random, _| {
+        let borrowed = SocketAddrV4::new(Ipv4Addr::from_bits(0x0a00_0301 + random.random_range(0..15)), 5000);
+        expiring(borrowed, stranger(random))
+    })
+}
+
+/// A datagram that expires at the box.
+fn expiring(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
+    let mut packet = datagram((from, to), b"expires");
+    packet[8] = 1;
+    seal(&mut packet);
+    packet
 }
 
 /// Resets and SYNs with any numbers in the names of both ends of the witness's connections, some with a wrong checksum, and

@@ -4,8 +4,8 @@ use crate::controls::{
     control_sessions, doors, held_pieces, opened_again, retained_messages, strangers_doors,
 };
 use crate::floods::{
-    borrowed_names, endless_fragments, guessed_resets, half_open, lone_fragments, outside_pool,
-    provoked_notices, spent_limits, strangers_files, streams, unfinished_names,
+    borrowed_names, endless_fragments, guessed_resets, half_open, lone_fragments, notices_in_borrowed_names,
+    outside_pool, provoked_notices, spent_limits, strangers_files, streams, unfinished_names,
 };
 use crate::management::{
     damaged_requests, endless_headers, huge_pool, idle_connections, large_pool, stopped_worker,
@@ -73,4 +73,5 @@ pub const ROWS: &[Row] = &[
     Row { lines: SMALL_TABLE, ..row("sessions in the names of other inside hosts", 2000, borrowed_names) },
     row("strangers' requests to a published TFTP server", 1000, strangers_files),
     row("packets that the box must answer itself", 2000, provoked_notices),
+    row("the same in the names of other inside hosts", 1000, notices_in_borrowed_names),
 ];
