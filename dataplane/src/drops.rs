@@ -83,7 +83,7 @@ drops! {
     FragmentationNeeded "fragmentation-needed" Network FragmentationNeeded "Longer than the next link's MTU, and DF is set." "RFC 1191 4";
     NoMapping "no-mapping" Policy Silent "Addressed to a NAT address, but no session, mapping or static matches." "RFC 4787 REQ-8";
     InsideLocal "inside-local" Policy Silent "From outside to an inside host's own address, although outside it has another; see ip nat settings inside-local." "";
-    TcpNoSession "tcp-no-session" Sender Silent "A TCP segment without a session that begins none: a reset from inside, or anything but a SYN from outside." "RFC 7857 2.2";
+    TcpNoSession "tcp-no-session" Sender Silent "A TCP segment without a session that begins none: a reset from inside or its answer to a SYN, or anything but a SYN from outside." "RFC 7857 2.2";
     IcmpUnmatched "icmp-unmatched" Sender Silent "The ICMP error quotes a packet that no session sent." "RFC 5508 REQ-4";
     IcmpNumbers "icmp-numbers" Sender Silent "The ICMP error quotes a TCP segment that is not on its way now: a guess, or far too late." "RFC 5927 4";
     ProtocolUntranslatable "protocol-untranslatable" Policy Silent "The protocol has no ports, and the matching rule translates by port." "RFC 6888 REQ-1";

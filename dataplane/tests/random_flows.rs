@@ -121,7 +121,8 @@ fn random_packet(random: &mut SmallRng, kind: Kind, src: Endpoint, dst: Endpoint
             format!("udp {from}:{} > {to}:{} {sum}", src.1, dst.1)
         }
         Kind::Tcp => {
-            let flags = ["syn", "syn,ack", "ack", "psh,ack", "fin,ack", "ack,urg,ece"].choose(random);
+            // An answer to a SYN begins nothing.
+            let flags = ["syn", "ack", "psh,ack", "fin,ack", "ack,urg,ece"].choose(random);
             let options = ["", "mss 1460", "timestamps 1 2 nop nop", "sack 5-9 sack-ok"].choose(random);
             let (flags, options) = (flags.expect("not empty"), options.expect("not empty"));
             let (seq, ack) = (random.random::<u32>(), random.random::<u32>());

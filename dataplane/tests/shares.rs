@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use portico::config::InterfaceName;
 use testkit::bench::{Bench, Setup};
-use testkit::player::packet::{View, datagram};
+use testkit::player::packet::{SYN, View, datagram, segment};
 use testkit::sides::{DEFAULT_ROUTE, TWO_SIDES};
 use testkit::stations::{Arp, BROADCAST, frame, station_mac};
 
@@ -169,4 +169,67 @@ fn a_full_table_has_ten_sessions_for_another_host() {
         rig.witnesses_talk(GREEDY);
         rig.bench.finish().expect("whole tables");
     }
+}
+
+/// An ARP reply of an outside station for its own address.
+fn arp_reply(addr: Ipv4Addr) -> Vec<u8> {
+    let (own, station) = ([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 0xcc]);
+    let mut frame = [own, station].concat();
+    frame.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);
+    frame.extend(station);
+    frame.extend(addr.octets());
+    frame.extend(own);
+    frame.extend([192, 0, 2, 1]);
+    frame
+}
+
+/// What a host sends to neighbours that are not there takes all the room to wait; a packet to one that is there waits
+/// nevertheless, and goes on with the neighbour's answer.
+#[test]
+fn a_scan_leaves_others_room_to_wait() {
+    let setup = Setup { stations_answer: false, ..Setup::default() };
+    let bench = Bench::new("shares", &format!("{TWO_SIDES}{DEFAULT_ROUTE}{POOL}"), setup);
+    let mut bench = bench.expect("a configuration");
+    let [inside, outside] =
+        ["inside", "outside"].map(|side| bench.interface(side).expect("an interface").name.clone());
+    let neighbour = |last| SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, last), 7);
+    let scanned = (10..50).flat_map(|last| (0..8).map(move |port| (0, 1000 + port, last)));
+    for (who, port, last) in scanned.chain([(1, 1000, 200)]) {
+        let packet = datagram((SocketAddrV4::new(host(who), port), neighbour(last)), b"there");
+        let frame = bench.frame_to(&inside, &packet).expect("a port");
+        bench.queue(&inside, &frame).expect("room on the wire");
+        bench.settle().expect("rest");
+    }
+    assert_eq!(bench.counter("neighbour-queue-full"), 40 * 8 + 1 - 256);
+    bench.take_all();
+    bench.queue(&outside, &arp_reply(*neighbour(200).ip())).expect("room on the wire");
+    bench.settle().expect("rest");
+    let came: Vec<_> = bench
+        .take_all()
+        .iter()
+        .filter_map(|(_, frame)| View::of(&frame[14..]).map(|view| view.dst))
+        .collect();
+    assert_eq!(came, [neighbour(200)]);
+}
+
+const OUTSIDE_POOL: &str = "
+ip nat inside source static tcp 10.0.0.80 80 203.0.113.80 80
+ip nat pool LOCAL 172.16.1.1 172.16.1.8 prefix-length 24
+access-list 2 permit 8.0.0.0 0.255.255.255
+ip nat outside source list 2 pool LOCAL
+";
+
+/// Strangers have all addresses of an outside pool, and the oldest gives way to each that comes: however many did before, and though
+/// one of them has two flows and none of these gives an address free.
+#[test]
+fn an_outside_pool_has_an_address_for_every_newcomer() {
+    let mut rig = Rig::new(OUTSIDE_POOL);
+    let server = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 80), 80);
+    for (number, port) in [(0, 1000), (0, 1001)].into_iter().chain((1..300).map(|number| (number, 1000))) {
+        let from = SocketAddrV4::new(Ipv4Addr::from_bits(0x0800_0001 + number), port);
+        let came = rig.send(false, &[segment((from, server), (1, 0, SYN), &[], &[])]);
+        assert_eq!(came.len(), 1, "stranger {number}");
+        rig.bench.advance(1).expect("rest");
+    }
+    rig.bench.finish().expect("whole tables");
 }

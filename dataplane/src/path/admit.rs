@@ -63,6 +63,9 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
     {
         return routed_to(tables, head, next_hop);
     }
+    if is_answer(head) && is_translated(tables, head, next_hop) {
+        return Err(DropReason::TcpNoSession.into());
+    }
     let destination = outside_global_of(tables, head, now);
     let source = choose_global(tables, head, next_hop, now)?;
     if source.is_none() && destination.is_none() {
@@ -101,6 +104,25 @@ fn is_unresolved(tables: &Tables, head: &Head) -> bool {
     let interface = tables.policy.interfaces.get(usize::from(head.interface));
     interface.is_some_and(|interface| interface.is_on_link(head.src))
         && tables.neighbours.find(head.interface, head.src).is_none()
+}
+
+/// Whether a packet answers a SYN. Without a session, the one that the SYN began has ended or gave way: a server that repeats its
+/// answer to a stranger must not begin it again as the inside's own.
+fn is_answer(head: &Head) -> bool {
+    let both = tcp::SYN | tcp::ACK;
+    head.transport == Transport::Tcp && head.tcp_flags & both == both
+}
+
+/// Whether any rule concerns a packet from inside.
+fn is_translated(tables: &Tables, head: &Head, next_hop: Option<NextHop>) -> bool {
+    let (vrf, protocol, destination) = (head.tuple.vrf, head.tuple.protocol, head.tuple.dst);
+    let source = Endpoint::new(head.src, head.tuple.src.port);
+    let policy = &tables.policy;
+    let applies = |rule: &StaticRule| applies(tables, rule, head, next_hop);
+    policy.statics.global_of(vrf, protocol, source, applies).is_some()
+        || policy.outside_statics.global_of(vrf, protocol, destination, |_| true).is_some()
+        || tables.shard.outside_global_of(vrf, destination.addr).is_some()
+        || find_rule(tables, head, next_hop).is_some()
 }
 
 /// A packet from outside without a session: a rule's, the box's own, or not for the NAT.

@@ -33,8 +33,9 @@ impl NoticeBudget {
         NoticeBudget { tokens: NOTICES_MAX, refilled_ms: now, receivers }
     }
 
-    /// Takes a token for a receiver if there is one for it.
-    pub fn take(&mut self, receiver: Ipv4Addr, now: u32) -> bool {
+    /// Takes a token for a receiver if there is one for it. Strangers outside, who are as many as they like, leave half of the
+    /// bucket to the inside.
+    pub fn take(&mut self, receiver: Ipv4Addr, is_outside: bool, now: u32) -> bool {
         let gained = gained(&mut self.refilled_ms, now);
         self.tokens = self.tokens.saturating_add(gained).min(NOTICES_MAX);
         // Fibonacci hashing: neighbours are told apart.
@@ -43,7 +44,8 @@ impl NoticeBudget {
         let forgotten = self::gained(&mut told.since_ms, now);
         told.told = told.told.saturating_sub(forgotten);
         let places = Places { capacity: NOTICES_MAX as usize, free: self.tokens as usize };
-        let is_left = places.left(told.told as usize) > 0;
+        let is_for_others = is_outside && self.tokens <= NOTICES_MAX / 2;
+        let is_left = !is_for_others && places.left(told.told as usize) > 0;
         self.tokens -= u32::from(is_left);
         told.told += u32::from(is_left);
         is_left
@@ -67,8 +69,9 @@ mod tests {
     #[test]
     fn who_is_told_all_the_time_leaves_others_theirs() {
         let mut budget = NoticeBudget::new(7);
-        let told =
-            |budget: &mut NoticeBudget, whom, now| (0..1000).filter(|_| budget.take(whom, now)).count();
+        let told = |budget: &mut NoticeBudget, whom, now| {
+            (0..1000).filter(|_| budget.take(whom, false, now)).count()
+        };
         assert_eq!(told(&mut budget, GREEDY, 7), 100);
         for step in 1..400 {
             let now = 7 + step * 50;
@@ -76,6 +79,18 @@ mod tests {
             if step % 100 == 0 {
                 assert!(told(&mut budget, OTHER, now) >= 16, "step {step}");
             }
+        }
+    }
+
+    #[test]
+    fn strangers_without_end_leave_the_inside_its_half() {
+        let mut budget = NoticeBudget::new(7);
+        for step in 0..400 {
+            let now = 7 + step * 50;
+            let strangers = (0..1000).map(|number| Ipv4Addr::from_bits(0x0800_0000 + step * 1000 + number));
+            let told = strangers.filter(|&stranger| budget.take(stranger, true, now)).count();
+            assert!(told >= 9, "ten came back, and one of them is another's: {told} at step {step}");
+            assert!(budget.take(OTHER, false, now), "step {step}");
         }
     }
 }

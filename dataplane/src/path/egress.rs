@@ -89,7 +89,7 @@ impl Egress {
     ) -> Result<Sent, DropReason> {
         match neighbour {
             Some(neighbour) => self.send_framed(ports, packet, l3, neighbour).map(|()| Sent::Queued),
-            None => self.hold(packet, l3, next_hop, now),
+            None => Ok(self.hold(packet, l3, next_hop, now)),
         }
     }
 
@@ -130,7 +130,7 @@ impl Egress {
         Ok(())
     }
 
-    fn hold(&mut self, packet: Packet, l3: u16, next_hop: NextHop, now: u32) -> Result<Sent, DropReason> {
+    fn hold(&mut self, packet: Packet, l3: u16, next_hop: NextHop, now: u32) -> Sent {
         let waiting = self.held.iter().filter(|held| held.next_hop == next_hop).count();
         let mut since_ms = now;
         if waiting >= HELD_PER_HOP_MAX {
@@ -140,15 +140,12 @@ impl Egress {
                 self.departed.drop(DropReason::NeighbourQueueFull, 1);
             }
         } else if self.held.len() >= HELD_MAX {
-            return Err(DropReason::NeighbourQueueFull);
+            // Who is there answers at once: what waits longest, as for whoever a scan was for, waits in vain.
+            self.held.pop_front();
+            self.departed.drop(DropReason::NeighbourQueueFull, 1);
         }
         self.held.push_back(Held { next_hop, l3, since_ms, packet });
-        Ok(if waiting == 0 { Sent::HeldFirst } else { Sent::Held })
-    }
-
-    /// Whether any packet waits for this next hop.
-    pub fn is_awaited(&self, next_hop: NextHop) -> bool {
-        self.held.iter().any(|held| held.next_hop == next_hop)
+        if waiting == 0 { Sent::HeldFirst } else { Sent::Held }
     }
 
     /// Packets that wait for a next hop.

@@ -118,10 +118,8 @@ impl Engine {
     ) -> Result<(), DropReason> {
         let neighbour = self.tables.neighbours.at(neighbour);
         let sent = self.egress.send(&mut self.ports, packet, l3, next_hop, neighbour, now);
-        // The control thread asks again by itself; should it miss this, the packet's wait runs out. Where there is
-        // no room to wait the next hop is asked for all the same, or the crowd before others would keep it unknown.
-        let is_crowded_out = sent == Err(DropReason::NeighbourQueueFull) && !self.egress.is_awaited(next_hop);
-        if sent == Ok(Sent::HeldFirst) || is_crowded_out {
+        // The control thread asks again by itself; should it miss this, the packet's wait runs out.
+        if sent == Ok(Sent::HeldFirst) {
             let _ = self.tell(Event::Resolve(next_hop));
         }
         sent.map(|_| ())

@@ -11,6 +11,7 @@ use crate::path::reply;
 use crate::path::tables::Tables;
 use crate::path::unsolicited::{Kept, Unsolicited};
 use crate::path::verdict::Refused;
+use crate::policy::Domain;
 use crate::port::Ports;
 use crate::wire::{ethernet, ipv4};
 
@@ -34,7 +35,7 @@ impl Notices {
 
     /// Whether a host's station may be asked for because of what came in its name.
     pub fn may_ask(&mut self, host: Ipv4Addr, now: u32) -> bool {
-        self.question_budget.take(host, now)
+        self.question_budget.take(host, false, now)
     }
 
     /// The ICMP error about `original`, which starts with its IPv4 header, from the address of an interface; none when none
@@ -59,7 +60,8 @@ impl Notices {
         if notice == Notice::Silent {
             return None;
         }
-        if !budget.take(source(original), now) {
+        let is_outside = interface.domain == Domain::Outside;
+        if !budget.take(source(original), is_outside, now) {
             tables.counters.icmp_errors_withheld.add(1);
             return None;
         }

@@ -97,17 +97,25 @@ impl Shard {
         rule: &OutsideRule,
         now: u32,
     ) -> bool {
-        self.pass_over();
         let is_alone = |mapping: &Mapping| {
             mapping.binding.rule == rule.id && mapping.is_unasked && mapping.session_count == 1
         };
-        let gives_way = |waiting: Waiting| {
+        self.pass_over();
+        let mut at = 0;
+        for _ in 0..LOOKED_AT {
+            let Some(&waiting) = self.unconfirmed.queue.get(at) else { break };
             let above = self.sessions.at(waiting.index).and_then(|session| self.outside_mapping_of(session));
-            let is_alone = above.and_then(|above| self.mappings.at(above)).is_some_and(is_alone);
-            is_alone && self.is_unconfirmed(waiting)
-        };
-        let found = self.unconfirmed.queue.iter().take(LOOKED_AT).find(|&&waiting| gives_way(waiting));
-        found.copied().is_some_and(|it| self.end(policy, it.index, EndReason::GaveWay, now).is_some())
+            // Who is over leaves the queue, or those that gave way before would hide all who can.
+            if !self.is_unconfirmed(waiting) {
+                self.unconfirmed.queue.remove(at);
+            } else if above.and_then(|above| self.mappings.at(above)).is_some_and(is_alone) {
+                self.unconfirmed.queue.remove(at);
+                return self.end(policy, waiting.index, EndReason::GaveWay, now).is_some();
+            } else {
+                at += 1;
+            }
+        }
+        false
     }
 
     /// Takes out of the front of the queue what is no more unconfirmed, some of it if it is much.

@@ -139,7 +139,8 @@ impl Relation {
         if session.is_some_and(|session| session.life.is_certain(self.now_ms)) {
             return;
         }
-        if local.1 == TCP && flow.flags & RST != 0 {
+        let is_answer = flow.flags & (SYN | ACK) == SYN | ACK;
+        if local.1 == TCP && (flow.flags & RST != 0 || is_answer) {
             half.drops.extend(["tcp-no-session", "no-mapping"]);
         }
         let host = self.count(self.tables.of_host(local.0));
