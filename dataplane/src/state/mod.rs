@@ -14,6 +14,7 @@ mod enter;
 mod give_way;
 mod groups;
 pub mod journal;
+mod knocking;
 pub mod lifetime;
 pub mod mapped;
 pub mod mapping;
