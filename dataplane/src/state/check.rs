@@ -35,6 +35,9 @@ impl Shard {
         expect("unconfirmed sessions", counted as usize, unconfirmed.count())?;
         self.check_rings()?;
         self.check_knocking()?;
+        self.controls.check(|session| self.sessions.at(session).is_some())?;
+        self.doors.check()?;
+        self.calls.check()?;
         let totals = self.journal.totals();
         expect("sessions begun and not ended", totals.sessions.live() as usize, self.sessions.len())?;
         expect("bindings begun and not ended", totals.bindings.live() as usize, bound)?;
