@@ -53,6 +53,11 @@ impl Calls {
         Calls { records: Keyed::new(capacity, hasher), room: Room::new(capacity, hasher) }
     }
 
+    /// Verifies that each has its place. For tests.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.room.check(self.records.len()).map_err(|text| format!("calls: {text}"))
+    }
+
     /// Calls in the table.
     pub fn len(&self) -> usize {
         self.records.len()

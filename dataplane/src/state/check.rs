@@ -2,6 +2,7 @@
 
 use crate::flow::Direction;
 use crate::state::door::Door;
+use crate::state::mapping::Mapping;
 use crate::state::session::{Above, Flags, Session};
 use crate::state::shard::{SessionRef, Shard};
 
@@ -36,6 +37,10 @@ impl Shard {
         let from_inside = self.sessions.iter_from(0).filter(|(_, session)| is_begun_inside(session));
         expect("sessions counted by destination", self.destinations.total(), from_inside.count())?;
         self.check_rings()?;
+        self.check_knocking()?;
+        self.controls.check(|session| self.sessions.at(session).is_some())?;
+        self.doors.check()?;
+        self.calls.check()?;
         let totals = self.journal.totals();
         expect("sessions begun and not ended", totals.sessions.live() as usize, self.sessions.len())?;
         expect("bindings begun and not ended", totals.bindings.live() as usize, bound)?;
@@ -51,6 +56,22 @@ impl Shard {
                 if self.find(key, self.hasher.hash(key.words())) != Some(SessionRef { index, direction }) {
                     return Err(format!("session {index} is not found {direction:?}"));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Verifies that whoever only knocks is known by all that it has.
+    fn check_knocking(&self) -> Result<(), String> {
+        let known: Vec<(u32, &Mapping)> =
+            self.mappings.iter_from(0).filter(|(_, mapping)| mapping.knocks.is_some()).collect();
+        if known.len() != self.knocking.len() {
+            return Err(format!("{} outside hosts knock, {} are known", known.len(), self.knocking.len()));
+        }
+        for (index, mapping) in known {
+            let flow_count = self.flows_knocking(index).count();
+            if flow_count != mapping.session_count as usize {
+                return Err(format!("{flow_count} flows knock beneath mapping {index}: {mapping:?}"));
             }
         }
         Ok(())

@@ -228,6 +228,20 @@ impl Controls {
         }
     }
 
+    /// Verifies that each is found by its session and has its place, and that children are of sessions that `is_live`. For
+    /// tests.
+    pub(super) fn check(&self, is_live: impl Fn(u32) -> bool) -> Result<(), String> {
+        self.room.check(self.records.len()).map_err(|text| format!("control sessions: {text}"))?;
+        if self.by_session.len() != self.records.len() {
+            return Err(format!("{} control sessions, {} found", self.records.len(), self.by_session.len()));
+        }
+        let mut live = self.by_session.keys().chain(self.parents.keys()).copied();
+        match live.find(|&session| !is_live(session)) {
+            Some(session) => Err(format!("session {session} has ended, and is one of a gateway's still")),
+            None => Ok(()),
+        }
+    }
+
     /// Control sessions in the table.
     pub fn len(&self) -> usize {
         self.records.len()

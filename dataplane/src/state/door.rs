@@ -211,6 +211,11 @@ impl Doors {
         self.records.len()
     }
 
+    /// Verifies that each has its place. For tests.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.room.check(self.records.len()).map_err(|text| format!("doors: {text}"))
+    }
+
     /// Doors there is room for.
     pub fn capacity(&self) -> usize {
         self.records.capacity()

@@ -57,6 +57,9 @@ impl Shard {
         {
             mapping.session_count -= 1;
         }
+        if let (Some(outside), Ok(index)) = (outside, entered) {
+            self.knock(policy, outside, index, now);
+        }
         if let Above::New(lease) = above {
             match entered {
                 Ok(_) => self.bind(lease, now),

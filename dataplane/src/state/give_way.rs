@@ -4,11 +4,17 @@
 //! any idle time. So what strangers begin and nobody inside has confirmed has a part of the table; beyond it, what is begun
 //! costs such a flow its place, the oldest of a host that has many of them. A full table takes such a place for any
 //! other flow too. What the inside began gives way to nobody (RFC 6888 REQ-11): its hosts have shares.
+//!
+//! Where outside hosts have addresses of a pool, he also has one of these for each name that he makes up. So as long as nobody
+//! inside has answered one of an outside host's flows, its address goes to the next host that needs one, with all of them: these
+//! few, as those that wait at a door.
+
+use arrayvec::ArrayVec;
 
 use crate::drops::DropReason;
 use crate::lives::EndReason;
-use crate::policy::{OutsideRule, Policy};
-use crate::state::mapping::Mapping;
+use crate::policy::{Policy, RuleId};
+use crate::state::mapping::{KNOCKS_MAX, NO_KNOCKS};
 use crate::state::session::{Above, Session};
 use crate::state::shard::Shard;
 use crate::state::table::share::{FEW, Places};
@@ -89,33 +95,66 @@ impl Shard {
         subscriber.is_some_and(|subscriber| subscriber.unasked_count as usize > FEW)
     }
 
-    /// Ends the oldest unconfirmed flow from outside for which alone a host has an outside local address of a rule's, which
-    /// has no other left.
-    pub(super) fn make_outside_address_free(
-        &mut self,
-        policy: &Policy,
-        rule: &OutsideRule,
-        now: u32,
-    ) -> bool {
-        let is_alone = |mapping: &Mapping| {
-            mapping.binding.rule == rule.id && mapping.is_unasked && mapping.session_count == 1
+    /// An outside host's mapping was made that a stranger asks for.
+    pub(super) fn begin_to_knock(&mut self, index: u32) {
+        if let Some(mapping) = self.mappings.at_mut(index) {
+            mapping.knocks = Some(NO_KNOCKS);
+            self.knocking.set(mapping.binding.rule, index, true);
+        }
+    }
+
+    /// The inside uses an outside host's mapping, or it has ended: its address is for nobody else.
+    pub(super) fn cease_to_knock(&mut self, index: u32) {
+        if let Some(mapping) = self.mappings.at_mut(index)
+            && mapping.knocks.take().is_some()
+        {
+            self.knocking.set(mapping.binding.rule, index, false);
+        }
+    }
+
+    /// A session began beneath an outside host's mapping.
+    pub(super) fn knock(&mut self, policy: &Policy, index: u32, session: u32, now: u32) {
+        if !self.sessions.at(session).is_some_and(Session::is_unasked) {
+            return self.cease_to_knock(index);
+        }
+        let mut flows: ArrayVec<u32, KNOCKS_MAX> = self.flows_knocking(index).collect();
+        // Its place may have been that of one that ended.
+        flows.retain(|flow| *flow != session);
+        let oldest = if flows.is_full() { flows.pop_at(0) } else { None };
+        flows.push(session);
+        let Some(knocks) = self.mappings.at_mut(index).and_then(|mapping| mapping.knocks.as_mut()) else {
+            return;
         };
-        self.pass_over();
-        let mut at = 0;
-        for _ in 0..LOOKED_AT {
-            let Some(&waiting) = self.unconfirmed.queue.get(at) else { break };
-            let above = self.sessions.at(waiting.index).and_then(|session| self.outside_mapping_of(session));
-            // Who is over leaves the queue, or those that gave way before would hide all who can.
-            if !self.is_unconfirmed(waiting) {
-                self.unconfirmed.queue.remove(at);
-            } else if above.and_then(|above| self.mappings.at(above)).is_some_and(is_alone) {
-                self.unconfirmed.queue.remove(at);
-                return self.end(policy, waiting.index, EndReason::GaveWay, now).is_some();
-            } else {
-                at += 1;
+        *knocks = NO_KNOCKS;
+        knocks[..flows.len()].copy_from_slice(&flows);
+        if let Some(oldest) = oldest {
+            self.end(policy, oldest, EndReason::GaveWay, now);
+        }
+    }
+
+    /// Ends what the oldest outside host that only knocks has, and with it its address. Whether one had any.
+    pub(super) fn end_knocking(&mut self, policy: &Policy, rule: RuleId, now: u32) -> bool {
+        while let Some(index) = self.knocking.oldest(rule) {
+            // What the inside sent may have been refused since: then there is no session of its own to tell.
+            if !self.mappings.at(index).is_some_and(|mapping| mapping.is_unasked) {
+                self.cease_to_knock(index);
+                continue;
             }
+            let flows: ArrayVec<u32, KNOCKS_MAX> = self.flows_knocking(index).collect();
+            for &flow in &flows {
+                self.end(policy, flow, EndReason::GaveWay, now);
+            }
+            return !flows.is_empty();
         }
         false
+    }
+
+    /// The flows that knock beneath an outside host's mapping.
+    pub(super) fn flows_knocking(&self, index: u32) -> impl Iterator<Item = u32> + '_ {
+        let knocks = self.mappings.at(index).and_then(|mapping| mapping.knocks).unwrap_or(NO_KNOCKS);
+        let is_beneath =
+            move |session: &Session| session.is_unasked() && self.outside_mapping_of(session) == Some(index);
+        knocks.into_iter().filter(move |&flow| self.sessions.at(flow).is_some_and(is_beneath))
     }
 
     /// Takes out of the front of the queue what is no more unconfirmed, some of it if it is much.

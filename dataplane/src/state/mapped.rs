@@ -278,7 +278,7 @@ impl Shard {
         }
         self.reclaim(policy, now);
         let mut taken = self.allocator.take_for_outside(policy, rule, now);
-        if taken.is_none() && self.make_outside_address_free(policy, rule, now) {
+        if taken.is_none() && self.end_knocking(policy, rule.id, now) {
             taken = self.allocator.take_for_outside(policy, rule, now);
         }
         let binding = Binding {
@@ -359,7 +359,15 @@ impl Shard {
     ) -> Option<u32> {
         let Taken { binding, subscriber, .. } = *self.lender.taken(lease)?;
         let (is_unasked, used_ms) = (used_ms.is_none(), used_ms.unwrap_or(now));
-        let mapping = Mapping { binding, session_count: 0, subscriber, created_ms: now, used_ms, is_unasked };
+        let mapping = Mapping {
+            binding,
+            session_count: 0,
+            subscriber,
+            created_ms: now,
+            used_ms,
+            is_unasked,
+            knocks: None,
+        };
         let deadline = mapping_deadline_ms(policy, &mapping);
         let index = self.mappings.insert(mapping)?;
         for key in binding.keys() {
@@ -369,6 +377,9 @@ impl Shard {
             }
         }
         self.wheel.arm(self.mapping_node(index), deadline.unwrap_or(far_off(now)));
+        if is_unasked {
+            self.begin_to_knock(index);
+        }
         Some(index)
     }
 
@@ -378,6 +389,7 @@ impl Shard {
 
     /// Takes the record of a whole address's mapping out of the tables. The address stays taken.
     pub(super) fn take_mapping(&mut self, index: u32) -> Option<Mapping> {
+        self.cease_to_knock(index);
         let mapping = self.mappings.remove(index)?;
         self.wheel.disarm(self.mapping_node(index));
         for key in mapping.binding.keys() {

@@ -6,7 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::RuleId;
+use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
+
+/// Flows that wait beneath an outside host's address for somebody inside to answer one of them.
+pub(super) const KNOCKS_MAX: usize = 8;
+/// None of them.
+pub(super) const NO_KNOCKS: [u32; KNOCKS_MAX] = [NONE; KNOCKS_MAX];
 
 /// "Every protocol": what an address-only mapping has in place of one.
 pub const ANY_PROTOCOL: Protocol = 0;
@@ -49,6 +55,9 @@ pub struct Mapping {
     /// A packet from outside began it, and the inside has not used it yet, as far as ended sessions tell: it ends with the
     /// last one beneath it.
     pub is_unasked: bool,
+    /// The flows that strangers began beneath it and nobody inside confirmed, as long as there is nothing else beneath it; some of
+    /// them may have ended since.
+    pub(super) knocks: Option<[u32; KNOCKS_MAX]>,
 }
 
 /// Whose endpoint a mapping maps.

@@ -15,6 +15,7 @@ pub mod enter;
 mod give_way;
 mod groups;
 pub mod journal;
+mod knocking;
 pub mod lifetime;
 pub mod mapped;
 pub mod mapping;

@@ -133,6 +133,21 @@ impl Room {
         }
     }
 
+    /// Verifies that so many places are taken, by gateways as by holders, and that who is remembered has some. For tests.
+    pub fn check(&self, taken: usize) -> Result<(), String> {
+        let sum = |counts: &[u32]| counts.iter().sum::<u32>() as usize;
+        let of_holders: usize = self.guests.iter().map(|guest| guest.taken as usize).sum();
+        let strangers = self.guests.iter().filter(|guest| guest.holder.is_stranger);
+        let of_strangers: usize = strangers.map(|guest| guest.taken as usize).sum();
+        let counted = [sum(&self.taken), of_holders, sum(&self.taken_by_strangers)];
+        if counted != [taken, taken, of_strangers] || self.guests.iter().any(|guest| guest.taken == 0) {
+            return Err(format!(
+                "{taken} places are taken, {of_strangers} by strangers: counted {counted:?}"
+            ));
+        }
+        Ok(())
+    }
+
     fn guest(&self, gateway: GatewayIndex, holder: Initiator) -> Option<u32> {
         self.guests.find(key(gateway, holder), |guest| (guest.gateway, guest.holder) == (gateway, holder))
     }

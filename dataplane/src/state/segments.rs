@@ -83,6 +83,10 @@ impl Shard {
     /// A session that a stranger began was confirmed: from now on it counts towards its host's limits. Or it is no more.
     fn count_asked(&mut self, policy: &Policy, index: u32) {
         let Some(session) = self.sessions.at(index) else { return };
+        if let Some(outside) = self.outside_mapping_of(session) {
+            self.cease_to_knock(outside);
+        }
+        let Some(session) = self.sessions.at(index) else { return };
         let (vrf, host) = (session.inside_vrf(), session.inside_local().addr);
         let is_unasked = session.is_unasked();
         let number = self.subscribers.find(vrf, host);

@@ -15,6 +15,7 @@ use crate::state::destinations::{Counter, Destinations};
 use crate::state::door::{DOORS_MAX, Door, Doors};
 use crate::state::groups::Groups;
 use crate::state::journal::{Journal, RECORDS_MIN};
+use crate::state::knocking::Knocking;
 use crate::state::mapping::{Mapping, Side};
 use crate::state::ports::allocate::Allocator;
 use crate::state::ports::lease::Lender;
@@ -81,6 +82,8 @@ pub struct Shard {
     rotation: Vec<u32>,
     /// Flows that only one side has begun.
     pub unconfirmed: Unconfirmed,
+    /// Outside hosts whose addresses strangers asked for alone.
+    pub(super) knocking: Knocking,
     /// SYNs over live connections.
     pub(super) reopenings: Reopenings,
     /// What began and ended.
@@ -181,6 +184,7 @@ impl Shard {
             worker: (worker, worker_count),
             rotation: vec![0; RULES_MAX],
             unconfirmed: Unconfirmed::new(capacity),
+            knocking: Knocking::new(RULES_MAX, addresses_max),
             reopenings: Reopenings::default(),
             journal: Journal::new(capacity.max(RECORDS_MIN)),
         }

@@ -211,7 +211,8 @@ fn endpoint_of(line: &[u8]) -> Option<SocketAddrV4> {
     Some(SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low])))
 }
 
-/// A host that comes new, whose number is its own.
+/// A host that comes new, whose number is its own. Outside hosts that need an address of the outside pool are not among them:
+/// late answers to floods keep its addresses (`cases/known/outside_pool_late_answer.nat`).
 pub fn newcomer(network: &mut Network, number: u32) -> Option<()> {
     let first =
         later(if number.is_multiple_of(3) { INTERFACE_HOSTS } else { POOL_HOSTS }, 0x100 + number % 0x2000);

@@ -28,7 +28,7 @@ const RETRY_STEPS: u32 = 3;
 /// Longer than the longest idle time, which is TCP's, and as a session notes times of its own only now and then, some more.
 const QUIET_MINUTES: u32 = 140;
 
-/// Why attacks are refused at any rate, and those that are fast.
+/// Why attacks are refused at any rate.
 const REFUSALS: [&str; 7] = [
     "fragment-overlap",
     "fragment-timeout",
@@ -38,7 +38,6 @@ const REFUSALS: [&str; 7] = [
     "fragmentation-needed",
     "null-route",
 ];
-const REFUSALS_OF_FAST: [&str; 4] = ["session-share", "port-share", "fragments-full", "neighbour-queue-full"];
 
 /// How long a test is.
 struct Length {
@@ -49,13 +48,11 @@ struct Length {
     minute_packets: u64,
     /// Attacks at once: at least and at most.
     at_once: (usize, usize),
-    /// So long that some attacks were fast.
-    has_fast: bool,
 }
 
-const DAY: Length = Length { hours: 24, minutes: 60, minute_packets: 6000, at_once: (3, 7), has_fast: true };
+const DAY: Length = Length { hours: 24, minutes: 60, minute_packets: 6000, at_once: (3, 7) };
 /// Each attack once, or twice.
-const SHORT: Length = Length { hours: 8, minutes: 4, minute_packets: 2000, at_once: (5, 6), has_fast: false };
+const SHORT: Length = Length { hours: 8, minutes: 4, minute_packets: 2000, at_once: (5, 6) };
 
 /// An attack that goes on, this fast.
 struct Going {
@@ -244,9 +241,8 @@ fn play(mode: &str, worker_count: usize, length: &Length) {
         day.quiet_minute();
     }
     let drops = day.field.network.drops();
-    let fast = REFUSALS_OF_FAST.iter().filter(|_| length.has_fast);
     let is_missing = |reason: &&&str| drops.iter().all(|(known, _)| known != *reason);
-    let missing: Vec<_> = REFUSALS.iter().chain(fast).filter(is_missing).collect();
+    let missing: Vec<_> = REFUSALS.iter().filter(is_missing).collect();
     assert!(missing.is_empty(), "nothing was refused for {missing:?}: {drops:?}");
     assert_eq!(day.levels(), before, "{mode:?}, {worker_count} workers: levels a while after the day");
     println!(

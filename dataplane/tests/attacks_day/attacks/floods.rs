@@ -74,9 +74,11 @@ pub fn established(field: &mut Field) {
     field.outwards(443);
 }
 
-/// Strangers whom the inside knows by another address.
+/// Strangers whom the inside knows by another address, half of them a few that come again and again.
 pub fn outside_pool(field: &mut Field) {
-    let addr = Ipv4Addr::from_bits(0x0b00_0000 | field.number() >> 8);
+    let is_one_of_few = field.below(2) == 0;
+    let number = if is_one_of_few { 0x80_0000 + field.below(40) } else { field.number() >> 8 };
+    let addr = Ipv4Addr::from_bits(0x0b00_0000 | number);
     let stranger = SocketAddrV4::new(addr, field.port());
     match field.below(2) {
         0 => field.segment(Side::Outside, (stranger, SERVER), SYN),
