@@ -73,5 +73,5 @@ pub const ROWS: &[Row] = &[
     Row { lines: SMALL_TABLE, ..row("sessions in the names of other inside hosts", 2000, borrowed_names) },
     row("strangers' requests to a published TFTP server", 1000, strangers_files),
     row("packets that the box must answer itself", 2000, provoked_notices),
-    row("the same in the names of other inside hosts", 1000, notices_in_borrowed_names),
+    row("packets that the box must answer, in the names of others", 1000, notices_in_borrowed_names),
 ];
