@@ -61,9 +61,9 @@ impl Load {
         )
     }
 
-    /// Sessions there is room for: so many that every host's flows are its share, and the reserve is left.
+    /// Sessions there is room for: so many that every host's flows are its share, all to one destination, and the reserve is left.
     pub fn room(&self) -> u32 {
-        let needed = u64::from(self.sessions + FLOWS_PER_HOST) * 16 / 15 + u64::from(FLOWS_PER_HOST);
+        let needed = u64::from(self.sessions + 2 * FLOWS_PER_HOST) * 16 / 15 + u64::from(FLOWS_PER_HOST);
         needed.max(1024) as u32
     }
 

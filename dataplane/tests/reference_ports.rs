@@ -8,7 +8,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use testkit::bench::{Bench, Setup};
 use testkit::random::generator;
-use testkit::reference::facts::{Facts, Filtering, Mode, UDP};
+use testkit::reference::facts::{Dynamic, Facts, Filtering, Mode, UDP};
 use testkit::reference::view::{View, packet, udp};
 
 /// Ports of the class of 1024 and above.
@@ -23,7 +23,7 @@ struct Nat {
 }
 
 impl Nat {
-    fn new(mode: Mode, worker_count: usize, seed: u64) -> Nat {
+    fn new(mode: Mode, worker_count: usize, address_count: u8, seed: u64) -> Nat {
         let filtering = match mode {
             Mode::Cgn => Filtering::EndpointIndependent,
             Mode::Default => Filtering::AddressAndPortDependent,
@@ -35,6 +35,9 @@ impl Nat {
             parity: false,
             room: 300_000,
             worker_count,
+            dynamic: Dynamic::Overload(
+                (0..address_count).map(|k| Ipv4Addr::new(203, 0, 113, 1 + k)).collect(),
+            ),
             ..Facts::default()
         };
         let setup = Setup { worker_count, secret: [seed, !seed], ..Setup::default() };
@@ -61,7 +64,7 @@ impl Nat {
 /// Returns how many ports are in use then, and how often a host was refused for its share.
 fn used_up(mode: Mode, worker_count: usize, (hosts, flows): (u16, u16), seed: u64) -> (usize, u64) {
     let mut random = generator(&format!("{mode:?} mode, {worker_count} workers, {hosts} hosts"), seed);
-    let mut nat = Nat::new(mode, worker_count, random.random());
+    let mut nat = Nat::new(mode, worker_count, 1, random.random());
     let step = (u16::MAX - 1024) / flows;
     let mut flows: Vec<(u16, u16)> =
         (0..hosts).flat_map(|host| (0..flows).map(move |at| (host, 1024 + at * step))).collect();
@@ -111,11 +114,24 @@ fn greedy_hosts_leave_a_reserve() {
     assert_eq!(refused as usize, hosts * flows - used);
 }
 
+/// Hosts fill one address after another: who has his share of the one that he is paired with has ports of others, which are
+/// empty still.
+#[test]
+fn a_crowded_address_refuses_nobody_while_others_are_empty() {
+    let mut nat = Nat::new(Mode::Default, 1, 2, 6);
+    for host in 0..260 {
+        for flow in 0..256 {
+            let port = 1024 + host * 7 + flow * 64;
+            assert!(nat.port_of(host, port).is_some(), "host {host}, flow {flow}");
+        }
+    }
+}
+
 /// One host keeps ports all over the range; those of other workers still get ports, and so do those of its own.
 #[test]
 fn a_host_cannot_claim_the_ports_of_other_workers() {
     for worker_count in [2, 3, 8] {
-        let mut nat = Nat::new(Mode::Default, worker_count, 4);
+        let mut nat = Nat::new(Mode::Default, worker_count, 1, 4);
         for group in 16..1024 {
             nat.port_of(0, group * 64 + 7).expect("a port");
         }
@@ -142,7 +158,7 @@ const CHI_SQUARE_63_MAX: f64 = 103.4;
 fn ports_of_cgn_mode_pass_a_chi_square_test() {
     for seed in 1..=3 {
         let mut random = generator("ports_of_cgn_mode_pass_a_chi_square_test", seed);
-        let mut nat = Nat::new(Mode::Cgn, 1, random.random());
+        let mut nat = Nat::new(Mode::Cgn, 1, 1, random.random());
         let (mut low, mut high, mut step) = ([0; 64], [0; 64], [0; 64]);
         let mut last = 0;
         let mut neighbours = 0;

@@ -63,6 +63,13 @@ fn timed(worker: &Worker) -> (u64, [u64; Stage::ALL.len()]) {
     (stages.packets.value(), stages.ticks.each_ref().map(Count::value))
 }
 
+/// Why packets were dropped.
+fn dropped_by(worker: &Worker) -> Vec<&'static str> {
+    let counters = worker.counters();
+    let dropped = DropReason::ALL.iter().filter(|&&reason| counters.drops(reason).value() > 0);
+    dropped.map(|reason| reason.label()).collect()
+}
+
 /// Runs the worker until `is_done`, and tells what that cost.
 fn phase(
     name: &str,
@@ -79,7 +86,7 @@ fn phase(
     }
     let (all, preemption, after) = (tsc() - begun, thread.since(sample)?, lock(bed).tally);
     if let Some(wrong) = lock(bed).wrong {
-        bail!("a wrong packet: {wrong}");
+        bail!("a wrong packet: {wrong}; dropped: {:?}", dropped_by(worker));
     }
     let (packets, ticks) = timed(worker);
     let timed_packets = (packets - timed_before.0).max(1) as f64;
@@ -119,9 +126,7 @@ pub fn measure(row: &Row, packets: u64, seed: u64) -> Result<Vec<Figures>> {
     set_up.session_bytes = Some((resident_bytes()? - before_bytes) / f64::from(load.room()));
     let established = lock(&bed).verifier.translations.established();
     if established != window {
-        let counters = worker.counters();
-        let dropped = DropReason::ALL.iter().filter(|&&reason| counters.drops(reason).value() > 0);
-        let reasons: Vec<&str> = dropped.map(|reason| reason.label()).collect();
+        let reasons = dropped_by(&worker);
         bail!(
             "{established} sessions of {window} flows: the figures would say nothing; dropped: {reasons:?}"
         );

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alg::Ports;
 
 use crate::drops::DropReason;
-use crate::flow::{Endpoint, ICMP, Protocol, TCP, WorkerIndex};
+use crate::flow::{Endpoint, Protocol, TCP, WorkerIndex};
 use crate::lives::EndReason;
 use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, SourceRule};
 use crate::state::journal::Journal;
@@ -17,7 +17,7 @@ use crate::state::ports::bitmaps::{Wish, class_of, used_total};
 use crate::state::ports::ownership::{Claimant, Ownership};
 use crate::state::ports::port_set::PortSet;
 use crate::state::ports::random::Random;
-use crate::state::ports::request::{Request, Source};
+use crate::state::ports::request::{Request, Source, deterministic_of, is_interface, takes_of_sets};
 use crate::state::ports::sets::Sets;
 use crate::state::ports::share::refusal;
 use crate::state::subscriber::{SETS_MAX, Subscriber};
@@ -30,6 +30,9 @@ pub const HELD_DOWN_MAX: usize = 65_536;
 
 /// Pools of a policy at most.
 const POOLS_MAX: usize = 1 << 16;
+
+/// Addresses of a pool, beside its own, of which a host may have its share before it is refused.
+const SHARES_TRIED: u32 = 16;
 
 /// How long a pool is not searched for outside hosts after it was in vain.
 const SEARCH_AGAIN_MS: u32 = 1000;
@@ -124,7 +127,7 @@ impl Allocator {
             let taken = self.take_on(request, addr, subscriber);
             let is_strict =
                 rule.is_paired && policy.behaviour.pairing.is_some_and(|pairing| !pairing.is_soft);
-            if taken != Err(EXHAUSTED) || is_strict {
+            if taken.is_ok() || is_strict {
                 return taken;
             }
         }
@@ -157,6 +160,7 @@ impl Allocator {
         let number = usize::from(request.rule.pool);
         let count = pool.address_count();
         let start = self.positions.get(number).copied().unwrap_or_default();
+        let (mut refused, mut shares_left) = (DropReason::PoolExhausted, SHARES_TRIED);
         for step in 0..count {
             let position = (start + step) % count;
             let Some(addr) = pool.address_at(position) else { break };
@@ -168,15 +172,21 @@ impl Allocator {
                     self.positions[number] = position;
                     return Ok(end);
                 }
-                // Who has his share of one address has had enough of all.
-                Err(DropReason::PortShare) if !pair => return Err(DropReason::PortShare),
-                Err(_) => {}
+                Err(DropReason::PoolExhausted) => {}
+                // Others may have more left; who has his share of so many has had enough of all.
+                Err(reason) => {
+                    refused = reason;
+                    shares_left -= 1;
+                    if shares_left == 0 {
+                        break;
+                    }
+                }
             }
         }
         if pair {
             self.unpair(subscriber, request.journal, request.now);
         }
-        Err(DropReason::PoolExhausted)
+        Err(refused)
     }
 
     /// Pairs a subscriber with an address instead of the one it had, unless that has as many as it may. All workers
@@ -570,23 +580,4 @@ impl Allocator {
     pub fn in_use(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> + '_ {
         self.addresses.iter().map(|(addr, used)| (addr, used_total(&used))).filter(|&(_, used)| used > 0)
     }
-}
-
-/// The computation that a source falls under.
-fn deterministic_of<'a>(policy: &'a Policy, rule: &SourceRule, source: Source) -> Option<&'a Deterministic> {
-    policy.behaviour.deterministic.iter().find(|computed| {
-        computed.pool == rule.pool
-            && source.protocol != ANY_PROTOCOL
-            && computed.forward(source.local.addr).is_some()
-    })
-}
-
-/// Whether a source's ports come from its subscriber's sets, where there are any.
-fn takes_of_sets(policy: &Policy, rule: &SourceRule, source: Source) -> bool {
-    (source.local.port >= 1024 || source.protocol == ICMP) && !is_interface(policy, rule)
-}
-
-/// Whether a rule overloads an interface's own address.
-fn is_interface(policy: &Policy, rule: &SourceRule) -> bool {
-    policy.pools.get(usize::from(rule.pool)).is_some_and(|pool| pool.kind == PoolKind::Interface)
 }

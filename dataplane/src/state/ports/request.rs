@@ -5,10 +5,11 @@ use std::net::Ipv4Addr;
 use alg::Ports;
 
 use crate::drops::DropReason;
-use crate::flow::{Endpoint, Protocol, Vrf};
-use crate::policy::{Policy, SourceRule};
+use crate::flow::{Endpoint, ICMP, Protocol, Vrf};
+use crate::policy::{Deterministic, Policy, PoolKind, SourceRule};
 use crate::state::destinations::{Counter, Destinations};
 use crate::state::journal::Journal;
+use crate::state::mapping::ANY_PROTOCOL;
 
 /// An endpoint to be mapped.
 #[derive(Clone, Copy, Debug)]
@@ -55,4 +56,27 @@ impl Request<'_> {
     pub(super) fn refusal(&self) -> DropReason {
         if self.may_have_reserved() { DropReason::PoolExhausted } else { DropReason::DestinationShare }
     }
+}
+
+/// The computation that a source falls under.
+pub(super) fn deterministic_of<'a>(
+    policy: &'a Policy,
+    rule: &SourceRule,
+    source: Source,
+) -> Option<&'a Deterministic> {
+    policy.behaviour.deterministic.iter().find(|computed| {
+        computed.pool == rule.pool
+            && source.protocol != ANY_PROTOCOL
+            && computed.forward(source.local.addr).is_some()
+    })
+}
+
+/// Whether a source's ports come from its subscriber's sets, where there are any.
+pub(super) fn takes_of_sets(policy: &Policy, rule: &SourceRule, source: Source) -> bool {
+    (source.local.port >= 1024 || source.protocol == ICMP) && !is_interface(policy, rule)
+}
+
+/// Whether a rule overloads an interface's own address.
+pub(super) fn is_interface(policy: &Policy, rule: &SourceRule) -> bool {
+    policy.pools.get(usize::from(rule.pool)).is_some_and(|pool| pool.kind == PoolKind::Interface)
 }

@@ -3,6 +3,7 @@
 use crate::servers::{FTP, NAMES};
 use crate::stage::{ECHO, HONEST, PHASES, PUBLISHED, Promise, STATIC_HOST, Stage, WEB};
 use crate::tally::Tally;
+use crate::wire;
 use crate::witness::dial;
 use anyhow::{Context, Result, bail, ensure};
 use lab::address::{INSIDE_GATEWAY, STATIC_GLOBAL, inside_host};
@@ -56,7 +57,7 @@ pub const KINDS: &[Kind] = &[
         name: "datagram of a new host",
         column: Column::Newcomer,
         from: honest,
-        visit: |stage, n| echo(stage, new_host(0, n)),
+        visit: |stage, n| echo(stage, new_host(stage, 0, n)?),
     },
     Kind { name: "connection of a new host", column: Column::Newcomer, from: honest, visit: connection },
     Kind {
@@ -105,9 +106,11 @@ fn repeat(stage: &Stage, tally: &Tally, kind: &'static str, mut visit: impl FnMu
     }
 }
 
-/// A new inside host: each kind has 2048 of them.
-fn new_host(kind: u32, number: u32) -> Ipv4Addr {
-    Ipv4Addr::from_bits(0x0a00_8001 + kind * 2048 + number)
+/// A new inside host: each kind has 2048 of them. It knows the box's station when it begins.
+fn new_host(stage: &Stage, kind: u32, number: u32) -> Result<Ipv4Addr> {
+    let host = Ipv4Addr::from_bits(0x0a00_8001 + kind * 2048 + number);
+    wire::ask_for_gateway(stage, host)?;
+    Ok(host)
 }
 
 /// A new outside host.
@@ -151,7 +154,7 @@ fn echo(stage: &Stage, local: Ipv4Addr) -> Result<()> {
 }
 
 fn connection(stage: &Stage, number: u32) -> Result<()> {
-    let local = SocketAddrV4::new(new_host(1, number), 0);
+    let local = SocketAddrV4::new(new_host(stage, 1, number)?, 0);
     let mut stream = dial(local, ECHO, stage.patience).with_context(|| format!("{local} cannot connect"))?;
     stream.write_all(b"anybody")?;
     stream.read_exact(&mut [0; 7]).context("no echo")
@@ -170,7 +173,7 @@ fn web(stage: &Stage, number: u32) -> Result<()> {
 /// A data connection that only the gateway makes possible. A user to whom it does not come tries all of it again.
 fn ftp(stage: &Stage, number: u32) -> Result<()> {
     let start = Instant::now();
-    let local = new_host(2, number);
+    let local = new_host(stage, 2, number)?;
     loop {
         match ftp_once(stage, local) {
             Err(_) if start.elapsed() < stage.patience => sleep(AGAIN),
@@ -197,7 +200,7 @@ fn ftp_once(stage: &Stage, local: Ipv4Addr) -> Result<()> {
 /// An answer in two fragments, in which the gateway writes the inside address.
 fn name(stage: &Stage, number: u32) -> Result<()> {
     let start = Instant::now();
-    let local = new_host(3, number);
+    let local = new_host(stage, 3, number)?;
     let mut query = vec![0x4c, number as u8, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
     query.extend(b"\x09published\x03lab\x07example\0\0\x01\0\x01\0\0\x29\x10\0\0\0\0\0\0\0");
     loop {
@@ -224,7 +227,8 @@ fn tftp(stage: &Stage, number: u32) -> Result<()> {
 
 /// Nothing listens on the box's own port; who asks is told so.
 fn notice(stage: &Stage, number: u32) -> Result<()> {
-    match ask(stage, new_host(4, number), SocketAddrV4::new(INSIDE_GATEWAY, 9), b"anybody there", true) {
+    let local = new_host(stage, 4, number)?;
+    match ask(stage, local, SocketAddrV4::new(INSIDE_GATEWAY, 9), b"anybody there", true) {
         Err(error) if error.downcast_ref().is_some_and(is_refused) => Ok(()),
         Err(error) => Err(error),
         Ok((answer, ..)) => bail!("the box answers {answer:?}"),

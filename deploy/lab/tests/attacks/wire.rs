@@ -1,14 +1,18 @@
 //! An attacker's packets: frames of his own making, by a device of his.
 
-use crate::stage::{ATTACKER_STATION, Stage};
-use anyhow::Result;
+use crate::stage::{ATTACKER_STATION, HONEST, Stage};
+use anyhow::{Context, Result, bail};
+use lab::address::INSIDE_GATEWAY;
 use lab::{End, Namespace};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 use testkit::random::generator;
+use testkit::stations::{Arp, BROADCAST, frame};
 
 use crate::device;
 
@@ -53,6 +57,31 @@ impl Wire {
         frame.truncate(len);
         Some(frame)
     }
+}
+
+/// What a new station does before it sends anything: it asks for the box's. Its kernel would, were the host not one of many
+/// addresses that share what it knows.
+pub fn ask_for_gateway(stage: &Stage, host: Ipv4Addr) -> Result<()> {
+    let end = End { namespace: stage.inside(HONEST), device: "eth0" };
+    let mut device = device::open(end)?;
+    let own = end.namespace.within(|| device::link_of(end))??.addr().context("a device without a station")?;
+    let request = Arp { operation: 1, sender: (own, host), target: ([0; 6], INSIDE_GATEWAY) };
+    let frame = frame(BROADCAST, own, None, 0x0806, &request.bytes());
+    let (start, mut heard) = (Instant::now(), vec![0; device::FRAME_LEN_MAX]);
+    while start.elapsed() < stage.patience {
+        device.write_all(&frame)?;
+        let asked = Instant::now();
+        while asked.elapsed() < Duration::from_secs(1) {
+            let Ok(len) = device.read(&mut heard) else {
+                sleep(Duration::from_millis(1));
+                continue;
+            };
+            if Arp::of_frame(&heard[..len]).is_some_and(|arp| arp.operation == 2 && arp.target.1 == host) {
+                return Ok(());
+            }
+        }
+    }
+    bail!("the box does not answer {host}'s question for its station")
 }
 
 /// Numbers for a row.
