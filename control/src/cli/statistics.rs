@@ -30,6 +30,7 @@ pub(super) const OUTBOUND_DROPS: &[DropReason] = &[
     DropReason::DestinationShare,
     DropReason::AddressesFull,
     DropReason::SubscribersFull,
+    DropReason::HostUnresolved,
     DropReason::ProtocolUntranslatable,
     DropReason::LimitGroup,
     DropReason::LimitHost,
