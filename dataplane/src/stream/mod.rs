@@ -5,7 +5,7 @@
 //! it came in. Bytes of an unfinished message are *held*: in their packets, and unacknowledged, so that the sender
 //! remains responsible for them. A changed message is *retained*: it is kept as the receiver is to get it until the
 //! receiver acknowledges it, so that every repetition is identical. What was changed shifts the sequence numbers
-//! behind it ([`shift`]).
+//! behind it (`shift.rs`).
 //!
 //! A sender that would wait for ever for an acknowledgement of held bytes gets one from us. From then on they are ours
 //! to deliver, with a timer, and within the receiver's window.

@@ -4,7 +4,7 @@
 //! The kit takes packets apart, builds them and computes checksums with its own code, written from the RFCs:
 //! it shares none with the product, so that a mistake is not made twice.
 //!
-//! - [`bench`] has the appliance, its clock and its wires.
+//! - [`mod@bench`] has the appliance, its clock and its wires.
 //! - [`leak`] finds inside addresses in what left by the outside.
 //! - [`notation`] reads `.nat` files; its page tells how to write them.
 //! - [`player`] plays captures of real traffic as whole conversations, and judges them.

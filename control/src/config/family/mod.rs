@@ -1,7 +1,7 @@
 //! Every statement of the configuration language, by families: a family's file has what is remembered of its
 //! statements, their syntax, what each does, their canonical text, what [`lint`](super::lint()) says about them and
-//! what the data plane gets of them. [`FAMILIES`] lists the families; reading, rendering, lint and compilation are
-//! loops over it. What several families do is in `edit` and [`text`](super::text).
+//! what the data plane gets of them. `FAMILIES` lists the families; reading, rendering, lint and compilation are
+//! loops over it. What several families do is in `edit` and `config/text.rs`.
 
 pub(super) mod access_list;
 mod edit;
