@@ -103,12 +103,17 @@ impl Rounds {
         Rounds { took_ns: (0..count).map(shortest).collect(), disturbed: 0 }
     }
 
+    /// The rounds that took longer than any should, by their number.
+    fn over(&self) -> impl Iterator<Item = usize> {
+        self.took_ns.iter().enumerate().filter(|&(_, &ns)| u64::from(ns) > ROUND_NS_MAX).map(|(at, _)| at)
+    }
+
     fn describe(&self, name: &str) {
         let mut sorted = self.took_ns.clone();
         sorted.sort_unstable();
         let us = |ns: Option<&u32>| ns.map_or(0.0, |&ns| f64::from(ns) / 1000.0);
         let at = |share: f64| us(sorted.get((sorted.len() as f64 * share) as usize));
-        let over = sorted.iter().filter(|&&ns| u64::from(ns) > ROUND_NS_MAX).count();
+        let over = self.over().count();
         println!(
             "{name:<28}{:>9}{:>9.1}{:>9.1}{:>9.1}{:>9.1}{over:>7}{:>11}",
             sorted.len(),
@@ -383,7 +388,13 @@ fn main() -> Result<()> {
                 rounds.describe(&format!("{name}, run {run}"));
                 runs.push(rounds);
             }
-            Rounds::repeatable(&runs).describe(&format!("{name}, repeatable"));
+            let repeatable = Rounds::repeatable(&runs);
+            repeatable.describe(&format!("{name}, repeatable"));
+            for at in repeatable.over() {
+                let took: Vec<String> =
+                    runs.iter().map(|run| format!("{:.1}", f64::from(run.took_ns[at]) / 1000.0)).collect();
+                println!("  round {at} took {}", took.join(", "));
+            }
         }
     }
     Ok(())
