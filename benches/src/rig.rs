@@ -1,14 +1,13 @@
 //! An appliance without devices: its configuration, its flows, and workers over given ports.
-
 use std::net::Ipv4Addr;
 
 use anyhow::{Result, anyhow};
 use clap::ValueEnum;
+use control::appliance::Appliance;
+use control::compile::PortBinding;
+use control::config;
 use dataplane::port::Ports;
 use dataplane::worker::Worker;
-use portico::appliance::Appliance;
-use portico::compile::PortBinding;
-use portico::config;
 
 use crate::flows::Flows;
 use crate::frames::{Frames, Protocol};

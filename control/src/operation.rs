@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use dataplane::policy::InterfaceIndex;
+use dataplane::port::device::Device;
 use dataplane::wire::arp;
-use dataplane_dpdk::Device;
 
 use crate::baselines::Baselines;
 use crate::compile::{Compiled, is_alias};
@@ -26,7 +26,7 @@ pub struct OpenDevice {
     /// The interface that names it.
     pub interface: InterfaceName,
     /// The device.
-    pub device: Device,
+    pub device: Box<dyn Device>,
 }
 
 /// The control side's own state. A replay has no devices and no log.

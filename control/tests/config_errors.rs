@@ -1,7 +1,6 @@
 //! The messages that slips get, word for word.
 
 mod config_messages;
-
 use config_messages::expect;
 
 #[test]

@@ -1,10 +1,9 @@
 //! The grammar engine over a table of its own: what a word may abbreviate, what may come next, and in which order.
-
 use std::net::Ipv4Addr;
 
-use portico::config::InterfaceName;
-use portico::config::grammar::{Form, Grammar, Language, Match, Phrase, Row};
-use portico::config::lex::tokens;
+use control::config::InterfaceName;
+use control::config::grammar::{Form, Grammar, Language, Match, Phrase, Row};
+use control::config::lex::tokens;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Command {

@@ -1,9 +1,8 @@
 //! What does not fit together: the messages that need a whole configuration, word for word.
 
 mod config_messages;
-
 use config_messages::expect;
-use portico::config::{Severity, lint, parse};
+use control::config::{Severity, lint, parse};
 
 /// Two interfaces, so that rules translate something.
 const SIDES: &str = "interface Gi0/0/0\n ip address 10.0.0.1 /24\n ip nat inside\n\

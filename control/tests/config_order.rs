@@ -1,6 +1,5 @@
 //! What depends on the order of lines: modes, removal, replacement and sequence numbers.
-
-use portico::config::{Diagnostic, parse};
+use control::config::{Diagnostic, parse};
 
 #[track_caller]
 fn canonical(text: &str) -> String {

@@ -2,11 +2,10 @@
 //! repeat one.
 
 mod config_models;
-
 use std::hash::{BuildHasher, RandomState};
 
 use config_models::config;
-use portico::config::{Config, parse};
+use control::config::{Config, parse};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -1,11 +1,10 @@
 //! Every statement: its long form, an abbreviation and another case of letters read the same, and `no` undoes it.
-
 use std::collections::BTreeSet;
 
-use portico::config::family::GRAMMARS;
-use portico::config::grammar::Grammar;
-use portico::config::lex::tokens;
-use portico::config::{Apply, Mode, parse};
+use control::config::family::GRAMMARS;
+use control::config::grammar::Grammar;
+use control::config::lex::tokens;
+use control::config::{Apply, Mode, parse};
 
 /// The mode, the line in full, abbreviated, and as it is printed. Names are in capitals, so that every word of small
 /// letters is a keyword.

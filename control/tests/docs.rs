@@ -1,24 +1,23 @@
 //! The manual's generated pages, `docs/configuration.md`, `docs/commands.md`, `docs/metrics.md` and `docs/algs.md`, say what the tables
 //! in the code say; examples are configurations that pass the check; links lead somewhere. With UPDATE_DOCS=1 the pages
 //! are written anew.
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use control::appliance::Appliance;
+use control::cli;
+use control::compile::PortBinding;
+use control::config::family::{GRAMMARS, MODES};
+use control::config::grammar::{Grammar, Row};
+use control::config::model::{Place, ServiceKey, ServiceSwitch, TIMEOUTS};
+use control::config::{Apply, Severity, lint, names, parse};
+use control::load::Load;
+use control::metrics::{self, Readings};
 use dataplane::message::Usage;
 use dataplane::port::Ports;
-use dataplane_dpdk::DeviceStatistics;
-use portico::appliance::Appliance;
-use portico::cli;
-use portico::compile::PortBinding;
-use portico::config::family::{GRAMMARS, MODES};
-use portico::config::grammar::{Grammar, Row};
-use portico::config::model::{Place, ServiceKey, ServiceSwitch, TIMEOUTS};
-use portico::config::{Apply, Severity, lint, names, parse};
-use portico::load::Load;
-use portico::metrics::{self, Readings};
+use dataplane::port::device::DeviceStatistics;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

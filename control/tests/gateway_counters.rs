@@ -1,14 +1,13 @@
 //! What gateways counted, as commands and metrics tell it: summed over workers, by reason, and anew after `clear`.
-
 use alg::Refusal;
 use alg::registry::ROWS;
+use control::appliance::{Answering, Appliance};
+use control::cli;
+use control::config::parse;
+use control::metrics::{self, Readings};
 use dataplane::policy::gateway_named;
 use dataplane::port::Ports;
 use dataplane::worker::Worker;
-use portico::appliance::{Answering, Appliance};
-use portico::cli;
-use portico::config::parse;
-use portico::metrics::{self, Readings};
 
 const STATISTICS: &str = "show platform hardware qfp active feature alg statistics";
 

@@ -1,13 +1,12 @@
 //! `ip nat service` and `alg` as workers get them: which gateway reads a session, by its rule, server and port.
-
 use std::net::Ipv4Addr;
 
+use control::compile::{Compiled, compile};
+use control::config::model::{Place, ServiceKey, ServiceSwitch};
+use control::config::parse;
+use control::means::Means;
 use dataplane::flow::{ICMP, Protocol, TCP, UDP};
 use dataplane::policy::{Policy, RuleId, gateway_named};
-use portico::compile::{Compiled, compile};
-use portico::config::model::{Place, ServiceKey, ServiceSwitch};
-use portico::config::parse;
-use portico::means::Means;
 
 /// With an address mapped as a whole: without one, a gateway that has a word on those alone reads nothing.
 const LISTS: &str = "access-list 10 permit 198.51.100.10\naccess-list 11 permit 198.51.100.11\n\

@@ -1,10 +1,9 @@
 //! The page that Prometheus scrapes: what its values look like.
-
+use control::appliance::Appliance;
+use control::config::parse;
+use control::metrics::{self, Readings};
 use dataplane::message::Usage;
 use dataplane::port::Ports;
-use portico::appliance::Appliance;
-use portico::config::parse;
-use portico::metrics::{self, Readings};
 
 const POOLS: &str = "ip nat pool UNUSED 192.0.2.1 192.0.2.1 prefix-length 24\n\
                      ip nat pool SHARED 192.0.2.2 192.0.2.3 prefix-length 24\n\

@@ -1,10 +1,9 @@
 //! `show ip nat totals`: what began and ended, by reason, of all workers together.
-
+use control::appliance::{Answering, Appliance};
+use control::cli;
+use control::config::parse;
 use dataplane::lives::EndReason;
 use dataplane::port::Ports;
-use portico::appliance::{Answering, Appliance};
-use portico::cli;
-use portico::config::parse;
 
 /// Workers that need not be asked.
 struct Unasked;

@@ -2,14 +2,13 @@
 //!
 //! The hosts are silent, so that nothing but the NAT's own rules protects what is idle: no answer of theirs takes back
 //! what a guess did.
-
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
 
+use control::config::InterfaceName;
 use dataplane::policy::IdleClass;
 use dataplane::state::connection::RESET_WINDOW;
-use portico::config::InterfaceName;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use testkit::bench::{Bench, Setup};

@@ -1,10 +1,9 @@
 //! Room for control sessions: one host's flood, or one protocol's, leaves other hosts and other gateways attaching.
-
 use std::net::Ipv4Addr;
 
 use alg::registry::{Port, ROWS};
 use alg::{Row, Transport};
-use portico::config::InterfaceName;
+use control::config::InterfaceName;
 use testkit::bench::{Bench, Setup};
 
 const CONFIG: &str = "

@@ -1,15 +1,14 @@
 //! Fragments in numbers: honest hosts' all pass, at half a million packets a second and beside a flood, and what waits
 //! holds no port's buffer.
-
 use std::net::Ipv4Addr;
 
+use control::appliance::Appliance;
+use control::compile::PortBinding;
 use dataplane::drops::DropReason;
 use dataplane::port::Port;
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::worker::Worker;
 use mem::Slab;
-use portico::appliance::Appliance;
-use portico::compile::PortBinding;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use testkit::random::generator;
@@ -87,7 +86,7 @@ fn fragment(
 
 impl Rig {
     fn new(settings: &str, name: &str) -> Rig {
-        let config = portico::config::parse(
+        let config = control::config::parse(
             "fragment_floods",
             &format!("{TWO_SIDES}{DEFAULT_ROUTE}{STATICS}{settings}"),
         );

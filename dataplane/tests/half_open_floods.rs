@@ -1,12 +1,11 @@
 //! A day of floods that leave sessions half-open: from strangers to a published server, from an infected host inside, and of
 //! datagrams that nobody answers. Who talks goes on, and whoever comes new is let through within a second,
 //! at the second try at the latest.
-
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
 
-use portico::config::InterfaceName;
+use control::config::InterfaceName;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use testkit::bench::{Bench, Setup};

@@ -15,15 +15,14 @@
 //! Not covered, as they answer the control thread between bursts: `show` (`Message::Walk`, `Message::Usage`), a new
 //! policy, forwarding table or neighbour, and control's own frames (`Message::Transmit`). Nor are messages that
 //! gateways read: sessions of theirs, doors and streams.
-
 use allocation_counter::measure;
+use control::appliance::Appliance;
+use control::compile::PortBinding;
 use dataplane::drops::DropReason;
 use dataplane::port::Port;
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::worker::Worker;
 use mem::Slab;
-use portico::appliance::Appliance;
-use portico::compile::PortBinding;
 use testkit::build;
 use testkit::sides::TWO_SIDES;
 use testkit::spec::PacketSpec;
@@ -68,7 +67,7 @@ struct Rig {
 
 impl Rig {
     fn new(settings: &str, worker_count: usize) -> Rig {
-        let config = portico::config::parse("no_allocation", &format!("{TWO_SIDES}{REST}{settings}"));
+        let config = control::config::parse("no_allocation", &format!("{TWO_SIDES}{REST}{settings}"));
         let config = config.unwrap_or_else(|errors| panic!("{errors:?}"));
         let binding =
             |name: &str| PortBinding { interface: name.parse().expect("a name"), mac: None, has_link: true };

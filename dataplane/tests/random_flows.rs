@@ -1,8 +1,7 @@
 //! Random flows through the appliance: what goes out comes back to where it came from, whatever it holds.
-
 use std::collections::HashMap;
 
-use portico::config::InterfaceName;
+use control::config::InterfaceName;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};

@@ -1,9 +1,8 @@
 //! How global ports are used up, and whether they can be guessed.
-
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use portico::config::InterfaceName;
+use control::config::InterfaceName;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use testkit::bench::{Bench, Setup};

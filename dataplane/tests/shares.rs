@@ -1,8 +1,7 @@
 //! Tables that greedy hosts have filled still have something for those who come next, and for those who talk already.
-
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use portico::config::InterfaceName;
+use control::config::InterfaceName;
 use testkit::bench::{Bench, Setup};
 use testkit::player::packet::{SYN, View, datagram, segment};
 use testkit::sides::{DEFAULT_ROUTE, TWO_SIDES};

@@ -2,15 +2,14 @@
 //! announced them and are changed by another, and one whose packets show a number, another one each way, that is learnt
 //! from the first answer. After every packet, what began less what ended is what is live, at every worker, by its counters
 //! and by its journal (`testkit::bench`).
-
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::registry::ROWS;
 use alg::{Call, Context, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict};
 use arrayvec::ArrayVec;
+use control::config::InterfaceName;
 use dataplane::protocols::Protocols;
-use portico::config::InterfaceName;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use testkit::bench::{Bench, Setup};

@@ -1,7 +1,6 @@
 //! What it costs that a packet arrives at a worker that does not own it: two workers in two threads, and all packets
 //! through the first one's port, which belong to it or to the other. Times are in ticks of the time stamp counter.
 #![forbid(unsafe_code)]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,14 +11,14 @@ use benches::frames::{Kind, Protocol};
 use benches::rig::{Load, Mode};
 use benches::verify::Verifier;
 use clap::Parser;
+use control::appliance::Appliance;
+use control::compile::Compiled;
 use dataplane::path::steer::Owners;
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::port::{BURST, Port};
 use dataplane::worker::Worker;
 use mem::Slab;
 use mem::tsc;
-use portico::appliance::Appliance;
-use portico::compile::Compiled;
 
 /// Measures what a hand-over costs both workers.
 #[derive(Parser)]

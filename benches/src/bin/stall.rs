@@ -7,7 +7,6 @@
 //! does the same work round by round, and disturbances fall elsewhere each time: of each round the shortest of all runs
 //! is what the work takes, and the longest of these is the figure.
 #![forbid(unsafe_code)]
-
 use std::fmt::Write as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -19,6 +18,9 @@ use benches::frames::{Kind, Protocol};
 use benches::rig::{Load, Mode};
 use benches::verify::Verifier;
 use clap::Parser;
+use control::appliance::Appliance;
+use control::cli::{Answer as _, Progress};
+use control::metrics::Page;
 use crossbeam::channel::Receiver;
 use dataplane::drops::DropReason;
 use dataplane::message::{Message, Walked};
@@ -27,9 +29,6 @@ use dataplane::port::{BURST, Port};
 use dataplane::worker::Worker;
 use mem::Slab;
 use nix::sys::resource::{UsageWho, getrusage};
-use portico::appliance::Appliance;
-use portico::cli::{Answer as _, Progress};
-use portico::metrics::Page;
 
 /// Measures the longest rounds of a worker while something big goes on between its bursts.
 #[derive(Parser)]
@@ -257,7 +256,7 @@ fn sparse_walk(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
 }
 
 fn reload_with(scene: &mut Scene, text: &str, rounds: &mut Rounds) -> Result<()> {
-    let config = portico::config::parse("bench", text).map_err(|found| anyhow!("{found:?}"))?;
+    let config = control::config::parse("bench", text).map_err(|found| anyhow!("{found:?}"))?;
     scene.appliance.reconfigure(config).map_err(|errors| anyhow!("{errors:?}"))?;
     let positions = scene.worker.shard().position_count() + (1 << 18);
     (0..positions / 512).try_for_each(|_| scene.round(rounds))

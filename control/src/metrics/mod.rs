@@ -6,7 +6,7 @@ mod parts;
 mod pools;
 
 use dataplane::message::{Message, Usage};
-use dataplane_dpdk::DeviceStatistics;
+use dataplane::port::device::DeviceStatistics;
 use prometheus::{Encoder, TextEncoder};
 
 use crate::appliance::Appliance;

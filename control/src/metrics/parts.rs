@@ -5,8 +5,8 @@ use std::sync::Arc;
 use dataplane::counters::{INTERFACE_METRICS, WORKER_METRICS};
 use dataplane::drops::DropReason;
 use dataplane::policy::Interface;
+use dataplane::port::device::DeviceStatistics;
 use dataplane::route::fib::Route;
-use dataplane_dpdk::DeviceStatistics;
 use prometheus::proto::MetricFamily;
 
 use super::family::{Labels, counters, gauges, table};

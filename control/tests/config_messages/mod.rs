@@ -1,6 +1,6 @@
 //! What a text is told.
 
-use portico::config::{Severity, lint, parse};
+use control::config::{Severity, lint, parse};
 
 /// Every error and warning about a text, as it is shown, without the file's name.
 fn messages(text: &str) -> Vec<String> {

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
+use control::config::InterfaceName;
+use control::config::model::*;
 use ipnet::Ipv4Net;
-use portico::config::InterfaceName;
-use portico::config::model::*;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;

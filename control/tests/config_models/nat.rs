@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use portico::config::InterfaceName;
-use portico::config::model::*;
+use control::config::InterfaceName;
+use control::config::model::*;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 use std::{env, process, thread};
 
+use dataplane::port::device::Device as _;
 use dataplane::port::{Burst, Port};
 use dataplane_dpdk::{Device, DeviceOptions, DpdkError, DpdkPort, Eal, EalOptions, Mempool};
 

@@ -1,10 +1,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dataplane::port::device::{self, DeviceStatistics};
+
 use crate::devargs::Devargs;
 use crate::kernel::KernelInterface;
 use crate::probed::Probed;
-use crate::{DeviceStatistics, DpdkError, Eal, Mempool};
+use crate::{DpdkError, Eal, Mempool};
 
 /// Names of the devices that are open: DPDK would hand one out twice.
 static IN_USE: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -104,14 +106,14 @@ impl Device {
     pub fn queue_count(&self) -> usize {
         self.opened.queues_taken.len()
     }
+}
 
-    /// Whether the link is up, as far as the device knows.
-    pub fn link_is_up(&self) -> bool {
+impl device::Device for Device {
+    fn link_is_up(&self) -> bool {
         self.opened.link_is_up()
     }
 
-    /// What the device has counted.
-    pub fn statistics(&self) -> DeviceStatistics {
+    fn statistics(&self) -> DeviceStatistics {
         match &self.opened.driver {
             Driver::Dpdk(probed) => probed.statistics(),
             Driver::Kernel(interface) => interface.statistics(),

@@ -6,14 +6,15 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dataplane::port::device::DeviceStatistics;
 use dataplane::port::{BURST, Burst};
 use mem::Packet;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+use crate::DpdkError;
 use crate::devargs::Devargs;
-use crate::{DeviceStatistics, DpdkError};
 
 /// What the kernel takes for a frame of full size that waits, about.
 const FRAME_BYTES: usize = 2304;

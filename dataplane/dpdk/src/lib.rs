@@ -15,7 +15,6 @@ mod mbuf;
 mod mempool;
 mod port;
 mod probed;
-mod statistics;
 
 pub use device::{Device, DeviceOptions};
 pub use eal::{Eal, EalOptions, WorkerThread};
@@ -23,4 +22,3 @@ pub use error::DpdkError;
 pub use log::LogLevel;
 pub use mempool::Mempool;
 pub use port::DpdkPort;
-pub use statistics::DeviceStatistics;

@@ -4,11 +4,12 @@ use std::ptr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dataplane::port::device::DeviceStatistics;
 use dpdk_sys::{rte_eth_conf, rte_eth_dev_info, rte_ether_addr};
 
 use crate::devargs::Devargs;
 use crate::error::cause_of;
-use crate::{DeviceStatistics, DpdkError, Mempool, log};
+use crate::{DpdkError, Mempool, log};
 
 /// The longest IPv4 packet without fragments is 1500 bytes; two more VLAN tags fit where the device allows.
 const MTU_BYTES: u32 = 1500 + 2 * 4;

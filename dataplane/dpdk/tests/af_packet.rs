@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dataplane::port::device::Device as _;
 use dataplane::port::{Burst, Port};
 use dataplane_dpdk::{Device, DeviceOptions, DpdkPort, Eal, EalOptions, Mempool};
 use mem::Packet;

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
+use dataplane::port::device::Device as _;
 use dataplane::port::{BURST, Burst, Port};
 use dataplane_dpdk::{Device, DeviceOptions, Eal, EalOptions, Mempool};
 use mem::Slab;

@@ -1,5 +1,6 @@
 //! Ports: where frames come from and go to. The path sees this trait and never what is behind it.
 
+pub mod device;
 pub mod memory;
 pub mod pcap;
 

@@ -1,9 +1,8 @@
 //! The appliance with a wire on each side: packets go in, and those who wait for some of them see them come out.
-
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use portico::config::InterfaceName;
+use control::config::InterfaceName;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use testkit::bench::{Bench, Setup};

@@ -14,6 +14,7 @@ use benches::side::Side;
 use benches::translations::Translations;
 use benches::verify::Verifier;
 use clap::Parser as _;
+use dataplane::port::device::Device as _;
 use dataplane_dpdk::{Device, DeviceOptions, Eal, EalOptions, Mempool};
 
 mod arguments;
@@ -42,7 +43,7 @@ fn connect(eal: Eal, devices: &[String; 2], options: &DeviceOptions) -> Result<[
         let opened = [Device::open(eal, &devices[0], options)?, Device::open(eal, &devices[1], options)?];
         let begun = Instant::now();
         while begun.elapsed() < CONNECT_WITHIN {
-            if opened.iter().all(Device::link_is_up) {
+            if opened.iter().all(|device| device.link_is_up()) {
                 // The appliance looks at its links now and then only, and has no routes before.
                 std::thread::sleep(SETTLE);
                 return Ok(opened);

@@ -1,0 +1,128 @@
+//! The `portico` program.
+#![forbid(unsafe_code)]
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use control::config::{Diagnostic, Severity, lint, parse};
+use control::log::say;
+use control::means::available_bytes;
+use portico::refusals::{Purpose, refusals};
+use portico::replay::{PortArgument, replay};
+use portico::socket::{Answered, request};
+use portico::{console, run};
+
+/// Carrier-grade NAT with application-layer gateways.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the appliance in the foreground; prints "ready" once it forwards. SIGHUP reloads, SIGTERM stops.
+    Run {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// Command socket.
+        #[arg(long, default_value = SOCKET)]
+        socket: PathBuf,
+        /// User to become, started as root, once the devices are open.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+    },
+    /// Check a configuration file: errors and warnings as FILE:LINE:COLUMN.
+    Check {
+        /// Configuration file.
+        file: PathBuf,
+    },
+    /// Have a running appliance carry out one command, such as "show ip nat translations".
+    Exec {
+        /// Command socket.
+        #[arg(long, default_value = SOCKET)]
+        socket: PathBuf,
+        /// The command.
+        command: String,
+    },
+    /// Talk to a running appliance, with completion by Tab and help by "?".
+    Console {
+        /// Command socket.
+        #[arg(long, default_value = SOCKET)]
+        socket: PathBuf,
+    },
+    /// Feed captures through the packet path, offline and without privileges.
+    Replay {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// A capture to feed into an interface.
+        #[arg(long = "port", value_name = "INTERFACE=FILE", required = true)]
+        ports: Vec<PortArgument>,
+        /// Folder for what each interface sends, INTERFACE.pcap with / as _.
+        #[arg(long)]
+        out: PathBuf,
+        /// A command to carry out at the end.
+        #[arg(long, value_name = "COMMAND")]
+        show: Vec<String>,
+    },
+}
+
+const SOCKET: &str = "/run/portico/portico.sock";
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run { config, socket, user } => {
+            run::run(&config, &socket, user.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Check { file } => check(&file),
+        Command::Exec { socket, command } => exec(&socket, &command),
+        Command::Console { socket } => console::console(&socket).map(|()| ExitCode::SUCCESS),
+        Command::Replay { config, ports, out, show } => run::load(&config)
+            .and_then(|config| replay(config, &ports, &out, &show))
+            .map(|is_complete| if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+    };
+    done.unwrap_or_else(|error| {
+        say(format_args!("portico: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn check(file: &Path) -> Result<ExitCode> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| anyhow::anyhow!("cannot read the configuration {}: {error}", file.display()))?;
+    let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
+    let found = match parse(&file.display().to_string(), &text) {
+        Ok(config) => {
+            let mut found = lint(&config);
+            if !found.iter().any(is_error) {
+                found.extend(refusals(&config, Purpose::Run, available_bytes()));
+            }
+            found
+        }
+        Err(found) => found,
+    };
+    let mut out = std::io::stdout().lock();
+    // Who reads only the head of a long list closes the pipe; that is no failure of ours.
+    let _ = found.iter().try_for_each(|diagnostic| writeln!(out, "{diagnostic}"));
+    Ok(if found.iter().any(is_error) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn exec(socket: &Path, command: &str) -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    let mut out = std::io::stdout().lock();
+    request(socket, &format!("exec {command}"), |piece| match piece {
+        Answered::Out(text) => out.write_all(text).is_ok(),
+        Answered::Refused(text) => {
+            code = ExitCode::FAILURE;
+            say(String::from_utf8_lossy(text).trim_end());
+            true
+        }
+    })?;
+    let _ = out.flush();
+    Ok(code)
+}

@@ -1,0 +1,167 @@
+//! A reload under way. The file is read, checked and compiled in a thread of its own, so that however long it is, commands,
+//! metrics and ARP are answered meanwhile.
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow};
+use control::appliance::Appliance;
+use control::cli::Question;
+use control::compile::{Compiled, PortBinding, compile};
+use control::config::{Config, Diagnostic, Severity, lint, parse};
+use control::means::{Means, available_bytes};
+use crossbeam::channel::{Receiver, TryRecvError, bounded};
+use dataplane::message::{Message, Usage};
+use nix::unistd::geteuid;
+
+/// A reload under way.
+pub struct Reload {
+    stage: Stage,
+}
+
+/// What came of preparing: a configuration that can be taken over, or the mistakes for which none can.
+type Outcome = Result<Prepared, Vec<String>>;
+
+enum Stage {
+    /// In its thread.
+    Preparing(Receiver<Outcome>),
+    /// The workers are asked how many sessions each rule has, for those that go to be told of.
+    Asking(Box<Prepared>, Option<Question<Usage>>),
+}
+
+/// A configuration that can be taken over.
+pub struct Prepared {
+    /// As it was read.
+    pub config: Config,
+    /// As it was compiled.
+    pub compiled: Compiled,
+    /// What there is to say of it.
+    pub found: Vec<Diagnostic>,
+    /// How much of the configuration in force is in use, for each worker that answered.
+    pub usages: Vec<Usage>,
+    base: Base,
+}
+
+/// What a compilation starts from.
+#[derive(Clone)]
+struct Base {
+    compiled: Arc<Compiled>,
+    ports: Vec<PortBinding>,
+}
+
+impl Base {
+    fn of(appliance: &Appliance) -> Base {
+        Base { compiled: Arc::clone(&appliance.compiled), ports: appliance.ports().to_vec() }
+    }
+}
+
+impl Reload {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// When there can be no other thread.
+    pub fn begin(path: &Path, appliance: &Appliance) -> Result<Reload> {
+        let (path, base) = (PathBuf::from(path), Base::of(appliance));
+        in_a_thread(move || {
+            let (config, found) = read(&path).map_err(|error| vec![format!("{error:#}")])?;
+            let config = config.ok_or_else(|| words(&found))?;
+            prepare(config, found, base)
+        })
+    }
+
+    /// Goes on for a moment. Returns what came of it at the end.
+    pub fn advance(&mut self, appliance: &Appliance) -> Option<Outcome> {
+        match &mut self.stage {
+            Stage::Preparing(outcome) => match outcome.try_recv() {
+                Err(TryRecvError::Empty) => {}
+                Ok(Ok(prepared)) => return self.prepared(prepared, appliance),
+                Ok(Err(mistakes)) => return Some(Err(mistakes)),
+                Err(TryRecvError::Disconnected) => {
+                    return Some(Err(vec![
+                        "the configuration could not be compiled; please report this".into(),
+                    ]));
+                }
+            },
+            Stage::Asking(_, question) => {
+                let polled = question.as_mut().map(|question| question.poll(appliance.operation.now_ms));
+                let usages = match polled {
+                    Some(Ok(None)) => return None,
+                    Some(Ok(Some(usages))) => usages,
+                    // A worker that does not answer is told of by itself.
+                    Some(Err(_)) | None => Vec::new(),
+                };
+                // The stage is over with this.
+                let over = Stage::Preparing(bounded(0).1);
+                if let Stage::Asking(prepared, _) = std::mem::replace(&mut self.stage, over) {
+                    return Some(Ok(Prepared { usages, ..*prepared }));
+                }
+            }
+        }
+        None
+    }
+
+    fn prepared(&mut self, prepared: Prepared, appliance: &Appliance) -> Option<Outcome> {
+        let base = Base::of(appliance);
+        if Arc::ptr_eq(&prepared.base.compiled, &base.compiled) {
+            let question = Question::ask(appliance, Message::Usage).ok();
+            self.stage = Stage::Asking(Box::new(prepared), question);
+            return None;
+        }
+        // A link has changed meanwhile: compiled again, from what is in force now.
+        match in_a_thread(move || prepare(prepared.config, prepared.found, base)) {
+            Ok(again) => {
+                *self = again;
+                None
+            }
+            Err(error) => Some(Err(vec![format!("{error:#}")])),
+        }
+    }
+}
+
+fn in_a_thread(work: impl FnOnce() -> Outcome + Send + 'static) -> Result<Reload> {
+    let (sender, outcome) = bounded(1);
+    let work = move || drop(sender.send(work()));
+    std::thread::Builder::new().name("reload".into()).spawn(work).context("no thread for the reload")?;
+    Ok(Reload { stage: Stage::Preparing(outcome) })
+}
+
+fn prepare(config: Config, found: Vec<Diagnostic>, base: Base) -> Outcome {
+    let worker_count = usize::from(base.compiled.tables.worker_count);
+    let means = Means { worker_count, free_bytes: available_bytes() };
+    let compiled = compile(&config, &base.ports, Some(&base.compiled), &means);
+    let compiled = compiled.map_err(|errors| words(&errors))?;
+    Ok(Prepared { config, compiled, found, usages: Vec::new(), base })
+}
+
+fn words(found: &[Diagnostic]) -> Vec<String> {
+    found.iter().map(ToString::to_string).collect()
+}
+
+/// Reads a configuration file: the configuration, or none when there are mistakes, and what there is to say of it.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(path: &Path) -> Result<(Option<Config>, Vec<Diagnostic>)> {
+    let read = std::fs::read(path);
+    let is_denied = read.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    let text = read.with_context(|| {
+        let advice = match is_denied {
+            true => format!("let uid {} read it", geteuid()),
+            false => "give --config a file that is there and readable".into(),
+        };
+        format!("cannot read the configuration {}; {advice}", path.display())
+    })?;
+    let text = String::from_utf8(text)
+        .map_err(|_| anyhow!("{}: the configuration is no text in UTF-8", path.display()))?;
+    let (config, mut found) = match parse(&path.display().to_string(), &text) {
+        Ok(config) => {
+            let found = lint(&config);
+            (Some(config), found)
+        }
+        Err(found) => (None, found),
+    };
+    // What a file does without is for who checks it, not for each start.
+    found.retain(|diagnostic| diagnostic.severity != Severity::Note);
+    let has_errors = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    Ok((config.filter(|_| !has_errors), found))
+}

@@ -1,0 +1,109 @@
+//! `portico run`: the start.
+use std::io::Write;
+use std::path::Path;
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context as _, Result, anyhow};
+use control::appliance::Appliance;
+use control::config::Config;
+use control::fault::log_panics;
+use control::log::{Log, say};
+use control::means::available_bytes;
+use control::operation::OpenDevice;
+use crossbeam::channel::bounded;
+use nix::unistd::User;
+use sd_notify::NotifyState;
+
+use crate::confine::confine;
+use crate::devices::{attach, check_cores, open_devices, open_memory};
+use crate::exporter::{open_exporter, serve_metrics};
+use crate::leader::Leader;
+use crate::privileges::{become_user, find_user, refuse_further_ones};
+use crate::refusals::{Purpose, refusals, refused};
+use crate::reload::read;
+use crate::request::Orders;
+use crate::signals::catch_signals;
+use crate::socket::CommandSocket;
+use crate::watchdog::{self, Heartbeat};
+use crate::workers::Workers;
+
+/// Reads a configuration file, and tells the standard error what is wrong or remarkable about it.
+///
+/// # Errors
+/// When it cannot be read, or has mistakes.
+pub fn load(path: &Path) -> Result<Config> {
+    let (config, found) = read(path)?;
+    found.iter().for_each(say);
+    config.ok_or_else(|| anyhow!("{}: not usable as it stands; nothing of it is applied", path.display()))
+}
+
+/// Runs the appliance until it is told to stop; as the user of this name, if there is one, as soon as its devices are open.
+///
+/// # Errors
+/// When it cannot start: what is missing, and what to do about it.
+pub fn run(config_path: &Path, socket_path: &Path, user: Option<&str>) -> Result<()> {
+    let started = Instant::now();
+    refuse_further_ones()?;
+    let user = user.map(find_user).transpose()?;
+    let orders = catch_signals()?;
+    log_panics();
+    let config = load(config_path)?;
+    let log = Log::start().context("no thread for the log")?;
+    log.configure(&config);
+    let done = start(config, config_path, socket_path, user.as_ref(), &log, orders, started);
+    log.flush();
+    done
+}
+
+fn start(
+    config: Config,
+    config_path: &Path,
+    socket_path: &Path,
+    user: Option<&User>,
+    log: &Log,
+    orders: Orders,
+    started: Instant,
+) -> Result<()> {
+    let worker_count = usize::from(config.platform.workers.unwrap_or(1));
+    check_cores(&config, worker_count)?;
+    let found = refusals(&config, Purpose::Run, available_bytes());
+    if !found.is_empty() {
+        return Err(refused(&found, &config.source.file));
+    }
+    let socket = CommandSocket::open(socket_path, user)?;
+    let exporter = open_exporter(&config)?;
+    let cores = config.platform.cores.clone();
+    let memory = open_memory(&config, worker_count)?;
+    let devices = open_devices(&config, &memory)?;
+    let (bindings, queues) = attach(&devices, &memory)?;
+    let (mut appliance, setups) = Appliance::new(config, bindings, queues, rand::random())
+        .map_err(|errors| refused(&errors, &config_path.display().to_string()))?;
+    appliance.operation.started_at = SystemTime::now() - started.elapsed();
+    let open = |(interface, device)| OpenDevice { interface, device: Box::new(device) };
+    appliance.operation.devices = devices.into_iter().map(open).collect();
+    appliance.operation.log = Some(log.clone());
+
+    tracing::info!(mnemonic = "SYS-5-RESTART", "Portico {} starts", env!("CARGO_PKG_VERSION"));
+    if let Some(user) = user {
+        become_user(user, config_path)?;
+    }
+    confine()?;
+    let workers = Workers::start(memory.eal, setups, &cores, started)?;
+    let (requests, inbox) = bounded(64);
+    socket.serve(&requests)?;
+    exporter.map(|exporter| serve_metrics(exporter, requests)).transpose()?;
+    let port_count = appliance.operation.devices.len();
+    tracing::info!(
+        mnemonic = "SYS-5-READY",
+        "Forwarding with {worker_count} worker(s) on {port_count} port(s)"
+    );
+    // Nobody may be listening.
+    let _ = writeln!(std::io::stdout(), "ready");
+
+    let heartbeat = Heartbeat::default();
+    watchdog::start(heartbeat.clone(), appliance.counters.clone())?;
+    let signal = Leader::new(appliance, inbox, orders, config_path, started).lead(&heartbeat);
+    watchdog::tell(&[NotifyState::Stopping]);
+    tracing::info!(mnemonic = "SYS-5-STOP", "Stopped by {signal}");
+    workers.stop()
+}

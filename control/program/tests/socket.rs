@@ -1,0 +1,77 @@
+//! The command socket with a control thread that the test plays: clients that read nothing or are gone.
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use portico::request::{Piece, Request};
+use portico::socket::{Answered, CommandSocket, request};
+
+struct Rig {
+    path: PathBuf,
+    requests: Receiver<Request>,
+    _socket: CommandSocket,
+}
+
+impl Rig {
+    fn new(name: &str) -> Rig {
+        let path = std::env::temp_dir().join(format!("portico-{name}-{}.sock", std::process::id()));
+        let socket = CommandSocket::open(&path, None).expect("a socket");
+        let (sender, requests) = bounded(64);
+        socket.serve(&sender).expect("a thread");
+        Rig { path, requests, _socket: socket }
+    }
+
+    /// A client that has asked; where its answer goes.
+    fn ask(&self, line: &str) -> (UnixStream, Sender<Piece>) {
+        let mut stream = UnixStream::connect(&self.path).expect("connected");
+        writeln!(stream, "exec {line}").expect("asked");
+        match self.requests.recv() {
+            Ok(Request::Exec(_, reply)) => (stream, reply),
+            _ => panic!("no command arrives"),
+        }
+    }
+}
+
+/// More than a socket's buffers hold.
+fn long_piece() -> Piece {
+    Piece::Text("x".repeat(4 << 20))
+}
+
+#[test]
+fn a_client_that_is_gone_is_noticed_though_nothing_is_written() {
+    let rig = Rig::new("gone");
+    let (client, reply) = rig.ask("show ip nat translations | include nothing");
+    drop(client);
+    // The filter lets nothing through; the thread ends all the same, and with it the answer.
+    while reply.send(Piece::Text("a row\n".into())).is_ok() {}
+}
+
+#[test]
+fn the_oldest_of_many_clients_gives_way() {
+    let rig = Rig::new("many");
+    let (mut oldest, reply) = rig.ask("show ip nat translations");
+    reply.send(long_piece()).expect("sent");
+    let others: Vec<_> = (0..127).map(|_| rig.ask("show ip nat translations")).collect();
+    let asked = std::thread::scope(|scope| {
+        let newcomer = scope.spawn(|| {
+            let mut answer = Vec::new();
+            request(&rig.path, "exec show clock", |piece| {
+                let (Answered::Out(bytes) | Answered::Refused(bytes)) = piece;
+                answer.extend_from_slice(bytes);
+                true
+            })
+            .expect("answered");
+            answer
+        });
+        let Ok(Request::Exec(_, reply)) = rig.requests.recv() else { panic!("no command arrives") };
+        reply.send(Piece::Text("noon\n".into())).expect("sent");
+        reply.send(Piece::End).expect("sent");
+        newcomer.join().expect("a client")
+    });
+    assert_eq!(asked, b"noon\n");
+    let mut left = Vec::new();
+    oldest.read_to_end(&mut left).expect("closed");
+    assert!(left.len() < 4 << 20, "its answer ends in the middle");
+    drop(others);
+}
