@@ -97,7 +97,7 @@ impl Load {
 /// # Errors
 /// What is wrong with the configuration.
 pub fn start(text: &str, queues: Vec<Ports>) -> Result<(Appliance, Vec<Worker>)> {
-    let config = config::parse("bench", text).map_err(|found| anyhow!("{found:?}"))?;
+    let config = config::parse("bench", text).map_err(|found| anyhow!("{found:?}"))?.config;
     let binding = |name: &str| PortBinding {
         interface: name.parse().unwrap_or_else(|()| unreachable!("a name of ours")),
         mac: None,

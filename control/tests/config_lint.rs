@@ -2,7 +2,7 @@
 
 mod config_messages;
 use config_messages::expect;
-use control::config::{Severity, lint, parse};
+use control::config::{Severity, parse};
 
 /// Two interfaces, so that rules translate something.
 const SIDES: &str = "interface Gi0/0/0\n ip address 10.0.0.1 /24\n ip nat inside\n\
@@ -113,8 +113,9 @@ fn a_next_hop_is_reached_over_other_routes() {
         "{SIDES}vrf definition V\nip route 10.60.0.0 255.255.0.0 10.50.0.1\nip route 10.50.0.0 255.255.0.0 10.0.0.9\n\
          ip route vrf V 10.60.0.0 255.255.0.0 10.50.0.1 global\nip route vrf V 10.70.0.0 255.255.0.0 10.50.0.1\n"
     );
-    let config = parse("t", &text).expect("no mistake");
-    let warnings: Vec<String> = lint(&config)
+    let warnings: Vec<String> = parse("t", &text)
+        .expect("no mistake")
+        .warnings
         .iter()
         .filter(|found| found.severity == Severity::Warning)
         .map(ToString::to_string)
@@ -310,7 +311,7 @@ fn inside_interfaces_that_take_any_source_are_noted_once() {
         ),
         (checked + "interface Gi0/0/1\n ip address 192.0.2.1 /24\n ip nat outside\n", ""),
     ] {
-        let found = lint(&parse("nat.cfg", &text).expect("a configuration"));
+        let found = parse("nat.cfg", &text).expect("a configuration").warnings;
         let notes = found.iter().filter(|diagnostic| diagnostic.severity == Severity::Note);
         assert_eq!(notes.map(ToString::to_string).collect::<Vec<_>>().join("\n"), expected, "of {text:?}");
     }

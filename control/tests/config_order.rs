@@ -3,7 +3,8 @@ use control::config::{Diagnostic, parse};
 
 #[track_caller]
 fn canonical(text: &str) -> String {
-    parse("test", text).map_or_else(|errors| panic!("{text}\n{}", show(&errors)), |config| config.to_string())
+    parse("test", text)
+        .map_or_else(|errors| panic!("{text}\n{}", show(&errors)), |parsed| parsed.config.to_string())
 }
 
 fn show(diagnostics: &[Diagnostic]) -> String {

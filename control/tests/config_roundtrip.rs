@@ -5,7 +5,7 @@ mod config_models;
 use std::hash::{BuildHasher, RandomState};
 
 use config_models::config;
-use control::config::{Config, parse};
+use control::config::{Config, Parsed, parse};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -24,7 +24,9 @@ fn runner(cases: u32) -> TestRunner {
 }
 
 fn read(text: &str) -> Result<Config, TestCaseError> {
-    parse("model", text).map_err(|errors| TestCaseError::fail(format!("{}\n{text}", errors[0])))
+    parse("model", text)
+        .map(|parsed| parsed.config)
+        .map_err(|errors| TestCaseError::fail(format!("{}\n{text}", errors[0])))
 }
 
 #[test]
@@ -40,7 +42,7 @@ fn a_model_survives_its_text() {
 /// Whatever text is accepted, its canonical form says the same; whatever is refused, the messages point into it.
 fn check_any_text(text: &str) -> Result<(), TestCaseError> {
     match parse("any", text) {
-        Ok(config) => {
+        Ok(Parsed { config, .. }) => {
             let printed = config.to_string();
             prop_assert_eq!(&read(&printed)?, &config, "{}", printed);
         }

@@ -1,7 +1,7 @@
 //! Every statement: its long form, an abbreviation and another case of letters read the same, and `no` undoes it.
 use std::collections::BTreeSet;
 
-use control::config::family::GRAMMARS;
+use control::config::family::MODES;
 use control::config::grammar::Grammar;
 use control::config::lex::tokens;
 use control::config::{Apply, Mode, parse};
@@ -411,7 +411,7 @@ const SILENT: &[(&str, &str)] = &[
 #[track_caller]
 fn canonical(text: &str) -> String {
     match parse("test", text) {
-        Ok(config) => config.to_string(),
+        Ok(parsed) => parsed.config.to_string(),
         Err(diagnostics) => panic!("{text}\n{}", diagnostics[0]),
     }
 }
@@ -477,8 +477,8 @@ fn silent_lines_are_accepted() {
 
 /// The tables in the order that lines are tried in.
 fn grammars() -> Vec<&'static Grammar<Apply>> {
-    let (global, modes): (Vec<_>, Vec<_>) = GRAMMARS.iter().partition(|(mode, _)| *mode == Mode::Global);
-    modes.into_iter().chain(global).map(|(_, grammar)| grammar).collect()
+    let (global, modes): (Vec<_>, Vec<_>) = MODES.iter().partition(|row| row.mode == Mode::Global);
+    modes.into_iter().chain(global).map(|row| &row.grammar).collect()
 }
 
 #[test]

@@ -9,10 +9,10 @@ use std::process::Command;
 use control::appliance::Appliance;
 use control::cli;
 use control::compile::PortBinding;
-use control::config::family::{GRAMMARS, MODES};
-use control::config::grammar::{Grammar, Row};
+use control::config::family::{MODES, ModeRow, PHRASES};
+use control::config::grammar::{Grammar, Phrase, Row};
 use control::config::model::{Place, ServiceKey, ServiceSwitch, TIMEOUTS};
-use control::config::{Apply, Severity, lint, names, parse};
+use control::config::{Apply, KINDS, Severity, parse};
 use control::load::Load;
 use control::metrics::{self, Readings};
 use dataplane::message::Usage;
@@ -62,52 +62,27 @@ Lines marked *no* may start with `no`, which removes what the line says, or `def
 it.
 ";
 
-type Names = &'static [(&'static str, u32)];
-
-/// Kinds of values, with the names that may stand for a number.
-const KINDS: [(&str, &str, Names); 18] = [
-    ("word", "any word", &[]),
-    ("name", "a word that does not start with a digit", &[]),
-    ("text", "the rest of the line", &[]),
-    ("address", "an IPv4 address", &[]),
-    ("mask", "a contiguous mask, `255.255.255.0` or `/24`", &[]),
-    ("wildcard", "a wildcard mask: bits that are set may differ", &[]),
-    ("interface", "an interface, in one word or two: `GigabitEthernet0/0/0`, `gi 0/0/0.100`", &[]),
-    ("mac", "an Ethernet address, `0200.0000.0001`", &[]),
-    ("cores", "processor cores, `2-3` or `2,3`", &[]),
-    ("ports", "ports, `0-1023,5060`", &[]),
-    ("tcp-port", "0 to 65535, or a name", names::TCP_PORTS),
-    ("udp-port", "0 to 65535, or a name", names::UDP_PORTS),
-    ("protocol", "0 to 255, or a name", names::PROTOCOLS),
-    ("dscp", "0 to 63, or a name", names::DSCP),
-    ("severity", "0 to 7, or a name", names::SEVERITIES),
-    ("icmp-message", "one of these names", names::ICMP_MESSAGES),
-    ("alg", "an ALG by its name in [algs.md](algs.md)", names::ALGS),
-    ("service", "an ALG by its switch in [algs.md](algs.md)", names::SERVICES),
-];
-
 #[test]
 fn configuration_md_is_the_grammar() {
     let mut page = CONFIGURATION.to_string();
-    for ((_, title), (_, grammar)) in MODES.iter().zip(GRAMMARS.iter()) {
+    for ModeRow { title, grammar, .. } in MODES.iter() {
         let _ = write!(page, "\n## {title}\n\n{}", statements(grammar));
     }
     page += "\n## Pieces\n\n";
-    let phrases = literals(&repository().join("control/src/config/family/phrases.rs"), "Phrase {", 2);
-    for [name, syntax] in phrases.iter().map(|pair| [&pair[0], &pair[1]]) {
+    for Phrase { name, syntax } in PHRASES {
         let _ = writeln!(page, "- `({name})`: `{syntax}`");
     }
     page += "\n## Kinds of values\n\nA range such as `<1-255>` is a number within it.\n\n";
-    for (kind, meaning, names) in KINDS {
-        let names: Vec<String> = names.iter().map(|(name, _)| format!("`{name}`")).collect();
+    for row in &KINDS {
+        let names: Vec<String> = row.names().iter().map(|(name, _)| format!("`{name}`")).collect();
         let separator = if names.is_empty() { "" } else { ": " };
-        let _ = writeln!(page, "- `<{kind}>`: {meaning}{separator}{}", names.join(", "));
+        let _ = writeln!(page, "- `<{}>`: {}{separator}{}", row.name, row.about, names.join(", "));
     }
     page += "\n## Timeouts without configuration\n\n";
     for row in TIMEOUTS {
         let _ = writeln!(page, "- `{}`: {} seconds", row.keyword, row.default_s);
     }
-    check_that_all_is_explained(&page, &phrases);
+    check_that_all_is_explained(&page);
     expect_document("docs/configuration.md", &page);
 }
 
@@ -120,38 +95,18 @@ fn statements(grammar: &'static Grammar<Apply>) -> String {
 }
 
 /// Every piece and kind that a line mentions has its line further down.
-fn check_that_all_is_explained(page: &str, phrases: &[Vec<String>]) {
+fn check_that_all_is_explained(page: &str) {
     let code = page.split("## Global").nth(1).expect("the statements");
     for word in code.split_whitespace().map(|word| word.trim_matches('`')) {
         let last = |inner: &str| inner.rsplit(':').next().unwrap_or_default().to_string();
         if let Some(inner) = word.strip_prefix('(').and_then(|word| word.strip_suffix(')')) {
-            assert!(phrases.iter().any(|phrase| phrase[0] == last(inner)), "{word} is not explained");
+            assert!(PHRASES.iter().any(|phrase| phrase.name == last(inner)), "{word} is not explained");
         } else if let Some(inner) = word.strip_prefix('<').and_then(|word| word.strip_suffix('>')) {
             let kind = last(inner);
             let is_range = kind.starts_with(|c: char| c.is_ascii_digit());
-            assert!(is_range || KINDS.iter().any(|(known, ..)| *known == kind), "{word} is not explained");
+            assert!(is_range || KINDS.iter().any(|row| row.name == kind), "{word} is not explained");
         }
     }
-}
-
-/// The string literals, `count` of them each time, right after each occurrence of `opening` in a source file: what tables
-/// hold that are not public.
-fn literals(source: &Path, opening: &str, count: usize) -> Vec<Vec<String>> {
-    let text = read(source);
-    let mut found = Vec::new();
-    let opens_a_row =
-        |rest: &&str| rest.split('"').next().is_some_and(|gap| ["", "name:"].contains(&gap.trim()));
-    for occurrence in text.split(opening).skip(1).filter(opens_a_row) {
-        let quoted: Vec<String> =
-            occurrence.split('"').skip(1).step_by(2).take(count).map(join_lines).collect();
-        found.push(quoted);
-    }
-    found
-}
-
-/// A literal's text, without the line ends that a backslash hides.
-fn join_lines(literal: &str) -> String {
-    literal.split("\\\n").map(str::trim_start).collect()
 }
 
 const COMMANDS: &str = "\
@@ -165,36 +120,9 @@ This page is generated from the tables in `control/src/cli/`. A command is given
 
 #[test]
 fn commands_md_is_the_exec_table() {
-    let mut commands = BTreeMap::new();
-    let folder = std::fs::read_dir(repository().join("control/src/cli")).expect("the families of commands");
-    for file in folder {
-        for row in literals(&file.expect("a file").path(), "command(", 2) {
-            if let [syntax, help] = &row[..] {
-                commands.insert(syntax.clone(), help.clone());
-            }
-        }
-    }
-    check_against_completion(&commands);
+    let commands: BTreeMap<&str, &str> = cli::commands().collect();
     let lines = commands.iter().map(|(syntax, help)| format!("- `{syntax}`  \n  {help}.\n"));
     expect_document("docs/commands.md", &(COMMANDS.to_string() + &lines.collect::<String>()));
-}
-
-/// The page's commands start with the words that the program's own completion offers, no fewer and no more.
-fn check_against_completion(commands: &BTreeMap<String, String>) {
-    let words = |line: &str| -> BTreeSet<String> {
-        cli::complete(line, line.len()).into_iter().map(|candidate| candidate.word).collect()
-    };
-    let firsts: BTreeSet<String> =
-        commands.keys().filter_map(|syntax| syntax.split(' ').next()).map(str::to_string).collect();
-    assert_eq!(words(""), firsts);
-    for first in &firsts {
-        let seconds = commands.keys().filter_map(|syntax| syntax.strip_prefix(first.as_str()));
-        let seconds: BTreeSet<String> =
-            seconds.filter_map(|rest| rest.split_whitespace().next()).map(str::to_string).collect();
-        if seconds.iter().all(|word| word.starts_with(|c: char| c.is_ascii_lowercase())) {
-            assert_eq!(words(&format!("{first} ")), seconds, "after {first}");
-        }
-    }
 }
 
 const METRICS: &str = "\
@@ -214,7 +142,7 @@ are those of [drops.md](drops.md). Between bursts, for each worker:
 fn metrics_md_is_what_is_served() {
     let text = "interface GigabitEthernet0/0/0\n mac-address 0200.0000.0001\n\
                 ip nat pool P 192.0.2.1 192.0.2.1 prefix-length 24\nip nat inside source list 1 pool P overload\n";
-    let config = parse("metrics", text).expect("a configuration");
+    let config = parse("metrics", text).expect("a configuration").config;
     let interface = config.interfaces[0].name.clone();
     let bindings = vec![PortBinding { interface: interface.clone(), mac: None, has_link: true }];
     let devices = vec![(interface.to_string(), DeviceStatistics::default())];
@@ -321,7 +249,7 @@ fn examples_pass_the_check() {
         let text = read(&path);
         for block in text.split("```ios\n").skip(1) {
             let (example, _) = block.split_once("```").expect("the fence is closed");
-            let found = parse("example", example).map_or_else(|errors| errors, |config| lint(&config));
+            let found = parse("example", example).map_or_else(|mistakes| mistakes, |parsed| parsed.warnings);
             let told = found.iter().filter(|diagnostic| diagnostic.severity != Severity::Note);
             let messages: Vec<String> = told.map(ToString::to_string).collect();
             assert!(messages.is_empty(), "{}: {messages:#?}", path.display());

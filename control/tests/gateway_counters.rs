@@ -30,7 +30,7 @@ impl Answering for Crew {
 
 impl Bench {
     fn new() -> Bench {
-        let config = parse("test", "platform dpdk\n max-sessions 64\n").expect("a configuration");
+        let config = parse("test", "platform dpdk\n max-sessions 64\n").expect("a configuration").config;
         let queues = vec![Ports::new(), Ports::new()];
         let (appliance, setups) = Appliance::new(config, Vec::new(), queues, [1, 2]).expect("sound");
         let workers = setups.into_iter().map(|setup| Worker::new(setup, 0)).collect();

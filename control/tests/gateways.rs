@@ -22,7 +22,7 @@ const RULE: RuleId = 0;
 
 fn compiled(text: &str) -> Compiled {
     let config =
-        parse("test", &format!("{LISTS}{text}")).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
+        parse("test", &format!("{LISTS}{text}")).unwrap_or_else(|errors| panic!("{text}: {errors:?}")).config;
     compile(&config, &[], None, &Means::uncounted(1)).unwrap_or_else(|errors| panic!("{text}: {errors:?}"))
 }
 
@@ -152,7 +152,8 @@ fn names_are_those_of_the_rows() {
 fn dns_is_read_where_whole_addresses_are_mapped() {
     let pool = "ip nat pool P 203.0.113.1 203.0.113.1 prefix-length 24\n";
     let reads_dns = |lines: &str| {
-        let config = parse("test", &format!("{pool}{lines}\n")).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let config =
+            parse("test", &format!("{pool}{lines}\n")).unwrap_or_else(|errors| panic!("{errors:?}")).config;
         let policy = compile(&config, &[], None, &Means::uncounted(1))
             .unwrap_or_else(|errors| panic!("{errors:?}"))
             .policy;

@@ -13,7 +13,7 @@ const POOLS: &str = "ip nat pool UNUSED 192.0.2.1 192.0.2.1 prefix-length 24\n\
 
 #[test]
 fn what_is_not_used_is_nought_and_not_less() {
-    let config = parse("test", POOLS).expect("a configuration");
+    let config = parse("test", POOLS).expect("a configuration").config;
     let (appliance, _workers) =
         Appliance::new(config, Vec::new(), vec![Ports::new()], [1, 2]).expect("sound");
     let readings = Readings { usages: Some(vec![Usage::default()]), devices: Vec::new() };

@@ -20,7 +20,7 @@ fn exec(appliance: &mut Appliance, command: &str) -> Result<String, String> {
 
 #[test]
 fn what_began_is_what_ended_and_what_is_active() {
-    let config = parse("test", "platform dpdk\n max-sessions 64\n").expect("a configuration");
+    let config = parse("test", "platform dpdk\n max-sessions 64\n").expect("a configuration").config;
     let queues = vec![Ports::new(), Ports::new()];
     let (mut appliance, _workers) = Appliance::new(config, Vec::new(), queues, [1, 2]).expect("sound");
     for counters in &appliance.counters {

@@ -13,6 +13,28 @@ pub enum Blame {
     Network,
 }
 
+impl Blame {
+    /// Its name in metrics and `show drops`, and what it means.
+    fn row(self) -> [&'static str; 2] {
+        match self {
+            Blame::Sender => ["sender", "the packet itself is wrong"],
+            Blame::Policy => ["policy", "the configuration says so"],
+            Blame::Capacity => ["capacity", "a table, a pool or a queue is full"],
+            Blame::Network => ["network", "routes, neighbours and links around the box"],
+        }
+    }
+
+    /// Its name in metrics and `show drops`.
+    pub fn label(self) -> &'static str {
+        self.row()[0]
+    }
+
+    /// What it means.
+    pub fn meaning(self) -> &'static str {
+        self.row()[1]
+    }
+}
+
 /// The ICMP message that tells the sender about a drop, where one is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {

@@ -34,7 +34,7 @@ fn drops_page() -> String {
     let mut page = INTRODUCTION.to_string();
     for blame in [Blame::Policy, Blame::Capacity, Blame::Network, Blame::Sender] {
         // Writing to a string cannot fail.
-        let _ = write!(page, "\n## {}\n\n", heading(blame));
+        let _ = write!(page, "\n## {}: {}\n\n", blame.label(), blame.meaning());
         page += "| Reason | Meaning | The sender is told | Standard |\n|---|---|---|---|\n";
         for reason in DropReason::ALL.iter().filter(|reason| reason.blame() == blame) {
             let source = if reason.source().is_empty() { "-" } else { reason.source() };
@@ -43,15 +43,6 @@ fn drops_page() -> String {
         }
     }
     page
-}
-
-fn heading(blame: Blame) -> &'static str {
-    match blame {
-        Blame::Policy => "policy: the configuration says so",
-        Blame::Capacity => "capacity: a table, a pool or a queue is full",
-        Blame::Network => "network: routes, neighbours and links around the box",
-        Blame::Sender => "sender: the packet itself is wrong",
-    }
 }
 
 fn told(notice: Notice) -> &'static str {

@@ -90,7 +90,7 @@ impl Rig {
             "fragment_floods",
             &format!("{TWO_SIDES}{DEFAULT_ROUTE}{STATICS}{settings}"),
         );
-        let config = config.unwrap_or_else(|errors| panic!("{errors:?}"));
+        let config = config.unwrap_or_else(|errors| panic!("{errors:?}")).config;
         let binding =
             |name: &str| PortBinding { interface: name.parse().expect("a name"), mac: None, has_link: true };
         let bindings = vec![binding("GigabitEthernet0/0/0"), binding("GigabitEthernet0/0/1")];

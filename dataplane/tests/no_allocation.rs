@@ -68,7 +68,7 @@ struct Rig {
 impl Rig {
     fn new(settings: &str, worker_count: usize) -> Rig {
         let config = control::config::parse("no_allocation", &format!("{TWO_SIDES}{REST}{settings}"));
-        let config = config.unwrap_or_else(|errors| panic!("{errors:?}"));
+        let config = config.unwrap_or_else(|errors| panic!("{errors:?}")).config;
         let binding =
             |name: &str| PortBinding { interface: name.parse().expect("a name"), mac: None, has_link: true };
         let bindings = vec![binding("GigabitEthernet0/0/0"), binding("GigabitEthernet0/0/1")];

@@ -256,7 +256,7 @@ fn sparse_walk(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
 }
 
 fn reload_with(scene: &mut Scene, text: &str, rounds: &mut Rounds) -> Result<()> {
-    let config = control::config::parse("bench", text).map_err(|found| anyhow!("{found:?}"))?;
+    let config = control::config::parse("bench", text).map_err(|found| anyhow!("{found:?}"))?.config;
     scene.appliance.reconfigure(config).map_err(|errors| anyhow!("{errors:?}"))?;
     let positions = scene.worker.shard().position_count() + (1 << 18);
     (0..positions / 512).try_for_each(|_| scene.round(rounds))

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use control::config::{Diagnostic, Severity, lint, parse};
+use control::config::{Diagnostic, Severity, parse};
 use control::log::say;
 use control::means::available_bytes;
 use portico::refusals::{Purpose, refusals};
@@ -97,12 +97,9 @@ fn check(file: &Path) -> Result<ExitCode> {
         .map_err(|error| anyhow::anyhow!("cannot read the configuration {}: {error}", file.display()))?;
     let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
     let found = match parse(&file.display().to_string(), &text) {
-        Ok(config) => {
-            let mut found = lint(&config);
-            if !found.iter().any(is_error) {
-                found.extend(refusals(&config, Purpose::Run, available_bytes()));
-            }
-            found
+        Ok(parsed) => {
+            let refused = refusals(&parsed.config, Purpose::Run, available_bytes());
+            [parsed.warnings, refused].concat()
         }
         Err(found) => found,
     };

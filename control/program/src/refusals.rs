@@ -124,7 +124,7 @@ mod tests {
              access-list 1 permit any\nip nat pool SMALL 192.0.2.1 192.0.2.9 prefix-length 24\n\
              ip nat pool LARGE {pool}\nip nat inside source list 1 pool LARGE overload\n"
         );
-        parse("test", &text).expect("a configuration")
+        parse("test", &text).expect("a configuration").config
     }
 
     fn refused(config: &Config, mib: u64) -> String {
@@ -187,7 +187,7 @@ mod tests {
             )
         };
         let refused = |first: &str, second: &str| {
-            let config = parse("test", &text(first, second)).expect("a configuration");
+            let config = parse("test", &text(first, second)).expect("a configuration").config;
             let found = refusals(&config, Purpose::Run, None);
             found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
@@ -218,7 +218,7 @@ mod tests {
                 let host = std::net::Ipv4Addr::from_bits(0x0a00_0000 + n);
                 format!("ip nat inside source static tcp {host} 80 192.0.2.1 {n} extendable\n")
             };
-            parse("test", &(1..=count).map(line).collect::<String>()).expect("a configuration")
+            parse("test", &(1..=count).map(line).collect::<String>()).expect("a configuration").config
         };
         let most =
             compile(&lines(65_534), &[], None, &Means::uncounted(1)).expect("as many as there are numbers");

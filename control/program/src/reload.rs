@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 use control::appliance::Appliance;
 use control::cli::Question;
 use control::compile::{Compiled, PortBinding, compile};
-use control::config::{Config, Diagnostic, Severity, lint, parse};
+use control::config::{Config, Diagnostic, Severity, parse};
 use control::means::{Means, available_bytes};
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use dataplane::message::{Message, Usage};
@@ -154,14 +154,10 @@ pub fn read(path: &Path) -> Result<(Option<Config>, Vec<Diagnostic>)> {
     let text = String::from_utf8(text)
         .map_err(|_| anyhow!("{}: the configuration is no text in UTF-8", path.display()))?;
     let (config, mut found) = match parse(&path.display().to_string(), &text) {
-        Ok(config) => {
-            let found = lint(&config);
-            (Some(config), found)
-        }
+        Ok(parsed) => (Some(parsed.config), parsed.warnings),
         Err(found) => (None, found),
     };
     // What a file does without is for who checks it, not for each start.
     found.retain(|diagnostic| diagnostic.severity != Severity::Note);
-    let has_errors = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    Ok((config.filter(|_| !has_errors), found))
+    Ok((config, found))
 }

@@ -364,7 +364,7 @@ fn it_lives_through_a_time_without_file_descriptors() {
 fn a_port_that_cannot_be_had_is_told_with_its_place() {
     let refusal = |socket: SocketAddr| {
         let text = format!("!\nprometheus exporter {} {}\n", socket.ip(), socket.port());
-        let config = parse("nat.conf", &text).expect("a configuration");
+        let config = parse("nat.conf", &text).expect("a configuration").config;
         format!("{:#}", open_exporter(&config).expect_err("a refusal"))
     };
     let taken = TcpListener::bind((SCRAPER, 0)).expect("a free port");

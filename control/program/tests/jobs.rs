@@ -23,7 +23,7 @@ impl Answer for Long {
 }
 
 fn appliance() -> Appliance {
-    let config = parse("test", "hostname nat1\n").expect("a configuration");
+    let config = parse("test", "hostname nat1\n").expect("a configuration").config;
     Appliance::new(config, Vec::new(), vec![Ports::new()], [1, 2]).expect("sound").0
 }
 

@@ -21,7 +21,7 @@ fn show(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
         let count = appliance.operation.baselines.drops(&appliance.counters, reason);
         total += count;
         if count > 0 || args.has("all") {
-            let cause = format!("{:?}", reason.blame()).to_lowercase();
+            let cause = reason.blame().label();
             // Writing to a string cannot fail.
             let _ = writeln!(out, "{:<26}{count:>12}  {cause:<10}{}", reason.label(), reason.sentence());
         }

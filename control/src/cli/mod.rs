@@ -76,6 +76,11 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
     Grammar::new(families.into_iter().flatten(), &LANGUAGE)
 });
 
+/// Every command: its syntax line, and what it does.
+pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
+    GRAMMAR.rows().map(|row| (row.syntax, row.help))
+}
+
 /// Starts to carry out one command line, which has no modifier.
 ///
 /// # Errors

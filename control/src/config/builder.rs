@@ -74,7 +74,7 @@ impl Statement {
 impl Builder {
     /// An empty configuration of this file.
     pub(super) fn new(file: &str) -> Builder {
-        let source = Source { file: file.to_string(), warnings: Vec::new() };
+        let source = Source { file: file.to_string() };
         let config = Config { source, ..Config::default() };
         let known = Known::default();
         Builder { config, known, mode: Some(Mode::Global), opened: (0, 0), line: 0, diagnostics: Vec::new() }
@@ -96,7 +96,7 @@ impl Builder {
         self.diagnostics.push(diagnostic);
     }
 
-    /// What was read, and the mistakes in it.
+    /// What was read, and what is wrong with its lines.
     pub(super) fn finish(self) -> (Config, Vec<Diagnostic>) {
         (self.config, self.diagnostics)
     }
@@ -110,7 +110,7 @@ impl Builder {
     /// Remarks on the statement being carried out.
     pub(super) fn warn(&mut self, column: usize, text: impl Into<String>) {
         let warning = self.diagnostic(Severity::Warning, column, text.into());
-        self.config.source.warnings.push(warning);
+        self.diagnostics.push(warning);
     }
 
     /// Remarks on a statement that was to remove something, if it did not.

@@ -37,23 +37,71 @@ pub(super) enum Kind {
 /// A number that may be given by name.
 #[derive(Debug)]
 pub(super) struct NamedNumber {
-    kind: &'static str,
     range: Option<RangeInclusive<u32>>,
     description: &'static str,
-    names: Names,
+    names: fn() -> Names,
 }
 
+/// A kind that syntax lines call by its name.
+#[derive(Debug)]
+pub struct KindRow {
+    /// The name.
+    pub name: &'static str,
+    kind: Kind,
+    /// What it is, as the manual has it.
+    pub about: &'static str,
+}
+
+impl KindRow {
+    /// The names that may stand for the number.
+    pub fn names(&self) -> Names {
+        self.kind.names()
+    }
+}
+
+const fn kind(name: &'static str, kind: Kind, about: &'static str) -> KindRow {
+    KindRow { name, kind, about }
+}
+
+/// Every kind with a name, in the order of the manual.
 #[rustfmt::skip]
-static NAMED_NUMBERS: [NamedNumber; 8] = [
-    NamedNumber { kind: "tcp-port", range: Some(0..=65535), description: "a TCP port", names: names::TCP_PORTS },
-    NamedNumber { kind: "udp-port", range: Some(0..=65535), description: "a UDP port", names: names::UDP_PORTS },
-    NamedNumber { kind: "protocol", range: Some(0..=255), description: "a protocol", names: names::PROTOCOLS },
-    NamedNumber { kind: "dscp", range: Some(0..=63), description: "a code point", names: names::DSCP },
-    NamedNumber { kind: "severity", range: Some(0..=7), description: "a severity", names: names::SEVERITIES },
-    NamedNumber { kind: "icmp-message", range: None, description: "an ICMP message", names: names::ICMP_MESSAGES },
-    NamedNumber { kind: "alg", range: None, description: "an ALG", names: names::ALGS },
-    NamedNumber { kind: "service", range: None, description: "an ALG", names: names::SERVICES },
+pub static KINDS: [KindRow; 18] = [
+    kind("word", Kind::Word, "any word"),
+    kind("name", Kind::Name, "a word that does not start with a digit"),
+    kind("text", Kind::Text, "the rest of the line"),
+    kind("address", Kind::Address, "an IPv4 address"),
+    kind("mask", Kind::Mask, "a contiguous mask, `255.255.255.0` or `/24`"),
+    kind("wildcard", Kind::Wildcard, "a wildcard mask: bits that are set may differ"),
+    kind("interface", Kind::Interface, "an interface, in one word or two: `GigabitEthernet0/0/0`, `gi 0/0/0.100`"),
+    kind("mac", Kind::Mac, "a MAC address, `0200.0000.0001`"),
+    kind("cores", Kind::Cores, "processor cores, `2-3` or `2,3`"),
+    kind("ports", Kind::Ports, "ports, `0-1023,5060`"),
+    kind("tcp-port", Kind::Named(&TCP_PORT), "0 to 65535, or a name"),
+    kind("udp-port", Kind::Named(&UDP_PORT), "0 to 65535, or a name"),
+    kind("protocol", Kind::Named(&PROTOCOL), "0 to 255, or a name"),
+    kind("dscp", Kind::Named(&DSCP), "0 to 63, or a name"),
+    kind("severity", Kind::Named(&SEVERITY), "0 to 7, or a name"),
+    kind("icmp-message", Kind::Named(&ICMP_MESSAGE), "one of these names"),
+    kind("alg", Kind::Named(&ALG), "an ALG by its name in [algs.md](algs.md)"),
+    kind("service", Kind::Named(&SERVICE), "an ALG by its switch in [algs.md](algs.md)"),
 ];
+
+const fn named(
+    range: Option<RangeInclusive<u32>>,
+    description: &'static str,
+    names: fn() -> Names,
+) -> NamedNumber {
+    NamedNumber { range, description, names }
+}
+
+static TCP_PORT: NamedNumber = named(Some(0..=65535), "a TCP port", || names::TCP_PORTS);
+static UDP_PORT: NamedNumber = named(Some(0..=65535), "a UDP port", || names::UDP_PORTS);
+static PROTOCOL: NamedNumber = named(Some(0..=255), "a protocol", || names::PROTOCOLS);
+static DSCP: NamedNumber = named(Some(0..=63), "a code point", || names::DSCP);
+static SEVERITY: NamedNumber = named(Some(0..=7), "a severity", || names::SEVERITIES);
+static ICMP_MESSAGE: NamedNumber = named(None, "an ICMP message", || names::ICMP_MESSAGES);
+static ALG: NamedNumber = named(None, "an ALG", || &names::ALGS);
+static SERVICE: NamedNumber = named(None, "an ALG", || &names::SERVICES);
 
 /// A value read from a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,24 +125,12 @@ pub enum Value {
 }
 
 impl Kind {
-    /// The kind that a syntax line calls by this name: one below, or numbers and their ranges such as `1-99,1300-1999`.
-    pub(super) fn named(kind: &'static str) -> Option<Kind> {
-        Some(match kind {
-            "word" => Kind::Word,
-            "name" => Kind::Name,
-            "text" => Kind::Text,
-            "address" => Kind::Address,
-            "mask" => Kind::Mask,
-            "wildcard" => Kind::Wildcard,
-            "interface" => Kind::Interface,
-            "mac" => Kind::Mac,
-            "cores" => Kind::Cores,
-            "ports" => Kind::Ports,
-            _ => match NAMED_NUMBERS.iter().find(|number| number.kind == kind) {
-                Some(number) => Kind::Named(number),
-                None => Kind::Integer(kind.split(',').map(range).collect::<Option<_>>()?),
-            },
-        })
+    /// The kind that a syntax line calls so: a row of [`KINDS`], or numbers and their ranges such as `1-99,1300-1999`.
+    pub(super) fn named(name: &'static str) -> Option<Kind> {
+        match KINDS.iter().find(|row| row.name == name) {
+            Some(row) => Some(row.kind.clone()),
+            None => Some(Kind::Integer(name.split(',').map(range).collect::<Option<_>>()?)),
+        }
     }
 
     /// Reads a word as a value of this kind; names of numbers are matched by the grammar, like keywords.
@@ -122,7 +158,7 @@ impl Kind {
     /// The names that may stand for the number.
     pub(super) fn names(&self) -> Names {
         match self {
-            Kind::Named(named) => named.names,
+            Kind::Named(named) => (named.names)(),
             _ => &[],
         }
     }

@@ -1,6 +1,6 @@
 //! The configuration language: IOS-style text to a typed model and back.
 //!
-//! [`parse`] reads a file, [`lint`] judges what it says, and the model's `Display` writes it in canonical form, which
+//! [`parse`] reads a file and judges what it says, and the model's `Display` writes it in canonical form, which
 //! reads back as the same model. The statements are in families, each with its syntax lines and the functions that carry them out:
 //! see [`family`]. The engine that walks such tables, [`grammar`], serves any other command language too.
 //!
@@ -30,8 +30,7 @@ pub use args::{Args, FromValue};
 pub use builder::{Apply, Builder, Mode};
 pub use diagnostic::{Diagnostic, Severity};
 pub use interface_name::InterfaceName;
-pub use kind::Value;
-pub use lint::lint;
+pub use kind::{KINDS, Value};
 pub use model::Config;
-pub use reader::parse;
+pub use reader::{Parsed, parse};
 pub use syntax_error::{Expected, SyntaxError};

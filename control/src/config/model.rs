@@ -8,7 +8,6 @@ mod mac_address;
 mod place;
 mod ports;
 
-use super::diagnostic::Diagnostic;
 use super::interface_name::InterfaceName;
 
 pub use super::family::access_list::*;
@@ -84,8 +83,6 @@ impl Config {
 pub struct Source {
     /// The file's name as given.
     pub file: String,
-    /// What the reader of the text warned of.
-    pub warnings: Vec<Diagnostic>,
 }
 
 impl PartialEq for Source {

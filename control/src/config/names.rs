@@ -1,6 +1,8 @@
 //! Names that IOS gives to numbers. They are read wherever the number may stand, and printed in its place; of two
 //! names for one number the first is printed.
 
+use std::sync::LazyLock;
+
 use alg::registry::{ROWS, Row};
 
 /// Pairs of a name and its number.
@@ -12,65 +14,21 @@ pub fn name_of(names: Names, number: u32) -> Option<&'static str> {
 }
 
 /// ALGs, by their position in the registry.
-pub const ALGS: Names = &{
-    let mut names = [("", 0); ROWS.len()];
-    let mut position = 0;
-    while position < ROWS.len() {
-        names[position] = (ROWS[position].name, position as u32);
-        position += 1;
-    }
-    names
-};
+pub static ALGS: LazyLock<Vec<(&str, u32)>> =
+    LazyLock::new(|| ROWS.iter().map(|row| row.name).zip(0..).collect());
 
 /// ALGs as `ip nat service` calls them, by the position in the registry of the first that is called so.
-pub const SERVICES: Names = &keywords::<{ keyword_count(ROWS) }>(ROWS);
+pub static SERVICES: LazyLock<Vec<(&str, u32)>> = LazyLock::new(|| services(ROWS));
 
-const fn keywords<const COUNT: usize>(rows: &[Row]) -> [(&'static str, u32); COUNT] {
-    let mut names = [("", 0); COUNT];
-    let (mut position, mut count) = (0, 0);
-    while position < rows.len() {
-        if is_first(rows, position) {
-            names[count] = (first_word(rows[position].keyword), position as u32);
-            count += 1;
+fn services(rows: &[Row]) -> Vec<(&'static str, u32)> {
+    let mut names: Vec<(&str, u32)> = Vec::new();
+    for (row, position) in rows.iter().zip(0..) {
+        let keyword = row.keyword.split(' ').next().unwrap_or_default();
+        if names.iter().all(|(name, _)| *name != keyword) {
+            names.push((keyword, position));
         }
-        position += 1;
     }
     names
-}
-
-const fn keyword_count(rows: &[Row]) -> usize {
-    let (mut position, mut count) = (0, 0);
-    while position < rows.len() {
-        count += is_first(rows, position) as usize;
-        position += 1;
-    }
-    count
-}
-
-/// Whether no row before has its keyword.
-const fn is_first(rows: &[Row], position: usize) -> bool {
-    let keyword = first_word(rows[position].keyword).as_bytes();
-    let mut before = 0;
-    while before < position {
-        let other = first_word(rows[before].keyword).as_bytes();
-        let mut at = 0;
-        while at < keyword.len() && at < other.len() && keyword[at] == other[at] {
-            at += 1;
-        }
-        if at == keyword.len() && at == other.len() {
-            return false;
-        }
-        before += 1;
-    }
-    true
-}
-
-const fn first_word(text: &str) -> &str {
-    let mut end = 0;
-    while end < text.len() && text.as_bytes()[end] != b' ' {
-        end += 1;
-    }
-    text.split_at(end).0
 }
 
 /// TCP ports.
@@ -154,9 +112,8 @@ mod tests {
 
     #[test]
     fn a_keyword_that_rows_share_is_one_name() {
-        const SHARED: [Row; 3] = [ROWS[0], ROWS[1], Row { name: "another", ..ROWS[0] }];
-        const { assert!(keyword_count(&SHARED) == 2) };
-        let names = keywords::<2>(&SHARED);
-        assert_eq!(names, [(first_word(ROWS[0].keyword), 0), (first_word(ROWS[1].keyword), 1)]);
+        let rows = [ROWS[0], ROWS[1], Row { name: "another", ..ROWS[0] }];
+        let keyword = |row: &Row| row.keyword.split(' ').next().unwrap_or_default();
+        assert_eq!(services(&rows), [(keyword(&ROWS[0]), 0), (keyword(&ROWS[1]), 1)]);
     }
 }

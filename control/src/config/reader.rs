@@ -2,19 +2,27 @@
 
 use super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::diagnostic::{Diagnostic, Severity};
-use super::family::{FAMILIES, GRAMMARS};
+use super::family::{FAMILIES, MODES};
 use super::grammar::{Grammar, Match};
 use super::lex::{Token, tokens};
 use super::lint::{lint, lint_in_part};
 use super::model::Config;
 use super::syntax_error::SyntaxError;
 
-/// Reads a configuration. What the text is warned of is kept in the configuration's source, for [`lint`](super::lint())
-/// to repeat.
+/// A file without a mistake.
+#[derive(Debug)]
+pub struct Parsed {
+    /// What it says.
+    pub config: Config,
+    /// Warnings and notes, in the order of the lines.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads a configuration, and judges it.
 ///
 /// # Errors
 /// Every mistake and warning, in the order of the lines, if there is at least one mistake.
-pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Diagnostic>> {
+pub fn parse(file: &str, text: &str) -> Result<Parsed, Vec<Diagnostic>> {
     let mut builder = Builder::new(file);
     for line in text.trim_start_matches('\u{feff}').lines() {
         builder.begin_line();
@@ -29,24 +37,24 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Diagnostic>> {
 }
 
 /// The configuration, unless it has a mistake.
-fn finish(builder: Builder) -> Result<Config, Vec<Diagnostic>> {
-    let (mut config, mut mistakes) = builder.finish();
+fn finish(builder: Builder) -> Result<Parsed, Vec<Diagnostic>> {
+    let (mut config, mut found) = builder.finish();
+    let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
     for family in FAMILIES {
         (family.finish)(&mut config);
     }
-    let mut found = if mistakes.is_empty() { lint(&config) } else { lint_in_part(&config) };
-    found.append(&mut mistakes);
+    found.extend(if found.iter().any(is_error) { lint_in_part(&config) } else { lint(&config) });
     found.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
-    if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+    if found.iter().any(is_error) {
         return Err(found);
     }
-    Ok(config)
+    Ok(Parsed { config, warnings: found })
 }
 
 /// The tables to try before the global one.
 fn grammars_of(mode: Option<Mode>) -> impl Iterator<Item = &'static Grammar<Apply>> {
     let is_tried = move |of: Mode| of != Mode::Global && mode.is_none_or(|mode| mode == of);
-    GRAMMARS.iter().filter(move |(of, _)| is_tried(*of)).map(|(_, grammar)| grammar)
+    MODES.iter().filter(move |row| is_tried(row.mode)).map(|row| &row.grammar)
 }
 
 /// Tries the mode the line stands in, then the global one.
@@ -61,9 +69,8 @@ fn carry_out(builder: &mut Builder, tokens: &[Token<'_>]) -> Result<(), Fault> {
             Err(new) => error = Some(error.map_or(new.clone(), |old| old.or(new))),
         }
     }
-    let global = GRAMMARS.iter().find(|(mode, _)| *mode == Mode::Global);
-    let (_, global) = global.expect("the global mode is in the table");
-    match global.parse(tokens) {
+    let global = MODES.iter().find(|row| row.mode == Mode::Global);
+    match global.expect("the global mode is in the table").grammar.parse(tokens) {
         Ok(found) => {
             builder.mode = Some(Mode::Global);
             let result = apply(builder, found, column);

@@ -122,9 +122,11 @@ pub(super) fn devices(read: &[(String, DeviceStatistics)]) -> Vec<MetricFamily> 
 
 fn drops(appliance: &Appliance) -> MetricFamily {
     let sample = |&reason: &DropReason| {
-        let cause = format!("{:?}", reason.blame()).to_lowercase();
         let count: u64 = appliance.counters.iter().map(|counters| counters.drops(reason).value()).sum();
-        (vec![("reason", reason.label().to_string()), ("cause", cause)], count as f64)
+        (
+            vec![("reason", reason.label().to_string()), ("cause", reason.blame().label().to_string())],
+            count as f64,
+        )
     };
     counters("portico_drops_total", "Packets dropped by reason", DropReason::ALL.iter().map(sample))
 }

@@ -21,7 +21,7 @@ fn packet(operation: u16, mac: [u8; 6], sender: [u8; 4], target: [u8; 4]) -> [u8
 
 /// Two interfaces that are up, and their neighbours.
 fn network() -> (Compiled, Neighbours) {
-    let config = parse("test", CONFIG).expect("a configuration");
+    let config = parse("test", CONFIG).expect("a configuration").config;
     let ports: Vec<_> = config
         .interfaces
         .iter()

@@ -108,7 +108,7 @@ impl Answering for Crew {
 fn read(file: &str, text: &str) -> Result<Config, String> {
     let listed =
         |diagnostics: Vec<_>| diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    let mut config = control::config::parse(file, text).map_err(listed)?;
+    let mut config = control::config::parse(file, text).map_err(listed)?.config;
     config.platform.max_sessions.get_or_insert(SESSION_COUNT_DEFAULT);
     Ok(config)
 }

@@ -1,5 +1,5 @@
 //! Every statement of the configuration language, by families: a family's file has what is remembered of its
-//! statements, their syntax, what each does, their canonical text, what [`lint`](super::lint()) says about them and
+//! statements, their syntax, what each does, their canonical text, what lint says about them and
 //! what the data plane gets of them. `FAMILIES` lists the families; reading, rendering, lint and compilation are
 //! loops over it. What several families do is in `edit` and `config/text.rs`.
 
@@ -27,6 +27,8 @@ use super::builder::{Apply, Mode};
 use super::grammar::{Grammar, Language};
 use row::Family;
 
+pub use phrases::PHRASES;
+
 /// Every family. Their order is that of the lines in the manual, and of what is expected in messages.
 pub(crate) const FAMILIES: &[Family] = &[
     system::FAMILY,
@@ -43,26 +45,33 @@ pub(crate) const FAMILIES: &[Family] = &[
     routing::FAMILY,
 ];
 
-/// Every mode, with its title in the manual.
-pub const MODES: &[(Mode, &str)] = &[
-    (Mode::Global, "Global"),
-    (Mode::Platform, "Under `platform dpdk`"),
-    (Mode::Vrf, "Under `vrf definition` and `ip vrf`"),
-    (Mode::Interface, "Under `interface`"),
-    (Mode::Pool, "Under `ip nat pool NAME netmask MASK`"),
-    (Mode::RouteMap, "Under `route-map`"),
-    (Mode::StandardList, "Under `ip access-list standard`"),
-    (Mode::ExtendedList, "Under `ip access-list extended`"),
-];
+/// A mode: what lines may stand in it.
+pub struct ModeRow {
+    /// The mode.
+    pub mode: Mode,
+    /// Its title in the manual.
+    pub title: &'static str,
+    /// The syntax lines of all families, compiled.
+    pub grammar: Grammar<Apply>,
+}
 
-/// The compiled tables of syntax lines, one for each mode, in the order of [`MODES`].
-pub static GRAMMARS: LazyLock<Vec<(Mode, Grammar<Apply>)>> = LazyLock::new(|| {
-    let grammar = |&(mode, _): &(Mode, &str)| {
+/// Every mode.
+pub static MODES: LazyLock<[ModeRow; 8]> = LazyLock::new(|| {
+    [
+        (Mode::Global, "Global"),
+        (Mode::Platform, "Under `platform dpdk`"),
+        (Mode::Vrf, "Under `vrf definition` and `ip vrf`"),
+        (Mode::Interface, "Under `interface`"),
+        (Mode::Pool, "Under `ip nat pool NAME netmask MASK`"),
+        (Mode::RouteMap, "Under `route-map`"),
+        (Mode::StandardList, "Under `ip access-list standard`"),
+        (Mode::ExtendedList, "Under `ip access-list extended`"),
+    ]
+    .map(|(mode, title)| {
         let of_families = FAMILIES.iter().flat_map(|family| family.grammars);
         let rows = of_families.filter(|(of, _)| *of == mode).flat_map(|(_, rows)| *rows);
-        (mode, Grammar::new(rows, &LANGUAGE))
-    };
-    MODES.iter().map(grammar).collect()
+        ModeRow { mode, title, grammar: Grammar::new(rows, &LANGUAGE) }
+    })
 });
 
-static LANGUAGE: Language = Language { phrases: phrases::PHRASES, words: words::WORDS };
+static LANGUAGE: Language = Language { phrases: PHRASES, words: words::WORDS };

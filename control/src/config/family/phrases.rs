@@ -2,7 +2,8 @@
 
 use super::super::grammar::Phrase;
 
-pub(super) const PHRASES: &[Phrase] = &[
+/// Every one of them.
+pub const PHRASES: &[Phrase] = &[
     Phrase { name: "acl", syntax: "{ <acl:1-199,1300-2699> | <acl:name> }" },
     Phrase { name: "pool-mask", syntax: "{ netmask <mask> | prefix-length <mask:1-32> }" },
     Phrase {

@@ -44,8 +44,7 @@ impl<'c> Names<'c> {
 impl<'c> Lint<'c> {
     /// Of a whole configuration.
     pub(crate) fn new(config: &'c Config) -> Lint<'c> {
-        let findings = config.source.warnings.clone();
-        Lint { config, is_partial: false, findings, names: Names::of(config) }
+        Lint { config, is_partial: false, findings: Vec::new(), names: Names::of(config) }
     }
 
     /// Of those lines of a file that could be read.
@@ -53,9 +52,8 @@ impl<'c> Lint<'c> {
         Lint { is_partial: true, ..Lint::new(config) }
     }
 
-    /// What was found, in the order of the lines.
-    pub(crate) fn into_findings(mut self) -> Vec<Diagnostic> {
-        self.findings.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+    /// What was found.
+    pub(crate) fn into_findings(self) -> Vec<Diagnostic> {
         self.findings
     }
 

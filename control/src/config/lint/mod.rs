@@ -7,9 +7,8 @@ use super::family::FAMILIES;
 use super::model::Config;
 use findings::Lint;
 
-/// Judges a configuration: what its text was warned of, and what does not fit together. A configuration that came
-/// from [`super::parse`] has warnings only.
-pub fn lint(config: &Config) -> Vec<Diagnostic> {
+/// Judges a whole configuration: what does not fit together.
+pub(super) fn lint(config: &Config) -> Vec<Diagnostic> {
     judge(Lint::new(config))
 }
 
