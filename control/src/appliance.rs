@@ -5,9 +5,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam::channel::{Receiver, bounded};
 use crossbeam::queue::ArrayQueue;
 use dataplane::counters::Counters;
 use dataplane::message::{Event, Message, Usage};
@@ -30,8 +29,6 @@ use crate::outbox::Outbox;
 const QUEUE_LEN: usize = 4096;
 /// Packets under way to one worker from the others.
 const HANDOVER_LEN: usize = 1024;
-/// How long a worker may take to answer.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The control side.
 pub struct Appliance {
@@ -269,33 +266,9 @@ impl Appliance {
         self.carry_out(orders);
     }
 
-    /// Asks one worker something; none if it takes no more messages. The answer comes between its bursts.
-    pub fn question<T>(
-        &self,
-        worker: usize,
-        message: impl FnOnce(Sender<T>) -> Message,
-    ) -> Option<Receiver<T>> {
-        let (sender, receiver) = bounded(1);
-        self.workers.get(worker)?.offer(message(sender)).then_some(receiver)
-    }
-
-    /// Asks one worker something and waits for the answer; none if it does not answer in time.
-    pub fn ask_one<T>(
-        &self,
-        worker: usize,
-        answering: &mut dyn Answering,
-        message: impl FnOnce(Sender<T>) -> Message,
-    ) -> Option<T> {
-        let receiver = self.question(worker, message)?;
-        let until_ms = self.operation.now_ms + ANSWER_WITHIN.as_millis() as u64;
-        loop {
-            let now_ms = answering.let_work();
-            match receiver.try_recv() {
-                Ok(answer) => return Some(answer),
-                Err(TryRecvError::Empty) if now_ms < until_ms => {}
-                Err(_) => return None,
-            }
-        }
+    /// Sends a worker something that need not arrive, such as a question, if there is room; returns whether there was.
+    pub(crate) fn offer(&self, worker: usize, message: Message) -> bool {
+        self.workers.get(worker).is_some_and(|worker| worker.offer(message))
     }
 
     /// How many workers there are.

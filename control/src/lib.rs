@@ -17,5 +17,6 @@ pub mod metrics;
 pub mod neighbours;
 pub mod operation;
 pub mod outbox;
+pub mod question;
 pub mod rates;
 pub mod watch;

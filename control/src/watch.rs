@@ -7,9 +7,9 @@ use dataplane::message::{Message, Usage};
 use dataplane::policy::RuleId;
 
 use crate::appliance::Appliance;
-use crate::cli::Question;
 use crate::interface_state::{InterfaceState, live};
 use crate::load::{Change, Load};
+use crate::question::Question;
 
 /// How often anything is looked at, in milliseconds.
 const LOOK_EVERY_MS: u64 = 50;

@@ -1,7 +1,7 @@
 //! Listing what the tables hold: for `show ip nat translations`, a slice at a time, and as plain state.
 
 use crate::flow::{Endpoint, ICMP, TCP, UDP};
-use crate::message::{DoorRow, Holder, SessionRow, Walked, WalkedDoors};
+use crate::message::{DoorRow, Holder, List, SessionRow, Slice};
 use crate::path::tables::Tables;
 use crate::policy::IdleClass;
 use crate::state::journal::NOBODY;
@@ -15,23 +15,47 @@ use crate::worker::Worker;
 /// Table positions that a slice looks at, so that no burst waits for the walk of a large and empty table.
 const LOOKED_AT_MAX: u32 = 4096;
 
+/// Answers with the rows of a table of so many positions.
+fn answer<E, R, I: Iterator<Item = (u32, E)>>(
+    list: List<R>,
+    position_count: u32,
+    entries_between: impl FnOnce(u32, u32) -> I,
+    row: impl Fn(E) -> R,
+) {
+    let end = list.start.saturating_add(LOOKED_AT_MAX).min(position_count);
+    let mut entries = entries_between(list.start, end);
+    let rows = entries.by_ref().take(list.limit).map(|(_, entry)| row(entry)).collect();
+    let next = entries.next().map_or(end, |(position, _)| position);
+    // Who asked may have gone.
+    let _ = list.reply.try_send(Slice { rows, next: Some(next).filter(|&next| next < position_count) });
+}
+
 impl Worker {
-    /// A slice of the tables: sessions first, then the mappings of whole addresses.
-    pub(crate) fn walk(&self, start: u32, limit: usize, now: u32) -> Walked {
+    /// Answers with sessions, then with the mappings of whole addresses.
+    pub(crate) fn list_sessions(&self, list: List<SessionRow>, now: u32) {
         let shard = &self.engine.tables.shard;
-        let end = start.saturating_add(LOOKED_AT_MAX).min(shard.position_count());
-        let mut walked = Walked { rows: Vec::new(), next: (end < shard.position_count()).then_some(end) };
-        for (position, entry) in shard.entries_between(start, end) {
-            if walked.rows.len() == limit {
-                walked.next = Some(position);
-                break;
-            }
-            walked.rows.push(match entry {
-                Entry::Session(session, created_ms) => self.row(session, created_ms, now),
-                Entry::Address(mapping) => self.address_row(mapping, now),
-            });
-        }
-        walked
+        let entries = |start, end| shard.entries_between(start, end);
+        answer(list, shard.position_count(), entries, |entry| match entry {
+            Entry::Session(session, created_ms) => self.row(session, created_ms, now),
+            Entry::Address(mapping) => self.address_row(mapping, now),
+        });
+    }
+
+    /// Answers with doors.
+    pub(crate) fn list_doors(&self, list: List<DoorRow>, now: u32) {
+        let shard = &self.engine.tables.shard;
+        let doors = |start, end| shard.doors_between(start, end);
+        answer(list, shard.door_position_count(), doors, |door| DoorRow {
+            protocol: door.protocol,
+            inside_local: door.inside,
+            inside_global: door.global,
+            peer: door.peer,
+            vrf: door.vrfs.0,
+            gateway: door.gateway,
+            child: door.child,
+            uses_left: door.uses_left,
+            left_ms: left_ms(door.closes_ms, now),
+        });
     }
 
     /// Who has a global endpoint now, by a dynamic rule.
@@ -51,32 +75,6 @@ impl Worker {
     /// All that the worker's tables hold: see [`Shard::plain`](crate::state::shard::Shard::plain).
     pub fn plain(&self, now: u32) -> impl Iterator<Item = Plain> + '_ {
         self.engine.tables.shard.plain(now, |stream| self.engine.streams.shifts_at_rest(stream))
-    }
-
-    /// A slice of the doors.
-    pub(crate) fn walk_doors(&self, start: u32, limit: usize, now: u32) -> WalkedDoors {
-        let shard = &self.engine.tables.shard;
-        let end = start.saturating_add(LOOKED_AT_MAX).min(shard.door_position_count());
-        let next = (end < shard.door_position_count()).then_some(end);
-        let mut walked = WalkedDoors { rows: Vec::new(), next };
-        for (position, door) in shard.doors_between(start, end) {
-            if walked.rows.len() == limit {
-                walked.next = Some(position);
-                break;
-            }
-            walked.rows.push(DoorRow {
-                protocol: door.protocol,
-                inside_local: door.inside,
-                inside_global: door.global,
-                peer: door.peer,
-                vrf: door.vrfs.0,
-                gateway: door.gateway,
-                child: door.child,
-                uses_left: door.uses_left,
-                left_ms: left_ms(door.closes_ms, now),
-            });
-        }
-        walked
     }
 
     fn address_row(&self, mapping: &Mapping, now: u32) -> SessionRow {

@@ -26,24 +26,10 @@ pub enum Message {
     Unresolved(NextHop),
     /// Sends a frame of the control thread's own through an interface's port.
     Transmit(InterfaceIndex, Vec<u8>),
-    /// Asks for at most `limit` sessions from a table position on.
-    Walk {
-        /// First position to look at.
-        start: u32,
-        /// The most rows to return.
-        limit: usize,
-        /// Where the answer goes.
-        reply: Sender<Walked>,
-    },
-    /// Asks for at most `limit` doors from a table position on.
-    WalkDoors {
-        /// First position to look at.
-        start: u32,
-        /// The most rows to return.
-        limit: usize,
-        /// Where the answer goes.
-        reply: Sender<WalkedDoors>,
-    },
+    /// Asks for sessions.
+    Sessions(List<SessionRow>),
+    /// Asks for doors.
+    Doors(List<DoorRow>),
     /// Asks how much rules and addresses are in use.
     Usage(Sender<Usage>),
     /// Asks who has a global endpoint now.
@@ -55,7 +41,7 @@ pub enum Message {
 impl Message {
     /// Whether a worker leaves the messages behind this one for its next round.
     pub fn takes_long(&self) -> bool {
-        matches!(self, Message::Walk { .. } | Message::WalkDoors { .. } | Message::Usage(_))
+        matches!(self, Message::Sessions(_) | Message::Doors(_) | Message::Usage(_))
     }
 }
 
@@ -70,13 +56,38 @@ pub enum Event {
     Recomputed(u64),
 }
 
-/// A slice of the session table.
-#[derive(Debug, Default)]
-pub struct Walked {
-    /// The sessions.
-    pub rows: Vec<SessionRow>,
+/// What a worker is asked for of a table: a slice of it, so that neither its packets wait for millions of rows nor these fill
+/// the memory.
+pub struct List<R> {
+    /// First position to look at.
+    pub start: u32,
+    /// The most rows to return.
+    pub limit: usize,
+    /// Where the answer goes.
+    pub reply: Sender<Slice<R>>,
+}
+
+/// A slice of a table.
+#[derive(Debug)]
+pub struct Slice<R> {
+    /// The rows.
+    pub rows: Vec<R>,
     /// Where to go on; none at the table's end.
     pub next: Option<u32>,
+}
+
+/// What a table is listed as.
+pub trait TableRow: Sized {
+    /// The message that asks for rows of it.
+    const ASK: fn(List<Self>) -> Message;
+}
+
+impl TableRow for SessionRow {
+    const ASK: fn(List<SessionRow>) -> Message = Message::Sessions;
+}
+
+impl TableRow for DoorRow {
+    const ASK: fn(List<DoorRow>) -> Message = Message::Doors;
 }
 
 /// A session as `show ip nat translations` needs it, or the mapping of a whole address: that one has `ANY_PROTOCOL`, and
@@ -118,15 +129,6 @@ pub struct Holder {
     pub inside_local: Endpoint,
     /// Its VRF.
     pub vrf: Vrf,
-}
-
-/// A slice of the door table.
-#[derive(Debug, Default)]
-pub struct WalkedDoors {
-    /// The doors.
-    pub rows: Vec<DoorRow>,
-    /// Where to go on; none at the table's end.
-    pub next: Option<u32>,
 }
 
 /// A door as `show ip nat doors` needs it.

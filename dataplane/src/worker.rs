@@ -185,12 +185,8 @@ impl Worker {
             }
             Message::Unresolved(next_hop) => path::give_up(&mut self.engine, Some(next_hop), now),
             Message::Transmit(interface, frame) => path::send_frame(&mut self.engine, interface, &frame),
-            Message::Walk { start, limit, reply } => {
-                let _ = reply.try_send(self.walk(start, limit, now));
-            }
-            Message::WalkDoors { start, limit, reply } => {
-                let _ = reply.try_send(self.walk_doors(start, limit, now));
-            }
+            Message::Sessions(list) => self.list_sessions(list, now),
+            Message::Doors(list) => self.list_doors(list, now),
             Message::Usage(reply) => {
                 let _ = reply.try_send(self.usage());
             }

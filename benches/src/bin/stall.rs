@@ -12,7 +12,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Error, Result, anyhow, bail, ensure};
 use benches::flows::Direction;
 use benches::frames::{Kind, Protocol};
 use benches::rig::{Load, Mode};
@@ -21,9 +21,9 @@ use clap::Parser;
 use control::appliance::Appliance;
 use control::cli::{Answer as _, Progress};
 use control::metrics::Page;
-use crossbeam::channel::Receiver;
+use control::question::Pending;
 use dataplane::drops::DropReason;
-use dataplane::message::{Message, Walked};
+use dataplane::message::{List, Message, SessionRow, Slice};
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::port::{BURST, Port};
 use dataplane::worker::Worker;
@@ -228,15 +228,17 @@ fn expiry(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
 fn walk(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
     let expected = scene.worker.shard().session_count();
     let (mut start, mut rows) = (Some(0), 0);
-    let mut waiting: Option<Receiver<Walked>> = None;
+    let mut waiting: Option<Pending<Slice<SessionRow>>> = None;
     while start.is_some() || waiting.is_some() {
         if let (Some(from), None) = (start, &waiting) {
-            waiting = scene.appliance.question(0, |reply| Message::Walk { start: from, limit: ROWS, reply });
+            let list = |reply| Message::Sessions(List { start: from, limit: ROWS, reply });
+            waiting = Some(Pending::ask(&scene.appliance, 0, list).map_err(Error::msg)?);
         }
         scene.round(rounds)?;
-        if let Some(walked) = waiting.as_ref().and_then(|receiver| receiver.try_recv().ok()) {
-            rows += walked.rows.len();
-            (start, waiting) = (walked.next, None);
+        let answer = waiting.as_ref().map(|pending| pending.poll(u64::from(scene.now)));
+        if let Some(slice) = answer.transpose().map_err(Error::msg)?.flatten() {
+            rows += slice.rows.len();
+            (start, waiting) = (slice.next, None);
         }
     }
     ensure!(rows == expected, "{rows} rows of {expected} sessions");
@@ -326,8 +328,8 @@ fn sweep(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
 
 /// Everything is cleared by command.
 fn clear(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
-    let asked = scene.appliance.question(0, Message::Clear).context("the worker takes no message")?;
-    while asked.try_recv().is_err() {
+    let asked = Pending::ask(&scene.appliance, 0, Message::Clear).map_err(Error::msg)?;
+    while asked.poll(u64::from(scene.now)).map_err(Error::msg)?.is_none() {
         scene.round(rounds)?;
     }
     scene.fill()

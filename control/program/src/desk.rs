@@ -2,7 +2,7 @@
 use std::io;
 use std::time::Duration;
 
-use control::appliance::ANSWER_WITHIN;
+use control::question::ANSWER_WITHIN;
 use crossbeam::channel::{Sender, bounded};
 use hyper::body::Bytes;
 use tokio::sync::watch;

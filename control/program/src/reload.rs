@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use control::appliance::Appliance;
-use control::cli::Question;
 use control::compile::{Compiled, PortBinding, compile};
 use control::config::{Config, Diagnostic, Severity, parse};
 use control::means::{Means, available_bytes};
+use control::question::Question;
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use dataplane::message::{Message, Usage};
 use nix::unistd::geteuid;

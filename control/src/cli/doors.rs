@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use alg::registry::ROWS as GATEWAYS;
 use dataplane::flow::protocol_name;
-use dataplane::message::{DoorRow, WalkedDoors};
+use dataplane::message::DoorRow;
 use dataplane::policy::GatewayIndex;
 
 use super::answer::{Answer, Progress};
@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Row<Command>] = &[
 
 /// The table under way.
 struct Table {
-    walk: Option<Walk<WalkedDoors>>,
+    walk: Option<Walk<DoorRow>>,
     is_begun: bool,
     count: u64,
 }
@@ -42,9 +42,9 @@ impl Answer for Table {
         let Some(walk) = &mut self.walk else { return Progress::Done };
         match walk.advance(appliance) {
             Walking::Waiting => Progress::Waiting,
-            Walking::Slice(walked) => {
-                self.count += walked.rows.len() as u64;
-                Progress::Piece(walked.rows.iter().map(text).collect())
+            Walking::Rows(rows) => {
+                self.count += rows.len() as u64;
+                Progress::Piece(rows.iter().map(text).collect())
             }
             Walking::Through => {
                 self.walk = None;

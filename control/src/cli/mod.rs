@@ -26,7 +26,7 @@ use crate::config::lex;
 
 use command::Command;
 
-pub use answer::{Answer, Progress, Question};
+pub use answer::{Answer, Progress};
 pub use modifier::{Modifier, split};
 
 /// What a command works on when somebody waits for it.

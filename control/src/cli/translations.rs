@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::Ipv4Addr;
 
 use dataplane::flow::{Endpoint, ICMP, Protocol, TCP, UDP, protocol_name};
-use dataplane::message::{SessionRow, Walked};
+use dataplane::message::SessionRow;
 use dataplane::policy::StaticRule;
 use dataplane::state::mapping::ANY_PROTOCOL;
 
@@ -62,7 +62,7 @@ enum Place {
     /// At the header and the statics.
     Start,
     /// At the workers' sessions.
-    Sessions(Walk<Walked>),
+    Sessions(Walk<SessionRow>),
     /// Through.
     End,
 }
@@ -90,10 +90,10 @@ impl Answer for Table {
         };
         match walking {
             Walking::Waiting => Progress::Waiting,
-            Walking::Slice(walked) => {
+            Walking::Rows(rows) => {
                 let operation = &appliance.operation;
                 self.piece(|table, out| {
-                    walked.rows.iter().for_each(|row| table.add_session(operation, row, out));
+                    rows.iter().for_each(|row| table.add_session(operation, row, out));
                 })
             }
             Walking::Through => {

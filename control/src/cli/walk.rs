@@ -1,95 +1,62 @@
 //! Tables that workers list, a slice at a time: millions of rows neither keep a worker from its packets nor fill the
 //! memory with text.
 
-use crossbeam::channel::{Receiver, Sender};
-use dataplane::message::{Message, Walked, WalkedDoors};
+use dataplane::message::{List, Slice, TableRow};
 
-use super::answer::{received, unanswered};
 use crate::appliance::Appliance;
+use crate::question::Pending;
 
 /// Rows a worker reports at a time.
 const SLICE: usize = 512;
 
-/// A slice of a worker's table.
-pub(super) trait Slice: Sized {
-    /// The question for a slice from a position on.
-    fn ask(start: u32, limit: usize, reply: Sender<Self>) -> Message;
-
-    /// Where to go on; none at the table's end.
-    fn next(&self) -> Option<u32>;
-}
-
-impl Slice for Walked {
-    fn ask(start: u32, limit: usize, reply: Sender<Walked>) -> Message {
-        Message::Walk { start, limit, reply }
-    }
-
-    fn next(&self) -> Option<u32> {
-        self.next
-    }
-}
-
-impl Slice for WalkedDoors {
-    fn ask(start: u32, limit: usize, reply: Sender<WalkedDoors>) -> Message {
-        Message::WalkDoors { start, limit, reply }
-    }
-
-    fn next(&self) -> Option<u32> {
-        self.next
-    }
-}
-
 /// How far a walk through all workers' tables is.
-pub(super) enum Walk<T> {
+pub(super) enum Walk<R> {
     /// At this worker's table from this position on, to be asked for.
     Ask(usize, u32),
-    /// This worker was asked at this time, in milliseconds.
-    Wait(usize, u64, Receiver<T>),
+    /// This worker was asked.
+    Wait(usize, Pending<Slice<R>>),
 }
 
 /// What came of going on with a walk.
-pub(super) enum Walking<T> {
+pub(super) enum Walking<R> {
     /// Nothing yet: a worker has to answer first.
     Waiting,
-    /// The next slice.
-    Slice(T),
+    /// The next rows.
+    Rows(Vec<R>),
     /// There are no more workers.
     Through,
     /// A worker does not answer.
     Refused(String),
 }
 
-impl<T: Slice> Walk<T> {
+impl<R: TableRow> Walk<R> {
     /// A walk from the beginning.
-    pub(super) fn new() -> Walk<T> {
+    pub(super) fn new() -> Walk<R> {
         Walk::Ask(0, 0)
     }
 
     /// Goes on for a moment.
-    pub(super) fn advance(&mut self, appliance: &Appliance) -> Walking<T> {
-        let now_ms = appliance.operation.now_ms;
+    pub(super) fn advance(&mut self, appliance: &Appliance) -> Walking<R> {
         match self {
             &mut Walk::Ask(worker, start) if worker < appliance.worker_count() => {
-                match appliance.question(worker, |reply| T::ask(start, SLICE, reply)) {
-                    Some(receiver) => {
-                        *self = Walk::Wait(worker, now_ms, receiver);
+                let list = |reply| R::ASK(List { start, limit: SLICE, reply });
+                match Pending::ask(appliance, worker, list) {
+                    Ok(pending) => {
+                        *self = Walk::Wait(worker, pending);
                         Walking::Waiting
-                    }
-                    None => Walking::Refused(unanswered(worker)),
-                }
-            }
-            Walk::Ask(..) => Walking::Through,
-            Walk::Wait(worker, asked_ms, receiver) => {
-                match received(receiver, now_ms.saturating_sub(*asked_ms), *worker) {
-                    Ok(None) => Walking::Waiting,
-                    Ok(Some(slice)) => {
-                        *self =
-                            slice.next().map_or(Walk::Ask(*worker + 1, 0), |next| Walk::Ask(*worker, next));
-                        Walking::Slice(slice)
                     }
                     Err(refusal) => Walking::Refused(refusal),
                 }
             }
+            Walk::Ask(..) => Walking::Through,
+            Walk::Wait(worker, pending) => match pending.poll(appliance.operation.now_ms) {
+                Ok(None) => Walking::Waiting,
+                Ok(Some(slice)) => {
+                    *self = slice.next.map_or(Walk::Ask(*worker + 1, 0), |next| Walk::Ask(*worker, next));
+                    Walking::Rows(slice.rows)
+                }
+                Err(refusal) => Walking::Refused(refusal),
+            },
         }
     }
 }

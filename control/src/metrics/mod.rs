@@ -10,7 +10,8 @@ use dataplane::port::device::DeviceStatistics;
 use prometheus::{Encoder, TextEncoder};
 
 use crate::appliance::Appliance;
-use crate::cli::{Answer, Progress, Question};
+use crate::cli::{Answer, Progress};
+use crate::question::Question;
 
 /// The page that Prometheus scrapes. The counters are read where they stand; how much of the pools is in use is asked
 /// of the workers, and missing from the page when one does not answer.

@@ -11,9 +11,10 @@ use control::cli;
 use control::compile::PortBinding;
 use control::config::model::{Interface, NatSide};
 use control::config::{Config, InterfaceName};
+use control::question::Pending;
 use dataplane::counters::{Count, Counters, WORKER_METRICS};
 use dataplane::drops::DropReason;
-use dataplane::message::{DoorRow, Message, SessionRow, Walked, WalkedDoors};
+use dataplane::message::{DoorRow, List, SessionRow, TableRow};
 use dataplane::port::Port;
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::protocols::{PROTOCOLS, Protocols};
@@ -368,31 +369,25 @@ impl Bench {
 
     /// Every session, by walking the workers' tables as `show` does.
     pub fn sessions(&mut self) -> Vec<SessionRow> {
-        let mut rows = Vec::new();
-        for worker in 0..self.appliance.worker_count() {
-            let mut start = Some(0);
-            while let Some(from) = start {
-                let walk = |reply| Message::Walk { start: from, limit: 64, reply };
-                let walked: Walked =
-                    self.appliance.ask_one(worker, &mut self.workers, walk).unwrap_or_default();
-                rows.extend(walked.rows);
-                start = walked.next;
-            }
-        }
-        rows
+        self.rows()
     }
 
-    /// Every door, by walking the workers' tables as `show` does.
+    /// Every door, likewise.
     pub fn doors(&mut self) -> Vec<DoorRow> {
+        self.rows()
+    }
+
+    fn rows<R: TableRow>(&mut self) -> Vec<R> {
         let mut rows = Vec::new();
         for worker in 0..self.appliance.worker_count() {
             let mut start = Some(0);
             while let Some(from) = start {
-                let walk = |reply| Message::WalkDoors { start: from, limit: 64, reply };
-                let walked: WalkedDoors =
-                    self.appliance.ask_one(worker, &mut self.workers, walk).unwrap_or_default();
-                rows.extend(walked.rows);
-                start = walked.next;
+                let list = |reply| R::ASK(List { start: from, limit: 64, reply });
+                let asked = Pending::ask(&self.appliance, worker, list);
+                let slice = asked.and_then(|pending| pending.wait(&mut self.workers));
+                let slice = slice.unwrap_or_else(|refusal| panic!("{refusal}"));
+                rows.extend(slice.rows);
+                start = slice.next;
             }
         }
         rows
