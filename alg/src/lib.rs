@@ -4,7 +4,7 @@
 //! beside it, and one folder of cases. It sees the messages of one control session, whole and in order, and acts on the
 //! world through its [`Context`] alone. It knows no packets, no clock and no sockets.
 //!
-//! A stream of TCP is cut into messages by [`Row::frame`]; a datagram is a message. [`Row::handle`] reads a
+//! A stream of TCP is cut into messages by [`Row::framing`]; a datagram is a message. [`Row::handle`] reads a
 //! message to positions, replaces the spans that must change, and reserves doors for the endpoints the message
 //! announces. What it asked for takes effect only if it returns `Ok`: after an `Err` the message passes as it
 //! came. Refusals that show that this is not the protocol, or that somebody plays with it, detach the gateway for
@@ -88,7 +88,7 @@ pub struct Session {
 
 /// What the beginning of a stream's unread bytes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frame {
+pub enum Framing {
     /// A message of this many bytes, one at least, some of which may still be to come.
     Message(usize),
     /// Too little to tell; one more byte may do. Only where that little is a bounded number of bytes, as each byte has

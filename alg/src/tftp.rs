@@ -16,7 +16,7 @@ use nom::{IResult, Parser};
 
 use crate::registry::{Attach, Port, Reads};
 use crate::{
-    Context, Door, Frame, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
+    Context, Door, Framing, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
 };
 
 /// The gateway.
@@ -28,7 +28,7 @@ pub const ROW: Row = Row {
     is_ietf: false,
     reads: Reads::Always,
     state: State::default,
-    frame: |_, _| Frame::Foreign,
+    framing: |_, _| Framing::Foreign,
     handle,
     about: "Lets the server's answer to a read or write request come from any of its ports; an inside server's leaves by the address \
             that was asked.",

@@ -6,7 +6,7 @@ use std::net::SocketAddrV4;
 
 use alg::registry::{Attach, Port, Reads};
 use alg::{
-    Call, Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict,
+    Call, Context, Door, Framing, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict,
 };
 use stage::{Conversation, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, session};
 
@@ -19,17 +19,17 @@ const TOY: Row = Row {
     is_ietf: false,
     reads: Reads::Always,
     state: State::default,
-    frame,
+    framing,
     handle,
     about: "Opens the port that the message names.",
     standards: "none",
 };
 
-fn frame(_: &State, message: &Message) -> Frame {
+fn framing(_: &State, message: &Message) -> Framing {
     match *message.bytes {
-        [4, b'T', _, _, ..] => Frame::Message(4),
-        [4] | [4, b'T'] | [4, b'T', _] => Frame::Incomplete,
-        _ => Frame::Foreign,
+        [4, b'T', _, _, ..] => Framing::Message(4),
+        [4] | [4, b'T'] | [4, b'T', _] => Framing::Incomplete,
+        _ => Framing::Foreign,
     }
 }
 
@@ -113,7 +113,7 @@ fn handle_call(_: &mut State, message: &Message, context: &mut dyn Context) -> R
 const CALLING: Row = Row {
     name: "calling",
     attach: Attach::Door,
-    frame: |_, _| Frame::Message(4),
+    framing: |_, _| Framing::Message(4),
     handle: handle_call,
     ..TOY
 };

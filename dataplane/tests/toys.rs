@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::registry::ROWS;
-use alg::{Call, Context, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict};
+use alg::{
+    Call, Context, Framing, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict,
+};
 use arrayvec::ArrayVec;
 use control::config::InterfaceName;
 use dataplane::protocols::Protocols;
@@ -19,7 +21,7 @@ use testkit::reference::facts::{Endpoint, UDP};
 use testkit::reference::view::{Edits, forwarded, packet, udp};
 
 /// `ADD call address:port` announces an endpoint of a call, `END call` ends it.
-const CALLING: Row = Row { handle, frame: |_, _| Frame::Foreign, state: State::default, ..ROWS[0] };
+const CALLING: Row = Row { handle, framing: |_, _| Framing::Foreign, state: State::default, ..ROWS[0] };
 /// The port of the row that makes room for it.
 const CONTROL_PORT: u16 = 69;
 /// How long a call is remembered, and its doors wait.

@@ -46,7 +46,7 @@ mod survey;
 use arrayvec::ArrayVec;
 
 use crate::registry::{Attach, Port, Reads, Row};
-use crate::{Context, Frame, Message, Refusal, Side, State, Transport, Verdict};
+use crate::{Context, Framing, Message, Refusal, Side, State, Transport, Verdict};
 use edits::{Edits, PREFIX_LEN};
 use message::{HEADER_LEN, Header, Opcode};
 use rewrite::Rewrite;
@@ -68,7 +68,7 @@ pub(crate) const ROW: Row = Row {
         asked: ArrayVec::new_const(),
         signed: ArrayVec::new_const(),
     },
-    frame,
+    framing,
     handle,
     about: "Translates addresses in answers, and names that spell addresses backwards in questions and answers, \
             where configuration maps them; signed messages stay.",
@@ -76,22 +76,22 @@ pub(crate) const ROW: Row = Row {
 };
 
 /// A message has its length in front of it, in two bytes.
-fn frame(_: &State, message: &Message) -> Frame {
+fn framing(_: &State, message: &Message) -> Framing {
     let Some((prefix, rest)) = message.bytes.split_first_chunk::<PREFIX_LEN>() else {
-        return Frame::Incomplete;
+        return Framing::Incomplete;
     };
     let len = usize::from(u16::from_be_bytes(*prefix));
     if len < HEADER_LEN {
-        return Frame::Foreign;
+        return Framing::Foreign;
     }
     if rest.len() < HEADER_LEN {
-        return Frame::Incomplete;
+        return Framing::Incomplete;
     }
     match Header::read(rest, len) {
         Some(header) if is_in_turn(&header, message.by_client) => {}
-        _ => return Frame::Foreign,
+        _ => return Framing::Foreign,
     }
-    Frame::Message(PREFIX_LEN + len)
+    Framing::Message(PREFIX_LEN + len)
 }
 
 /// In a stream clients ask and servers answer.

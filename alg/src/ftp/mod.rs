@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::registry::{Attach, Port, Reads};
 use crate::text::written;
 use crate::{
-    Context, Counterpart, Door, Frame, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, State,
+    Context, Counterpart, Door, Framing, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, State,
     Transport, Verdict,
 };
 
@@ -38,7 +38,7 @@ pub const ROW: Row = Row {
     is_ietf: true,
     reads: Reads::Always,
     state: || State::Ftp(Control::default()),
-    frame,
+    framing,
     handle,
     about: "Translates PORT, EPRT, LPRT and the replies 227, 228 and 229, and opens the data connection's port.",
     standards: "RFC 959, 1639, 2428, 4217",
@@ -92,20 +92,20 @@ enum Promise {
     Granted,
 }
 
-fn frame(state: &State, message: &Message) -> Frame {
-    let State::Ftp(control) = state else { return Frame::Foreign };
-    if let Some(frame) = control.record_frame(message) {
-        return frame;
+fn framing(state: &State, message: &Message) -> Framing {
+    let State::Ftp(control) = state else { return Framing::Foreign };
+    if let Some(framing) = control.record_framing(message) {
+        return framing;
     }
     let bytes = &message.bytes[..message.bytes.len().min(LINE_LEN_MAX)];
     if !control.may_begin(bytes, message.by_client) {
-        return Frame::Foreign;
+        return Framing::Foreign;
     }
     match bytes.iter().position(|byte| *byte == b'\n') {
-        Some(end) => Frame::Message(end + 1),
-        None if bytes.len() == LINE_LEN_MAX => Frame::Message(LINE_LEN_MAX),
-        None if bytes.len() >= BEGINNING_LEN_MAX => Frame::Line(LINE_LEN_MAX),
-        None => Frame::Incomplete,
+        Some(end) => Framing::Message(end + 1),
+        None if bytes.len() == LINE_LEN_MAX => Framing::Message(LINE_LEN_MAX),
+        None if bytes.len() >= BEGINNING_LEN_MAX => Framing::Line(LINE_LEN_MAX),
+        None => Framing::Incomplete,
     }
 }
 
@@ -135,14 +135,14 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
 impl Control {
     /// What the beginning of a side's bytes is, if it does not speak in lines. The first record is a message, as it tells that
     /// they are records indeed.
-    fn record_frame(&self, message: &Message) -> Option<Frame> {
+    fn record_framing(&self, message: &Message) -> Option<Framing> {
         let secrecy = self.secrecy[usize::from(message.by_client)];
         match (secrecy, record_len(message.bytes)) {
             (Secrecy::None, _) => None,
-            (Secrecy::Agreed, Some(len)) => Some(Frame::Message(len)),
-            (Secrecy::Records, Some(len)) => Some(Frame::Opaque(len)),
-            _ if may_be_record(message.bytes) => Some(Frame::Incomplete),
-            (Secrecy::Agreed, None) => Some(Frame::Message(message.bytes.len().min(RECORD_LEN_MAX))),
+            (Secrecy::Agreed, Some(len)) => Some(Framing::Message(len)),
+            (Secrecy::Records, Some(len)) => Some(Framing::Opaque(len)),
+            _ if may_be_record(message.bytes) => Some(Framing::Incomplete),
+            (Secrecy::Agreed, None) => Some(Framing::Message(message.bytes.len().min(RECORD_LEN_MAX))),
             (Secrecy::Records, None) => None,
         }
     }

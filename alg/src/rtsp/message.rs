@@ -7,7 +7,7 @@ use nom::{IResult, Parser};
 
 use crate::piece::Piece;
 use crate::text::decimal;
-use crate::{Frame, Refusal};
+use crate::{Framing, Refusal};
 
 /// No first line is longer.
 const LINE_LEN_MAX: usize = 4096;
@@ -124,27 +124,27 @@ fn content_length(lines: Piece) -> Result<usize, Refusal> {
 
 /// What the beginning of a stream is, whose first bytes are no frame of data. What [`Parsed::read`] refuses is a
 /// message here, as far as it is known to be refused.
-pub fn frame(bytes: &[u8]) -> Frame {
+pub fn framing(bytes: &[u8]) -> Framing {
     match bytes.iter().take(LINE_LEN_MAX).position(|byte| *byte == b'\n') {
-        None if bytes.len() >= LINE_LEN_MAX || !may_begin(bytes) => return Frame::Foreign,
-        None if bytes.len() >= BEGINNING_LEN_MAX => return Frame::Line(LINE_LEN_MAX),
-        None => return Frame::Incomplete,
+        None if bytes.len() >= LINE_LEN_MAX || !may_begin(bytes) => return Framing::Foreign,
+        None if bytes.len() >= BEGINNING_LEN_MAX => return Framing::Line(LINE_LEN_MAX),
+        None => return Framing::Incomplete,
         Some(end) => {
             let line = &bytes[..end];
             if start_line(line.strip_suffix(b"\r").unwrap_or(line)).is_none() {
-                return Frame::Foreign;
+                return Framing::Foreign;
             }
         }
     }
     let head_len = match head_len(bytes) {
         HeadLen::Whole(len) => len,
-        HeadLen::Long(len) => return Frame::Message(len),
-        HeadLen::Unended => return Frame::Line(HEAD_LEN_MAX),
+        HeadLen::Long(len) => return Framing::Message(len),
+        HeadLen::Unended => return Framing::Line(HEAD_LEN_MAX),
     };
     match content_length(Piece::whole(&bytes[..head_len]).skip(line_len(bytes))) {
-        Ok(len) if head_len + len > MESSAGE_LEN_MAX => Frame::Message(head_len),
-        Ok(len) => Frame::Message(head_len + len),
-        Err(_) => Frame::Message(head_len),
+        Ok(len) if head_len + len > MESSAGE_LEN_MAX => Framing::Message(head_len),
+        Ok(len) => Framing::Message(head_len + len),
+        Err(_) => Framing::Message(head_len),
     }
 }
 
@@ -154,9 +154,9 @@ pub fn is_description(bytes: &[u8]) -> bool {
 }
 
 /// The whole lines of a description whose length nobody told; none if something else follows.
-pub fn description_frame(bytes: &[u8]) -> Option<Frame> {
+pub fn description_framing(bytes: &[u8]) -> Option<Framing> {
     if !is_description(bytes) {
-        return matches!(bytes, [b'a'..=b'z']).then_some(Frame::Incomplete);
+        return matches!(bytes, [b'a'..=b'z']).then_some(Framing::Incomplete);
     }
     let bytes = &bytes[..bytes.len().min(HEAD_LEN_MAX)];
     let mut len = 0;
@@ -166,9 +166,9 @@ pub fn description_frame(bytes: &[u8]) -> Option<Frame> {
         len += end + 1;
     }
     Some(match len {
-        0 if bytes.len() >= LINE_LEN_MAX => Frame::Opaque(bytes.len()),
-        0 => Frame::Line(LINE_LEN_MAX),
-        _ => Frame::Message(len),
+        0 if bytes.len() >= LINE_LEN_MAX => Framing::Opaque(bytes.len()),
+        0 => Framing::Line(LINE_LEN_MAX),
+        _ => Framing::Message(len),
     })
 }
 

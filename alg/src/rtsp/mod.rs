@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::piece::Piece;
 use crate::registry::{Attach, Port, Reads};
 use crate::text::decimal;
-use crate::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
+use crate::{Context, Door, Framing, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
 
 mod media;
 mod message;
@@ -45,7 +45,7 @@ pub const ROW: Row = Row {
     is_ietf: false,
     reads: Reads::Always,
     state: || State::Rtsp(Control::default()),
-    frame,
+    framing,
     handle,
     about: "Translates the ports and addresses of media in SETUP, descriptions and URLs, and opens the ports.",
     standards: "RFC 2326, 7826, 4566",
@@ -87,25 +87,25 @@ struct Setup {
     from: Side,
 }
 
-fn frame(state: &State, message: &Message) -> Frame {
-    let State::Rtsp(control) = state else { return Frame::Foreign };
+fn framing(state: &State, message: &Message) -> Framing {
+    let State::Rtsp(control) = state else { return Framing::Foreign };
     // Frames of a session before may come ahead of the first answer.
     if control.spoke.contains(&true) {
         match *message.bytes {
-            [b'\r' | b'\n', ..] => return Frame::Opaque(1),
+            [b'\r' | b'\n', ..] => return Framing::Opaque(1),
             [b'$', _, high, low, ..] => {
-                return Frame::Opaque(4 + usize::from(u16::from_be_bytes([high, low])));
+                return Framing::Opaque(4 + usize::from(u16::from_be_bytes([high, low])));
             }
-            [b'$', ..] => return Frame::Incomplete,
+            [b'$', ..] => return Framing::Incomplete,
             _ => {}
         }
     }
     if control.describes[usize::from(message.by_client)]
-        && let Some(frame) = message::description_frame(message.bytes)
+        && let Some(framing) = message::description_framing(message.bytes)
     {
-        return frame;
+        return framing;
     }
-    message::frame(message.bytes)
+    message::framing(message.bytes)
 }
 
 fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {

@@ -1,6 +1,6 @@
 //! Messages and streams that go through a gateway.
 
-use alg::{Frame, Message, Refusal, Row, Side, State, Transport, Verdict};
+use alg::{Framing, Message, Refusal, Row, Side, State, Transport, Verdict};
 
 use super::CLIENT_PORT;
 use super::{Stage, across};
@@ -101,19 +101,19 @@ impl<'r> Conversation<'r> {
                 at += len;
                 continue;
             }
-            match (self.row.frame)(&self.state, &self.message(by_client, &rest[at..])) {
-                Frame::Message(len) if len > rest.len() - at => break,
-                Frame::Message(len) => {
+            match (self.row.framing)(&self.state, &self.message(by_client, &rest[at..])) {
+                Framing::Message(len) if len > rest.len() - at => break,
+                Framing::Message(len) => {
                     assert!(len > 0, "an empty message");
                     out.extend(self.deliver(by_client, &rest[at..at + len]));
                     at += len;
                 }
-                Frame::Opaque(len) => {
+                Framing::Opaque(len) => {
                     assert!(len > 0, "nothing is none of its business");
                     self.opaque[n] = len;
                 }
-                Frame::Incomplete | Frame::Line(_) => break,
-                Frame::Foreign => {
+                Framing::Incomplete | Framing::Line(_) => break,
+                Framing::Foreign => {
                     self.refusals.push(Refusal::Foreign);
                     self.is_attached = false;
                 }

@@ -1,6 +1,6 @@
 //! Showing messages to a gateway and doing what it says.
 
-use alg::{Frame, Message, Refusal, Row, Side, State, Verdict};
+use alg::{Framing, Message, Refusal, Row, Side, State, Verdict};
 
 use crate::counters::{Counters, GatewayCounters};
 use crate::flow::Endpoint;
@@ -87,12 +87,12 @@ impl Inspector for Reader<'_> {
             return Inspection::Detach;
         }
         let by_client = direction == Direction::Forward;
-        match (self.row.frame)(self.state, &self.message(bytes, by_client)) {
-            Frame::Incomplete => Inspection::More { length_min: bytes.len() + 1 },
-            Frame::Line(length_max) => Inspection::Line { length_max },
-            Frame::Opaque(length) => Inspection::Release { length },
-            Frame::Foreign => self.let_go(Refusal::Foreign),
-            Frame::Message(length) => match bytes.get(..length) {
+        match (self.row.framing)(self.state, &self.message(bytes, by_client)) {
+            Framing::Incomplete => Inspection::More { length_min: bytes.len() + 1 },
+            Framing::Line(length_max) => Inspection::Line { length_max },
+            Framing::Opaque(length) => Inspection::Release { length },
+            Framing::Foreign => self.let_go(Refusal::Foreign),
+            Framing::Message(length) => match bytes.get(..length) {
                 None => Inspection::More { length_min: length },
                 Some(message) => match self.read(message, by_client, edits) {
                     Ok(()) => Inspection::Release { length },

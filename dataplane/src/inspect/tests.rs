@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use alg::registry::{Attach, ROWS, Reads};
-use alg::{Call, Context, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
+use alg::{Call, Context, Framing, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
 use arrayvec::ArrayVec;
 
 use super::context::Access;
@@ -31,7 +31,7 @@ const TOY: Row = Row {
     is_ietf: false,
     reads: Reads::Always,
     state: State::default,
-    frame: |_, _| Frame::Message(2),
+    framing: |_, _| Framing::Message(2),
     handle,
     about: "Remembers calls.",
     standards: "none",

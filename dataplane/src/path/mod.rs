@@ -57,7 +57,7 @@ use mem::Packet;
 
 use self::engine::Engine;
 use self::handover::HandedOver;
-use self::parse::Frame;
+use self::parse::ParsedFrame;
 use self::plan::Plan;
 use self::read::{Ingress, Plain};
 use self::tables::Tables;
@@ -170,7 +170,7 @@ impl Arrived {
 fn full(engine: &mut Engine, mut packet: Packet, plain: &Plain, now: u32) {
     let mut head = Head::EMPTY;
     match parse::parse(&mut packet, &engine.tables.policy, &mut head) {
-        Ok(Frame::Ipv4) => {
+        Ok(ParsedFrame::Ipv4) => {
             engine.count_arrivals(head.interface, 1, packet.len() as u64);
             engine.tables.protocols.read_number(packet.bytes(), &mut head);
             let decided = match engine.owners().steer(&head) {
@@ -182,7 +182,7 @@ fn full(engine: &mut Engine, mut packet: Packet, plain: &Plain, now: u32) {
             follow(engine, packet, &head, Course::Arrived, decided, now);
             go_again(engine, now);
         }
-        Ok(Frame::Arp(interface, l3)) => {
+        Ok(ParsedFrame::Arp(interface, l3)) => {
             let fate = consume_arp(engine, &packet, interface, usize::from(l3));
             engine.note(fate);
         }
