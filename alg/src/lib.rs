@@ -20,10 +20,10 @@ pub mod registry;
 
 mod dns;
 mod ftp;
-mod piece;
 mod rcmd;
 mod refusal;
 mod rtsp;
+mod slice;
 mod text;
 mod tftp;
 

@@ -1,11 +1,11 @@
-//! Requests and responses, cut from the stream and read to pieces.
+//! Requests and responses, cut from the stream and read to slices.
 
 use nom::bytes::complete::{tag, take_while_m_n};
 use nom::character::complete::{char, satisfy};
 use nom::combinator::{all_consuming, map_opt, opt, rest};
 use nom::{IResult, Parser};
 
-use crate::piece::Piece;
+use crate::slice::Slice;
 use crate::text::decimal;
 use crate::{Framing, Refusal};
 
@@ -34,24 +34,24 @@ pub enum Start<'m> {
 pub struct Parsed<'m> {
     /// What it is.
     pub start: Start<'m>,
-    headers: Piece<'m>,
+    headers: Slice<'m>,
     /// The body, empty if there is none.
-    pub body: Piece<'m>,
+    pub body: Slice<'m>,
 }
 
 /// A header.
 #[derive(Clone, Copy, Debug)]
 pub struct Header<'m> {
     /// Its name.
-    pub name: Piece<'m>,
+    pub name: Slice<'m>,
     /// Its value, which may go on over several lines.
-    pub value: Piece<'m>,
+    pub value: Slice<'m>,
 }
 
 impl<'m> Parsed<'m> {
     /// Reads a whole message.
     pub fn read(bytes: &'m [u8]) -> Result<Parsed<'m>, Refusal> {
-        let message = Piece::whole(bytes);
+        let message = Slice::whole(bytes);
         let line = message.lines().next().unwrap_or(message);
         let start = start_line(line.bytes).ok_or(Refusal::Foreign)?;
         let head_len = match head_len(bytes) {
@@ -82,12 +82,12 @@ impl<'m> Parsed<'m> {
     }
 
     /// The values of all headers of this name.
-    pub fn named(&self, name: &'static str) -> impl Iterator<Item = Piece<'m>> + Clone + use<'m> {
+    pub fn named(&self, name: &'static str) -> impl Iterator<Item = Slice<'m>> + Clone + use<'m> {
         named(self.headers, name)
     }
 }
 
-fn headers<'m>(lines: Piece<'m>) -> impl Iterator<Item = Header<'m>> + Clone + use<'m> {
+fn headers<'m>(lines: Slice<'m>) -> impl Iterator<Item = Header<'m>> + Clone + use<'m> {
     let mut rest = lines;
     std::iter::from_fn(move || {
         while !rest.bytes.is_empty() {
@@ -105,12 +105,12 @@ fn headers<'m>(lines: Piece<'m>) -> impl Iterator<Item = Header<'m>> + Clone + u
     })
 }
 
-fn named<'m>(lines: Piece<'m>, name: &'static str) -> impl Iterator<Item = Piece<'m>> + Clone + use<'m> {
+fn named<'m>(lines: Slice<'m>, name: &'static str) -> impl Iterator<Item = Slice<'m>> + Clone + use<'m> {
     headers(lines).filter(move |header| header.name.is(name)).map(|header| header.value)
 }
 
 /// The length of the body, which all headers about it must agree on.
-fn content_length(lines: Piece) -> Result<usize, Refusal> {
+fn content_length(lines: Slice) -> Result<usize, Refusal> {
     let mut found = None;
     for value in named(lines, "content-length") {
         let (_, len) = all_consuming(decimal(u32::MAX)).parse(value.bytes).map_err(|_| Refusal::Malformed)?;
@@ -141,7 +141,7 @@ pub fn framing(bytes: &[u8]) -> Framing {
         HeadLen::Long(len) => return Framing::Message(len),
         HeadLen::Unended => return Framing::Line(HEAD_LEN_MAX),
     };
-    match content_length(Piece::whole(&bytes[..head_len]).skip(line_len(bytes))) {
+    match content_length(Slice::whole(&bytes[..head_len]).skip(line_len(bytes))) {
         Ok(len) if head_len + len > MESSAGE_LEN_MAX => Framing::Message(head_len),
         Ok(len) => Framing::Message(head_len + len),
         Err(_) => Framing::Message(head_len),

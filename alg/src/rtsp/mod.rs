@@ -18,8 +18,8 @@ use std::hash::{DefaultHasher, Hasher};
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use crate::piece::Piece;
 use crate::registry::{Attach, Port, Reads};
+use crate::slice::Slice;
 use crate::text::decimal;
 use crate::{Context, Door, Framing, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
 
@@ -112,7 +112,7 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     let State::Rtsp(control) = state else { return Err(Refusal::Foreign) };
     let describes = &mut control.describes[usize::from(message.by_client)];
     if *describes && message::is_description(message.bytes) {
-        realm::translate_sdp(context, message.from, Piece::whole(message.bytes))?;
+        realm::translate_sdp(context, message.from, Slice::whole(message.bytes))?;
         return Ok(Verdict::Continue);
     }
     let parsed = Parsed::read(message.bytes)?;
@@ -229,7 +229,7 @@ fn is_sdp(parsed: &Parsed) -> bool {
 }
 
 /// A hash of a session's name, which parameters may follow.
-fn hash(value: Piece) -> u32 {
+fn hash(value: Slice) -> u32 {
     let mut hasher = DefaultHasher::new();
     hasher.write(value.cut(b';').0.trim().bytes);
     hasher.finish() as u32
