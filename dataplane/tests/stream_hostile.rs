@@ -2,7 +2,7 @@
 //! what is kept stays within its bounds, what is sent is well-formed, and every packet has its fate.
 
 use dataplane::stream::{
-    Buffers, Direction, EditList, Emission, Inspection, Inspector, Means, Opening, Pool, Stream,
+    Buffers, Chunks, Direction, EditList, Emission, Inspection, Inspector, Means, Opening, Stream,
 };
 use mem::{Packet, Slab};
 use rand::rngs::SmallRng;
@@ -11,8 +11,8 @@ use testkit::random::generator;
 use testkit::simulator::link::{seal, tcp_sum};
 
 const STREAMS: usize = 4;
-const PIECES: usize = 300;
-/// Pieces that one direction may hold, and one direction may retain: a few messages' worth.
+const CHUNKS: usize = 300;
+/// Chunks that one direction may hold, and one direction may retain: a few messages' worth.
 const BUFFERS: usize = 400;
 const MESSAGE_LEN_MAX: u32 = 3000;
 
@@ -53,7 +53,7 @@ struct Attack {
     generator: SmallRng,
     slab: Slab,
     buffers: Scarce,
-    pool: Pool,
+    chunks: Chunks,
     whim: Whim,
     streams: Vec<Option<Stream>>,
     /// By stream and direction: numbers near which segments are made.
@@ -72,10 +72,10 @@ impl Attack {
         let buffers = Scarce(slab.clone(), SmallRng::seed_from_u64(generator.random()));
         let whim = Whim(SmallRng::seed_from_u64(generator.random()));
         let now = generator.random();
-        let pool = Pool::new(PIECES, MESSAGE_LEN_MAX);
+        let chunks = Chunks::new(CHUNKS, MESSAGE_LEN_MAX);
         let streams = (0..STREAMS).map(|_| None).collect();
         let (near, heard) = ([[0; 2]; STREAMS], [[0; 2]; STREAMS]);
-        Attack { generator, slab, buffers, pool, whim, streams, near, heard, now, arrived: 0, emitted: 0 }
+        Attack { generator, slab, buffers, chunks, whim, streams, near, heard, now, arrived: 0, emitted: 0 }
     }
 
     fn opening(&mut self, at: usize, direction: usize) -> Opening {
@@ -173,7 +173,7 @@ impl Attack {
         let is_tick = self.generator.random_bool(0.1);
         let mut output = Vec::new();
         let mut means = Means {
-            pool: &mut self.pool,
+            chunks: &mut self.chunks,
             buffers: &mut self.buffers,
             inspector: &mut self.whim,
             output: &mut output,
@@ -192,7 +192,7 @@ impl Attack {
             stream.limit_segments(Direction::ALL[direction], self.generator.random());
         }
         if is_over {
-            stream.close(&mut self.pool);
+            stream.close(&mut self.chunks);
             self.streams[at] = None;
         }
         for Emission { direction, packet, l3, l4 } in output {
@@ -203,18 +203,18 @@ impl Attack {
             assert!(total_len <= bytes.len());
             assert_eq!(tcp_sum(&bytes[..total_len], usize::from(l4 - l3)), 0xffff, "a wrong checksum");
         }
-        let (counters, held) = (self.pool.counters(), self.pool.packets_held() as u64);
+        let (counters, held) = (self.chunks.counters(), self.chunks.packets_held() as u64);
         assert_eq!(self.arrived + counters.generated, self.emitted + counters.consumed + held);
-        assert!(self.pool.pieces_in_use() <= PIECES);
+        assert!(self.chunks.in_use() <= CHUNKS);
         assert_eq!(self.slab.available() + held as usize, BUFFERS);
     }
 
     fn finish(mut self) -> u64 {
         for stream in self.streams.iter_mut().flatten() {
-            stream.close(&mut self.pool);
+            stream.close(&mut self.chunks);
         }
-        assert_eq!((self.pool.pieces_in_use(), self.slab.available()), (0, BUFFERS));
-        self.pool.counters().edited
+        assert_eq!((self.chunks.in_use(), self.slab.available()), (0, BUFFERS));
+        self.chunks.counters().edited
     }
 }
 

@@ -1,6 +1,6 @@
 //! A stream, segment by segment: what goes on, what is held, what is acknowledged for whom.
 
-use dataplane::stream::{Buffers, Cause, Direction, Means, Opening, Pool, Shifts, Stream};
+use dataplane::stream::{Buffers, Cause, Chunks, Direction, Means, Opening, Shifts, Stream};
 use dataplane::wire::tcp::{ACK, FIN, PSH, RST, SYN, URG};
 use mem::{Packet, Slab};
 use testkit::simulator::lines::Lines;
@@ -23,7 +23,7 @@ impl Buffers for Store {
 /// A stream under test. Sequence numbers are relative: each side's first byte is 0.
 struct Table {
     store: Store,
-    pool: Pool,
+    chunks: Chunks,
     stream: Stream,
     lines: Lines,
     now: u32,
@@ -75,7 +75,7 @@ impl Table {
     fn new() -> Table {
         let mut table = Table {
             store: Store(Slab::new(128, 2048), true),
-            pool: Pool::new(64, 4000),
+            chunks: Chunks::new(64, 4000),
             stream: Stream::new(&opening(FORWARD), &opening(BACKWARD)),
             lines: Lines::default(),
             now: u32::MAX - 100,
@@ -88,7 +88,7 @@ impl Table {
     fn with(&mut self, act: impl FnOnce(&mut Stream, &mut Means)) -> Vec<Segment> {
         let mut output = Vec::new();
         let mut means = Means {
-            pool: &mut self.pool,
+            chunks: &mut self.chunks,
             buffers: &mut self.store,
             inspector: &mut self.lines,
             output: &mut output,
@@ -112,8 +112,8 @@ impl Table {
 
     /// The payload that a receiver would put together of what was sent, from `start` on.
     fn check_end(mut self) {
-        self.stream.close(&mut self.pool);
-        assert_eq!((self.pool.pieces_in_use(), self.store.0.available()), (0, 128));
+        self.stream.close(&mut self.chunks);
+        assert_eq!((self.chunks.in_use(), self.store.0.available()), (0, 128));
     }
 }
 
@@ -190,7 +190,7 @@ fn what_is_not_changed_goes_on_as_it_came() {
     let mut selective = segment(FORWARD, 10, 7, b"");
     selective.sack = vec![(3, 5), (20, 30)];
     assert_eq!(table.send(&selective), [selective]);
-    assert_eq!((table.pool.counters().generated, table.stream.deadline()), (0, None));
+    assert_eq!((table.chunks.counters().generated, table.stream.deadline()), (0, None));
     table.check_end();
 }
 
@@ -208,7 +208,7 @@ fn an_unfinished_message_waits_and_is_acknowledged_only_when_its_sender_does() {
     assert_eq!(table.wait(), [segment(FORWARD, 2, 3, &changed[2..])], "it is ours to deliver");
     let len = changed.len() as u32;
     assert_eq!(table.send(&segment(BACKWARD, 3, len, b"")), [segment(BACKWARD, 3, 5, b"")]);
-    assert_eq!((table.stream.deadline(), table.pool.pieces_in_use()), (None, 0));
+    assert_eq!((table.stream.deadline(), table.chunks.in_use()), (None, 0));
     table.check_end();
 }
 
@@ -256,10 +256,10 @@ fn reports_from_inside_a_change_count_for_its_beginning() {
     // ICMP errors quote what was sent; the sender must see what it sent.
     let (own, other) = (START[0], START[1]);
     for (sent, quoted) in [(2, 2), (3, 3), (9, 3), (3 + len, 6), (3 + len + 5, 11)] {
-        let numbers = table.stream.quoted(&table.pool, FORWARD, own.wrapping_add(sent), other);
+        let numbers = table.stream.quoted(&table.chunks, FORWARD, own.wrapping_add(sent), other);
         assert_eq!(numbers, (own.wrapping_add(quoted), other), "{sent}");
     }
-    let (_, ack) = table.stream.quoted(&table.pool, BACKWARD, other, own.wrapping_add(6));
+    let (_, ack) = table.stream.quoted(&table.chunks, BACKWARD, other, own.wrapping_add(6));
     assert_eq!(ack, own.wrapping_add(6 + shift));
     table.check_end();
 }
@@ -273,7 +273,7 @@ fn of_contradicting_bytes_the_first_count() {
     let payload: Vec<u8> =
         sent.iter().filter(|s| s.direction == FORWARD).flat_map(|s| s.payload.clone()).collect();
     assert_eq!(payload, b"pYxxQ\nseven\n");
-    assert_eq!(table.pool.counters().contradictions, 1);
+    assert_eq!(table.chunks.counters().contradictions, 1);
     table.check_end();
 }
 
@@ -401,7 +401,7 @@ fn an_end_inside_a_message_lets_it_go() {
     assert_eq!(table.stream.detached(), Some(Cause::Truncated));
     // Half closed: the other side goes on, unread, and numbers are still mapped.
     assert_eq!(table.send(&segment(BACKWARD, 0, 31, b"G\n")), [segment(BACKWARD, 0, 11, b"G\n")]);
-    assert!(table.stream.is_settled(&table.pool));
+    assert!(table.stream.is_settled(&table.chunks));
     let shifts = table.stream.shifts();
     assert_eq!(shifts, Shifts { forward: 20, backward: 0 });
     let mut packet = table.store.0.copy_of(&write(&segment(BACKWARD, 2, 31, b"x")), 0).unwrap();
@@ -462,7 +462,7 @@ fn resets_and_handshakes_pass() {
     reset.seq = 6;
     let sent = table.send(&reset);
     assert_eq!((sent.len(), sent[0].seq), (1, 22), "the number that the receiver expects");
-    assert_eq!((table.stream.detached(), table.pool.pieces_in_use()), (Some(Cause::Reset), 0));
+    assert_eq!((table.stream.detached(), table.chunks.in_use()), (Some(Cause::Reset), 0));
     table.check_end();
 }
 
@@ -512,7 +512,7 @@ fn a_reset_that_answers_has_the_number_that_its_receiver_waits_for() {
             for time in 0..3 {
                 assert_eq!(number_of_reset_that_answers(&mut table, ack), ack, "row {row}, time {time}");
             }
-            assert!(table.stream.is_settled(&table.pool));
+            assert!(table.stream.is_settled(&table.chunks));
             table.check_end();
         }
     }
@@ -565,7 +565,7 @@ fn a_wrong_checksum_is_not_read() {
     *frame.last_mut().unwrap() ^= 1;
     let packet = table.store.0.copy_of(&frame, 0).unwrap();
     let sent = table.with(|stream, means| stream.segment(FORWARD, packet, 14, 34, means));
-    assert_eq!((sent, table.pool.counters().malformed), (vec![], 1));
+    assert_eq!((sent, table.chunks.counters().malformed), (vec![], 1));
     table.check_end();
 }
 
@@ -576,9 +576,9 @@ fn a_line_in_single_bytes_is_put_together_once() {
     for at in 0..len {
         assert_eq!(table.send(&segment(FORWARD, at, 0, b"a")), [], "byte {at} waits");
     }
-    assert_eq!(table.pool.counters().gathered, 0, "nothing was worth reading");
+    assert_eq!(table.chunks.counters().gathered, 0, "nothing was worth reading");
     let sent: usize = table.send(&segment(FORWARD, len, 0, b"\n")).iter().map(|s| s.payload.len()).sum();
-    assert_eq!((sent as u32, table.pool.counters().gathered), (len + 1, u64::from(len) + 1));
+    assert_eq!((sent as u32, table.chunks.counters().gathered), (len + 1, u64::from(len) + 1));
     table.check_end();
 }
 
@@ -593,8 +593,8 @@ fn many_changed_lines_that_come_at_once_are_read_where_they_are() {
     }
     assert_eq!(table.lines.released(FORWARD), 0, "the first bytes are missing");
     table.send(&segment(FORWARD, 0, 0, gap));
-    assert_eq!((table.lines.released(FORWARD), table.pool.counters().edited), (lines.len(), 50));
-    let gathered = table.pool.counters().gathered;
+    assert_eq!((table.lines.released(FORWARD), table.chunks.counters().edited), (lines.len(), 50));
+    let gathered = table.chunks.counters().gathered;
     assert!(gathered <= 5 * lines.len() as u64, "{gathered} bytes were put together for {}", lines.len());
     table.check_end();
 }

@@ -40,7 +40,7 @@ impl Reading<'_> {
                 if head.icmp == (3, 4) && mtu != 0 {
                     stream.limit_segments(direction, mtu);
                 }
-                Some(stream.quoted(&self.streams.pool, direction, seq, ack))
+                Some(stream.quoted(&self.streams.chunks, direction, seq, ack))
             }
             Channel::Settled(shifts) | Channel::Ended(shifts) => {
                 let (own, other) = shifts.of(direction);

@@ -122,15 +122,15 @@ impl Reading<'_> {
         let Some(control) = self.shard.controls.of_mut(session) else { return };
         let (gateway, client, is_over) = (control.gateway, control.client, control.is_over);
         let streams = &mut *self.streams;
-        let left = streams.pieces_left(index);
+        let left = streams.chunks_left(index);
         let Some(Record { stream, .. }) = streams.records.at_mut(index) else { return };
         let mut output = std::mem::take(&mut streams.output);
-        let (before, was_detached) = (*streams.pool.counters(), stream.detached());
+        let (before, was_detached) = (*streams.chunks.counters(), stream.detached());
         let (policy, counters, now) = (self.policy, self.counters, self.now);
         let row = &self.gateways[usize::from(gateway)];
-        let (pool, buffers) = (&mut streams.pool, &mut FromPorts(self.ports));
-        let pieces_before = pool.pieces_in_use();
-        pool.allow(left);
+        let (chunks, buffers) = (&mut streams.chunks, &mut FromPorts(self.ports));
+        let chunks_before = chunks.in_use();
+        chunks.allow(left);
         let read = |shard: &mut Shard, state: &mut State| {
             let mut reader = Reader {
                 gateway,
@@ -145,16 +145,16 @@ impl Reading<'_> {
                 is_over,
                 now,
             };
-            let mut means = Means { pool, buffers, inspector: &mut reader, output: &mut output, now };
+            let mut means = Means { chunks, buffers, inspector: &mut reader, output: &mut output, now };
             (act(stream, client, &mut means), reader.is_over)
         };
         let Some((taken, is_over)) = self.shard.with_state(session, read) else { return };
-        let after = *streams.pool.counters();
+        let after = *streams.chunks.counters();
         let (generated, consumed) = (after.generated - before.generated, after.consumed - before.consumed);
         streams.held = (streams.held + taken + generated) - consumed - output.len() as u64;
         let (detached, is_settled, shifts) =
-            (stream.detached(), stream.is_settled(&streams.pool), stream.shifts());
-        streams.count_pieces(index, pieces_before);
+            (stream.detached(), stream.is_settled(&streams.chunks), stream.shifts());
+        streams.count_chunks(index, chunks_before);
         self.tally.generated += generated;
         self.tally.consumed += consumed;
         // What its gateway refused is counted for that, and a connection that was reset is over.

@@ -27,8 +27,8 @@ impl Stream {
             return emit(direction, packet, &segment, means);
         }
         if segment.flags & ACK == 0 && segment.flags & RST == 0 {
-            means.pool.counters.malformed += 1;
-            return means.pool.consume(packet);
+            means.chunks.counters.malformed += 1;
+            return means.chunks.consume(packet);
         }
         let is_plausible = self.is_plausible(direction, &segment, means);
         if segment.flags & RST != 0 {
@@ -52,8 +52,8 @@ impl Stream {
         } else if is_plausible {
             self.take_data(direction, packet, &segment, means);
         } else {
-            means.pool.counters.beyond_hold += 1;
-            means.pool.consume(packet);
+            means.chunks.counters.beyond_hold += 1;
+            means.chunks.consume(packet);
         }
         if is_plausible {
             self.announce(direction, means);
@@ -64,7 +64,7 @@ impl Stream {
     fn is_plausible(&self, direction: Direction, segment: &Segment, means: &Means) -> bool {
         let (flow, other) = (&self.flows[direction.index()], &self.flows[direction.reverse().index()]);
         let window = |direction: Direction| self.sides[direction.index()].window_bytes();
-        let reach = |window: u32| window.max(means.pool.message_len_max).saturating_add(NUMBERS_SLACK);
+        let reach = |window: u32| window.max(means.chunks.message_len_max).saturating_add(NUMBERS_SLACK);
         let distance = segment.seq.wrapping_sub(flow.released) as i32;
         let is_near = distance.unsigned_abs() <= reach(window(direction.reverse()));
         let is_acked = !is_before(other.sent, segment.ack)
@@ -99,11 +99,11 @@ impl Stream {
         means: &mut Means,
     ) {
         let other = &self.flows[direction.reverse().index()];
-        let map = other.map(means.pool);
+        let map = other.map(means.chunks);
         let mut ack = segment.ack;
         if segment.flags & ACK != 0 {
             ack = map.to_sender(ack);
-            if is_before(ack, other.told) && other.owns(means.pool) {
+            if is_before(ack, other.told) && other.owns(means.chunks) {
                 ack = other.told;
             }
         }
@@ -122,20 +122,20 @@ impl Stream {
     /// A segment without data: acknowledgements, probes, new windows.
     fn pass_bare(&mut self, direction: Direction, packet: Packet, segment: &Segment, means: &mut Means) {
         let flow = &self.flows[direction.index()];
-        if is_before(segment.seq, flow.told) && flow.owns(means.pool) {
+        if is_before(segment.seq, flow.told) && flow.owns(means.chunks) {
             // A keep-alive, or the acknowledgement that we sent was lost.
-            means.pool.consume(packet);
+            means.chunks.consume(packet);
             return self.answer(direction, means);
         }
         let other = &self.flows[direction.reverse().index()];
-        let is_below = is_before(other.map(means.pool).to_sender(segment.ack), other.told);
+        let is_below = is_before(other.map(means.chunks).to_sender(segment.ack), other.told);
         let side = &self.sides[direction.index()];
         let has_news = side.announced != (other.told, side.window);
         let is_known = side.announced.1 == segment.window;
         let is_answer = self.is_reopening && direction == Direction::Backward;
-        if is_below && is_known && other.owns(means.pool) && !is_answer {
+        if is_below && is_known && other.owns(means.chunks) && !is_answer {
             // The sender has long heard about these bytes, from us.
-            return means.pool.consume(packet);
+            return means.chunks.consume(packet);
         }
         let window = self.sides[direction.reverse().index()].window_bytes();
         let seq = if is_before(flow.told.wrapping_add(window), segment.seq) && !has_news {
@@ -144,7 +144,7 @@ impl Stream {
             flow.acked.wrapping_sub(1)
         } else {
             // Not ahead of what has gone on, which is no probe.
-            earlier(flow.map(means.pool).to_receiver(segment.seq), flow.bare_seq())
+            earlier(flow.map(means.chunks).to_receiver(segment.seq), flow.bare_seq())
         };
         self.pass(direction, packet, segment, seq, means);
     }
@@ -153,8 +153,8 @@ impl Stream {
     /// the true numbers, or a reset, and for that its own must not become better ones.
     fn pass_guess(&mut self, direction: Direction, mut packet: Packet, segment: &Segment, means: &mut Means) {
         let [own, other] = [direction, direction.reverse()].map(|side| &self.flows[side.index()]);
-        let seq = own.map(means.pool).to_receiver(segment.seq);
-        let ack = other.map(means.pool).to_sender(segment.ack);
+        let seq = own.map(means.chunks).to_receiver(segment.seq);
+        let ack = other.map(means.chunks).to_sender(segment.ack);
         header::set_numbers(&mut packet, segment, seq, ack);
         emit(direction, packet, segment, means);
     }
@@ -183,12 +183,12 @@ impl Stream {
             flow.sent
         } else {
             // Whether it is to be believed is for the receiver to judge: a guess must not become a better one.
-            flow.map(means.pool).to_receiver(segment.seq)
+            flow.map(means.chunks).to_receiver(segment.seq)
         };
         self.pass(direction, packet, segment, seq, means);
         if is_answer || is_end {
             self.detached.get_or_insert(Cause::Reset);
-            self.close(means.pool);
+            self.close(means.chunks);
         }
     }
 
@@ -202,10 +202,10 @@ impl Stream {
         if is_over || !is_new {
             return self.pass_again(direction, packet, segment, means);
         }
-        let hold_len_max = means.pool.message_len_max.saturating_add(HOLD_SLACK);
+        let hold_len_max = means.chunks.message_len_max.saturating_add(HOLD_SLACK);
         if ahead(flow.released, end) > hold_len_max {
-            means.pool.counters.beyond_hold += 1;
-            return means.pool.consume(packet);
+            means.chunks.counters.beyond_hold += 1;
+            return means.chunks.consume(packet);
         }
         if is_before(segment.seq, flow.released) {
             self.repeat(direction, &packet, segment, flow.released, means);
@@ -230,12 +230,12 @@ impl Stream {
     /// A FIN without data.
     fn take_fin(&mut self, direction: Direction, packet: Packet, segment: &Segment, means: &mut Means) {
         let flow = &mut self.flows[direction.index()];
-        if flow.fin == Some(flow.released) && !flow.is_blocked(means.pool) {
+        if flow.fin == Some(flow.released) && !flow.is_blocked(means.chunks) {
             let seq = flow.released.wrapping_add(flow.shift_after);
             flow.finish();
             return self.pass(direction, packet, segment, seq, means);
         }
-        means.pool.consume(packet);
+        means.chunks.consume(packet);
         self.advance(direction, means);
         self.mind_sender(direction, Held::New, false, means);
     }

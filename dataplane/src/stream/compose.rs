@@ -26,10 +26,10 @@ impl Stream {
         let options_len = if self.has_timestamps { TIMESTAMPS_LEN } else { 0 };
         let headers_len = ipv4::LEN + tcp::LEN + options_len;
         if !packet.shift_front(-(headers_len as isize)) {
-            return means.pool.consume(packet);
+            return means.chunks.consume(packet);
         }
         let urgent = self.flows[direction.index()].urgent.map(|urgent| {
-            self.flows[direction.index()].map(means.pool).to_receiver(urgent).wrapping_sub(seq)
+            self.flows[direction.index()].map(means.chunks).to_receiver(urgent).wrapping_sub(seq)
         });
         let ack = self.flows[direction.reverse().index()].told;
         let echo = self.sides[direction.reverse().index()].timestamp;

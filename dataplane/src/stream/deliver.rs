@@ -33,14 +33,14 @@ impl Stream {
         }
         if is_before(flow.acked, segment.ack) {
             flow.acked = segment.ack;
-            flow.prune(means.pool);
+            flow.prune(means.chunks);
             (flow.tries, flow.duplicates) = (0, 0);
             let waits = !flow.retained.is_empty();
             flow.resend_due = waits.then_some(means.now.wrapping_add(RESEND_MS));
             if waits && is_before(flow.acked, flow.recover) {
                 self.resend_first(direction, means);
             }
-        } else if is_same && flow.owns(means.pool) {
+        } else if is_same && flow.owns(means.chunks) {
             flow.duplicates = flow.duplicates.saturating_add(1);
             if flow.duplicates == DUPLICATES_MAX {
                 flow.recover = flow.sent;
@@ -68,14 +68,15 @@ impl Stream {
             if flow.resend_due.is_none() {
                 flow.resend_due = Some(means.now.wrapping_add(RESEND_MS));
             }
-            let unsent = means.pool.iter(flow.retained).find(|(_, piece)| is_before(flow.sent, piece.end()));
-            let Some((index, piece)) = unsent else { return };
-            let (start, from) = (piece.seq, later(flow.sent, piece.seq));
-            let to = earlier(earlier(piece.end(), flow.edge), from.wrapping_add(len_max));
+            let unsent =
+                means.chunks.iter(flow.retained).find(|(_, chunk)| is_before(flow.sent, chunk.end()));
+            let Some((index, chunk)) = unsent else { return };
+            let (start, from) = (chunk.seq, later(flow.sent, chunk.seq));
+            let to = earlier(earlier(chunk.end(), flow.edge), from.wrapping_add(len_max));
             if !is_before(from, to) {
                 return;
             }
-            let Some(packet) = means.copy_of_piece(index, from.wrapping_sub(start), to.wrapping_sub(from))
+            let Some(packet) = means.copy_of_chunk(index, from.wrapping_sub(start), to.wrapping_sub(from))
             else {
                 return;
             };
@@ -88,18 +89,18 @@ impl Stream {
     fn resend_first(&mut self, direction: Direction, means: &mut Means) {
         let len_max = self.payload_len_max(direction);
         let flow = &mut self.flows[direction.index()];
-        let lacking = |piece: &super::pool::Piece| piece.len > 0 && is_before(flow.acked, piece.end());
-        let Some((index, piece)) = means.pool.iter(flow.retained).find(|(_, piece)| lacking(piece)) else {
+        let lacking = |chunk: &super::chunks::Chunk| chunk.len > 0 && is_before(flow.acked, chunk.end());
+        let Some((index, chunk)) = means.chunks.iter(flow.retained).find(|(_, chunk)| lacking(chunk)) else {
             return;
         };
-        let (start, from) = (piece.seq, later(flow.acked, piece.seq));
-        let to = earlier(earlier(piece.end(), flow.edge), from.wrapping_add(len_max));
+        let (start, from) = (chunk.seq, later(flow.acked, chunk.seq));
+        let to = earlier(earlier(chunk.end(), flow.edge), from.wrapping_add(len_max));
         let to = later(to, from.wrapping_add(1));
-        let Some(packet) = means.copy_of_piece(index, from.wrapping_sub(start), to.wrapping_sub(from)) else {
+        let Some(packet) = means.copy_of_chunk(index, from.wrapping_sub(start), to.wrapping_sub(from)) else {
             return;
         };
         flow.sent = later(flow.sent, to);
-        means.pool.counters.resent += 1;
+        means.chunks.counters.resent += 1;
         self.emit_own(direction, packet, from, PSH, means);
     }
 
@@ -111,7 +112,7 @@ impl Stream {
             return;
         }
         if flow.tries >= TRIES_MAX {
-            if flow.owns(means.pool) {
+            if flow.owns(means.chunks) {
                 self.give_up(means);
             }
             return;
@@ -132,7 +133,7 @@ impl Stream {
         is_plausible: bool,
         means: &mut Means,
     ) {
-        means.pool.consume(packet);
+        means.chunks.consume(packet);
         if is_plausible && let Some(packet) = means.copy_of(&[]) {
             self.emit_own(direction.reverse(), packet, segment.ack, RST, means);
         }
@@ -147,6 +148,6 @@ impl Stream {
             }
         }
         self.detached = Some(Cause::Undeliverable);
-        self.close(means.pool);
+        self.close(means.chunks);
     }
 }

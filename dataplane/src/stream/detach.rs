@@ -14,9 +14,9 @@ impl Stream {
             (flow.stall_due, flow.opaque) = (None, 0);
             loop {
                 let index = self.flows[direction.index()].held.first;
-                let Some(piece) = means.pool.pop(&mut self.flows[direction.index()].held) else { break };
+                let Some(chunk) = means.chunks.pop(&mut self.flows[direction.index()].held) else { break };
                 let fresh = self.fresh.take_if(|fresh| fresh.0 == index).map(|fresh| fresh.1);
-                if self.forward(direction, piece, fresh, means) {
+                if self.forward(direction, chunk, fresh, means) {
                     self.flows[direction.index()].finish();
                 }
             }

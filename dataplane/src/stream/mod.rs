@@ -18,6 +18,7 @@
 
 mod arrive;
 mod cause;
+mod chunks;
 mod compose;
 mod deliver;
 mod detach;
@@ -27,7 +28,6 @@ mod hold;
 mod inspect;
 mod means;
 mod opening;
-mod pool;
 mod release;
 mod repeat;
 mod sequence;
@@ -38,10 +38,10 @@ use mem::Packet;
 use serde::{Deserialize, Serialize};
 
 pub use cause::Cause;
+pub use chunks::{Chunks, Counters, MESSAGE_LEN_MAX};
 pub use inspect::{EditList, EditRefused, Inspection, Inspector};
 pub use means::{Buffers, Emission, Means};
 pub use opening::Opening;
-pub use pool::{Counters, MESSAGE_LEN_MAX, Pool};
 pub use side::Direction;
 
 use flow::Flow;
@@ -49,7 +49,7 @@ use header::Segment;
 use opening::SEGMENT_LEN_DEFAULT;
 use side::Side;
 
-/// One inspected connection, both ways. Its pieces are in the pool: [`Stream::close`] gives them back.
+/// One inspected connection, both ways. Its bytes are in chunks: [`Stream::close`] gives them back.
 pub struct Stream {
     /// By direction: what segments of our own look like, and the bytes on their way.
     sides: [Side; 2],
@@ -58,11 +58,11 @@ pub struct Stream {
     detached: Option<Cause>,
     /// Another connection may begin over this one's ports: the initiator sent a SYN for it.
     is_reopening: bool,
-    /// The segment that just arrived, and the piece it became: as long as that is whole it can go on in place.
+    /// The segment that just arrived, and the chunk it became: as long as that is whole it can go on in place.
     fresh: Option<(u32, Segment)>,
 }
 
-const _: () = assert!(size_of::<Stream>() <= 512, "a stream is a few cache lines; its bytes are in the pool");
+const _: () = assert!(size_of::<Stream>() <= 512, "a stream is a few cache lines; its bytes are in chunks");
 
 impl Stream {
     /// A stream of a connection whose handshake was seen: the SYN and the answer to it, as their senders wrote them.
@@ -96,8 +96,8 @@ impl Stream {
     /// Takes over a TCP segment going in `direction`, whose IPv4 header is at `l3` and whose TCP header is at `l4`.
     pub fn segment(&mut self, direction: Direction, packet: Packet, l3: u16, l4: u16, means: &mut Means) {
         let Some(segment) = header::read(packet.bytes(), l3, l4) else {
-            means.pool.counters.malformed += 1;
-            return means.pool.consume(packet);
+            means.chunks.counters.malformed += 1;
+            return means.chunks.consume(packet);
         };
         self.arrive(direction, packet, segment, means);
         self.fresh = None;
@@ -136,8 +136,8 @@ impl Stream {
     }
 
     /// Whether nothing is left to do but to map numbers by a constant: [`Stream::shifts`] can take over.
-    pub fn is_settled(&self, pool: &Pool) -> bool {
-        let is_quiet = |flow: &Flow| flow.held.is_empty() && flow.retained.is_empty() && !flow.owns(pool);
+    pub fn is_settled(&self, chunks: &Chunks) -> bool {
+        let is_quiet = |flow: &Flow| flow.held.is_empty() && flow.retained.is_empty() && !flow.owns(chunks);
         // Whoever has not heard that it was given up is told again.
         let goes_on = self.detached.is_some_and(|cause| cause != Cause::Undeliverable);
         goes_on && self.flows.iter().all(is_quiet)
@@ -150,16 +150,16 @@ impl Stream {
 
     /// [`Stream::shifts`] where they are all that the connection needs to go on, unread: none while bytes that
     /// were changed, or that the sender believes to have arrived, are still to be acknowledged.
-    pub fn shifts_at_rest(&self, pool: &Pool) -> Option<Shifts> {
-        let is_at_rest = |flow: &Flow| flow.retained.is_empty() && !flow.owns(pool);
+    pub fn shifts_at_rest(&self, chunks: &Chunks) -> Option<Shifts> {
+        let is_at_rest = |flow: &Flow| flow.retained.is_empty() && !flow.owns(chunks);
         self.flows.iter().all(is_at_rest).then(|| self.shifts())
     }
 
     /// The numbers to quote in an ICMP error to the sender of a segment that went in `direction` as `seq` and
     /// `ack`: as the sender wrote them.
-    pub fn quoted(&self, pool: &Pool, direction: Direction, seq: u32, ack: u32) -> (u32, u32) {
-        let seq = self.flows[direction.index()].map(pool).to_sender(seq);
-        (seq, self.flows[direction.reverse().index()].map(pool).to_receiver(ack))
+    pub fn quoted(&self, chunks: &Chunks, direction: Direction, seq: u32, ack: u32) -> (u32, u32) {
+        let seq = self.flows[direction.index()].map(chunks).to_sender(seq);
+        (seq, self.flows[direction.reverse().index()].map(chunks).to_receiver(ack))
     }
 
     /// Cuts segments of our own to what a path can take, as an ICMP error about `direction` said. `mtu` counts the
@@ -170,10 +170,10 @@ impl Stream {
         flow.segment_len_max = flow.segment_len_max.min(len_max);
     }
 
-    /// Gives everything back to the pool. What was held or retained is lost.
-    pub fn close(&mut self, pool: &mut Pool) {
+    /// Gives all chunks back. What was held or retained is lost.
+    pub fn close(&mut self, chunks: &mut Chunks) {
         for flow in &mut self.flows {
-            flow.clear(pool);
+            flow.clear(chunks);
         }
     }
 }

@@ -14,7 +14,7 @@ pub mod link;
 
 use std::fmt;
 
-use dataplane::stream::{Buffers, Cause, Direction, Emission, Means, Opening, Pool, Stream};
+use dataplane::stream::{Buffers, Cause, Chunks, Direction, Emission, Means, Opening, Stream};
 use mem::{Packet, Slab};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -32,8 +32,8 @@ pub struct SessionSetup {
     pub weather: Weather,
     /// The share of packets that cannot be had.
     pub shortage: f64,
-    /// Pieces the stream's pool has.
-    pub piece_count: usize,
+    /// Chunks that the stream may have.
+    pub chunk_count: usize,
     /// The longest message.
     pub message_len_max: u32,
 }
@@ -70,7 +70,7 @@ impl SessionSetup {
                 .map(|endpoint| host_setup(endpoint, &style, generator)),
             weather,
             shortage: if has_shortage { 0.1 } else { 0.0 },
-            piece_count: if has_shortage { 12 } else { 256 },
+            chunk_count: if has_shortage { 12 } else { 256 },
             message_len_max: if generator.random_bool(0.05) { 200 } else { 65_536 },
         }
     }
@@ -108,8 +108,8 @@ pub struct Outcome {
     pub packets: usize,
     /// Those that went on in place.
     pub passed: usize,
-    /// Pieces that were in use at the same time.
-    pub pieces_max: usize,
+    /// Chunks that were in use at the same time.
+    pub chunks_max: usize,
     /// What the stream counted.
     pub counters: dataplane::stream::Counters,
     /// A host did not repeat what was lost.
@@ -160,7 +160,7 @@ struct Session<'s> {
     up: [Link; 2],
     down: [Link; 2],
     generator: SmallRng,
-    pool: Pool,
+    chunks: Chunks,
     store: Store,
     lines: Lines,
     opening: Option<Opening>,
@@ -169,7 +169,7 @@ struct Session<'s> {
     start_ms: u64,
     arrived: usize,
     emitted: usize,
-    pieces_max: usize,
+    chunks_max: usize,
     has_forgotten: bool,
 }
 
@@ -188,7 +188,7 @@ impl<'s> Session<'s> {
             up: links(),
             down: links(),
             generator,
-            pool: Pool::new(setup.piece_count, setup.message_len_max),
+            chunks: Chunks::new(setup.chunk_count, setup.message_len_max),
             store,
             lines: Lines::default(),
             opening: None,
@@ -197,7 +197,7 @@ impl<'s> Session<'s> {
             start_ms,
             arrived: 0,
             emitted: 0,
-            pieces_max: 0,
+            chunks_max: 0,
             has_forgotten: false,
         }
     }
@@ -274,7 +274,7 @@ impl<'s> Session<'s> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
         let mut output = Vec::new();
         let mut means = Means {
-            pool: &mut self.pool,
+            chunks: &mut self.chunks,
             buffers: &mut self.store,
             inspector: &mut self.lines,
             output: &mut output,
@@ -282,7 +282,7 @@ impl<'s> Session<'s> {
         };
         act(stream, &mut means);
         self.emitted += output.len();
-        self.pieces_max = self.pieces_max.max(self.pool.pieces_in_use());
+        self.chunks_max = self.chunks_max.max(self.chunks.in_use());
         for Emission { direction, packet, l3, l4 } in output {
             self.check_packet(packet.bytes(), usize::from(l3), usize::from(l4))?;
             let to = direction.reverse() as usize;
@@ -303,8 +303,8 @@ impl<'s> Session<'s> {
 
     /// Arrived + generated = sent + consumed + held.
     fn check_fates(&self) -> Result<(), String> {
-        let counters = self.pool.counters();
-        let held = self.pool.packets_held();
+        let counters = self.chunks.counters();
+        let held = self.chunks.packets_held();
         let (had, has) =
             (self.arrived as u64 + counters.generated, self.emitted as u64 + counters.consumed + held as u64);
         if had == has {
@@ -330,13 +330,13 @@ impl<'s> Session<'s> {
     fn finish(&mut self) -> Result<Outcome, String> {
         let stream = self.stream.as_mut().ok_or("there was no handshake")?;
         let detached = stream.detached();
-        stream.close(&mut self.pool);
+        stream.close(&mut self.chunks);
         for direction in Direction::ALL {
             self.check_received(direction, detached)?;
         }
-        match self.pool.pieces_in_use() {
+        match self.chunks.in_use() {
             0 => {}
-            left => return Err(format!("{left} pieces are left")),
+            left => return Err(format!("{left} chunks are left")),
         }
         if self.store.slab.available() != BUFFER_COUNT {
             return Err(format!("{} buffers are lost", BUFFER_COUNT - self.store.slab.available()));
@@ -344,9 +344,9 @@ impl<'s> Session<'s> {
         Ok(Outcome {
             time_ms: self.now_ms - self.start_ms,
             packets: self.arrived,
-            passed: self.emitted.saturating_sub(self.pool.counters().generated as usize),
-            pieces_max: self.pieces_max,
-            counters: *self.pool.counters(),
+            passed: self.emitted.saturating_sub(self.chunks.counters().generated as usize),
+            chunks_max: self.chunks_max,
+            counters: *self.chunks.counters(),
             has_forgotten: self.has_forgotten,
             detached,
         })
@@ -413,7 +413,7 @@ impl<'s> Session<'s> {
             self.now_ms - self.start_ms,
             first.describe(),
             second.describe(),
-            self.pool.counters(),
+            self.chunks.counters(),
         ))
     }
 }
