@@ -47,7 +47,7 @@ fn gateways() -> impl Strategy<Value = Cow<'static, str>> {
 }
 
 fn shifts() -> impl Strategy<Value = Shifts> {
-    any::<(u32, u32)>().prop_map(|(forward, backward)| Shifts { forward, backward })
+    any::<(u32, u32)>().prop_map(|(client, server)| Shifts { client, server })
 }
 
 fn states() -> impl Strategy<Value = State> {
@@ -308,7 +308,7 @@ fn one_session() -> Plain {
 
 /// Control sessions with every gateway's memory and every channel.
 fn all_controls() -> [Plain; 5] {
-    let shifts = Shifts { forward: 3, backward: u32::MAX };
+    let shifts = Shifts { client: 3, server: u32::MAX };
     let opening = Opening {
         source: ([10, 0, 0, 2], 40_000),
         destination: ([10, 0, 0, 7], 21),

@@ -29,7 +29,7 @@ impl Reading<'_> {
     fn numbers(&mut self, packet: &Packet, head: &Head, l4: usize, found: SessionRef) -> Option<(u32, u32)> {
         let control = self.shard.controls.of_mut(found.index)?;
         // The quoted segment went the other way than the error does.
-        let direction = segment::stream_direction(control.client, found.direction.reverse());
+        let sender = segment::sender_of(control.client, found.direction.reverse());
         let bytes = packet.bytes();
         bytes.get(l4..l4 + tcp::ACK_NUMBER)?;
         let (seq, ack) = (long(bytes, l4 + tcp::SEQ), long(bytes, l4 + tcp::ACK_NUMBER));
@@ -38,12 +38,12 @@ impl Reading<'_> {
                 let stream = &mut self.streams.records.at_mut(index)?.stream;
                 let mtu = word(bytes, usize::from(head.l4) + icmp::NEXT_MTU);
                 if head.icmp == (3, 4) && mtu != 0 {
-                    stream.limit_segments(direction, mtu);
+                    stream.limit_segments(sender, mtu);
                 }
-                Some(stream.quoted(&self.streams.chunks, direction, seq, ack))
+                Some(stream.quoted(&self.streams.chunks, sender, seq, ack))
             }
             Channel::Settled(shifts) | Channel::Ended(shifts) => {
-                let (own, other) = shifts.of(direction);
+                let (own, other) = shifts.of(sender);
                 Some((seq.wrapping_sub(own), ack.wrapping_add(other)))
             }
             _ => None,

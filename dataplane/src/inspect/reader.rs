@@ -7,7 +7,7 @@ use crate::flow::Endpoint;
 use crate::inspect::context::Access;
 use crate::policy::{GatewayIndex, Policy};
 use crate::state::shard::Shard;
-use crate::stream::{Direction, EditList, Inspection, Inspector};
+use crate::stream::{EditList, Inspection, Inspector, Sender};
 
 /// Reads the messages of one control session.
 pub struct Reader<'a> {
@@ -82,11 +82,11 @@ impl Reader<'_> {
 }
 
 impl Inspector for Reader<'_> {
-    fn inspect(&mut self, direction: Direction, bytes: &[u8], edits: &mut EditList) -> Inspection {
+    fn inspect(&mut self, sender: Sender, bytes: &[u8], edits: &mut EditList) -> Inspection {
         if self.is_over {
             return Inspection::Detach;
         }
-        let by_client = direction == Direction::Forward;
+        let by_client = sender == Sender::Client;
         match (self.row.framing)(self.state, &self.message(bytes, by_client)) {
             Framing::Incomplete => Inspection::More { length_min: bytes.len() + 1 },
             Framing::Line(length_max) => Inspection::Line { length_max },

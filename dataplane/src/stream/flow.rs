@@ -1,10 +1,10 @@
-//! One direction of a stream: where its bytes stand, with the sender and with the receiver.
+//! One sender's bytes in a stream: where they stand, with the sender and with the receiver.
 
 use super::chunks::{Chunks, List};
 use super::sequence::{ahead, earlier, is_before, later};
 use super::shift::Map;
 
-/// The bytes that one side sends.
+/// The bytes that one end sends.
 ///
 /// In the sender's numbers, in this order: what the receiver acknowledged, `released`, `contiguous`. Between
 /// the last two are bytes that wait for the rest of their message; beyond, bytes with gaps before them. What was
@@ -101,7 +101,7 @@ impl Flow {
     }
 
     /// The number of a segment without data that the receiver accepts whatever it has got: inside its window (RFC
-    /// 9293 section 3.10.7.4). To others it would answer, and the other side to that, for ever.
+    /// 9293 section 3.10.7.4). To others it would answer, and the other end to that, for ever.
     pub fn bare_seq(&self) -> u32 {
         later(self.acked, earlier(self.sent, self.edge.wrapping_sub(1)))
     }

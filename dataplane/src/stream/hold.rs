@@ -5,10 +5,10 @@ use mem::Packet;
 use super::chunks::{CHUNK_LEN_MAX, Chunk, Chunks, contiguous_end};
 use super::header::Segment;
 use super::sequence::{ahead, is_before};
-use super::{Direction, Means, Stream};
+use super::{Means, Sender, Stream};
 use crate::state::table::slots::NONE;
 
-/// Chunks that one direction may hold: small segments share packets, so that it is bytes that count.
+/// Chunks of one sender that a stream may hold: small segments share packets, so that it is bytes that count.
 const HELD_MAX: u16 = 128;
 /// How long a sender waits for an acknowledgement of held bytes before we give it, as long as it sends nothing more.
 /// Shorter than what senders wait before they repeat (200 ms at least), and than a receiver may wait.
@@ -34,12 +34,12 @@ impl Stream {
     /// Takes over a segment's payload, as far as it is new. Where bytes are there already, the first ones count.
     pub(super) fn hold(
         &mut self,
-        direction: Direction,
+        sender: Sender,
         packet: Packet,
         segment: &Segment,
         means: &mut Means,
     ) -> Held {
-        let flow = &mut self.flows[direction.index()];
+        let flow = &mut self.flows[sender.index()];
         let chunks = &mut *means.chunks;
         let mut chunk = Chunk::new(Some(packet), segment.payload, segment.payload_len, segment.seq);
         chunk.trim_front(ahead(chunk.seq, flow.released));
@@ -64,7 +64,7 @@ impl Stream {
                 };
                 // Older than what has gone on since, a receiver would take it for a leftover (RFC 7323 section 5).
                 let is_current =
-                    segment.timestamp.is_none_or(|at| at == self.sides[direction.index()].timestamp);
+                    segment.timestamp.is_none_or(|at| at == self.fields[sender.index()].timestamp);
                 self.fresh = (is_whole && is_current).then_some((index, *segment));
             }
         }
@@ -73,40 +73,34 @@ impl Stream {
     }
 
     /// Decides whether the sender of held bytes needs an acknowledgement, now or later.
-    pub(super) fn mind_sender(
-        &mut self,
-        direction: Direction,
-        held: Held,
-        has_advanced: bool,
-        means: &mut Means,
-    ) {
+    pub(super) fn mind_sender(&mut self, sender: Sender, held: Held, has_advanced: bool, means: &mut Means) {
         if self.detached.is_some() {
             return;
         }
-        if self.flows[direction.index()].is_short {
+        if self.flows[sender.index()].is_short {
             return;
         }
-        let window = self.sides[direction.reverse().index()].window_bytes();
+        let window = self.fields[sender.other().index()].window_bytes();
         if matches!(held, Held::Duplicate | Held::BehindGap) {
             // It repeats, or something is lost: it will not go on by itself.
-            let is_relieved = self.relieve(direction, means);
+            let is_relieved = self.relieve(sender, means);
             match held {
                 _ if is_relieved => {}
                 // It counts these (RFC 5681 section 3.2).
-                Held::BehindGap if window > 0 && self.flows[direction.index()].can_own(means.chunks) => {
-                    self.acknowledge(direction, means);
+                Held::BehindGap if window > 0 && self.flows[sender.index()].can_own(means.chunks) => {
+                    self.acknowledge(sender, means);
                 }
-                _ => self.answer(direction, means),
+                _ => self.answer(sender, means),
             }
             return;
         }
-        let flow = &mut self.flows[direction.index()];
+        let flow = &mut self.flows[sender.index()];
         match held {
             Held::New if flow.contiguous == flow.released || flow.is_blocked(means.chunks) => {
                 flow.stall_due = None
             }
             Held::New if ahead(flow.told, flow.contiguous) >= window => {
-                self.relieve(direction, means);
+                self.relieve(sender, means);
             }
             Held::New if has_advanced || flow.stall_due.is_none() => {
                 flow.stall_due = Some(means.now.wrapping_add(STALL_MS));
@@ -117,8 +111,8 @@ impl Stream {
 
     /// Acknowledges what is held without a gap, and so takes it over. False where there is nothing to acknowledge, or
     /// where it must be left to the receiver: it has no room, or bytes are on their way to it that we do not keep.
-    pub(super) fn relieve(&mut self, direction: Direction, means: &mut Means) -> bool {
-        let flow = &mut self.flows[direction.index()];
+    pub(super) fn relieve(&mut self, sender: Sender, means: &mut Means) -> bool {
+        let flow = &mut self.flows[sender.index()];
         let is_waiting = flow.contiguous != flow.released && is_before(flow.told, flow.contiguous);
         let is_stuck = flow.is_short || flow.is_blocked(means.chunks) || !flow.can_own(means.chunks);
         if self.detached.is_some() || !is_waiting || is_stuck {
@@ -126,37 +120,37 @@ impl Stream {
         }
         flow.told = flow.contiguous;
         flow.stall_due = None;
-        self.acknowledge(direction, means);
+        self.acknowledge(sender, means);
         true
     }
 
     /// Answers a segment with nothing new: a keep-alive, a probe of the window, or what we acknowledged and the sender
     /// did not hear of. The receiver is asked, as only it knows its window; the sender is told what it was told before
-    /// where the receiver knows less. Seldom, or two sides that disagree about a number would answer each other for ever
+    /// where the receiver knows less. Seldom, or two ends that disagree about a number would answer each other for ever
     /// (RFC 5961 section 7).
-    pub(super) fn answer(&mut self, direction: Direction, means: &mut Means) {
-        let flow = &mut self.flows[direction.index()];
+    pub(super) fn answer(&mut self, sender: Sender, means: &mut Means) {
+        let flow = &mut self.flows[sender.index()];
         let now = means.now;
         if flow.answered_ms.is_some_and(|at| now.wrapping_sub(at) < ANSWER_MS) {
             return;
         }
         flow.answered_ms = Some(now);
         if flow.owns(means.chunks) {
-            self.acknowledge(direction, means);
+            self.acknowledge(sender, means);
         }
         if let Some(packet) = means.copy_of(&[]) {
             // Whatever comes before its window it answers (RFC 9293 section 3.10.7.4).
-            let seq = self.flows[direction.index()].acked.wrapping_sub(1);
-            self.emit_own(direction, packet, seq, 0, means);
+            let seq = self.flows[sender.index()].acked.wrapping_sub(1);
+            self.emit_own(sender, packet, seq, 0, means);
         }
     }
 
     /// Tells the sender what it was told before, as its receiver would.
-    pub(super) fn acknowledge(&mut self, direction: Direction, means: &mut Means) {
+    pub(super) fn acknowledge(&mut self, sender: Sender, means: &mut Means) {
         let Some(packet) = means.copy_of(&[]) else { return };
         means.chunks.counters.acknowledged += 1;
-        let seq = self.flows[direction.reverse().index()].bare_seq();
-        self.emit_own(direction.reverse(), packet, seq, 0, means);
+        let seq = self.flows[sender.other().index()].bare_seq();
+        self.emit_own(sender.other(), packet, seq, 0, means);
     }
 }
 

@@ -4,13 +4,13 @@ use mem::Packet;
 
 use super::chunks::{Chunks, Counters};
 use super::inspect::Inspector;
-use super::side::Direction;
+use super::sender::Sender;
 
 /// A segment to be translated and sent as if it had arrived so.
 #[derive(Debug)]
 pub struct Emission {
     /// Which way it goes.
-    pub direction: Direction,
+    pub sender: Sender,
     /// The frame; one of our own begins with its IPv4 header.
     pub packet: Packet,
     /// Offset of the IPv4 header.

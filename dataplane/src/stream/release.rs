@@ -5,7 +5,7 @@ use super::flow::Flow;
 use super::header::Segment;
 use super::hold::compact;
 use super::sequence::{is_before, later};
-use super::{Cause, Direction, EditList, Inspection, Inspector, Means, Stream};
+use super::{Cause, EditList, Inspection, Inspector, Means, Sender, Stream};
 use crate::state::table::slots::NONE;
 use crate::wire::tcp::{FIN, PSH};
 
@@ -32,37 +32,37 @@ enum Then {
 
 impl Stream {
     /// Has the inspector read what there is, and lets go what it releases.
-    pub(super) fn advance(&mut self, direction: Direction, means: &mut Means) {
-        self.flows[direction.index()].is_short = false;
-        while self.detached.is_none() && !self.flows[direction.index()].is_blocked(means.chunks) {
-            let Reading { clean, then } = self.read(direction, means);
-            let is_short = clean > 0 && !self.release(direction, clean, means);
+    pub(super) fn advance(&mut self, sender: Sender, means: &mut Means) {
+        self.flows[sender.index()].is_short = false;
+        while self.detached.is_none() && !self.flows[sender.index()].is_blocked(means.chunks) {
+            let Reading { clean, then } = self.read(sender, means);
+            let is_short = clean > 0 && !self.release(sender, clean, means);
             match then {
                 Then::Detach(cause) => return self.detach(cause, means),
                 Then::Replace(len) => {
-                    if is_short || !self.replace(direction, len, means) {
+                    if is_short || !self.replace(sender, len, means) {
                         return self.give_up(means);
                     }
                 }
-                Then::Wait | Then::Continue if is_short => return self.wait_for_memory(direction, means),
-                Then::Wait if self.flows[direction.index()].is_blocked(means.chunks) => return,
-                Then::Wait => return self.end(direction, means),
+                Then::Wait | Then::Continue if is_short => return self.wait_for_memory(sender, means),
+                Then::Wait if self.flows[sender.index()].is_blocked(means.chunks) => return,
+                Then::Wait => return self.end(sender, means),
                 Then::Continue => {}
             }
         }
     }
 
     /// What was read cannot go on for want of a buffer or a chunk, and nothing behind it passes unread for that.
-    fn wait_for_memory(&mut self, direction: Direction, means: &mut Means) {
-        let flow = &mut self.flows[direction.index()];
+    fn wait_for_memory(&mut self, sender: Sender, means: &mut Means) {
+        let flow = &mut self.flows[sender.index()];
         flow.is_short = true;
         flow.stall_due = Some(means.now.wrapping_add(SHORT_MS));
     }
 
     /// Shows the inspector what is held without a gap, message by message, until one is to be changed. A message in one
     /// packet is read there; only one in several is put together, and only when there is enough of it.
-    fn read(&mut self, direction: Direction, means: &mut Means) -> Reading {
-        let flow = &mut self.flows[direction.index()];
+    fn read(&mut self, sender: Sender, means: &mut Means) -> Reading {
+        let flow = &mut self.flows[sender.index()];
         if !flow.is_readable(means.chunks) {
             return Reading { clean: 0, then: Then::Wait };
         }
@@ -71,7 +71,7 @@ impl Stream {
         let in_place = table.at(flow.held.first).map(Chunk::bytes).unwrap_or_default();
         let in_place = &in_place[..in_place.len().min(total)];
         let has_more = in_place.len() < total;
-        let mut view = View { direction, edits, rewritten, counters, len_max: *message_len_max as usize };
+        let mut view = View { sender, edits, rewritten, counters, len_max: *message_len_max as usize };
         let mut reading = view.read(flow, in_place, means.inspector);
         if !has_more || !matches!(reading.then, Then::Wait) {
             return reading;
@@ -85,29 +85,29 @@ impl Stream {
         }
         gather(means.chunks, flow.held, total);
         let Chunks { message, edits, rewritten, message_len_max, counters, .. } = &mut *means.chunks;
-        let mut view = View { direction, edits, rewritten, counters, len_max: *message_len_max as usize };
+        let mut view = View { sender, edits, rewritten, counters, len_max: *message_len_max as usize };
         view.read(flow, message, means.inspector)
     }
 
     /// Lets the first `count` held bytes go. False where memory ran out: the rest is still held, to go unread.
-    fn release(&mut self, direction: Direction, mut count: u32, means: &mut Means) -> bool {
+    fn release(&mut self, sender: Sender, mut count: u32, means: &mut Means) -> bool {
         if means.chunks.is_full() {
             self.fresh = None;
-            compact(means.chunks, &mut self.flows[direction.index()].held, NONE);
+            compact(means.chunks, &mut self.flows[sender.index()].held, NONE);
         }
         while count > 0 {
-            let index = self.flows[direction.index()].held.first;
+            let index = self.flows[sender.index()].held.first;
             let Some(first) = means.chunks.at(index) else { return true };
             let (seq, len) = (first.seq, u32::from(first.len).min(count));
             let chunk = if len < u32::from(first.len) {
-                let flow = &mut self.flows[direction.index()];
+                let flow = &mut self.flows[sender.index()];
                 if means.chunks.is_full() {
                     self.fresh = None;
                     compact(means.chunks, &mut flow.held, NONE);
                 }
                 let copy = if means.chunks.is_full() { None } else { means.copy_of_chunk(index, 0, len) };
                 let Some(packet) = copy else {
-                    let flow = &mut self.flows[direction.index()];
+                    let flow = &mut self.flows[sender.index()];
                     flow.opaque = flow.opaque.saturating_add(count);
                     return false;
                 };
@@ -116,13 +116,13 @@ impl Stream {
                 }
                 Some(Chunk::new(Some(packet), 0, len as u16, seq))
             } else {
-                means.chunks.pop(&mut self.flows[direction.index()].held)
+                means.chunks.pop(&mut self.flows[sender.index()].held)
             };
             let Some(chunk) = chunk else { return true };
             let fresh = self.fresh.take_if(|fresh| fresh.0 == index).map(|fresh| fresh.1);
-            let has_ended = self.forward(direction, chunk, fresh, means);
+            let has_ended = self.forward(sender, chunk, fresh, means);
             count -= len;
-            let flow = &mut self.flows[direction.index()];
+            let flow = &mut self.flows[sender.index()];
             flow.released = flow.released.wrapping_add(len);
             if has_ended {
                 flow.finish();
@@ -136,12 +136,12 @@ impl Stream {
     /// sender's FIN went along.
     pub(super) fn forward(
         &mut self,
-        direction: Direction,
+        sender: Sender,
         mut chunk: Chunk,
         fresh: Option<Segment>,
         means: &mut Means,
     ) -> bool {
-        let flow = &mut self.flows[direction.index()];
+        let flow = &mut self.flows[sender.index()];
         let seq = chunk.seq.wrapping_add(flow.shift_after);
         let end = seq.wrapping_add(u32::from(chunk.len));
         let is_owned = is_before(chunk.seq, flow.told);
@@ -151,8 +151,8 @@ impl Stream {
             (chunk.source, chunk.source_len, chunk.seq) = (chunk.seq, u32::from(chunk.len), seq);
             // A chunk has just left the table, unless it was cut off another; then this one may find no room.
             match means.chunks.push(&mut flow.retained, chunk) {
-                Ok(_) => self.pump(direction, means),
-                Err(chunk) => self.send_chunk(direction, chunk, seq, means),
+                Ok(_) => self.pump(sender, means),
+                Err(chunk) => self.send_chunk(sender, chunk, seq, means),
             }
             return false;
         }
@@ -161,24 +161,24 @@ impl Stream {
             |segment: &Segment| (segment.payload, segment.payload_len) == (chunk.offset, chunk.len);
         match (fresh.filter(is_whole), chunk.packet) {
             (Some(segment), Some(packet)) => {
-                self.pass(direction, packet, &segment, seq, means);
+                self.pass(sender, packet, &segment, seq, means);
                 segment.flags & FIN != 0
             }
             (_, packet) => {
                 chunk.packet = packet;
-                self.send_chunk(direction, chunk, seq, means);
+                self.send_chunk(sender, chunk, seq, means);
                 false
             }
         }
     }
 
     /// Sends a chunk's bytes in its own packet, with new headers. What exceeds a segment goes before, in copies.
-    fn send_chunk(&mut self, direction: Direction, mut chunk: Chunk, mut seq: u32, means: &mut Means) {
-        let len_max = self.payload_len_max(direction);
+    fn send_chunk(&mut self, sender: Sender, mut chunk: Chunk, mut seq: u32, means: &mut Means) {
+        let len_max = self.payload_len_max(sender);
         while u32::from(chunk.len) > len_max {
             // Without a buffer it is lost, and the sender repeats it.
             if let Some(packet) = means.copy_of(chunk.bytes().get(..len_max as usize).unwrap_or_default()) {
-                self.emit_own(direction, packet, seq, PSH, means);
+                self.emit_own(sender, packet, seq, PSH, means);
             }
             chunk.trim_front(len_max);
             seq = seq.wrapping_add(len_max);
@@ -188,13 +188,13 @@ impl Stream {
         if !packet.shift_front(offset) || !packet.resize(usize::from(chunk.len)) {
             return means.chunks.consume(packet);
         }
-        self.emit_own(direction, packet, seq, PSH, means);
+        self.emit_own(sender, packet, seq, PSH, means);
     }
 
     /// Retains `Chunks::rewritten` in place of the first `len` held bytes, and sends it. False where memory ran out, and the
     /// message is lost.
-    fn replace(&mut self, direction: Direction, len: u32, means: &mut Means) -> bool {
-        let flow = &mut self.flows[direction.index()];
+    fn replace(&mut self, sender: Sender, len: u32, means: &mut Means) -> bool {
+        let flow = &mut self.flows[sender.index()];
         let seq = flow.released.wrapping_add(flow.shift_after);
         // What is replaced makes room for what replaces it.
         means.chunks.trim_front(&mut flow.held, len);
@@ -206,36 +206,36 @@ impl Stream {
         flow.prune(means.chunks);
         if flow.told != told {
             // All of it was deleted: the receiver will never acknowledge it.
-            self.acknowledge(direction, means);
+            self.acknowledge(sender, means);
         }
-        self.pump(direction, means);
+        self.pump(sender, means);
         true
     }
 
     /// Sends the end of the sender's data once all before it has gone.
-    pub(super) fn end(&mut self, direction: Direction, means: &mut Means) {
-        let flow = &mut self.flows[direction.index()];
+    pub(super) fn end(&mut self, sender: Sender, means: &mut Means) {
+        let flow = &mut self.flows[sender.index()];
         let Some(fin) = flow.fin else { return };
         if fin == flow.released {
             let seq = fin.wrapping_add(flow.shift_after);
             flow.finish();
-            self.send_fin(direction, seq, means);
+            self.send_fin(sender, seq, means);
         } else if fin == flow.contiguous {
             self.detach(Cause::Truncated, means);
         }
     }
 
     /// Sends a FIN. Should it be lost, the sender repeats it.
-    pub(super) fn send_fin(&mut self, direction: Direction, seq: u32, means: &mut Means) {
+    pub(super) fn send_fin(&mut self, sender: Sender, seq: u32, means: &mut Means) {
         if let Some(packet) = means.copy_of(&[]) {
-            self.emit_own(direction, packet, seq, FIN, means);
+            self.emit_own(sender, packet, seq, FIN, means);
         }
     }
 }
 
 /// What reading works with, beside the bytes.
 struct View<'p> {
-    direction: Direction,
+    sender: Sender,
     edits: &'p mut EditList,
     rewritten: &'p mut Vec<u8>,
     counters: &'p mut Counters,
@@ -254,7 +254,7 @@ impl View<'_> {
             }
             self.edits.clear();
             (flow.wanted, flow.line_from) = (0, None);
-            match inspector.inspect(self.direction, rest, self.edits) {
+            match inspector.inspect(self.sender, rest, self.edits) {
                 Inspection::Detach => break Then::Detach(Cause::Refused),
                 Inspection::More { length_min } if length_min > self.len_max => {
                     break Then::Detach(Cause::TooLong);

@@ -4,24 +4,24 @@ use mem::Packet;
 
 use super::header::Segment;
 use super::sequence::{earlier, is_before, later};
-use super::{Cause, Direction, Means, Stream};
+use super::{Cause, Means, Sender, Stream};
 use crate::wire::tcp::{FIN, PSH};
 
 impl Stream {
     /// A segment that is not to be read: its bytes have gone before, or reading is over.
     pub(super) fn pass_again(
         &mut self,
-        direction: Direction,
+        sender: Sender,
         packet: Packet,
         segment: &Segment,
         means: &mut Means,
     ) {
         if self.detached.is_some_and(Cause::is_end) {
-            // Nobody is there for it, and its other side tells its sender.
+            // Nobody is there for it, and the other end tells its sender.
             means.chunks.consume(packet);
-            return self.answer(direction, means);
+            return self.answer(sender, means);
         }
-        let flow = &self.flows[direction.index()];
+        let flow = &self.flows[sender.index()];
         let is_fin = segment.flags & FIN != 0;
         let data_end = segment.seq.wrapping_add(u32::from(segment.payload_len));
         let end = data_end.wrapping_add(u32::from(is_fin));
@@ -31,7 +31,7 @@ impl Stream {
             // The acknowledgement was lost. The receiver has the bytes, perhaps as others than these, which are not
             // remembered any more, and is asked to say so again; or they are ours to deliver.
             means.chunks.consume(packet);
-            return self.answer(direction, means);
+            return self.answer(sender, means);
         }
         let map = flow.map(means.chunks);
         let seq = map.to_receiver(segment.seq);
@@ -45,34 +45,34 @@ impl Stream {
         drop(retained);
         let is_too_early = is_before(flow.sent, end) && flow.is_blocked(means.chunks);
         if is_changed {
-            self.repeat(direction, &packet, segment, data_end, means);
+            self.repeat(sender, &packet, segment, data_end, means);
             if is_fin && !is_too_early {
-                self.send_fin(direction, end.wrapping_sub(1), means);
+                self.send_fin(sender, end.wrapping_sub(1), means);
             }
             means.chunks.consume(packet);
         } else if is_too_early {
             means.chunks.consume(packet);
         } else {
-            self.pass(direction, packet, segment, seq, means);
+            self.pass(sender, packet, segment, seq, means);
         }
         if is_too_early {
             // What comes before it waits for room with the receiver, and so does this, with the sender.
             return;
         }
-        let flow = &mut self.flows[direction.index()];
+        let flow = &mut self.flows[sender.index()];
         flow.sent = later(flow.sent, end);
     }
 
     /// Sends a segment's bytes up to `until` again: what was changed as it was, the rest from the segment.
     pub(super) fn repeat(
         &mut self,
-        direction: Direction,
+        sender: Sender,
         packet: &Packet,
         segment: &Segment,
         until: u32,
         means: &mut Means,
     ) {
-        let flow = &self.flows[direction.index()];
+        let flow = &self.flows[sender.index()];
         let mut next = flow.retained.first;
         let mut done = later(segment.seq, earlier(flow.acked_by_receiver(means.chunks), until));
         while let Some(chunk) = means.chunks.at(next).filter(|chunk| is_before(chunk.source, until)) {
@@ -82,17 +82,17 @@ impl Stream {
             if is_passed {
                 continue;
             }
-            self.repeat_bytes(direction, packet, segment, (done, source), means);
+            self.repeat_bytes(sender, packet, segment, (done, source), means);
             done = later(done, source_end);
-            self.repeat_chunk(direction, index, means);
+            self.repeat_chunk(sender, index, means);
         }
-        self.repeat_bytes(direction, packet, segment, (done, until), means);
+        self.repeat_bytes(sender, packet, segment, (done, until), means);
     }
 
     /// Sends what a segment has between two numbers.
     fn repeat_bytes(
         &mut self,
-        direction: Direction,
+        sender: Sender,
         packet: &Packet,
         segment: &Segment,
         (from, to): (u32, u32),
@@ -103,30 +103,30 @@ impl Stream {
         }
         let start = usize::from(segment.payload) + from.wrapping_sub(segment.seq) as usize;
         let bytes = packet.bytes().get(start..start + to.wrapping_sub(from) as usize).unwrap_or_default();
-        let flow = &self.flows[direction.index()];
+        let flow = &self.flows[sender.index()];
         let mut seq = flow.map(means.chunks).to_receiver(from);
         if is_before(flow.sent, seq.wrapping_add(bytes.len() as u32)) && flow.is_blocked(means.chunks) {
             return;
         }
-        for part in bytes.chunks(self.payload_len_max(direction) as usize) {
+        for part in bytes.chunks(self.payload_len_max(sender) as usize) {
             if let Some(copy) = means.copy_of(part) {
-                self.emit_own(direction, copy, seq, PSH, means);
+                self.emit_own(sender, copy, seq, PSH, means);
             }
             seq = seq.wrapping_add(part.len() as u32);
         }
     }
 
     /// Sends what the receiver lacks of a retained chunk, as far as it was sent before.
-    fn repeat_chunk(&mut self, direction: Direction, index: u32, means: &mut Means) {
-        let flow = &self.flows[direction.index()];
+    fn repeat_chunk(&mut self, sender: Sender, index: u32, means: &mut Means) {
+        let flow = &self.flows[sender.index()];
         let Some(chunk) = means.chunks.at(index) else { return };
         let (start, end) = (chunk.seq, earlier(chunk.end(), flow.sent));
         let mut from = later(start, flow.acked);
         while is_before(from, end) {
-            let to = earlier(end, from.wrapping_add(self.payload_len_max(direction)));
+            let to = earlier(end, from.wrapping_add(self.payload_len_max(sender)));
             let len = to.wrapping_sub(from);
             let Some(copy) = means.copy_of_chunk(index, from.wrapping_sub(start), len) else { return };
-            self.emit_own(direction, copy, from, PSH, means);
+            self.emit_own(sender, copy, from, PSH, means);
             from = to;
         }
     }

@@ -14,7 +14,7 @@ pub mod link;
 
 use std::fmt;
 
-use dataplane::stream::{Buffers, Cause, Chunks, Direction, Emission, Means, Opening, Stream};
+use dataplane::stream::{Buffers, Cause, Chunks, Emission, Means, Opening, Sender, Stream};
 use mem::{Packet, Slab};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -237,9 +237,9 @@ impl<'s> Session<'s> {
                 self.up[at].send(packet, self.now_ms, &mut self.generator);
             }
         }
-        for direction in Direction::ALL {
-            while let Some(packet) = self.up[direction as usize].receive(self.now_ms) {
-                self.box_takes(direction, &packet)?;
+        for sender in Sender::ALL {
+            while let Some(packet) = self.up[sender as usize].receive(self.now_ms) {
+                self.box_takes(sender, &packet)?;
             }
         }
         let now = self.now_ms as u32;
@@ -250,24 +250,22 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    fn box_takes(&mut self, direction: Direction, bytes: &[u8]) -> Result<(), String> {
+    fn box_takes(&mut self, sender: Sender, bytes: &[u8]) -> Result<(), String> {
         let packet = self.store.slab.copy_of(bytes, 0).ok_or("the box has no buffer left")?;
         if let (None, Some(opening)) = (&self.stream, Opening::read(bytes, 0, 20)) {
-            match (direction, self.opening) {
-                (Direction::Forward, _) => self.opening = Some(opening),
-                (Direction::Backward, Some(initiator)) => {
-                    self.stream = Some(Stream::new(&initiator, &opening))
-                }
+            match (sender, self.opening) {
+                (Sender::Client, _) => self.opening = Some(opening),
+                (Sender::Server, Some(initiator)) => self.stream = Some(Stream::new(&initiator, &opening)),
                 _ => {}
             }
         }
         if self.stream.is_none() {
-            let to = direction.reverse() as usize;
+            let to = sender.other() as usize;
             self.down[to].send(bytes.to_vec(), self.now_ms, &mut self.generator);
             return Ok(());
         }
         self.arrived += 1;
-        self.with_stream(|stream, means| stream.segment(direction, packet, 0, 20, means))
+        self.with_stream(|stream, means| stream.segment(sender, packet, 0, 20, means))
     }
 
     fn with_stream(&mut self, act: impl FnOnce(&mut Stream, &mut Means)) -> Result<(), String> {
@@ -283,9 +281,9 @@ impl<'s> Session<'s> {
         act(stream, &mut means);
         self.emitted += output.len();
         self.chunks_max = self.chunks_max.max(self.chunks.in_use());
-        for Emission { direction, packet, l3, l4 } in output {
+        for Emission { sender, packet, l3, l4 } in output {
             self.check_packet(packet.bytes(), usize::from(l3), usize::from(l4))?;
-            let to = direction.reverse() as usize;
+            let to = sender.other() as usize;
             self.down[to].send(packet.bytes()[usize::from(l3)..].to_vec(), self.now_ms, &mut self.generator);
         }
         self.check_fates()
@@ -331,8 +329,8 @@ impl<'s> Session<'s> {
         let stream = self.stream.as_mut().ok_or("there was no handshake")?;
         let detached = stream.detached();
         stream.close(&mut self.chunks);
-        for direction in Direction::ALL {
-            self.check_received(direction, detached)?;
+        for sender in Sender::ALL {
+            self.check_received(sender, detached)?;
         }
         match self.chunks.in_use() {
             0 => {}
@@ -352,9 +350,9 @@ impl<'s> Session<'s> {
         })
     }
 
-    fn check_received(&self, direction: Direction, detached: Option<Cause>) -> Result<(), String> {
-        let script = &self.setup.hosts[direction as usize].script;
-        let received = &self.hosts[direction.reverse() as usize].received;
+    fn check_received(&self, sender: Sender, detached: Option<Cause>) -> Result<(), String> {
+        let script = &self.setup.hosts[sender as usize].script;
+        let received = &self.hosts[sender.other() as usize].received;
         let is_expected = match detached {
             None => true,
             Some(Cause::Refused) => {
@@ -371,23 +369,23 @@ impl<'s> Session<'s> {
         if self.has_forgotten && !self.hosts.iter().all(Host::is_settled) {
             // What there is must be right, whether reading ended in between or not.
             let is_prefix = |until| lines::ideal(script, until).starts_with(received);
-            let cuts = self.lines.boundaries[direction as usize].iter().copied();
-            let mut cuts = cuts.chain([self.lines.released(direction), script.len()]);
-            return cuts.any(is_prefix).then_some(()).ok_or(format!("{direction:?}: what was read is wrong"));
+            let cuts = self.lines.boundaries[sender as usize].iter().copied();
+            let mut cuts = cuts.chain([self.lines.released(sender), script.len()]);
+            return cuts.any(is_prefix).then_some(()).ok_or(format!("{sender:?}: what was read is wrong"));
         }
         let released = match detached {
             None | Some(Cause::Reset) => script.len(),
-            Some(_) => self.lines.released(direction),
+            Some(_) => self.lines.released(sender),
         };
         if detached == Some(Cause::Undeliverable) {
             // Both were reset, and had read nothing that was wrong.
             let is_right = lines::ideal(script, script.len()).starts_with(received);
-            return is_right.then_some(()).ok_or(format!("{direction:?}: what was read before is wrong"));
+            return is_right.then_some(()).ok_or(format!("{sender:?}: what was read before is wrong"));
         }
         // Where an edit finds no room, the last messages may have been released and yet go on as they came.
         let scarce = detached == Some(Cause::BadEdit);
         let boundaries =
-            self.lines.boundaries[direction as usize].iter().rev().take(if scarce { 50 } else { 0 });
+            self.lines.boundaries[sender as usize].iter().rev().take(if scarce { 50 } else { 0 });
         let mut cuts = std::iter::once(released).chain(boundaries.copied());
         if cuts.any(|until| *received == lines::ideal(script, until)) {
             return Ok(());
@@ -395,7 +393,7 @@ impl<'s> Session<'s> {
         let ideal = lines::ideal(script, released);
         let at = received.iter().zip(&ideal).take_while(|(a, b)| a == b).count();
         Err(format!(
-            "{direction:?}: of {} bytes {} were read, and those from {at} differ",
+            "{sender:?}: of {} bytes {} were read, and those from {at} differ",
             ideal.len(),
             received.len()
         ))
