@@ -39,13 +39,23 @@ pub struct Span {
     pub end: usize,
 }
 
-/// A side of the translation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// A side of the NAT, as in `ip nat inside` and `ip nat outside`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Side {
     /// The subscribers' side.
     Inside,
     /// The other one.
     Outside,
+}
+
+impl Side {
+    /// The other one.
+    pub fn other(self) -> Side {
+        match self {
+            Side::Inside => Side::Outside,
+            Side::Outside => Side::Inside,
+        }
+    }
 }
 
 /// What carries messages.

@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
-use alg::State;
 use alg::registry::ROWS;
+use alg::{Side, State};
 use arrayvec::ArrayVec;
 use dataplane::flow::{Endpoint, Tuple};
-use dataplane::state::mapping::Side;
 use dataplane::state::plain::{
     Address, Call, CallName, Channel, Control, Door, Holds, MAGIC, Owner, Plain, PlainError, PortSet,
     Session, Subscriber, VERSION, decode, encode,
@@ -141,7 +140,7 @@ fn sessions() -> impl Strategy<Value = Plain> {
 fn controls() -> impl Strategy<Value = Plain> {
     (tuples(), gateways(), states(), channels(), any::<(bool, bool)>()).prop_map(
         |(session, gateway, state, channel, (is_inside, is_over))| {
-            let client = if is_inside { alg::Side::Inside } else { alg::Side::Outside };
+            let client = if is_inside { Side::Inside } else { Side::Outside };
             Plain::Control(Control { session, gateway, state, client, channel, is_over })
         },
     )
@@ -335,7 +334,7 @@ fn all_controls() -> [Plain; 5] {
         (State::None, Channel::Settled(shifts)),
     ]
     .map(|(state, channel)| {
-        let (gateway, client) = ("ftp".into(), alg::Side::Outside);
+        let (gateway, client) = ("ftp".into(), Side::Outside);
         Plain::Control(Control { session: TUPLE, gateway, state, client, channel, is_over: true })
     })
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use alg::Side;
 use alg::registry::ROWS;
 use dataplane::flow::{Endpoint, Tuple};
 use dataplane::policy::IdleClass;
-use dataplane::state::mapping::Side;
 use dataplane::state::plain::{Channel, Door, Owner, Plain, decode, encode};
 use dataplane::stream::Shifts;
 use testkit::bench::Bench;

@@ -122,7 +122,7 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     let (owner, client) = match parsed.start {
         Start::Request(method) => (control.request(&parsed, method, message.from, context), message.from),
         Start::Response(code) => {
-            (control.response(&parsed, code, message.from, context), across(message.from))
+            (control.response(&parsed, code, message.from, context), message.from.other())
         }
     };
     let door = owner.map(|owner| door(owner, context));
@@ -135,13 +135,6 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     }
     translate_addresses(&parsed, message.from, context)?;
     Ok(verdict)
-}
-
-fn across(side: Side) -> Side {
-    match side {
-        Side::Inside => Side::Outside,
-        Side::Outside => Side::Inside,
-    }
 }
 
 impl Control {

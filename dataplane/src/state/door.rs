@@ -2,13 +2,14 @@
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
 use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 
 use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::{GatewayIndex, RuleId};
 use crate::state::call::CallKey;
-use crate::state::mapping::{Binding, Mapping, MappingKey, Side};
+use crate::state::mapping::{Binding, Mapping, MappingKey};
 use crate::state::room::{Initiator, Room};
 use crate::state::session::Session;
 use crate::state::table::index::Hasher;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use alg::Side;
+
 use crate::lives::EndReason;
 use crate::policy::{IdleClass, Policy, Recomputed, StaticRule};
 use crate::state::door::Door;
-use crate::state::mapping::{Mapping, Side};
+use crate::state::mapping::Mapping;
 use crate::state::ports::ownership::Ownership;
 use crate::state::session::{Flags, Session};
 use crate::state::shard::{Shard, deadline_ms, far_off, mapping_deadline_ms};

@@ -2,13 +2,15 @@
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
+
 use crate::drops::DropReason;
 use crate::flow::{Direction, Endpoint, Protocol, Selector, Tuple, Vrf};
 use crate::lives::EndReason;
 use crate::policy::{Filtering, OutsideRule, Policy, RuleId, SourceRule};
 use crate::state::bound::bound;
 use crate::state::journal::NOBODY;
-use crate::state::mapping::{ANY_PROTOCOL, Binding, Mapping, MappingKey, Side};
+use crate::state::mapping::{ANY_PROTOCOL, Binding, Mapping, MappingKey};
 use crate::state::ports::lease::{Lease, Taken};
 use crate::state::ports::request::{Request, Source};
 use crate::state::session::{ANYONE, Above, Flags, Session, SessionKey};

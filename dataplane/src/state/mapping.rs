@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use serde::{Deserialize, Serialize};
+use alg::Side;
 
 use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::RuleId;
@@ -33,7 +33,7 @@ pub struct Binding {
     pub rule: RuleId,
     /// The IP protocol, or `ANY_PROTOCOL` for a whole address.
     pub protocol: Protocol,
-    /// Whose endpoint it is.
+    /// Whose endpoint it is: an inside host's, by `ip nat inside source`, or an outside one's, by `ip nat outside source`.
     pub side: Side,
 }
 
@@ -58,15 +58,6 @@ pub struct Mapping {
     /// The flows that strangers began beneath it and nobody inside confirmed, as long as there is nothing else beneath it; some of
     /// them may have ended since.
     pub(super) knocks: Option<[u32; KNOCKS_MAX]>,
-}
-
-/// Whose endpoint a mapping maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
-pub enum Side {
-    /// An inside host's, by `ip nat inside source`.
-    Inside,
-    /// An outside host's, by `ip nat outside source`.
-    Outside,
 }
 
 /// What a mapping is found by, in two words.

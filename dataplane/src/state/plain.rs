@@ -13,8 +13,8 @@
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
-use alg::State;
 use alg::registry::ROWS;
+use alg::{Side, State};
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -91,7 +91,7 @@ pub struct PortSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// Whose address it is.
-    pub side: mapping::Side,
+    pub side: Side,
     /// The address in its own realm.
     pub own: Ipv4Addr,
     /// The address it has in the other realm.
@@ -170,7 +170,7 @@ pub struct Control {
     /// What the gateway remembers.
     pub state: State,
     /// Who opened it.
-    pub client: alg::Side,
+    pub client: Side,
     /// What carries its messages.
     pub channel: Channel,
     /// The gateway said that it cannot read on.

@@ -1,5 +1,7 @@
 //! How a connection begins over the ports of one that is known: what each segment says about it.
 
+use alg::Side;
+
 use crate::flow::Direction;
 use crate::policy::Policy;
 use crate::state::connection::Said;
@@ -70,7 +72,7 @@ impl Shard {
     fn may_reopen(&self, session: &Session, found: SessionRef, said: &Said) -> bool {
         let control = session.flags.has(Flags::CONTROL).then(|| self.controls.of(found.index)).flatten();
         control.is_none_or(|control| {
-            let is_client = (control.client == alg::Side::Inside) == (found.direction == Direction::Outbound);
+            let is_client = (control.client == Side::Inside) == (found.direction == Direction::Outbound);
             is_client && control.syn != Some(said.seq)
         })
     }

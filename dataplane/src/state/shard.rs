@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
 use alg::registry::ROWS;
 
 use crate::counters::Level;
@@ -16,7 +17,7 @@ use crate::state::door::{DOORS_MAX, Door, Doors};
 use crate::state::groups::Groups;
 use crate::state::journal::{Journal, RECORDS_MIN};
 use crate::state::knocking::Knocking;
-use crate::state::mapping::{Mapping, Side};
+use crate::state::mapping::Mapping;
 use crate::state::ports::allocate::Allocator;
 use crate::state::ports::lease::Lender;
 use crate::state::ports::ownership::Ownership;

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use alg::Ports;
+use alg::{Ports, Side};
 
 use crate::drops::DropReason;
 use crate::flow::{Endpoint, Protocol, TCP, WorkerIndex};
 use crate::lives::EndReason;
 use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, SourceRule};
 use crate::state::journal::Journal;
-use crate::state::mapping::{ANY_PROTOCOL, Binding, Side};
+use crate::state::mapping::{ANY_PROTOCOL, Binding};
 use crate::state::ports::addresses::Addresses;
 use crate::state::ports::bitmaps::{Wish, class_of, used_total};
 use crate::state::ports::ownership::{Claimant, Ownership};
