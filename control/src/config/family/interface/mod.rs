@@ -5,6 +5,7 @@ mod source_check;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
+use alg::Side;
 use dataplane::policy::{self, Domain, INTERFACE_COUNT_MAX};
 use ipnet::Ipv4Net;
 
@@ -55,7 +56,7 @@ pub struct Interface {
     /// `ip address A MASK [secondary]`: the primary address, then the secondary ones.
     pub addresses: Vec<InterfaceAddress>,
     /// `ip nat inside` or `ip nat outside`
-    pub nat: Option<NatSide>,
+    pub nat: Option<Side>,
     /// `ip mtu BYTES`
     pub ip_mtu_bytes: Option<u16>,
     /// `ip tcp adjust-mss BYTES`
@@ -101,15 +102,6 @@ impl Interface {
     pub fn primary_address(&self) -> Option<Ipv4Net> {
         self.addresses.first().map(|address| address.network)
     }
-}
-
-/// The side of the translator that an interface is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NatSide {
-    /// Towards the subscribers.
-    Inside,
-    /// Towards the Internet.
-    Outside,
 }
 
 /// `encapsulation dot1Q VLAN [native]`
@@ -303,8 +295,8 @@ fn host_address(statement: &Statement) -> Result<Ipv4Net, Fault> {
 
 fn nat_side(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let (side, other) = match statement.args.has("inside") {
-        true => (NatSide::Inside, "outside"),
-        false => (NatSide::Outside, "inside"),
+        true => (Side::Inside, "outside"),
+        false => (Side::Outside, "inside"),
     };
     let nat = &mut builder.interface().nat;
     match (*nat, statement.sets()) {
@@ -420,7 +412,7 @@ impl Lint<'_> {
     /// What a subscriber sends in another's name is answered to the other. One note for all: it may be meant so.
     fn check_source_checks(&mut self) {
         let is_open = |interface: &&Interface| {
-            interface.nat == Some(NatSide::Inside) && interface.source_check.is_none() && !interface.shutdown
+            interface.nat == Some(Side::Inside) && interface.source_check.is_none() && !interface.shutdown
         };
         let config = self.config;
         let mut open = config.interfaces.iter().filter(is_open);
@@ -463,8 +455,8 @@ impl Interface {
             lines.push(format!(" ip address {} {}{secondary}", network.addr(), network.netmask()));
         }
         lines.extend(self.nat.map(|side| match side {
-            NatSide::Inside => " ip nat inside".to_string(),
-            NatSide::Outside => " ip nat outside".to_string(),
+            Side::Inside => " ip nat inside".to_string(),
+            Side::Outside => " ip nat outside".to_string(),
         }));
         lines.extend(self.ip_mtu_bytes.map(|bytes| format!(" ip mtu {bytes}")));
         lines.extend(self.adjust_mss_bytes.map(|bytes| format!(" ip tcp adjust-mss {bytes}")));
@@ -536,8 +528,8 @@ impl Compiler<'_> {
                 .collect(),
             domain: match interface.nat {
                 None => Domain::None,
-                Some(NatSide::Inside) => Domain::Inside,
-                Some(NatSide::Outside) => Domain::Outside,
+                Some(Side::Inside) => Domain::Inside,
+                Some(Side::Outside) => Domain::Outside,
             },
             vrf: self.vrf(interface.vrf_name()),
             mtu: interface.ip_mtu_bytes.unwrap_or(MTU_DEFAULT),
