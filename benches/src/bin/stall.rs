@@ -13,7 +13,6 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use benches::flows::Direction;
 use benches::frames::{Kind, Protocol};
 use benches::rig::{Load, Mode};
 use benches::verify::Verifier;
@@ -23,6 +22,7 @@ use control::cli::{Answer as _, Progress};
 use control::metrics::Page;
 use crossbeam::channel::Receiver;
 use dataplane::drops::DropReason;
+use dataplane::flow::Direction;
 use dataplane::message::{Message, Walked};
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::port::{BURST, Port};
@@ -164,7 +164,7 @@ impl Scene {
     }
 
     fn send(&mut self, flow: u32) -> Result<()> {
-        let template = self.verifier.frames.template(0, Direction::Out, Kind::First);
+        let template = self.verifier.frames.template(0, Direction::Outbound, Kind::First);
         let mut frame = [0; 60];
         let ends = self.verifier.flows.tuple(flow);
         template.write(Protocol::Udp, &mut frame, ends, flow, Kind::First);
