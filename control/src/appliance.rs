@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use crossbeam::queue::ArrayQueue;
 use dataplane::counters::Counters;
-use dataplane::message::{Event, Message, Usage};
+use dataplane::message::{Event, Usage, WorkerMessage};
 use dataplane::policy::{Policy, Recomputed, RuleId};
 use dataplane::port::Ports;
 use dataplane::protocols::PROTOCOLS;
@@ -248,13 +248,13 @@ impl Appliance {
                 // What waits is given up in time by itself.
                 Order::GiveUp(next_hop) => {
                     for worker in &self.workers {
-                        worker.offer(Message::Unresolved(next_hop));
+                        worker.offer(WorkerMessage::Unresolved(next_hop));
                     }
                 }
                 // One worker is enough to send a frame; a queue that is full loses it, and ARP asks again.
                 Order::Send(interface, frame) => {
                     if let Some(worker) = self.workers.first() {
-                        worker.offer(Message::Transmit(interface, frame));
+                        worker.offer(WorkerMessage::Transmit(interface, frame));
                     }
                 }
             }
@@ -273,7 +273,7 @@ impl Appliance {
     pub fn question<T>(
         &self,
         worker: usize,
-        message: impl FnOnce(Sender<T>) -> Message,
+        message: impl FnOnce(Sender<T>) -> WorkerMessage,
     ) -> Option<Receiver<T>> {
         let (sender, receiver) = bounded(1);
         self.workers.get(worker)?.offer(message(sender)).then_some(receiver)
@@ -284,7 +284,7 @@ impl Appliance {
         &self,
         worker: usize,
         answering: &mut dyn Answering,
-        message: impl FnOnce(Sender<T>) -> Message,
+        message: impl FnOnce(Sender<T>) -> WorkerMessage,
     ) -> Option<T> {
         let receiver = self.question(worker, message)?;
         let until_ms = self.operation.now_ms + ANSWER_WITHIN.as_millis() as u64;

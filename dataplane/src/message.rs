@@ -14,7 +14,7 @@ use crate::state::supply::Supply;
 use crate::wire::arp;
 
 /// From the control thread to a worker.
-pub enum Message {
+pub enum WorkerMessage {
     /// A new policy, who owns which of its global ports, and what was made for it. The control side keeps what workers still
     /// hold, and frees it.
     Policy(Arc<Policy>, Arc<Ownership>, Box<Supply>),
@@ -52,10 +52,10 @@ pub enum Message {
     Clear(Sender<u64>),
 }
 
-impl Message {
+impl WorkerMessage {
     /// Whether a worker leaves the messages behind this one for its next round.
     pub fn takes_long(&self) -> bool {
-        matches!(self, Message::Walk { .. } | Message::WalkDoors { .. } | Message::Usage(_))
+        matches!(self, WorkerMessage::Walk { .. } | WorkerMessage::WalkDoors { .. } | WorkerMessage::Usage(_))
     }
 }
 

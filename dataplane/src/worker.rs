@@ -9,7 +9,7 @@ use crossbeam::queue::ArrayQueue;
 use crate::counters::Counters;
 use crate::flow::WorkerIndex;
 use crate::inspect::Streams;
-use crate::message::{Event, Message, Usage};
+use crate::message::{Event, Usage, WorkerMessage};
 use crate::path;
 use crate::path::egress::Egress;
 use crate::path::engine::{AGAIN_MAX, Engine};
@@ -51,7 +51,7 @@ pub struct WorkerSetup {
     /// The secret of its hash table.
     pub secret: [u64; 2],
     /// Messages from the control thread.
-    pub inbox: Receiver<Message>,
+    pub inbox: Receiver<WorkerMessage>,
     /// Events to the control thread. Bounded; the worker never waits.
     pub events: Sender<Event>,
     /// Where each worker takes packets that others hand over.
@@ -65,7 +65,7 @@ pub struct WorkerSetup {
 /// One worker.
 pub struct Worker {
     pub(crate) engine: Engine,
-    inbox: Receiver<Message>,
+    inbox: Receiver<WorkerMessage>,
     sweep: Option<Sweep>,
     /// Forwarding tables since the oldest whose next hops may still be noted.
     fibs_unswept: u16,
@@ -167,37 +167,39 @@ impl Worker {
         self.note_levels();
     }
 
-    fn receive(&mut self, message: Message, now: u32) {
+    fn receive(&mut self, message: WorkerMessage, now: u32) {
         match message {
-            Message::Policy(policy, ownership, supply) => {
+            WorkerMessage::Policy(policy, ownership, supply) => {
                 let Tables { policy: place, shard, .. } = &mut self.engine.tables;
                 shard.start_policy(&policy, ownership, *supply);
                 let recomputed = Recomputed::between(place, &policy);
                 *place = policy;
                 self.start_sweep(Doom { all: false, recomputed }, None);
             }
-            Message::Fib(fib) => self.take_fib(fib),
-            Message::Neighbour(number, neighbour) => {
+            WorkerMessage::Fib(fib) => self.take_fib(fib),
+            WorkerMessage::Neighbour(number, neighbour) => {
                 self.engine.tables.neighbours.set(number, neighbour);
                 if let Some(neighbour) = neighbour {
                     self.engine.egress.release(&mut self.engine.ports, &neighbour);
                 }
             }
-            Message::Unresolved(next_hop) => path::give_up(&mut self.engine, Some(next_hop), now),
-            Message::Transmit(interface, frame) => path::send_frame(&mut self.engine, interface, &frame),
-            Message::Walk { start, limit, reply } => {
+            WorkerMessage::Unresolved(next_hop) => path::give_up(&mut self.engine, Some(next_hop), now),
+            WorkerMessage::Transmit(interface, frame) => {
+                path::send_frame(&mut self.engine, interface, &frame)
+            }
+            WorkerMessage::Walk { start, limit, reply } => {
                 let _ = reply.try_send(self.walk(start, limit, now));
             }
-            Message::WalkDoors { start, limit, reply } => {
+            WorkerMessage::WalkDoors { start, limit, reply } => {
                 let _ = reply.try_send(self.walk_doors(start, limit, now));
             }
-            Message::Usage(reply) => {
+            WorkerMessage::Usage(reply) => {
                 let _ = reply.try_send(self.usage());
             }
-            Message::Holders(global, reply) => {
+            WorkerMessage::Holders(global, reply) => {
                 let _ = reply.try_send(self.holders(global));
             }
-            Message::Clear(reply) => {
+            WorkerMessage::Clear(reply) => {
                 self.start_sweep(Doom { all: true, ..Doom::default() }, Some(reply));
             }
         }
@@ -346,7 +348,7 @@ mod tests {
         let (mut held_rounds, mut swept) = (0, 0);
         for _ in 0..4 * usize::from(u16::MAX) / MESSAGES_PER_ROUND {
             while messages.len() < MESSAGES_PER_ROUND {
-                messages.send(Message::Fib(Arc::default())).unwrap();
+                messages.send(WorkerMessage::Fib(Arc::default())).unwrap();
             }
             let was_sweeping = worker.sweep.is_some();
             worker.round(0);

@@ -23,7 +23,7 @@ use control::metrics::Page;
 use crossbeam::channel::Receiver;
 use dataplane::drops::DropReason;
 use dataplane::flow::Direction;
-use dataplane::message::{Message, Walked};
+use dataplane::message::{Walked, WorkerMessage};
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::port::{BURST, Port};
 use dataplane::worker::Worker;
@@ -231,7 +231,8 @@ fn walk(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
     let mut waiting: Option<Receiver<Walked>> = None;
     while start.is_some() || waiting.is_some() {
         if let (Some(from), None) = (start, &waiting) {
-            waiting = scene.appliance.question(0, |reply| Message::Walk { start: from, limit: ROWS, reply });
+            waiting =
+                scene.appliance.question(0, |reply| WorkerMessage::Walk { start: from, limit: ROWS, reply });
         }
         scene.round(rounds)?;
         if let Some(walked) = waiting.as_ref().and_then(|receiver| receiver.try_recv().ok()) {
@@ -326,7 +327,7 @@ fn sweep(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
 
 /// Everything is cleared by command.
 fn clear(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
-    let asked = scene.appliance.question(0, Message::Clear).context("the worker takes no message")?;
+    let asked = scene.appliance.question(0, WorkerMessage::Clear).context("the worker takes no message")?;
     while asked.try_recv().is_err() {
         scene.round(rounds)?;
     }

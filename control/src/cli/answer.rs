@@ -2,7 +2,7 @@
 //! workers' words asks, and looks again later whether they answered.
 
 use crossbeam::channel::{Receiver, Sender, TryRecvError};
-use dataplane::message::Message;
+use dataplane::message::WorkerMessage;
 
 use crate::appliance::{ANSWER_WITHIN, Appliance};
 
@@ -51,7 +51,10 @@ impl<T> Question<T> {
     ///
     /// # Errors
     /// When a worker's queue is full: it does not answer.
-    pub fn ask(appliance: &Appliance, message: impl Fn(Sender<T>) -> Message) -> Result<Question<T>, String> {
+    pub fn ask(
+        appliance: &Appliance,
+        message: impl Fn(Sender<T>) -> WorkerMessage,
+    ) -> Result<Question<T>, String> {
         let ask = |worker| {
             let receiver = appliance.question(worker, &message).ok_or_else(|| unanswered(worker))?;
             Ok((receiver, None))
@@ -105,7 +108,7 @@ impl<T, F: FnMut(&mut Appliance, Vec<T>) -> Result<String, String>> Asked<T, F> 
     /// Asks every worker, and makes the text of their answers.
     pub(super) fn new(
         appliance: &Appliance,
-        message: impl Fn(Sender<T>) -> Message,
+        message: impl Fn(Sender<T>) -> WorkerMessage,
         then: F,
     ) -> Result<Asked<T, F>, String> {
         Ok(Asked { question: Some(Question::ask(appliance, message)?), then })

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::Ipv4Addr;
 
 use dataplane::flow::{Endpoint, protocol_name};
-use dataplane::message::{Holder, Message};
+use dataplane::message::{Holder, WorkerMessage};
 
 use super::answer::Asked;
 use super::command::{Command, Started, command, long_command};
@@ -44,7 +44,7 @@ fn forward(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
 /// What is alive goes before what would be computed: a session may be older than the settings, or of no computation.
 fn reverse(appliance: &mut Appliance, args: &Args) -> Started {
     let global = Endpoint::new(args.required("global"), args.required("port"));
-    let ask = |reply| Message::Holders(global, reply);
+    let ask = |reply| WorkerMessage::Holders(global, reply);
     Ok(Box::new(Asked::new(appliance, ask, move |appliance, answers| {
         let holders = answers.concat();
         let mut out = format!("Inside global {global}\n");

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use dataplane::counters::{Counters, NatCounters};
 use dataplane::drops::DropReason;
-use dataplane::message::{Message, Usage};
+use dataplane::message::{Usage, WorkerMessage};
 use dataplane::policy::{Domain, HostLimit, Limit, LimitScope, Policy, RuleId};
 use dataplane::state::shard::RuleUse;
 
@@ -40,7 +40,9 @@ pub(super) const OUTBOUND_DROPS: &[DropReason] = &[
 pub(super) const INBOUND_DROPS: &[DropReason] = &[DropReason::NoMapping, DropReason::IcmpUnmatched];
 
 fn show(appliance: &mut Appliance, _: &Args) -> Started {
-    Ok(Box::new(Asked::new(appliance, Message::Usage, |appliance, usages| Ok(text(appliance, &usages)))?))
+    Ok(Box::new(Asked::new(appliance, WorkerMessage::Usage, |appliance, usages| {
+        Ok(text(appliance, &usages))
+    })?))
 }
 
 fn text(appliance: &Appliance, usages: &[Usage]) -> String {

@@ -2,7 +2,7 @@
 //! memory with text.
 
 use crossbeam::channel::{Receiver, Sender};
-use dataplane::message::{Message, Walked, WalkedDoors};
+use dataplane::message::{Walked, WalkedDoors, WorkerMessage};
 
 use super::answer::{received, unanswered};
 use crate::appliance::Appliance;
@@ -13,15 +13,15 @@ const SLICE: usize = 512;
 /// A slice of a worker's table.
 pub(super) trait Slice: Sized {
     /// The question for a slice from a position on.
-    fn ask(start: u32, limit: usize, reply: Sender<Self>) -> Message;
+    fn ask(start: u32, limit: usize, reply: Sender<Self>) -> WorkerMessage;
 
     /// Where to go on; none at the table's end.
     fn next(&self) -> Option<u32>;
 }
 
 impl Slice for Walked {
-    fn ask(start: u32, limit: usize, reply: Sender<Walked>) -> Message {
-        Message::Walk { start, limit, reply }
+    fn ask(start: u32, limit: usize, reply: Sender<Walked>) -> WorkerMessage {
+        WorkerMessage::Walk { start, limit, reply }
     }
 
     fn next(&self) -> Option<u32> {
@@ -30,8 +30,8 @@ impl Slice for Walked {
 }
 
 impl Slice for WalkedDoors {
-    fn ask(start: u32, limit: usize, reply: Sender<WalkedDoors>) -> Message {
-        Message::WalkDoors { start, limit, reply }
+    fn ask(start: u32, limit: usize, reply: Sender<WalkedDoors>) -> WorkerMessage {
+        WorkerMessage::WalkDoors { start, limit, reply }
     }
 
     fn next(&self) -> Option<u32> {

@@ -13,7 +13,7 @@ use control::config::model::Interface;
 use control::config::{Config, InterfaceName};
 use dataplane::counters::{Count, Counters, WORKER_METRICS};
 use dataplane::drops::DropReason;
-use dataplane::message::{DoorRow, Message, SessionRow, Walked, WalkedDoors};
+use dataplane::message::{DoorRow, SessionRow, Walked, WalkedDoors, WorkerMessage};
 use dataplane::port::Port;
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::protocols::{PROTOCOLS, Protocols};
@@ -372,7 +372,7 @@ impl Bench {
         for worker in 0..self.appliance.worker_count() {
             let mut start = Some(0);
             while let Some(from) = start {
-                let walk = |reply| Message::Walk { start: from, limit: 64, reply };
+                let walk = |reply| WorkerMessage::Walk { start: from, limit: 64, reply };
                 let walked: Walked =
                     self.appliance.ask_one(worker, &mut self.workers, walk).unwrap_or_default();
                 rows.extend(walked.rows);
@@ -388,7 +388,7 @@ impl Bench {
         for worker in 0..self.appliance.worker_count() {
             let mut start = Some(0);
             while let Some(from) = start {
-                let walk = |reply| Message::WalkDoors { start: from, limit: 64, reply };
+                let walk = |reply| WorkerMessage::WalkDoors { start: from, limit: 64, reply };
                 let walked: WalkedDoors =
                     self.appliance.ask_one(worker, &mut self.workers, walk).unwrap_or_default();
                 rows.extend(walked.rows);
