@@ -98,9 +98,9 @@ pub enum State {
         signed: ArrayVec<u16, 16>,
     },
     /// Of an FTP control connection.
-    Ftp(crate::ftp::Control),
+    Ftp(crate::ftp::FtpState),
     /// Of an RTSP control connection.
-    Rtsp(crate::rtsp::Control),
+    Rtsp(crate::rtsp::RtspState),
     /// Of a connection of rsh, rexec or rlogin.
     Rcmd {
         /// The client's first word was read.

@@ -37,7 +37,7 @@ pub const ROW: Row = Row {
     attach: Attach::Ports(&[Port { transport: Transport::Tcp, port: 21 }]),
     is_ietf: true,
     reads: Reads::Always,
-    state: || State::Ftp(Control::default()),
+    state: || State::Ftp(FtpState::default()),
     framing,
     handle,
     about: "Translates PORT, EPRT, LPRT and the replies 227, 228 and 229, and opens the data connection's port.",
@@ -55,7 +55,7 @@ const OWNER: Owner = Owner::Session(0);
 
 /// What is remembered of a control connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Control {
+pub struct FtpState {
     /// The client's first line came.
     client_spoke: bool,
     /// The server's first line came.
@@ -132,7 +132,7 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     control.reply(line, message.from, context)
 }
 
-impl Control {
+impl FtpState {
     /// What the beginning of a side's bytes is, if it does not speak in lines. The first record is a message, as it tells that
     /// they are records indeed.
     fn record_framing(&self, message: &Message) -> Option<Framing> {

@@ -44,7 +44,7 @@ pub const ROW: Row = Row {
     ]),
     is_ietf: false,
     reads: Reads::Always,
-    state: || State::Rtsp(Control::default()),
+    state: || State::Rtsp(RtspState::default()),
     framing,
     handle,
     about: "Translates the ports and addresses of media in SETUP, descriptions and URLs, and opens the ports.",
@@ -63,7 +63,7 @@ const URL_HEADERS: &[&str] = &["content-base", "content-location", "location", "
 
 /// What is remembered of a control connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Control {
+pub struct RtspState {
     /// The server's first message came, the client's.
     spoke: [bool; 2],
     /// The owner of the next session's doors.
@@ -137,7 +137,7 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     Ok(verdict)
 }
 
-impl Control {
+impl RtspState {
     /// Takes note of a client's request. Returns the owner of the doors that it needs.
     fn request(
         &mut self,
