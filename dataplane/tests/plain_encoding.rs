@@ -8,7 +8,7 @@ use alg::{Side, State};
 use arrayvec::ArrayVec;
 use dataplane::flow::{Endpoint, Tuple};
 use dataplane::state::plain::{
-    Address, Call, CallName, Channel, Control, Door, Holds, MAGIC, Owner, Plain, PlainError, PortSet,
+    Address, Call, CallName, Channel, ControlSession, Door, Holds, MAGIC, Owner, Plain, PlainError, PortSet,
     Session, Subscriber, VERSION, decode, encode,
 };
 use dataplane::stream::{Opening, Shifts};
@@ -141,7 +141,7 @@ fn controls() -> impl Strategy<Value = Plain> {
     (tuples(), gateways(), states(), channels(), any::<(bool, bool)>()).prop_map(
         |(session, gateway, state, channel, (is_inside, is_over))| {
             let client = if is_inside { Side::Inside } else { Side::Outside };
-            Plain::Control(Control { session, gateway, state, client, channel, is_over })
+            Plain::ControlSession(ControlSession { session, gateway, state, client, channel, is_over })
         },
     )
 }
@@ -163,7 +163,7 @@ fn calls() -> impl Strategy<Value = Plain> {
 fn doors() -> impl Strategy<Value = Plain> {
     let ends = (endpoints(), endpoints(), any::<Option<Ipv4Addr>>(), prop::option::of(endpoints()));
     let of = (gateways(), prop::option::of(gateways()));
-    let owners = prop_oneof![tuples().prop_map(Owner::Control), call_names().prop_map(Owner::Call)];
+    let owners = prop_oneof![tuples().prop_map(Owner::ControlSession), call_names().prop_map(Owner::Call)];
     let rest = any::<([u16; 4], u8, [u32; 3])>();
     (ends, kinds_of_holds(), of, owners, rest).prop_map(|(ends, holds, (gateway, child), owner, rest)| {
         let (inside, global, peer, outward) = ends;
@@ -335,7 +335,14 @@ fn all_controls() -> [Plain; 5] {
     ]
     .map(|(state, channel)| {
         let (gateway, client) = ("ftp".into(), Side::Outside);
-        Plain::Control(Control { session: TUPLE, gateway, state, client, channel, is_over: true })
+        Plain::ControlSession(ControlSession {
+            session: TUPLE,
+            gateway,
+            state,
+            client,
+            channel,
+            is_over: true,
+        })
     })
 }
 
@@ -348,26 +355,28 @@ fn one_call() -> Plain {
 }
 
 fn all_doors() -> [Plain; 2] {
-    [(Holds::Port, Owner::Control(TUPLE)), (Holds::Nothing, Owner::Call(CALL))].map(|(holds, owner)| {
-        Plain::Door(Door {
-            inside: end(2, 5000),
-            global: end(9, 6000),
-            peer: Some(Ipv4Addr::new(10, 0, 0, 7)),
-            outward: Some(end(7, 20)),
-            inside_vrf: 1,
-            outside_vrf: 2,
-            rule: 3,
-            protocol: 6,
-            holds,
-            gateway: "ftp".into(),
-            child: Some("rtsp".into()),
-            owner,
-            tag: 4,
-            uses_left: 1,
-            age_ms: 1000,
-            left_ms: 119_000,
-        })
-    })
+    [(Holds::Port, Owner::ControlSession(TUPLE)), (Holds::Nothing, Owner::Call(CALL))].map(
+        |(holds, owner)| {
+            Plain::Door(Door {
+                inside: end(2, 5000),
+                global: end(9, 6000),
+                peer: Some(Ipv4Addr::new(10, 0, 0, 7)),
+                outward: Some(end(7, 20)),
+                inside_vrf: 1,
+                outside_vrf: 2,
+                rule: 3,
+                protocol: 6,
+                holds,
+                gateway: "ftp".into(),
+                child: Some("rtsp".into()),
+                owner,
+                tag: 4,
+                uses_left: 1,
+                age_ms: 1000,
+                left_ms: 119_000,
+            })
+        },
+    )
 }
 
 /// Version 1 as it is written for good: where this fails, the version is to be another one.

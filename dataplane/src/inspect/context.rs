@@ -66,10 +66,10 @@ impl<'a> Access<'a> {
             UDP => (Transport::Udp, DATAGRAM_MESSAGE_LEN_MAX),
             _ => return None,
         };
-        let through = shard.controls.of(control).and_then(|control| control.through);
+        let through = shard.control_sessions.of(control).and_then(|control| control.through);
         let (through, callers) = match through {
             Some((OwnerKey::Call(key), _)) => (Some(Owner::Call(key.hash)), key.host),
-            Some((OwnerKey::Control(_), tag)) => {
+            Some((OwnerKey::ControlSession(_), tag)) => {
                 (Some(Owner::Session(tag)), (of.inside_vrf(), of.inside_local().addr))
             }
             None => (None, (of.inside_vrf(), of.inside_local().addr)),

@@ -6,7 +6,7 @@ use crate::flow::TCP;
 use crate::head::{Head, Transport};
 use crate::inspect::reading::Reading;
 use crate::inspect::segment;
-use crate::state::control::Channel;
+use crate::state::control_session::Channel;
 use crate::state::shard::SessionRef;
 use crate::wire::bytes::{long, put_long, put_word, word};
 use crate::wire::checksum::Delta;
@@ -27,7 +27,7 @@ impl Reading<'_> {
 
     /// The numbers of the quoted segment, as its sender wrote them.
     fn numbers(&mut self, packet: &Packet, head: &Head, l4: usize, found: SessionRef) -> Option<(u32, u32)> {
-        let control = self.shard.controls.of_mut(found.index)?;
+        let control = self.shard.control_sessions.of_mut(found.index)?;
         // The quoted segment went the other way than the error does.
         let sender = segment::sender_of(control.client, found.direction.reverse());
         let bytes = packet.bytes();

@@ -10,7 +10,7 @@ use crate::inspect::reader::Reader;
 use crate::inspect::reading::{Read, Reading};
 use crate::inspect::streams::{FromPorts, Record};
 use crate::state::connection::Said;
-use crate::state::control::Channel;
+use crate::state::control_session::Channel;
 use crate::state::shard::{SessionRef, Shard};
 use crate::stream::{Cause, Means, Opening, Sender, Shifts, Stream};
 use crate::wire::tcp::{self, SYN_ACK};
@@ -34,7 +34,9 @@ impl Reading<'_> {
     /// A segment of a connection whose handshake is under way. It is read from the moment that each side has acknowledged
     /// the other's SYN; what proves nothing passes and changes nothing.
     pub(super) fn handshake(&mut self, packet: Packet, head: &Head, found: SessionRef) -> Read {
-        let Some(control) = self.shard.controls.of_mut(found.index) else { return Read::Unchanged(packet) };
+        let Some(control) = self.shard.control_sessions.of_mut(found.index) else {
+            return Read::Unchanged(packet);
+        };
         let sender = sender_of(control.client, found.direction);
         let flags = head.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST);
         let opening = Opening::read(packet.bytes(), head.l3, head.l4);
@@ -75,7 +77,7 @@ impl Reading<'_> {
 
     /// The handshake is over with this segment, which may have data.
     fn opened(&mut self, packet: Packet, head: &Head, channel: Channel, found: SessionRef) -> Read {
-        if let Some(control) = self.shard.controls.of_mut(found.index) {
+        if let Some(control) = self.shard.control_sessions.of_mut(found.index) {
             control.channel = channel;
         }
         match channel {
@@ -113,7 +115,7 @@ impl Reading<'_> {
         head: &Head,
         act: impl FnOnce(&mut Stream, Side, &mut Means) -> u64,
     ) {
-        let Some(control) = self.shard.controls.of_mut(session) else { return };
+        let Some(control) = self.shard.control_sessions.of_mut(session) else { return };
         let (gateway, client, is_over) = (control.gateway, control.client, control.is_over);
         let streams = &mut *self.streams;
         let left = streams.chunks_left(index);
@@ -156,7 +158,7 @@ impl Reading<'_> {
         if was_detached.is_none() && detached.is_some_and(is_failure) {
             self.counters.gateways[usize::from(gateway)].detached_stream.add(1);
         }
-        if let Some(control) = self.shard.controls.of_mut(session) {
+        if let Some(control) = self.shard.control_sessions.of_mut(session) {
             control.is_over = is_over;
             if is_settled {
                 control.channel = match detached {
@@ -182,7 +184,8 @@ impl Reading<'_> {
         shifts: Shifts,
         found: SessionRef,
     ) -> Read {
-        let client = self.shard.controls.of_mut(found.index).map_or(Side::Inside, |control| control.client);
+        let client =
+            self.shard.control_sessions.of_mut(found.index).map_or(Side::Inside, |control| control.client);
         self.shard.note_acknowledged(self.policy, found, &Said::of(head), self.now);
         match shifts.apply(sender_of(client, found.direction), &mut packet, head.l3, head.l4) {
             true => Read::Unchanged(packet),
@@ -203,7 +206,8 @@ impl Reading<'_> {
         if !has_data || head.tcp_flags & tcp::SYN != 0 {
             return self.shifted(packet, head, shifts, found);
         }
-        let client = self.shard.controls.of_mut(found.index).map_or(Side::Inside, |control| control.client);
+        let client =
+            self.shard.control_sessions.of_mut(found.index).map_or(Side::Inside, |control| control.client);
         let sender = sender_of(client, found.direction);
         self.shard.note_acknowledged(self.policy, found, &Said::of(head), self.now);
         match shifts.apply_without_data(sender, &mut packet, head.l3, head.l4) {

@@ -8,7 +8,7 @@ use crate::head::Head;
 use crate::inspect::assembly::Assembly;
 use crate::policy::GatewayIndex;
 use crate::port::Ports;
-use crate::state::control::Channel;
+use crate::state::control_session::Channel;
 use crate::state::room::{Initiator, Room};
 use crate::state::shard::SessionRef;
 use crate::state::table::index::Hasher;

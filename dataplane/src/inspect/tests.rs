@@ -12,7 +12,7 @@ use crate::flow::{Direction, Endpoint, UDP};
 use crate::lives::EndReason;
 use crate::policy::{IdleClass, Policy, StaticRule, Statics};
 use crate::state::call::CallKey;
-use crate::state::control::{Channel, Control};
+use crate::state::control_session::{Channel, ControlSession};
 use crate::state::enter::First;
 use crate::state::lifetime::Doom;
 use crate::state::room::Initiator;
@@ -132,7 +132,7 @@ impl Test {
         let first = First::FromInside { to: peer.addr };
         let index = self.shard.begin(&self.policy, session, Above::Fixed, first, self.now).unwrap();
         let holder = Initiator::host((0, Ipv4Addr::new(10, 0, 0, host)));
-        let control = Control::new(0, holder, Side::Inside, Channel::Datagrams);
+        let control = ControlSession::new(0, holder, Side::Inside, Channel::Datagrams);
         assert!(self.shard.attach(index, control, State::None));
         index
     }
@@ -240,7 +240,7 @@ fn a_session_knows_the_call_whose_door_it_came_through() {
     let policy = test.policy.clone();
     let child = test.open(1, inside.port);
     let through = test.shard.go_through(&policy, child, peer, None, test.now).unwrap();
-    test.shard.controls.of_mut(child).unwrap().through = Some(through.owner);
+    test.shard.control_sessions.of_mut(child).unwrap().through = Some(through.owner);
     test.say(child, b"T1").unwrap();
     assert!(test.say(child, b"T2").is_err() && test.say(control, b"T1").is_err());
     test.say(child, b"E1").unwrap();

@@ -38,7 +38,7 @@ impl Shard {
         expect("sessions counted by destination", self.destinations.total(), from_inside.count())?;
         self.check_rings()?;
         self.check_knocking()?;
-        self.controls.check(|session| self.sessions.at(session).is_some())?;
+        self.control_sessions.check(|session| self.sessions.at(session).is_some())?;
         self.doors.check()?;
         self.calls.check()?;
         let totals = self.journal.totals();

@@ -113,7 +113,7 @@ impl Shard {
         let Some(session) = self.sessions.at(index) else { return };
         match deadline_ms(policy, session) {
             // A control session is in use as long as what it announced is.
-            Some(deadline) if is_due(now, deadline) && self.controls.has_children(index) => {
+            Some(deadline) if is_due(now, deadline) && self.control_sessions.has_children(index) => {
                 self.wheel.arm(index, now.wrapping_add(CHILDREN_LOOKED_AT_MS));
             }
             Some(deadline) if is_due(now, deadline) => {

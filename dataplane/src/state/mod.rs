@@ -8,7 +8,7 @@ pub mod call;
 mod check;
 pub mod connection;
 mod contacts;
-pub mod control;
+pub mod control_session;
 mod destinations;
 pub mod door;
 pub mod enter;

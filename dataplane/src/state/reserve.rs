@@ -37,7 +37,7 @@ impl Asker {
     /// The key of what a gateway says a door belongs to, and the door's number there.
     pub fn owner_key(&self, owner: Owner) -> (OwnerKey, u32) {
         match owner {
-            Owner::Session(number) => (OwnerKey::Control(self.control), number),
+            Owner::Session(number) => (OwnerKey::ControlSession(self.control), number),
             Owner::Call(hash) => (OwnerKey::Call(self.call_key(hash)), 0),
         }
     }
@@ -249,7 +249,7 @@ impl Shard {
         door.child = terms.child.and_then(gateway_named);
         door.uses_left = terms.uses_max.max(1);
         door.closes_ms = now.wrapping_add(terms.life_s.min(LIFE_MAX_S) * 1000);
-        door.control = if matches!(owner, OwnerKey::Control(..)) { asker.control } else { NONE };
+        door.control = if matches!(owner, OwnerKey::ControlSession(..)) { asker.control } else { NONE };
         let closes_ms = door.closes_ms;
         self.wheel.disarm(node);
         self.wheel.arm(node, closes_ms);

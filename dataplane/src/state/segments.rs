@@ -13,8 +13,9 @@ impl Shard {
     pub fn note_segment(&mut self, policy: &Policy, found: SessionRef, said: &Said, now: u32) {
         let SessionRef { index, direction } = found;
         self.note_reopening(policy, found, said, None, now);
-        let is_mapped =
-            |session: &Session| session.flags.has(Flags::CONTROL) && self.controls.maps_numbers(index);
+        let is_mapped = |session: &Session| {
+            session.flags.has(Flags::CONTROL) && self.control_sessions.maps_numbers(index)
+        };
         let is_mapped = self.sessions.at(index).is_some_and(is_mapped);
         self.progress(policy, index, now, |session| {
             let is_proof = !is_mapped && session.note_acknowledged(direction, said);

@@ -11,7 +11,7 @@ use crate::head::{Head, Transport};
 use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::call::{CALLS_MAX, Calls};
 use crate::state::contacts::Contacts;
-use crate::state::control::{CONTROLS_MAX, Controls};
+use crate::state::control_session::{CONTROL_SESSIONS_MAX, ControlSessions};
 use crate::state::destinations::{Counter, Destinations};
 use crate::state::door::{DOORS_MAX, Door, Doors};
 use crate::state::groups::Groups;
@@ -56,7 +56,7 @@ pub struct Shard {
     /// Calls that gateways remember.
     pub calls: Calls,
     /// Control sessions that gateways read.
-    pub controls: Controls,
+    pub control_sessions: ControlSessions,
     /// Doors that closed for want of a packet, by gateway, to be counted.
     pub doors_expired: [u32; ROWS.len()],
     pub(super) wheel: Wheel,
@@ -168,7 +168,7 @@ impl Shard {
             mapping_index: Index::new(addresses_max * 2),
             doors: Doors::new(doors_max, Hasher::new(secret)),
             calls: Calls::new(calls_max, Hasher::new(secret)),
-            controls: Controls::new(capacity.min(CONTROLS_MAX), Hasher::new(secret)),
+            control_sessions: ControlSessions::new(capacity.min(CONTROL_SESSIONS_MAX), Hasher::new(secret)),
             doors_expired: [0; ROWS.len()],
             // Sessions first, then mappings, then doors, then calls.
             wheel: Wheel::new(capacity + addresses_max + doors_max + calls_max, now),
@@ -349,7 +349,7 @@ impl Shard {
             (self.mappings.len(), self.mappings.capacity()),
             (self.doors.len(), self.doors.capacity()),
             (self.calls.len(), self.calls.capacity()),
-            (self.controls.len(), self.controls.capacity()),
+            (self.control_sessions.len(), self.control_sessions.capacity()),
         ]
     }
 
