@@ -58,7 +58,7 @@ impl Shard {
             mapping.session_count -= 1;
         }
         if let (Some(outside), Ok(index)) = (outside, entered) {
-            self.knock(policy, outside, index, now);
+            self.note_flow_beneath(policy, outside, index, now);
         }
         if let Above::New(lease) = above {
             match entered {

@@ -280,7 +280,7 @@ impl Shard {
         }
         self.reclaim(policy, now);
         let mut taken = self.allocator.take_for_outside(policy, rule, now);
-        if taken.is_none() && self.end_knocking(policy, rule.id, now) {
+        if taken.is_none() && self.end_unconfirmed_host(policy, rule.id, now) {
             taken = self.allocator.take_for_outside(policy, rule, now);
         }
         let binding = Binding {
@@ -368,7 +368,7 @@ impl Shard {
             created_ms: now,
             used_ms,
             is_unasked,
-            knocks: None,
+            unconfirmed_flows: None,
         };
         let deadline = mapping_deadline_ms(policy, &mapping);
         let index = self.mappings.insert(mapping)?;
@@ -380,7 +380,7 @@ impl Shard {
         }
         self.wheel.arm(self.mapping_node(index), deadline.unwrap_or(far_off(now)));
         if is_unasked {
-            self.begin_to_knock(index);
+            self.note_unconfirmed_host(index);
         }
         Some(index)
     }
@@ -391,7 +391,7 @@ impl Shard {
 
     /// Takes the record of a whole address's mapping out of the tables. The address stays taken.
     pub(super) fn take_mapping(&mut self, index: u32) -> Option<Mapping> {
-        self.cease_to_knock(index);
+        self.forget_unconfirmed_host(index);
         let mapping = self.mappings.remove(index)?;
         self.wheel.disarm(self.mapping_node(index));
         for key in mapping.binding.keys() {

@@ -10,9 +10,9 @@ use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
 
 /// Flows that wait beneath an outside host's address for somebody inside to answer one of them.
-pub(super) const KNOCKS_MAX: usize = 8;
+pub(super) const UNCONFIRMED_FLOWS_MAX: usize = 8;
 /// None of them.
-pub(super) const NO_KNOCKS: [u32; KNOCKS_MAX] = [NONE; KNOCKS_MAX];
+pub(super) const NO_FLOWS: [u32; UNCONFIRMED_FLOWS_MAX] = [NONE; UNCONFIRMED_FLOWS_MAX];
 
 /// "Every protocol": what an address-only mapping has in place of one.
 pub const ANY_PROTOCOL: Protocol = 0;
@@ -57,7 +57,7 @@ pub struct Mapping {
     pub is_unasked: bool,
     /// The flows that strangers began beneath it and nobody inside confirmed, as long as there is nothing else beneath it; some of
     /// them may have ended since.
-    pub(super) knocks: Option<[u32; KNOCKS_MAX]>,
+    pub(super) unconfirmed_flows: Option<[u32; UNCONFIRMED_FLOWS_MAX]>,
 }
 
 /// What a mapping is found by, in two words.

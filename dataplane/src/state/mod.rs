@@ -15,7 +15,6 @@ pub mod enter;
 mod give_way;
 mod groups;
 pub mod journal;
-mod knocking;
 pub mod lifetime;
 pub mod mapped;
 pub mod mapping;
@@ -37,3 +36,4 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod unconfirmed;
+mod unconfirmed_hosts;

@@ -85,7 +85,7 @@ impl Shard {
     fn count_asked(&mut self, policy: &Policy, index: u32) {
         let Some(session) = self.sessions.at(index) else { return };
         if let Some(outside) = self.outside_mapping_of(session) {
-            self.cease_to_knock(outside);
+            self.forget_unconfirmed_host(outside);
         }
         let Some(session) = self.sessions.at(index) else { return };
         let (vrf, host) = (session.inside_vrf(), session.inside_local().addr);

@@ -16,7 +16,6 @@ use crate::state::destinations::{Counter, Destinations};
 use crate::state::door::{DOORS_MAX, Door, Doors};
 use crate::state::groups::Groups;
 use crate::state::journal::{Journal, RECORDS_MIN};
-use crate::state::knocking::Knocking;
 use crate::state::mapping::Mapping;
 use crate::state::ports::allocate::Allocator;
 use crate::state::ports::lease::Lender;
@@ -28,6 +27,7 @@ use crate::state::table::index::{Candidate, Hash, Hasher, Index};
 use crate::state::table::slots::Slots;
 use crate::state::table::timer::Wheel;
 use crate::state::unconfirmed::{Unconfirmed, Waiting};
+use crate::state::unconfirmed_hosts::UnconfirmedHosts;
 
 /// Sessions, mappings, subscribers and ports of one worker.
 ///
@@ -84,7 +84,7 @@ pub struct Shard {
     /// Flows that only one side has begun.
     pub unconfirmed: Unconfirmed,
     /// Outside hosts whose addresses strangers asked for alone.
-    pub(super) knocking: Knocking,
+    pub(super) unconfirmed_hosts: UnconfirmedHosts,
     /// SYNs over live connections.
     pub(super) reopenings: Reopenings,
     /// What began and ended.
@@ -185,7 +185,7 @@ impl Shard {
             worker: (worker, worker_count),
             rotation: vec![0; RULES_MAX],
             unconfirmed: Unconfirmed::new(capacity),
-            knocking: Knocking::new(RULES_MAX, addresses_max),
+            unconfirmed_hosts: UnconfirmedHosts::new(RULES_MAX, addresses_max),
             reopenings: Reopenings::default(),
             journal: Journal::new(capacity.max(RECORDS_MIN)),
         }
