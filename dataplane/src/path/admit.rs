@@ -215,7 +215,7 @@ fn begin_inbound(tables: &mut Tables, head: &Head, destination: Chosen, now: u32
     let begun = begin(tables, head, session, Direction::Inbound, None, now);
     if begun.is_err() && is_pooled {
         let Tables { policy, shard, .. } = tables;
-        shard.end_unasked_outside(policy, vrfs, peer.addr, now);
+        shard.end_unsolicited_outside(policy, vrfs, peer.addr, now);
     }
     begun
 }

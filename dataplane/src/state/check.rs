@@ -48,8 +48,12 @@ impl Shard {
         expect("port sets begun and not ended", sets, self.allocator.set_count())?;
         let of_subscribers: u32 = self.subscribers.iter().map(|subscriber| subscriber.session_count).sum();
         expect("sessions counted by subscribers", of_subscribers as usize, self.sessions.len())?;
-        let unasked: u32 = self.subscribers.iter().map(|subscriber| subscriber.unasked_count).sum();
-        expect("unasked sessions of subscribers", unasked as usize, self.unconfirmed.counts()[1] as usize)?;
+        let unsolicited: u32 = self.subscribers.iter().map(|subscriber| subscriber.unsolicited_count).sum();
+        expect(
+            "unsolicited sessions of subscribers",
+            unsolicited as usize,
+            self.unconfirmed.counts()[1] as usize,
+        )?;
         for (index, session) in self.sessions.iter_from(0) {
             for direction in Direction::ALL {
                 let key = session.key(direction);

@@ -47,7 +47,7 @@ impl Shard {
             _ => NONE,
         };
         let mut has_ended = false;
-        if session.is_unasked() && self.unconfirmed.has_full_queue() {
+        if session.is_unsolicited() && self.unconfirmed.has_full_queue() {
             has_ended = self.clear_queue(policy, sibling, now);
             if self.unconfirmed.has_full_queue() {
                 return Err(DropReason::SessionsFull);
@@ -56,7 +56,7 @@ impl Shard {
         if !self.sessions.is_full() {
             return Ok(has_ended);
         }
-        if self.end_unasked_flow(policy, sibling, now) { Ok(true) } else { Err(DropReason::SessionsFull) }
+        if self.end_unsolicited_flow(policy, sibling, now) { Ok(true) } else { Err(DropReason::SessionsFull) }
     }
 
     /// Takes out of the full queue what is no more unconfirmed, and ends a flow if there are as many as may be. Whether one
@@ -72,27 +72,27 @@ impl Shard {
             }
             self.unconfirmed.queue.push_back(waiting);
         }
-        self.end_unasked_flow(policy, sibling, now)
+        self.end_unsolicited_flow(policy, sibling, now)
     }
 
     /// Ends an unconfirmed flow that a stranger began, but for one: of the oldest, the first of a host with many. Whether one
     /// ended.
-    pub(super) fn end_unasked_flow(&mut self, policy: &Policy, sibling: u32, now: u32) -> bool {
+    pub(super) fn end_unsolicited_flow(&mut self, policy: &Policy, sibling: u32, now: u32) -> bool {
         self.pass_over();
         let oldest = self.unconfirmed.queue.iter().take(LOOKED_AT).copied().enumerate();
         let mut oldest = oldest.filter(|&(_, it)| it.index != sibling && self.is_unconfirmed(it));
-        let of_many = oldest.clone().find(|&(_, it)| self.has_many_unasked(it.index));
+        let of_many = oldest.clone().find(|&(_, it)| self.has_many_unsolicited(it.index));
         let Some((at, waiting)) = of_many.or_else(|| oldest.next()) else { return false };
         self.unconfirmed.queue.remove(at);
         self.end(policy, waiting.index, EndReason::GaveWay, now).is_some()
     }
 
     /// Whether the inside host of a session has more than a few that strangers began and it has not confirmed.
-    fn has_many_unasked(&self, index: u32) -> bool {
+    fn has_many_unsolicited(&self, index: u32) -> bool {
         let host = self.sessions.at(index).map(|session| (session.inside_vrf(), session.inside_local().addr));
         let number = host.and_then(|(vrf, addr)| self.subscribers.find(vrf, addr));
         let subscriber = number.and_then(|number| self.subscribers.at(number));
-        subscriber.is_some_and(|subscriber| subscriber.unasked_count as usize > FEW)
+        subscriber.is_some_and(|subscriber| subscriber.unsolicited_count as usize > FEW)
     }
 
     /// An outside host's mapping was made that a stranger asks for.
@@ -114,7 +114,7 @@ impl Shard {
 
     /// A session began beneath an outside host's mapping.
     pub(super) fn note_flow_beneath(&mut self, policy: &Policy, index: u32, session: u32, now: u32) {
-        if !self.sessions.at(session).is_some_and(Session::is_unasked) {
+        if !self.sessions.at(session).is_some_and(Session::is_unsolicited) {
             return self.forget_unconfirmed_host(index);
         }
         let mut flows: ArrayVec<u32, UNCONFIRMED_FLOWS_MAX> = self.unconfirmed_flows_of(index).collect();
@@ -137,7 +137,7 @@ impl Shard {
     pub(super) fn end_unconfirmed_host(&mut self, policy: &Policy, rule: RuleId, now: u32) -> bool {
         while let Some(index) = self.unconfirmed_hosts.oldest(rule) {
             // What the inside sent may have been refused since: then there is no session of its own to tell.
-            if !self.mappings.at(index).is_some_and(|mapping| mapping.is_unasked) {
+            if !self.mappings.at(index).is_some_and(|mapping| mapping.is_unsolicited) {
                 self.forget_unconfirmed_host(index);
                 continue;
             }
@@ -153,8 +153,9 @@ impl Shard {
     /// The unconfirmed flows beneath an outside host's mapping.
     pub(super) fn unconfirmed_flows_of(&self, index: u32) -> impl Iterator<Item = u32> + '_ {
         let known = self.mappings.at(index).and_then(|mapping| mapping.unconfirmed_flows).unwrap_or(NO_FLOWS);
-        let is_beneath =
-            move |session: &Session| session.is_unasked() && self.outside_mapping_of(session) == Some(index);
+        let is_beneath = move |session: &Session| {
+            session.is_unsolicited() && self.outside_mapping_of(session) == Some(index)
+        };
         known.into_iter().filter(move |&flow| self.sessions.at(flow).is_some_and(is_beneath))
     }
 
@@ -171,7 +172,7 @@ impl Shard {
 
     fn is_unconfirmed(&self, Waiting { index, created_ms }: Waiting) -> bool {
         // Its place may be another flow's by now.
-        let is_it = |session: &Session| self.created_ms(index) == created_ms && session.is_unasked();
+        let is_it = |session: &Session| self.created_ms(index) == created_ms && session.is_unsolicited();
         self.sessions.at(index).is_some_and(is_it)
     }
 }

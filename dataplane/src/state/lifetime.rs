@@ -150,8 +150,8 @@ impl Shard {
     }
 
     /// Ends the mapping of a whole address that no session is beneath and the inside never used. Whether it was one.
-    pub fn end_unasked(&mut self, policy: &Policy, index: u32, (reason, now): (EndReason, u32)) -> bool {
-        let is_left = |mapping: &Mapping| mapping.is_unasked && mapping.session_count == 0;
+    pub fn end_unsolicited(&mut self, policy: &Policy, index: u32, (reason, now): (EndReason, u32)) -> bool {
+        let is_left = |mapping: &Mapping| mapping.is_unsolicited && mapping.session_count == 0;
         let is_left = self.mappings.at(index).is_some_and(is_left);
         if is_left {
             self.end_mapping(policy, index, reason, now);
@@ -235,7 +235,7 @@ impl Shard {
         }
         if self.groups.misses(index) {
             let of_host = || policy.limit_groups_of(session.inside_vrf(), session.inside_local().addr);
-            let groups = if session.is_unasked() { 0 } else { of_host() };
+            let groups = if session.is_unsolicited() { 0 } else { of_host() };
             self.groups.enter(index, groups);
         }
         if let Some(session) = self.sessions.at_mut(index) {

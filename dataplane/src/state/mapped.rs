@@ -327,9 +327,9 @@ impl Shard {
     }
 
     /// Ends an outside host's mapping that no session is beneath and the inside never used: what it was made for was refused.
-    pub fn end_unasked_outside(&mut self, policy: &Policy, vrfs: (Vrf, Vrf), global: Ipv4Addr, now: u32) {
+    pub fn end_unsolicited_outside(&mut self, policy: &Policy, vrfs: (Vrf, Vrf), global: Ipv4Addr, now: u32) {
         if let Some(index) = self.find_mapping(Mapping::outside_key(vrfs, global), |_| true) {
-            self.end_unasked(policy, index, (EndReason::Idle, now));
+            self.end_unsolicited(policy, index, (EndReason::Idle, now));
         }
     }
 
@@ -360,14 +360,14 @@ impl Shard {
         now: u32,
     ) -> Option<u32> {
         let Taken { binding, subscriber, .. } = *self.lender.taken(lease)?;
-        let (is_unasked, used_ms) = (used_ms.is_none(), used_ms.unwrap_or(now));
+        let (is_unsolicited, used_ms) = (used_ms.is_none(), used_ms.unwrap_or(now));
         let mapping = Mapping {
             binding,
             session_count: 0,
             subscriber,
             created_ms: now,
             used_ms,
-            is_unasked,
+            is_unsolicited,
             unconfirmed_flows: None,
         };
         let deadline = mapping_deadline_ms(policy, &mapping);
@@ -379,7 +379,7 @@ impl Shard {
             }
         }
         self.wheel.arm(self.mapping_node(index), deadline.unwrap_or(far_off(now)));
-        if is_unasked {
+        if is_unsolicited {
             self.note_unconfirmed_host(index);
         }
         Some(index)

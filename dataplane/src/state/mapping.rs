@@ -54,7 +54,7 @@ pub struct Mapping {
     pub used_ms: u32,
     /// A packet from outside began it, and the inside has not used it yet, as far as ended sessions tell: it ends with the
     /// last one beneath it.
-    pub is_unasked: bool,
+    pub is_unsolicited: bool,
     /// The flows that strangers began beneath it and nobody inside confirmed, as long as there is nothing else beneath it; some of
     /// them may have ended since.
     pub(super) unconfirmed_flows: Option<[u32; UNCONFIRMED_FLOWS_MAX]>,
@@ -84,10 +84,10 @@ impl Binding {
 impl Mapping {
     /// The inside used it at this time, which may lie before another use.
     pub fn note_use(&mut self, used_ms: u32) {
-        if self.is_unasked || is_due(used_ms, self.used_ms) {
+        if self.is_unsolicited || is_due(used_ms, self.used_ms) {
             self.used_ms = used_ms;
         }
-        self.is_unasked = false;
+        self.is_unsolicited = false;
     }
 
     /// The key by the endpoint in its own realm.

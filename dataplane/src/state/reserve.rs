@@ -161,12 +161,12 @@ impl Shard {
         count: u16,
         now: u32,
     ) -> bool {
-        let is_unasked = self.sessions.at(control).is_some_and(Session::is_unasked);
+        let is_unsolicited = self.sessions.at(control).is_some_and(Session::is_unsolicited);
         for _ in 0..GIVING_WAY_MAX {
             if usize::from(count) <= self.doors.left(like.place, policy.gateways.doors_per_host_max) {
                 return true;
             }
-            if !is_unasked || !self.end_unasked_flow(policy, control, now) {
+            if !is_unsolicited || !self.end_unsolicited_flow(policy, control, now) {
                 break;
             }
         }

@@ -269,7 +269,7 @@ impl Session {
     }
 
     /// Whether a stranger began it, and nobody inside has confirmed it.
-    pub fn is_unasked(&self) -> bool {
+    pub fn is_unsolicited(&self) -> bool {
         self.flags.has(Flags::FROM_OUTSIDE) && !self.progress.is_confirmed()
     }
 

@@ -422,7 +422,7 @@ impl Shard {
 
 /// When a whole address's mapping ends unless sessions use it; none for never.
 pub fn mapping_deadline_ms(policy: &Policy, mapping: &Mapping) -> Option<u32> {
-    if mapping.is_unasked {
+    if mapping.is_unsolicited {
         return Some(mapping.used_ms);
     }
     let idle_ms = policy.timeouts.of(IdleClass::Other);
