@@ -108,7 +108,7 @@ drops! {
     NeighbourUnresolved "neighbour-unresolved" Network HostUnreachable "The next hop does not answer ARP." "RFC 1122 2.3.2.2";
     NeighbourQueueFull "neighbour-queue-full" Capacity Silent "Too many packets wait for a next hop's ARP answer." "RFC 1122 2.3.2.2";
     HandoverFull "handover-full" Capacity Silent "The worker that owns the packet does not keep up." "";
-    PathTwice "path-twice" Policy Silent "The packet took the path twice and would have to turn around again." "RFC 4787 REQ-9";
+    PathTwice "path-twice" Policy Silent "The packet took the path twice and would have to be hairpinned again." "RFC 4787 REQ-9";
     PathQueueFull "path-queue-full" Capacity Silent "Too many packets wait to take the path again." "";
     ControlQueueFull "control-queue-full" Capacity Silent "The control thread has no room for another event; an ARP storm does this." "";
     BuffersExhausted "buffers-exhausted" Capacity Silent "No packet buffer or head room is left; raise memory under platform dpdk." "";

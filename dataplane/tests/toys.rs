@@ -433,7 +433,7 @@ fn long() {
 
 /// Two inside hosts that know each other by global addresses.
 #[test]
-fn numbers_are_learnt_of_what_turns_around() {
+fn numbers_are_learnt_of_hairpins() {
     for worker_count in [1, 2, 8] {
         let mut test = Test::new(worker_count, false, generator("turned", 1));
         let [one, other] =

@@ -40,7 +40,7 @@ pub struct Access<'a> {
     renewing: ArrayVec<(Owner, u32), CLOSED_PER_MESSAGE_MAX>,
     /// Calls that it speaks of, how long they are remembered, and whether they began in it.
     calls: ArrayVec<(u32, u32, bool), CALLS_PER_MESSAGE_MAX>,
-    /// Outside hosts that may still be asked for, none in a session that turns around: its peer is no outside host.
+    /// Outside hosts that may still be asked for, none in a hairpinned session: its peer is no outside host.
     bound_max: u8,
     /// How long the message is with its edits, and how long it may be.
     len: usize,

@@ -53,7 +53,7 @@ impl HandedOver {
     pub fn counter<'a>(&self, policy: &Policy, counters: &'a HandoverCounters) -> &'a Count {
         let domain = policy.interfaces.get(usize::from(self.interface)).map(|interface| interface.domain);
         match (self.course, self.is_fragment, domain) {
-            (Course::TurnedAround | Course::Own, ..) => &counters.turned_around,
+            (Course::Hairpinned | Course::Own, ..) => &counters.hairpinned,
             (Course::Arrived, true, _) => &counters.fragments,
             (Course::Arrived, false, Some(Domain::Inside)) => &counters.inside,
             _ => &counters.outside,

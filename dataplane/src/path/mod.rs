@@ -14,7 +14,7 @@
 //!    step, until the packet has its fate. The verdicts are in the order of the path: another worker's packets are handed
 //!    over, fragments gathered; `decide` finds session or rule; `read` has a gateway read a control session's packet;
 //!    `translate` makes a plan, of which `rewrite` changes the packet, and `egress` sends it.
-//!    Whatever is to go again (what a gateway made, what turns around inside, ICMP errors of our own) waits in
+//!    Whatever is to go again (what a gateway made, what is hairpinned, ICMP errors of our own) waits in
 //!    `Engine::again` until its cause has its fate, and is taken from there before any other packet: the packets of a flow
 //!    keep their order. A packet takes the path twice at most, the second time as if it came from outside.
 //! 6. What took the fast path is counted, and **transmit** sends the queues of all ports.
@@ -237,7 +237,7 @@ pub fn take_over(engine: &mut Engine, handed_over: impl Iterator<Item = HandedOv
                 packets.push(packet);
                 heads.push(head);
             }
-            // It was steered where it turned around.
+            // It was steered where it was hairpinned.
             Ok((packet, head, course)) => {
                 let decided = find_here(engine, &head, course, now);
                 follow(engine, packet, &head, course, decided, now);
@@ -305,10 +305,10 @@ fn follow(
                 }
                 break carry_out(engine, packet, &plan, now);
             }
-            Ok(Verdict::TurnAround(plan, vrf)) if course == Course::Arrived => {
-                break turn_around(engine, packet, head, &plan, vrf);
+            Ok(Verdict::Hairpin(plan, vrf)) if course == Course::Arrived => {
+                break hairpin(engine, packet, head, &plan, vrf);
             }
-            Ok(Verdict::TurnAround(..)) => Err(DropReason::PathTwice.into()),
+            Ok(Verdict::Hairpin(..)) => Err(DropReason::PathTwice.into()),
             Ok(Verdict::Answer) => break own::answer(engine, packet, head, now),
             Err(refused) => {
                 own::tell_sender(engine, &packet, head, course, refused, now);
@@ -340,7 +340,7 @@ fn all_again(engine: &mut Engine, now: u32) {
 /// What is to be done with a packet whose worker and session are still to be found.
 fn find_again(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Decided {
     let owner = match course {
-        Course::TurnedAround => engine.owners().of_global(&head.tuple),
+        Course::Hairpinned => engine.owners().of_global(&head.tuple),
         _ => engine.owners().of_flow(head),
     };
     match owner == engine.index {
@@ -354,7 +354,7 @@ fn find_here(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Deci
     let Tables { policy, shard, .. } = &engine.tables;
     let domain = policy.interfaces[usize::from(head.interface)].domain;
     let direction = match course {
-        Course::TurnedAround => Some(Direction::Inbound),
+        Course::Hairpinned => Some(Direction::Inbound),
         _ => domain.direction(),
     };
     let found = direction.and_then(|direction| shard.find_now(policy, head, direction));
@@ -363,7 +363,7 @@ fn find_here(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Deci
     {
         return Ok(Verdict::HandOver(owner));
     }
-    if course == Course::TurnedAround {
+    if course == Course::Hairpinned {
         return decide::of_session_or_rule(&mut engine.tables, head, found, Direction::Inbound, now);
     }
     // Our own errors came in by no interface: none has a say about them.
@@ -478,7 +478,7 @@ fn start_here(tables: &Tables, plan: &mut Plan) {
 }
 
 /// A packet from inside to a global address: translated, it goes again as one from outside.
-fn turn_around(
+fn hairpin(
     engine: &mut Engine,
     mut packet: Packet,
     head: &Head,
@@ -486,9 +486,9 @@ fn turn_around(
     vrf: Vrf,
 ) -> Result<(), DropReason> {
     let interface = engine.tables.policy.outside_interface(vrf).ok_or(DropReason::NoRoute)?;
-    let mut turned = rewrite::turn(&mut packet, head, outward, (interface, vrf));
-    engine.tables.protocols.read_number(packet.bytes(), &mut turned);
-    engine.again(packet, turned, Course::TurnedAround, None);
+    let mut hairpinned = rewrite::hairpin(&mut packet, head, outward, (interface, vrf));
+    engine.tables.protocols.read_number(packet.bytes(), &mut hairpinned);
+    engine.again(packet, hairpinned, Course::Hairpinned, None);
     Ok(())
 }
 

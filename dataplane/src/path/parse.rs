@@ -44,7 +44,7 @@ pub fn parse(packet: &mut Packet, policy: &Policy, head: &mut Head) -> Result<Pa
         return not_for_us(header, ethertype, is_ours, index, l3);
     }
     head.read(bytes, l3, index, interface.vrf)?;
-    // On a wire, that is: a packet that turns around may have one global address at both ends.
+    // On a wire, that is: a hairpinned packet may have one global address at both ends.
     if head.src == head.dst {
         return Err(DropReason::Ipv4Land);
     }

@@ -21,7 +21,7 @@ pub enum Route {
     Via(InterfaceIndex, Ipv4Addr),
     /// `Null0`.
     Null,
-    /// A global address of the NAT: what comes from inside turns around here.
+    /// A global address of the NAT: what comes from inside is hairpinned here.
     Nat,
 }
 
