@@ -208,7 +208,7 @@ pub enum Stage {
     Read,
     /// The session index is asked.
     Probe,
-    /// The express lane and the full path, up to the queue of the port of departure.
+    /// The fast path and the full path, up to the queue of the port of departure.
     Forward,
     /// The port's driver sends the queue.
     Transmit,
