@@ -98,7 +98,7 @@ impl Operation {
         }
     }
 
-    /// Logs that another station uses an address of the box, if this ARP packet shows it.
+    /// Logs that another host uses an address of the box, if this ARP packet shows it.
     pub fn note_duplicate(&mut self, compiled: &Compiled, index: InterfaceIndex, arp: &[u8; arp::LEN]) {
         let Some(interface) = compiled.policy.interfaces.get(usize::from(index)) else { return };
         let [a, b, c, d, e, f, w, x, y, z] = std::array::from_fn(|at| arp[8 + at]);

@@ -50,7 +50,7 @@ macro_rules! drops {
 
 drops! {
     EthernetTruncated "ethernet-truncated" Sender Silent "The frame ends inside its Ethernet header." "IEEE 802.3";
-    EthernetNotForUs "ethernet-not-for-us" Network Silent "The frame is addressed to another station; usual on a shared segment." "IEEE 802.3";
+    EthernetNotForUs "ethernet-not-for-us" Network Silent "The frame is addressed to another MAC address; usual on a shared segment." "IEEE 802.3";
     EtherTypeUnknown "ethertype-unknown" Network Silent "The frame carries neither IPv4 nor ARP." "RFC 894";
     VlanUnknown "vlan-unknown" Policy Silent "No sub-interface has the frame's VLAN; check encapsulation dot1Q." "IEEE 802.1Q";
     InterfaceDown "interface-down" Policy Silent "The interface is shut down or has no address." "";

@@ -33,7 +33,7 @@ impl Notices {
         Notices { budget, mtu_budget, question_budget, unsolicited: Unsolicited::default() }
     }
 
-    /// Whether a host's station may be asked for because of what came in its name.
+    /// Whether a host's MAC address may be asked for because of what came in its name.
     pub fn may_ask(&mut self, host: Ipv4Addr, now: u32) -> bool {
         self.question_budget.take(host, false, now)
     }

@@ -53,7 +53,7 @@ pub fn parse(packet: &mut Packet, policy: &Policy, head: &mut Head) -> Result<Pa
     Ok(ParsedFrame::Ipv4)
 }
 
-/// A frame that is no IPv4 packet to the interface's own station address.
+/// A frame that is no IPv4 packet to the interface's own MAC address.
 #[cold]
 fn not_for_us(
     header: &[u8; ethernet::LEN],

@@ -149,7 +149,7 @@ pub struct Interface {
     pub port: u16,
     /// The VLAN its frames are tagged with.
     pub vlan: Option<u16>,
-    /// Station address.
+    /// MAC address.
     pub mac: [u8; 6],
     /// Primary address, then secondary ones, each with its prefix length.
     pub addresses: Vec<(Ipv4Addr, u8)>,

@@ -31,12 +31,12 @@ pub struct Fib {
     tables: Vec<PrefixMap<Ipv4Net, Route>>,
 }
 
-/// The next hop of a packet: an interface and the station on it.
+/// The next hop of a packet: an interface and the host on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NextHop {
     /// The outgoing interface.
     pub interface: InterfaceIndex,
-    /// The station's address.
+    /// The host's address.
     pub addr: Ipv4Addr,
 }
 

@@ -510,10 +510,7 @@ impl Compiler<'_> {
         let has_link = port.is_some_and(|(_, binding)| binding.has_link);
         let (port, is_attached) = (port.map_or(u16::MAX, |(port, _)| port), port.is_some());
         if is_attached && mac.is_none() {
-            self.error(
-                interface.place,
-                format!("{} has no station address; add 'mac-address'", interface.name),
-            );
+            self.error(interface.place, format!("{} has no MAC address; add 'mac-address'", interface.name));
         }
         let is_shut = interface.shutdown || parent.is_some_and(|parent| parent.shutdown);
         policy::Interface {
