@@ -78,7 +78,7 @@ impl Owners<'_> {
         if let Some(local) = policy.statics.owner_of(tuple.vrf, tuple.protocol, tuple.dst) {
             return self.of_host(local.addr);
         }
-        if let Some(host) = policy.computed_host(tuple.dst) {
+        if let Some(host) = policy.deterministic_host(tuple.dst) {
             return self.of_host(host);
         }
         let of_virtual = || {

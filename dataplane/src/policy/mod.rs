@@ -25,7 +25,7 @@ use crate::flow::{Direction, Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
 pub use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
 pub use behaviour::{Behaviour, Blocks, Filtering, Mode, Pairing, PortChoice};
-pub use deterministic::{Computed, Deterministic};
+pub use deterministic::{Deterministic, DeterministicRange};
 pub use gateways::{Attachment, DOORS_PER_HOST_DEFAULT, Gateways, PortBits, gateway_named};
 pub use limits::{HostLimit, Limit, LimitScope, Limits};
 pub use numbers::{AclIndex, GatewayIndex, RuleId};
@@ -191,8 +191,8 @@ impl Recomputed {
     /// What a policy computes otherwise than the one before it.
     pub fn between(before: &Policy, policy: &Policy) -> Recomputed {
         let (old, new) = (&before.behaviour, &policy.behaviour);
-        let is_moved = new.deterministic.iter().any(|computed| {
-            let pool = usize::from(computed.pool);
+        let is_moved = new.deterministic.iter().any(|deterministic| {
+            let pool = usize::from(deterministic.pool);
             before.pools.get(pool) != policy.pools.get(pool)
         });
         Recomputed {
@@ -246,11 +246,11 @@ impl Policy {
             }
     }
 
-    /// The inside host that a global endpoint belongs to by computation.
-    pub fn computed_host(&self, global: Endpoint) -> Option<Ipv4Addr> {
-        self.behaviour.deterministic.iter().find_map(|computed| {
-            let position = self.pools.get(usize::from(computed.pool))?.position_of(global.addr)?;
-            computed.reverse(position, global.port)
+    /// The inside host whose a global endpoint is by deterministic NAT.
+    pub fn deterministic_host(&self, global: Endpoint) -> Option<Ipv4Addr> {
+        self.behaviour.deterministic.iter().find_map(|deterministic| {
+            let position = self.pools.get(usize::from(deterministic.pool))?.position_of(global.addr)?;
+            deterministic.reverse(position, global.port)
         })
     }
 

@@ -26,7 +26,7 @@ pub struct Subscriber {
     pub session_count: u32,
     /// Those among them that strangers began and it has not answered: they count towards none of its limits.
     pub unsolicited_count: u32,
-    /// Ports it has besides its computed ones.
+    /// Ports it has besides those of deterministic NAT.
     pub extra_ports: u32,
     /// The first of its port sets, on the paired address; `NONE` without any.
     pub first_set: u32,
