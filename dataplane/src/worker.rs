@@ -25,7 +25,7 @@ use crate::route::fib::Fib;
 use crate::route::neighbour::Neighbours;
 use crate::route::recent::RecentRoutes;
 use crate::state::journal::Journal;
-use crate::state::lifetime::Doom;
+use crate::state::lifetime::SweepScope;
 use crate::state::shard::Shard;
 use crate::state::table::index::Hasher;
 
@@ -73,7 +73,7 @@ pub struct Worker {
 
 /// A walk over the tables under way, that ends what the policy no longer keeps, or everything.
 struct Sweep {
-    doom: Doom,
+    scope: SweepScope,
     next: u32,
     ended: u64,
     /// Forwarding tables since it began.
@@ -174,7 +174,7 @@ impl Worker {
                 shard.start_policy(&policy, ownership, *supply);
                 let recomputed = Recomputed::between(place, &policy);
                 *place = policy;
-                self.start_sweep(Doom { all: false, recomputed }, None);
+                self.start_sweep(SweepScope { all: false, recomputed }, None);
             }
             WorkerMessage::Fib(fib) => self.take_fib(fib),
             WorkerMessage::Neighbour(number, neighbour) => {
@@ -200,7 +200,7 @@ impl Worker {
                 let _ = reply.try_send(self.holders(global));
             }
             WorkerMessage::Clear(reply) => {
-                self.start_sweep(Doom { all: true, ..Doom::default() }, Some(reply));
+                self.start_sweep(SweepScope { all: true, ..SweepScope::default() }, Some(reply));
             }
         }
     }
@@ -218,7 +218,7 @@ impl Worker {
         self.fibs_unswept = self.fibs_unswept.saturating_add(1);
         match &mut self.sweep {
             Some(sweep) => sweep.fibs = sweep.fibs.saturating_add(1),
-            None if self.fibs_unswept >= FIBS_SWEPT_AFTER => self.start_sweep(Doom::default(), None),
+            None if self.fibs_unswept >= FIBS_SWEPT_AFTER => self.start_sweep(SweepScope::default(), None),
             None => {}
         }
     }
@@ -239,18 +239,18 @@ impl Worker {
     }
 
     /// Starts a sweep from the beginning. One that was under way is taken into it.
-    fn start_sweep(&mut self, doom: Doom, reply: Option<Sender<u64>>) {
+    fn start_sweep(&mut self, scope: SweepScope, reply: Option<Sender<u64>>) {
         let before = self.sweep.take();
-        let doom = before.as_ref().map_or(doom, |sweep| doom.or(sweep.doom));
+        let scope = before.as_ref().map_or(scope, |sweep| scope.or(sweep.scope));
         let reply = reply.or(before.and_then(|sweep| sweep.reply));
-        self.sweep = Some(Sweep { doom, next: 0, ended: 0, fibs: 0, reply });
+        self.sweep = Some(Sweep { scope, next: 0, ended: 0, fibs: 0, reply });
         self.engine.tables.recent_routes.forget();
     }
 
     fn continue_sweep(&mut self, now: u32) {
         let Some(mut sweep) = self.sweep.take() else { return };
         let Tables { policy, generation, shard, .. } = &mut self.engine.tables;
-        let (next, ended) = shard.sweep(policy, *generation, sweep.doom, sweep.next, now);
+        let (next, ended) = shard.sweep(policy, *generation, sweep.scope, sweep.next, now);
         sweep.ended += ended;
         if let Some(next) = next {
             self.sweep = Some(Sweep { next, ..sweep });
@@ -258,7 +258,7 @@ impl Worker {
         }
         shard.note_swept();
         self.fibs_unswept = sweep.fibs;
-        if sweep.doom.recomputed.is_any() {
+        if sweep.scope.recomputed.is_any() {
             let count = std::mem::take(&mut shard.recomputed_count);
             let _ = self.engine.events.try_send(Event::Recomputed(count));
         }

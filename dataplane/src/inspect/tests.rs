@@ -14,7 +14,7 @@ use crate::policy::{IdleClass, Policy, StaticRule, Statics};
 use crate::state::call::CallKey;
 use crate::state::control_session::{Channel, ControlSession};
 use crate::state::enter::First;
-use crate::state::lifetime::Doom;
+use crate::state::lifetime::SweepScope;
 use crate::state::room::Initiator;
 use crate::state::session::{Above, Flags, NewSession, Session};
 use crate::state::shard::Shard;
@@ -259,10 +259,10 @@ fn a_host_has_a_part_of_the_calls_and_all_end_by_command() {
     assert_eq!(test.say(controls[0], b"B1"), Err(Refusal::CallLimit));
     test.say(controls[1], b"B1").unwrap();
     assert_eq!(test.count(), (begun + 1, 1), "what was refused gave its door back");
-    let doom = Doom { all: true, ..Doom::default() };
+    let scope = SweepScope { all: true, ..SweepScope::default() };
     let mut position = Some(0);
     while let Some(start) = position {
-        position = test.shard.sweep(&test.policy, 1, doom, start, test.now).0;
+        position = test.shard.sweep(&test.policy, 1, scope, start, test.now).0;
     }
     assert_eq!(test.count(), (0, 0));
     test.shard.check().unwrap();
