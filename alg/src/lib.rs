@@ -114,7 +114,7 @@ pub enum Framing {
 
 /// What follows from a message that was understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Handled {
     /// The next message is read too.
     Continue,
     /// What follows cannot be read (it is encrypted, say): the gateway detaches, and nobody is to blame.

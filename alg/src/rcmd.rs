@@ -14,8 +14,8 @@ use std::net::SocketAddrV4;
 use crate::registry::{Attach, Port, Reads};
 use crate::text::{self, written};
 use crate::{
-    Context, Door, Framing, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, Span, State, Transport,
-    Verdict,
+    Context, Door, Framing, Handled, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, Span, State,
+    Transport,
 };
 
 /// The gateway.
@@ -63,11 +63,11 @@ fn framing(state: &State, message: &Message) -> Framing {
     }
 }
 
-fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let State::Rcmd { has_begun } = state else { return Err(Refusal::Foreign) };
     // Behind a port that was refused is no other one.
     if std::mem::replace(has_begun, true) {
-        return Ok(Verdict::Detach);
+        return Ok(Handled::Detach);
     }
     let port = match message.bytes {
         b"\0" => 0,
@@ -83,7 +83,7 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
         (_, Side::Inside) => announce(port, message, context)?,
         (_, Side::Outside) => open_outward(port, context)?,
     }
-    Ok(Verdict::Detach)
+    Ok(Handled::Detach)
 }
 
 /// The port of the server that a client on this side knows it by.

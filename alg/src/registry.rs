@@ -6,7 +6,7 @@ use std::net::SocketAddrV4;
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, Framing, Message, Refusal, Transport, Verdict};
+use crate::{Context, Framing, Handled, Message, Refusal, Transport};
 
 /// Where a gateway attaches unless configured otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct Row {
     /// [`READS_PER_BYTE_MAX`] times over, however few come at once.
     pub framing: fn(&State, &Message) -> Framing,
     /// Reads a message, edits it and reserves doors.
-    pub handle: fn(&mut State, &Message, &mut dyn Context) -> Result<Verdict, Refusal>,
+    pub handle: fn(&mut State, &Message, &mut dyn Context) -> Result<Handled, Refusal>,
     /// What it does, in a sentence for the documents.
     pub about: &'static str,
     /// What defines the protocol, and what NAT does with it.

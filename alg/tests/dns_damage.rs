@@ -3,7 +3,7 @@
 mod dns_messages;
 mod stage;
 
-use alg::{Framing, Message, Refusal, Side, Transport, Verdict};
+use alg::{Framing, Handled, Message, Refusal, Side, Transport};
 use dns_messages::*;
 use hickory_proto::rr::rdata::{CNAME, MX, NAPTR, NS, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{RData, RecordType};
@@ -53,7 +53,7 @@ fn samples() -> Vec<Vec<u8>> {
 }
 
 /// Gives a message to the gateway; a refused one must be as it was. Returns what became of it.
-fn give(transport: Transport, bytes: &[u8]) -> (Result<Verdict, Refusal>, Vec<u8>) {
+fn give(transport: Transport, bytes: &[u8]) -> (Result<Handled, Refusal>, Vec<u8>) {
     let mut stage = stage(transport, Side::Outside);
     let carried = if transport == Transport::Tcp { prefixed(bytes) } else { bytes.to_vec() };
     let (said, out) = outcome(row(), &mut stage, Side::Inside, &carried);
@@ -165,7 +165,7 @@ fn a_pointer_into_unknown_data_is_refused_when_names_change() {
     // An owner of its own labels beside the same data is fine, and the data stays.
     let bytes = with_hidden(b"\x01x\xc0\x0c", &[1, b'y', 0xc0, 12]);
     let (said, out) = give(Transport::Tcp, &bytes);
-    assert_eq!(said, Ok(Verdict::Continue));
+    assert_eq!(said, Ok(Handled::Continue));
     assert!(out.windows(4).any(|window| window == b"\x01x\xc0\x0c"));
     assert_eq!(out[12..12 + 28], *b"\x03117\x03113\x010\x03203\x07in-addr\x04arpa\x00");
 }
@@ -204,7 +204,7 @@ fn names_that_move_out_of_the_pointers_reach_are_spelled_out() {
         bytes.extend([&b"\x03far\x03net\x00"[..], &rest].concat());
         bytes.extend([&(0xc000 | far_at).to_be_bytes()[..], &rest].concat());
         let (said, out) = give(Transport::Tcp, &bytes);
-        assert_eq!(said, Ok(Verdict::Continue), "{far_at}");
+        assert_eq!(said, Ok(Handled::Continue), "{far_at}");
         let stage = stage(Transport::Tcp, Side::Outside);
         let message = read(Transport::Udp, &bytes);
         assert_eq!(message.answers()[2].name(), &name("far.net."));

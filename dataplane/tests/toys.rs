@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::registry::ROWS;
 use alg::{
-    Call, Context, Framing, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict,
+    Call, Context, Framing, Handled, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport,
 };
 use arrayvec::ArrayVec;
 use control::config::InterfaceName;
@@ -29,7 +29,7 @@ const LIFE_S: u32 = 300;
 /// A number for experiments (RFC 3692).
 const NUMBERED: u8 = 253;
 
-fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let text = std::str::from_utf8(message.bytes).map_err(|_| Refusal::Malformed)?;
     let mut words = text.split(' ');
     let (what, name) = (words.next(), words.next().and_then(|name| name.parse().ok()));
@@ -59,7 +59,7 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
         (Some("END"), None) => context.close(Owner::Call(call)),
         _ => return Err(Refusal::Malformed),
     }
-    Ok(Verdict::Continue)
+    Ok(Handled::Continue)
 }
 
 fn protocols() -> Protocols {

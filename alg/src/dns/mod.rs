@@ -46,7 +46,7 @@ mod survey;
 use arrayvec::ArrayVec;
 
 use crate::registry::{Attach, Port, Reads, Row};
-use crate::{Context, Framing, Message, Refusal, Side, State, Transport, Verdict};
+use crate::{Context, Framing, Handled, Message, Refusal, Side, State, Transport};
 use edits::{Edits, PREFIX_LEN};
 use message::{HEADER_LEN, Header, Opcode};
 use rewrite::Rewrite;
@@ -99,14 +99,14 @@ fn is_in_turn(header: &Header, by_client: bool) -> bool {
     header.opcode == Opcode::Stateful || header.is_response() != by_client
 }
 
-fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let mut edits = Edits::new(context, message.from);
     let bytes = if edits.is_stream() { unprefixed(message.bytes)? } else { message.bytes };
     let header = Header::read(bytes, bytes.len()).ok_or(Refusal::Foreign)?;
     if header.opcode != Opcode::Query {
-        return Ok(Verdict::Continue);
+        return Ok(Handled::Continue);
     }
-    let State::Dns { payload_size_max, asked, signed } = state else { return Ok(Verdict::Continue) };
+    let State::Dns { payload_size_max, asked, signed } = state else { return Ok(Handled::Continue) };
     edits.may_bind = is_awaited(asked, message, &header);
     let survey = Survey::new(bytes, &header, &mut edits)?;
     let is_covered = edits.is_stream() && note_signed(signed, &header, survey.has_tsig);
@@ -117,13 +117,13 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     let is_bounded = header.is_response() && !edits.is_stream();
     let size_max = is_bounded.then_some(usize::from(*payload_size_max));
     if !survey.has_changes {
-        return Ok(Verdict::Continue);
+        return Ok(Handled::Continue);
     }
     if survey.is_authenticated || is_covered {
         return Err(Refusal::Signed);
     }
     Rewrite { bytes, header: &header, survey: &survey }.apply(&mut edits, size_max)?;
-    Ok(Verdict::Continue)
+    Ok(Handled::Continue)
 }
 
 /// Whether a message is the first answer to what a subscriber asked. Notes what subscribers ask, and forgets what was asked

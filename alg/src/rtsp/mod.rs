@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::registry::{Attach, Port, Reads};
 use crate::slice::Slice;
 use crate::text::decimal;
-use crate::{Context, Door, Framing, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
+use crate::{Context, Door, Framing, Handled, Message, Owner, Ports, Refusal, Row, Side, State, Transport};
 
 mod media;
 mod message;
@@ -108,12 +108,12 @@ fn framing(state: &State, message: &Message) -> Framing {
     message::framing(message.bytes)
 }
 
-fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let State::Rtsp(control) = state else { return Err(Refusal::Foreign) };
     let describes = &mut control.describes[usize::from(message.by_client)];
     if *describes && message::is_description(message.bytes) {
         realm::translate_sdp(context, message.from, Slice::whole(message.bytes))?;
-        return Ok(Verdict::Continue);
+        return Ok(Handled::Continue);
     }
     let parsed = Parsed::read(message.bytes)?;
     *describes = is_sdp(&parsed) && !parsed.has_length();
@@ -126,15 +126,15 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
         }
     };
     let door = owner.map(|owner| door(owner, context));
-    let mut verdict = Verdict::Continue;
+    let mut handled = Handled::Continue;
     for value in parsed.named("transport") {
         if let Some(refusal) = media::translate(value, Parties { from: message.from, client, door }, context)?
         {
-            verdict = Verdict::Refused(refusal);
+            handled = Handled::Refused(refusal);
         }
     }
     translate_addresses(&parsed, message.from, context)?;
-    Ok(verdict)
+    Ok(handled)
 }
 
 impl RtspState {

@@ -1,6 +1,6 @@
 //! Showing messages to a gateway and doing what it says.
 
-use alg::{Framing, Message, Refusal, Row, Side, State, Verdict};
+use alg::{Framing, Handled, Message, Refusal, Row, Side, State};
 
 use crate::counters::{Counters, GatewayCounters};
 use crate::flow::Endpoint;
@@ -58,11 +58,11 @@ impl Reader<'_> {
         let counters = &self.counters.gateways[usize::from(self.gateway)];
         counters.messages.add(1);
         match (self.row.handle)(self.state, &message, &mut access) {
-            Ok(verdict) => {
+            Ok(handled) => {
                 counters.doors_opened.add(access.keep() as u64);
                 counters.edited.add(u64::from(!edits.is_empty()));
-                self.is_over |= verdict == Verdict::Detach;
-                if let Verdict::Refused(refusal) = verdict {
+                self.is_over |= handled == Handled::Detach;
+                if let Handled::Refused(refusal) = handled {
                     counters.refused[refusal as usize].add(1);
                 }
                 Ok(())

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use alg::registry::{Attach, ROWS, Reads};
-use alg::{Call, Context, Framing, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
+use alg::{Call, Context, Framing, Handled, Message, Owner, Ports, Refusal, Row, Side, State, Transport};
 use arrayvec::ArrayVec;
 
 use super::context::Access;
@@ -38,7 +38,7 @@ const TOY: Row = Row {
 };
 const LIFE_S: u32 = 60;
 
-fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let &[what, name] = message.bytes else { return Err(Refusal::Malformed) };
     let call = u64::from(name);
     match what {
@@ -62,7 +62,7 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
             return Err(Refusal::Argument);
         }
     }
-    Ok(Verdict::Continue)
+    Ok(Handled::Continue)
 }
 
 fn door(inside: SocketAddrV4, call: u64) -> alg::Door {
