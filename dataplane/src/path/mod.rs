@@ -52,6 +52,7 @@ pub mod verdict;
 
 pub use own::send_frame;
 
+use alg::Side;
 use arrayvec::ArrayVec;
 use mem::Packet;
 
@@ -68,7 +69,6 @@ use crate::flow::{Direction, InterfaceIndex, Tuple, Vrf, WorkerIndex};
 use crate::head::Head;
 use crate::inspect::{self, Passed, Read, Reading};
 use crate::message::Event;
-use crate::policy::Domain;
 use crate::port::{BURST, Burst};
 use crate::route::fib::NextHop;
 use crate::state::shard::{SessionRef, Shard};
@@ -194,13 +194,13 @@ fn full(engine: &mut Engine, mut packet: Packet, plain: &Plain, now: u32) {
 #[inline(always)]
 fn look_up(engine: &mut Engine, head: &Head, plain: &Plain, now: u32) -> Decided {
     let Tables { policy, shard, .. } = &engine.tables;
-    let domain = policy.interfaces[usize::from(head.interface)].domain;
+    let interface = &policy.interfaces[usize::from(head.interface)];
     let found = if plain.is_read {
         shard.find_likely(plain.candidate, plain.key, plain.hash)
     } else {
-        domain.direction().and_then(|direction| shard.find_now(policy, head, direction))
+        interface.direction().and_then(|direction| shard.find_now(policy, head, direction))
     };
-    engine.count_probe(domain != Domain::None, found.is_some());
+    engine.count_probe(interface.nat.is_some(), found.is_some());
     if found.is_none()
         && let Some(owner) = owner_of_default(engine, head)
     {
@@ -213,7 +213,7 @@ fn look_up(engine: &mut Engine, head: &Head, plain: &Plain, now: u32) -> Decided
 fn owner_of_default(engine: &Engine, head: &Head) -> Option<WorkerIndex> {
     let Tables { policy, shard, .. } = &engine.tables;
     let Tuple { dst, protocol, vrf, .. } = head.tuple;
-    if policy.interfaces[usize::from(head.interface)].domain != Domain::Outside {
+    if policy.interfaces[usize::from(head.interface)].nat != Some(Side::Outside) {
         return None;
     }
     let owner = engine.owners().of_default(&head.tuple).filter(|owner| *owner != engine.index)?;
@@ -352,10 +352,10 @@ fn find_again(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Dec
 /// What is to be done with a packet that belongs here and whose session is still to be found.
 fn find_here(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Decided {
     let Tables { policy, shard, .. } = &engine.tables;
-    let domain = policy.interfaces[usize::from(head.interface)].domain;
+    let interface = &policy.interfaces[usize::from(head.interface)];
     let direction = match course {
         Course::Hairpinned => Some(Direction::Inbound),
-        _ => domain.direction(),
+        _ => interface.direction(),
     };
     let found = direction.and_then(|direction| shard.find_now(policy, head, direction));
     if found.is_none()
@@ -394,10 +394,10 @@ fn hand_over(
 /// A fragment waits for the first one of its packet, or goes on with those that waited for it.
 fn gather(engine: &mut Engine, packet: Packet, head: &Head, now: u32) -> Result<(), DropReason> {
     let new_id = engine.tables.shard.draw() as u16;
-    let domain = engine.tables.policy.interfaces[usize::from(head.interface)].domain;
-    let side = domain.direction().unwrap_or(Direction::Inbound);
+    let interface = &engine.tables.policy.interfaces[usize::from(head.interface)];
+    let direction = interface.direction().unwrap_or(Direction::Inbound);
     let mut tally = Tally::default();
-    engine.reassembly.gather(packet, *head, side, new_id, now, &mut tally);
+    engine.reassembly.gather(packet, *head, direction, new_id, now, &mut tally);
     engine.counters.count(&mut tally);
     let mut ready = std::mem::take(&mut engine.reassembly.ready);
     for (packet, head) in ready.drain(..) {

@@ -20,6 +20,8 @@ mod timeouts;
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
+
 use crate::flow::{Direction, Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
 
 pub use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
@@ -116,30 +118,6 @@ impl Attachments {
     }
 }
 
-/// Which side of the NAT an interface is on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Domain {
-    /// Neither: its packets are routed only.
-    #[default]
-    None,
-    /// `ip nat inside`.
-    Inside,
-    /// `ip nat outside`.
-    Outside,
-}
-
-impl Domain {
-    /// Which way packets from an interface of this domain cross the NAT.
-    #[inline]
-    pub fn direction(self) -> Option<Direction> {
-        match self {
-            Domain::Inside => Some(Direction::Outbound),
-            Domain::Outside => Some(Direction::Inbound),
-            Domain::None => None,
-        }
-    }
-}
-
 /// A layer 3 interface: a port, or one VLAN of it.
 #[derive(Clone, Debug, Default)]
 pub struct Interface {
@@ -153,8 +131,8 @@ pub struct Interface {
     pub mac: [u8; 6],
     /// Primary address, then secondary ones, each with its prefix length.
     pub addresses: Vec<(Ipv4Addr, u8)>,
-    /// NAT side.
-    pub domain: Domain,
+    /// The side of the NAT that it is on; of one that is on none, packets are routed only.
+    pub nat: Option<Side>,
     /// Routing table.
     pub vrf: Vrf,
     /// Longest IPv4 packet it sends, in bytes.
@@ -209,6 +187,14 @@ impl Recomputed {
     /// What differs from either of two policies before.
     pub fn or(self, other: Recomputed) -> Recomputed {
         Recomputed { peers: self.peers || other.peers, ports: self.ports || other.ports }
+    }
+}
+
+impl Interface {
+    /// Which way packets from it cross the NAT.
+    #[inline]
+    pub fn direction(&self) -> Option<Direction> {
+        self.nat.map(Direction::from)
     }
 }
 
@@ -309,14 +295,14 @@ impl Policy {
 
     /// The interface a hairpinned packet seems to arrive on: the first outside one of a VRF.
     pub fn outside_interface(&self, vrf: Vrf) -> Option<InterfaceIndex> {
-        let is_outside = |interface: &Interface| interface.domain == Domain::Outside && interface.vrf == vrf;
+        let is_outside = |interface: &Interface| interface.nat == Some(Side::Outside) && interface.vrf == vrf;
         self.interfaces.iter().position(is_outside).map(|index| index as InterfaceIndex)
     }
 
     /// Whether an interface is on the NAT's outside.
     #[inline]
     pub fn is_outside(&self, interface: InterfaceIndex) -> bool {
-        self.interfaces.get(usize::from(interface)).is_some_and(|it| it.domain == Domain::Outside)
+        self.interfaces.get(usize::from(interface)).is_some_and(|it| it.nat == Some(Side::Outside))
     }
 
     /// Whether a pool holds an address.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use alg::Side;
-use dataplane::policy::{self, Domain, INTERFACE_COUNT_MAX};
+use dataplane::policy::{self, INTERFACE_COUNT_MAX};
 use ipnet::Ipv4Net;
 
 use super::edit::{pass_over, remove, statement};
@@ -523,11 +523,7 @@ impl Compiler<'_> {
                 .iter()
                 .map(|a| (a.network.addr(), a.network.prefix_len()))
                 .collect(),
-            domain: match interface.nat {
-                None => Domain::None,
-                Some(Side::Inside) => Domain::Inside,
-                Some(Side::Outside) => Domain::Outside,
-            },
+            nat: interface.nat,
             vrf: self.vrf(interface.vrf_name()),
             mtu: interface.ip_mtu_bytes.unwrap_or(MTU_DEFAULT),
             mss_max: interface.adjust_mss_bytes.unwrap_or(0),
