@@ -4,7 +4,7 @@
 //! beside it, and one folder of cases. It sees the messages of one control session, whole and in order, and acts on the
 //! world through its [`Context`] alone. It knows no packets, no clock and no sockets.
 //!
-//! A stream of TCP is cut into messages by [`Row::frame`]; a datagram is a message. [`Row::handle`] reads a
+//! A stream of TCP is cut into messages by [`Row::framing`]; a datagram is a message. [`Row::handle`] reads a
 //! message to positions, replaces the spans that must change, and reserves doors for the endpoints the message
 //! announces. What it asked for takes effect only if it returns `Ok`: after an `Err` the message passes as it
 //! came. Refusals that show that this is not the protocol, or that somebody plays with it, detach the gateway for
@@ -20,10 +20,10 @@ pub mod registry;
 
 mod dns;
 mod ftp;
-mod piece;
 mod rcmd;
 mod refusal;
 mod rtsp;
+mod slice;
 mod text;
 mod tftp;
 
@@ -39,13 +39,23 @@ pub struct Span {
     pub end: usize,
 }
 
-/// A side of the translation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// A side of the NAT, as in `ip nat inside` and `ip nat outside`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Side {
     /// The subscribers' side.
     Inside,
     /// The other one.
     Outside,
+}
+
+impl Side {
+    /// The other one.
+    pub fn other(self) -> Side {
+        match self {
+            Side::Inside => Side::Outside,
+            Side::Outside => Side::Inside,
+        }
+    }
 }
 
 /// What carries messages.
@@ -88,7 +98,7 @@ pub struct Session {
 
 /// What the beginning of a stream's unread bytes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frame {
+pub enum Framing {
     /// A message of this many bytes, one at least, some of which may still be to come.
     Message(usize),
     /// Too little to tell; one more byte may do. Only where that little is a bounded number of bytes, as each byte has
@@ -104,7 +114,7 @@ pub enum Frame {
 
 /// What follows from a message that was understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Handled {
     /// The next message is read too.
     Continue,
     /// What follows cannot be read (it is encrypted, say): the gateway detaches, and nobody is to blame.

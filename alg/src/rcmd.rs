@@ -14,8 +14,8 @@ use std::net::SocketAddrV4;
 use crate::registry::{Attach, Port, Reads};
 use crate::text::{self, written};
 use crate::{
-    Context, Door, Frame, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, Span, State, Transport,
-    Verdict,
+    Context, Door, Framing, Handled, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, Span, State,
+    Transport,
 };
 
 /// The gateway.
@@ -27,7 +27,7 @@ pub const ROW: Row = Row {
     is_ietf: false,
     reads: Reads::Always,
     state: || State::Rcmd { has_begun: false },
-    frame,
+    framing,
     handle,
     about: "Translates the port that clients of rsh and rexec name for the standard error, and opens it for the server; an inside \
             server connects back by the address that was asked.",
@@ -47,27 +47,27 @@ const fn tcp(port: u16) -> Port {
     Port { transport: Transport::Tcp, port }
 }
 
-fn frame(state: &State, message: &Message) -> Frame {
+fn framing(state: &State, message: &Message) -> Framing {
     match state {
-        State::Rcmd { has_begun: true } => return Frame::Message(1),
+        State::Rcmd { has_begun: true } => return Framing::Message(1),
         State::Rcmd { has_begun: false } if message.by_client => {}
         // A server that speaks before it was told the port will not connect.
-        _ => return Frame::Foreign,
+        _ => return Framing::Foreign,
     }
     let digit_count = message.bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
     match message.bytes.get(digit_count) {
-        _ if digit_count > DIGITS_MAX => Frame::Foreign,
-        Some(0) => Frame::Message(digit_count + 1),
-        Some(_) => Frame::Foreign,
-        None => Frame::Incomplete,
+        _ if digit_count > DIGITS_MAX => Framing::Foreign,
+        Some(0) => Framing::Message(digit_count + 1),
+        Some(_) => Framing::Foreign,
+        None => Framing::Incomplete,
     }
 }
 
-fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let State::Rcmd { has_begun } = state else { return Err(Refusal::Foreign) };
     // Behind a port that was refused is no other one.
     if std::mem::replace(has_begun, true) {
-        return Ok(Verdict::Detach);
+        return Ok(Handled::Detach);
     }
     let port = match message.bytes {
         b"\0" => 0,
@@ -83,7 +83,7 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
         (_, Side::Inside) => announce(port, message, context)?,
         (_, Side::Outside) => open_outward(port, context)?,
     }
-    Ok(Verdict::Detach)
+    Ok(Handled::Detach)
 }
 
 /// The port of the server that a client on this side knows it by.

@@ -6,7 +6,7 @@ use std::net::SocketAddrV4;
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, Frame, Message, Refusal, Transport, Verdict};
+use crate::{Context, Framing, Handled, Message, Refusal, Transport};
 
 /// Where a gateway attaches unless configured otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +52,12 @@ pub struct Row {
     pub reads: Reads,
     /// The memory of a new control session.
     pub state: fn() -> State,
-    /// What the beginning of a stream's unread bytes is. Datagrams are not framed. It is asked again when what it asked
+    /// What the beginning of a stream's unread bytes is. Datagrams have none. It is asked again when what it asked
     /// for has come, with all bytes from the beginning on: it must ask so that no byte is read more than
     /// [`READS_PER_BYTE_MAX`] times over, however few come at once.
-    pub frame: fn(&State, &Message) -> Frame,
+    pub framing: fn(&State, &Message) -> Framing,
     /// Reads a message, edits it and reserves doors.
-    pub handle: fn(&mut State, &Message, &mut dyn Context) -> Result<Verdict, Refusal>,
+    pub handle: fn(&mut State, &Message, &mut dyn Context) -> Result<Handled, Refusal>,
     /// What it does, in a sentence for the documents.
     pub about: &'static str,
     /// What defines the protocol, and what NAT does with it.
@@ -98,9 +98,9 @@ pub enum State {
         signed: ArrayVec<u16, 16>,
     },
     /// Of an FTP control connection.
-    Ftp(crate::ftp::Control),
+    Ftp(crate::ftp::FtpState),
     /// Of an RTSP control connection.
-    Rtsp(crate::rtsp::Control),
+    Rtsp(crate::rtsp::RtspState),
     /// Of a connection of rsh, rexec or rlogin.
     Rcmd {
         /// The client's first word was read.

@@ -16,7 +16,7 @@ use nom::{IResult, Parser};
 
 use crate::registry::{Attach, Port, Reads};
 use crate::{
-    Context, Door, Frame, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict,
+    Context, Door, Framing, Handled, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, State, Transport,
 };
 
 /// The gateway.
@@ -28,7 +28,7 @@ pub const ROW: Row = Row {
     is_ietf: false,
     reads: Reads::Always,
     state: State::default,
-    frame: |_, _| Frame::Foreign,
+    framing: |_, _| Framing::Foreign,
     handle,
     about: "Lets the server's answer to a read or write request come from any of its ports; an inside server's leaves by the address \
             that was asked.",
@@ -40,11 +40,11 @@ const DOOR_LIFE_S: u32 = 30;
 /// What doors belong to.
 const OWNER: Owner = Owner::Session(0);
 
-fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     match message.bytes {
         [0, 1 | 2, request @ ..] if is_request(request) => {}
         // A server that stays on its port, and a client that goes on there.
-        [0, 3, _, _, ..] | [0, 4, _, _] | [0, 5, _, _, ..] | [0, 6, ..] => return Ok(Verdict::Continue),
+        [0, 3, _, _, ..] | [0, 4, _, _] | [0, 5, _, _, ..] | [0, 6, ..] => return Ok(Handled::Continue),
         [0, 1 | 2, ..] => return Err(Refusal::Malformed),
         _ => return Err(Refusal::Foreign),
     }
@@ -70,7 +70,7 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
             child: None,
         })?;
     }
-    Ok(Verdict::Continue)
+    Ok(Handled::Continue)
 }
 
 /// A file's name, a mode, and options: names, and values that may be empty (RFC 2090 has one). Some loaders pad with zeros.

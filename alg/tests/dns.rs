@@ -5,7 +5,7 @@ mod stage;
 
 use std::net::Ipv4Addr;
 
-use alg::{Counterpart, Refusal, Side, State, Transport, Verdict};
+use alg::{Counterpart, Handled, Refusal, Side, State, Transport};
 use dns_messages::*;
 use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME, MX, NS, NULL, PTR, SOA, SRV, TXT};
@@ -20,13 +20,13 @@ const PUBLIC: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
 fn check(stage: &mut Stage, from: Side, message: &Message) -> Message {
     let wanted = expected(stage, from, message);
     let (said, out) = send(stage, from, message);
-    assert_eq!(said, Ok(Verdict::Continue));
+    assert_eq!(said, Ok(Handled::Continue));
     assert_eq!(out, wanted);
     out
 }
 
 /// A message of which nothing may change.
-fn check_unchanged(stage: &mut Stage, from: Side, message: &Message, said: Result<Verdict, Refusal>) {
+fn check_unchanged(stage: &mut Stage, from: Side, message: &Message, said: Result<Handled, Refusal>) {
     let bytes = wire(stage.session.transport, message);
     assert_eq!(stage::outcome(row(), stage, from, &bytes), (said, bytes));
 }
@@ -79,11 +79,11 @@ impl Asking {
 
     /// The subscriber asks.
     fn ask(&mut self, message: &Message) {
-        assert_eq!(self.say(self.client, message).0, Ok(Verdict::Continue));
+        assert_eq!(self.say(self.client, message).0, Ok(Handled::Continue));
     }
 
     /// Sends a message from one side. Returns what the gateway said, and what arrives.
-    fn say(&mut self, from: Side, message: &Message) -> (Result<Verdict, Refusal>, Message) {
+    fn say(&mut self, from: Side, message: &Message) -> (Result<Handled, Refusal>, Message) {
         let transport = self.stage.session.transport;
         let bytes = wire(transport, message);
         let by_client = from == self.client;
@@ -107,14 +107,14 @@ fn outside_hosts_get_addresses_of_a_pool_when_subscribers_ask_for_them() {
         for _ in 0..2 {
             asking.ask(&query(name(WWW), RecordType::A));
             let (said, out) = asking.say(Side::Outside, &message);
-            assert_eq!((said, addresses(&out)), (Ok(Verdict::Continue), vec![(POOLED.1, 0), (PUBLIC, 3600)]));
+            assert_eq!((said, addresses(&out)), (Ok(Handled::Continue), vec![(POOLED.1, 0), (PUBLIC, 3600)]));
         }
         let mut asking = Asking::new(transport, Side::Inside);
         let mut hints = answer(name(WWW), RecordType::HTTPS, vec![record(name(WWW), https([POOLED.0; 2]))]);
         hints.add_answer(record(name(WWW), a(PUBLIC)));
         asking.ask(&query(name(WWW), RecordType::HTTPS));
         let (said, out) = asking.say(Side::Outside, &hints);
-        assert_eq!((said, out), (Ok(Verdict::Continue), expected(&asking.stage, Side::Outside, &hints)));
+        assert_eq!((said, out), (Ok(Handled::Continue), expected(&asking.stage, Side::Outside, &hints)));
         assert!(asking.has_bound());
     }
 }
@@ -134,10 +134,10 @@ fn a_question_has_one_answer_that_gives_addresses() {
             }
             if asked.len() == 1 {
                 let (said, _) = asking.say(Side::Outside, &tell(told, PUBLIC));
-                assert_eq!(said, Ok(Verdict::Continue));
+                assert_eq!(said, Ok(Handled::Continue));
             }
             let (said, out) = asking.say(Side::Outside, &tell(told, POOLED.0));
-            assert_eq!((said, addresses(&out)), (Ok(Verdict::Continue), vec![(POOLED.0, 3600)]), "{asked:?}");
+            assert_eq!((said, addresses(&out)), (Ok(Handled::Continue), vec![(POOLED.0, 3600)]), "{asked:?}");
             assert!(!asking.has_bound(), "{asked:?} {told}");
         }
     }
@@ -155,15 +155,15 @@ fn nobody_else_has_outside_hosts_bound() {
         let mut transfer = answer(name(WWW), RecordType::AXFR, records());
         transfer.add_answer(record(name(WWW), a(PUBLIC)));
         let mut messages = vec![
-            (Side::Outside, Side::Outside, asks.clone(), Ok(Verdict::Continue)),
-            (Side::Inside, Side::Inside, asks, Ok(Verdict::Continue)),
-            (Side::Outside, Side::Inside, named.clone(), Ok(Verdict::Continue)),
+            (Side::Outside, Side::Outside, asks.clone(), Ok(Handled::Continue)),
+            (Side::Inside, Side::Inside, asks, Ok(Handled::Continue)),
+            (Side::Outside, Side::Inside, named.clone(), Ok(Handled::Continue)),
             (Side::Inside, Side::Outside, signed, Err(Refusal::Signed)),
         ];
         match transport {
             // A client that answers; in a stream none may.
-            Transport::Udp => messages.push((Side::Outside, Side::Outside, named, Ok(Verdict::Continue))),
-            Transport::Tcp => messages.push((Side::Inside, Side::Outside, transfer, Ok(Verdict::Continue))),
+            Transport::Udp => messages.push((Side::Outside, Side::Outside, named, Ok(Handled::Continue))),
+            Transport::Tcp => messages.push((Side::Inside, Side::Outside, transfer, Ok(Handled::Continue))),
         }
         for (client, from, message, said) in messages {
             let mut asking = Asking::new(transport, client);
@@ -190,13 +190,13 @@ fn an_address_that_stays_by_a_static_line_is_not_bound() {
 fn what_subscribers_look_up_every_day_passes_byte_for_byte() {
     for transport in TRANSPORTS {
         let mut stage = stage(transport, Side::Inside);
-        check_unchanged(&mut stage, Side::Inside, &query(name(WWW), RecordType::A), Ok(Verdict::Continue));
+        check_unchanged(&mut stage, Side::Inside, &query(name(WWW), RecordType::A), Ok(Handled::Continue));
         let mut message = answer(name(WWW), RecordType::A, vec![record(name(WWW), a(PUBLIC))]);
         message.add_answer(record(name(WWW), https([PUBLIC; 2])));
         message.set_edns(edns(1232, true)).set_authentic_data(true);
-        check_unchanged(&mut stage, Side::Outside, &message, Ok(Verdict::Continue));
+        check_unchanged(&mut stage, Side::Outside, &message, Ok(Handled::Continue));
         let foreign = query(reverse(PUBLIC), RecordType::PTR);
-        check_unchanged(&mut stage, Side::Inside, &foreign, Ok(Verdict::Continue));
+        check_unchanged(&mut stage, Side::Inside, &foreign, Ok(Handled::Continue));
     }
 }
 
@@ -254,7 +254,7 @@ fn only_names_of_exactly_four_octets_spell_addresses() {
         "7.0.0.266.in-addr.arpa.",
         "_dns-sd.7.0.0.10.in-addr.arpa.",
     ] {
-        check_unchanged(&mut stage, Side::Inside, &query(name(text), RecordType::PTR), Ok(Verdict::Continue));
+        check_unchanged(&mut stage, Side::Inside, &query(name(text), RecordType::PTR), Ok(Handled::Continue));
     }
     let mixed = name("7.0.0.10.iN-aDdR.aRpA.");
     let (_, out) = send(&mut stage, Side::Inside, &query(mixed, RecordType::PTR));
@@ -299,7 +299,7 @@ fn aliases_keep_their_time_to_live_unless_told_otherwise() {
         assert_eq!(ttls, if resets_ttl { [0, 0, 3600] } else { [3600; 3] });
         // An answer without a translated address is nobody's business.
         let message = answer(name(WWW), RecordType::A, vec![alias, record(host, a(PUBLIC))]);
-        check_unchanged(&mut stage, Side::Inside, &message, Ok(Verdict::Continue));
+        check_unchanged(&mut stage, Side::Inside, &message, Ok(Handled::Continue));
     }
 }
 
@@ -338,11 +338,11 @@ fn other_classes_and_operations_pass() {
     let mut chaos = record(name(WWW), a(STATIC.0));
     chaos.set_dns_class(DNSClass::CH);
     let message = answer(name(WWW), RecordType::A, vec![chaos]);
-    check_unchanged(&mut stage, Side::Inside, &message, Ok(Verdict::Continue));
+    check_unchanged(&mut stage, Side::Inside, &message, Ok(Handled::Continue));
     for opcode in [OpCode::Update, OpCode::Notify] {
         let mut message = answer(reverse(STATIC.0), RecordType::SOA, vec![record(name(WWW), a(STATIC.0))]);
         message.set_op_code(opcode);
-        check_unchanged(&mut stage, Side::Inside, &message, Ok(Verdict::Continue));
+        check_unchanged(&mut stage, Side::Inside, &message, Ok(Handled::Continue));
     }
 }
 
@@ -356,7 +356,7 @@ fn zone_transfers_learn_static_counterparts_alone() {
     for message in [first, next] {
         let mut stage = stage(Transport::Tcp, Side::Outside);
         let (said, out) = send(&mut stage, Side::Inside, &message);
-        assert_eq!(said, Ok(Verdict::Continue));
+        assert_eq!(said, Ok(Handled::Continue));
         assert_eq!(addresses(&out), [(STATIC.1, 3600), (DYNAMIC.0, 3600)]);
     }
 }

@@ -3,7 +3,7 @@
 mod dns_messages;
 mod stage;
 
-use alg::{Frame, Message, Refusal, Side, Transport, Verdict};
+use alg::{Framing, Handled, Message, Refusal, Side, Transport};
 use dns_messages::*;
 use hickory_proto::rr::rdata::{CNAME, MX, NAPTR, NS, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{RData, RecordType};
@@ -53,7 +53,7 @@ fn samples() -> Vec<Vec<u8>> {
 }
 
 /// Gives a message to the gateway; a refused one must be as it was. Returns what became of it.
-fn give(transport: Transport, bytes: &[u8]) -> (Result<Verdict, Refusal>, Vec<u8>) {
+fn give(transport: Transport, bytes: &[u8]) -> (Result<Handled, Refusal>, Vec<u8>) {
     let mut stage = stage(transport, Side::Outside);
     let carried = if transport == Transport::Tcp { prefixed(bytes) } else { bytes.to_vec() };
     let (said, out) = outcome(row(), &mut stage, Side::Inside, &carried);
@@ -165,7 +165,7 @@ fn a_pointer_into_unknown_data_is_refused_when_names_change() {
     // An owner of its own labels beside the same data is fine, and the data stays.
     let bytes = with_hidden(b"\x01x\xc0\x0c", &[1, b'y', 0xc0, 12]);
     let (said, out) = give(Transport::Tcp, &bytes);
-    assert_eq!(said, Ok(Verdict::Continue));
+    assert_eq!(said, Ok(Handled::Continue));
     assert!(out.windows(4).any(|window| window == b"\x01x\xc0\x0c"));
     assert_eq!(out[12..12 + 28], *b"\x03117\x03113\x010\x03203\x07in-addr\x04arpa\x00");
 }
@@ -204,7 +204,7 @@ fn names_that_move_out_of_the_pointers_reach_are_spelled_out() {
         bytes.extend([&b"\x03far\x03net\x00"[..], &rest].concat());
         bytes.extend([&(0xc000 | far_at).to_be_bytes()[..], &rest].concat());
         let (said, out) = give(Transport::Tcp, &bytes);
-        assert_eq!(said, Ok(Verdict::Continue), "{far_at}");
+        assert_eq!(said, Ok(Handled::Continue), "{far_at}");
         let stage = stage(Transport::Tcp, Side::Outside);
         let message = read(Transport::Udp, &bytes);
         assert_eq!(message.answers()[2].name(), &name("far.net."));
@@ -213,28 +213,28 @@ fn names_that_move_out_of_the_pointers_reach_are_spelled_out() {
 }
 
 /// A stream's beginning, given to the framing.
-fn framed(bytes: &[u8], by_client: bool) -> Frame {
+fn framing(bytes: &[u8], by_client: bool) -> Framing {
     let row = row();
-    (row.frame)(&(row.state)(), &Message { bytes, from: Side::Inside, by_client })
+    (row.framing)(&(row.state)(), &Message { bytes, from: Side::Inside, by_client })
 }
 
 #[test]
 fn what_does_not_look_like_dns_is_foreign() {
     let question = prefixed(&query(name("www.example.net."), RecordType::A).to_vec().expect("encodes"));
-    assert_eq!(framed(&question, true), Frame::Message(question.len()));
-    assert_eq!(framed(&[&question[..], b"more"].concat(), true), Frame::Message(question.len()));
+    assert_eq!(framing(&question, true), Framing::Message(question.len()));
+    assert_eq!(framing(&[&question[..], b"more"].concat(), true), Framing::Message(question.len()));
     assert_eq!(
-        framed(&question[..question.len() - 1], true),
-        Frame::Message(question.len()),
+        framing(&question[..question.len() - 1], true),
+        Framing::Message(question.len()),
         "the rest is to come"
     );
-    assert_eq!(framed(&question, false), Frame::Foreign, "servers do not ask");
+    assert_eq!(framing(&question, false), Framing::Foreign, "servers do not ask");
     let mut odd = question.clone();
     odd[4] = 0x18;
-    assert_eq!(framed(&odd, true), Frame::Foreign, "there is no operation 3");
+    assert_eq!(framing(&odd, true), Framing::Foreign, "there is no operation 3");
     let mut many = question.clone();
     many[9] = 2;
-    assert_eq!(framed(&many, true), Frame::Foreign, "no room for two records");
+    assert_eq!(framing(&many, true), Framing::Foreign, "no room for two records");
     let foreign: [&[u8]; 6] = [
         b"\x00\x00",
         b"\x00\x0b",
@@ -244,7 +244,7 @@ fn what_does_not_look_like_dns_is_foreign() {
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x11\x22\x33\x44\x55\x66",
     ];
     for bytes in foreign {
-        assert_eq!(framed(bytes, true), Frame::Foreign, "{bytes:02x?}");
+        assert_eq!(framing(bytes, true), Framing::Foreign, "{bytes:02x?}");
     }
 }
 

@@ -3,7 +3,7 @@
 mod dns_messages;
 mod stage;
 
-use alg::{Side, Transport, Verdict};
+use alg::{Handled, Side, Transport};
 use dns_messages::*;
 use hickory_proto::rr::RecordType;
 use proptest::prelude::*;
@@ -188,7 +188,7 @@ proptest! {
         stage.policy.clear();
         stage.resets_ttl = true;
         let (said, out) = stage::outcome(row(), &mut stage, Side::Outside, &bytes);
-        prop_assert_eq!(said, Ok(Verdict::Continue));
+        prop_assert_eq!(said, Ok(Handled::Continue));
         prop_assert_eq!(out, bytes);
     }
 }

@@ -2,7 +2,7 @@
 
 mod stage;
 
-use alg::{Ports, Refusal, Row, Side, State, Transport, Verdict, registry};
+use alg::{Handled, Ports, Refusal, Row, Side, State, Transport, registry};
 use stage::script::unescape;
 use stage::{Conversation, INSIDE_GLOBAL, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, session};
 
@@ -148,5 +148,5 @@ fn another_gateways_memory_is_foreign() {
     let message = alg::Message { bytes: b"1021\0", from: Side::Inside, by_client: true };
     assert_eq!((row().handle)(&mut State::None, &message, &mut stage), Err(Refusal::Foreign));
     let said = (row().handle)(&mut (row().state)(), &message, &mut stage);
-    assert_eq!(said, Ok(Verdict::Detach));
+    assert_eq!(said, Ok(Handled::Detach));
 }

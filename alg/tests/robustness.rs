@@ -4,7 +4,7 @@
 mod stage;
 
 use alg::registry::READS_PER_BYTE_MAX;
-use alg::{Frame, Message, Row, Side, State, Transport, registry};
+use alg::{Framing, Message, Row, Side, State, Transport, registry};
 use stage::damage::{Damaged, check_doors, each_bit_flip};
 use stage::script::{Script, corpus};
 use stage::{Conversation, Stage, session};
@@ -41,34 +41,34 @@ struct Sample<'s> {
 }
 
 impl Sample<'_> {
-    fn frame(&self, bytes: &[u8], how: &str) -> Frame {
+    fn framing(&self, bytes: &[u8], how: &str) -> Framing {
         let Damaged { row, before, name, .. } = &self.damaged;
-        let frame = (row.frame)(before, &self.damaged.message(bytes));
-        match frame {
-            Frame::Message(len) | Frame::Opaque(len) => assert!(len > 0, "{name}, {how}: {frame:?}"),
-            Frame::Line(len_max) => assert!(len_max > bytes.len(), "{name}, {how}: {frame:?}"),
-            Frame::Incomplete | Frame::Foreign => {}
+        let framing = (row.framing)(before, &self.damaged.message(bytes));
+        match framing {
+            Framing::Message(len) | Framing::Opaque(len) => assert!(len > 0, "{name}, {how}: {framing:?}"),
+            Framing::Line(len_max) => assert!(len_max > bytes.len(), "{name}, {how}: {framing:?}"),
+            Framing::Incomplete | Framing::Foreign => {}
         }
-        frame
+        framing
     }
 
     /// The framing of a beginning is that of the whole, or not known yet.
     fn check_beginnings(&self, bytes: &[u8], how: impl AsRef<str>) {
         let how = how.as_ref();
-        let whole = self.frame(bytes, how);
+        let whole = self.framing(bytes, how);
         for len in 1..bytes.len() {
-            let part = self.frame(&bytes[..len], how);
+            let part = self.framing(&bytes[..len], how);
             let of = format!("{}, {how}, of which {len} bytes came", self.damaged.name);
-            let is_open = matches!(part, Frame::Incomplete | Frame::Line(_));
+            let is_open = matches!(part, Framing::Incomplete | Framing::Line(_));
             assert!(part == whole || is_open, "{of}: {part:?}, then {whole:?}");
-            if let (Frame::Message(whole), true) = (whole, is_open) {
+            if let (Framing::Message(whole), true) = (whole, is_open) {
                 assert!(len < whole, "{of}: held though whole");
             }
-            if let Frame::Line(len_max) = part
+            if let Framing::Line(len_max) = part
                 && !bytes[len..].contains(&b'\n')
                 && bytes.len() < len_max
             {
-                assert!(matches!(whole, Frame::Line(_)), "{of}: a line feed was asked for, and none came");
+                assert!(matches!(whole, Framing::Line(_)), "{of}: a line feed was asked for, and none came");
             }
         }
     }
@@ -126,7 +126,7 @@ fn the_framing_of_a_part_is_that_of_the_whole() {
     });
 }
 
-/// Bytes that framing reads when a message's bytes come one by one, and how many there are until the frame is known.
+/// Bytes that framing reads when a message's bytes come one by one, and how many there are until the framing is known.
 fn read_count(row: &Row, state: &State, by_client: bool, bytes: &[u8]) -> (usize, usize) {
     let (mut read, mut wanted, mut ends_line) = (0, 1, false);
     for len in 1..=bytes.len() {
@@ -135,10 +135,10 @@ fn read_count(row: &Row, state: &State, by_client: bool, bytes: &[u8]) -> (usize
         }
         read += len;
         let message = Message { bytes: &bytes[..len], from: Side::Outside, by_client };
-        (wanted, ends_line) = match (row.frame)(state, &message) {
-            Frame::Incomplete => (len + 1, false),
-            Frame::Line(len_max) => (len_max, true),
-            Frame::Message(whole) if whole > len => (whole, false),
+        (wanted, ends_line) = match (row.framing)(state, &message) {
+            Framing::Incomplete => (len + 1, false),
+            Framing::Line(len_max) => (len_max, true),
+            Framing::Message(whole) if whole > len => (whole, false),
             _ => return (read, len),
         };
     }

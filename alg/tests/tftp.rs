@@ -2,7 +2,7 @@
 
 mod stage;
 
-use alg::{Refusal, Row, Side, Transport, Verdict, registry};
+use alg::{Handled, Refusal, Row, Side, Transport, registry};
 use stage::script::unescape;
 use stage::{INSIDE_GLOBAL, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, outcome, session};
 
@@ -27,7 +27,7 @@ fn a_request_opens_the_clients_own_endpoint() {
         let mut stage = stage(Side::Inside);
         stage.session.inside_global = endpoint(INSIDE_GLOBAL, 2049);
         let said = unescape(said);
-        assert_eq!(outcome(row(), &mut stage, Side::Inside, &said), (Ok(Verdict::Continue), said));
+        assert_eq!(outcome(row(), &mut stage, Side::Inside, &said), (Ok(Handled::Continue), said));
         let (door, global) = stage.doors[0];
         assert_eq!((door.inside, door.peer), (endpoint(INSIDE_LOCAL, 40000), Some(OUTSIDE)));
         assert_eq!(global, endpoint(INSIDE_GLOBAL, 2049), "the request's own global endpoint");
@@ -46,10 +46,10 @@ fn a_request_sent_again_has_one_door() {
 #[test]
 fn what_is_no_request_opens_nothing() {
     for (said, expected) in [
-        (r"\0\x03\0\x01data", Ok(Verdict::Continue)),
-        (r"\0\x04\0\x01", Ok(Verdict::Continue)),
-        (r"\0\x05\0\x01no\0", Ok(Verdict::Continue)),
-        (r"\0\x06tsize\05\0", Ok(Verdict::Continue)),
+        (r"\0\x03\0\x01data", Ok(Handled::Continue)),
+        (r"\0\x04\0\x01", Ok(Handled::Continue)),
+        (r"\0\x05\0\x01no\0", Ok(Handled::Continue)),
+        (r"\0\x06tsize\05\0", Ok(Handled::Continue)),
         (r"\0\x01f\0octet", Err(Refusal::Malformed)),
         (r"\0\x01\0octet\0", Err(Refusal::Malformed)),
         (r"\0\x01f\0octets\0", Err(Refusal::Malformed)),
@@ -72,7 +72,7 @@ fn what_is_no_request_opens_nothing() {
 fn an_inside_server_is_expected_to_answer_the_client() {
     let mut stage = stage(Side::Outside);
     let said = unescape(r"\0\x01f\0octet\0");
-    assert_eq!(outcome(row(), &mut stage, Side::Outside, &said), (Ok(Verdict::Continue), said));
+    assert_eq!(outcome(row(), &mut stage, Side::Outside, &said), (Ok(Handled::Continue), said));
     assert!(stage.doors.is_empty());
     let to = stage.expected.iter().map(|expected| (expected.transport, expected.outside));
     assert_eq!(to.collect::<Vec<_>>(), [(Transport::Udp, endpoint(OUTSIDE, 40000))]);

@@ -6,7 +6,7 @@ use std::net::SocketAddrV4;
 
 use alg::registry::{Attach, Port, Reads};
 use alg::{
-    Call, Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict,
+    Call, Context, Door, Framing, Handled, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport,
 };
 use stage::{Conversation, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, session};
 
@@ -19,24 +19,24 @@ const TOY: Row = Row {
     is_ietf: false,
     reads: Reads::Always,
     state: State::default,
-    frame,
+    framing,
     handle,
     about: "Opens the port that the message names.",
     standards: "none",
 };
 
-fn frame(_: &State, message: &Message) -> Frame {
+fn framing(_: &State, message: &Message) -> Framing {
     match *message.bytes {
-        [4, b'T', _, _, ..] => Frame::Message(4),
-        [4] | [4, b'T'] | [4, b'T', _] => Frame::Incomplete,
-        _ => Frame::Foreign,
+        [4, b'T', _, _, ..] => Framing::Message(4),
+        [4] | [4, b'T'] | [4, b'T', _] => Framing::Incomplete,
+        _ => Framing::Foreign,
     }
 }
 
-fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let [4, b'T', high, low] = *message.bytes else { return Err(Refusal::Malformed) };
     if message.from == Side::Outside {
-        return Ok(Verdict::Continue);
+        return Ok(Handled::Continue);
     }
     if high < 4 {
         return Err(Refusal::LowPort);
@@ -53,7 +53,7 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
         child: None,
     })?;
     context.replace(Span { start: 2, end: 4 }, &global.port().to_be_bytes())?;
-    Ok(Verdict::Continue)
+    Ok(Handled::Continue)
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_row_is_a_gateway() {
 }
 
 /// Like the toy, but what it opens belongs to a call, by the message's second byte, and lasts until another message ends it.
-fn handle_call(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle_call(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let [4, call, high, low] = *message.bytes else { return Err(Refusal::Malformed) };
     let owner = Owner::Call(u64::from(call));
     let session = *context.session();
@@ -106,14 +106,14 @@ fn handle_call(_: &mut State, message: &Message, context: &mut dyn Context) -> R
             })?;
         }
     }
-    Ok(Verdict::Continue)
+    Ok(Handled::Continue)
 }
 
 /// It is attached through its own doors alone.
 const CALLING: Row = Row {
     name: "calling",
     attach: Attach::Door,
-    frame: |_, _| Frame::Message(4),
+    framing: |_, _| Framing::Message(4),
     handle: handle_call,
     ..TOY
 };

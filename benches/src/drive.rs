@@ -1,14 +1,15 @@
 //! The load generator's loop: offers frames on one side, takes what the appliance made of them on the other.
 
 use anyhow::Result;
+use dataplane::flow::Direction;
 use dataplane::port::BURST;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::flows::{Direction, Endpoint};
+use crate::flows::Endpoint;
 use crate::frames::{Kind, Protocol};
+use crate::load_port::LoadPort;
 use crate::preemption::Thread;
-use crate::side::Side;
 use crate::verify::{Verifier, Wrong};
 
 mod phases;
@@ -28,7 +29,7 @@ struct Pick {
 /// The load generator.
 pub struct Generator {
     /// Inside and outside.
-    sides: [Side; 2],
+    ports: [LoadPort; 2],
     verifier: Verifier,
     /// The sizes of consecutive packets, by number.
     pattern: Vec<usize>,
@@ -59,7 +60,7 @@ pub struct Generator {
 /// What a generator is made of.
 pub struct Parts {
     /// The inside and the outside port.
-    pub sides: [Side; 2],
+    pub ports: [LoadPort; 2],
     /// What frames look like and are judged by.
     pub verifier: Verifier,
     /// The sizes of consecutive packets, by number.
@@ -81,7 +82,7 @@ impl Generator {
     /// When the kernel does not tell how long threads wait.
     pub fn new(parts: Parts) -> Result<Generator> {
         Ok(Generator {
-            sides: parts.sides,
+            ports: parts.ports,
             verifier: parts.verifier,
             pattern: parts.pattern,
             next_size: 0,
@@ -120,14 +121,14 @@ impl Generator {
     /// Sends what is pending; or else answers, first packets, and data up to `due` packets.
     #[inline]
     fn send(&mut self, direction: Direction, with_data: bool, due: u64) {
-        if self.sides[direction as usize].is_idle() {
+        if self.ports[direction as usize].is_idle() {
             let mut picks = [Pick { flow: 0, kind: Kind::Data }; BURST];
             let mut count = self.pick_signals(direction, &mut picks);
             if with_data {
                 let end = BURST.min(count.saturating_add(due.min(BURST as u64) as usize));
                 for pick in &mut picks[count..end] {
                     *pick = Pick { flow: self.draw(direction), kind: Kind::Data };
-                    if direction == Direction::In {
+                    if direction == Direction::Inbound {
                         self.verifier.translations.prefetch(pick.flow);
                     }
                 }
@@ -137,7 +138,7 @@ impl Generator {
                 self.make(direction, &picks[..count]);
             }
         }
-        self.sides[direction as usize].transmit();
+        self.ports[direction as usize].transmit();
     }
 
     /// Answers and first packets that are due; returns how many.
@@ -147,7 +148,7 @@ impl Generator {
         for pick in picks {
             *pick = if let Some(answer) = self.answers[direction as usize].pop() {
                 answer
-            } else if direction == Direction::In {
+            } else if direction == Direction::Inbound {
                 break;
             } else if self.next_new < self.new_until {
                 self.next_new += 1;
@@ -183,17 +184,17 @@ impl Generator {
         let Verifier { flows, frames, translations, .. } = &self.verifier;
         let protocol = frames.protocol;
         let has_generations = self.next_new > flows.window();
-        let burst = self.sides[direction as usize].allocate(picks.len());
+        let burst = self.ports[direction as usize].allocate(picks.len());
         let mut made = 0;
         for pick in picks.iter().take(burst.len()) {
             let (inside, peer) = flows.tuple(pick.flow);
             let ends: Option<(Endpoint, Endpoint)> = match (direction, pick.kind) {
-                (Direction::In, Kind::Data) => translations.find(pick.flow).map(|global| (peer, global)),
-                (Direction::In, _) => translations.seen(pick.flow).map(|global| (peer, global)),
-                (Direction::Out, Kind::Data) if protocol == Protocol::Tcp && has_generations => {
+                (Direction::Inbound, Kind::Data) => translations.find(pick.flow).map(|global| (peer, global)),
+                (Direction::Inbound, _) => translations.seen(pick.flow).map(|global| (peer, global)),
+                (Direction::Outbound, Kind::Data) if protocol == Protocol::Tcp && has_generations => {
                     translations.find(pick.flow).map(|_| (inside, peer))
                 }
-                (Direction::Out, _) => Some((inside, peer)),
+                (Direction::Outbound, _) => Some((inside, peer)),
             };
             let Some(ends) = ends else { continue };
             let size = if pick.kind == Kind::Data { self.pattern[self.next_size] } else { self.pattern[0] };
@@ -211,8 +212,8 @@ impl Generator {
     /// Takes what arrived of one direction.
     #[inline]
     fn receive(&mut self, direction: Direction) {
-        let side = 1 - direction as usize;
-        let burst = self.sides[side].receive();
+        let port = 1 - direction as usize;
+        let burst = self.ports[port].receive();
         if burst.is_empty() {
             return;
         }
@@ -221,14 +222,14 @@ impl Generator {
                 self.meet_stranger(packet.bytes());
                 continue;
             };
-            self.sides[side].counts.received += 1;
+            self.ports[port].counts.received += 1;
             self.until_sample -= 1;
             if self.until_sample == 0 || kind != Kind::Data {
                 self.until_sample = self.sample_every;
                 self.look_at(packet.bytes(), direction, flow, kind);
             }
         }
-        self.sides[side].release(burst);
+        self.ports[port].release(burst);
     }
 
     /// Judges a frame and takes the next step of its flow.
@@ -263,7 +264,7 @@ impl Generator {
     fn meet_stranger(&mut self, frame: &[u8]) {
         let is_ipv4 = frame.get(12..14) == Some(&[0x08, 0x00]);
         if is_ipv4 && frame.get(23) == Some(&self.verifier.frames.protocol.number()) {
-            self.note_wrong(Wrong::Mark, frame, Direction::Out);
+            self.note_wrong(Wrong::Mark, frame, Direction::Outbound);
         } else {
             self.foreign += 1;
         }

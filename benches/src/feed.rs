@@ -3,13 +3,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dataplane::flow::Direction;
 use dataplane::port::{BURST, Burst, Port};
 use mem::tsc;
 use mem::{Packet, Slab};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::flows::Direction;
 use crate::frames::{Kind, Protocol};
 use crate::verify::{Verifier, Wrong};
 
@@ -83,7 +83,7 @@ impl Bed {
         for pick in &mut picks[..count] {
             if let Some(answer) = self.answers[direction as usize].pop() {
                 *pick = answer;
-            } else if direction == Direction::Out && self.next_new < self.new_until {
+            } else if direction == Direction::Outbound && self.next_new < self.new_until {
                 *pick = (self.next_new, Kind::First);
                 self.next_new += 1;
             } else if self.data[direction as usize] {
@@ -103,9 +103,9 @@ impl Bed {
             let Verifier { flows, frames, translations, .. } = &self.verifier;
             let (inside, peer) = flows.tuple(flow);
             let ends = match (direction, kind) {
-                (Direction::Out, _) => Some((inside, peer)),
-                (Direction::In, Kind::Data) => translations.find(flow).map(|global| (peer, global)),
-                (Direction::In, _) => translations.seen(flow).map(|global| (peer, global)),
+                (Direction::Outbound, _) => Some((inside, peer)),
+                (Direction::Inbound, Kind::Data) => translations.find(flow).map(|global| (peer, global)),
+                (Direction::Inbound, _) => translations.seen(flow).map(|global| (peer, global)),
             };
             let template = frames.template(0, direction, kind);
             if let Some(ends) = ends
@@ -174,7 +174,7 @@ impl Port for Feed {
     fn receive(&mut self, burst: &mut Burst) {
         let begun = tsc();
         let mut bed = lock(&self.bed);
-        bed.fill(if self.index == 0 { Direction::Out } else { Direction::In }, burst);
+        bed.fill(if self.index == 0 { Direction::Outbound } else { Direction::Inbound }, burst);
         drop(bed);
         let now = tsc();
         let mut bed = lock(&self.bed);
@@ -187,7 +187,7 @@ impl Port for Feed {
         let mut bed = lock(&self.bed);
         bed.tally.path += begun - bed.handed_out;
         bed.tally.packets += burst.len() as u64;
-        let direction = if self.index == 1 { Direction::Out } else { Direction::In };
+        let direction = if self.index == 1 { Direction::Outbound } else { Direction::Inbound };
         for packet in burst.drain(..) {
             bed.look_at(packet.bytes(), direction);
             bed.spare[packet.port()].push(packet);

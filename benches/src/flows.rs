@@ -21,15 +21,6 @@ const HOST_STRIDE: u32 = 257;
 /// The port of every peer. No ALG watches it.
 const PEER_PORT: u16 = 9000;
 
-/// A way through the appliance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// From inside.
-    Out,
-    /// From outside.
-    In,
-}
-
 /// All flows of a run. A flow's number also says its generation: what churn replaces has the same place in the
 /// table of translations, and other ports.
 #[derive(Clone, Debug)]

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use clap::ValueEnum;
+use dataplane::flow::Direction;
 
-use crate::flows::{Direction, Endpoint};
+use crate::flows::Endpoint;
 
 /// Ethernet and IPv4 headers; there are no options.
 pub const L4: usize = 34;
@@ -99,7 +100,7 @@ impl Frames {
         let lens: Vec<usize> = sizes.iter().map(|size| size - FCS_LEN).collect();
         let mut templates = Vec::new();
         for &len in &lens {
-            for (direction, link) in [Direction::Out, Direction::In].into_iter().zip(links) {
+            for (direction, link) in [Direction::Outbound, Direction::Inbound].into_iter().zip(links) {
                 templates.extend(KINDS.map(|kind| Template::new(protocol, len, direction, kind, link)));
             }
         }
@@ -119,7 +120,7 @@ impl Frames {
     /// The template of the `size`-th size.
     #[inline]
     pub fn template(&self, size: usize, direction: Direction, kind: Kind) -> &Template {
-        &self.templates[size * 8 + usize::from(direction == Direction::In) * 4 + kind as usize]
+        &self.templates[size * 8 + usize::from(direction == Direction::Inbound) * 4 + kind as usize]
     }
 
     /// The flow a frame belongs to and its kind, read from its payload; none for a frame that is not one of ours.
@@ -156,9 +157,10 @@ impl Template {
         let l4_len = (len - L4) as u16;
         match protocol {
             Protocol::Udp => bytes[38..40].copy_from_slice(&l4_len.to_be_bytes()),
-            Protocol::Icmp => bytes[L4] = if direction == Direction::Out { 8 } else { 0 },
+            Protocol::Icmp => bytes[L4] = if direction == Direction::Outbound { 8 } else { 0 },
             Protocol::Tcp => {
-                let (ours, theirs) = if direction == Direction::Out { (1000, 5000) } else { (5000, 1000) };
+                let (ours, theirs) =
+                    if direction == Direction::Outbound { (1000, 5000) } else { (5000, 1000) };
                 let begun = u32::from(matches!(kind, Kind::Ack | Kind::Data));
                 bytes[38..42].copy_from_slice(&(ours + begun * 7u32).to_be_bytes());
                 if kind != Kind::First {
@@ -253,8 +255,8 @@ pub fn endpoints(protocol: Protocol, frame: &[u8], direction: Direction) -> (End
     let word = |at: usize| u32::from_be_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]]);
     let half = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
     let ports = match (protocol, direction) {
-        (Protocol::Icmp, Direction::Out) => (half(38), 0),
-        (Protocol::Icmp, Direction::In) => (0, half(38)),
+        (Protocol::Icmp, Direction::Outbound) => (half(38), 0),
+        (Protocol::Icmp, Direction::Inbound) => (0, half(38)),
         _ => (half(34), half(36)),
     };
     (
@@ -310,9 +312,9 @@ mod tests {
         for protocol in [Protocol::Udp, Protocol::Tcp, Protocol::Icmp] {
             let frames = Frames::new(protocol, &[64, 595, 1500], LINKS);
             for (direction, flow, kind, size) in [
-                (Direction::Out, 0, Kind::First, 0),
-                (Direction::In, 1_000_000, Kind::Data, 1),
-                (Direction::Out, u32::MAX, Kind::Data, 2),
+                (Direction::Outbound, 0, Kind::First, 0),
+                (Direction::Inbound, 1_000_000, Kind::Data, 1),
+                (Direction::Outbound, u32::MAX, Kind::Data, 2),
             ] {
                 let template = frames.template(size, direction, kind);
                 let mut frame = vec![0; template.len()];

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use crate::flows::{Direction, Flows};
+use dataplane::flow::Direction;
+
+use crate::flows::Flows;
 use crate::frames::{Frames, Kind, Protocol, endpoints, ip_checksum_is_right, l4_checksum_is_right};
 use crate::translations::Translations;
 
@@ -74,9 +76,9 @@ impl Verifier {
         if protocol == Protocol::Icmp {
             peer.port = 0;
         }
-        let (near, far) = if direction == Direction::Out { (src, dst) } else { (dst, src) };
+        let (near, far) = if direction == Direction::Outbound { (src, dst) } else { (dst, src) };
         ensure(far == peer, Wrong::Peer)?;
-        if direction == Direction::In {
+        if direction == Direction::Inbound {
             return ensure(near == inside, Wrong::Inside);
         }
         match &self.pool {
@@ -128,7 +130,7 @@ mod tests {
 
     /// A frame as a right NAT would send it outside.
     fn translated(verifier: &Verifier, flow: u32, global: Endpoint) -> Vec<u8> {
-        let template = verifier.frames.template(0, Direction::Out, Kind::First);
+        let template = verifier.frames.template(0, Direction::Outbound, Kind::First);
         let mut frame = vec![0; template.len()];
         let (_, peer) = verifier.flows.tuple(flow);
         template.write(verifier.frames.protocol, &mut frame, (global, peer), flow, Kind::First);
@@ -144,7 +146,7 @@ mod tests {
         for protocol in [Protocol::Udp, Protocol::Tcp, Protocol::Icmp] {
             let mut verifier = verifier(protocol);
             let frame = translated(&verifier, 5, Endpoint { address: 0xcb00_7002, port: 1029 });
-            let mut judge = |frame: &[u8]| verifier.judge(frame, Direction::Out, 5, Kind::First);
+            let mut judge = |frame: &[u8]| verifier.judge(frame, Direction::Outbound, 5, Kind::First);
             assert_eq!(judge(&frame), Ok(()), "{protocol:?}");
             for at in 14..frame.len() {
                 let mut changed = frame.clone();
@@ -159,7 +161,7 @@ mod tests {
         let mut verifier = verifier(Protocol::Udp);
         let mut judge = |address, port| {
             let frame = translated(&verifier, 5, Endpoint { address, port });
-            verifier.judge(&frame, Direction::Out, 5, Kind::First)
+            verifier.judge(&frame, Direction::Outbound, 5, Kind::First)
         };
         assert_eq!(judge(0xcb00_7005, 1029), Err(Wrong::Pool));
         assert_eq!(judge(0xcb00_7001, 1029), Ok(()));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crossbeam::channel::{Receiver, bounded};
 use crossbeam::queue::ArrayQueue;
 use dataplane::counters::Counters;
-use dataplane::message::{Event, Message, Usage};
+use dataplane::message::{Event, Usage, WorkerMessage};
 use dataplane::policy::{Policy, Recomputed, RuleId};
 use dataplane::port::Ports;
 use dataplane::protocols::PROTOCOLS;
@@ -245,13 +245,13 @@ impl Appliance {
                 // What waits is given up in time by itself.
                 Order::GiveUp(next_hop) => {
                     for worker in &self.workers {
-                        worker.offer(Message::Unresolved(next_hop));
+                        worker.offer(WorkerMessage::Unresolved(next_hop));
                     }
                 }
                 // One worker is enough to send a frame; a queue that is full loses it, and ARP asks again.
                 Order::Send(interface, frame) => {
                     if let Some(worker) = self.workers.first() {
-                        worker.offer(Message::Transmit(interface, frame));
+                        worker.offer(WorkerMessage::Transmit(interface, frame));
                     }
                 }
             }
@@ -267,7 +267,7 @@ impl Appliance {
     }
 
     /// Sends a worker something that need not arrive, such as a question, if there is room; returns whether there was.
-    pub(crate) fn offer(&self, worker: usize, message: Message) -> bool {
+    pub(crate) fn offer(&self, worker: usize, message: WorkerMessage) -> bool {
         self.workers.get(worker).is_some_and(|worker| worker.offer(message))
     }
 

@@ -6,7 +6,7 @@ use dataplane::policy::Interface;
 use dataplane::wire::arp;
 use ipnet::Ipv4Net;
 
-/// To every station.
+/// To every host of a subnet.
 pub const BROADCAST: [u8; 6] = [0xff; 6];
 /// The operation that asks.
 pub const REQUEST: u16 = 1;

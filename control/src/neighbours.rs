@@ -17,9 +17,9 @@ const REQUESTS_MAX: u32 = 3;
 const REQUEST_EVERY_MS: u64 = 1000;
 /// How long an answer is believed before it is asked for again, in milliseconds.
 const CONFIRM_AFTER_MS: u64 = 300_000;
-/// How long a station with another address has to answer for itself before the other one is believed, in milliseconds.
+/// How long a host with another MAC address has to answer for itself before the other one is believed, in milliseconds.
 const DEFEND_WITHIN_MS: u64 = 500;
-/// A station that two addresses claim is told of no more often than this, in milliseconds.
+/// A host that two MAC addresses claim is told of no more often than this, in milliseconds.
 const CLAIM_TOLD_EVERY_MS: u64 = 30_000;
 /// What is due is looked for no more often than this, in milliseconds.
 const TICK_EVERY_MS: u64 = 10;
@@ -43,7 +43,7 @@ pub enum Order {
 /// A neighbour as `show ip arp` lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NeighbourRow {
-    /// The station.
+    /// The neighbour.
     pub next_hop: NextHop,
     /// Its address, none while it is asked for.
     pub mac: Option<[u8; 6]>,
@@ -132,7 +132,7 @@ impl Neighbours {
         let is_asked = arp.operation == REQUEST && (is_own || is_alias(compiled, interface, arp.target));
         let is_answer = arp.operation == REPLY && is_own;
         let next_hop = NextHop { interface: index, addr: arp.sender };
-        // A route to the interface makes next hops of stations beyond its subnets.
+        // A route to the interface makes next hops of hosts beyond its subnets.
         let is_on_link = subnet_address(interface, arp.sender).is_some_and(|own| own != arp.sender)
             || self.entries.contains_key(&next_hop);
         let is_believable =
@@ -150,7 +150,7 @@ impl Neighbours {
     /// A packet waits for a next hop.
     pub fn resolve(&mut self, compiled: &Compiled, next_hop: NextHop, now_ms: u64, orders: &mut Vec<Order>) {
         if let Some(entry) = self.entries.get(&next_hop) {
-            // The worker's question crossed our answer, or the station is being asked already.
+            // The worker's question crossed our answer, or the host is being asked already.
             if entry.mac.is_some() {
                 orders.push(Order::Set(entry.number, neighbour(compiled, next_hop, entry.mac)));
             }
@@ -220,7 +220,7 @@ impl Neighbours {
         None
     }
 
-    /// A station says its address; `is_answer` to a request of ours, as it seems.
+    /// A host says its MAC address; `is_answer` to a request of ours, as it seems.
     fn learn(
         &mut self,
         compiled: &Compiled,
@@ -380,7 +380,7 @@ fn is_unconfirmed(entries: &HashMap<NextHop, Entry>, (next_hop, number): &(NextH
     entries.get(next_hop).is_some_and(|entry| entry.number == *number && !entry.is_confirmed)
 }
 
-/// A request to one station alone.
+/// A request to one host alone.
 fn request(compiled: &Compiled, next_hop: NextHop, to: [u8; 6]) -> Option<Order> {
     let interface = compiled.policy.interfaces.get(usize::from(next_hop.interface))?;
     let own = own_address(interface, next_hop.addr)?;

@@ -93,12 +93,12 @@ impl Operation {
             self.recomputed_told = self.recomputed;
             tracing::warn!(
                 mnemonic = "IPNAT-4-RECOMPUTED",
-                "{untold} translation(s) ended: the new mode, port sets or computed ports would not make them"
+                "{untold} translation(s) ended: the new mode, port sets or deterministic NAT would not make them"
             );
         }
     }
 
-    /// Logs that another station uses an address of the box, if this ARP packet shows it.
+    /// Logs that another host uses an address of the box, if this ARP packet shows it.
     pub fn note_duplicate(&mut self, compiled: &Compiled, index: InterfaceIndex, arp: &[u8; arp::LEN]) {
         let Some(interface) = compiled.policy.interfaces.get(usize::from(index)) else { return };
         let [a, b, c, d, e, f, w, x, y, z] = std::array::from_fn(|at| arp[8 + at]);

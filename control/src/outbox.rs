@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam::channel::{Sender, TrySendError};
-use dataplane::message::Message;
+use dataplane::message::WorkerMessage;
 use dataplane::policy::Policy;
 use dataplane::route::fib::Fib;
 use dataplane::route::neighbour::Neighbour;
@@ -14,7 +14,7 @@ use dataplane::state::supply::{Supplier, Supply};
 
 /// A worker's inbox, and what waits to go there.
 pub struct Outbox {
-    inbox: Sender<Message>,
+    inbox: Sender<WorkerMessage>,
     supplier: Supplier,
     policy: Option<(Arc<Policy>, Arc<Ownership>, Box<Supply>)>,
     fib: Option<Arc<Fib>>,
@@ -23,7 +23,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// Nothing to tell yet, and nothing made.
-    pub fn new(inbox: Sender<Message>, supplier: Supplier) -> Outbox {
+    pub fn new(inbox: Sender<WorkerMessage>, supplier: Supplier) -> Outbox {
         Outbox { inbox, supplier, policy: None, fib: None, neighbours: BTreeMap::new() }
     }
 
@@ -59,25 +59,31 @@ impl Outbox {
     }
 
     /// Sends something that need not arrive, such as a question, if there is room; returns whether there was.
-    pub fn offer(&self, message: Message) -> bool {
+    pub fn offer(&self, message: WorkerMessage) -> bool {
         self.inbox.try_send(message).is_ok()
     }
 
-    fn next(&mut self) -> Option<Message> {
+    fn next(&mut self) -> Option<WorkerMessage> {
         let policy = self.policy.take();
-        let policy = policy.map(|(policy, ownership, supply)| Message::Policy(policy, ownership, supply));
-        let fib = |outbox: &mut Outbox| outbox.fib.take().map(Message::Fib);
+        let policy =
+            policy.map(|(policy, ownership, supply)| WorkerMessage::Policy(policy, ownership, supply));
+        let fib = |outbox: &mut Outbox| outbox.fib.take().map(WorkerMessage::Fib);
         let neighbour = |outbox: &mut Outbox| {
-            outbox.neighbours.pop_first().map(|(number, neighbour)| Message::Neighbour(number, neighbour))
+            outbox
+                .neighbours
+                .pop_first()
+                .map(|(number, neighbour)| WorkerMessage::Neighbour(number, neighbour))
         };
         policy.or_else(|| fib(self)).or_else(|| neighbour(self))
     }
 
-    fn put_back(&mut self, message: Message) {
+    fn put_back(&mut self, message: WorkerMessage) {
         match message {
-            Message::Policy(policy, ownership, supply) => self.policy = Some((policy, ownership, supply)),
-            Message::Fib(fib) => self.fib = Some(fib),
-            Message::Neighbour(number, neighbour) => drop(self.neighbours.insert(number, neighbour)),
+            WorkerMessage::Policy(policy, ownership, supply) => {
+                self.policy = Some((policy, ownership, supply))
+            }
+            WorkerMessage::Fib(fib) => self.fib = Some(fib),
+            WorkerMessage::Neighbour(number, neighbour) => drop(self.neighbours.insert(number, neighbour)),
             _ => {}
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
-use dataplane::message::Message;
+use dataplane::message::WorkerMessage;
 
 use crate::appliance::{Answering, Appliance};
 
@@ -25,7 +25,7 @@ impl<T> Pending<T> {
     pub fn ask(
         appliance: &Appliance,
         worker: usize,
-        message: impl FnOnce(Sender<T>) -> Message,
+        message: impl FnOnce(Sender<T>) -> WorkerMessage,
     ) -> Result<Pending<T>, String> {
         let (sender, receiver) = bounded(1);
         let is_asked = appliance.offer(worker, message(sender));
@@ -74,7 +74,10 @@ impl<T> Question<T> {
     ///
     /// # Errors
     /// When a worker's queue is full: it does not answer.
-    pub fn ask(appliance: &Appliance, message: impl Fn(Sender<T>) -> Message) -> Result<Question<T>, String> {
+    pub fn ask(
+        appliance: &Appliance,
+        message: impl Fn(Sender<T>) -> WorkerMessage,
+    ) -> Result<Question<T>, String> {
         let ask = |worker| Ok((Pending::ask(appliance, worker, &message)?, None));
         let waiting: Result<_, String> = (0..appliance.worker_count()).map(ask).collect();
         Ok(Question { waiting: waiting? })

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use dataplane::drops::DropReason;
-use dataplane::message::{Message, Usage};
+use dataplane::message::{Usage, WorkerMessage};
 use dataplane::policy::RuleId;
 
 use crate::appliance::Appliance;
@@ -156,7 +156,7 @@ impl Exhaustion {
         let may_tell = self.told_ms.is_none_or(|told_ms| now_ms >= told_ms + EXHAUSTED_EVERY_MS);
         if drops > self.drops && may_tell {
             (self.drops, self.told_ms) = (drops, Some(now_ms));
-            self.question = Question::ask(appliance, Message::Usage).ok();
+            self.question = Question::ask(appliance, WorkerMessage::Usage).ok();
         }
     }
 

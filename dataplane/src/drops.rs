@@ -72,7 +72,7 @@ macro_rules! drops {
 
 drops! {
     EthernetTruncated "ethernet-truncated" Sender Silent "The frame ends inside its Ethernet header." "IEEE 802.3";
-    EthernetNotForUs "ethernet-not-for-us" Network Silent "The frame is addressed to another station; usual on a shared segment." "IEEE 802.3";
+    EthernetNotForUs "ethernet-not-for-us" Network Silent "The frame is addressed to another MAC address; usual on a shared segment." "IEEE 802.3";
     EtherTypeUnknown "ethertype-unknown" Network Silent "The frame carries neither IPv4 nor ARP." "RFC 894";
     VlanUnknown "vlan-unknown" Policy Silent "No sub-interface has the frame's VLAN; check encapsulation dot1Q." "IEEE 802.1Q";
     InterfaceDown "interface-down" Policy Silent "The interface is shut down or has no address." "";
@@ -130,7 +130,7 @@ drops! {
     NeighbourUnresolved "neighbour-unresolved" Network HostUnreachable "The next hop does not answer ARP." "RFC 1122 2.3.2.2";
     NeighbourQueueFull "neighbour-queue-full" Capacity Silent "Too many packets wait for a next hop's ARP answer." "RFC 1122 2.3.2.2";
     HandoverFull "handover-full" Capacity Silent "The worker that owns the packet does not keep up." "";
-    PathTwice "path-twice" Policy Silent "The packet took the path twice and would have to turn around again." "RFC 4787 REQ-9";
+    PathTwice "path-twice" Policy Silent "The packet took the path twice and would have to be hairpinned again." "RFC 4787 REQ-9";
     PathQueueFull "path-queue-full" Capacity Silent "Too many packets wait to take the path again." "";
     ControlQueueFull "control-queue-full" Capacity Silent "The control thread has no room for another event; an ARP storm does this." "";
     BuffersExhausted "buffers-exhausted" Capacity Silent "No packet buffer or head room is left; raise memory under platform dpdk." "";

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use alg::Transport;
+use alg::{Side, Transport};
 
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +105,17 @@ impl Direction {
     #[inline(always)]
     pub fn outside_end(self, src: Endpoint, dst: Endpoint) -> Endpoint {
         if self == Direction::Outbound { dst } else { src }
+    }
+}
+
+impl From<Side> for Direction {
+    /// That of packets from a side.
+    #[inline(always)]
+    fn from(side: Side) -> Direction {
+        match side {
+            Side::Inside => Direction::Outbound,
+            Side::Outside => Direction::Inbound,
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Listing what the tables hold: for `show ip nat translations`, a slice at a time, and as plain state.
 
+use alg::Side;
+
 use crate::flow::{Endpoint, ICMP, TCP, UDP};
 use crate::message::{DoorRow, Holder, List, SessionRow, Slice};
 use crate::path::tables::Tables;
 use crate::policy::IdleClass;
 use crate::state::journal::NOBODY;
-use crate::state::mapping::{Mapping, Side};
+use crate::state::mapping::Mapping;
 use crate::state::plain::Plain;
 use crate::state::session::Session;
 use crate::state::shard::{Entry, deadline_ms, mapping_deadline_ms};

@@ -14,7 +14,7 @@ use crate::state::supply::Supply;
 use crate::wire::arp;
 
 /// From the control thread to a worker.
-pub enum Message {
+pub enum WorkerMessage {
     /// A new policy, who owns which of its global ports, and what was made for it. The control side keeps what workers still
     /// hold, and frees it.
     Policy(Arc<Policy>, Arc<Ownership>, Box<Supply>),
@@ -38,10 +38,10 @@ pub enum Message {
     Clear(Sender<u64>),
 }
 
-impl Message {
+impl WorkerMessage {
     /// Whether a worker leaves the messages behind this one for its next round.
     pub fn takes_long(&self) -> bool {
-        matches!(self, Message::Sessions(_) | Message::Doors(_) | Message::Usage(_))
+        matches!(self, WorkerMessage::Sessions(_) | WorkerMessage::Doors(_) | WorkerMessage::Usage(_))
     }
 }
 
@@ -79,15 +79,15 @@ pub struct Slice<R> {
 /// What a table is listed as.
 pub trait TableRow: Sized {
     /// The message that asks for rows of it.
-    const ASK: fn(List<Self>) -> Message;
+    const ASK: fn(List<Self>) -> WorkerMessage;
 }
 
 impl TableRow for SessionRow {
-    const ASK: fn(List<SessionRow>) -> Message = Message::Sessions;
+    const ASK: fn(List<SessionRow>) -> WorkerMessage = WorkerMessage::Sessions;
 }
 
 impl TableRow for DoorRow {
-    const ASK: fn(List<DoorRow>) -> Message = Message::Doors;
+    const ASK: fn(List<DoorRow>) -> WorkerMessage = WorkerMessage::Doors;
 }
 
 /// A session as `show ip nat translations` needs it, or the mapping of a whole address: that one has `ANY_PROTOCOL`, and

@@ -9,7 +9,7 @@ use crossbeam::queue::ArrayQueue;
 use crate::counters::Counters;
 use crate::flow::WorkerIndex;
 use crate::inspect::Streams;
-use crate::message::{Event, Message, Usage};
+use crate::message::{Event, Usage, WorkerMessage};
 use crate::path;
 use crate::path::egress::Egress;
 use crate::path::engine::{AGAIN_MAX, Engine};
@@ -25,7 +25,7 @@ use crate::route::fib::Fib;
 use crate::route::neighbour::Neighbours;
 use crate::route::recent::RecentRoutes;
 use crate::state::journal::Journal;
-use crate::state::lifetime::Doom;
+use crate::state::lifetime::SweepScope;
 use crate::state::shard::Shard;
 use crate::state::table::index::Hasher;
 
@@ -51,7 +51,7 @@ pub struct WorkerSetup {
     /// The secret of its hash table.
     pub secret: [u64; 2],
     /// Messages from the control thread.
-    pub inbox: Receiver<Message>,
+    pub inbox: Receiver<WorkerMessage>,
     /// Events to the control thread. Bounded; the worker never waits.
     pub events: Sender<Event>,
     /// Where each worker takes packets that others hand over.
@@ -65,7 +65,7 @@ pub struct WorkerSetup {
 /// One worker.
 pub struct Worker {
     pub(crate) engine: Engine,
-    inbox: Receiver<Message>,
+    inbox: Receiver<WorkerMessage>,
     sweep: Option<Sweep>,
     /// Forwarding tables since the oldest whose next hops may still be noted.
     fibs_unswept: u16,
@@ -73,7 +73,7 @@ pub struct Worker {
 
 /// A walk over the tables under way, that ends what the policy no longer keeps, or everything.
 struct Sweep {
-    doom: Doom,
+    scope: SweepScope,
     next: u32,
     ended: u64,
     /// Forwarding tables since it began.
@@ -167,34 +167,36 @@ impl Worker {
         self.note_levels();
     }
 
-    fn receive(&mut self, message: Message, now: u32) {
+    fn receive(&mut self, message: WorkerMessage, now: u32) {
         match message {
-            Message::Policy(policy, ownership, supply) => {
+            WorkerMessage::Policy(policy, ownership, supply) => {
                 let Tables { policy: place, shard, .. } = &mut self.engine.tables;
                 shard.start_policy(&policy, ownership, *supply);
                 let recomputed = Recomputed::between(place, &policy);
                 *place = policy;
-                self.start_sweep(Doom { all: false, recomputed }, None);
+                self.start_sweep(SweepScope { all: false, recomputed }, None);
             }
-            Message::Fib(fib) => self.take_fib(fib),
-            Message::Neighbour(number, neighbour) => {
+            WorkerMessage::Fib(fib) => self.take_fib(fib),
+            WorkerMessage::Neighbour(number, neighbour) => {
                 self.engine.tables.neighbours.set(number, neighbour);
                 if let Some(neighbour) = neighbour {
                     self.engine.egress.release(&mut self.engine.ports, &neighbour);
                 }
             }
-            Message::Unresolved(next_hop) => path::give_up(&mut self.engine, Some(next_hop), now),
-            Message::Transmit(interface, frame) => path::send_frame(&mut self.engine, interface, &frame),
-            Message::Sessions(list) => self.list_sessions(list, now),
-            Message::Doors(list) => self.list_doors(list, now),
-            Message::Usage(reply) => {
+            WorkerMessage::Unresolved(next_hop) => path::give_up(&mut self.engine, Some(next_hop), now),
+            WorkerMessage::Transmit(interface, frame) => {
+                path::send_frame(&mut self.engine, interface, &frame)
+            }
+            WorkerMessage::Sessions(list) => self.list_sessions(list, now),
+            WorkerMessage::Doors(list) => self.list_doors(list, now),
+            WorkerMessage::Usage(reply) => {
                 let _ = reply.try_send(self.usage());
             }
-            Message::Holders(global, reply) => {
+            WorkerMessage::Holders(global, reply) => {
                 let _ = reply.try_send(self.holders(global));
             }
-            Message::Clear(reply) => {
-                self.start_sweep(Doom { all: true, ..Doom::default() }, Some(reply));
+            WorkerMessage::Clear(reply) => {
+                self.start_sweep(SweepScope { all: true, ..SweepScope::default() }, Some(reply));
             }
         }
     }
@@ -212,7 +214,7 @@ impl Worker {
         self.fibs_unswept = self.fibs_unswept.saturating_add(1);
         match &mut self.sweep {
             Some(sweep) => sweep.fibs = sweep.fibs.saturating_add(1),
-            None if self.fibs_unswept >= FIBS_SWEPT_AFTER => self.start_sweep(Doom::default(), None),
+            None if self.fibs_unswept >= FIBS_SWEPT_AFTER => self.start_sweep(SweepScope::default(), None),
             None => {}
         }
     }
@@ -233,18 +235,18 @@ impl Worker {
     }
 
     /// Starts a sweep from the beginning. One that was under way is taken into it.
-    fn start_sweep(&mut self, doom: Doom, reply: Option<Sender<u64>>) {
+    fn start_sweep(&mut self, scope: SweepScope, reply: Option<Sender<u64>>) {
         let before = self.sweep.take();
-        let doom = before.as_ref().map_or(doom, |sweep| doom.or(sweep.doom));
+        let scope = before.as_ref().map_or(scope, |sweep| scope.or(sweep.scope));
         let reply = reply.or(before.and_then(|sweep| sweep.reply));
-        self.sweep = Some(Sweep { doom, next: 0, ended: 0, fibs: 0, reply });
+        self.sweep = Some(Sweep { scope, next: 0, ended: 0, fibs: 0, reply });
         self.engine.tables.recent_routes.forget();
     }
 
     fn continue_sweep(&mut self, now: u32) {
         let Some(mut sweep) = self.sweep.take() else { return };
         let Tables { policy, generation, shard, .. } = &mut self.engine.tables;
-        let (next, ended) = shard.sweep(policy, *generation, sweep.doom, sweep.next, now);
+        let (next, ended) = shard.sweep(policy, *generation, sweep.scope, sweep.next, now);
         sweep.ended += ended;
         if let Some(next) = next {
             self.sweep = Some(Sweep { next, ..sweep });
@@ -252,7 +254,7 @@ impl Worker {
         }
         shard.note_swept();
         self.fibs_unswept = sweep.fibs;
-        if sweep.doom.recomputed.is_any() {
+        if sweep.scope.recomputed.is_any() {
             let count = std::mem::take(&mut shard.recomputed_count);
             let _ = self.engine.events.try_send(Event::Recomputed(count));
         }
@@ -342,7 +344,7 @@ mod tests {
         let (mut held_rounds, mut swept) = (0, 0);
         for _ in 0..4 * usize::from(u16::MAX) / MESSAGES_PER_ROUND {
             while messages.len() < MESSAGES_PER_ROUND {
-                messages.send(Message::Fib(Arc::default())).unwrap();
+                messages.send(WorkerMessage::Fib(Arc::default())).unwrap();
             }
             let was_sweeping = worker.sweep.is_some();
             worker.round(0);

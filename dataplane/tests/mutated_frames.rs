@@ -204,10 +204,10 @@ fn every_frame_has_one_fate_among_workers() {
     play("every_frame_has_one_fate_among_workers", 5, 3);
 }
 
-/// An access list that permits everything keeps packets out of the express lane, and changes nothing else.
+/// An access list that permits everything keeps packets out of the fast path, and changes nothing else.
 #[test]
-fn the_express_lane_does_what_the_full_path_does() {
-    let mut random = generator("the_express_lane_does_what_the_full_path_does", 6);
+fn the_fast_path_does_what_the_full_path_does() {
+    let mut random = generator("the_fast_path_does_what_the_full_path_does", 6);
     let open = CONFIG.replace("ip access-group 101 in", "");
     let listed = open
         .replace("ip nat inside\n", "ip nat inside\n ip access-group 102 in\n")
@@ -216,14 +216,14 @@ fn the_express_lane_does_what_the_full_path_does() {
     for mode in ["", "ip nat settings mode cgn\n"] {
         let mut benches = [&open, &listed].map(|config| {
             let setup = Setup { frame_len_max: FRAME_LEN_MAX, ..Setup::default() };
-            Bench::new("express", &format!("{config}{mode}"), setup).expect("a configuration that is right")
+            Bench::new("fast", &format!("{config}{mode}"), setup).expect("a configuration that is right")
         });
         let corpus = Corpus::new(&benches[0]);
         let names = ["Gi0/0/0", "Gi0/0/1"]
             .map(|place| benches[0].interface(place).expect("an interface").name.clone());
         for _ in 0..FRAME_COUNT / 64 {
             let frames: Vec<_> = (0..32).map(|_| corpus.draw(&mut random)).collect();
-            let [express, full] = benches.each_mut().map(|bench| {
+            let [fast, full] = benches.each_mut().map(|bench| {
                 for (is_inside, frame) in &frames {
                     let name = if *is_inside { &names[0] } else { &names[1] };
                     bench.queue(name, frame).expect("room on the wire");
@@ -234,8 +234,8 @@ fn the_express_lane_does_what_the_full_path_does() {
             let told = |frames: &[(_, Vec<u8>)]| {
                 frames.iter().map(|(_, frame)| describe::frame(frame)).collect::<Vec<_>>()
             };
-            assert_eq!(told(&express.0), told(&full.0));
-            assert!(express == full, "bytes or counters differ: {:?} {:?}", express.2, full.2);
+            assert_eq!(told(&fast.0), told(&full.0));
+            assert!(fast == full, "bytes or counters differ: {:?} {:?}", fast.2, full.2);
         }
     }
 }

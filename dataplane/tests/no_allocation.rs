@@ -12,8 +12,8 @@
 //! - refused: malformed, unsolicited, an exhausted pool, full tables;
 //! - expiry of everything, and the same once more.
 //!
-//! Not covered, as they answer the control thread between bursts: `show` (`Message::Sessions`, `Message::Usage`), a new
-//! policy, forwarding table or neighbour, and control's own frames (`Message::Transmit`). Nor are messages that
+//! Not covered, as they answer the control thread between bursts: `show` (`WorkerMessage::Sessions`, `WorkerMessage::Usage`), a new
+//! policy, forwarding table or neighbour, and control's own frames (`WorkerMessage::Transmit`). Nor are messages that
 //! gateways read: sessions of theirs, doors and streams.
 use allocation_counter::measure;
 use control::appliance::Appliance;

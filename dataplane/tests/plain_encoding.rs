@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
-use alg::State;
 use alg::registry::ROWS;
+use alg::{Side, State};
 use arrayvec::ArrayVec;
 use dataplane::flow::{Endpoint, Tuple};
-use dataplane::state::mapping::Side;
 use dataplane::state::plain::{
-    Address, Call, CallName, Channel, Control, Door, Holds, MAGIC, Owner, Plain, PlainError, PortSet,
+    Address, Call, CallName, Channel, ControlSession, Door, Holds, MAGIC, Owner, Plain, PlainError, PortSet,
     Session, Subscriber, VERSION, decode, encode,
 };
 use dataplane::stream::{Opening, Shifts};
@@ -47,7 +46,7 @@ fn gateways() -> impl Strategy<Value = Cow<'static, str>> {
 }
 
 fn shifts() -> impl Strategy<Value = Shifts> {
-    any::<(u32, u32)>().prop_map(|(forward, backward)| Shifts { forward, backward })
+    any::<(u32, u32)>().prop_map(|(client, server)| Shifts { client, server })
 }
 
 fn states() -> impl Strategy<Value = State> {
@@ -141,8 +140,8 @@ fn sessions() -> impl Strategy<Value = Plain> {
 fn controls() -> impl Strategy<Value = Plain> {
     (tuples(), gateways(), states(), channels(), any::<(bool, bool)>()).prop_map(
         |(session, gateway, state, channel, (is_inside, is_over))| {
-            let client = if is_inside { alg::Side::Inside } else { alg::Side::Outside };
-            Plain::Control(Control { session, gateway, state, client, channel, is_over })
+            let client = if is_inside { Side::Inside } else { Side::Outside };
+            Plain::ControlSession(ControlSession { session, gateway, state, client, channel, is_over })
         },
     )
 }
@@ -164,7 +163,7 @@ fn calls() -> impl Strategy<Value = Plain> {
 fn doors() -> impl Strategy<Value = Plain> {
     let ends = (endpoints(), endpoints(), any::<Option<Ipv4Addr>>(), prop::option::of(endpoints()));
     let of = (gateways(), prop::option::of(gateways()));
-    let owners = prop_oneof![tuples().prop_map(Owner::Control), call_names().prop_map(Owner::Call)];
+    let owners = prop_oneof![tuples().prop_map(Owner::ControlSession), call_names().prop_map(Owner::Call)];
     let rest = any::<([u16; 4], u8, [u32; 3])>();
     (ends, kinds_of_holds(), of, owners, rest).prop_map(|(ends, holds, (gateway, child), owner, rest)| {
         let (inside, global, peer, outward) = ends;
@@ -308,7 +307,7 @@ fn one_session() -> Plain {
 
 /// Control sessions with every gateway's memory and every channel.
 fn all_controls() -> [Plain; 5] {
-    let shifts = Shifts { forward: 3, backward: u32::MAX };
+    let shifts = Shifts { client: 3, server: u32::MAX };
     let opening = Opening {
         source: ([10, 0, 0, 2], 40_000),
         destination: ([10, 0, 0, 7], 21),
@@ -335,8 +334,15 @@ fn all_controls() -> [Plain; 5] {
         (State::None, Channel::Settled(shifts)),
     ]
     .map(|(state, channel)| {
-        let (gateway, client) = ("ftp".into(), alg::Side::Outside);
-        Plain::Control(Control { session: TUPLE, gateway, state, client, channel, is_over: true })
+        let (gateway, client) = ("ftp".into(), Side::Outside);
+        Plain::ControlSession(ControlSession {
+            session: TUPLE,
+            gateway,
+            state,
+            client,
+            channel,
+            is_over: true,
+        })
     })
 }
 
@@ -349,26 +355,28 @@ fn one_call() -> Plain {
 }
 
 fn all_doors() -> [Plain; 2] {
-    [(Holds::Port, Owner::Control(TUPLE)), (Holds::Nothing, Owner::Call(CALL))].map(|(holds, owner)| {
-        Plain::Door(Door {
-            inside: end(2, 5000),
-            global: end(9, 6000),
-            peer: Some(Ipv4Addr::new(10, 0, 0, 7)),
-            outward: Some(end(7, 20)),
-            inside_vrf: 1,
-            outside_vrf: 2,
-            rule: 3,
-            protocol: 6,
-            holds,
-            gateway: "ftp".into(),
-            child: Some("rtsp".into()),
-            owner,
-            tag: 4,
-            uses_left: 1,
-            age_ms: 1000,
-            left_ms: 119_000,
-        })
-    })
+    [(Holds::Port, Owner::ControlSession(TUPLE)), (Holds::Nothing, Owner::Call(CALL))].map(
+        |(holds, owner)| {
+            Plain::Door(Door {
+                inside: end(2, 5000),
+                global: end(9, 6000),
+                peer: Some(Ipv4Addr::new(10, 0, 0, 7)),
+                outward: Some(end(7, 20)),
+                inside_vrf: 1,
+                outside_vrf: 2,
+                rule: 3,
+                protocol: 6,
+                holds,
+                gateway: "ftp".into(),
+                child: Some("rtsp".into()),
+                owner,
+                tag: 4,
+                uses_left: 1,
+                age_ms: 1000,
+                left_ms: 119_000,
+            })
+        },
+    )
 }
 
 /// Version 1 as it is written for good: where this fails, the version is to be another one.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use alg::Side;
 use alg::registry::ROWS;
 use dataplane::flow::{Endpoint, Tuple};
 use dataplane::policy::IdleClass;
-use dataplane::state::mapping::Side;
 use dataplane::state::plain::{Channel, Door, Owner, Plain, decode, encode};
 use dataplane::stream::Shifts;
 use testkit::bench::Bench;
@@ -34,7 +34,7 @@ fn kind(record: &Plain) -> &'static str {
         Plain::Address(address) if address.side == Side::Inside => "an inside host's address",
         Plain::Address(_) => "an outside host's address",
         Plain::Session(_) => "a session",
-        Plain::Control(control) => match control.channel {
+        Plain::ControlSession(control) => match control.channel {
             Channel::Datagrams => "datagrams",
             Channel::Opening(None) => "a connection of which no SYN was kept",
             Channel::Opening(Some(_)) => "a handshake",
@@ -107,7 +107,9 @@ fn as_walked(record: &Plain) -> Option<String> {
                 it.protocol, it.inside, it.global, it.inside_vrf, it.gateway, it.uses_left, it.left_ms
             ));
         }
-        Plain::Subscriber(_) | Plain::Control(_) | Plain::Child { .. } | Plain::Call(_) => return None,
+        Plain::Subscriber(_) | Plain::ControlSession(_) | Plain::Child { .. } | Plain::Call(_) => {
+            return None;
+        }
     };
     Some(format!("{protocol} {ends:?} vrf {vrf} rule {rule} {class:?} age {age_ms} idle {idle_ms}"))
 }
@@ -122,13 +124,13 @@ fn names_what_stands_before(records: &[Plain]) -> Result<(), String> {
                 sessions.push(Tuple { src, dst, protocol: it.protocol, vrf: it.inside_vrf });
                 true
             }
-            Plain::Control(it) => {
+            Plain::ControlSession(it) => {
                 controls.push(it.session);
                 sessions.contains(&it.session)
             }
             Plain::Child { session, control } => sessions.contains(session) && controls.contains(control),
             // Its control session may have nothing to remember, and then is no more than a session.
-            Plain::Door(Door { owner: Owner::Control(control), .. }) => sessions.contains(control),
+            Plain::Door(Door { owner: Owner::ControlSession(control), .. }) => sessions.contains(control),
             Plain::Subscriber(_) | Plain::Address(_) | Plain::Call(_) | Plain::Door(_) => true,
         };
         if !is_known {

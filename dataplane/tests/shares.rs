@@ -69,7 +69,7 @@ impl Rig {
         came.first().and_then(|packet| View::of(packet)).map(|view| view.src)
     }
 
-    /// A host asks for the box's station, as it does before its first packet.
+    /// A host asks for the box's MAC address, as it does before its first packet.
     fn arrive(&mut self, host: Ipv4Addr) {
         let [mac, nobody] = [station_mac(host), [0; 6]];
         let request = Arp { operation: 1, sender: (mac, host), target: (nobody, GATEWAY) };
@@ -117,7 +117,7 @@ impl Rig {
     }
 }
 
-/// One station of a large subnet writes in everybody's name, and answers for nobody: it gets three quarters of the table, and
+/// One host of a large subnet writes in everybody's name, and answers for nobody: it gets three quarters of the table, and
 /// who is there has the rest.
 #[test]
 fn made_up_names_leave_room_for_those_who_answer() {
@@ -170,12 +170,12 @@ fn a_full_table_has_ten_sessions_for_another_host() {
     }
 }
 
-/// An ARP reply of an outside station for its own address.
+/// An ARP reply of an outside host for its own address.
 fn arp_reply(addr: Ipv4Addr) -> Vec<u8> {
-    let (own, station) = ([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 0xcc]);
-    let mut frame = [own, station].concat();
+    let (own, mac) = ([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 0xcc]);
+    let mut frame = [own, mac].concat();
     frame.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);
-    frame.extend(station);
+    frame.extend(mac);
     frame.extend(addr.octets());
     frame.extend(own);
     frame.extend([192, 0, 2, 1]);

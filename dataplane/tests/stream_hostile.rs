@@ -2,7 +2,7 @@
 //! what is kept stays within its bounds, what is sent is well-formed, and every packet has its fate.
 
 use dataplane::stream::{
-    Buffers, Direction, EditList, Emission, Inspection, Inspector, Means, Opening, Pool, Stream,
+    Buffers, Chunks, EditList, Emission, Inspection, Inspector, Means, Opening, Sender, Stream,
 };
 use mem::{Packet, Slab};
 use rand::rngs::SmallRng;
@@ -11,15 +11,15 @@ use testkit::random::generator;
 use testkit::simulator::link::{seal, tcp_sum};
 
 const STREAMS: usize = 4;
-const PIECES: usize = 300;
-/// Pieces that one direction may hold, and one direction may retain: a few messages' worth.
+const CHUNKS: usize = 300;
+/// Chunks that one sender may hold, and one sender may retain: a few messages' worth.
 const BUFFERS: usize = 400;
 const MESSAGE_LEN_MAX: u32 = 3000;
 
 struct Whim(SmallRng);
 
 impl Inspector for Whim {
-    fn inspect(&mut self, _: Direction, bytes: &[u8], edits: &mut EditList) -> Inspection {
+    fn inspect(&mut self, _: Sender, bytes: &[u8], edits: &mut EditList) -> Inspection {
         let length = self.0.random_range(0..=bytes.len());
         match self.0.random_range(0..1000) {
             0 => Inspection::Detach,
@@ -53,10 +53,10 @@ struct Attack {
     generator: SmallRng,
     slab: Slab,
     buffers: Scarce,
-    pool: Pool,
+    chunks: Chunks,
     whim: Whim,
     streams: Vec<Option<Stream>>,
-    /// By stream and direction: numbers near which segments are made.
+    /// By stream and sender: numbers near which segments are made.
     near: [[u32; 2]; STREAMS],
     /// What was sent last, as the receiver counts: numbers near which it acknowledges.
     heard: [[u32; 2]; STREAMS],
@@ -72,21 +72,21 @@ impl Attack {
         let buffers = Scarce(slab.clone(), SmallRng::seed_from_u64(generator.random()));
         let whim = Whim(SmallRng::seed_from_u64(generator.random()));
         let now = generator.random();
-        let pool = Pool::new(PIECES, MESSAGE_LEN_MAX);
+        let chunks = Chunks::new(CHUNKS, MESSAGE_LEN_MAX);
         let streams = (0..STREAMS).map(|_| None).collect();
         let (near, heard) = ([[0; 2]; STREAMS], [[0; 2]; STREAMS]);
-        Attack { generator, slab, buffers, pool, whim, streams, near, heard, now, arrived: 0, emitted: 0 }
+        Attack { generator, slab, buffers, chunks, whim, streams, near, heard, now, arrived: 0, emitted: 0 }
     }
 
-    fn opening(&mut self, at: usize, direction: usize) -> Opening {
+    fn opening(&mut self, at: usize, sender: usize) -> Opening {
         let ends = [([10, 0, 0, 2], 40000), ([198, 51, 100, 7], 21)];
-        self.near[at][direction] = self.generator.random();
-        self.heard[at][direction] = self.near[at][direction];
+        self.near[at][sender] = self.generator.random();
+        self.heard[at][sender] = self.near[at][sender];
         Opening {
-            source: ends[direction],
-            destination: ends[1 - direction],
+            source: ends[sender],
+            destination: ends[1 - sender],
             ttl: 60,
-            sequence: self.near[at][direction].wrapping_sub(1),
+            sequence: self.near[at][sender].wrapping_sub(1),
             window: self.generator.random(),
             segment_len_max: self
                 .generator
@@ -111,8 +111,8 @@ impl Attack {
         }
     }
 
-    fn frame(&mut self, at: usize, direction: usize) -> Vec<u8> {
-        let (near, heard) = (self.near[at][direction], self.heard[at][1 - direction]);
+    fn frame(&mut self, at: usize, sender: usize) -> Vec<u8> {
+        let (near, heard) = (self.near[at][sender], self.heard[at][1 - sender]);
         let (seq, ack) = (self.number(near), self.number(heard));
         let len = [0, 1, self.generator.random_range(0..100), self.generator.random_range(0..1400)]
             [self.generator.random_range(0..4)];
@@ -154,7 +154,7 @@ impl Attack {
         }
         if flags & 0x02 == 0 && seq == near && self.generator.random_bool(0.9) {
             // Go on from here: most segments of an attack that gets anywhere fit the connection.
-            self.near[at][direction] = seq.wrapping_add(len as u32);
+            self.near[at][sender] = seq.wrapping_add(len as u32);
         }
         frame
     }
@@ -165,15 +165,15 @@ impl Attack {
             let openings = [self.opening(at, 0), self.opening(at, 1)];
             self.streams[at] = Some(Stream::new(&openings[0], &openings[1]));
         }
-        let direction = self.generator.random_range(0..2);
-        let frame = self.frame(at, direction);
+        let sender = self.generator.random_range(0..2);
+        let frame = self.frame(at, sender);
         self.now = self.now.wrapping_add([0, 1, 50, 5000][self.generator.random_range(0..4)]);
         let is_detached = self.streams[at].as_ref().is_some_and(|stream| stream.detached().is_some());
         let is_over = self.generator.random_bool(if is_detached { 0.1 } else { 0.002 });
         let is_tick = self.generator.random_bool(0.1);
         let mut output = Vec::new();
         let mut means = Means {
-            pool: &mut self.pool,
+            chunks: &mut self.chunks,
             buffers: &mut self.buffers,
             inspector: &mut self.whim,
             output: &mut output,
@@ -185,36 +185,36 @@ impl Attack {
         }
         if let Some(packet) = self.slab.copy_of(&frame, 0) {
             self.arrived += 1;
-            stream.segment(Direction::ALL[direction], packet, 0, 20, &mut means);
+            stream.segment(Sender::ALL[sender], packet, 0, 20, &mut means);
         }
         self.emitted += output.len() as u64;
         if self.generator.random_bool(0.01) {
-            stream.limit_segments(Direction::ALL[direction], self.generator.random());
+            stream.limit_segments(Sender::ALL[sender], self.generator.random());
         }
         if is_over {
-            stream.close(&mut self.pool);
+            stream.close(&mut self.chunks);
             self.streams[at] = None;
         }
-        for Emission { direction, packet, l3, l4 } in output {
+        for Emission { sender, packet, l3, l4 } in output {
             let bytes = &packet.bytes()[usize::from(l3)..];
             let seq = u32::from_be_bytes([bytes[24], bytes[25], bytes[26], bytes[27]]);
-            self.heard[at][direction as usize] = seq.wrapping_add((bytes.len() as u32).saturating_sub(60));
+            self.heard[at][sender as usize] = seq.wrapping_add((bytes.len() as u32).saturating_sub(60));
             let total_len = usize::from(u16::from_be_bytes([bytes[2], bytes[3]]));
             assert!(total_len <= bytes.len());
             assert_eq!(tcp_sum(&bytes[..total_len], usize::from(l4 - l3)), 0xffff, "a wrong checksum");
         }
-        let (counters, held) = (self.pool.counters(), self.pool.packets_held() as u64);
+        let (counters, held) = (self.chunks.counters(), self.chunks.packets_held() as u64);
         assert_eq!(self.arrived + counters.generated, self.emitted + counters.consumed + held);
-        assert!(self.pool.pieces_in_use() <= PIECES);
+        assert!(self.chunks.in_use() <= CHUNKS);
         assert_eq!(self.slab.available() + held as usize, BUFFERS);
     }
 
     fn finish(mut self) -> u64 {
         for stream in self.streams.iter_mut().flatten() {
-            stream.close(&mut self.pool);
+            stream.close(&mut self.chunks);
         }
-        assert_eq!((self.pool.pieces_in_use(), self.slab.available()), (0, BUFFERS));
-        self.pool.counters().edited
+        assert_eq!((self.chunks.in_use(), self.slab.available()), (0, BUFFERS));
+        self.chunks.counters().edited
     }
 }
 

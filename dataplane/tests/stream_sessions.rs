@@ -14,7 +14,7 @@ fn play(test: &str, default_seed: u64, count: usize) {
     let mut generator = generator(test, default_seed);
     let (mut time_ms_max, mut packets, mut passed, mut edited, mut acknowledged, mut resent, mut detached) =
         (0, 0, 0, 0, 0, 0, 0);
-    let (mut pieces_max, mut forgotten, mut failures) = (0, 0, 0);
+    let (mut chunks_max, mut forgotten, mut failures) = (0, 0, 0);
     for number in 0..count {
         let seed = generator.random();
         match simulator::run(seed) {
@@ -26,7 +26,7 @@ fn play(test: &str, default_seed: u64, count: usize) {
                 resent += outcome.counters.resent;
                 forgotten += usize::from(outcome.has_forgotten);
                 detached += usize::from(outcome.detached.is_some());
-                pieces_max = outcome.pieces_max.max(pieces_max);
+                chunks_max = outcome.chunks_max.max(chunks_max);
             }
             Err(failure) => {
                 println!("session {number}, PORTICO_SESSION={seed}: {failure}");
@@ -38,7 +38,7 @@ fn play(test: &str, default_seed: u64, count: usize) {
     println!(
         "{count} sessions, the longest {time_ms_max} ms; {packets} packets, {passed} went on in place; \
          {edited} messages edited, {acknowledged} acknowledgements made, {resent} segments sent again; \
-         {detached} detached, {forgotten} forgotten by a host; {pieces_max} pieces at most"
+         {detached} detached, {forgotten} forgotten by a host; {chunks_max} chunks at most"
     );
     assert_eq!(failures, 0, "of {count} sessions");
     // Without any stream between them, smoltcp's sockets leave as many unfinished.

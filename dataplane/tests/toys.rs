@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::registry::ROWS;
-use alg::{Call, Context, Frame, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport, Verdict};
+use alg::{
+    Call, Context, Framing, Handled, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport,
+};
 use arrayvec::ArrayVec;
 use control::config::InterfaceName;
 use dataplane::protocols::Protocols;
@@ -19,7 +21,7 @@ use testkit::reference::facts::{Endpoint, UDP};
 use testkit::reference::view::{Edits, forwarded, packet, udp};
 
 /// `ADD call address:port` announces an endpoint of a call, `END call` ends it.
-const CALLING: Row = Row { handle, frame: |_, _| Frame::Foreign, state: State::default, ..ROWS[0] };
+const CALLING: Row = Row { handle, framing: |_, _| Framing::Foreign, state: State::default, ..ROWS[0] };
 /// The port of the row that makes room for it.
 const CONTROL_PORT: u16 = 69;
 /// How long a call is remembered, and its doors wait.
@@ -27,7 +29,7 @@ const LIFE_S: u32 = 300;
 /// A number for experiments (RFC 3692).
 const NUMBERED: u8 = 253;
 
-fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let text = std::str::from_utf8(message.bytes).map_err(|_| Refusal::Malformed)?;
     let mut words = text.split(' ');
     let (what, name) = (words.next(), words.next().and_then(|name| name.parse().ok()));
@@ -57,7 +59,7 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
         (Some("END"), None) => context.close(Owner::Call(call)),
         _ => return Err(Refusal::Malformed),
     }
-    Ok(Verdict::Continue)
+    Ok(Handled::Continue)
 }
 
 fn protocols() -> Protocols {
@@ -431,7 +433,7 @@ fn long() {
 
 /// Two inside hosts that know each other by global addresses.
 #[test]
-fn numbers_are_learnt_of_what_turns_around() {
+fn numbers_are_learnt_of_hairpins() {
     for worker_count in [1, 2, 8] {
         let mut test = Test::new(worker_count, false, generator("turned", 1));
         let [one, other] =

@@ -46,7 +46,7 @@ mod survey;
 use arrayvec::ArrayVec;
 
 use crate::registry::{Attach, Port, Reads, Row};
-use crate::{Context, Frame, Message, Refusal, Side, State, Transport, Verdict};
+use crate::{Context, Framing, Handled, Message, Refusal, Side, State, Transport};
 use edits::{Edits, PREFIX_LEN};
 use message::{HEADER_LEN, Header, Opcode};
 use rewrite::Rewrite;
@@ -68,7 +68,7 @@ pub(crate) const ROW: Row = Row {
         asked: ArrayVec::new_const(),
         signed: ArrayVec::new_const(),
     },
-    frame,
+    framing,
     handle,
     about: "Translates addresses in answers, and names that spell addresses backwards in questions and answers, \
             where configuration maps them; signed messages stay.",
@@ -76,22 +76,22 @@ pub(crate) const ROW: Row = Row {
 };
 
 /// A message has its length in front of it, in two bytes.
-fn frame(_: &State, message: &Message) -> Frame {
+fn framing(_: &State, message: &Message) -> Framing {
     let Some((prefix, rest)) = message.bytes.split_first_chunk::<PREFIX_LEN>() else {
-        return Frame::Incomplete;
+        return Framing::Incomplete;
     };
     let len = usize::from(u16::from_be_bytes(*prefix));
     if len < HEADER_LEN {
-        return Frame::Foreign;
+        return Framing::Foreign;
     }
     if rest.len() < HEADER_LEN {
-        return Frame::Incomplete;
+        return Framing::Incomplete;
     }
     match Header::read(rest, len) {
         Some(header) if is_in_turn(&header, message.by_client) => {}
-        _ => return Frame::Foreign,
+        _ => return Framing::Foreign,
     }
-    Frame::Message(PREFIX_LEN + len)
+    Framing::Message(PREFIX_LEN + len)
 }
 
 /// In a stream clients ask and servers answer.
@@ -99,14 +99,14 @@ fn is_in_turn(header: &Header, by_client: bool) -> bool {
     header.opcode == Opcode::Stateful || header.is_response() != by_client
 }
 
-fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let mut edits = Edits::new(context, message.from);
     let bytes = if edits.is_stream() { unprefixed(message.bytes)? } else { message.bytes };
     let header = Header::read(bytes, bytes.len()).ok_or(Refusal::Foreign)?;
     if header.opcode != Opcode::Query {
-        return Ok(Verdict::Continue);
+        return Ok(Handled::Continue);
     }
-    let State::Dns { payload_size_max, asked, signed } = state else { return Ok(Verdict::Continue) };
+    let State::Dns { payload_size_max, asked, signed } = state else { return Ok(Handled::Continue) };
     edits.may_bind = is_awaited(asked, message, &header);
     let survey = Survey::new(bytes, &header, &mut edits)?;
     let is_covered = edits.is_stream() && note_signed(signed, &header, survey.has_tsig);
@@ -117,13 +117,13 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     let is_bounded = header.is_response() && !edits.is_stream();
     let size_max = is_bounded.then_some(usize::from(*payload_size_max));
     if !survey.has_changes {
-        return Ok(Verdict::Continue);
+        return Ok(Handled::Continue);
     }
     if survey.is_authenticated || is_covered {
         return Err(Refusal::Signed);
     }
     Rewrite { bytes, header: &header, survey: &survey }.apply(&mut edits, size_max)?;
-    Ok(Verdict::Continue)
+    Ok(Handled::Continue)
 }
 
 /// Whether a message is the first answer to what a subscriber asked. Notes what subscribers ask, and forgets what was asked

@@ -44,8 +44,8 @@ impl<'m> Labels<'m> {
     fn step(&mut self) -> Result<Label<'m>, Refusal> {
         let mut found_at = None;
         loop {
-            match piece(self.bytes, self.at, self.run_start)? {
-                Piece::Pointer(target) => {
+            match element(self.bytes, self.at, self.run_start)? {
+                Element::Pointer(target) => {
                     self.jumps += 1;
                     if self.jumps > JUMPS_MAX {
                         return Err(Refusal::Malformed);
@@ -53,7 +53,7 @@ impl<'m> Labels<'m> {
                     (self.at, self.run_start) = (target, target);
                     found_at = found_at.or(Some(target));
                 }
-                Piece::Label(text) => {
+                Element::Label(text) => {
                     let at = found_at.unwrap_or(self.at);
                     self.at += 1 + text.len();
                     self.len += 1 + text.len();
@@ -81,23 +81,23 @@ impl<'m> Iterator for Labels<'m> {
     }
 }
 
-enum Piece<'m> {
+enum Element<'m> {
     Label(&'m [u8]),
     Pointer(usize),
 }
 
-fn piece(bytes: &[u8], at: usize, run_start: usize) -> Result<Piece<'_>, Refusal> {
+fn element(bytes: &[u8], at: usize, run_start: usize) -> Result<Element<'_>, Refusal> {
     let first = *bytes.get(at).ok_or(Refusal::Malformed)?;
     match first & POINTER_BITS {
         0 => {
             let text = bytes.get(at + 1..at + 1 + usize::from(first)).ok_or(Refusal::Malformed)?;
-            Ok(Piece::Label(text))
+            Ok(Element::Label(text))
         }
         POINTER_BITS => {
             let low = *bytes.get(at + 1).ok_or(Refusal::Malformed)?;
             let target = usize::from(u16::from_be_bytes([first & !POINTER_BITS, low]));
             if (HEADER_LEN..run_start).contains(&target) {
-                Ok(Piece::Pointer(target))
+                Ok(Element::Pointer(target))
             } else {
                 Err(Refusal::Malformed)
             }
@@ -110,10 +110,10 @@ fn piece(bytes: &[u8], at: usize, run_start: usize) -> Result<Piece<'_>, Refusal
 pub(super) fn own_span(bytes: &[u8], start: usize) -> Result<Span, Refusal> {
     let mut at = start;
     loop {
-        match piece(bytes, at, start)? {
-            Piece::Pointer(_) => return Ok(Span { start, end: at + 2 }),
-            Piece::Label([]) => return Ok(Span { start, end: at + 1 }),
-            Piece::Label(text) => at += 1 + text.len(),
+        match element(bytes, at, start)? {
+            Element::Pointer(_) => return Ok(Span { start, end: at + 2 }),
+            Element::Label([]) => return Ok(Span { start, end: at + 1 }),
+            Element::Label(text) => at += 1 + text.len(),
         }
         if at - start > NAME_LEN_MAX {
             return Err(Refusal::Malformed);

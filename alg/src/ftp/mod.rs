@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::registry::{Attach, Port, Reads};
 use crate::text::written;
 use crate::{
-    Context, Counterpart, Door, Frame, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side, State,
-    Transport, Verdict,
+    Context, Counterpart, Door, Framing, Handled, Message, OutwardDoor, Owner, Ports, Refusal, Row, Side,
+    State, Transport,
 };
 
 mod line;
@@ -37,8 +37,8 @@ pub const ROW: Row = Row {
     attach: Attach::Ports(&[Port { transport: Transport::Tcp, port: 21 }]),
     is_ietf: true,
     reads: Reads::Always,
-    state: || State::Ftp(Control::default()),
-    frame,
+    state: || State::Ftp(FtpState::default()),
+    framing,
     handle,
     about: "Translates PORT, EPRT, LPRT and the replies 227, 228 and 229, and opens the data connection's port.",
     standards: "RFC 959, 1639, 2428, 4217",
@@ -55,7 +55,7 @@ const OWNER: Owner = Owner::Session(0);
 
 /// What is remembered of a control connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Control {
+pub struct FtpState {
     /// The client's first line came.
     client_spoke: bool,
     /// The server's first line came.
@@ -92,30 +92,30 @@ enum Promise {
     Granted,
 }
 
-fn frame(state: &State, message: &Message) -> Frame {
-    let State::Ftp(control) = state else { return Frame::Foreign };
-    if let Some(frame) = control.record_frame(message) {
-        return frame;
+fn framing(state: &State, message: &Message) -> Framing {
+    let State::Ftp(control) = state else { return Framing::Foreign };
+    if let Some(framing) = control.record_framing(message) {
+        return framing;
     }
     let bytes = &message.bytes[..message.bytes.len().min(LINE_LEN_MAX)];
     if !control.may_begin(bytes, message.by_client) {
-        return Frame::Foreign;
+        return Framing::Foreign;
     }
     match bytes.iter().position(|byte| *byte == b'\n') {
-        Some(end) => Frame::Message(end + 1),
-        None if bytes.len() == LINE_LEN_MAX => Frame::Message(LINE_LEN_MAX),
-        None if bytes.len() >= BEGINNING_LEN_MAX => Frame::Line(LINE_LEN_MAX),
-        None => Frame::Incomplete,
+        Some(end) => Framing::Message(end + 1),
+        None if bytes.len() == LINE_LEN_MAX => Framing::Message(LINE_LEN_MAX),
+        None if bytes.len() >= BEGINNING_LEN_MAX => Framing::Line(LINE_LEN_MAX),
+        None => Framing::Incomplete,
     }
 }
 
-fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let State::Ftp(control) = state else { return Err(Refusal::Foreign) };
     let secrecy = &mut control.secrecy[usize::from(message.by_client)];
     if *secrecy == Secrecy::Agreed {
         *secrecy = Secrecy::Records;
         let is_record = record_len(message.bytes).is_some();
-        return Ok(if is_record { Verdict::Continue } else { Verdict::Detach });
+        return Ok(if is_record { Handled::Continue } else { Handled::Detach });
     }
     let line = match message.bytes {
         [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] => line,
@@ -132,17 +132,17 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     control.reply(line, message.from, context)
 }
 
-impl Control {
+impl FtpState {
     /// What the beginning of a side's bytes is, if it does not speak in lines. The first record is a message, as it tells that
     /// they are records indeed.
-    fn record_frame(&self, message: &Message) -> Option<Frame> {
+    fn record_framing(&self, message: &Message) -> Option<Framing> {
         let secrecy = self.secrecy[usize::from(message.by_client)];
         match (secrecy, record_len(message.bytes)) {
             (Secrecy::None, _) => None,
-            (Secrecy::Agreed, Some(len)) => Some(Frame::Message(len)),
-            (Secrecy::Records, Some(len)) => Some(Frame::Opaque(len)),
-            _ if may_be_record(message.bytes) => Some(Frame::Incomplete),
-            (Secrecy::Agreed, None) => Some(Frame::Message(message.bytes.len().min(RECORD_LEN_MAX))),
+            (Secrecy::Agreed, Some(len)) => Some(Framing::Message(len)),
+            (Secrecy::Records, Some(len)) => Some(Framing::Opaque(len)),
+            _ if may_be_record(message.bytes) => Some(Framing::Incomplete),
+            (Secrecy::Agreed, None) => Some(Framing::Message(message.bytes.len().min(RECORD_LEN_MAX))),
             (Secrecy::Records, None) => None,
         }
     }
@@ -158,11 +158,11 @@ impl Control {
         }
     }
 
-    fn command(&mut self, line: &[u8], from: Side, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+    fn command(&mut self, line: &[u8], from: Side, context: &mut dyn Context) -> Result<Handled, Refusal> {
         let telnet_len = line::telnet_len(line).unwrap_or(line.len());
         let (verb, argument) = line::command(&line[telnet_len..]);
         let mut upper = [0; 4];
-        let Some(name) = upper.get_mut(..verb.len()) else { return Ok(Verdict::Continue) };
+        let Some(name) = upper.get_mut(..verb.len()) else { return Ok(Handled::Continue) };
         name.copy_from_slice(verb);
         name.make_ascii_uppercase();
         let has_promised = self.promise == Promise::Granted;
@@ -183,20 +183,20 @@ impl Control {
             b"EPRT" => line::extended(line, argument)?,
             _ => None,
         };
-        let Some(named) = named else { return Ok(Verdict::Continue) };
+        let Some(named) = named else { return Ok(Handled::Continue) };
         if from == Side::Outside {
             open_outward(named.endpoint, context)?;
         }
         announce(named, from, false, context)
     }
 
-    fn reply(&mut self, line: &[u8], from: Side, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+    fn reply(&mut self, line: &[u8], from: Side, context: &mut dyn Context) -> Result<Handled, Refusal> {
         let telnet_len = line::telnet_len(line).unwrap_or(line.len());
         let text = &line[telnet_len..];
-        let Some((code, has_more)) = line::reply(text) else { return Ok(Verdict::Continue) };
+        let Some((code, has_more)) = line::reply(text) else { return Ok(Handled::Continue) };
         let ends = self.code != 0;
         if ends && (code != self.code || has_more || text.get(3).is_some_and(|byte| *byte != b' ')) {
-            return Ok(Verdict::Continue);
+            return Ok(Handled::Continue);
         }
         self.code = if has_more { code } else { 0 };
         let was_asked = match code {
@@ -208,7 +208,7 @@ impl Control {
             self.settle(code);
         }
         if !was_asked {
-            return Ok(Verdict::Continue);
+            return Ok(Handled::Continue);
         }
         let named = match code {
             227 => line::numbers_within(line, text, Form::Six)?,
@@ -222,7 +222,7 @@ impl Control {
                 None
             }
         };
-        named.map_or(Ok(Verdict::Continue), |named| announce(named, from, true, context))
+        named.map_or(Ok(Handled::Continue), |named| announce(named, from, true, context))
     }
 
     /// Counts the answer with this code.
@@ -269,15 +269,15 @@ fn extended_reply(line: &[u8], from: Side, context: &mut dyn Context) -> Result<
 }
 
 /// Translates the endpoint that a host announces, in a reply or in a command.
-fn announce(named: Named, from: Side, is_reply: bool, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn announce(named: Named, from: Side, is_reply: bool, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let endpoint = named.endpoint;
-    let mut verdict = Verdict::Continue;
+    let mut handled = Handled::Continue;
     let translated = match from {
         Side::Inside => match open(endpoint, context) {
             Ok(global) => global,
             // Nobody answers there, but nobody is told an inside address for want of room.
             Err(refusal @ (Refusal::NoPort | Refusal::DoorLimit)) => {
-                verdict = Verdict::Refused(refusal);
+                handled = Handled::Refused(refusal);
                 SocketAddrV4::new(*context.session().inside_global.ip(), endpoint.port())
             }
             Err(Refusal::ForeignAddress) if is_reply => {
@@ -290,7 +290,7 @@ fn announce(named: Named, from: Side, is_reply: bool, context: &mut dyn Context)
     if translated != endpoint {
         context.replace(named.span, named.form.write(translated).as_bytes())?;
     }
-    Ok(verdict)
+    Ok(handled)
 }
 
 /// The global endpoint that a static line gives another inside host's, which no door is needed for.

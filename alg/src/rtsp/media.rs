@@ -8,7 +8,7 @@ use super::realm::{counterpart, replace, translate_address};
 use super::transport::{
     Kind, Parameter, Quoted, Range, endpoints, host_and_port, parameters, port, specifications,
 };
-use crate::piece::Piece;
+use crate::slice::Slice;
 use crate::text;
 use crate::{Context, Door, Ports, Refusal, Side, Transport};
 
@@ -68,7 +68,7 @@ impl Wanted {
     }
 
     /// Adds what a parameter names.
-    fn add_all(&mut self, kind: Kind, value: Piece) -> Result<(), Refusal> {
+    fn add_all(&mut self, kind: Kind, value: Slice) -> Result<(), Refusal> {
         match kind {
             Kind::Ports => {
                 let range = Range::read(value)?;
@@ -83,8 +83,8 @@ impl Wanted {
     /// Adds the ports of a list, in pairs where one follows the other.
     fn add_list<'m>(&mut self, list: impl Iterator<Item = Quoted<'m>>) -> Result<(), Refusal> {
         let mut before: Option<u16> = None;
-        for piece in list.filter(Quoted::is_addressed).filter_map(|endpoint| endpoint.port) {
-            let port = port(piece)?;
+        for slice in list.filter(Quoted::is_addressed).filter_map(|endpoint| endpoint.port) {
+            let port = port(slice)?;
             match before {
                 Some(first) if first.checked_add(1) == Some(port) => self.add(first, true)?,
                 _ => self.add(port, false)?,
@@ -117,7 +117,7 @@ impl Wanted {
 /// Translates a header's value. Returns why its ports were not announced, if they were not: its addresses are translated
 /// all the same.
 pub fn translate(
-    value: Piece,
+    value: Slice,
     mut parties: Parties,
     context: &mut dyn Context,
 ) -> Result<Option<Refusal>, Refusal> {
@@ -145,7 +145,7 @@ pub fn translate(
 }
 
 /// Opens doors for what the inside host announces.
-fn announce(value: Piece, parties: Parties, door: Door, context: &mut dyn Context) -> Result<(), Refusal> {
+fn announce(value: Slice, parties: Parties, door: Door, context: &mut dyn Context) -> Result<(), Refusal> {
     let mut wanted = Wanted::default();
     for spec in specifications(value) {
         want(spec, parties, &mut wanted, context)?;
@@ -155,7 +155,7 @@ fn announce(value: Piece, parties: Parties, door: Door, context: &mut dyn Contex
 
 /// Notes the doors that a specification of the inside host needs. It must be about the host itself; where policy
 /// maps another host, that is left to it.
-fn want(spec: Piece, parties: Parties, wanted: &mut Wanted, context: &dyn Context) -> Result<(), Refusal> {
+fn want(spec: Slice, parties: Parties, wanted: &mut Wanted, context: &dyn Context) -> Result<(), Refusal> {
     let announced = || parameters(spec).filter(|p| parties.treatment(p.is_clients) == Treatment::Announce);
     let hosts = announced().filter(|p| p.kind == Kind::Address).map(|p| host_and_port(p.value));
     let listed = announced().filter(|p| p.kind == Kind::Endpoints).flat_map(|p| endpoints(p.value));
@@ -176,7 +176,7 @@ fn is_own(addr: Ipv4Addr, context: &dyn Context) -> bool {
 }
 
 /// Lets the media come from where the outside server says that it sends from.
-fn follow_source(value: Piece, door: Door, context: &mut dyn Context) -> Result<(), Refusal> {
+fn follow_source(value: Slice, door: Door, context: &mut dyn Context) -> Result<(), Refusal> {
     let servers = parameters(value).filter(|p| !p.is_clients);
     let source = servers.clone().find(|p| p.kind == Kind::Address).map(|p| host_and_port(p.value).host);
     let listed = || servers.clone().find(|p| p.kind == Kind::Endpoints).map(|p| p.value);
@@ -223,14 +223,14 @@ fn translated(port: u16, treatment: Treatment, context: &dyn Context) -> Option<
     }
 }
 
-fn write_ports(piece: Piece, treatment: Treatment, context: &mut dyn Context) -> Result<(), Refusal> {
+fn write_ports(slice: Slice, treatment: Treatment, context: &mut dyn Context) -> Result<(), Refusal> {
     // What is no range of ports has none to translate.
-    let (false, Ok(range)) = (treatment == Treatment::Translate, Range::read(piece)) else { return Ok(()) };
+    let (false, Ok(range)) = (treatment == Treatment::Translate, Range::read(slice)) else { return Ok(()) };
     let first = translated(range.first, treatment, context);
     match (first, range.last) {
-        (Some(first), None) => replace(context, piece, format_args!("{first}"))?,
+        (Some(first), None) => replace(context, slice, format_args!("{first}"))?,
         (Some(first), Some(last)) => match translated(last, treatment, context) {
-            Some(last) => replace(context, piece, format_args!("{first}{}{last}", range.mark))?,
+            Some(last) => replace(context, slice, format_args!("{first}{}{last}", range.mark))?,
             None => 0,
         },
         (None, _) => 0,
@@ -239,7 +239,7 @@ fn write_ports(piece: Piece, treatment: Treatment, context: &mut dyn Context) ->
 }
 
 fn write_endpoint(
-    Quoted { host, port: piece }: Quoted,
+    Quoted { host, port: slice }: Quoted,
     from: Side,
     treatment: Treatment,
     context: &mut dyn Context,
@@ -247,12 +247,12 @@ fn write_endpoint(
     let addr = text::whole_address(host.bytes);
     translate_address(context, from, host)?;
     let is_host = host.bytes.is_empty() || addr.is_some_and(|addr| is_own(addr, context));
-    let port = piece.and_then(|piece| Some((piece, port(piece).ok()?)));
+    let port = slice.and_then(|slice| Some((slice, port(slice).ok()?)));
     if is_host
-        && let Some((piece, port)) = port
+        && let Some((slice, port)) = port
         && let Some(port) = translated(port, treatment, context)
     {
-        replace(context, piece, format_args!("{port}"))?;
+        replace(context, slice, format_args!("{port}"))?;
     }
     Ok(())
 }

@@ -1,13 +1,13 @@
-//! Requests and responses, cut from the stream and read to pieces.
+//! Requests and responses, cut from the stream and read to slices.
 
 use nom::bytes::complete::{tag, take_while_m_n};
 use nom::character::complete::{char, satisfy};
 use nom::combinator::{all_consuming, map_opt, opt, rest};
 use nom::{IResult, Parser};
 
-use crate::piece::Piece;
+use crate::slice::Slice;
 use crate::text::decimal;
-use crate::{Frame, Refusal};
+use crate::{Framing, Refusal};
 
 /// No first line is longer.
 const LINE_LEN_MAX: usize = 4096;
@@ -34,24 +34,24 @@ pub enum Start<'m> {
 pub struct Parsed<'m> {
     /// What it is.
     pub start: Start<'m>,
-    headers: Piece<'m>,
+    headers: Slice<'m>,
     /// The body, empty if there is none.
-    pub body: Piece<'m>,
+    pub body: Slice<'m>,
 }
 
 /// A header.
 #[derive(Clone, Copy, Debug)]
 pub struct Header<'m> {
     /// Its name.
-    pub name: Piece<'m>,
+    pub name: Slice<'m>,
     /// Its value, which may go on over several lines.
-    pub value: Piece<'m>,
+    pub value: Slice<'m>,
 }
 
 impl<'m> Parsed<'m> {
     /// Reads a whole message.
     pub fn read(bytes: &'m [u8]) -> Result<Parsed<'m>, Refusal> {
-        let message = Piece::whole(bytes);
+        let message = Slice::whole(bytes);
         let line = message.lines().next().unwrap_or(message);
         let start = start_line(line.bytes).ok_or(Refusal::Foreign)?;
         let head_len = match head_len(bytes) {
@@ -82,12 +82,12 @@ impl<'m> Parsed<'m> {
     }
 
     /// The values of all headers of this name.
-    pub fn named(&self, name: &'static str) -> impl Iterator<Item = Piece<'m>> + Clone + use<'m> {
+    pub fn named(&self, name: &'static str) -> impl Iterator<Item = Slice<'m>> + Clone + use<'m> {
         named(self.headers, name)
     }
 }
 
-fn headers<'m>(lines: Piece<'m>) -> impl Iterator<Item = Header<'m>> + Clone + use<'m> {
+fn headers<'m>(lines: Slice<'m>) -> impl Iterator<Item = Header<'m>> + Clone + use<'m> {
     let mut rest = lines;
     std::iter::from_fn(move || {
         while !rest.bytes.is_empty() {
@@ -105,12 +105,12 @@ fn headers<'m>(lines: Piece<'m>) -> impl Iterator<Item = Header<'m>> + Clone + u
     })
 }
 
-fn named<'m>(lines: Piece<'m>, name: &'static str) -> impl Iterator<Item = Piece<'m>> + Clone + use<'m> {
+fn named<'m>(lines: Slice<'m>, name: &'static str) -> impl Iterator<Item = Slice<'m>> + Clone + use<'m> {
     headers(lines).filter(move |header| header.name.is(name)).map(|header| header.value)
 }
 
 /// The length of the body, which all headers about it must agree on.
-fn content_length(lines: Piece) -> Result<usize, Refusal> {
+fn content_length(lines: Slice) -> Result<usize, Refusal> {
     let mut found = None;
     for value in named(lines, "content-length") {
         let (_, len) = all_consuming(decimal(u32::MAX)).parse(value.bytes).map_err(|_| Refusal::Malformed)?;
@@ -124,27 +124,27 @@ fn content_length(lines: Piece) -> Result<usize, Refusal> {
 
 /// What the beginning of a stream is, whose first bytes are no frame of data. What [`Parsed::read`] refuses is a
 /// message here, as far as it is known to be refused.
-pub fn frame(bytes: &[u8]) -> Frame {
+pub fn framing(bytes: &[u8]) -> Framing {
     match bytes.iter().take(LINE_LEN_MAX).position(|byte| *byte == b'\n') {
-        None if bytes.len() >= LINE_LEN_MAX || !may_begin(bytes) => return Frame::Foreign,
-        None if bytes.len() >= BEGINNING_LEN_MAX => return Frame::Line(LINE_LEN_MAX),
-        None => return Frame::Incomplete,
+        None if bytes.len() >= LINE_LEN_MAX || !may_begin(bytes) => return Framing::Foreign,
+        None if bytes.len() >= BEGINNING_LEN_MAX => return Framing::Line(LINE_LEN_MAX),
+        None => return Framing::Incomplete,
         Some(end) => {
             let line = &bytes[..end];
             if start_line(line.strip_suffix(b"\r").unwrap_or(line)).is_none() {
-                return Frame::Foreign;
+                return Framing::Foreign;
             }
         }
     }
     let head_len = match head_len(bytes) {
         HeadLen::Whole(len) => len,
-        HeadLen::Long(len) => return Frame::Message(len),
-        HeadLen::Unended => return Frame::Line(HEAD_LEN_MAX),
+        HeadLen::Long(len) => return Framing::Message(len),
+        HeadLen::Unended => return Framing::Line(HEAD_LEN_MAX),
     };
-    match content_length(Piece::whole(&bytes[..head_len]).skip(line_len(bytes))) {
-        Ok(len) if head_len + len > MESSAGE_LEN_MAX => Frame::Message(head_len),
-        Ok(len) => Frame::Message(head_len + len),
-        Err(_) => Frame::Message(head_len),
+    match content_length(Slice::whole(&bytes[..head_len]).skip(line_len(bytes))) {
+        Ok(len) if head_len + len > MESSAGE_LEN_MAX => Framing::Message(head_len),
+        Ok(len) => Framing::Message(head_len + len),
+        Err(_) => Framing::Message(head_len),
     }
 }
 
@@ -154,9 +154,9 @@ pub fn is_description(bytes: &[u8]) -> bool {
 }
 
 /// The whole lines of a description whose length nobody told; none if something else follows.
-pub fn description_frame(bytes: &[u8]) -> Option<Frame> {
+pub fn description_framing(bytes: &[u8]) -> Option<Framing> {
     if !is_description(bytes) {
-        return matches!(bytes, [b'a'..=b'z']).then_some(Frame::Incomplete);
+        return matches!(bytes, [b'a'..=b'z']).then_some(Framing::Incomplete);
     }
     let bytes = &bytes[..bytes.len().min(HEAD_LEN_MAX)];
     let mut len = 0;
@@ -166,9 +166,9 @@ pub fn description_frame(bytes: &[u8]) -> Option<Frame> {
         len += end + 1;
     }
     Some(match len {
-        0 if bytes.len() >= LINE_LEN_MAX => Frame::Opaque(bytes.len()),
-        0 => Frame::Line(LINE_LEN_MAX),
-        _ => Frame::Message(len),
+        0 if bytes.len() >= LINE_LEN_MAX => Framing::Opaque(bytes.len()),
+        0 => Framing::Line(LINE_LEN_MAX),
+        _ => Framing::Message(len),
     })
 }
 

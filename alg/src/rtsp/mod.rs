@@ -18,10 +18,10 @@ use std::hash::{DefaultHasher, Hasher};
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use crate::piece::Piece;
 use crate::registry::{Attach, Port, Reads};
+use crate::slice::Slice;
 use crate::text::decimal;
-use crate::{Context, Door, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
+use crate::{Context, Door, Framing, Handled, Message, Owner, Ports, Refusal, Row, Side, State, Transport};
 
 mod media;
 mod message;
@@ -44,8 +44,8 @@ pub const ROW: Row = Row {
     ]),
     is_ietf: false,
     reads: Reads::Always,
-    state: || State::Rtsp(Control::default()),
-    frame,
+    state: || State::Rtsp(RtspState::default()),
+    framing,
     handle,
     about: "Translates the ports and addresses of media in SETUP, descriptions and URLs, and opens the ports.",
     standards: "RFC 2326, 7826, 4566",
@@ -63,7 +63,7 @@ const URL_HEADERS: &[&str] = &["content-base", "content-location", "location", "
 
 /// What is remembered of a control connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Control {
+pub struct RtspState {
     /// The server's first message came, the client's.
     spoke: [bool; 2],
     /// The owner of the next session's doors.
@@ -87,33 +87,33 @@ struct Setup {
     from: Side,
 }
 
-fn frame(state: &State, message: &Message) -> Frame {
-    let State::Rtsp(control) = state else { return Frame::Foreign };
+fn framing(state: &State, message: &Message) -> Framing {
+    let State::Rtsp(control) = state else { return Framing::Foreign };
     // Frames of a session before may come ahead of the first answer.
     if control.spoke.contains(&true) {
         match *message.bytes {
-            [b'\r' | b'\n', ..] => return Frame::Opaque(1),
+            [b'\r' | b'\n', ..] => return Framing::Opaque(1),
             [b'$', _, high, low, ..] => {
-                return Frame::Opaque(4 + usize::from(u16::from_be_bytes([high, low])));
+                return Framing::Opaque(4 + usize::from(u16::from_be_bytes([high, low])));
             }
-            [b'$', ..] => return Frame::Incomplete,
+            [b'$', ..] => return Framing::Incomplete,
             _ => {}
         }
     }
     if control.describes[usize::from(message.by_client)]
-        && let Some(frame) = message::description_frame(message.bytes)
+        && let Some(framing) = message::description_framing(message.bytes)
     {
-        return frame;
+        return framing;
     }
-    message::frame(message.bytes)
+    message::framing(message.bytes)
 }
 
-fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let State::Rtsp(control) = state else { return Err(Refusal::Foreign) };
     let describes = &mut control.describes[usize::from(message.by_client)];
     if *describes && message::is_description(message.bytes) {
-        realm::translate_sdp(context, message.from, Piece::whole(message.bytes))?;
-        return Ok(Verdict::Continue);
+        realm::translate_sdp(context, message.from, Slice::whole(message.bytes))?;
+        return Ok(Handled::Continue);
     }
     let parsed = Parsed::read(message.bytes)?;
     *describes = is_sdp(&parsed) && !parsed.has_length();
@@ -122,29 +122,22 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
     let (owner, client) = match parsed.start {
         Start::Request(method) => (control.request(&parsed, method, message.from, context), message.from),
         Start::Response(code) => {
-            (control.response(&parsed, code, message.from, context), across(message.from))
+            (control.response(&parsed, code, message.from, context), message.from.other())
         }
     };
     let door = owner.map(|owner| door(owner, context));
-    let mut verdict = Verdict::Continue;
+    let mut handled = Handled::Continue;
     for value in parsed.named("transport") {
         if let Some(refusal) = media::translate(value, Parties { from: message.from, client, door }, context)?
         {
-            verdict = Verdict::Refused(refusal);
+            handled = Handled::Refused(refusal);
         }
     }
     translate_addresses(&parsed, message.from, context)?;
-    Ok(verdict)
+    Ok(handled)
 }
 
-fn across(side: Side) -> Side {
-    match side {
-        Side::Inside => Side::Outside,
-        Side::Outside => Side::Inside,
-    }
-}
-
-impl Control {
+impl RtspState {
     /// Takes note of a client's request. Returns the owner of the doors that it needs.
     fn request(
         &mut self,
@@ -229,7 +222,7 @@ fn is_sdp(parsed: &Parsed) -> bool {
 }
 
 /// A hash of a session's name, which parameters may follow.
-fn hash(value: Piece) -> u32 {
+fn hash(value: Slice) -> u32 {
     let mut hasher = DefaultHasher::new();
     hasher.write(value.cut(b';').0.trim().bytes);
     hasher.finish() as u32

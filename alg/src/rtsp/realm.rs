@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::piece::Piece;
+use crate::slice::Slice;
 use crate::text::{self, written};
 use crate::{Context, Refusal, Side, Transport};
 
@@ -24,20 +24,20 @@ pub fn counterpart(context: &dyn Context, from: Side, addr: Ipv4Addr) -> Option<
     translated.filter(|translated| *translated != addr)
 }
 
-/// Translates a piece that is an address. Returns by how much the message grows.
-pub fn translate_address(context: &mut dyn Context, from: Side, piece: Piece) -> Result<isize, Refusal> {
-    let translated = text::whole_address(piece.bytes).and_then(|addr| counterpart(context, from, addr));
+/// Translates a slice that is an address. Returns by how much the message grows.
+pub fn translate_address(context: &mut dyn Context, from: Side, slice: Slice) -> Result<isize, Refusal> {
+    let translated = text::whole_address(slice.bytes).and_then(|addr| counterpart(context, from, addr));
     match translated {
-        Some(addr) => replace(context, piece, format_args!("{addr}")),
+        Some(addr) => replace(context, slice, format_args!("{addr}")),
         None => Ok(0),
     }
 }
 
-/// Translates the hosts of all URLs in a piece: behind `://`, and where a URL begins that lacks its scheme, as some cameras
+/// Translates the hosts of all URLs in a slice: behind `://`, and where a URL begins that lacks its scheme, as some cameras
 /// write it. Returns by how much the message grows.
-pub fn translate_urls(context: &mut dyn Context, from: Side, piece: Piece) -> Result<isize, Refusal> {
-    let (mut rest, mut growth) = (piece, 0);
-    while let Some(at) = url_start(rest.bytes, rest == piece) {
+pub fn translate_urls(context: &mut dyn Context, from: Side, slice: Slice) -> Result<isize, Refusal> {
+    let (mut rest, mut growth) = (slice, 0);
+    while let Some(at) = url_start(rest.bytes, rest == slice) {
         rest = rest.skip(at);
         let end = rest.bytes.iter().position(|byte| b"/?#\",;<> \t\r\n".contains(byte));
         let authority;
@@ -72,8 +72,8 @@ fn ends_host(rest: &[u8]) -> bool {
 }
 
 /// Translates a host with its port, if it has one.
-fn translate_host(context: &mut dyn Context, from: Side, piece: Piece) -> Result<isize, Refusal> {
-    let (host, port) = piece.cut(b':');
+fn translate_host(context: &mut dyn Context, from: Side, slice: Slice) -> Result<isize, Refusal> {
+    let (host, port) = slice.cut(b':');
     let Some(addr) = text::whole_address(host.bytes) else { return Ok(0) };
     let Some(translated) = counterpart(context, from, addr) else { return Ok(0) };
     let named = port.and_then(|port| text::port(port.bytes).ok().filter(|(rest, _)| rest.is_empty()));
@@ -85,14 +85,14 @@ fn translate_host(context: &mut dyn Context, from: Side, piece: Piece) -> Result
         Side::Outside => None,
     };
     match after {
-        Some(after) if after.port() != before.port() => replace(context, piece, format_args!("{after}")),
+        Some(after) if after.port() != before.port() => replace(context, slice, format_args!("{after}")),
         _ => replace(context, host, format_args!("{translated}")),
     }
 }
 
 /// Translates the addresses of a description: those behind `IN IP4`, whatever line they are in (origins, connections,
 /// attributes), and those of the URLs of its controls. Returns by how much it grows.
-pub fn translate_sdp(context: &mut dyn Context, from: Side, body: Piece) -> Result<isize, Refusal> {
+pub fn translate_sdp(context: &mut dyn Context, from: Side, body: Slice) -> Result<isize, Refusal> {
     let mut growth = 0;
     for line in body.lines() {
         let value = line.skip(2);
@@ -113,10 +113,10 @@ pub fn translate_sdp(context: &mut dyn Context, from: Side, body: Piece) -> Resu
 }
 
 /// Translates the addresses behind `IN IP4`; lengths of life or ports may follow each.
-fn translate_words(context: &mut dyn Context, from: Side, line: Piece) -> Result<isize, Refusal> {
+fn translate_words(context: &mut dyn Context, from: Side, line: Slice) -> Result<isize, Refusal> {
     let (mut growth, mut before) = (0, [None, None]);
     let mut is_behind = false;
-    for word in line.fields(b' ').map(Piece::trim) {
+    for word in line.fields(b' ').map(Slice::trim) {
         if is_behind {
             let end = word.bytes.iter().position(|byte| b"/:".contains(byte));
             growth += translate_address(context, from, word.split(end.unwrap_or(word.bytes.len())).0)?;
@@ -127,16 +127,16 @@ fn translate_words(context: &mut dyn Context, from: Side, line: Piece) -> Result
     Ok(growth)
 }
 
-/// Replaces a piece. Returns by how much the message grows.
+/// Replaces a slice. Returns by how much the message grows.
 pub fn replace(
     context: &mut dyn Context,
-    piece: Piece,
+    slice: Slice,
     arguments: std::fmt::Arguments,
 ) -> Result<isize, Refusal> {
     let text = written(arguments);
-    if text.as_bytes() == piece.bytes {
+    if text.as_bytes() == slice.bytes {
         return Ok(0);
     }
-    context.replace(piece.span(), text.as_bytes())?;
-    Ok(text.len() as isize - piece.bytes.len() as isize)
+    context.replace(slice.span(), text.as_bytes())?;
+    Ok(text.len() as isize - slice.bytes.len() as isize)
 }

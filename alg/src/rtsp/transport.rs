@@ -6,7 +6,7 @@
 use nom::Parser;
 use nom::combinator::all_consuming;
 
-use crate::piece::Piece;
+use crate::slice::Slice;
 use crate::{Refusal, text};
 
 /// The ports of media and of their reports, or one alone. The second one is behind the first, or the same, or any other:
@@ -23,9 +23,9 @@ pub struct Range {
 
 impl Range {
     /// Reads `a`, `a-b` or `a/b`.
-    pub fn read(piece: Piece) -> Result<Range, Refusal> {
-        let mark = if piece.bytes.contains(&b'/') { b'/' } else { b'-' };
-        let (first, last) = piece.cut(mark);
+    pub fn read(slice: Slice) -> Result<Range, Refusal> {
+        let mark = if slice.bytes.contains(&b'/') { b'/' } else { b'-' };
+        let (first, last) = slice.cut(mark);
         let first = port(first.trim())?;
         let last = last.map(|last| port(last.trim())).transpose()?;
         Ok(Range { first, last, mark: char::from(mark) })
@@ -43,8 +43,8 @@ impl Range {
 }
 
 /// A port, and nothing else.
-pub fn port(piece: Piece) -> Result<u16, Refusal> {
-    all_consuming(text::port).parse(piece.bytes).map(|(_, port)| port).map_err(|_| Refusal::Argument)
+pub fn port(slice: Slice) -> Result<u16, Refusal> {
+    all_consuming(text::port).parse(slice.bytes).map(|(_, port)| port).map_err(|_| Refusal::Argument)
 }
 
 /// What a parameter describes.
@@ -59,7 +59,7 @@ pub enum Kind {
 }
 
 /// A parameter that counts: what it describes, and whether of the client.
-fn kind(name: Piece) -> Option<(Kind, bool)> {
+fn kind(name: Slice) -> Option<(Kind, bool)> {
     const KINDS: &[(&str, Kind, bool)] = &[
         ("client_port", Kind::Ports, true),
         ("port", Kind::Ports, true),
@@ -80,11 +80,11 @@ pub struct Parameter<'m> {
     /// It is about the client.
     pub is_clients: bool,
     /// The description.
-    pub value: Piece<'m>,
+    pub value: Slice<'m>,
 }
 
 /// The parameters that count, of one specification or of several.
-pub fn parameters<'m>(specs: Piece<'m>) -> impl Iterator<Item = Parameter<'m>> + Clone {
+pub fn parameters<'m>(specs: Slice<'m>) -> impl Iterator<Item = Parameter<'m>> + Clone {
     specifications(specs).flat_map(|spec| spec.fields(b';').skip(1)).filter_map(|parameter| {
         let (name, value) = parameter.cut(b'=');
         let (kind, is_clients) = kind(name.trim())?;
@@ -93,30 +93,30 @@ pub fn parameters<'m>(specs: Piece<'m>) -> impl Iterator<Item = Parameter<'m>> +
 }
 
 /// The specifications that count.
-pub fn specifications<'m>(value: Piece<'m>) -> impl Iterator<Item = Piece<'m>> + Clone {
+pub fn specifications<'m>(value: Slice<'m>) -> impl Iterator<Item = Slice<'m>> + Clone {
     value.fields(b',').filter(|spec| is_translated(*spec))
 }
 
-fn is_translated(spec: Piece) -> bool {
-    let mut parts = spec.fields(b';').map(Piece::trim);
+fn is_translated(spec: Slice) -> bool {
+    let mut parts = spec.fields(b';').map(Slice::trim);
     let protocol = parts.next().and_then(|protocol| protocol.fields(b'/').last());
-    let is_other = |piece: Piece| piece.is("multicast") || piece.cut(b'=').0.trim().is("interleaved");
+    let is_other = |slice: Slice| slice.is("multicast") || slice.cut(b'=').0.trim().is("interleaved");
     !protocol.is_some_and(|last| last.is("tcp") || last.is("mcast")) && !parts.any(is_other)
 }
 
 /// The host of an address, and the port behind it if there is one.
-pub fn host_and_port(value: Piece) -> Quoted {
+pub fn host_and_port(value: Slice) -> Quoted {
     let (host, port) = value.cut(b':');
-    Quoted { host: host.trim(), port: port.map(Piece::trim) }
+    Quoted { host: host.trim(), port: port.map(Slice::trim) }
 }
 
 /// An endpoint of a list: the host, empty for the control connection's own, and the port.
 #[derive(Clone, Copy)]
 pub struct Quoted<'m> {
     /// The host.
-    pub host: Piece<'m>,
+    pub host: Slice<'m>,
     /// The port, if there is one.
-    pub port: Option<Piece<'m>>,
+    pub port: Option<Slice<'m>>,
 }
 
 impl Quoted<'_> {
@@ -127,7 +127,7 @@ impl Quoted<'_> {
 }
 
 /// The endpoints of a list, but for those of IPv6.
-pub fn endpoints<'m>(list: Piece<'m>) -> impl Iterator<Item = Quoted<'m>> + Clone {
+pub fn endpoints<'m>(list: Slice<'m>) -> impl Iterator<Item = Quoted<'m>> + Clone {
     list.fields(b'/').filter_map(|item| {
         let item = item.trim();
         let inner = item.bytes.strip_prefix(b"\"")?.strip_suffix(b"\"")?;

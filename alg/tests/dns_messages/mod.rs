@@ -5,7 +5,7 @@
 
 use std::net::Ipv4Addr;
 
-use alg::{Context, Counterpart, Refusal, Row, Side, Transport, Verdict};
+use alg::{Context, Counterpart, Handled, Refusal, Row, Side, Transport};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::svcb::{Alpn, IpHint, SvcParamKey, SvcParamValue};
 use hickory_proto::rr::rdata::{A, CNAME, HTTPS, MX, NAPTR, NS, PTR, SOA, SRV, SVCB};
@@ -107,7 +107,7 @@ pub fn read(transport: Transport, bytes: &[u8]) -> Message {
 }
 
 /// Sends a message from a side to the other one.
-pub fn send(stage: &mut Stage, from: Side, message: &Message) -> (Result<Verdict, Refusal>, Message) {
+pub fn send(stage: &mut Stage, from: Side, message: &Message) -> (Result<Handled, Refusal>, Message) {
     let transport = stage.session.transport;
     let (said, out) = outcome(row(), stage, from, &wire(transport, message));
     (said, read(transport, &out))

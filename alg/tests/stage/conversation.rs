@@ -1,6 +1,6 @@
 //! Messages and streams that go through a gateway.
 
-use alg::{Frame, Message, Refusal, Row, Side, State, Transport, Verdict};
+use alg::{Framing, Handled, Message, Refusal, Row, Side, State, Transport};
 
 use super::CLIENT_PORT;
 use super::{Stage, across};
@@ -11,7 +11,7 @@ pub fn play(
     state: &mut State,
     stage: &mut Stage,
     message: &Message,
-) -> (Result<Verdict, Refusal>, Vec<u8>) {
+) -> (Result<Handled, Refusal>, Vec<u8>) {
     stage.message_len = message.bytes.len();
     let said = (row.handle)(state, message, stage);
     match said {
@@ -29,7 +29,7 @@ pub fn outcome(
     stage: &mut Stage,
     from: Side,
     bytes: &[u8],
-) -> (Result<Verdict, Refusal>, Vec<u8>) {
+) -> (Result<Handled, Refusal>, Vec<u8>) {
     let is_inside_client = stage.session.inside_local.port() == CLIENT_PORT;
     let by_client = (from == Side::Inside) == is_inside_client;
     play(row, &mut (row.state)(), stage, &Message { bytes, from, by_client })
@@ -101,19 +101,19 @@ impl<'r> Conversation<'r> {
                 at += len;
                 continue;
             }
-            match (self.row.frame)(&self.state, &self.message(by_client, &rest[at..])) {
-                Frame::Message(len) if len > rest.len() - at => break,
-                Frame::Message(len) => {
+            match (self.row.framing)(&self.state, &self.message(by_client, &rest[at..])) {
+                Framing::Message(len) if len > rest.len() - at => break,
+                Framing::Message(len) => {
                     assert!(len > 0, "an empty message");
                     out.extend(self.deliver(by_client, &rest[at..at + len]));
                     at += len;
                 }
-                Frame::Opaque(len) => {
+                Framing::Opaque(len) => {
                     assert!(len > 0, "nothing is none of its business");
                     self.opaque[n] = len;
                 }
-                Frame::Incomplete | Frame::Line(_) => break,
-                Frame::Foreign => {
+                Framing::Incomplete | Framing::Line(_) => break,
+                Framing::Foreign => {
                     self.refusals.push(Refusal::Foreign);
                     self.is_attached = false;
                 }
@@ -141,9 +141,9 @@ impl<'r> Conversation<'r> {
         let message = self.message(by_client, bytes);
         let (said, out) = play(self.row, &mut self.state, &mut self.stage, &message);
         match said {
-            Ok(Verdict::Continue) => {}
-            Ok(Verdict::Detach) => self.is_attached = false,
-            Ok(Verdict::Refused(refusal)) => self.refusals.push(refusal),
+            Ok(Handled::Continue) => {}
+            Ok(Handled::Detach) => self.is_attached = false,
+            Ok(Handled::Refused(refusal)) => self.refusals.push(refusal),
             Err(refusal) => {
                 self.refusals.push(refusal);
                 self.is_attached &= !refusal.detaches();

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
-use benches::flows::Direction;
 use benches::frames::{Kind, Protocol};
 use benches::rig::{Load, Mode};
 use benches::verify::Verifier;
 use clap::Parser;
 use control::appliance::Appliance;
 use control::compile::Compiled;
+use dataplane::flow::Direction;
 use dataplane::path::steer::Owners;
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::port::{BURST, Port};
@@ -68,7 +68,7 @@ fn take_over(mut worker: Worker, wires: &[Wire], stop: &AtomicBool) -> (Worker, 
 }
 
 fn send(verifier: &Verifier, wire: &Wire, flows: &[u32]) {
-    let template = verifier.frames.template(0, Direction::Out, Kind::Data);
+    let template = verifier.frames.template(0, Direction::Outbound, Kind::Data);
     let mut frame = [0; 60];
     for &flow in flows {
         template.write(Protocol::Udp, &mut frame, verifier.flows.tuple(flow), flow, Kind::Data);

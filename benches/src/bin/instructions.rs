@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use benches::flows::Direction;
 use benches::frames::{Kind, Protocol};
 use benches::rig::{FLOWS_PER_HOST, Load, Mode};
 use benches::verify::Verifier;
 use clap::{Parser, ValueEnum};
+use dataplane::flow::Direction;
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::port::{BURST, Port};
 use dataplane::worker::Worker;
@@ -74,7 +74,7 @@ impl Case {
     }
 
     fn direction(self) -> Direction {
-        if matches!(self, Case::UdpIn | Case::TcpIn) { Direction::In } else { Direction::Out }
+        if matches!(self, Case::UdpIn | Case::TcpIn) { Direction::Inbound } else { Direction::Outbound }
     }
 }
 
@@ -107,14 +107,16 @@ impl Bed {
         kind: Kind,
         round: fn(&mut Worker) -> usize,
     ) -> Result<()> {
-        let (from, to) = if direction == Direction::Out { (0, 1) } else { (1, 0) };
+        let (from, to) = if direction == Direction::Outbound { (0, 1) } else { (1, 0) };
         let template = self.verifier.frames.template(0, direction, kind);
         let mut frame = vec![0; template.len()];
         for flow in flows.clone() {
             let (inside, peer) = self.verifier.flows.tuple(flow);
             let ends = match direction {
-                Direction::Out => (inside, peer),
-                Direction::In => (peer, self.verifier.translations.seen(flow).context("no translation")?),
+                Direction::Outbound => (inside, peer),
+                Direction::Inbound => {
+                    (peer, self.verifier.translations.seen(flow).context("no translation")?)
+                }
             };
             template.write(self.verifier.frames.protocol, &mut frame, ends, flow, kind);
             if !self.wires[from].send(&frame) {
@@ -132,7 +134,7 @@ impl Bed {
 
     /// Takes bursts of flows through the worker, none of which comes out.
     fn refuse_all(&mut self, flows: std::ops::Range<u32>) -> Result<()> {
-        let template = self.verifier.frames.template(0, Direction::Out, Kind::First);
+        let template = self.verifier.frames.template(0, Direction::Outbound, Kind::First);
         let mut frame = vec![0; template.len()];
         for start in flows.step_by(BURST) {
             for flow in start..start + BURST as u32 {
@@ -183,12 +185,12 @@ fn serve(case: Case, mode: Mode) -> Result<()> {
 
     let uncounted: fn(&mut Worker) -> usize = |worker| worker.round(0);
     // Half-open connections would give way to one another.
-    let first = (Direction::Out, Kind::First, if case.is_set_up() { counted_round } else { uncounted });
+    let first = (Direction::Outbound, Kind::First, if case.is_set_up() { counted_round } else { uncounted });
     match case.protocol() {
         Protocol::Tcp => bed.pass_all(&[
             first,
-            (Direction::In, Kind::SynAck, uncounted),
-            (Direction::Out, Kind::Ack, uncounted),
+            (Direction::Inbound, Kind::SynAck, uncounted),
+            (Direction::Outbound, Kind::Ack, uncounted),
         ])?,
         _ => bed.pass_all(&[first])?,
     }

@@ -13,7 +13,6 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Instant;
 
 use anyhow::{Context as _, Error, Result, anyhow, bail, ensure};
-use benches::flows::Direction;
 use benches::frames::{Kind, Protocol};
 use benches::rig::{Load, Mode};
 use benches::verify::Verifier;
@@ -23,7 +22,8 @@ use control::cli::{Answer as _, Progress};
 use control::metrics::Page;
 use control::question::Pending;
 use dataplane::drops::DropReason;
-use dataplane::message::{List, Message, SessionRow, Slice};
+use dataplane::flow::Direction;
+use dataplane::message::{List, SessionRow, Slice, WorkerMessage};
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::port::{BURST, Port};
 use dataplane::worker::Worker;
@@ -164,7 +164,7 @@ impl Scene {
     }
 
     fn send(&mut self, flow: u32) -> Result<()> {
-        let template = self.verifier.frames.template(0, Direction::Out, Kind::First);
+        let template = self.verifier.frames.template(0, Direction::Outbound, Kind::First);
         let mut frame = [0; 60];
         let ends = self.verifier.flows.tuple(flow);
         template.write(Protocol::Udp, &mut frame, ends, flow, Kind::First);
@@ -231,7 +231,7 @@ fn walk(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
     let mut waiting: Option<Pending<Slice<SessionRow>>> = None;
     while start.is_some() || waiting.is_some() {
         if let (Some(from), None) = (start, &waiting) {
-            let list = |reply| Message::Sessions(List { start: from, limit: ROWS, reply });
+            let list = |reply| WorkerMessage::Sessions(List { start: from, limit: ROWS, reply });
             waiting = Some(Pending::ask(&scene.appliance, 0, list).map_err(Error::msg)?);
         }
         scene.round(rounds)?;
@@ -328,7 +328,7 @@ fn sweep(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
 
 /// Everything is cleared by command.
 fn clear(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
-    let asked = Pending::ask(&scene.appliance, 0, Message::Clear).map_err(Error::msg)?;
+    let asked = Pending::ask(&scene.appliance, 0, WorkerMessage::Clear).map_err(Error::msg)?;
     while asked.poll(u64::from(scene.now)).map_err(Error::msg)?.is_none() {
         scene.round(rounds)?;
     }

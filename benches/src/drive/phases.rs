@@ -1,12 +1,12 @@
 //! The phases of a run: setting all flows up, and offering a load for a while.
 
 use anyhow::{Result, bail};
+use dataplane::flow::Direction;
 use mem::tsc;
 
 use super::Generator;
-use crate::flows::Direction;
+use crate::load_port::Counts;
 use crate::preemption::{Preemption, Sample, Thread};
-use crate::side::Counts;
 
 /// How long nothing may arrive until what was sent counts as lost, in milliseconds.
 const SILENCE_MS: u64 = 50;
@@ -68,10 +68,10 @@ pub struct SetUp {
 
 impl Generator {
     fn turn(&mut self, load: &Load, due: [u64; 2]) {
-        self.send(Direction::Out, load.out, due[0]);
-        self.receive(Direction::Out);
-        self.send(Direction::In, load.inbound, due[1]);
-        self.receive(Direction::In);
+        self.send(Direction::Outbound, load.out, due[0]);
+        self.receive(Direction::Outbound);
+        self.send(Direction::Inbound, load.inbound, due[1]);
+        self.receive(Direction::Inbound);
     }
 
     /// Establishes all flows, `rate` a second, or as many as the appliance takes if 0.
@@ -156,7 +156,7 @@ impl Generator {
         let rounds = if is_paced { 1 } else { ROUNDS_PER_LOOK };
         let (begun, new_before, window) = (tsc(), self.next_new, self.verifier.flows.window());
         let mut due = [u64::MAX; 2];
-        let sent = self.sides.each_ref().map(|side| side.counts.sent);
+        let sent = self.ports.each_ref().map(|port| port.counts.sent);
         loop {
             let elapsed = tsc() - begun;
             if elapsed >= ticks {
@@ -164,7 +164,7 @@ impl Generator {
             }
             if load.rate > 0.0 {
                 let budget = (self.seconds(elapsed) * load.rate) as u64;
-                due = [0, 1].map(|at| budget.saturating_sub(self.sides[at].counts.sent - sent[at]));
+                due = [0, 1].map(|at| budget.saturating_sub(self.ports[at].counts.sent - sent[at]));
             }
             if load.churn > 0.0 {
                 self.new_until = (new_before + (self.seconds(elapsed) * load.churn) as u32).max(window);
@@ -202,12 +202,12 @@ impl Generator {
     }
 
     fn arrived(&self) -> u64 {
-        self.sides[0].counts.received + self.sides[1].counts.received
+        self.ports[0].counts.received + self.ports[1].counts.received
     }
 
-    /// What both sides counted together.
+    /// What both ports counted together.
     fn totals(&self) -> Counts {
-        let [inside, outside] = self.sides.each_ref().map(|side| side.counts);
+        let [inside, outside] = self.ports.each_ref().map(|port| port.counts);
         Counts {
             sent: inside.sent + outside.sent,
             received: inside.received + outside.received,

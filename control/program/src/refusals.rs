@@ -12,7 +12,7 @@ use dataplane_dpdk::Device;
 
 /// What a session takes in all tables together, in bytes, rounded up.
 const SESSION_BYTES: u64 = 240;
-/// A station address where there is no device that has one.
+/// A MAC address where there is no device that has one.
 const SOME_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0];
 
 /// What is left of the memory beside sessions, and packets where they are not in huge pages, which are counted where they are

@@ -11,7 +11,7 @@ use control::config::{Config, Diagnostic, Severity, parse};
 use control::means::{Means, available_bytes};
 use control::question::Question;
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
-use dataplane::message::{Message, Usage};
+use dataplane::message::{Usage, WorkerMessage};
 use nix::unistd::geteuid;
 
 /// A reload under way.
@@ -103,7 +103,7 @@ impl Reload {
     fn prepared(&mut self, prepared: Prepared, appliance: &Appliance) -> Option<Outcome> {
         let base = Base::of(appliance);
         if Arc::ptr_eq(&prepared.base.compiled, &base.compiled) {
-            let question = Question::ask(appliance, Message::Usage).ok();
+            let question = Question::ask(appliance, WorkerMessage::Usage).ok();
             self.stage = Stage::Asking(Box::new(prepared), question);
             return None;
         }

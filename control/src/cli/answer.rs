@@ -2,7 +2,7 @@
 //! workers' words asks, and looks again later whether they answered.
 
 use crossbeam::channel::Sender;
-use dataplane::message::Message;
+use dataplane::message::WorkerMessage;
 
 use crate::appliance::Appliance;
 use crate::question::Question;
@@ -51,7 +51,7 @@ impl<T, F: FnMut(&mut Appliance, Vec<T>) -> Result<String, String>> Asked<T, F> 
     /// Asks every worker, and makes the text of their answers.
     pub(super) fn new(
         appliance: &Appliance,
-        message: impl Fn(Sender<T>) -> Message,
+        message: impl Fn(Sender<T>) -> WorkerMessage,
         then: F,
     ) -> Result<Asked<T, F>, String> {
         Ok(Asked { question: Some(Question::ask(appliance, message)?), then })

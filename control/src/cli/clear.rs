@@ -1,6 +1,6 @@
 //! `clear ...`. Silent when it succeeds, as in IOS.
 
-use dataplane::message::Message;
+use dataplane::message::WorkerMessage;
 
 use super::answer::Asked;
 use super::command::{Command, Started, command, long_command};
@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Row<Command>] = &[
 ];
 
 fn clear_translations(appliance: &mut Appliance, _: &Args) -> Started {
-    Ok(Box::new(Asked::new(appliance, Message::Clear, |_, _| Ok(String::new()))?))
+    Ok(Box::new(Asked::new(appliance, WorkerMessage::Clear, |_, _| Ok(String::new()))?))
 }
 
 fn clear_statistics(appliance: &mut Appliance, _: &Args) -> Result<String, String> {

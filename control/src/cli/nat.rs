@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::Ipv4Addr;
 
 use dataplane::flow::{Endpoint, protocol_name};
-use dataplane::message::{Holder, Message};
+use dataplane::message::{Holder, WorkerMessage};
 
 use super::answer::Asked;
 use super::command::{Command, Started, command, long_command};
@@ -14,7 +14,7 @@ use crate::config::grammar::Row;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
-    command("show ip nat deterministic inside <inside:address>", "The computed address and ports of an inside host", forward),
+    command("show ip nat deterministic inside <inside:address>", "The deterministic address and ports of an inside host", forward),
     long_command("show ip nat deterministic global <global:address> port <port:0-65535>",
                  "Who has a global port now, or else the inside host that it belongs to by computation", reverse),
     command("show vrf", "VRFs with their interfaces", vrfs),
@@ -23,20 +23,21 @@ pub(super) const ROWS: &[Row<Command>] = &[
 fn forward(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
     let inside: Ipv4Addr = args.required("inside");
     let policy = &appliance.compiled.policy;
-    let found = policy.behaviour.deterministic.iter().find_map(|computed| {
-        let host = computed.forward(inside)?;
-        let pool = policy.pools.get(usize::from(computed.pool))?;
-        Some((computed, host, pool.address_at(host.position)?))
+    let found = policy.behaviour.deterministic.iter().find_map(|deterministic| {
+        let host = deterministic.forward(inside)?;
+        let pool = policy.pools.get(usize::from(deterministic.pool))?;
+        Some((deterministic, host, pool.address_at(host.position)?))
     });
-    let (computed, host, global) = found.ok_or_else(|| format!("% No ports are computed for {inside}"))?;
+    let (deterministic, host, global) =
+        found.ok_or_else(|| format!("% No ports are computed for {inside}"))?;
     let reserved: Vec<String> =
-        computed.reserved.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+        deterministic.reserved.iter().map(|(first, last)| format!("{first}-{last}")).collect();
     Ok(format!(
         "Inside local {inside}\n  Inside global {global}, ports {} to {} ({}), at most {} in all\n  Reserved ports {}\n",
         host.first_port,
         host.last_port,
-        computed.ports_per_host,
-        computed.ports_max,
+        deterministic.ports_per_host,
+        deterministic.ports_max,
         reserved.join(","),
     ))
 }
@@ -44,7 +45,7 @@ fn forward(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
 /// What is alive goes before what would be computed: a session may be older than the settings, or of no computation.
 fn reverse(appliance: &mut Appliance, args: &Args) -> Started {
     let global = Endpoint::new(args.required("global"), args.required("port"));
-    let ask = |reply| Message::Holders(global, reply);
+    let ask = |reply| WorkerMessage::Holders(global, reply);
     Ok(Box::new(Asked::new(appliance, ask, move |appliance, answers| {
         let holders = answers.concat();
         let mut out = format!("Inside global {global}\n");
@@ -54,7 +55,7 @@ fn reverse(appliance: &mut Appliance, args: &Args) -> Started {
             // Writing to a string cannot fail.
             let _ = writeln!(out, "  Inside local {inside_local}{vrf} by {} now", protocol_name(*protocol));
         }
-        match appliance.compiled.policy.computed_host(global) {
+        match appliance.compiled.policy.deterministic_host(global) {
             Some(inside) => _ = writeln!(out, "  By computation {inside}"),
             None if holders.is_empty() => {
                 return Err(format!("% No host has {global}, now or by computation"));

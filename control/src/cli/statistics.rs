@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use alg::Side;
 use dataplane::counters::{Counters, NatCounters};
 use dataplane::drops::DropReason;
-use dataplane::message::{Message, Usage};
-use dataplane::policy::{Domain, HostLimit, Limit, LimitScope, Policy, RuleId};
+use dataplane::message::{Usage, WorkerMessage};
+use dataplane::policy::{HostLimit, Limit, LimitScope, Policy, RuleId};
 use dataplane::state::shard::RuleUse;
 
 use super::answer::Asked;
@@ -40,7 +41,9 @@ pub(super) const OUTBOUND_DROPS: &[DropReason] = &[
 pub(super) const INBOUND_DROPS: &[DropReason] = &[DropReason::NoMapping, DropReason::IcmpUnmatched];
 
 fn show(appliance: &mut Appliance, _: &Args) -> Started {
-    Ok(Box::new(Asked::new(appliance, Message::Usage, |appliance, usages| Ok(text(appliance, &usages)))?))
+    Ok(Box::new(Asked::new(appliance, WorkerMessage::Usage, |appliance, usages| {
+        Ok(text(appliance, &usages))
+    })?))
 }
 
 fn text(appliance: &Appliance, usages: &[Usage]) -> String {
@@ -65,9 +68,9 @@ fn text(appliance: &Appliance, usages: &[Usage]) -> String {
     let inside = level(|counters| counters.nat.unconfirmed_inside.value());
     let outside = level(|counters| counters.nat.unconfirmed_outside.value());
     let _ = writeln!(out, "Half-open translations: {inside} begun inside, {outside} begun outside");
-    for (title, domain) in [("Outside", Domain::Outside), ("Inside", Domain::Inside)] {
+    for (title, side) in [("Outside", Side::Outside), ("Inside", Side::Inside)] {
         let _ = writeln!(out, "{title} interfaces:");
-        for interface in policy.interfaces.iter().filter(|interface| interface.domain == domain) {
+        for interface in policy.interfaces.iter().filter(|interface| interface.nat == Some(side)) {
             let _ = writeln!(out, "  {}", interface.name);
         }
     }

@@ -17,7 +17,7 @@ use crate::means::{Means, Shortage, Tables};
 /// The global routing table; VRFs follow.
 pub(crate) const GLOBAL: Vrf = 0;
 
-/// A port of the appliance: the interface it belongs to, and the station address its device has.
+/// A port of the appliance: the interface it belongs to, and the MAC address its device has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortBinding {
     /// The interface that names the device.

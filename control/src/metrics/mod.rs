@@ -5,7 +5,7 @@ mod gateways;
 mod parts;
 mod pools;
 
-use dataplane::message::{Message, Usage};
+use dataplane::message::{Usage, WorkerMessage};
 use dataplane::port::device::DeviceStatistics;
 use prometheus::{Encoder, TextEncoder};
 
@@ -23,7 +23,7 @@ pub struct Page {
 impl Page {
     /// A page to be rendered once the workers answered.
     pub fn ask(appliance: &Appliance) -> Page {
-        Page { question: Question::ask(appliance, Message::Usage).ok(), is_done: false }
+        Page { question: Question::ask(appliance, WorkerMessage::Usage).ok(), is_done: false }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::means::Means;
 const CONFIG: &str = "interface GigabitEthernet0/0/0\n ip address 10.0.0.1 255.255.0.0\n\
                       interface GigabitEthernet0/0/1\n ip address 192.0.2.1 255.255.255.0\n";
 
-/// A station's ARP packet, as it has it from the hardware type on.
+/// A host's ARP packet, as it has it from the hardware type on.
 fn packet(operation: u16, mac: [u8; 6], sender: [u8; 4], target: [u8; 4]) -> [u8; arp::LEN] {
     let mut bytes = [0; arp::LEN];
     bytes[..6].copy_from_slice(&[0, 1, 8, 0, 6, 4]);

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use alg::Refusal;
 use alg::registry::ROWS;
+use alg::{Refusal, Side};
 use control::appliance::{Answering, Appliance};
 use control::cli;
 use control::compile::PortBinding;
-use control::config::model::{Interface, NatSide};
+use control::config::model::Interface;
 use control::config::{Config, InterfaceName};
 use control::question::Pending;
 use dataplane::counters::{Count, Counters, WORKER_METRICS};
@@ -173,8 +173,8 @@ impl Bench {
     /// The interface called so: by its side of the translator, if it is the only one there, or by its name.
     pub fn interface(&self, place: &str) -> Result<&Interface, String> {
         let side = match place {
-            "inside" => NatSide::Inside,
-            "outside" => NatSide::Outside,
+            "inside" => Side::Inside,
+            "outside" => Side::Outside,
             name => {
                 let name = name.parse::<InterfaceName>().map_err(|()| format!("'{name}' is no interface"))?;
                 return self.config().interface(&name).ok_or(format!("there is no interface {name}"));

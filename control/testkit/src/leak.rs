@@ -188,9 +188,9 @@ impl fmt::Display for Leak {
     }
 }
 
-/// What is known of the bytes of a connection's side.
+/// What is known of the bytes that one end of a connection sent.
 #[derive(Default)]
-struct Side {
+struct SentBytes {
     start: u32,
     bytes: Vec<Option<u8>>,
 }
@@ -198,7 +198,7 @@ struct Side {
 /// Looks at what left.
 pub struct Tap {
     is_inside: fn(Ipv4Addr) -> bool,
-    sides: HashMap<Flow, Side>,
+    sent: HashMap<Flow, SentBytes>,
     told: HashSet<(Flow, Found)>,
     /// What may pass.
     pub passes: Vec<Pass>,
@@ -221,8 +221,8 @@ fn word(bytes: &[u8], at: usize) -> Option<usize> {
 impl Tap {
     /// A tap that nothing may pass.
     pub fn new(is_inside: fn(Ipv4Addr) -> bool) -> Tap {
-        let (sides, told, passes) = (HashMap::new(), HashSet::new(), Vec::new());
-        Tap { is_inside, sides, told, passes, passed: BTreeMap::new(), read: 0 }
+        let (sent, told, passes) = (HashMap::new(), HashSet::new(), Vec::new());
+        Tap { is_inside, sent, told, passes, passed: BTreeMap::new(), read: 0 }
     }
 
     /// An IPv4 packet left. Inside addresses in its payload, or completed by it, that nothing allows.
@@ -252,28 +252,28 @@ impl Tap {
         let payload = segment.get(usize::from(*segment.get(12)? >> 4) * 4..)?;
         let has_syn = segment.get(13)? & SYN != 0;
         let start = if has_syn { seq.wrapping_add(1) } else { seq };
-        let new = || Side { start, bytes: Vec::new() };
-        let side = self.sides.entry(flow).or_insert_with(new);
-        if has_syn && side.start != start {
-            *side = new();
+        let new = || SentBytes { start, bytes: Vec::new() };
+        let sent = self.sent.entry(flow).or_insert_with(new);
+        if has_syn && sent.start != start {
+            *sent = new();
         }
         if payload.is_empty() {
             return None;
         }
         self.read += 1;
-        let offset = start.wrapping_sub(side.start) as usize;
+        let offset = start.wrapping_sub(sent.start) as usize;
         let end = offset + payload.len();
         if end > BYTES_MAX {
             return Some(self.loose(flow, payload));
         }
-        if side.bytes.len() < end {
-            side.bytes.resize(end, None);
+        if sent.bytes.len() < end {
+            sent.bytes.resize(end, None);
         }
-        side.bytes[offset..end].iter_mut().zip(payload).for_each(|(known, byte)| *known = Some(*byte));
-        let bytes = std::mem::take(&mut side.bytes);
+        sent.bytes[offset..end].iter_mut().zip(payload).for_each(|(known, byte)| *known = Some(*byte));
+        let bytes = std::mem::take(&mut sent.bytes);
         let leaks = self.judge(flow, &bytes, offset.saturating_sub(REACH)..end + REACH);
-        if let Some(side) = self.sides.get_mut(&flow) {
-            side.bytes = bytes;
+        if let Some(sent) = self.sent.get_mut(&flow) {
+            sent.bytes = bytes;
         }
         Some(leaks)
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
+use alg::Side;
 use control::config::InterfaceName;
 use control::config::model::*;
 use ipnet::Ipv4Net;
@@ -86,7 +87,7 @@ fn interface(name: InterfaceName, number: u8, vrfs: Names) -> impl Strategy<Valu
     });
     let group = || option::of(acl_name().prop_map(|access_list| AccessGroup { place: place(), access_list }));
     let link = (option::of(text()), option::of("[!-~]{1,20}"), option::of(any::<[u8; 6]>()), any::<bool>());
-    let nat = option::of(select(vec![NatSide::Inside, NatSide::Outside]));
+    let nat = option::of(select(vec![Side::Inside, Side::Outside]));
     let sizes = (option::of(68u16..=9216), option::of(500u16..=1460));
     let check =
         (any::<bool>(), any::<bool>(), option::of(1u16..=199)).prop_map(|(any, allow_default, list)| {

@@ -110,7 +110,7 @@ pub struct HandoverCounters {
     /// Fragments, on their way to the others of their packet or from there to their owner.
     pub fragments: Count,
     /// They take the path a second time, at the owner of a global address.
-    pub turned_around: Count,
+    pub hairpinned: Count,
 }
 
 /// How many of a kind began and ended. Set between bursts, with the levels. A packet that is refused begins nothing.
@@ -208,7 +208,7 @@ pub enum Stage {
     Read,
     /// The session index is asked.
     Probe,
-    /// The express lane and the full path, up to the queue of the port of departure.
+    /// The fast path and the full path, up to the queue of the port of departure.
     Forward,
     /// The port's driver sends the queue.
     Transmit,
@@ -304,7 +304,7 @@ pub const WORKER_METRICS: &[Metric<Counters>] = &[
     counter("worker_handed_over_inside_packets_total", "Of those, packets from inside hosts of other workers", |c| c.handovers.inside.value()),
     counter("worker_handed_over_outside_packets_total", "Of those, packets to global endpoints of other workers", |c| c.handovers.outside.value()),
     counter("worker_handed_over_fragments_total", "Of those, fragments", |c| c.handovers.fragments.value()),
-    counter("worker_handed_over_turned_packets_total", "Of those, packets from inside to a global address", |c| c.handovers.turned_around.value()),
+    counter("worker_handed_over_turned_packets_total", "Of those, packets from inside to a global address", |c| c.handovers.hairpinned.value()),
     counter("worker_icmp_errors_withheld_total", "ICMP errors that were due and not sent, as there were too many", |c| c.icmp_errors_withheld.value()),
     counter("worker_rounds_total", "Rounds of the poll loop", |c| c.poll.rounds.value()),
     counter("worker_busy_rounds_total", "Rounds of the poll loop that had packets", |c| c.poll.busy_rounds.value()),

@@ -40,7 +40,7 @@ pub struct Access<'a> {
     renewing: ArrayVec<(Owner, u32), CLOSED_PER_MESSAGE_MAX>,
     /// Calls that it speaks of, how long they are remembered, and whether they began in it.
     calls: ArrayVec<(u32, u32, bool), CALLS_PER_MESSAGE_MAX>,
-    /// Outside hosts that may still be asked for, none in a session that turns around: its peer is no outside host.
+    /// Outside hosts that may still be asked for, none in a hairpinned session: its peer is no outside host.
     bound_max: u8,
     /// How long the message is with its edits, and how long it may be.
     len: usize,
@@ -66,10 +66,10 @@ impl<'a> Access<'a> {
             UDP => (Transport::Udp, DATAGRAM_MESSAGE_LEN_MAX),
             _ => return None,
         };
-        let through = shard.controls.of(control).and_then(|control| control.through);
+        let through = shard.control_sessions.of(control).and_then(|control| control.through);
         let (through, callers) = match through {
             Some((OwnerKey::Call(key), _)) => (Some(Owner::Call(key.hash)), key.host),
-            Some((OwnerKey::Control(_), tag)) => {
+            Some((OwnerKey::ControlSession(_), tag)) => {
                 (Some(Owner::Session(tag)), (of.inside_vrf(), of.inside_local().addr))
             }
             None => (None, (of.inside_vrf(), of.inside_local().addr)),

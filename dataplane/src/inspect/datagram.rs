@@ -9,7 +9,7 @@ use crate::inspect::reader::Reader;
 use crate::inspect::reading::{Read, Reading};
 use crate::inspect::streams::{FromPorts, Passed};
 use crate::policy::{GatewayIndex, Policy};
-use crate::state::control::{Channel, Control};
+use crate::state::control_session::{Channel, ControlSession};
 use crate::state::room::Initiator;
 use crate::state::session::Flags;
 use crate::state::shard::{SessionRef, Shard};
@@ -107,7 +107,8 @@ impl Reading<'_> {
             Direction::Outbound => head.tuple.dst,
             Direction::Inbound => head.tuple.src,
         };
-        let known = self.shard.controls.of(found.index).map(|control| (control.gateway, control.client));
+        let known =
+            self.shard.control_sessions.of(found.index).map(|control| (control.gateway, control.client));
         let Some((gateway, client)) = known.or_else(|| reader_of(self.policy, self.shard, found.index))
         else {
             return;
@@ -135,9 +136,9 @@ impl Reading<'_> {
         };
         let fresh = (row.state)();
         if let Some(is_over) = self.shard.with_state(found.index, &mut read) {
-            match self.shard.controls.of_mut(found.index) {
+            match self.shard.control_sessions.of_mut(found.index) {
                 Some(control) if is_over => control.channel = Channel::Untouched,
-                _ => self.shard.controls.forget_if_new(found.index, &fresh),
+                _ => self.shard.control_sessions.forget_if_new(found.index, &fresh),
             }
             return;
         }
@@ -147,7 +148,7 @@ impl Reading<'_> {
             let holder = Initiator::of(session);
             let channel = if is_over { Channel::Untouched } else { Channel::Datagrams };
             // Where there is no room the next datagram is read as if it were the first.
-            self.shard.attach(found.index, Control::new(gateway, holder, client, channel), state);
+            self.shard.attach(found.index, ControlSession::new(gateway, holder, client, channel), state);
         }
     }
 }

@@ -62,7 +62,7 @@ impl Reading<'_> {
     }
 
     fn gateway_of(&self, session: u32) -> Option<GatewayIndex> {
-        let known = self.shard.controls.of(session).map(|control| control.gateway);
+        let known = self.shard.control_sessions.of(session).map(|control| control.gateway);
         known.or_else(|| reader_of(self.policy, self.shard, session).map(|(gateway, _)| gateway))
     }
 

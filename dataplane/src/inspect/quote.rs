@@ -6,7 +6,7 @@ use crate::flow::TCP;
 use crate::head::{Head, Transport};
 use crate::inspect::reading::Reading;
 use crate::inspect::segment;
-use crate::state::control::Channel;
+use crate::state::control_session::Channel;
 use crate::state::shard::SessionRef;
 use crate::wire::bytes::{long, put_long, put_word, word};
 use crate::wire::checksum::Delta;
@@ -27,9 +27,9 @@ impl Reading<'_> {
 
     /// The numbers of the quoted segment, as its sender wrote them.
     fn numbers(&mut self, packet: &Packet, head: &Head, l4: usize, found: SessionRef) -> Option<(u32, u32)> {
-        let control = self.shard.controls.of_mut(found.index)?;
+        let control = self.shard.control_sessions.of_mut(found.index)?;
         // The quoted segment went the other way than the error does.
-        let direction = segment::stream_direction(control.client, found.direction.reverse());
+        let sender = segment::sender_of(control.client, found.direction.reverse());
         let bytes = packet.bytes();
         bytes.get(l4..l4 + tcp::ACK_NUMBER)?;
         let (seq, ack) = (long(bytes, l4 + tcp::SEQ), long(bytes, l4 + tcp::ACK_NUMBER));
@@ -38,12 +38,12 @@ impl Reading<'_> {
                 let stream = &mut self.streams.records.at_mut(index)?.stream;
                 let mtu = word(bytes, usize::from(head.l4) + icmp::NEXT_MTU);
                 if head.icmp == (3, 4) && mtu != 0 {
-                    stream.limit_segments(direction, mtu);
+                    stream.limit_segments(sender, mtu);
                 }
-                Some(stream.quoted(&self.streams.pool, direction, seq, ack))
+                Some(stream.quoted(&self.streams.chunks, sender, seq, ack))
             }
             Channel::Settled(shifts) | Channel::Ended(shifts) => {
-                let (own, other) = shifts.of(direction);
+                let (own, other) = shifts.of(sender);
                 Some((seq.wrapping_sub(own), ack.wrapping_add(other)))
             }
             _ => None,

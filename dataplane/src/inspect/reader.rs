@@ -1,13 +1,13 @@
 //! Showing messages to a gateway and doing what it says.
 
-use alg::{Frame, Message, Refusal, Row, Side, State, Verdict};
+use alg::{Framing, Handled, Message, Refusal, Row, Side, State};
 
 use crate::counters::{Counters, GatewayCounters};
 use crate::flow::Endpoint;
 use crate::inspect::context::Access;
 use crate::policy::{GatewayIndex, Policy};
 use crate::state::shard::Shard;
-use crate::stream::{Direction, EditList, Inspection, Inspector};
+use crate::stream::{EditList, Inspection, Inspector, Sender};
 
 /// Reads the messages of one control session.
 pub struct Reader<'a> {
@@ -58,11 +58,11 @@ impl Reader<'_> {
         let counters = &self.counters.gateways[usize::from(self.gateway)];
         counters.messages.add(1);
         match (self.row.handle)(self.state, &message, &mut access) {
-            Ok(verdict) => {
+            Ok(handled) => {
                 counters.doors_opened.add(access.keep() as u64);
                 counters.edited.add(u64::from(!edits.is_empty()));
-                self.is_over |= verdict == Verdict::Detach;
-                if let Verdict::Refused(refusal) = verdict {
+                self.is_over |= handled == Handled::Detach;
+                if let Handled::Refused(refusal) = handled {
                     counters.refused[refusal as usize].add(1);
                 }
                 Ok(())
@@ -82,17 +82,17 @@ impl Reader<'_> {
 }
 
 impl Inspector for Reader<'_> {
-    fn inspect(&mut self, direction: Direction, bytes: &[u8], edits: &mut EditList) -> Inspection {
+    fn inspect(&mut self, sender: Sender, bytes: &[u8], edits: &mut EditList) -> Inspection {
         if self.is_over {
             return Inspection::Detach;
         }
-        let by_client = direction == Direction::Forward;
-        match (self.row.frame)(self.state, &self.message(bytes, by_client)) {
-            Frame::Incomplete => Inspection::More { length_min: bytes.len() + 1 },
-            Frame::Line(length_max) => Inspection::Line { length_max },
-            Frame::Opaque(length) => Inspection::Release { length },
-            Frame::Foreign => self.let_go(Refusal::Foreign),
-            Frame::Message(length) => match bytes.get(..length) {
+        let by_client = sender == Sender::Client;
+        match (self.row.framing)(self.state, &self.message(bytes, by_client)) {
+            Framing::Incomplete => Inspection::More { length_min: bytes.len() + 1 },
+            Framing::Line(length_max) => Inspection::Line { length_max },
+            Framing::Opaque(length) => Inspection::Release { length },
+            Framing::Foreign => self.let_go(Refusal::Foreign),
+            Framing::Message(length) => match bytes.get(..length) {
                 None => Inspection::More { length_min: length },
                 Some(message) => match self.read(message, by_client, edits) {
                     Ok(()) => Inspection::Release { length },

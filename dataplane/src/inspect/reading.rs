@@ -9,7 +9,7 @@ use crate::head::{Head, Transport};
 use crate::inspect::streams::Streams;
 use crate::policy::Policy;
 use crate::port::Ports;
-use crate::state::control::Channel;
+use crate::state::control_session::Channel;
 use crate::state::shard::{SessionRef, Shard};
 
 /// What reading works with, lent to it for one packet.
@@ -52,7 +52,7 @@ impl Reading<'_> {
             return Read::Unchanged(packet);
         }
         // A control session without a record is one of datagrams.
-        let control = self.shard.controls.of(found.index);
+        let control = self.shard.control_sessions.of(found.index);
         match (control.map_or(&Channel::Datagrams, |control| &control.channel), head.transport) {
             (_, Transport::IcmpError { .. }) => Read::Unchanged(self.restore_quote(packet, head, found)),
             (Channel::Untouched, _) => Read::Unchanged(packet),
@@ -73,7 +73,7 @@ impl Reading<'_> {
         while let Some(count) = self.streams.assembly.expire(self.now) {
             self.tally.drop(DropReason::FragmentTimeout, count);
         }
-        while let Some(stream) = self.shard.controls.next_ended() {
+        while let Some(stream) = self.shard.control_sessions.next_ended() {
             self.tally.consumed += self.streams.close(stream);
         }
         self.tick();

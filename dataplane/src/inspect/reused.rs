@@ -10,7 +10,7 @@ use mem::Packet;
 use crate::head::{Head, Transport};
 use crate::inspect::reading::Reading;
 use crate::state::connection::Said;
-use crate::state::control::Channel;
+use crate::state::control_session::Channel;
 use crate::state::door::OwnerKey;
 use crate::state::reopen::Noted;
 use crate::state::reopenings::Reopening;
@@ -25,7 +25,7 @@ impl Reading<'_> {
         if head.transport != Transport::Tcp || head.is_fragment {
             return false;
         }
-        let Some(channel) = self.shard.controls.of(found.index).map(|control| control.channel) else {
+        let Some(channel) = self.shard.control_sessions.of(found.index).map(|control| control.channel) else {
             return false;
         };
         let has_syn = head.tcp_flags & tcp::SYN != 0;
@@ -54,19 +54,19 @@ impl Reading<'_> {
     /// The control session is the new connection's. What the old one announced is over; sessions that went through are
     /// not. A connection that began with data is not read.
     fn begin_anew(&mut self, session: u32, reopening: &Reopening) {
-        let Some(control) = self.shard.controls.of_mut(session) else { return };
+        let Some(control) = self.shard.control_sessions.of_mut(session) else { return };
         let (gateway, holder) = (control.gateway, control.holder());
         let state = (self.gateways[usize::from(gateway)].state)();
-        if let Some(stream) = self.shard.controls.begin_anew(session, Channel::Untouched, state) {
+        if let Some(stream) = self.shard.control_sessions.begin_anew(session, Channel::Untouched, state) {
             self.tally.consumed += self.streams.close(stream);
         }
-        self.shard.close_doors_of(self.policy, OwnerKey::Control(session), None, self.now);
+        self.shard.close_doors_of(self.policy, OwnerKey::ControlSession(session), None, self.now);
         let [Some(first), Some(answer)] = reopening.openings else {
             return self.counters.gateways[usize::from(gateway)].unread.add(1);
         };
         let stream = Stream::new(&first, &answer);
         let channel = self.streams.open(session, gateway, holder, stream, self.counters);
-        if let Some(control) = self.shard.controls.of_mut(session) {
+        if let Some(control) = self.shard.control_sessions.of_mut(session) {
             (control.channel, control.syn) = (channel, Some(first.sequence));
         }
     }

@@ -10,26 +10,22 @@ use crate::inspect::reader::Reader;
 use crate::inspect::reading::{Read, Reading};
 use crate::inspect::streams::{FromPorts, Record};
 use crate::state::connection::Said;
-use crate::state::control::Channel;
+use crate::state::control_session::Channel;
 use crate::state::shard::{SessionRef, Shard};
-use crate::stream::{self, Cause, Means, Opening, Shifts, Stream};
+use crate::stream::{Cause, Means, Opening, Sender, Shifts, Stream};
 use crate::wire::tcp::{self, SYN_ACK};
 
-/// Which way packets of a session's direction go, seen from who opened the connection.
-pub(super) fn stream_direction(client: Side, direction: Direction) -> stream::Direction {
+/// Who of a connection sends packets of its session's direction.
+pub(super) fn sender_of(client: Side, direction: Direction) -> Sender {
     match (client, direction) {
-        (Side::Inside, Direction::Outbound) | (Side::Outside, Direction::Inbound) => {
-            stream::Direction::Forward
-        }
-        _ => stream::Direction::Backward,
+        (Side::Inside, Direction::Outbound) | (Side::Outside, Direction::Inbound) => Sender::Client,
+        _ => Sender::Server,
     }
 }
 
-fn session_direction(client: Side, direction: stream::Direction) -> Direction {
-    match (client, direction) {
-        (Side::Inside, stream::Direction::Forward) | (Side::Outside, stream::Direction::Backward) => {
-            Direction::Outbound
-        }
+fn direction_of(client: Side, sender: Sender) -> Direction {
+    match (client, sender) {
+        (Side::Inside, Sender::Client) | (Side::Outside, Sender::Server) => Direction::Outbound,
         _ => Direction::Inbound,
     }
 }
@@ -38,15 +34,17 @@ impl Reading<'_> {
     /// A segment of a connection whose handshake is under way. It is read from the moment that each side has acknowledged
     /// the other's SYN; what proves nothing passes and changes nothing.
     pub(super) fn handshake(&mut self, packet: Packet, head: &Head, found: SessionRef) -> Read {
-        let Some(control) = self.shard.controls.of_mut(found.index) else { return Read::Unchanged(packet) };
-        let direction = stream_direction(control.client, found.direction);
+        let Some(control) = self.shard.control_sessions.of_mut(found.index) else {
+            return Read::Unchanged(packet);
+        };
+        let sender = sender_of(control.client, found.direction);
         let flags = head.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST);
         let opening = Opening::read(packet.bytes(), head.l3, head.l4);
         let is_again = |known: Opening| known.sequence == head.seq;
         let acknowledges = |other: &Opening| head.ack == other.sequence.wrapping_add(1);
-        control.channel = match (direction, flags, control.channel, opening) {
+        control.channel = match (sender, flags, control.channel, opening) {
             // It begins the connection again, or another one if the one before was refused: what is neither went its way.
-            (stream::Direction::Forward, tcp::SYN, as_before, Some(first)) => {
+            (Sender::Client, tcp::SYN, as_before, Some(first)) => {
                 control.syn = Some(first.sequence);
                 match as_before {
                     Channel::Answered(known, _) if is_again(known) => as_before,
@@ -54,21 +52,19 @@ impl Reading<'_> {
                 }
             }
             (
-                stream::Direction::Backward,
+                Sender::Server,
                 SYN_ACK,
                 Channel::Opening(Some(first)) | Channel::Answered(first, _),
                 Some(answer),
             ) if acknowledges(&first) => Channel::Answered(first, answer),
-            (stream::Direction::Forward, tcp::ACK, Channel::Answered(first, answer), _)
-                if acknowledges(&answer) =>
-            {
+            (Sender::Client, tcp::ACK, Channel::Answered(first, answer), _) if acknowledges(&answer) => {
                 let (gateway, holder) = (control.gateway, control.holder());
                 let stream = Stream::new(&first, &answer);
                 let channel = self.streams.open(found.index, gateway, holder, stream, self.counters);
                 return self.opened(packet, head, channel, found);
             }
             // Its client speaks before its turn, with data in its SYN or to a server that speaks at the same time.
-            (stream::Direction::Forward, tcp::SYN | SYN_ACK, Channel::Opening(known), _)
+            (Sender::Client, tcp::SYN | SYN_ACK, Channel::Opening(known), _)
                 if known.is_none_or(is_again) =>
             {
                 self.counters.gateways[usize::from(control.gateway)].unread.add(1);
@@ -81,7 +77,7 @@ impl Reading<'_> {
 
     /// The handshake is over with this segment, which may have data.
     fn opened(&mut self, packet: Packet, head: &Head, channel: Channel, found: SessionRef) -> Read {
-        if let Some(control) = self.shard.controls.of_mut(found.index) {
+        if let Some(control) = self.shard.control_sessions.of_mut(found.index) {
             control.channel = channel;
         }
         match channel {
@@ -95,8 +91,8 @@ impl Reading<'_> {
         let (l3, l4) = (head.l3, head.l4);
         self.shard.note_acknowledged(self.policy, found, &Said::of(head), self.now);
         self.run(stream, found.index, head, |stream, client, means| {
-            let direction = stream_direction(client, found.direction);
-            stream.segment(direction, packet, l3, l4, means);
+            let sender = sender_of(client, found.direction);
+            stream.segment(sender, packet, l3, l4, means);
             1
         });
         Read::Taken
@@ -119,18 +115,18 @@ impl Reading<'_> {
         head: &Head,
         act: impl FnOnce(&mut Stream, Side, &mut Means) -> u64,
     ) {
-        let Some(control) = self.shard.controls.of_mut(session) else { return };
+        let Some(control) = self.shard.control_sessions.of_mut(session) else { return };
         let (gateway, client, is_over) = (control.gateway, control.client, control.is_over);
         let streams = &mut *self.streams;
-        let left = streams.pieces_left(index);
+        let left = streams.chunks_left(index);
         let Some(Record { stream, .. }) = streams.records.at_mut(index) else { return };
         let mut output = std::mem::take(&mut streams.output);
-        let (before, was_detached) = (*streams.pool.counters(), stream.detached());
+        let (before, was_detached) = (*streams.chunks.counters(), stream.detached());
         let (policy, counters, now) = (self.policy, self.counters, self.now);
         let row = &self.gateways[usize::from(gateway)];
-        let (pool, buffers) = (&mut streams.pool, &mut FromPorts(self.ports));
-        let pieces_before = pool.pieces_in_use();
-        pool.allow(left);
+        let (chunks, buffers) = (&mut streams.chunks, &mut FromPorts(self.ports));
+        let chunks_before = chunks.in_use();
+        chunks.allow(left);
         let read = |shard: &mut Shard, state: &mut State| {
             let mut reader = Reader {
                 gateway,
@@ -145,16 +141,16 @@ impl Reading<'_> {
                 is_over,
                 now,
             };
-            let mut means = Means { pool, buffers, inspector: &mut reader, output: &mut output, now };
+            let mut means = Means { chunks, buffers, inspector: &mut reader, output: &mut output, now };
             (act(stream, client, &mut means), reader.is_over)
         };
         let Some((taken, is_over)) = self.shard.with_state(session, read) else { return };
-        let after = *streams.pool.counters();
+        let after = *streams.chunks.counters();
         let (generated, consumed) = (after.generated - before.generated, after.consumed - before.consumed);
         streams.held = (streams.held + taken + generated) - consumed - output.len() as u64;
         let (detached, is_settled, shifts) =
-            (stream.detached(), stream.is_settled(&streams.pool), stream.shifts());
-        streams.count_pieces(index, pieces_before);
+            (stream.detached(), stream.is_settled(&streams.chunks), stream.shifts());
+        streams.count_chunks(index, chunks_before);
         self.tally.generated += generated;
         self.tally.consumed += consumed;
         // What its gateway refused is counted for that, and a connection that was reset is over.
@@ -162,7 +158,7 @@ impl Reading<'_> {
         if was_detached.is_none() && detached.is_some_and(is_failure) {
             self.counters.gateways[usize::from(gateway)].detached_stream.add(1);
         }
-        if let Some(control) = self.shard.controls.of_mut(session) {
+        if let Some(control) = self.shard.control_sessions.of_mut(session) {
             control.is_over = is_over;
             if is_settled {
                 control.channel = match detached {
@@ -174,7 +170,7 @@ impl Reading<'_> {
             }
         }
         for emission in output.drain(..) {
-            let direction = session_direction(client, emission.direction);
+            let direction = direction_of(client, emission.sender);
             self.pass(emission.packet, emission.l3, head, SessionRef { index: session, direction }, false);
         }
         self.streams.output = output;
@@ -188,9 +184,10 @@ impl Reading<'_> {
         shifts: Shifts,
         found: SessionRef,
     ) -> Read {
-        let client = self.shard.controls.of_mut(found.index).map_or(Side::Inside, |control| control.client);
+        let client =
+            self.shard.control_sessions.of_mut(found.index).map_or(Side::Inside, |control| control.client);
         self.shard.note_acknowledged(self.policy, found, &Said::of(head), self.now);
-        match shifts.apply(stream_direction(client, found.direction), &mut packet, head.l3, head.l4) {
+        match shifts.apply(sender_of(client, found.direction), &mut packet, head.l3, head.l4) {
             true => Read::Unchanged(packet),
             false => Read::Refused(DropReason::TcpHeader),
         }
@@ -209,10 +206,11 @@ impl Reading<'_> {
         if !has_data || head.tcp_flags & tcp::SYN != 0 {
             return self.shifted(packet, head, shifts, found);
         }
-        let client = self.shard.controls.of_mut(found.index).map_or(Side::Inside, |control| control.client);
-        let direction = stream_direction(client, found.direction);
+        let client =
+            self.shard.control_sessions.of_mut(found.index).map_or(Side::Inside, |control| control.client);
+        let sender = sender_of(client, found.direction);
         self.shard.note_acknowledged(self.policy, found, &Said::of(head), self.now);
-        match shifts.apply_without_data(direction, &mut packet, head.l3, head.l4) {
+        match shifts.apply_without_data(sender, &mut packet, head.l3, head.l4) {
             // Its length is another now, and its headers are read again.
             true => {
                 self.pass(packet, head.l3, head, found, false);

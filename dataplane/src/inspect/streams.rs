@@ -8,19 +8,19 @@ use crate::head::Head;
 use crate::inspect::assembly::Assembly;
 use crate::policy::GatewayIndex;
 use crate::port::Ports;
-use crate::state::control::Channel;
+use crate::state::control_session::Channel;
 use crate::state::room::{Initiator, Room};
 use crate::state::shard::SessionRef;
 use crate::state::table::index::Hasher;
 use crate::state::table::slots::Slots;
-use crate::stream::{Buffers, EditList, Emission, MESSAGE_LEN_MAX, Pool, Shifts, Stream};
+use crate::stream::{Buffers, Chunks, EditList, Emission, MESSAGE_LEN_MAX, Shifts, Stream};
 
 /// The most connections that are read at once.
 const STREAMS_MAX: usize = 1 << 12;
-/// Pieces, each a packet buffer, that streams keep at most.
-const PIECES_MAX: usize = 2048;
+/// Chunks, each a packet buffer, that streams keep at most.
+const CHUNKS_MAX: usize = 2048;
 /// Segments that one segment can set free.
-const EMISSIONS_MAX: usize = PIECES_MAX;
+const EMISSIONS_MAX: usize = CHUNKS_MAX;
 /// Streams looked after in one round.
 const LOOKED_AFTER_AT_ONCE: u32 = 64;
 
@@ -41,8 +41,8 @@ pub(super) struct Record {
     session: u32,
     gateway: GatewayIndex,
     holder: Initiator,
-    /// Pieces it keeps.
-    pieces: u32,
+    /// Chunks it keeps.
+    chunks: u32,
     pub stream: Stream,
 }
 
@@ -51,9 +51,9 @@ pub struct Streams {
     pub(super) records: Slots<Record>,
     /// Who has the places of that table.
     room: Room,
-    pub(super) pool: Pool,
-    /// Who has the pieces.
-    piece_room: Room,
+    pub(super) chunks: Chunks,
+    /// Who has the chunks.
+    chunk_room: Room,
     pub(super) output: Vec<Emission>,
     /// Packets that go on, for the path to take.
     pub passed: Vec<Passed>,
@@ -75,9 +75,9 @@ impl Streams {
         Streams {
             records: Slots::new(STREAMS_MAX),
             room: Room::new(STREAMS_MAX, Hasher::new(secret)),
-            piece_room: Room::new(PIECES_MAX, Hasher::new(secret)),
+            chunk_room: Room::new(CHUNKS_MAX, Hasher::new(secret)),
             // The longest message is one of DNS over TCP, with its length in front.
-            pool: Pool::new(PIECES_MAX, MESSAGE_LEN_MAX + 2),
+            chunks: Chunks::new(CHUNKS_MAX, MESSAGE_LEN_MAX + 2),
             output: Vec::with_capacity(EMISSIONS_MAX),
             passed: Vec::with_capacity(EMISSIONS_MAX),
             edits: EditList::with_room(),
@@ -101,12 +101,12 @@ impl Streams {
 
     /// What a stream's connection needs to go on elsewhere, if that is all it needs.
     pub fn shifts_at_rest(&self, index: u32) -> Option<Shifts> {
-        self.records.at(index)?.stream.shifts_at_rest(&self.pool)
+        self.records.at(index)?.stream.shifts_at_rest(&self.chunks)
     }
 
-    /// How full the tables are: of streams, and of the pieces that they keep.
+    /// How full the tables are: of streams, and of the chunks that they keep.
     pub fn levels(&self) -> [Level; 2] {
-        [(self.records.len(), STREAMS_MAX), (self.pool.pieces_in_use(), PIECES_MAX)]
+        [(self.records.len(), STREAMS_MAX), (self.chunks.in_use(), CHUNKS_MAX)]
     }
 
     /// Connections that gateways read now, by gateway.
@@ -125,7 +125,7 @@ impl Streams {
         counters: &Counters,
     ) -> Channel {
         if !self.records.is_full() && self.room.take(gateway, holder, 1) {
-            let record = Record { session, gateway, holder, pieces: 0, stream };
+            let record = Record { session, gateway, holder, chunks: 0, stream };
             if let Some(index) = self.records.insert(record) {
                 return Channel::Open(index);
             }
@@ -134,37 +134,37 @@ impl Streams {
         Channel::Untouched
     }
 
-    /// Pieces that a stream may still take.
-    pub(super) fn pieces_left(&self, index: u32) -> usize {
+    /// Chunks that a stream may still take.
+    pub(super) fn chunks_left(&self, index: u32) -> usize {
         let record = self.records.at(index);
-        record.map_or(0, |record| self.piece_room.left(record.gateway, record.holder))
+        record.map_or(0, |record| self.chunk_room.left(record.gateway, record.holder))
     }
 
-    /// Counts the pieces that a stream took or gave back, where the pool had so many in use before.
-    pub(super) fn count_pieces(&mut self, index: u32, before: usize) {
+    /// Counts the chunks that a stream took or gave back, where so many were in use before.
+    pub(super) fn count_chunks(&mut self, index: u32, before: usize) {
         let Some(record) = self.records.at_mut(index) else { return };
-        let now = (record.pieces as usize + self.pool.pieces_in_use()).saturating_sub(before) as u32;
+        let now = (record.chunks as usize + self.chunks.in_use()).saturating_sub(before) as u32;
         let (gateway, holder) = (record.gateway, record.holder);
-        match now.checked_sub(record.pieces) {
+        match now.checked_sub(record.chunks) {
             Some(0) => return,
-            // There is room, as the pool was told.
-            Some(more) if !self.piece_room.take(gateway, holder, more) => return,
+            // There is room, as the table was told.
+            Some(more) if !self.chunk_room.take(gateway, holder, more) => return,
             Some(_) => {}
-            None => self.piece_room.give_back(gateway, holder, record.pieces - now),
+            None => self.chunk_room.give_back(gateway, holder, record.chunks - now),
         }
-        record.pieces = now;
+        record.chunks = now;
     }
 
     /// Closes a stream. Returns how many packets were lost with it.
     pub(super) fn close(&mut self, index: u32) -> u64 {
-        let Some(Record { mut stream, gateway, holder, pieces, .. }) = self.records.remove(index) else {
+        let Some(Record { mut stream, gateway, holder, chunks, .. }) = self.records.remove(index) else {
             return 0;
         };
         self.room.give_back(gateway, holder, 1);
-        self.piece_room.give_back(gateway, holder, pieces);
-        let before = self.pool.counters().consumed;
-        stream.close(&mut self.pool);
-        let lost = self.pool.counters().consumed - before;
+        self.chunk_room.give_back(gateway, holder, chunks);
+        let before = self.chunks.counters().consumed;
+        stream.close(&mut self.chunks);
+        let lost = self.chunks.counters().consumed - before;
         self.held -= lost;
         lost
     }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use alg::registry::{Attach, ROWS, Reads};
-use alg::{Call, Context, Frame, Message, Owner, Ports, Refusal, Row, Side, State, Transport, Verdict};
+use alg::{Call, Context, Framing, Handled, Message, Owner, Ports, Refusal, Row, Side, State, Transport};
 use arrayvec::ArrayVec;
 
 use super::context::Access;
@@ -12,9 +12,9 @@ use crate::flow::{Direction, Endpoint, UDP};
 use crate::lives::EndReason;
 use crate::policy::{IdleClass, Policy, StaticRule, Statics};
 use crate::state::call::CallKey;
-use crate::state::control::{Channel, Control};
+use crate::state::control_session::{Channel, ControlSession};
 use crate::state::enter::First;
-use crate::state::lifetime::Doom;
+use crate::state::lifetime::SweepScope;
 use crate::state::room::Initiator;
 use crate::state::session::{Above, Flags, NewSession, Session};
 use crate::state::shard::Shard;
@@ -31,14 +31,14 @@ const TOY: Row = Row {
     is_ietf: false,
     reads: Reads::Always,
     state: State::default,
-    frame: |_, _| Frame::Message(2),
+    framing: |_, _| Framing::Message(2),
     handle,
     about: "Remembers calls.",
     standards: "none",
 };
 const LIFE_S: u32 = 60;
 
-fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Verdict, Refusal> {
+fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let &[what, name] = message.bytes else { return Err(Refusal::Malformed) };
     let call = u64::from(name);
     match what {
@@ -62,7 +62,7 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
             return Err(Refusal::Argument);
         }
     }
-    Ok(Verdict::Continue)
+    Ok(Handled::Continue)
 }
 
 fn door(inside: SocketAddrV4, call: u64) -> alg::Door {
@@ -132,7 +132,7 @@ impl Test {
         let first = First::FromInside { to: peer.addr };
         let index = self.shard.begin(&self.policy, session, Above::Fixed, first, self.now).unwrap();
         let holder = Initiator::host((0, Ipv4Addr::new(10, 0, 0, host)));
-        let control = Control::new(0, holder, Side::Inside, Channel::Datagrams);
+        let control = ControlSession::new(0, holder, Side::Inside, Channel::Datagrams);
         assert!(self.shard.attach(index, control, State::None));
         index
     }
@@ -240,7 +240,7 @@ fn a_session_knows_the_call_whose_door_it_came_through() {
     let policy = test.policy.clone();
     let child = test.open(1, inside.port);
     let through = test.shard.go_through(&policy, child, peer, None, test.now).unwrap();
-    test.shard.controls.of_mut(child).unwrap().through = Some(through.owner);
+    test.shard.control_sessions.of_mut(child).unwrap().through = Some(through.owner);
     test.say(child, b"T1").unwrap();
     assert!(test.say(child, b"T2").is_err() && test.say(control, b"T1").is_err());
     test.say(child, b"E1").unwrap();
@@ -259,10 +259,10 @@ fn a_host_has_a_part_of_the_calls_and_all_end_by_command() {
     assert_eq!(test.say(controls[0], b"B1"), Err(Refusal::CallLimit));
     test.say(controls[1], b"B1").unwrap();
     assert_eq!(test.count(), (begun + 1, 1), "what was refused gave its door back");
-    let doom = Doom { all: true, ..Doom::default() };
+    let scope = SweepScope { all: true, ..SweepScope::default() };
     let mut position = Some(0);
     while let Some(start) = position {
-        position = test.shard.sweep(&test.policy, 1, doom, start, test.now).0;
+        position = test.shard.sweep(&test.policy, 1, scope, start, test.now).0;
     }
     assert_eq!(test.count(), (0, 0));
     test.shard.check().unwrap();

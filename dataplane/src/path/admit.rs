@@ -5,6 +5,7 @@
 //! concerns is routed as it is.
 
 use alg::Ports;
+use alg::Side;
 
 use crate::counters::Counters;
 use crate::drops::DropReason;
@@ -17,7 +18,7 @@ use crate::path::select::{applies, find_rule, selects};
 use crate::path::tables::Tables;
 use crate::path::translate::{self, Routed, local, routed_to};
 use crate::path::verdict::{Decided, Refused, Verdict};
-use crate::policy::{self, Domain, Filtering, OutsideRule, Policy, RuleId, StaticRule, Statics};
+use crate::policy::{self, Filtering, OutsideRule, Policy, RuleId, StaticRule, Statics};
 use crate::route::fib::NextHop;
 use crate::state::enter::First;
 use crate::state::mapped::Mapped;
@@ -58,7 +59,7 @@ pub fn outbound(tables: &mut Tables, head: &Head, now: u32) -> Decided {
         Destination::Local(_) => return local(head),
     };
     let egress = next_hop.and_then(|hop| tables.policy.interfaces.get(usize::from(hop.interface)));
-    if egress.is_some_and(|egress| egress.domain != Domain::Outside)
+    if egress.is_some_and(|egress| egress.nat != Some(Side::Outside))
         && let Some(next_hop) = next_hop
     {
         return routed_to(tables, head, next_hop);
@@ -160,7 +161,7 @@ fn not_for_inside(tables: &mut Tables, head: &Head, now: u32) -> Decided {
                 .policy
                 .interfaces
                 .get(usize::from(next_hop.interface))
-                .is_some_and(|egress| egress.domain == Domain::Inside);
+                .is_some_and(|egress| egress.nat == Some(Side::Inside));
             // The source may still be one that the inside knows by another address.
             if is_inward && refusal_without_session(head).is_none() && peer_rule(tables, head, vrf).is_some()
             {
@@ -215,7 +216,7 @@ fn begin_inbound(tables: &mut Tables, head: &Head, destination: Chosen, now: u32
     let begun = begin(tables, head, session, Direction::Inbound, None, now);
     if begun.is_err() && is_pooled {
         let Tables { policy, shard, .. } = tables;
-        shard.end_unasked_outside(policy, vrfs, peer.addr, now);
+        shard.end_unsolicited_outside(policy, vrfs, peer.addr, now);
     }
     begun
 }

@@ -6,7 +6,7 @@ use crate::flow::{Direction, Endpoint, TCP, transport_of};
 use crate::head::Head;
 use crate::path::tables::Tables;
 use crate::policy::GatewayIndex;
-use crate::state::control::{Channel, Control};
+use crate::state::control_session::{Channel, ControlSession};
 use crate::state::door::OwnerKey;
 use crate::state::reserve::Through;
 use crate::state::room::Initiator;
@@ -66,7 +66,7 @@ fn remember(
     let Some(session) = tables.shard.session(found.index) else { return false };
     let holder = Initiator::of(session);
     let state = (tables.protocols.gateways[usize::from(gateway)].state)();
-    let mut control = Control::new(gateway, holder, client, channel);
+    let mut control = ControlSession::new(gateway, holder, client, channel);
     control.through = through;
     tables.shard.attach(found.index, control, state)
 }

@@ -6,7 +6,7 @@ use crate::head::{Head, Transport};
 use crate::path::tables::Tables;
 use crate::path::verdict::{Decided, Refused, Verdict};
 use crate::path::{admit, attach, translate};
-use crate::policy::{AclKey, Domain, SourceCheck};
+use crate::policy::{AclKey, SourceCheck};
 use crate::route::fib::Route;
 use crate::state::session::{Flags, Session};
 use crate::state::shard::SessionRef;
@@ -26,10 +26,8 @@ pub fn decide(tables: &mut Tables, head: &Head, found: Option<SessionRef>, now: 
 /// Decides about a packet by the side of the NAT that its interface is on.
 #[inline(always)]
 pub fn of_side(tables: &mut Tables, head: &Head, found: Option<SessionRef>, now: u32) -> Decided {
-    let direction = match tables.policy.interfaces[usize::from(head.interface)].domain {
-        Domain::Inside => Direction::Outbound,
-        Domain::Outside => Direction::Inbound,
-        Domain::None => return translate::routed(tables, head),
+    let Some(direction) = tables.policy.interfaces[usize::from(head.interface)].direction() else {
+        return translate::routed(tables, head);
     };
     of_session_or_rule(tables, head, found, direction, now)
 }

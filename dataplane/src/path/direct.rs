@@ -1,12 +1,14 @@
 //! Packets from outside to an address that stands for no inside host: which of them may be routed as they are.
 
+use alg::Side;
+
 use crate::drops::DropReason;
 use crate::flow::{Endpoint, TCP, Tuple, Vrf};
 use crate::head::Head;
 use crate::path::route::{self, Destination};
 use crate::path::select::{applies, find_rule, selects};
 use crate::path::tables::Tables;
-use crate::policy::{Domain, Policy, Selector, StaticRule};
+use crate::policy::{Policy, Selector, StaticRule};
 use crate::route::fib::NextHop;
 use crate::wire::{icmp, tcp};
 
@@ -15,7 +17,7 @@ use crate::wire::{icmp, tcp};
 pub fn check(tables: &Tables, head: &Head, next_hop: NextHop) -> Result<(), DropReason> {
     let policy = &tables.policy;
     let Some(egress) = policy.interfaces.get(usize::from(next_hop.interface)) else { return Ok(()) };
-    if egress.domain != Domain::Inside {
+    if egress.nat != Some(Side::Inside) {
         return Ok(());
     }
     let local = Endpoint::new(head.dst, head.tuple.dst.port);

@@ -1,5 +1,6 @@
 //! Packets on their way to the worker that owns them.
 
+use alg::Side;
 use mem::Packet;
 
 use crate::counters::{Count, HandoverCounters};
@@ -7,7 +8,7 @@ use crate::drops::DropReason;
 use crate::flow::InterfaceIndex;
 use crate::head::Head;
 use crate::path::verdict::Course;
-use crate::policy::{Domain, Policy};
+use crate::policy::Policy;
 use crate::protocols::Protocols;
 
 /// A packet that was handed over, with where it is to be read again.
@@ -51,11 +52,11 @@ impl HandedOver {
 
     /// The counter of why it is handed over.
     pub fn counter<'a>(&self, policy: &Policy, counters: &'a HandoverCounters) -> &'a Count {
-        let domain = policy.interfaces.get(usize::from(self.interface)).map(|interface| interface.domain);
-        match (self.course, self.is_fragment, domain) {
-            (Course::TurnedAround | Course::Own, ..) => &counters.turned_around,
+        let side = policy.interfaces.get(usize::from(self.interface)).and_then(|interface| interface.nat);
+        match (self.course, self.is_fragment, side) {
+            (Course::Hairpinned | Course::Own, ..) => &counters.hairpinned,
             (Course::Arrived, true, _) => &counters.fragments,
-            (Course::Arrived, false, Some(Domain::Inside)) => &counters.inside,
+            (Course::Arrived, false, Some(Side::Inside)) => &counters.inside,
             _ => &counters.outside,
         }
     }

@@ -14,7 +14,7 @@
 //!    step, until the packet has its fate. The verdicts are in the order of the path: another worker's packets are handed
 //!    over, fragments gathered; `decide` finds session or rule; `read` has a gateway read a control session's packet;
 //!    `translate` makes a plan, of which `rewrite` changes the packet, and `egress` sends it.
-//!    Whatever is to go again (what a gateway made, what turns around inside, ICMP errors of our own) waits in
+//!    Whatever is to go again (what a gateway made, what is hairpinned, ICMP errors of our own) waits in
 //!    `Engine::again` until its cause has its fate, and is taken from there before any other packet: the packets of a flow
 //!    keep their order. A packet takes the path twice at most, the second time as if it came from outside.
 //! 6. What took the fast path is counted, and **transmit** sends the queues of all ports.
@@ -52,12 +52,13 @@ pub mod verdict;
 
 pub use own::send_frame;
 
+use alg::Side;
 use arrayvec::ArrayVec;
 use mem::Packet;
 
 use self::engine::Engine;
 use self::handover::HandedOver;
-use self::parse::Frame;
+use self::parse::ParsedFrame;
 use self::plan::Plan;
 use self::read::{Ingress, Plain};
 use self::tables::Tables;
@@ -68,7 +69,6 @@ use crate::flow::{Direction, InterfaceIndex, Tuple, Vrf, WorkerIndex};
 use crate::head::Head;
 use crate::inspect::{self, Passed, Read, Reading};
 use crate::message::Event;
-use crate::policy::Domain;
 use crate::port::{BURST, Burst};
 use crate::route::fib::NextHop;
 use crate::state::shard::{SessionRef, Shard};
@@ -170,7 +170,7 @@ impl Arrived {
 fn full(engine: &mut Engine, mut packet: Packet, plain: &Plain, now: u32) {
     let mut head = Head::EMPTY;
     match parse::parse(&mut packet, &engine.tables.policy, &mut head) {
-        Ok(Frame::Ipv4) => {
+        Ok(ParsedFrame::Ipv4) => {
             engine.count_arrivals(head.interface, 1, packet.len() as u64);
             engine.tables.protocols.read_number(packet.bytes(), &mut head);
             let decided = match engine.owners().steer(&head) {
@@ -182,7 +182,7 @@ fn full(engine: &mut Engine, mut packet: Packet, plain: &Plain, now: u32) {
             follow(engine, packet, &head, Course::Arrived, decided, now);
             go_again(engine, now);
         }
-        Ok(Frame::Arp(interface, l3)) => {
+        Ok(ParsedFrame::Arp(interface, l3)) => {
             let fate = consume_arp(engine, &packet, interface, usize::from(l3));
             engine.note(fate);
         }
@@ -194,13 +194,13 @@ fn full(engine: &mut Engine, mut packet: Packet, plain: &Plain, now: u32) {
 #[inline(always)]
 fn look_up(engine: &mut Engine, head: &Head, plain: &Plain, now: u32) -> Decided {
     let Tables { policy, shard, .. } = &engine.tables;
-    let domain = policy.interfaces[usize::from(head.interface)].domain;
+    let interface = &policy.interfaces[usize::from(head.interface)];
     let found = if plain.is_read {
         shard.find_likely(plain.candidate, plain.key, plain.hash)
     } else {
-        domain.direction().and_then(|direction| shard.find_now(policy, head, direction))
+        interface.direction().and_then(|direction| shard.find_now(policy, head, direction))
     };
-    engine.count_probe(domain != Domain::None, found.is_some());
+    engine.count_probe(interface.nat.is_some(), found.is_some());
     if found.is_none()
         && let Some(owner) = owner_of_default(engine, head)
     {
@@ -213,7 +213,7 @@ fn look_up(engine: &mut Engine, head: &Head, plain: &Plain, now: u32) -> Decided
 fn owner_of_default(engine: &Engine, head: &Head) -> Option<WorkerIndex> {
     let Tables { policy, shard, .. } = &engine.tables;
     let Tuple { dst, protocol, vrf, .. } = head.tuple;
-    if policy.interfaces[usize::from(head.interface)].domain != Domain::Outside {
+    if policy.interfaces[usize::from(head.interface)].nat != Some(Side::Outside) {
         return None;
     }
     let owner = engine.owners().of_default(&head.tuple).filter(|owner| *owner != engine.index)?;
@@ -237,7 +237,7 @@ pub fn take_over(engine: &mut Engine, handed_over: impl Iterator<Item = HandedOv
                 packets.push(packet);
                 heads.push(head);
             }
-            // It was steered where it turned around.
+            // It was steered where it was hairpinned.
             Ok((packet, head, course)) => {
                 let decided = find_here(engine, &head, course, now);
                 follow(engine, packet, &head, course, decided, now);
@@ -305,10 +305,10 @@ fn follow(
                 }
                 break carry_out(engine, packet, &plan, now);
             }
-            Ok(Verdict::TurnAround(plan, vrf)) if course == Course::Arrived => {
-                break turn_around(engine, packet, head, &plan, vrf);
+            Ok(Verdict::Hairpin(plan, vrf)) if course == Course::Arrived => {
+                break hairpin(engine, packet, head, &plan, vrf);
             }
-            Ok(Verdict::TurnAround(..)) => Err(DropReason::PathTwice.into()),
+            Ok(Verdict::Hairpin(..)) => Err(DropReason::PathTwice.into()),
             Ok(Verdict::Answer) => break own::answer(engine, packet, head, now),
             Err(refused) => {
                 own::tell_sender(engine, &packet, head, course, refused, now);
@@ -340,7 +340,7 @@ fn all_again(engine: &mut Engine, now: u32) {
 /// What is to be done with a packet whose worker and session are still to be found.
 fn find_again(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Decided {
     let owner = match course {
-        Course::TurnedAround => engine.owners().of_global(&head.tuple),
+        Course::Hairpinned => engine.owners().of_global(&head.tuple),
         _ => engine.owners().of_flow(head),
     };
     match owner == engine.index {
@@ -352,10 +352,10 @@ fn find_again(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Dec
 /// What is to be done with a packet that belongs here and whose session is still to be found.
 fn find_here(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Decided {
     let Tables { policy, shard, .. } = &engine.tables;
-    let domain = policy.interfaces[usize::from(head.interface)].domain;
+    let interface = &policy.interfaces[usize::from(head.interface)];
     let direction = match course {
-        Course::TurnedAround => Some(Direction::Inbound),
-        _ => domain.direction(),
+        Course::Hairpinned => Some(Direction::Inbound),
+        _ => interface.direction(),
     };
     let found = direction.and_then(|direction| shard.find_now(policy, head, direction));
     if found.is_none()
@@ -363,7 +363,7 @@ fn find_here(engine: &mut Engine, head: &Head, course: Course, now: u32) -> Deci
     {
         return Ok(Verdict::HandOver(owner));
     }
-    if course == Course::TurnedAround {
+    if course == Course::Hairpinned {
         return decide::of_session_or_rule(&mut engine.tables, head, found, Direction::Inbound, now);
     }
     // Our own errors came in by no interface: none has a say about them.
@@ -394,10 +394,10 @@ fn hand_over(
 /// A fragment waits for the first one of its packet, or goes on with those that waited for it.
 fn gather(engine: &mut Engine, packet: Packet, head: &Head, now: u32) -> Result<(), DropReason> {
     let new_id = engine.tables.shard.draw() as u16;
-    let domain = engine.tables.policy.interfaces[usize::from(head.interface)].domain;
-    let side = domain.direction().unwrap_or(Direction::Inbound);
+    let interface = &engine.tables.policy.interfaces[usize::from(head.interface)];
+    let direction = interface.direction().unwrap_or(Direction::Inbound);
     let mut tally = Tally::default();
-    engine.reassembly.gather(packet, *head, side, new_id, now, &mut tally);
+    engine.reassembly.gather(packet, *head, direction, new_id, now, &mut tally);
     engine.counters.count(&mut tally);
     let mut ready = std::mem::take(&mut engine.reassembly.ready);
     for (packet, head) in ready.drain(..) {
@@ -478,7 +478,7 @@ fn start_here(tables: &Tables, plan: &mut Plan) {
 }
 
 /// A packet from inside to a global address: translated, it goes again as one from outside.
-fn turn_around(
+fn hairpin(
     engine: &mut Engine,
     mut packet: Packet,
     head: &Head,
@@ -486,9 +486,9 @@ fn turn_around(
     vrf: Vrf,
 ) -> Result<(), DropReason> {
     let interface = engine.tables.policy.outside_interface(vrf).ok_or(DropReason::NoRoute)?;
-    let mut turned = rewrite::turn(&mut packet, head, outward, (interface, vrf));
-    engine.tables.protocols.read_number(packet.bytes(), &mut turned);
-    engine.again(packet, turned, Course::TurnedAround, None);
+    let mut hairpinned = rewrite::hairpin(&mut packet, head, outward, (interface, vrf));
+    engine.tables.protocols.read_number(packet.bytes(), &mut hairpinned);
+    engine.again(packet, hairpinned, Course::Hairpinned, None);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
 use mem::Packet;
 
 use crate::drops::{Blame, DropReason, Notice};
@@ -11,7 +12,6 @@ use crate::path::reply;
 use crate::path::tables::Tables;
 use crate::path::unsolicited::{Kept, Unsolicited};
 use crate::path::verdict::Refused;
-use crate::policy::Domain;
 use crate::port::Ports;
 use crate::wire::{ethernet, ipv4};
 
@@ -33,7 +33,7 @@ impl Notices {
         Notices { budget, mtu_budget, question_budget, unsolicited: Unsolicited::default() }
     }
 
-    /// Whether a host's station may be asked for because of what came in its name.
+    /// Whether a host's MAC address may be asked for because of what came in its name.
     pub fn may_ask(&mut self, host: Ipv4Addr, now: u32) -> bool {
         self.question_budget.take(host, false, now)
     }
@@ -60,7 +60,7 @@ impl Notices {
         if notice == Notice::Silent {
             return None;
         }
-        let is_outside = interface.domain == Domain::Outside;
+        let is_outside = interface.nat == Some(Side::Outside);
         if !budget.take(source(original), is_outside, now) {
             tables.counters.icmp_errors_withheld.add(1);
             return None;

@@ -88,7 +88,7 @@ pub fn tell_sender(
         // No errors about errors, or about packets whose beginning is elsewhere (RFC 1812 section 4.3.2.7).
         _ if matches!(head.transport, Transport::IcmpError { .. } | Transport::LaterFragment) => {}
         Course::Arrived => notify(engine, refused, head.interface, original, now),
-        Course::TurnedAround => notify_translated(engine, refused, head.interface, original, now),
+        Course::Hairpinned => notify_translated(engine, refused, head.interface, original, now),
     }
 }
 

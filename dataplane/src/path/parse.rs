@@ -11,17 +11,17 @@ use crate::wire::ethernet;
 
 /// What a frame turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frame {
+pub enum ParsedFrame {
     /// An IPv4 packet, whose [`Head`] was read.
     Ipv4,
     /// An ARP packet at this offset, for the control thread.
     Arp(InterfaceIndex, u16),
 }
 
-/// Reads a frame's headers into `head`, which says nothing unless the answer is [`Frame::Ipv4`]. Cuts off Ethernet
+/// Reads a frame's headers into `head`, which says nothing unless the answer is [`ParsedFrame::Ipv4`]. Cuts off Ethernet
 /// padding, and changes nothing else.
 #[inline]
-pub fn parse(packet: &mut Packet, policy: &Policy, head: &mut Head) -> Result<Frame, DropReason> {
+pub fn parse(packet: &mut Packet, policy: &Policy, head: &mut Head) -> Result<ParsedFrame, DropReason> {
     let bytes = packet.bytes();
     let header: &[u8; ethernet::LEN] = bytes.first_chunk().ok_or(DropReason::EthernetTruncated)?;
     let mut ethertype = word(header, ethernet::TYPE);
@@ -44,16 +44,16 @@ pub fn parse(packet: &mut Packet, policy: &Policy, head: &mut Head) -> Result<Fr
         return not_for_us(header, ethertype, is_ours, index, l3);
     }
     head.read(bytes, l3, index, interface.vrf)?;
-    // On a wire, that is: a packet that turns around may have one global address at both ends.
+    // On a wire, that is: a hairpinned packet may have one global address at both ends.
     if head.src == head.dst {
         return Err(DropReason::Ipv4Land);
     }
     // Shrinking a frame always succeeds: the head was read of what it holds.
     let _ = packet.resize(l3 + usize::from(head.total_len));
-    Ok(Frame::Ipv4)
+    Ok(ParsedFrame::Ipv4)
 }
 
-/// A frame that is no IPv4 packet to the interface's own station address.
+/// A frame that is no IPv4 packet to the interface's own MAC address.
 #[cold]
 fn not_for_us(
     header: &[u8; ethernet::LEN],
@@ -61,10 +61,10 @@ fn not_for_us(
     is_ours: bool,
     index: InterfaceIndex,
     l3: usize,
-) -> Result<Frame, DropReason> {
+) -> Result<ParsedFrame, DropReason> {
     let is_to_many = header[0] & 1 == 1;
     match ethertype {
-        ethernet::ARP if is_ours || is_to_many => Ok(Frame::Arp(index, l3 as u16)),
+        ethernet::ARP if is_ours || is_to_many => Ok(ParsedFrame::Arp(index, l3 as u16)),
         ethernet::IPV4 if is_to_many => Err(DropReason::Ipv4Multicast),
         ethernet::IPV4 | ethernet::ARP => Err(DropReason::EthernetNotForUs),
         _ => Err(DropReason::EtherTypeUnknown),

@@ -66,7 +66,7 @@ pub struct Plan {
     pub mss_max: u16,
     /// What the identification becomes, where fragments of several hosts would mix (RFC 6864).
     pub new_id: Option<u16>,
-    /// It turns around inside: this is not the hop that decrements its TTL.
+    /// It is hairpinned: this is not the hop that decrements its TTL.
     pub keeps_ttl: bool,
 }
 

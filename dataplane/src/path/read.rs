@@ -86,7 +86,7 @@ impl Ingress {
             index,
             mac: interface.mac,
             vrf: interface.vrf,
-            direction: interface.domain.direction()?,
+            direction: interface.direction()?,
             is_checked: interface.acl_in.is_some() || interface.source_check.is_some(),
         })
     }

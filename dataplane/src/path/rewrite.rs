@@ -75,9 +75,14 @@ pub fn apply(packet: &mut Packet, plan: &Plan) {
     }
 }
 
-/// Changes a packet that turns around, and tells what its headers say then, to whoever takes it for one that arrived on
+/// Hairpins a packet, and tells what its headers say then, to whoever takes it for one that arrived on
 /// this interface.
-pub fn turn(packet: &mut Packet, head: &Head, plan: &Plan, (interface, vrf): (InterfaceIndex, Vrf)) -> Head {
+pub fn hairpin(
+    packet: &mut Packet,
+    head: &Head,
+    plan: &Plan,
+    (interface, vrf): (InterfaceIndex, Vrf),
+) -> Head {
     apply(packet, plan);
     let (src, dst, protocol) = match head.transport {
         // The tuple of an ICMP error is that of the packet it quotes, reversed.

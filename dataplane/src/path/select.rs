@@ -1,9 +1,11 @@
 //! Selecting: which dynamic rule concerns a packet, by its list or route-map.
 
+use alg::Side;
+
 use crate::flow::InterfaceIndex;
 use crate::head::Head;
 use crate::path::tables::Tables;
-use crate::policy::{AclKey, Clause, Domain, Selector, StaticRule};
+use crate::policy::{AclKey, Clause, Selector, StaticRule};
 use crate::route::fib::NextHop;
 use crate::state::session::Session;
 
@@ -11,7 +13,7 @@ use crate::state::session::Session;
 /// to the inside, or where the rules make an exception (RFC 6888 REQ-6).
 pub fn is_exempt(tables: &Tables, head: &Head, session: &Session, next_hop: NextHop) -> bool {
     let egress = tables.policy.interfaces.get(usize::from(next_hop.interface));
-    if egress.is_some_and(|egress| egress.domain != Domain::Outside) {
+    if egress.is_some_and(|egress| egress.nat != Some(Side::Outside)) {
         return true;
     }
     session.is_dynamic()

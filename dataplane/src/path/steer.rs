@@ -5,10 +5,12 @@
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
+
 use crate::flow::{Direction, ICMP, Tuple, WorkerIndex};
 use crate::head::Head;
 use crate::path::verdict::Verdict;
-use crate::policy::{Domain, Interface, Policy};
+use crate::policy::{Interface, Policy};
 use crate::state::ports::ownership::Ownership;
 use crate::state::session::{Ends, SessionKey};
 
@@ -45,11 +47,11 @@ impl Owners<'_> {
     /// The owner of a packet whose ports are known, a fragment or not. An ICMP error belongs to the flow it quotes.
     #[inline]
     pub fn of_flow(self, head: &Head) -> WorkerIndex {
-        match self.policy.interfaces[usize::from(head.interface)].domain {
+        match self.policy.interfaces[usize::from(head.interface)].nat {
             _ if self.worker_count <= 1 => self.receiver,
-            Domain::Inside => self.of_host(head.tuple.src.addr),
-            Domain::Outside => self.of_global(&head.tuple),
-            Domain::None => self.receiver,
+            Some(Side::Inside) => self.of_host(head.tuple.src.addr),
+            Some(Side::Outside) => self.of_global(&head.tuple),
+            None => self.receiver,
         }
     }
 
@@ -78,7 +80,7 @@ impl Owners<'_> {
         if let Some(local) = policy.statics.owner_of(tuple.vrf, tuple.protocol, tuple.dst) {
             return self.of_host(local.addr);
         }
-        if let Some(host) = policy.computed_host(tuple.dst) {
+        if let Some(host) = policy.deterministic_host(tuple.dst) {
             return self.of_host(host);
         }
         let of_virtual = || {
@@ -109,8 +111,7 @@ impl Owners<'_> {
 pub fn gathers(policy: &Policy, head: &Head) -> bool {
     head.is_fragment
         && head.new_id.is_none()
-        && (policy.interfaces[usize::from(head.interface)].domain != Domain::None
-            || may_be_ping(policy, head))
+        && (policy.interfaces[usize::from(head.interface)].nat.is_some() || may_be_ping(policy, head))
 }
 
 /// Whether a packet is an ICMP message to an address of the box's own.
@@ -123,7 +124,7 @@ fn may_be_ping(policy: &Policy, head: &Head) -> bool {
 /// Whether anything could translate a packet, as far as its addresses go: from outside, what is to no global address of ours
 /// needs no ports.
 fn may_be_translated(policy: &Policy, head: &Head) -> bool {
-    policy.interfaces[usize::from(head.interface)].domain == Domain::Inside
+    policy.interfaces[usize::from(head.interface)].nat == Some(Side::Inside)
         || policy.is_global(head.tuple.vrf, head.dst)
         || policy.statics.is_identity(head.tuple.vrf, head.dst)
         || policy.destination_rule_of(head.dst).is_some()

@@ -98,7 +98,7 @@ fn plan(
         Way::Around if head.ttl <= 1 => return Err(DropReason::TtlExceeded.into()),
         Way::Around => {
             plan.keeps_ttl = true;
-            Verdict::TurnAround(plan, session.outside_vrf())
+            Verdict::Hairpin(plan, session.outside_vrf())
         }
         Way::Untranslated(next_hop) => routed_to(tables, head, next_hop)?,
         Way::Here => local(head)?,

@@ -21,9 +21,9 @@ pub enum Verdict {
     Translate(SessionRef),
     /// It is changed and sent as planned.
     Forward(Plan),
-    /// It is from inside to a global address: translated like an outbound packet, it goes again as one from outside
-    /// (RFC 4787 REQ-9), in this VRF.
-    TurnAround(Plan, Vrf),
+    /// It is from inside to a global address, a hairpin: translated like an outbound packet, it goes again as one from outside
+    /// (RFC 4787 section 6), in this VRF.
+    Hairpin(Plan, Vrf),
     /// It is an echo request to the box itself, and answered.
     Answer,
 }
@@ -66,8 +66,8 @@ impl From<DropReason> for Refused {
 pub enum Course {
     /// From a port.
     Arrived,
-    /// From inside, turned around: it goes again as if it came from outside.
-    TurnedAround,
+    /// From inside, hairpinned: it goes again as if it came from outside.
+    Hairpinned,
     /// From the box itself: an ICMP error about a packet that was translated.
     Own,
 }

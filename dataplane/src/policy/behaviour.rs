@@ -77,7 +77,7 @@ pub struct Behaviour {
     pub pairing: Option<Pairing>,
     /// Port sets.
     pub blocks: Option<Blocks>,
-    /// Computed ports.
+    /// Deterministic NAT: ports computed from the inside address (RFC 7422).
     pub deterministic: Vec<Deterministic>,
     /// How long a freed port is not given to another host, in milliseconds (RFC 6888 REQ-8).
     pub hold_down_ms: u32,

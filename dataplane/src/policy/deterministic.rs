@@ -1,8 +1,9 @@
-//! Ports computed from the inside address (RFC 7422): nothing needs to be remembered to tell who had one.
+//! Deterministic NAT (RFC 7422): addresses and ports are computed from the inside address, and nothing needs to be remembered to
+//! tell who had one.
 
 use std::net::Ipv4Addr;
 
-/// A computed mapping. Inside hosts are numbered through their prefixes; so many of them share each outside
+/// A mapping of deterministic NAT. Inside hosts are numbered through their prefixes; so many of them share each outside
 /// address, and each has so many of the ports that are not reserved, in order. What is left of the ports is for
 /// hosts that need more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +22,9 @@ pub struct Deterministic {
     pub ports_max: u16,
 }
 
-/// What an inside host has.
+/// The ports of an inside host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Computed {
+pub struct DeterministicRange {
     /// Position of its address in the pool.
     pub position: u32,
     /// Its first port.
@@ -34,7 +35,7 @@ pub struct Computed {
 
 impl Deterministic {
     /// What an inside host has; none for hosts outside the prefixes.
-    pub fn forward(&self, inside: Ipv4Addr) -> Option<Computed> {
+    pub fn forward(&self, inside: Ipv4Addr) -> Option<DeterministicRange> {
         let mut number = 0;
         for &(first, count) in &self.inside {
             match inside.to_bits().checked_sub(first.to_bits()).filter(|&offset| offset < count) {
@@ -45,11 +46,11 @@ impl Deterministic {
         None
     }
 
-    fn of_number(&self, number: u32) -> Option<Computed> {
+    fn of_number(&self, number: u32) -> Option<DeterministicRange> {
         let (position, host) = (number / self.hosts_per_address, number % self.hosts_per_address);
         let first = host * u32::from(self.ports_per_host);
         let last = first + u32::from(self.ports_per_host) - 1;
-        Some(Computed { position, first_port: self.port(first)?, last_port: self.port(last)? })
+        Some(DeterministicRange { position, first_port: self.port(first)?, last_port: self.port(last)? })
     }
 
     /// The inside host that a port of the address at a position belongs to; none for reserved ports and those
@@ -143,12 +144,12 @@ mod tests {
         let mut owned = std::collections::HashMap::new();
         for &(first, count) in &scattered.inside {
             for inside in (0..count).map(|n| Ipv4Addr::from_bits(first.to_bits() + n)) {
-                let computed = scattered.forward(inside).unwrap();
-                let ports = (computed.first_port..=computed.last_port).filter(|&p| !scattered.is_reserved(p));
+                let range = scattered.forward(inside).unwrap();
+                let ports = (range.first_port..=range.last_port).filter(|&p| !scattered.is_reserved(p));
                 for port in ports {
-                    assert_eq!(scattered.reverse(computed.position, port), Some(inside));
+                    assert_eq!(scattered.reverse(range.position, port), Some(inside));
                     assert_eq!(
-                        owned.insert((computed.position, port), inside),
+                        owned.insert((range.position, port), inside),
                         None,
                         "port {port} has two owners"
                     );

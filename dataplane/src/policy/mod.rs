@@ -20,12 +20,14 @@ mod timeouts;
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
+
 use crate::flow::{Direction, Endpoint, ICMP, Protocol, TCP, UDP, Vrf};
 
 pub use crate::flow::{INTERFACE_COUNT_MAX, InterfaceIndex};
 pub use acl::{Acl, AclEntry, AclKey, AddressMatch};
 pub use behaviour::{Behaviour, Blocks, Filtering, Mode, Pairing, PortChoice};
-pub use deterministic::{Computed, Deterministic};
+pub use deterministic::{Deterministic, DeterministicRange};
 pub use gateways::{Attachment, DOORS_PER_HOST_DEFAULT, Gateways, PortBits, gateway_named};
 pub use limits::{HostLimit, Limit, LimitScope, Limits};
 pub use numbers::{AclIndex, GatewayIndex, RuleId};
@@ -116,30 +118,6 @@ impl Attachments {
     }
 }
 
-/// Which side of the NAT an interface is on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Domain {
-    /// Neither: its packets are routed only.
-    #[default]
-    None,
-    /// `ip nat inside`.
-    Inside,
-    /// `ip nat outside`.
-    Outside,
-}
-
-impl Domain {
-    /// Which way packets from an interface of this domain cross the NAT.
-    #[inline]
-    pub fn direction(self) -> Option<Direction> {
-        match self {
-            Domain::Inside => Some(Direction::Outbound),
-            Domain::Outside => Some(Direction::Inbound),
-            Domain::None => None,
-        }
-    }
-}
-
 /// A layer 3 interface: a port, or one VLAN of it.
 #[derive(Clone, Debug, Default)]
 pub struct Interface {
@@ -149,12 +127,12 @@ pub struct Interface {
     pub port: u16,
     /// The VLAN its frames are tagged with.
     pub vlan: Option<u16>,
-    /// Station address.
+    /// MAC address.
     pub mac: [u8; 6],
     /// Primary address, then secondary ones, each with its prefix length.
     pub addresses: Vec<(Ipv4Addr, u8)>,
-    /// NAT side.
-    pub domain: Domain,
+    /// The side of the NAT that it is on; of one that is on none, packets are routed only.
+    pub nat: Option<Side>,
     /// Routing table.
     pub vrf: Vrf,
     /// Longest IPv4 packet it sends, in bytes.
@@ -191,8 +169,8 @@ impl Recomputed {
     /// What a policy computes otherwise than the one before it.
     pub fn between(before: &Policy, policy: &Policy) -> Recomputed {
         let (old, new) = (&before.behaviour, &policy.behaviour);
-        let is_moved = new.deterministic.iter().any(|computed| {
-            let pool = usize::from(computed.pool);
+        let is_moved = new.deterministic.iter().any(|deterministic| {
+            let pool = usize::from(deterministic.pool);
             before.pools.get(pool) != policy.pools.get(pool)
         });
         Recomputed {
@@ -209,6 +187,14 @@ impl Recomputed {
     /// What differs from either of two policies before.
     pub fn or(self, other: Recomputed) -> Recomputed {
         Recomputed { peers: self.peers || other.peers, ports: self.ports || other.ports }
+    }
+}
+
+impl Interface {
+    /// Which way packets from it cross the NAT.
+    #[inline]
+    pub fn direction(&self) -> Option<Direction> {
+        self.nat.map(Direction::from)
     }
 }
 
@@ -246,11 +232,11 @@ impl Policy {
             }
     }
 
-    /// The inside host that a global endpoint belongs to by computation.
-    pub fn computed_host(&self, global: Endpoint) -> Option<Ipv4Addr> {
-        self.behaviour.deterministic.iter().find_map(|computed| {
-            let position = self.pools.get(usize::from(computed.pool))?.position_of(global.addr)?;
-            computed.reverse(position, global.port)
+    /// The inside host whose a global endpoint is by deterministic NAT.
+    pub fn deterministic_host(&self, global: Endpoint) -> Option<Ipv4Addr> {
+        self.behaviour.deterministic.iter().find_map(|deterministic| {
+            let position = self.pools.get(usize::from(deterministic.pool))?.position_of(global.addr)?;
+            deterministic.reverse(position, global.port)
         })
     }
 
@@ -309,14 +295,14 @@ impl Policy {
 
     /// The interface a hairpinned packet seems to arrive on: the first outside one of a VRF.
     pub fn outside_interface(&self, vrf: Vrf) -> Option<InterfaceIndex> {
-        let is_outside = |interface: &Interface| interface.domain == Domain::Outside && interface.vrf == vrf;
+        let is_outside = |interface: &Interface| interface.nat == Some(Side::Outside) && interface.vrf == vrf;
         self.interfaces.iter().position(is_outside).map(|index| index as InterfaceIndex)
     }
 
     /// Whether an interface is on the NAT's outside.
     #[inline]
     pub fn is_outside(&self, interface: InterfaceIndex) -> bool {
-        self.interfaces.get(usize::from(interface)).is_some_and(|it| it.domain == Domain::Outside)
+        self.interfaces.get(usize::from(interface)).is_some_and(|it| it.nat == Some(Side::Outside))
     }
 
     /// Whether a pool holds an address.

@@ -21,7 +21,7 @@ pub enum Route {
     Via(InterfaceIndex, Ipv4Addr),
     /// `Null0`.
     Null,
-    /// A global address of the NAT: what comes from inside turns around here.
+    /// A global address of the NAT: what comes from inside is hairpinned here.
     Nat,
 }
 
@@ -31,12 +31,12 @@ pub struct Fib {
     tables: Vec<PrefixMap<Ipv4Net, Route>>,
 }
 
-/// The next hop of a packet: an interface and the station on it.
+/// The next hop of a packet: an interface and the host on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NextHop {
     /// The outgoing interface.
     pub interface: InterfaceIndex,
-    /// The station's address.
+    /// The host's address.
     pub addr: Ipv4Addr,
 }
 

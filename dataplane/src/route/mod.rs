@@ -1,4 +1,4 @@
-//! Where packets go: routes, and the stations that next hops are.
+//! Where packets go: routes, and the neighbours that next hops are.
 
 pub mod fib;
 pub mod neighbour;

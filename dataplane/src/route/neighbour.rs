@@ -1,4 +1,4 @@
-//! Neighbours: the stations next hops are. The control thread resolves them and tells the worker.
+//! Neighbours: next hops whose MAC address is known. The control thread resolves them and tells the worker.
 
 use std::net::Ipv4Addr;
 
@@ -11,7 +11,7 @@ use crate::wire::ethernet;
 /// A next hop with the Ethernet header that leads to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbour {
-    /// The station.
+    /// The next hop.
     pub next_hop: NextHop,
     /// The port its frames leave through.
     pub port: u16,
@@ -20,16 +20,10 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
-    /// A neighbour with this station address, seen from an interface with `source` and `vlan`.
-    pub fn new(
-        next_hop: NextHop,
-        port: u16,
-        station: [u8; 6],
-        source: [u8; 6],
-        vlan: Option<u16>,
-    ) -> Neighbour {
+    /// A neighbour with this MAC address, seen from an interface with `source` and `vlan`.
+    pub fn new(next_hop: NextHop, port: u16, mac: [u8; 6], source: [u8; 6], vlan: Option<u16>) -> Neighbour {
         let mut header = [0; ethernet::LEN_MAX];
-        header[..6].copy_from_slice(&station);
+        header[..6].copy_from_slice(&mac);
         header[6..12].copy_from_slice(&source);
         let mut at = 12;
         if let Some(vlan) = vlan {

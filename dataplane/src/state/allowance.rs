@@ -37,17 +37,18 @@ impl Shard {
         }
         let places = self.places();
         let subscriber = self.subscribers.at_mut(number).ok_or(DropReason::SubscribersFull)?;
-        let is_unasked = session.is_unasked();
+        let is_unsolicited = session.is_unsolicited();
         let is_of_few = || self.destinations.are_few(counter);
         let mut refusal = if was_asked { None } else { of_host(policy, subscriber, places, is_of_few) };
-        if let Some(rate) = policy.limits.rate_of_host(host).filter(|_| !is_unasked && refusal.is_none()) {
+        if let Some(rate) = policy.limits.rate_of_host(host).filter(|_| !is_unsolicited && refusal.is_none())
+        {
             refusal = (!subscriber.may_begin(rate, now)).then_some(DropReason::LimitRate);
         }
         if let Some(reason) = refusal {
             self.leave(number, now);
             return Err(self.refuse(policy, host, reason));
         }
-        Ok(if is_unasked { 0 } else { limit_groups })
+        Ok(if is_unsolicited { 0 } else { limit_groups })
     }
 
     /// Why the host of a flow from inside may begin no other one, so that nothing is taken for it in vain.

@@ -4,7 +4,7 @@ use alg::State;
 
 use crate::policy::{GatewayIndex, Policy};
 use crate::state::call::{CallKey, LIFE_MAX_S};
-use crate::state::control::Control;
+use crate::state::control_session::ControlSession;
 use crate::state::door::OwnerKey;
 use crate::state::session::{Flags, Session};
 use crate::state::shard::Shard;
@@ -14,17 +14,17 @@ impl Shard {
     /// A session was removed: its doors close with it, and it leaves the one that led to it.
     pub(super) fn leave_controls(&mut self, policy: &Policy, index: u32, session: &Session, now: u32) {
         if session.flags.has(Flags::CONTROL) {
-            self.controls.remove(index);
-            self.close_doors_of(policy, OwnerKey::Control(index), None, now);
+            self.control_sessions.remove(index);
+            self.close_doors_of(policy, OwnerKey::ControlSession(index), None, now);
         }
         if session.flags.has(Flags::CHILD) {
-            self.controls.orphan(index);
+            self.control_sessions.orphan(index);
         }
     }
 
     /// Makes a session a control session. False when there is no room for another.
-    pub fn attach(&mut self, index: u32, control: Control, state: State) -> bool {
-        let is_attached = self.controls.insert(index, control, state);
+    pub fn attach(&mut self, index: u32, control: ControlSession, state: State) -> bool {
+        let is_attached = self.control_sessions.insert(index, control, state);
         if is_attached {
             self.attach_without_memory(index);
         }
@@ -44,16 +44,16 @@ impl Shard {
         session: u32,
         read: impl FnOnce(&mut Shard, &mut State) -> R,
     ) -> Option<R> {
-        let place = self.controls.place_of(session)?;
-        let mut states = std::mem::take(&mut self.controls.states);
+        let place = self.control_sessions.place_of(session)?;
+        let mut states = std::mem::take(&mut self.control_sessions.states);
         let said = states.get_mut(place).map(|state| read(self, state));
-        self.controls.states = states;
+        self.control_sessions.states = states;
         said
     }
 
     /// Notes that a session came through a door of a control session's.
     pub fn adopt(&mut self, child: u32, control: u32) {
-        if self.controls.adopt(child, control)
+        if self.control_sessions.adopt(child, control)
             && let Some(session) = self.sessions.at_mut(child)
         {
             session.flags = session.flags.with(Flags::CHILD, true);

@@ -1,9 +1,11 @@
 //! Bindings: how what a lease is of gets an owner, and how it is given back.
 
+use alg::Side;
+
 use crate::flow::Endpoint;
 use crate::lives::EndReason;
 use crate::policy::{Policy, SourceRule};
-use crate::state::mapping::{Binding, Side};
+use crate::state::mapping::Binding;
 use crate::state::ports::lease::{Lease, Taken};
 use crate::state::ports::request::Source;
 use crate::state::shard::Shard;

@@ -37,8 +37,8 @@ impl Shard {
         let from_inside = self.sessions.iter_from(0).filter(|(_, session)| is_begun_inside(session));
         expect("sessions counted by destination", self.destinations.total(), from_inside.count())?;
         self.check_rings()?;
-        self.check_knocking()?;
-        self.controls.check(|session| self.sessions.at(session).is_some())?;
+        self.check_unconfirmed_hosts()?;
+        self.control_sessions.check(|session| self.sessions.at(session).is_some())?;
         self.doors.check()?;
         self.calls.check()?;
         let totals = self.journal.totals();
@@ -48,8 +48,12 @@ impl Shard {
         expect("port sets begun and not ended", sets, self.allocator.set_count())?;
         let of_subscribers: u32 = self.subscribers.iter().map(|subscriber| subscriber.session_count).sum();
         expect("sessions counted by subscribers", of_subscribers as usize, self.sessions.len())?;
-        let unasked: u32 = self.subscribers.iter().map(|subscriber| subscriber.unasked_count).sum();
-        expect("unasked sessions of subscribers", unasked as usize, self.unconfirmed.counts()[1] as usize)?;
+        let unsolicited: u32 = self.subscribers.iter().map(|subscriber| subscriber.unsolicited_count).sum();
+        expect(
+            "unsolicited sessions of subscribers",
+            unsolicited as usize,
+            self.unconfirmed.counts()[1] as usize,
+        )?;
         for (index, session) in self.sessions.iter_from(0) {
             for direction in Direction::ALL {
                 let key = session.key(direction);
@@ -61,17 +65,21 @@ impl Shard {
         Ok(())
     }
 
-    /// Verifies that whoever only knocks is known by all that it has.
-    fn check_knocking(&self) -> Result<(), String> {
+    /// Verifies that an unconfirmed outside host is known by all that it has.
+    fn check_unconfirmed_hosts(&self) -> Result<(), String> {
         let known: Vec<(u32, &Mapping)> =
-            self.mappings.iter_from(0).filter(|(_, mapping)| mapping.knocks.is_some()).collect();
-        if known.len() != self.knocking.len() {
-            return Err(format!("{} outside hosts knock, {} are known", known.len(), self.knocking.len()));
+            self.mappings.iter_from(0).filter(|(_, mapping)| mapping.unconfirmed_flows.is_some()).collect();
+        if known.len() != self.unconfirmed_hosts.len() {
+            return Err(format!(
+                "{} outside hosts are unconfirmed, {} are known",
+                known.len(),
+                self.unconfirmed_hosts.len()
+            ));
         }
         for (index, mapping) in known {
-            let flow_count = self.flows_knocking(index).count();
+            let flow_count = self.unconfirmed_flows_of(index).count();
             if flow_count != mapping.session_count as usize {
-                return Err(format!("{flow_count} flows knock beneath mapping {index}: {mapping:?}"));
+                return Err(format!("{flow_count} unconfirmed flows beneath mapping {index}: {mapping:?}"));
             }
         }
         Ok(())

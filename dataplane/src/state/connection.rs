@@ -7,7 +7,7 @@
 
 use crate::flow::Direction;
 use crate::head::Head;
-use crate::state::progress::Side;
+use crate::state::progress::EndState;
 use crate::state::session::{Flags, Session};
 use crate::wire::tcp::{ACK, FIN, RST, SYN, SYN_ACK};
 
@@ -50,21 +50,21 @@ impl Session {
             return false;
         }
         let other = direction.reverse();
-        let (own_side, other_side) = (self.progress.side(direction), self.progress.side(other));
+        let (own_state, other_state) = (self.progress.state(direction), self.progress.state(other));
         let ahead = said.ack.wrapping_sub(self.expected_of(other));
-        match other_side {
-            Side::Sent if ahead == 0 => self.prove(other, said.ack),
-            Side::SentData if ahead < FIRST_FLIGHT => self.prove(other, said.ack),
+        match other_state {
+            EndState::Sent if ahead == 0 => self.prove(other, said.ack),
+            EndState::SentData if ahead < FIRST_FLIGHT => self.prove(other, said.ack),
             // Met amid the connection: the inside is believed what it says about the outside, not the other way round.
-            Side::Unheard if direction == Direction::Outbound && said.flags & SYN == 0 => {
-                if matches!(own_side, Side::Unheard) {
-                    self.set_side(direction, Side::SentData, said.seq);
+            EndState::Unheard if direction == Direction::Outbound && said.flags & SYN == 0 => {
+                if matches!(own_state, EndState::Unheard) {
+                    self.set_state(direction, EndState::SentData, said.seq);
                     self.prove(other, said.ack);
                 }
                 false
             }
             _ => {
-                if other_side.is_proved() {
+                if other_state.is_proved() {
                     self.note_numbers(direction, said.seq, said.ack);
                 }
                 false
@@ -89,9 +89,9 @@ impl Session {
 
     /// Whether a SYN is of another connection than the one that is known.
     pub fn is_other_syn(&self, direction: Direction, said: &Said) -> bool {
-        match self.progress.side(direction) {
-            Side::Unheard | Side::Refused => false,
-            Side::Sent | Side::SentData => said.seq.wrapping_add(1) != self.expected_of(direction),
+        match self.progress.state(direction) {
+            EndState::Unheard | EndState::Refused => false,
+            EndState::Sent | EndState::SentData => said.seq.wrapping_add(1) != self.expected_of(direction),
             _ => true,
         }
     }
@@ -99,49 +99,49 @@ impl Session {
     /// Whether a segment acknowledges the SYN of the connection that is known, and so is of no other.
     pub fn is_answer(&self, direction: Direction, said: &Said) -> bool {
         let other = direction.reverse();
-        self.progress.side(other) == Side::Sent && said.ack == self.expected_of(other)
+        self.progress.state(other) == EndState::Sent && said.ack == self.expected_of(other)
     }
 
     /// Notes how a segment begins or ends a connection; `is_proof` is what [`Session::note_acknowledged`] said about it.
     pub fn note_said(&mut self, direction: Direction, said: &Said, is_proof: bool) {
-        let side = self.progress.side(direction);
+        let state = self.progress.state(direction);
         let number = said.seq.wrapping_add(1);
-        let sent = if said.has_data { Side::SentData } else { Side::Sent };
+        let sent = if said.has_data { EndState::SentData } else { EndState::Sent };
         // What follows it may have overtaken it.
         let other = direction.reverse();
-        let is_late = side == Side::Unheard
-            && self.progress.side(other).is_proved()
+        let is_late = state == EndState::Unheard
+            && self.progress.state(other).is_proved()
             && said.ack == self.expected_of(other);
         match said.flags & (SYN | ACK | RST | FIN) {
             SYN if self.is_other_syn(direction, said) => return,
-            SYN => self.set_side(direction, sent, number),
-            SYN_ACK if is_late || is_proof && !side.is_proved() => self.set_side(direction, sent, number),
+            SYN => self.set_state(direction, sent, number),
+            SYN_ACK if is_late || is_proof && !state.is_proved() => self.set_state(direction, sent, number),
             SYN_ACK => {}
             flags if flags & RST != 0 => return self.note_reset(direction, said),
             flags => {
                 // A FIN may lie anywhere in what is on its way, but whoever sends it knows what he has received.
-                let is_end = flags & FIN != 0 && side == Side::Proved && self.is_recent(other, said.ack);
+                let is_end = flags & FIN != 0 && state == EndState::Proved && self.is_recent(other, said.ack);
                 if is_end && said.seq.wrapping_sub(self.expected_of(direction)) < FLIGHT_MAX {
-                    self.progress = self.progress.with_side(direction, Side::Closed);
+                    self.progress = self.progress.with_state(direction, EndState::Closed);
                 }
             }
         }
         // Whoever goes on was not reset, or not by its peer (RFC 7857 section 2.2).
-        let without = self.progress.side(other).without_reset();
-        self.progress = self.progress.with_side(other, without);
+        let without = self.progress.state(other).without_reset();
+        self.progress = self.progress.with_state(other, without);
     }
 
     /// Another connection begins over the ports of the one before, with the third segment of its handshake: each side has
     /// acknowledged the other's SYN. `number` is what was acknowledged of the side that sends it.
     pub fn begin_anew(&mut self, direction: Direction, number: u32, said: &Said) {
-        self.set_side(direction, Side::Proved, number);
-        self.set_side(direction.reverse(), Side::Proved, said.ack);
+        self.set_state(direction, EndState::Proved, number);
+        self.set_state(direction.reverse(), EndState::Proved, said.ack);
         self.flags = self.flags.without(Flags::REOPENING);
     }
 
     /// Whether an ICMP error quotes a segment that may be on its way in this direction (RFC 5927 section 4).
     pub fn may_have_sent(&self, direction: Direction, seq: u32) -> bool {
-        self.progress.side(direction) != Side::Unheard && self.is_recent(direction, seq)
+        self.progress.state(direction) != EndState::Unheard && self.is_recent(direction, seq)
     }
 
     /// Whether a number of a direction's is near the last that was acknowledged.
@@ -151,30 +151,30 @@ impl Session {
     }
 
     fn note_reset(&mut self, direction: Direction, said: &Said) {
-        let (side, other) = (self.progress.side(direction), direction.reverse());
+        let (state, other) = (self.progress.state(direction), direction.reverse());
         let ahead = said.seq.wrapping_sub(self.expected_of(direction));
         let is_refusal = said.flags & ACK != 0
-            && self.progress.side(other) != Side::Unheard
+            && self.progress.state(other) != EndState::Unheard
             && said.ack == self.expected_of(other);
-        let after = match side {
+        let after = match state {
             // A SYN is refused by its acknowledgement (RFC 9293 section 3.10.7.3).
-            Side::Unheard if is_refusal => Side::Refused,
-            Side::Sent | Side::SentData if ahead < RESET_WINDOW => Side::Refused,
-            Side::Proved if ahead < RESET_WINDOW => Side::Reset,
-            Side::Closed if ahead < RESET_WINDOW => Side::ClosedReset,
+            EndState::Unheard if is_refusal => EndState::Refused,
+            EndState::Sent | EndState::SentData if ahead < RESET_WINDOW => EndState::Refused,
+            EndState::Proved if ahead < RESET_WINDOW => EndState::Reset,
+            EndState::Closed if ahead < RESET_WINDOW => EndState::ClosedReset,
             as_before => as_before,
         };
-        self.progress = self.progress.with_side(direction, after);
+        self.progress = self.progress.with_state(direction, after);
     }
 
     /// A side's SYN, or more, was acknowledged.
     fn prove(&mut self, direction: Direction, number: u32) -> bool {
-        self.set_side(direction, Side::Proved, number);
+        self.set_state(direction, EndState::Proved, number);
         true
     }
 
-    fn set_side(&mut self, direction: Direction, side: Side, number: u32) {
-        self.progress = self.progress.with_side(direction, side);
+    fn set_state(&mut self, direction: Direction, state: EndState, number: u32) {
+        self.progress = self.progress.with_state(direction, state);
         self.expected[direction as usize] = number;
     }
 

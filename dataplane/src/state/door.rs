@@ -2,13 +2,14 @@
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
 use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 
 use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::{GatewayIndex, RuleId};
 use crate::state::call::CallKey;
-use crate::state::mapping::{Binding, Mapping, MappingKey, Side};
+use crate::state::mapping::{Binding, Mapping, MappingKey};
 use crate::state::room::{Initiator, Room};
 use crate::state::session::Session;
 use crate::state::table::index::Hasher;
@@ -98,7 +99,7 @@ pub enum Holds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OwnerKey {
     /// A control session, by its index.
-    Control(u32),
+    ControlSession(u32),
     /// A call or registration.
     Call(CallKey),
 }
@@ -392,7 +393,7 @@ mod tests {
 
     #[test]
     fn doors_of_an_owner_are_a_list_that_any_of_them_can_leave() {
-        let owner = OwnerKey::Control(7);
+        let owner = OwnerKey::ControlSession(7);
         for leaving in 0..3 {
             let mut doors = Doors::new(3, Hasher::new([1, 2]));
             let opened: Vec<u32> = (0..3).filter_map(|port| doors.insert(door(owner, 5000 + port))).collect();

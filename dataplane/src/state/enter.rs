@@ -58,7 +58,7 @@ impl Shard {
             mapping.session_count -= 1;
         }
         if let (Some(outside), Ok(index)) = (outside, entered) {
-            self.knock(policy, outside, index, now);
+            self.note_flow_beneath(policy, outside, index, now);
         }
         if let Above::New(lease) = above {
             match entered {
@@ -276,7 +276,7 @@ impl Shard {
         let waiting = self.waiting(index);
         let Some(session) = self.sessions.at(index) else { return };
         self.unconfirmed.count(waiting, session, None, Some(session.progress));
-        let (rule, flags, is_unasked) = (session.rule, session.flags, session.is_unasked());
+        let (rule, flags, is_unsolicited) = (session.rule, session.flags, session.is_unsolicited());
         let (peer, mapping) = (session.outside_global().addr, session.next);
         if flags.has(Flags::ADDRESS)
             && let Some(mapping) = self.mappings.at_mut(mapping)
@@ -285,7 +285,7 @@ impl Shard {
         }
         if let Some(subscriber) = self.subscribers.at_mut(subscriber) {
             subscriber.session_count += 1;
-            subscriber.unasked_count += u32::from(is_unasked);
+            subscriber.unsolicited_count += u32::from(is_unsolicited);
         }
         self.rule_mut(rule).session_count += 1;
         self.any_peer_count += usize::from(flags.has(Flags::ANY_PEER));
@@ -331,7 +331,7 @@ impl Shard {
         self.leave_controls(policy, index, &session, now);
         if let Some(subscriber) = self.subscribers.at_mut(number) {
             subscriber.session_count -= 1;
-            subscriber.unasked_count -= u32::from(session.is_unasked());
+            subscriber.unsolicited_count -= u32::from(session.is_unsolicited());
         }
         self.leave(number, now);
         Some(session)
@@ -375,7 +375,7 @@ impl Shard {
             mapping.session_count -= 1;
             used_ms.into_iter().for_each(|used_ms| mapping.note_use(used_ms));
         }
-        if !self.end_unasked(policy, mapping, (reason, now)) {
+        if !self.end_unsolicited(policy, mapping, (reason, now)) {
             self.rest_mapping(policy, mapping, now);
         }
     }

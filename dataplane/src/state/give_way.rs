@@ -14,7 +14,7 @@ use arrayvec::ArrayVec;
 use crate::drops::DropReason;
 use crate::lives::EndReason;
 use crate::policy::{Policy, RuleId};
-use crate::state::mapping::{KNOCKS_MAX, NO_KNOCKS};
+use crate::state::mapping::{NO_FLOWS, UNCONFIRMED_FLOWS_MAX};
 use crate::state::session::{Above, Session};
 use crate::state::shard::Shard;
 use crate::state::table::share::{FEW, Places};
@@ -47,7 +47,7 @@ impl Shard {
             _ => NONE,
         };
         let mut has_ended = false;
-        if session.is_unasked() && self.unconfirmed.has_full_queue() {
+        if session.is_unsolicited() && self.unconfirmed.has_full_queue() {
             has_ended = self.clear_queue(policy, sibling, now);
             if self.unconfirmed.has_full_queue() {
                 return Err(DropReason::SessionsFull);
@@ -56,7 +56,7 @@ impl Shard {
         if !self.sessions.is_full() {
             return Ok(has_ended);
         }
-        if self.end_unasked_flow(policy, sibling, now) { Ok(true) } else { Err(DropReason::SessionsFull) }
+        if self.end_unsolicited_flow(policy, sibling, now) { Ok(true) } else { Err(DropReason::SessionsFull) }
     }
 
     /// Takes out of the full queue what is no more unconfirmed, and ends a flow if there are as many as may be. Whether one
@@ -72,75 +72,76 @@ impl Shard {
             }
             self.unconfirmed.queue.push_back(waiting);
         }
-        self.end_unasked_flow(policy, sibling, now)
+        self.end_unsolicited_flow(policy, sibling, now)
     }
 
     /// Ends an unconfirmed flow that a stranger began, but for one: of the oldest, the first of a host with many. Whether one
     /// ended.
-    pub(super) fn end_unasked_flow(&mut self, policy: &Policy, sibling: u32, now: u32) -> bool {
+    pub(super) fn end_unsolicited_flow(&mut self, policy: &Policy, sibling: u32, now: u32) -> bool {
         self.pass_over();
         let oldest = self.unconfirmed.queue.iter().take(LOOKED_AT).copied().enumerate();
         let mut oldest = oldest.filter(|&(_, it)| it.index != sibling && self.is_unconfirmed(it));
-        let of_many = oldest.clone().find(|&(_, it)| self.has_many_unasked(it.index));
+        let of_many = oldest.clone().find(|&(_, it)| self.has_many_unsolicited(it.index));
         let Some((at, waiting)) = of_many.or_else(|| oldest.next()) else { return false };
         self.unconfirmed.queue.remove(at);
         self.end(policy, waiting.index, EndReason::GaveWay, now).is_some()
     }
 
     /// Whether the inside host of a session has more than a few that strangers began and it has not confirmed.
-    fn has_many_unasked(&self, index: u32) -> bool {
+    fn has_many_unsolicited(&self, index: u32) -> bool {
         let host = self.sessions.at(index).map(|session| (session.inside_vrf(), session.inside_local().addr));
         let number = host.and_then(|(vrf, addr)| self.subscribers.find(vrf, addr));
         let subscriber = number.and_then(|number| self.subscribers.at(number));
-        subscriber.is_some_and(|subscriber| subscriber.unasked_count as usize > FEW)
+        subscriber.is_some_and(|subscriber| subscriber.unsolicited_count as usize > FEW)
     }
 
     /// An outside host's mapping was made that a stranger asks for.
-    pub(super) fn begin_to_knock(&mut self, index: u32) {
+    pub(super) fn note_unconfirmed_host(&mut self, index: u32) {
         if let Some(mapping) = self.mappings.at_mut(index) {
-            mapping.knocks = Some(NO_KNOCKS);
-            self.knocking.set(mapping.binding.rule, index, true);
+            mapping.unconfirmed_flows = Some(NO_FLOWS);
+            self.unconfirmed_hosts.set(mapping.binding.rule, index, true);
         }
     }
 
     /// The inside uses an outside host's mapping, or it has ended: its address is for nobody else.
-    pub(super) fn cease_to_knock(&mut self, index: u32) {
+    pub(super) fn forget_unconfirmed_host(&mut self, index: u32) {
         if let Some(mapping) = self.mappings.at_mut(index)
-            && mapping.knocks.take().is_some()
+            && mapping.unconfirmed_flows.take().is_some()
         {
-            self.knocking.set(mapping.binding.rule, index, false);
+            self.unconfirmed_hosts.set(mapping.binding.rule, index, false);
         }
     }
 
     /// A session began beneath an outside host's mapping.
-    pub(super) fn knock(&mut self, policy: &Policy, index: u32, session: u32, now: u32) {
-        if !self.sessions.at(session).is_some_and(Session::is_unasked) {
-            return self.cease_to_knock(index);
+    pub(super) fn note_flow_beneath(&mut self, policy: &Policy, index: u32, session: u32, now: u32) {
+        if !self.sessions.at(session).is_some_and(Session::is_unsolicited) {
+            return self.forget_unconfirmed_host(index);
         }
-        let mut flows: ArrayVec<u32, KNOCKS_MAX> = self.flows_knocking(index).collect();
+        let mut flows: ArrayVec<u32, UNCONFIRMED_FLOWS_MAX> = self.unconfirmed_flows_of(index).collect();
         // Its place may have been that of one that ended.
         flows.retain(|flow| *flow != session);
         let oldest = if flows.is_full() { flows.pop_at(0) } else { None };
         flows.push(session);
-        let Some(knocks) = self.mappings.at_mut(index).and_then(|mapping| mapping.knocks.as_mut()) else {
+        let Some(known) = self.mappings.at_mut(index).and_then(|mapping| mapping.unconfirmed_flows.as_mut())
+        else {
             return;
         };
-        *knocks = NO_KNOCKS;
-        knocks[..flows.len()].copy_from_slice(&flows);
+        *known = NO_FLOWS;
+        known[..flows.len()].copy_from_slice(&flows);
         if let Some(oldest) = oldest {
             self.end(policy, oldest, EndReason::GaveWay, now);
         }
     }
 
-    /// Ends what the oldest outside host that only knocks has, and with it its address. Whether one had any.
-    pub(super) fn end_knocking(&mut self, policy: &Policy, rule: RuleId, now: u32) -> bool {
-        while let Some(index) = self.knocking.oldest(rule) {
+    /// Ends what the oldest unconfirmed outside host has, and with it its address. Whether one had any.
+    pub(super) fn end_unconfirmed_host(&mut self, policy: &Policy, rule: RuleId, now: u32) -> bool {
+        while let Some(index) = self.unconfirmed_hosts.oldest(rule) {
             // What the inside sent may have been refused since: then there is no session of its own to tell.
-            if !self.mappings.at(index).is_some_and(|mapping| mapping.is_unasked) {
-                self.cease_to_knock(index);
+            if !self.mappings.at(index).is_some_and(|mapping| mapping.is_unsolicited) {
+                self.forget_unconfirmed_host(index);
                 continue;
             }
-            let flows: ArrayVec<u32, KNOCKS_MAX> = self.flows_knocking(index).collect();
+            let flows: ArrayVec<u32, UNCONFIRMED_FLOWS_MAX> = self.unconfirmed_flows_of(index).collect();
             for &flow in &flows {
                 self.end(policy, flow, EndReason::GaveWay, now);
             }
@@ -149,12 +150,13 @@ impl Shard {
         false
     }
 
-    /// The flows that knock beneath an outside host's mapping.
-    pub(super) fn flows_knocking(&self, index: u32) -> impl Iterator<Item = u32> + '_ {
-        let knocks = self.mappings.at(index).and_then(|mapping| mapping.knocks).unwrap_or(NO_KNOCKS);
-        let is_beneath =
-            move |session: &Session| session.is_unasked() && self.outside_mapping_of(session) == Some(index);
-        knocks.into_iter().filter(move |&flow| self.sessions.at(flow).is_some_and(is_beneath))
+    /// The unconfirmed flows beneath an outside host's mapping.
+    pub(super) fn unconfirmed_flows_of(&self, index: u32) -> impl Iterator<Item = u32> + '_ {
+        let known = self.mappings.at(index).and_then(|mapping| mapping.unconfirmed_flows).unwrap_or(NO_FLOWS);
+        let is_beneath = move |session: &Session| {
+            session.is_unsolicited() && self.outside_mapping_of(session) == Some(index)
+        };
+        known.into_iter().filter(move |&flow| self.sessions.at(flow).is_some_and(is_beneath))
     }
 
     /// Takes out of the front of the queue what is no more unconfirmed, some of it if it is much.
@@ -170,7 +172,7 @@ impl Shard {
 
     fn is_unconfirmed(&self, Waiting { index, created_ms }: Waiting) -> bool {
         // Its place may be another flow's by now.
-        let is_it = |session: &Session| self.created_ms(index) == created_ms && session.is_unasked();
+        let is_it = |session: &Session| self.created_ms(index) == created_ms && session.is_unsolicited();
         self.sessions.at(index).is_some_and(is_it)
     }
 }

@@ -6,12 +6,13 @@
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
 use arrayvec::ArrayVec;
 
 use crate::flow::Endpoint;
 use crate::lives::{EndReason, Lives};
 use crate::policy::RuleId;
-use crate::state::mapping::{ANY_PROTOCOL, Binding, Side};
+use crate::state::mapping::{ANY_PROTOCOL, Binding};
 use crate::state::ports::port_set::PortSet;
 use crate::state::session::{Flags, Session};
 use crate::state::subscriber::Subscriber;

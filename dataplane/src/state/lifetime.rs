@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use alg::Side;
+
 use crate::lives::EndReason;
 use crate::policy::{IdleClass, Policy, Recomputed, StaticRule};
 use crate::state::door::Door;
-use crate::state::mapping::{Mapping, Side};
+use crate::state::mapping::Mapping;
 use crate::state::ports::ownership::Ownership;
 use crate::state::session::{Flags, Session};
 use crate::state::shard::{Shard, deadline_ms, far_off, mapping_deadline_ms};
@@ -26,17 +28,17 @@ enum Place {
 
 /// What a sweep ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Doom {
+pub struct SweepScope {
     /// Everything, rather than what the policy does not keep.
     pub all: bool,
     /// What the policy computes otherwise than those before it, and would not make again.
     pub recomputed: Recomputed,
 }
 
-impl Doom {
+impl SweepScope {
     /// What two sweeps end.
-    pub fn or(self, other: Doom) -> Doom {
-        Doom { all: self.all || other.all, recomputed: self.recomputed.or(other.recomputed) }
+    pub fn or(self, other: SweepScope) -> SweepScope {
+        SweepScope { all: self.all || other.all, recomputed: self.recomputed.or(other.recomputed) }
     }
 
     /// Why it ends something.
@@ -111,7 +113,7 @@ impl Shard {
         let Some(session) = self.sessions.at(index) else { return };
         match deadline_ms(policy, session) {
             // A control session is in use as long as what it announced is.
-            Some(deadline) if is_due(now, deadline) && self.controls.has_children(index) => {
+            Some(deadline) if is_due(now, deadline) && self.control_sessions.has_children(index) => {
                 self.wheel.arm(index, now.wrapping_add(CHILDREN_LOOKED_AT_MS));
             }
             Some(deadline) if is_due(now, deadline) => {
@@ -148,8 +150,8 @@ impl Shard {
     }
 
     /// Ends the mapping of a whole address that no session is beneath and the inside never used. Whether it was one.
-    pub fn end_unasked(&mut self, policy: &Policy, index: u32, (reason, now): (EndReason, u32)) -> bool {
-        let is_left = |mapping: &Mapping| mapping.is_unasked && mapping.session_count == 0;
+    pub fn end_unsolicited(&mut self, policy: &Policy, index: u32, (reason, now): (EndReason, u32)) -> bool {
+        let is_left = |mapping: &Mapping| mapping.is_unsolicited && mapping.session_count == 0;
         let is_left = self.mappings.at(index).is_some_and(is_left);
         if is_left {
             self.end_mapping(policy, index, reason, now);
@@ -187,13 +189,13 @@ impl Shard {
         self.groups.must_sweep()
     }
 
-    /// One step of a sweep: ends sessions, then mappings of whole addresses, that are doomed. Returns where to go on, and
+    /// One step of a sweep: ends sessions, then mappings of whole addresses, that the scope names. Returns where to go on, and
     /// how many were ended. Next hops are kept of the forwarding table's generation only.
     pub fn sweep(
         &mut self,
         policy: &Policy,
         generation: u16,
-        doom: Doom,
+        scope: SweepScope,
         start: u32,
         now: u32,
     ) -> (Option<u32>, u64) {
@@ -205,10 +207,10 @@ impl Shard {
             let place = self.place_of(position);
             looked += u32::from(self.is_taken(&place));
             ended += u64::from(match place {
-                Place::Session(index) => self.sweep_session(policy, generation, doom, (index, now)),
-                Place::Mapping(index) => self.sweep_mapping(policy, doom, index, now),
-                Place::Door(index) => self.sweep_door(policy, doom, index, now),
-                Place::Call(number) => self.sweep_call(policy, doom, number, now),
+                Place::Session(index) => self.sweep_session(policy, generation, scope, (index, now)),
+                Place::Mapping(index) => self.sweep_mapping(policy, scope, index, now),
+                Place::Door(index) => self.sweep_door(policy, scope, index, now),
+                Place::Call(number) => self.sweep_call(policy, scope, number, now),
             });
             position += 1;
         }
@@ -219,21 +221,21 @@ impl Shard {
         &mut self,
         policy: &Policy,
         generation: u16,
-        doom: Doom,
+        scope: SweepScope,
         (index, now): (u32, u32),
     ) -> bool {
         let Some(session) = self.sessions.at(index) else { return false };
         let outside = self.outside_mapping_of(session).and_then(|outside| self.mappings.at(outside));
         let is_gone =
             |Mapping { binding, .. }: &Mapping| !policy.keeps_outside(binding.rule, binding.seen.addr);
-        let is_kept = !doom.all && keeps_session(policy, session) && !outside.is_some_and(is_gone);
-        if !is_kept || !self.would_make(policy, doom.recomputed, session) {
+        let is_kept = !scope.all && keeps_session(policy, session) && !outside.is_some_and(is_gone);
+        if !is_kept || !self.would_make(policy, scope.recomputed, session) {
             self.recomputed_count += u64::from(is_kept);
-            return self.end(policy, index, doom.reason(), now).is_some();
+            return self.end(policy, index, scope.reason(), now).is_some();
         }
         if self.groups.misses(index) {
             let of_host = || policy.limit_groups_of(session.inside_vrf(), session.inside_local().addr);
-            let groups = if session.is_unasked() { 0 } else { of_host() };
+            let groups = if session.is_unsolicited() { 0 } else { of_host() };
             self.groups.enter(index, groups);
         }
         if let Some(session) = self.sessions.at_mut(index) {
@@ -243,39 +245,39 @@ impl Shard {
     }
 
     /// Doors are no sessions: they are not counted.
-    fn sweep_door(&mut self, policy: &Policy, doom: Doom, index: u32, now: u32) -> bool {
-        let is_doomed = |door: &Door| {
+    fn sweep_door(&mut self, policy: &Policy, scope: SweepScope, index: u32, now: u32) -> bool {
+        let is_in_scope = |door: &Door| {
             let is_kept = policy.keeps(door.rule, door.protocol, door.global);
-            doom.all || !is_kept || !self.would_open(policy, doom.recomputed, door)
+            scope.all || !is_kept || !self.would_open(policy, scope.recomputed, door)
         };
-        if self.doors.at(index).is_some_and(is_doomed) {
-            self.end_door(policy, index, doom.reason(), now);
+        if self.doors.at(index).is_some_and(is_in_scope) {
+            self.end_door(policy, index, scope.reason(), now);
         }
         false
     }
 
     /// Nor are calls. They are of no rule: a new policy keeps them.
-    fn sweep_call(&mut self, policy: &Policy, doom: Doom, number: u32, now: u32) -> bool {
-        if doom.all {
+    fn sweep_call(&mut self, policy: &Policy, scope: SweepScope, number: u32, now: u32) -> bool {
+        if scope.all {
             self.end_call(policy, number, now);
         }
         false
     }
 
-    fn sweep_mapping(&mut self, policy: &Policy, doom: Doom, index: u32, now: u32) -> bool {
-        let is_doomed = |mapping: &Mapping| {
+    fn sweep_mapping(&mut self, policy: &Policy, scope: SweepScope, index: u32, now: u32) -> bool {
+        let is_in_scope = |mapping: &Mapping| {
             let binding = &mapping.binding;
             let is_kept = match binding.side {
                 Side::Inside => policy.keeps(binding.rule, binding.protocol, binding.seen),
                 Side::Outside => policy.keeps_outside(binding.rule, binding.seen.addr),
             };
-            mapping.session_count == 0 && (doom.all || !is_kept)
+            mapping.session_count == 0 && (scope.all || !is_kept)
         };
-        let is_doomed = self.mappings.at(index).is_some_and(is_doomed);
-        if is_doomed {
-            self.end_mapping(policy, index, doom.reason(), now);
+        let is_in_scope = self.mappings.at(index).is_some_and(is_in_scope);
+        if is_in_scope {
+            self.end_mapping(policy, index, scope.reason(), now);
         }
-        is_doomed
+        is_in_scope
     }
 }
 

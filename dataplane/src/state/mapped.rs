@@ -2,13 +2,15 @@
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
+
 use crate::drops::DropReason;
 use crate::flow::{Direction, Endpoint, Protocol, Selector, Tuple, Vrf};
 use crate::lives::EndReason;
 use crate::policy::{Filtering, OutsideRule, Policy, RuleId, SourceRule};
 use crate::state::bound::bound;
 use crate::state::journal::NOBODY;
-use crate::state::mapping::{ANY_PROTOCOL, Binding, Mapping, MappingKey, Side};
+use crate::state::mapping::{ANY_PROTOCOL, Binding, Mapping, MappingKey};
 use crate::state::ports::lease::{Lease, Taken};
 use crate::state::ports::request::{Request, Source};
 use crate::state::session::{ANYONE, Above, Flags, Session, SessionKey};
@@ -278,7 +280,7 @@ impl Shard {
         }
         self.reclaim(policy, now);
         let mut taken = self.allocator.take_for_outside(policy, rule, now);
-        if taken.is_none() && self.end_knocking(policy, rule.id, now) {
+        if taken.is_none() && self.end_unconfirmed_host(policy, rule.id, now) {
             taken = self.allocator.take_for_outside(policy, rule, now);
         }
         let binding = Binding {
@@ -325,9 +327,9 @@ impl Shard {
     }
 
     /// Ends an outside host's mapping that no session is beneath and the inside never used: what it was made for was refused.
-    pub fn end_unasked_outside(&mut self, policy: &Policy, vrfs: (Vrf, Vrf), global: Ipv4Addr, now: u32) {
+    pub fn end_unsolicited_outside(&mut self, policy: &Policy, vrfs: (Vrf, Vrf), global: Ipv4Addr, now: u32) {
         if let Some(index) = self.find_mapping(Mapping::outside_key(vrfs, global), |_| true) {
-            self.end_unasked(policy, index, (EndReason::Idle, now));
+            self.end_unsolicited(policy, index, (EndReason::Idle, now));
         }
     }
 
@@ -358,15 +360,15 @@ impl Shard {
         now: u32,
     ) -> Option<u32> {
         let Taken { binding, subscriber, .. } = *self.lender.taken(lease)?;
-        let (is_unasked, used_ms) = (used_ms.is_none(), used_ms.unwrap_or(now));
+        let (is_unsolicited, used_ms) = (used_ms.is_none(), used_ms.unwrap_or(now));
         let mapping = Mapping {
             binding,
             session_count: 0,
             subscriber,
             created_ms: now,
             used_ms,
-            is_unasked,
-            knocks: None,
+            is_unsolicited,
+            unconfirmed_flows: None,
         };
         let deadline = mapping_deadline_ms(policy, &mapping);
         let index = self.mappings.insert(mapping)?;
@@ -377,8 +379,8 @@ impl Shard {
             }
         }
         self.wheel.arm(self.mapping_node(index), deadline.unwrap_or(far_off(now)));
-        if is_unasked {
-            self.begin_to_knock(index);
+        if is_unsolicited {
+            self.note_unconfirmed_host(index);
         }
         Some(index)
     }
@@ -389,7 +391,7 @@ impl Shard {
 
     /// Takes the record of a whole address's mapping out of the tables. The address stays taken.
     pub(super) fn take_mapping(&mut self, index: u32) -> Option<Mapping> {
-        self.cease_to_knock(index);
+        self.forget_unconfirmed_host(index);
         let mapping = self.mappings.remove(index)?;
         self.wheel.disarm(self.mapping_node(index));
         for key in mapping.binding.keys() {

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use serde::{Deserialize, Serialize};
+use alg::Side;
 
 use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::RuleId;
@@ -10,9 +10,9 @@ use crate::state::table::slots::NONE;
 use crate::state::table::timer::is_due;
 
 /// Flows that wait beneath an outside host's address for somebody inside to answer one of them.
-pub(super) const KNOCKS_MAX: usize = 8;
+pub(super) const UNCONFIRMED_FLOWS_MAX: usize = 8;
 /// None of them.
-pub(super) const NO_KNOCKS: [u32; KNOCKS_MAX] = [NONE; KNOCKS_MAX];
+pub(super) const NO_FLOWS: [u32; UNCONFIRMED_FLOWS_MAX] = [NONE; UNCONFIRMED_FLOWS_MAX];
 
 /// "Every protocol": what an address-only mapping has in place of one.
 pub const ANY_PROTOCOL: Protocol = 0;
@@ -33,7 +33,7 @@ pub struct Binding {
     pub rule: RuleId,
     /// The IP protocol, or `ANY_PROTOCOL` for a whole address.
     pub protocol: Protocol,
-    /// Whose endpoint it is.
+    /// Whose endpoint it is: an inside host's, by `ip nat inside source`, or an outside one's, by `ip nat outside source`.
     pub side: Side,
 }
 
@@ -54,19 +54,10 @@ pub struct Mapping {
     pub used_ms: u32,
     /// A packet from outside began it, and the inside has not used it yet, as far as ended sessions tell: it ends with the
     /// last one beneath it.
-    pub is_unasked: bool,
+    pub is_unsolicited: bool,
     /// The flows that strangers began beneath it and nobody inside confirmed, as long as there is nothing else beneath it; some of
     /// them may have ended since.
-    pub(super) knocks: Option<[u32; KNOCKS_MAX]>,
-}
-
-/// Whose endpoint a mapping maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
-pub enum Side {
-    /// An inside host's, by `ip nat inside source`.
-    Inside,
-    /// An outside host's, by `ip nat outside source`.
-    Outside,
+    pub(super) unconfirmed_flows: Option<[u32; UNCONFIRMED_FLOWS_MAX]>,
 }
 
 /// What a mapping is found by, in two words.
@@ -93,10 +84,10 @@ impl Binding {
 impl Mapping {
     /// The inside used it at this time, which may lie before another use.
     pub fn note_use(&mut self, used_ms: u32) {
-        if self.is_unasked || is_due(used_ms, self.used_ms) {
+        if self.is_unsolicited || is_due(used_ms, self.used_ms) {
             self.used_ms = used_ms;
         }
-        self.is_unasked = false;
+        self.is_unsolicited = false;
     }
 
     /// The key by the endpoint in its own realm.

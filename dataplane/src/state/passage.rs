@@ -12,7 +12,7 @@ use crate::state::table::slots::NONE;
 
 impl Shard {
     /// A session went through a door. Of those that wait to be confirmed, the oldest gives way to one too many: whoever
-    /// knocks in another's name keeps nobody out, nor fills the table.
+    /// sends in another's name keeps nobody out, nor fills the table.
     pub(super) fn pass(&mut self, policy: &Policy, door: u32, session: u32, now: u32) {
         let Some(of) = self.sessions.at_mut(session) else { return };
         if of.progress.is_confirmed() {

@@ -13,8 +13,8 @@
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
-use alg::State;
 use alg::registry::ROWS;
+use alg::{Side, State};
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -26,7 +26,7 @@ use crate::state::session::Flags;
 use crate::state::shard::Shard;
 use crate::state::subscriber::SETS_MAX;
 use crate::state::table::timer::left_ms;
-use crate::state::{call, control, door, mapping, session, subscriber};
+use crate::state::{call, control_session, door, mapping, session, subscriber};
 use crate::stream::{Opening, Shifts};
 
 /// What an encoding begins with.
@@ -47,7 +47,7 @@ pub enum Plain {
     /// A session.
     Session(Session),
     /// A session that a gateway reads, or read.
-    Control(Control),
+    ControlSession(ControlSession),
     /// A session that went through a control session's door, and keeps it alive.
     Child {
         /// The session.
@@ -91,7 +91,7 @@ pub struct PortSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// Whose address it is.
-    pub side: mapping::Side,
+    pub side: Side,
     /// The address in its own realm.
     pub own: Ipv4Addr,
     /// The address it has in the other realm.
@@ -162,7 +162,7 @@ pub enum Holds {
 
 /// A control session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Control {
+pub struct ControlSession {
     /// Its session.
     pub session: Tuple,
     /// Its gateway, by the name of its row.
@@ -170,7 +170,7 @@ pub struct Control {
     /// What the gateway remembers.
     pub state: State,
     /// Who opened it.
-    pub client: alg::Side,
+    pub client: Side,
     /// What carries its messages.
     pub channel: Channel,
     /// The gateway said that it cannot read on.
@@ -236,7 +236,7 @@ pub struct Door {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Owner {
     /// A control session.
-    Control(Tuple),
+    ControlSession(Tuple),
     /// A call or registration.
     Call(CallName),
 }
@@ -321,12 +321,12 @@ impl Shard {
         let sessions =
             sessions.map(move |(index, session)| plain_session(session, self.created_ms(index), now));
         let controls = with(Flags::CONTROL).filter_map(move |(index, session)| {
-            let control = self.controls.of(index)?;
-            let state = self.controls.state_of(index)?;
+            let control = self.control_sessions.of(index)?;
+            let state = self.control_sessions.state_of(index)?;
             Some(plain_control(control, state.clone(), session, &shifts_of))
         });
         let children = with(Flags::CHILD).filter_map(|(index, session)| {
-            let control = self.name_of(self.controls.parent_of(index)?)?;
+            let control = self.name_of(self.control_sessions.parent_of(index)?)?;
             Some(Plain::Child { session: name(session), control })
         });
         let doors = self.doors_between(0, u32::MAX).filter_map(move |(_, door)| self.plain_door(door, now));
@@ -351,7 +351,7 @@ impl Shard {
     /// None of one whose owner has just gone.
     fn plain_door(&self, door: &door::Door, now: u32) -> Option<Plain> {
         let owner = match door.owner() {
-            door::OwnerKey::Control(index) => Owner::Control(self.name_of(index)?),
+            door::OwnerKey::ControlSession(index) => Owner::ControlSession(self.name_of(index)?),
             door::OwnerKey::Call(key) => Owner::Call(call_name(key)),
         };
         Some(Plain::Door(Door {
@@ -450,24 +450,24 @@ fn plain_call(record: &call::Record, now: u32) -> Plain {
 }
 
 fn plain_control(
-    control: &control::Control,
+    control: &control_session::ControlSession,
     state: State,
     session: &session::Session,
     shifts_of: impl Fn(u32) -> Option<Shifts>,
 ) -> Plain {
-    Plain::Control(Control {
+    Plain::ControlSession(ControlSession {
         session: name(session),
         gateway: row_name(control.gateway),
         state,
         client: control.client,
         channel: match control.channel {
-            control::Channel::Datagrams => Channel::Datagrams,
-            control::Channel::Opening(first) => Channel::Opening(first),
-            control::Channel::Answered(first, _) => Channel::Opening(Some(first)),
-            control::Channel::Open(stream) => Channel::Open(shifts_of(stream)),
-            control::Channel::Settled(shifts) => Channel::Settled(shifts),
-            control::Channel::Untouched => Channel::Untouched,
-            control::Channel::Ended(shifts) => Channel::Ended(shifts),
+            control_session::Channel::Datagrams => Channel::Datagrams,
+            control_session::Channel::Opening(first) => Channel::Opening(first),
+            control_session::Channel::Answered(first, _) => Channel::Opening(Some(first)),
+            control_session::Channel::Open(stream) => Channel::Open(shifts_of(stream)),
+            control_session::Channel::Settled(shifts) => Channel::Settled(shifts),
+            control_session::Channel::Untouched => Channel::Untouched,
+            control_session::Channel::Ended(shifts) => Channel::Ended(shifts),
         },
         is_over: control.is_over,
     })

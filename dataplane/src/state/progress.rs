@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::flow::Direction;
 use crate::policy::IdleClass;
 
-/// How far one side of a connection has come.
+/// How far one end of a TCP connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum EndState {
     /// Nothing was heard of it that counts.
     Unheard = 0b000,
     /// It sent a SYN, which is to be acknowledged exactly.
@@ -32,16 +32,16 @@ pub(super) enum Side {
     ClosedReset = 0b111,
 }
 
-impl Side {
-    const ALL: [Side; 8] = [
-        Side::Unheard,
-        Side::Sent,
-        Side::SentData,
-        Side::Refused,
-        Side::Proved,
-        Side::Closed,
-        Side::Reset,
-        Side::ClosedReset,
+impl EndState {
+    const ALL: [EndState; 8] = [
+        EndState::Unheard,
+        EndState::Sent,
+        EndState::SentData,
+        EndState::Refused,
+        EndState::Proved,
+        EndState::Closed,
+        EndState::Reset,
+        EndState::ClosedReset,
     ];
 
     /// Whether the other side acknowledged something of it.
@@ -51,21 +51,21 @@ impl Side {
 
     /// Whether it reset the connection.
     pub(super) fn is_reset(self) -> bool {
-        matches!(self, Side::Refused | Side::Reset | Side::ClosedReset)
+        matches!(self, EndState::Refused | EndState::Reset | EndState::ClosedReset)
     }
 
     /// As it was before it reset the connection, as far as is remembered.
-    pub(super) fn without_reset(self) -> Side {
+    pub(super) fn without_reset(self) -> EndState {
         match self {
-            Side::Refused => Side::Unheard,
-            Side::Reset => Side::Proved,
-            Side::ClosedReset => Side::Closed,
+            EndState::Refused => EndState::Unheard,
+            EndState::Reset => EndState::Proved,
+            EndState::ClosedReset => EndState::Closed,
             other => other,
         }
     }
 
     fn has_ended(self) -> bool {
-        matches!(self, Side::Closed | Side::ClosedReset)
+        matches!(self, EndState::Closed | EndState::ClosedReset)
     }
 }
 
@@ -119,26 +119,26 @@ impl Progress {
         Progress(self.0 | INSIDE_SPOKE)
     }
 
-    /// How far a side of a TCP connection has come: the one that sends in this direction.
-    pub(super) fn side(self, direction: Direction) -> Side {
+    /// The state of one end of a TCP connection: the one that sends in this direction.
+    pub(super) fn state(self, direction: Direction) -> EndState {
         let bits = self.0.get() >> shift(direction);
-        Side::ALL[usize::from(bits & 0b111)]
+        EndState::ALL[usize::from(bits & 0b111)]
     }
 
-    /// The same with a side that has come so far.
-    pub(super) fn with_side(self, direction: Direction, side: Side) -> Progress {
+    /// The same with this state of that end.
+    pub(super) fn with_state(self, direction: Direction, state: EndState) -> Progress {
         let others = self.0.get() & !(0b111 << shift(direction));
-        Progress(ALWAYS | others | (side as u8) << shift(direction))
+        Progress(ALWAYS | others | (state as u8) << shift(direction))
     }
 
     /// Which idle time applies, at most.
     pub fn class(self) -> IdleClass {
         let bits = self.0.get();
         if bits & IS_TCP != 0 {
-            let sides = [self.side(Direction::Outbound), self.side(Direction::Inbound)];
+            let states = [self.state(Direction::Outbound), self.state(Direction::Inbound)];
             return match () {
-                () if sides.iter().any(|side| side.is_reset()) => IdleClass::TcpClosing,
-                () if sides.iter().all(|side| side.has_ended()) => IdleClass::TcpClosing,
+                () if states.iter().any(|state| state.is_reset()) => IdleClass::TcpClosing,
+                () if states.iter().all(|state| state.has_ended()) => IdleClass::TcpClosing,
                 () if self.is_confirmed() => IdleClass::TcpEstablished,
                 () => IdleClass::TcpSyn,
             };
@@ -163,11 +163,12 @@ mod tests {
 
     #[test]
     fn a_byte_holds_any_two_sides() {
-        for outbound in Side::ALL {
-            for inbound in Side::ALL {
-                let progress = Progress::TCP.with_side(Outbound, outbound).with_side(Inbound, inbound);
-                assert_eq!((progress.side(Outbound), progress.side(Inbound)), (outbound, inbound));
-                let is_settled = [outbound, inbound].iter().all(|side| side.is_proved() && !side.is_reset());
+        for outbound in EndState::ALL {
+            for inbound in EndState::ALL {
+                let progress = Progress::TCP.with_state(Outbound, outbound).with_state(Inbound, inbound);
+                assert_eq!((progress.state(Outbound), progress.state(Inbound)), (outbound, inbound));
+                let is_settled =
+                    [outbound, inbound].iter().all(|state| state.is_proved() && !state.is_reset());
                 assert_eq!(progress.is_settled(), is_settled, "{progress:?}");
             }
         }

@@ -1,5 +1,7 @@
 //! How a connection begins over the ports of one that is known: what each segment says about it.
 
+use alg::Side;
+
 use crate::flow::Direction;
 use crate::policy::Policy;
 use crate::state::connection::Said;
@@ -68,9 +70,10 @@ impl Shard {
 
     /// Where a gateway reads, only its client opens another connection; and its own SYN, sent again, does not.
     fn may_reopen(&self, session: &Session, found: SessionRef, said: &Said) -> bool {
-        let control = session.flags.has(Flags::CONTROL).then(|| self.controls.of(found.index)).flatten();
+        let control =
+            session.flags.has(Flags::CONTROL).then(|| self.control_sessions.of(found.index)).flatten();
         control.is_none_or(|control| {
-            let is_client = (control.client == alg::Side::Inside) == (found.direction == Direction::Outbound);
+            let is_client = (control.client == Side::Inside) == (found.direction == Direction::Outbound);
             is_client && control.syn != Some(said.seq)
         })
     }

@@ -37,7 +37,7 @@ impl Asker {
     /// The key of what a gateway says a door belongs to, and the door's number there.
     pub fn owner_key(&self, owner: Owner) -> (OwnerKey, u32) {
         match owner {
-            Owner::Session(number) => (OwnerKey::Control(self.control), number),
+            Owner::Session(number) => (OwnerKey::ControlSession(self.control), number),
             Owner::Call(hash) => (OwnerKey::Call(self.call_key(hash)), 0),
         }
     }
@@ -161,12 +161,12 @@ impl Shard {
         count: u16,
         now: u32,
     ) -> bool {
-        let is_unasked = self.sessions.at(control).is_some_and(Session::is_unasked);
+        let is_unsolicited = self.sessions.at(control).is_some_and(Session::is_unsolicited);
         for _ in 0..GIVING_WAY_MAX {
             if usize::from(count) <= self.doors.left(like.place, policy.gateways.doors_per_host_max) {
                 return true;
             }
-            if !is_unasked || !self.end_unasked_flow(policy, control, now) {
+            if !is_unsolicited || !self.end_unsolicited_flow(policy, control, now) {
                 break;
             }
         }
@@ -249,7 +249,7 @@ impl Shard {
         door.child = terms.child.and_then(gateway_named);
         door.uses_left = terms.uses_max.max(1);
         door.closes_ms = now.wrapping_add(terms.life_s.min(LIFE_MAX_S) * 1000);
-        door.control = if matches!(owner, OwnerKey::Control(..)) { asker.control } else { NONE };
+        door.control = if matches!(owner, OwnerKey::ControlSession(..)) { asker.control } else { NONE };
         let closes_ms = door.closes_ms;
         self.wheel.disarm(node);
         self.wheel.arm(node, closes_ms);

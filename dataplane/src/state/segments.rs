@@ -13,8 +13,9 @@ impl Shard {
     pub fn note_segment(&mut self, policy: &Policy, found: SessionRef, said: &Said, now: u32) {
         let SessionRef { index, direction } = found;
         self.note_reopening(policy, found, said, None, now);
-        let is_mapped =
-            |session: &Session| session.flags.has(Flags::CONTROL) && self.controls.maps_numbers(index);
+        let is_mapped = |session: &Session| {
+            session.flags.has(Flags::CONTROL) && self.control_sessions.maps_numbers(index)
+        };
         let is_mapped = self.sessions.at(index).is_some_and(is_mapped);
         self.progress(policy, index, now, |session| {
             let is_proof = !is_mapped && session.note_acknowledged(direction, said);
@@ -67,7 +68,7 @@ impl Shard {
         let after = session.progress;
         self.unconfirmed.count(waiting, session, Some(before), Some(after));
         if session.flags.has(Flags::FROM_OUTSIDE) && after.is_confirmed() != before.is_confirmed() {
-            self.count_asked(policy, index);
+            self.count_solicited(policy, index);
         }
         let Some(session) = self.sessions.at(index) else { return };
         if (after.class(), after.is_confirmed()) == (before.class(), before.is_confirmed()) {
@@ -81,22 +82,22 @@ impl Shard {
     }
 
     /// A session that a stranger began was confirmed: from now on it counts towards its host's limits. Or it is no more.
-    fn count_asked(&mut self, policy: &Policy, index: u32) {
+    fn count_solicited(&mut self, policy: &Policy, index: u32) {
         let Some(session) = self.sessions.at(index) else { return };
         if let Some(outside) = self.outside_mapping_of(session) {
-            self.cease_to_knock(outside);
+            self.forget_unconfirmed_host(outside);
         }
         let Some(session) = self.sessions.at(index) else { return };
         let (vrf, host) = (session.inside_vrf(), session.inside_local().addr);
-        let is_unasked = session.is_unasked();
+        let is_unsolicited = session.is_unsolicited();
         let number = self.subscribers.find(vrf, host);
         if let Some(subscriber) = number.and_then(|number| self.subscribers.at_mut(number)) {
-            match is_unasked {
-                true => subscriber.unasked_count += 1,
-                false => subscriber.unasked_count -= 1,
+            match is_unsolicited {
+                true => subscriber.unsolicited_count += 1,
+                false => subscriber.unsolicited_count -= 1,
             }
         }
         self.groups.leave(index);
-        self.groups.enter(index, if is_unasked { 0 } else { policy.limit_groups_of(vrf, host) });
+        self.groups.enter(index, if is_unsolicited { 0 } else { policy.limit_groups_of(vrf, host) });
     }
 }

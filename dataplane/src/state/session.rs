@@ -2,10 +2,12 @@
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
+
 use crate::flow::{Direction, Endpoint, ICMP, Protocol, TCP, Tuple, UDP, Vrf};
 use crate::policy::{IdleClass, Policy, RuleId};
 use crate::route::neighbour::CachedHop;
-use crate::state::mapping::{Binding, Mapping, MappingKey, Side};
+use crate::state::mapping::{Binding, Mapping, MappingKey};
 use crate::state::ports::lease::Lease;
 use crate::state::progress::Progress;
 use crate::state::table::slots::{NONE, Slot};
@@ -267,7 +269,7 @@ impl Session {
     }
 
     /// Whether a stranger began it, and nobody inside has confirmed it.
-    pub fn is_unasked(&self) -> bool {
+    pub fn is_unsolicited(&self) -> bool {
         self.flags.has(Flags::FROM_OUTSIDE) && !self.progress.is_confirmed()
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
 use alg::registry::ROWS;
 
 use crate::counters::Level;
@@ -10,13 +11,12 @@ use crate::head::{Head, Transport};
 use crate::policy::{IdleClass, Policy, RuleId, Timeouts};
 use crate::state::call::{CALLS_MAX, Calls};
 use crate::state::contacts::Contacts;
-use crate::state::control::{CONTROLS_MAX, Controls};
+use crate::state::control_session::{CONTROL_SESSIONS_MAX, ControlSessions};
 use crate::state::destinations::{Counter, Destinations};
 use crate::state::door::{DOORS_MAX, Door, Doors};
 use crate::state::groups::Groups;
 use crate::state::journal::{Journal, RECORDS_MIN};
-use crate::state::knocking::Knocking;
-use crate::state::mapping::{Mapping, Side};
+use crate::state::mapping::Mapping;
 use crate::state::ports::allocate::Allocator;
 use crate::state::ports::lease::Lender;
 use crate::state::ports::ownership::Ownership;
@@ -27,6 +27,7 @@ use crate::state::table::index::{Candidate, Hash, Hasher, Index};
 use crate::state::table::slots::Slots;
 use crate::state::table::timer::Wheel;
 use crate::state::unconfirmed::{Unconfirmed, Waiting};
+use crate::state::unconfirmed_hosts::UnconfirmedHosts;
 
 /// Sessions, mappings, subscribers and ports of one worker.
 ///
@@ -55,7 +56,7 @@ pub struct Shard {
     /// Calls that gateways remember.
     pub calls: Calls,
     /// Control sessions that gateways read.
-    pub controls: Controls,
+    pub control_sessions: ControlSessions,
     /// Doors that closed for want of a packet, by gateway, to be counted.
     pub doors_expired: [u32; ROWS.len()],
     pub(super) wheel: Wheel,
@@ -83,7 +84,7 @@ pub struct Shard {
     /// Flows that only one side has begun.
     pub unconfirmed: Unconfirmed,
     /// Outside hosts whose addresses strangers asked for alone.
-    pub(super) knocking: Knocking,
+    pub(super) unconfirmed_hosts: UnconfirmedHosts,
     /// SYNs over live connections.
     pub(super) reopenings: Reopenings,
     /// What began and ended.
@@ -167,7 +168,7 @@ impl Shard {
             mapping_index: Index::new(addresses_max * 2),
             doors: Doors::new(doors_max, Hasher::new(secret)),
             calls: Calls::new(calls_max, Hasher::new(secret)),
-            controls: Controls::new(capacity.min(CONTROLS_MAX), Hasher::new(secret)),
+            control_sessions: ControlSessions::new(capacity.min(CONTROL_SESSIONS_MAX), Hasher::new(secret)),
             doors_expired: [0; ROWS.len()],
             // Sessions first, then mappings, then doors, then calls.
             wheel: Wheel::new(capacity + addresses_max + doors_max + calls_max, now),
@@ -184,7 +185,7 @@ impl Shard {
             worker: (worker, worker_count),
             rotation: vec![0; RULES_MAX],
             unconfirmed: Unconfirmed::new(capacity),
-            knocking: Knocking::new(RULES_MAX, addresses_max),
+            unconfirmed_hosts: UnconfirmedHosts::new(RULES_MAX, addresses_max),
             reopenings: Reopenings::default(),
             journal: Journal::new(capacity.max(RECORDS_MIN)),
         }
@@ -348,7 +349,7 @@ impl Shard {
             (self.mappings.len(), self.mappings.capacity()),
             (self.doors.len(), self.doors.capacity()),
             (self.calls.len(), self.calls.capacity()),
-            (self.controls.len(), self.controls.capacity()),
+            (self.control_sessions.len(), self.control_sessions.capacity()),
         ]
     }
 
@@ -421,7 +422,7 @@ impl Shard {
 
 /// When a whole address's mapping ends unless sessions use it; none for never.
 pub fn mapping_deadline_ms(policy: &Policy, mapping: &Mapping) -> Option<u32> {
-    if mapping.is_unasked {
+    if mapping.is_unsolicited {
         return Some(mapping.used_ms);
     }
     let idle_ms = policy.timeouts.of(IdleClass::Other);

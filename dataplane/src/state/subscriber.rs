@@ -25,8 +25,8 @@ pub struct Subscriber {
     /// Its live sessions.
     pub session_count: u32,
     /// Those among them that strangers began and it has not answered: they count towards none of its limits.
-    pub unasked_count: u32,
-    /// Ports it has besides its computed ones.
+    pub unsolicited_count: u32,
+    /// Ports it has besides those of deterministic NAT.
     pub extra_ports: u32,
     /// The first of its port sets, on the paired address; `NONE` without any.
     pub first_set: u32,
@@ -71,7 +71,7 @@ impl Subscriber {
 
     /// Its live sessions, but for those that strangers began and it has not answered.
     pub fn own_count(&self) -> u32 {
-        self.session_count - self.unasked_count
+        self.session_count - self.unsolicited_count
     }
 
     fn is_idle(&self) -> bool {
@@ -103,7 +103,7 @@ impl Subscribers {
             paired: None,
             mapping_count: 0,
             session_count: 0,
-            unasked_count: 0,
+            unsolicited_count: 0,
             extra_ports: 0,
             first_set: NONE,
             rate: Rate::default(),

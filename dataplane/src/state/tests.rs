@@ -12,7 +12,7 @@ use crate::policy::{HostLimit, Policy, Pool, PoolKind, Selector, SourceRule};
 use crate::route::neighbour::CachedHop;
 use crate::state::enter::First;
 use crate::state::journal::{NOBODY, Record, Totals, What};
-use crate::state::lifetime::Doom;
+use crate::state::lifetime::SweepScope;
 use crate::state::mapping::Binding;
 use crate::state::ports::layout::{Layout, ranges_of};
 use crate::state::ports::ownership::Ownership;
@@ -218,7 +218,7 @@ fn a_sweep_forgets_next_hops_of_other_tables() {
     let hop = |generation| CachedHop { neighbour: 3, generation };
     let noted = |shard: &Shard| shard.session(index).unwrap().hop(Direction::Outbound);
     let is_left = |shard: &mut Shard, generation| {
-        let (next, ended) = shard.sweep(&policy, generation, Doom::default(), 0, 0);
+        let (next, ended) = shard.sweep(&policy, generation, SweepScope::default(), 0, 0);
         assert_eq!((next, ended), (None, 0), "a table of this size is swept at once");
         noted(shard) == hop(7)
     };

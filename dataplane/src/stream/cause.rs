@@ -19,7 +19,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Whether the connection is over with it, and not only the reading: what its sides still send is for nobody.
+    /// Whether the connection is over with it, and not only the reading: what its ends still send is for nobody.
     pub fn is_end(self) -> bool {
         matches!(self, Cause::Reset | Cause::Undeliverable)
     }

@@ -1,10 +1,10 @@
-//! Segments of our own making: they look as if their side had sent them just now.
+//! Segments of our own making: they look as if their sender had sent them just now.
 
 use mem::Packet;
 
 use super::header::write_checksum;
-use super::side::Side;
-use super::{Direction, Emission, Means, Stream};
+use super::sender::HeaderFields;
+use super::{Emission, Means, Sender, Stream};
 use crate::flow::TCP;
 use crate::wire::checksum::checksum;
 use crate::wire::ipv4;
@@ -17,7 +17,7 @@ impl Stream {
     /// headers is lost, as packets may be.
     pub(super) fn emit_own(
         &mut self,
-        direction: Direction,
+        sender: Sender,
         mut packet: Packet,
         seq: u32,
         flags: u8,
@@ -26,27 +26,27 @@ impl Stream {
         let options_len = if self.has_timestamps { TIMESTAMPS_LEN } else { 0 };
         let headers_len = ipv4::LEN + tcp::LEN + options_len;
         if !packet.shift_front(-(headers_len as isize)) {
-            return means.pool.consume(packet);
+            return means.chunks.consume(packet);
         }
-        let urgent = self.flows[direction.index()].urgent.map(|urgent| {
-            self.flows[direction.index()].map(means.pool).to_receiver(urgent).wrapping_sub(seq)
-        });
-        let ack = self.flows[direction.reverse().index()].told;
-        let echo = self.sides[direction.reverse().index()].timestamp;
-        let side = &mut self.sides[direction.index()];
-        side.announced = (ack, side.window);
+        let urgent = self.flows[sender.index()]
+            .urgent
+            .map(|urgent| self.flows[sender.index()].map(means.chunks).to_receiver(urgent).wrapping_sub(seq));
+        let ack = self.flows[sender.other().index()].told;
+        let echo = self.fields[sender.other().index()].timestamp;
+        let fields = &mut self.fields[sender.index()];
+        fields.announced = (ack, fields.window);
         let total_len = packet.len() as u16;
         let bytes = packet.bytes_mut();
         bytes[..headers_len].fill(0);
-        write_ipv4(bytes, side, total_len);
+        write_ipv4(bytes, fields, total_len);
         let tcp = &mut bytes[ipv4::LEN..headers_len];
-        tcp[0..2].copy_from_slice(&side.source_port.to_be_bytes());
-        tcp[2..4].copy_from_slice(&side.destination_port.to_be_bytes());
+        tcp[0..2].copy_from_slice(&fields.source_port.to_be_bytes());
+        tcp[2..4].copy_from_slice(&fields.destination_port.to_be_bytes());
         tcp[4..8].copy_from_slice(&seq.to_be_bytes());
         tcp[8..12].copy_from_slice(&ack.to_be_bytes());
         tcp[12] = (((tcp::LEN + options_len) / 4) << 4) as u8;
         tcp[13] = flags | ACK;
-        tcp[14..16].copy_from_slice(&side.window.to_be_bytes());
+        tcp[14..16].copy_from_slice(&fields.window.to_be_bytes());
         if let Some(pointer) =
             urgent.and_then(|pointer| u16::try_from(pointer).ok()).filter(|pointer| *pointer > 0)
         {
@@ -56,30 +56,30 @@ impl Stream {
         if self.has_timestamps {
             // Two no-operations align the values (RFC 7323 appendix A).
             tcp[20..24].copy_from_slice(&[1, 1, 8, 10]);
-            tcp[24..28].copy_from_slice(&side.timestamp.to_be_bytes());
+            tcp[24..28].copy_from_slice(&fields.timestamp.to_be_bytes());
             tcp[28..32].copy_from_slice(&echo.to_be_bytes());
         }
         write_checksum(&mut packet, 0, ipv4::LEN);
-        means.output.push(Emission { direction, packet, l3: 0, l4: ipv4::LEN as u16 });
+        means.output.push(Emission { sender, packet, l3: 0, l4: ipv4::LEN as u16 });
     }
 
     /// Payload bytes that fit a segment of our own.
-    pub(super) fn payload_len_max(&self, direction: Direction) -> u32 {
+    pub(super) fn payload_len_max(&self, sender: Sender) -> u32 {
         let options_len = if self.has_timestamps { TIMESTAMPS_LEN } else { 0 };
-        u32::from(self.flows[direction.index()].segment_len_max).saturating_sub(options_len as u32).max(1)
+        u32::from(self.flows[sender.index()].segment_len_max).saturating_sub(options_len as u32).max(1)
     }
 }
 
-fn write_ipv4(bytes: &mut [u8], side: &mut Side, total_len: u16) {
-    side.identification = side.identification.wrapping_add(1);
+fn write_ipv4(bytes: &mut [u8], fields: &mut HeaderFields, total_len: u16) {
+    fields.identification = fields.identification.wrapping_add(1);
     let header = &mut bytes[..ipv4::LEN];
-    (header[0], header[1]) = (0x45, side.tos);
+    (header[0], header[1]) = (0x45, fields.tos);
     header[2..4].copy_from_slice(&total_len.to_be_bytes());
-    header[4..6].copy_from_slice(&side.identification.to_be_bytes());
-    header[6] = if side.dont_fragment { 0x40 } else { 0 };
-    (header[8], header[9]) = (side.ttl, TCP);
-    header[12..16].copy_from_slice(&side.source);
-    header[16..20].copy_from_slice(&side.destination);
+    header[4..6].copy_from_slice(&fields.identification.to_be_bytes());
+    header[6] = if fields.dont_fragment { 0x40 } else { 0 };
+    (header[8], header[9]) = (fields.ttl, TCP);
+    header[12..16].copy_from_slice(&fields.source);
+    header[16..20].copy_from_slice(&fields.destination);
     let sum = checksum(header);
     header[10..12].copy_from_slice(&sum.to_be_bytes());
 }

@@ -1,14 +1,14 @@
-//! One direction of a stream: where its bytes stand, with the sender and with the receiver.
+//! One sender's bytes in a stream: where they stand, with the sender and with the receiver.
 
-use super::pool::{List, Pool};
+use super::chunks::{Chunks, List};
 use super::sequence::{ahead, earlier, is_before, later};
 use super::shift::Map;
 
-/// The bytes that one side sends.
+/// The bytes that one end sends.
 ///
 /// In the sender's numbers, in this order: what the receiver acknowledged, `released`, `contiguous`. Between
 /// the last two are bytes that wait for the rest of their message; beyond, bytes with gaps before them. What was
-/// released has gone on and is forgotten, except for retained pieces: places that were changed, bytes that we
+/// released has gone on and is forgotten, except for retained chunks: places that were changed, bytes that we
 /// acknowledged, and bytes that the receiver has no room for yet.
 pub struct Flow {
     /// Up to here everything was read, and has gone on or is retained. The sender's number, as the next three.
@@ -22,11 +22,11 @@ pub struct Flow {
     pub fin: Option<u32>,
     /// Behind the urgent data, as long as it is not acknowledged.
     pub urgent: Option<u32>,
-    /// Arrived and not released, in the sender's numbers; pieces do not overlap.
+    /// Arrived and not released, in the sender's numbers; chunks do not overlap.
     pub held: List,
     /// Released and not acknowledged by the receiver, as far as we must be able to say it again. In both numbers.
     pub retained: List,
-    /// From the sender's to the receiver's numbers: before all retained pieces, and behind them.
+    /// From the sender's to the receiver's numbers: before all retained chunks, and behind them.
     pub shift: u32,
     /// See `shift`.
     pub shift_after: u32,
@@ -44,7 +44,7 @@ pub struct Flow {
     pub line_from: Option<u32>,
     /// Bytes that pass unread, beginning at `released`.
     pub opaque: u32,
-    /// Buffers or pieces ran out when a message was to go on: it waits for some.
+    /// Buffers or chunks ran out when a message was to go on: it waits for some.
     pub is_short: bool,
     /// When the sender has waited long enough for an acknowledgement, or a message for memory.
     pub stall_due: Option<u32>,
@@ -91,54 +91,54 @@ impl Flow {
     }
 
     /// How its numbers map.
-    pub fn map<'a>(&self, pool: &'a Pool) -> Map<'a> {
-        Map { pool, retained: self.retained, shift: self.shift }
+    pub fn map<'a>(&self, chunks: &'a Chunks) -> Map<'a> {
+        Map { chunks, retained: self.retained, shift: self.shift }
     }
 
     /// What the receiver acknowledged, in the sender's numbers.
-    pub fn acked_by_receiver(&self, pool: &Pool) -> u32 {
-        self.map(pool).to_sender(self.acked)
+    pub fn acked_by_receiver(&self, chunks: &Chunks) -> u32 {
+        self.map(chunks).to_sender(self.acked)
     }
 
     /// The number of a segment without data that the receiver accepts whatever it has got: inside its window (RFC
-    /// 9293 section 3.10.7.4). To others it would answer, and the other side to that, for ever.
+    /// 9293 section 3.10.7.4). To others it would answer, and the other end to that, for ever.
     pub fn bare_seq(&self) -> u32 {
         later(self.acked, earlier(self.sent, self.edge.wrapping_sub(1)))
     }
 
     /// Whether the sender was told more than the receiver acknowledged: those bytes are ours to deliver.
-    pub fn owns(&self, pool: &Pool) -> bool {
-        is_before(self.acked_by_receiver(pool), self.told)
+    pub fn owns(&self, chunks: &Chunks) -> bool {
+        is_before(self.acked_by_receiver(chunks), self.told)
     }
 
     /// Whether retained bytes wait for room with the receiver. Until they have left, nothing more is read.
-    pub fn is_blocked(&self, pool: &Pool) -> bool {
-        pool.at(self.retained.last).is_some_and(|last| is_before(self.sent, last.end()))
+    pub fn is_blocked(&self, chunks: &Chunks) -> bool {
+        chunks.at(self.retained.last).is_some_and(|last| is_before(self.sent, last.end()))
     }
 
     /// Whether all that the sender was not told about could be said again by us.
-    pub fn can_own(&self, pool: &Pool) -> bool {
+    pub fn can_own(&self, chunks: &Chunks) -> bool {
         let mut covered = self.told;
-        for (_, piece) in pool.iter(self.retained) {
-            if !is_before(covered, piece.source) {
-                covered = covered.wrapping_add(ahead(covered, piece.source_end()));
+        for (_, chunk) in chunks.iter(self.retained) {
+            if !is_before(covered, chunk.source) {
+                covered = covered.wrapping_add(ahead(covered, chunk.source_end()));
             }
         }
         !is_before(covered, self.released)
     }
 
-    /// Takes over retained pieces that the receiver acknowledged. Their shift is the flow's from here on.
-    pub fn prune(&mut self, pool: &mut Pool) {
-        while let Some(first) = pool.at(self.retained.first) {
+    /// Takes over retained chunks that the receiver acknowledged. Their shift is the flow's from here on.
+    pub fn prune(&mut self, chunks: &mut Chunks) {
+        while let Some(first) = chunks.at(self.retained.first) {
             if is_before(self.acked, first.end()) {
                 break;
             }
             self.shift = first.end().wrapping_sub(first.source_end());
-            if let Some(piece) = pool.pop(&mut self.retained) {
-                pool.discard(piece);
+            if let Some(chunk) = chunks.pop(&mut self.retained) {
+                chunks.discard(chunk);
             }
         }
-        let acked = self.acked_by_receiver(pool);
+        let acked = self.acked_by_receiver(chunks);
         self.told = self.told.wrapping_add(ahead(self.told, acked));
         self.urgent = self.urgent.filter(|urgent| is_before(acked, *urgent));
     }
@@ -152,29 +152,29 @@ impl Flow {
     }
 
     /// Whether what has come of the unfinished message is worth reading. No byte is looked at twice before it is.
-    pub fn is_readable(&mut self, pool: &Pool) -> bool {
+    pub fn is_readable(&mut self, chunks: &Chunks) -> bool {
         if self.opaque > 0 || self.contiguous.wrapping_sub(self.released) >= self.wanted {
             return true;
         }
         let Some(from) = self.line_from else { return false };
         let end = self.contiguous;
         self.line_from = Some(end);
-        let new = pool
+        let new = chunks
             .iter(self.held)
-            .filter(|(_, piece)| is_before(from, piece.end()) && is_before(piece.seq, end));
-        new.into_iter().any(|(_, piece)| {
-            let skipped = ahead(piece.seq, from) as usize;
-            piece.bytes().get(skipped..).is_some_and(|bytes| bytes.contains(&b'\n'))
+            .filter(|(_, chunk)| is_before(from, chunk.end()) && is_before(chunk.seq, end));
+        new.into_iter().any(|(_, chunk)| {
+            let skipped = ahead(chunk.seq, from) as usize;
+            chunk.bytes().get(skipped..).is_some_and(|bytes| bytes.contains(&b'\n'))
         })
     }
 
-    /// Gives all pieces back. What the sender was told beyond what the receiver acknowledged can be kept no more, and from here
+    /// Gives all chunks back. What the sender was told beyond what the receiver acknowledged can be kept no more, and from here
     /// on the receiver's word counts.
-    pub fn clear(&mut self, pool: &mut Pool) {
-        pool.clear(&mut self.held);
-        pool.clear(&mut self.retained);
+    pub fn clear(&mut self, chunks: &mut Chunks) {
+        chunks.clear(&mut self.held);
+        chunks.clear(&mut self.retained);
         self.shift = self.shift_after;
-        self.told = self.acked_by_receiver(pool);
+        self.told = self.acked_by_receiver(chunks);
         (self.stall_due, self.resend_due) = (None, None);
     }
 }

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use super::side::Direction;
+use super::sender::Sender;
 
 /// Reads the messages of a stream. It is shown every byte in order, and none twice once released.
 pub trait Inspector {
     /// Looks at `bytes`: what has arrived without a gap and is not released, from a message's beginning on;
     /// never empty. More may be there already, and is shown if it is asked for. Replacements go to `edits`, which is empty; they take effect with [`Inspection::Release`].
-    fn inspect(&mut self, direction: Direction, bytes: &[u8], edits: &mut EditList) -> Inspection;
+    fn inspect(&mut self, sender: Sender, bytes: &[u8], edits: &mut EditList) -> Inspection;
 }
 
 /// What is to become of the bytes at the front of a stream.

@@ -2,15 +2,15 @@
 
 use mem::Packet;
 
+use super::chunks::{Chunks, Counters};
 use super::inspect::Inspector;
-use super::pool::{Counters, Pool};
-use super::side::Direction;
+use super::sender::Sender;
 
 /// A segment to be translated and sent as if it had arrived so.
 #[derive(Debug)]
 pub struct Emission {
     /// Which way it goes.
-    pub direction: Direction,
+    pub sender: Sender,
     /// The frame; one of our own begins with its IPv4 header.
     pub packet: Packet,
     /// Offset of the IPv4 header.
@@ -27,8 +27,8 @@ pub trait Buffers {
 
 /// What a stream works with, lent to it for one call.
 pub struct Means<'a> {
-    /// The pieces of all streams of this worker.
-    pub pool: &'a mut Pool,
+    /// The chunks of all streams of this worker.
+    pub chunks: &'a mut Chunks,
     /// Packets for what is sent in addition.
     pub buffers: &'a mut dyn Buffers,
     /// Reads this stream's messages.
@@ -42,14 +42,14 @@ pub struct Means<'a> {
 impl Means<'_> {
     /// A packet of our own with a copy of `payload`.
     pub(super) fn copy_of(&mut self, payload: &[u8]) -> Option<Packet> {
-        copy(self.buffers, payload, &mut self.pool.counters)
+        copy(self.buffers, payload, &mut self.chunks.counters)
     }
 
-    /// The same, of bytes of a piece.
-    pub(super) fn copy_of_piece(&mut self, index: u32, start: u32, len: u32) -> Option<Packet> {
-        let Pool { pieces, counters, .. } = &mut *self.pool;
+    /// The same, of bytes of a chunk.
+    pub(super) fn copy_of_chunk(&mut self, index: u32, start: u32, len: u32) -> Option<Packet> {
+        let Chunks { table, counters, .. } = &mut *self.chunks;
         let (start, len) = (start as usize, len as usize);
-        copy(self.buffers, pieces.at(index)?.bytes().get(start..start + len)?, counters)
+        copy(self.buffers, table.at(index)?.bytes().get(start..start + len)?, counters)
     }
 }
 

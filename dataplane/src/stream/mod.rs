@@ -1,6 +1,6 @@
 //! Streams: TCP connections whose messages a gateway reads and changes, whatever segments they come in.
 //!
-//! A [`Stream`] stands between the two sides of a connection and takes over every segment of it. Payload goes on
+//! A [`Stream`] stands between the two ends of a connection and takes over every segment of it. Payload goes on
 //! as soon as the [`Inspector`] has released it, and not before; as long as nothing is changed, in the very packets
 //! it came in. Bytes of an unfinished message are *held*: in their packets, and unacknowledged, so that the sender
 //! remains responsible for them. A changed message is *retained*: it is kept as the receiver is to get it until the
@@ -13,11 +13,12 @@
 //! At the first violation or shortage the stream *detaches*: what is held goes on as it came, nothing is read any
 //! more, and only numbers are mapped, until that too is a constant ([`Stream::is_settled`]).
 //!
-//! A stream's segments, and those it makes itself, carry addresses as their side writes them: translation comes
+//! A stream's segments, and those it makes itself, carry addresses as their sender writes them: translation comes
 //! afterwards, and treats all alike.
 
 mod arrive;
 mod cause;
+mod chunks;
 mod compose;
 mod deliver;
 mod detach;
@@ -27,42 +28,41 @@ mod hold;
 mod inspect;
 mod means;
 mod opening;
-mod pool;
 mod release;
 mod repeat;
+mod sender;
 mod sequence;
 mod shift;
-mod side;
 
 use mem::Packet;
 use serde::{Deserialize, Serialize};
 
 pub use cause::Cause;
+pub use chunks::{Chunks, Counters, MESSAGE_LEN_MAX};
 pub use inspect::{EditList, EditRefused, Inspection, Inspector};
 pub use means::{Buffers, Emission, Means};
 pub use opening::Opening;
-pub use pool::{Counters, MESSAGE_LEN_MAX, Pool};
-pub use side::Direction;
+pub use sender::Sender;
 
 use flow::Flow;
 use header::Segment;
 use opening::SEGMENT_LEN_DEFAULT;
-use side::Side;
+use sender::HeaderFields;
 
-/// One inspected connection, both ways. Its pieces are in the pool: [`Stream::close`] gives them back.
+/// One inspected connection, both ways. Its bytes are in chunks: [`Stream::close`] gives them back.
 pub struct Stream {
-    /// By direction: what segments of our own look like, and the bytes on their way.
-    sides: [Side; 2],
+    /// By sender: what segments of our own look like, and the bytes on their way.
+    fields: [HeaderFields; 2],
     flows: [Flow; 2],
     has_timestamps: bool,
     detached: Option<Cause>,
     /// Another connection may begin over this one's ports: the initiator sent a SYN for it.
     is_reopening: bool,
-    /// The segment that just arrived, and the piece it became: as long as that is whole it can go on in place.
+    /// The segment that just arrived, and the chunk it became: as long as that is whole it can go on in place.
     fresh: Option<(u32, Segment)>,
 }
 
-const _: () = assert!(size_of::<Stream>() <= 512, "a stream is a few cache lines; its bytes are in the pool");
+const _: () = assert!(size_of::<Stream>() <= 512, "a stream is a few cache lines; its bytes are in chunks");
 
 impl Stream {
     /// A stream of a connection whose handshake was seen: the SYN and the answer to it, as their senders wrote them.
@@ -74,11 +74,11 @@ impl Stream {
             let segment_len_max = to.segment_len_max.unwrap_or(SEGMENT_LEN_DEFAULT);
             Flow::new(from.sequence.wrapping_add(1), u32::from(to.window), segment_len_max)
         };
-        let mut sides = [initiator.side(initiator_scale), responder.side(responder_scale)];
+        let mut fields = [initiator.fields(initiator_scale), responder.fields(responder_scale)];
         // The responder's SYN has acknowledged the initiator's; the answer to that may still be lost.
-        sides[1].announced = (initiator.sequence.wrapping_add(1), sides[1].window);
+        fields[1].announced = (initiator.sequence.wrapping_add(1), fields[1].window);
         Stream {
-            sides,
+            fields,
             flows: [flow(initiator, responder), flow(responder, initiator)],
             has_timestamps,
             detached: None,
@@ -93,20 +93,20 @@ impl Stream {
         self.is_reopening = true;
     }
 
-    /// Takes over a TCP segment going in `direction`, whose IPv4 header is at `l3` and whose TCP header is at `l4`.
-    pub fn segment(&mut self, direction: Direction, packet: Packet, l3: u16, l4: u16, means: &mut Means) {
+    /// Takes over a TCP segment of `sender`, whose IPv4 header is at `l3` and whose TCP header is at `l4`.
+    pub fn segment(&mut self, sender: Sender, packet: Packet, l3: u16, l4: u16, means: &mut Means) {
         let Some(segment) = header::read(packet.bytes(), l3, l4) else {
-            means.pool.counters.malformed += 1;
-            return means.pool.consume(packet);
+            means.chunks.counters.malformed += 1;
+            return means.chunks.consume(packet);
         };
-        self.arrive(direction, packet, segment, means);
+        self.arrive(sender, packet, segment, means);
         self.fresh = None;
     }
 
     /// Does what is due at `means.now`.
     pub fn tick(&mut self, means: &mut Means) {
-        for direction in Direction::ALL {
-            let flow = &mut self.flows[direction.index()];
+        for sender in Sender::ALL {
+            let flow = &mut self.flows[sender.index()];
             let is_due = |deadline: Option<u32>| {
                 deadline.is_some_and(|at| crate::state::table::timer::is_due(means.now, at))
             };
@@ -114,12 +114,12 @@ impl Stream {
             if is_stalled {
                 flow.stall_due = None;
                 if flow.is_short {
-                    self.advance(direction, means);
+                    self.advance(sender, means);
                 }
-                self.relieve(direction, means);
+                self.relieve(sender, means);
             }
             if is_resent {
-                self.resend_after_timeout(direction, means);
+                self.resend_after_timeout(sender, means);
             }
         }
     }
@@ -136,8 +136,8 @@ impl Stream {
     }
 
     /// Whether nothing is left to do but to map numbers by a constant: [`Stream::shifts`] can take over.
-    pub fn is_settled(&self, pool: &Pool) -> bool {
-        let is_quiet = |flow: &Flow| flow.held.is_empty() && flow.retained.is_empty() && !flow.owns(pool);
+    pub fn is_settled(&self, chunks: &Chunks) -> bool {
+        let is_quiet = |flow: &Flow| flow.held.is_empty() && flow.retained.is_empty() && !flow.owns(chunks);
         // Whoever has not heard that it was given up is told again.
         let goes_on = self.detached.is_some_and(|cause| cause != Cause::Undeliverable);
         goes_on && self.flows.iter().all(is_quiet)
@@ -145,35 +145,35 @@ impl Stream {
 
     /// What is added to sequence numbers going either way, and taken from the acknowledgements of them.
     pub fn shifts(&self) -> Shifts {
-        Shifts { forward: self.flows[0].shift_after, backward: self.flows[1].shift_after }
+        Shifts { client: self.flows[0].shift_after, server: self.flows[1].shift_after }
     }
 
     /// [`Stream::shifts`] where they are all that the connection needs to go on, unread: none while bytes that
     /// were changed, or that the sender believes to have arrived, are still to be acknowledged.
-    pub fn shifts_at_rest(&self, pool: &Pool) -> Option<Shifts> {
-        let is_at_rest = |flow: &Flow| flow.retained.is_empty() && !flow.owns(pool);
+    pub fn shifts_at_rest(&self, chunks: &Chunks) -> Option<Shifts> {
+        let is_at_rest = |flow: &Flow| flow.retained.is_empty() && !flow.owns(chunks);
         self.flows.iter().all(is_at_rest).then(|| self.shifts())
     }
 
-    /// The numbers to quote in an ICMP error to the sender of a segment that went in `direction` as `seq` and
+    /// The numbers to quote in an ICMP error to `sender` about a segment that left here as `seq` and
     /// `ack`: as the sender wrote them.
-    pub fn quoted(&self, pool: &Pool, direction: Direction, seq: u32, ack: u32) -> (u32, u32) {
-        let seq = self.flows[direction.index()].map(pool).to_sender(seq);
-        (seq, self.flows[direction.reverse().index()].map(pool).to_receiver(ack))
+    pub fn quoted(&self, chunks: &Chunks, sender: Sender, seq: u32, ack: u32) -> (u32, u32) {
+        let seq = self.flows[sender.index()].map(chunks).to_sender(seq);
+        (seq, self.flows[sender.other().index()].map(chunks).to_receiver(ack))
     }
 
-    /// Cuts segments of our own to what a path can take, as an ICMP error about `direction` said. `mtu` counts the
+    /// Cuts segments of our own to what a path can take, as an ICMP error to `sender` said. `mtu` counts the
     /// IPv4 header.
-    pub fn limit_segments(&mut self, direction: Direction, mtu: u16) {
-        let flow = &mut self.flows[direction.index()];
+    pub fn limit_segments(&mut self, sender: Sender, mtu: u16) {
+        let flow = &mut self.flows[sender.index()];
         let len_max = mtu.saturating_sub(40).max(opening::SEGMENT_LEN_MIN);
         flow.segment_len_max = flow.segment_len_max.min(len_max);
     }
 
-    /// Gives everything back to the pool. What was held or retained is lost.
-    pub fn close(&mut self, pool: &mut Pool) {
+    /// Gives all chunks back. What was held or retained is lost.
+    pub fn close(&mut self, chunks: &mut Chunks) {
         for flow in &mut self.flows {
-            flow.clear(pool);
+            flow.clear(chunks);
         }
     }
 }
@@ -181,25 +181,25 @@ impl Stream {
 /// What remains of a stream that settled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shifts {
-    /// Added to sequence numbers going forward, taken from acknowledgements going backward.
-    pub forward: u32,
-    /// Added to sequence numbers going backward, taken from acknowledgements going forward.
-    pub backward: u32,
+    /// Added to the client's sequence numbers, taken from the server's acknowledgements.
+    pub client: u32,
+    /// Added to the server's sequence numbers, taken from the client's acknowledgements.
+    pub server: u32,
 }
 
 impl Shifts {
-    /// The shift of what goes in a direction, and that of what goes the other way.
-    pub fn of(&self, direction: Direction) -> (u32, u32) {
-        match direction {
-            Direction::Forward => (self.forward, self.backward),
-            Direction::Backward => (self.backward, self.forward),
+    /// The shift of what a sender sends, and that of what the other one does.
+    pub fn of(&self, sender: Sender) -> (u32, u32) {
+        match sender {
+            Sender::Client => (self.client, self.server),
+            Sender::Server => (self.server, self.client),
         }
     }
 
     /// Maps the numbers of a segment in place, SACK blocks included. False, with nothing changed, where its headers
     /// or checksum are wrong.
-    pub fn apply(&self, direction: Direction, packet: &mut Packet, l3: u16, l4: u16) -> bool {
-        let (own, other) = self.of(direction);
+    pub fn apply(&self, sender: Sender, packet: &mut Packet, l3: u16, l4: u16) -> bool {
+        let (own, other) = self.of(sender);
         let Some(segment) = header::read(packet.bytes(), l3, l4) else { return false };
         header::set_numbers(packet, &segment, segment.seq.wrapping_add(own), segment.ack.wrapping_sub(other));
         if other != 0 {
@@ -213,8 +213,8 @@ impl Shifts {
     /// The same to a segment of a connection that is over, which loses its data: its numbers are those of bytes that its
     /// receiver has, or never will, so that he refuses it, and its sender hears how things stand (RFC 9293 section
     /// 3.10.7.4).
-    pub fn apply_without_data(&self, direction: Direction, packet: &mut Packet, l3: u16, l4: u16) -> bool {
-        if !self.apply(direction, packet, l3, l4) {
+    pub fn apply_without_data(&self, sender: Sender, packet: &mut Packet, l3: u16, l4: u16) -> bool {
+        if !self.apply(sender, packet, l3, l4) {
             return false;
         }
         let Some(segment) = header::read(packet.bytes(), l3, l4) else { return false };

@@ -3,20 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::header;
-use super::side::Side;
+use super::sender::HeaderFields;
 use crate::wire::tcp::{self, SYN};
 
-/// What a side that says nothing can take (RFC 9293 section 3.7.1).
+/// What an end that says nothing can take (RFC 9293 section 3.7.1).
 pub const SEGMENT_LEN_DEFAULT: u16 = 536;
 /// Segments are not cut smaller than this: what a link must carry at least (RFC 791), without headers.
 pub const SEGMENT_LEN_MIN: u16 = 28;
 
-/// What the SYN of one side says, or the SYN that acknowledges it.
+/// What the SYN of one end says, or the SYN that acknowledges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
-    /// Source address and port, as the side itself writes them.
+    /// Source address and port, as its sender writes them.
     pub source: ([u8; 4], u16),
-    /// Destination address and port, as the side itself writes them.
+    /// Destination address and port, as its sender writes them.
     pub destination: ([u8; 4], u16),
     /// Time to live.
     pub ttl: u8,
@@ -24,7 +24,7 @@ pub struct Opening {
     pub sequence: u32,
     /// Window, which a SYN does not scale.
     pub window: u16,
-    /// The longest segment the side takes.
+    /// The longest segment its sender takes.
     pub segment_len_max: Option<u16>,
     /// How far its later windows are scaled.
     pub window_scale: Option<u8>,
@@ -80,9 +80,9 @@ impl Opening {
         Some(opening)
     }
 
-    /// What segments of our own on the side's behalf look like at first.
-    pub(super) fn side(&self, window_scale: u8) -> Side {
-        Side {
+    /// What the headers of segments on the sender's behalf have in common at first.
+    pub(super) fn fields(&self, window_scale: u8) -> HeaderFields {
+        HeaderFields {
             source: self.source.0,
             destination: self.destination.0,
             source_port: self.source.1,

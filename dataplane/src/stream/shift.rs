@@ -1,17 +1,17 @@
 //! From the sender's sequence numbers to the receiver's and back.
 //!
-//! Where a message was changed, what follows is shifted. The retained pieces are the list of such places: each
-//! stands for a range of the sender's numbers and has one of the receiver's. A piece is kept until it is acknowledged;
-//! its shift then becomes part of the flow's. Numbers older than all pieces belong to bytes that the receiver has: to
+//! Where a message was changed, what follows is shifted. The retained chunks are the list of such places: each
+//! stands for a range of the sender's numbers and has one of the receiver's. A chunk is kept until it is acknowledged;
+//! its shift then becomes part of the flow's. Numbers older than all chunks belong to bytes that the receiver has: to
 //! map them by the shift of today keeps them old, and that is all that counts.
 
-use super::pool::{List, Pool};
+use super::chunks::{Chunks, List};
 use super::sequence::is_before;
 
-/// The retained pieces of a flow, and the shift of what lies before them.
+/// The retained chunks of a flow, and the shift of what lies before them.
 #[derive(Clone, Copy)]
 pub struct Map<'a> {
-    pub pool: &'a Pool,
+    pub chunks: &'a Chunks,
     pub retained: List,
     pub shift: u32,
 }
@@ -20,15 +20,15 @@ impl Map<'_> {
     /// The receiver's number for a sender's. Inside a changed place it is the place's beginning.
     pub fn to_receiver(self, seq: u32) -> u32 {
         let mut shift = self.shift;
-        for (_, piece) in self.pool.iter(self.retained) {
-            if is_before(seq, piece.source) {
+        for (_, chunk) in self.chunks.iter(self.retained) {
+            if is_before(seq, chunk.source) {
                 break;
             }
             // A part of a message that grew may stand for nothing, and yet comes first.
-            if seq == piece.source || is_before(seq, piece.source_end()) {
-                return piece.seq;
+            if seq == chunk.source || is_before(seq, chunk.source_end()) {
+                return chunk.seq;
             }
-            shift = piece.end().wrapping_sub(piece.source_end());
+            shift = chunk.end().wrapping_sub(chunk.source_end());
         }
         seq.wrapping_add(shift)
     }
@@ -37,14 +37,14 @@ impl Map<'_> {
     /// known to have arrived before all have.
     pub fn to_sender(self, seq: u32) -> u32 {
         let mut shift = self.shift;
-        for (_, piece) in self.pool.iter(self.retained) {
-            if is_before(seq, piece.seq) {
+        for (_, chunk) in self.chunks.iter(self.retained) {
+            if is_before(seq, chunk.seq) {
                 break;
             }
-            if is_before(seq, piece.end()) {
-                return piece.source;
+            if is_before(seq, chunk.end()) {
+                return chunk.source;
             }
-            shift = piece.end().wrapping_sub(piece.source_end());
+            shift = chunk.end().wrapping_sub(chunk.source_end());
         }
         seq.wrapping_sub(shift)
     }
@@ -52,11 +52,11 @@ impl Map<'_> {
     /// The same, but inside a changed place it is its end: where a SACK block may begin.
     pub fn to_sender_end(self, seq: u32) -> u32 {
         let inside = self
-            .pool
+            .chunks
             .iter(self.retained)
-            .find(|(_, piece)| is_before(piece.seq, seq) && is_before(seq, piece.end()));
+            .find(|(_, chunk)| is_before(chunk.seq, seq) && is_before(seq, chunk.end()));
         match inside {
-            Some((_, piece)) => piece.source_end(),
+            Some((_, chunk)) => chunk.source_end(),
             None => self.to_sender(seq),
         }
     }
@@ -72,20 +72,20 @@ impl Map<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::pool::Piece;
+    use crate::stream::chunks::Chunk;
     use proptest::prelude::*;
 
-    /// Pieces as (source, length at the source, length now), with the shift before them.
+    /// Chunks as (source, length at the source, length now), with the shift before them.
     fn with_map<T>(shift: u32, places: &[(u32, u32, u16)], test: impl FnOnce(Map) -> T) -> T {
-        let (mut pool, mut retained) = (Pool::new(places.len(), 100), List::EMPTY);
+        let (mut chunks, mut retained) = (Chunks::new(places.len(), 100), List::EMPTY);
         let mut after = shift;
         for &(source, source_len, len) in places {
-            let mut piece = Piece::new(None, 0, len, source.wrapping_add(after));
-            (piece.source, piece.source_len) = (source, source_len);
+            let mut chunk = Chunk::new(None, 0, len, source.wrapping_add(after));
+            (chunk.source, chunk.source_len) = (source, source_len);
             after = after.wrapping_add(u32::from(len)).wrapping_sub(source_len);
-            pool.push(&mut retained, piece).ok().unwrap();
+            chunks.push(&mut retained, chunk).ok().unwrap();
         }
-        test(Map { pool: &pool, retained, shift })
+        test(Map { chunks: &chunks, retained, shift })
     }
 
     #[test]

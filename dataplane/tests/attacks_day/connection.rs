@@ -2,10 +2,11 @@
 
 use std::net::SocketAddrV4;
 
+use alg::Side;
 use rand::RngExt;
 use testkit::player::packet::{ACK, FIN, PSH, SYN, segment};
 
-use crate::network::{Awaited, Network, Seen, Side};
+use crate::network::{Awaited, Network, Seen};
 
 /// A connection between an inside host and an outside one.
 #[derive(Clone, Debug)]

@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use alg::Side;
 use testkit::player::packet::datagram;
 
 use crate::connection::Connection;
-use crate::network::{Awaited, Network, PRIVATE_SERVER, Seen, Side};
+use crate::network::{Awaited, Network, PRIVATE_SERVER, Seen};
 use crate::packets::{MORE, fragment};
 
 /// Hosts that witness, and how many sessions of either protocol each has.

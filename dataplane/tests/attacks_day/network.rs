@@ -2,6 +2,7 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use alg::Side;
 use control::config::InterfaceName;
 use rand::RngExt;
 use rand::rngs::SmallRng;
@@ -52,19 +53,6 @@ const AT_ONCE: usize = 128;
 const MARK: [u8; 4] = *b"mark";
 /// Rounds of the workers after each step of time: a round ends 32 sessions at most, and in so long there are thousands of rounds.
 const ROUNDS: usize = 8;
-
-/// A side of the appliance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
-    Inside,
-    Outside,
-}
-
-impl Side {
-    pub fn other(self) -> Side {
-        if self == Side::Inside { Side::Outside } else { Side::Inside }
-    }
-}
 
 /// What is seen of a packet: ports are 0 where it has none.
 #[derive(Clone, Debug)]

@@ -88,7 +88,7 @@ pub fn hairpin_to_static_port(lab: &Lab) {
     }
 }
 
-/// Transfers turn around as well as they pass: large ones each way, and many at once.
+/// Transfers are hairpinned as well as they pass: large ones each way, and many at once.
 pub fn hairpin_transfers(lab: &Lab) {
     let web = lab.rules.web_global().expect("a static port");
     let blob = lab.inside_web.add_blob("down-inside", 50).expect("a blob");
@@ -133,5 +133,5 @@ pub const ALL: [fn(&Lab); 7] = [
     recovery_after_clear,
 ];
 
-/// What turns around in the appliance; the rules of the kernel's NAT do not cover it.
+/// What the appliance hairpins; the rules of the kernel's NAT do not cover it.
 pub const HAIRPINS: [fn(&Lab); 3] = [hairpin_to_static_port, hairpin_transfers, hairpin_pings];

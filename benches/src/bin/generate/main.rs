@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use benches::drive::{Generator, Outcome, Parts, SetUp};
 use benches::frames::{Frames, Link};
+use benches::load_port::LoadPort;
 use benches::measurement::Measurement;
 use benches::preemption::Thread;
-use benches::side::Side;
 use benches::translations::Translations;
 use benches::verify::Verifier;
 use clap::Parser as _;
@@ -55,7 +55,7 @@ fn connect(eal: Eal, devices: &[String; 2], options: &DeviceOptions) -> Result<[
 }
 
 /// The ports, connected.
-fn open(arguments: &Arguments) -> Result<(Eal, [Side; 2])> {
+fn open(arguments: &Arguments) -> Result<(Eal, [LoadPort; 2])> {
     let devices = arguments.devices();
     let memory_mib = if arguments.no_huge { 256 } else { 96 };
     let eal = Eal::start(&EalOptions {
@@ -67,16 +67,16 @@ fn open(arguments: &Arguments) -> Result<(Eal, [Side; 2])> {
     let mempool = Mempool::create(eal, BUFFER_COUNT, Some(arguments.core))?;
     let options = DeviceOptions { mempools: vec![mempool.clone()], mac: None };
     let opened = connect(eal, &devices, &options)?;
-    let side = |at: usize| {
+    let port = |at: usize| {
         let port = opened[at].queue(0, &mempool, at).context("a device without queues")?;
-        anyhow::Ok(Side::new(port))
+        anyhow::Ok(LoadPort::new(port))
     };
-    Ok((eal, [side(0)?, side(1)?]))
+    Ok((eal, [port(0)?, port(1)?]))
 }
 
 fn generator(arguments: &Arguments) -> Result<(Generator, Eal)> {
     let flows = arguments.flows()?;
-    let (eal, sides) = open(arguments)?;
+    let (eal, ports) = open(arguments)?;
     // The devices are connected by other threads, which have been started by now and stay free to run anywhere.
     if !core_affinity::set_for_current(core_affinity::CoreId { id: arguments.core }) {
         bail!("this program may not run on core {}; choose another with --core", arguments.core);
@@ -93,7 +93,7 @@ fn generator(arguments: &Arguments) -> Result<(Generator, Eal)> {
     }
     let watched = arguments.watch.as_ref().map(|(pid, name)| Thread::find(*pid, name)).transpose()?;
     let parts = Parts {
-        sides,
+        ports,
         verifier: Verifier { flows, frames, pool: arguments.pool.clone(), translations },
         pattern,
         seed,

@@ -2,13 +2,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use alg::Side;
 use control::config::InterfaceName;
 use dataplane::drops::DropReason;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::configurations::random_facts;
-use super::facts::{Facts, Side};
+use super::facts::Facts;
 use super::relation::{Relation, Seen, Verdict};
 use super::traffic::{Step, Traffic};
 use crate::bench::{Bench, Setup};

@@ -1,6 +1,8 @@
 //! ICMP errors about translated packets: the packet they quote tells whom they concern.
 
-use super::facts::{Endpoint, ICMP, INSIDE, Side, TCP, UDP};
+use alg::Side;
+
+use super::facts::{Endpoint, ICMP, INSIDE, TCP, UDP};
 use super::half::{End, Half};
 use super::relation::{Legal, Relation};
 use super::view::{Edits, View};

@@ -27,15 +27,6 @@ pub const PERMITTED: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 1
 /// The length of the pool's mask.
 const POOL_PREFIX_LEN: u8 = 24;
 
-/// A side of the appliance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// `ip nat inside`
-    Inside,
-    /// `ip nat outside`
-    Outside,
-}
-
 /// `ip nat settings mode`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {

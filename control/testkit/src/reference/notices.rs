@@ -1,6 +1,8 @@
 //! ICMP errors that the appliance itself sends about a packet it dropped.
 
-use super::facts::{ICMP, INSIDE_ADDRESS, OUTSIDE_ADDRESS, Side};
+use alg::Side;
+
+use super::facts::{ICMP, INSIDE_ADDRESS, OUTSIDE_ADDRESS};
 use super::view::{Kind, View};
 use crate::checksum;
 use crate::dissect::{Dissection, SiteKind};

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
+use alg::Side;
 use dataplane::message::SessionRow;
 
-use super::facts::{
-    Dynamic, Endpoint, Facts, Filtering, ICMP, INSIDE, INSIDE_ADDRESS, OUTSIDE_ADDRESS, Side,
-};
+use super::facts::{Dynamic, Endpoint, Facts, Filtering, ICMP, INSIDE, INSIDE_ADDRESS, OUTSIDE_ADDRESS};
 use super::half::{End, Flow, Half};
 use super::notices;
 use super::tables::{Local, Session, Tables};

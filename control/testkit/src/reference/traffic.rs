@@ -6,11 +6,12 @@
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
+use alg::Side;
 use rand::rngs::SmallRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, RngExt};
 
-use super::facts::{Dynamic, Endpoint, Facts, ICMP, Side, Static, TCP, UDP};
+use super::facts::{Dynamic, Endpoint, Facts, ICMP, Static, TCP, UDP};
 use super::relation::Relation;
 use super::view::flags::{ACK, FIN, PSH, RST, SYN};
 use super::view::{fragments, packet, udp};

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use dataplane::stream::{Direction, EditList, Inspection, Inspector};
+use dataplane::stream::{EditList, Inspection, Inspector, Sender};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
@@ -73,22 +73,22 @@ pub fn ideal(script: &[u8], until: usize) -> Vec<u8> {
 /// Reads lines.
 #[derive(Default)]
 pub struct Lines {
-    /// Where messages began, by direction.
+    /// Where messages began, by sender.
     pub boundaries: [Vec<usize>; 2],
     released: [usize; 2],
 }
 
 impl Lines {
-    /// Up to where it has released a direction.
-    pub fn released(&self, direction: Direction) -> usize {
-        self.released[direction as usize]
+    /// Up to where it has released a sender's bytes.
+    pub fn released(&self, sender: Sender) -> usize {
+        self.released[sender as usize]
     }
 }
 
 impl Inspector for Lines {
-    fn inspect(&mut self, direction: Direction, bytes: &[u8], list: &mut EditList) -> Inspection {
+    fn inspect(&mut self, sender: Sender, bytes: &[u8], list: &mut EditList) -> Inspection {
         assert!(!bytes.is_empty() && list.is_empty());
-        let direction = direction as usize;
+        let sender = sender as usize;
         if bytes[0] == b'X' {
             return Inspection::Detach;
         }
@@ -103,8 +103,8 @@ impl Inspector for Lines {
                 list.replace(range, &new).expect("an edit that overlaps none");
             }
         }
-        self.boundaries[direction].push(self.released[direction]);
-        self.released[direction] += length;
+        self.boundaries[sender].push(self.released[sender]);
+        self.released[sender] += length;
         Inspection::Release { length }
     }
 }

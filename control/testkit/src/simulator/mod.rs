@@ -14,7 +14,7 @@ pub mod link;
 
 use std::fmt;
 
-use dataplane::stream::{Buffers, Cause, Direction, Emission, Means, Opening, Pool, Stream};
+use dataplane::stream::{Buffers, Cause, Chunks, Emission, Means, Opening, Sender, Stream};
 use mem::{Packet, Slab};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -32,8 +32,8 @@ pub struct SessionSetup {
     pub weather: Weather,
     /// The share of packets that cannot be had.
     pub shortage: f64,
-    /// Pieces the stream's pool has.
-    pub piece_count: usize,
+    /// Chunks that the stream may have.
+    pub chunk_count: usize,
     /// The longest message.
     pub message_len_max: u32,
 }
@@ -70,7 +70,7 @@ impl SessionSetup {
                 .map(|endpoint| host_setup(endpoint, &style, generator)),
             weather,
             shortage: if has_shortage { 0.1 } else { 0.0 },
-            piece_count: if has_shortage { 12 } else { 256 },
+            chunk_count: if has_shortage { 12 } else { 256 },
             message_len_max: if generator.random_bool(0.05) { 200 } else { 65_536 },
         }
     }
@@ -108,8 +108,8 @@ pub struct Outcome {
     pub packets: usize,
     /// Those that went on in place.
     pub passed: usize,
-    /// Pieces that were in use at the same time.
-    pub pieces_max: usize,
+    /// Chunks that were in use at the same time.
+    pub chunks_max: usize,
     /// What the stream counted.
     pub counters: dataplane::stream::Counters,
     /// A host did not repeat what was lost.
@@ -160,7 +160,7 @@ struct Session<'s> {
     up: [Link; 2],
     down: [Link; 2],
     generator: SmallRng,
-    pool: Pool,
+    chunks: Chunks,
     store: Store,
     lines: Lines,
     opening: Option<Opening>,
@@ -169,7 +169,7 @@ struct Session<'s> {
     start_ms: u64,
     arrived: usize,
     emitted: usize,
-    pieces_max: usize,
+    chunks_max: usize,
     has_forgotten: bool,
 }
 
@@ -188,7 +188,7 @@ impl<'s> Session<'s> {
             up: links(),
             down: links(),
             generator,
-            pool: Pool::new(setup.piece_count, setup.message_len_max),
+            chunks: Chunks::new(setup.chunk_count, setup.message_len_max),
             store,
             lines: Lines::default(),
             opening: None,
@@ -197,7 +197,7 @@ impl<'s> Session<'s> {
             start_ms,
             arrived: 0,
             emitted: 0,
-            pieces_max: 0,
+            chunks_max: 0,
             has_forgotten: false,
         }
     }
@@ -237,9 +237,9 @@ impl<'s> Session<'s> {
                 self.up[at].send(packet, self.now_ms, &mut self.generator);
             }
         }
-        for direction in Direction::ALL {
-            while let Some(packet) = self.up[direction as usize].receive(self.now_ms) {
-                self.box_takes(direction, &packet)?;
+        for sender in Sender::ALL {
+            while let Some(packet) = self.up[sender as usize].receive(self.now_ms) {
+                self.box_takes(sender, &packet)?;
             }
         }
         let now = self.now_ms as u32;
@@ -250,31 +250,29 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    fn box_takes(&mut self, direction: Direction, bytes: &[u8]) -> Result<(), String> {
+    fn box_takes(&mut self, sender: Sender, bytes: &[u8]) -> Result<(), String> {
         let packet = self.store.slab.copy_of(bytes, 0).ok_or("the box has no buffer left")?;
         if let (None, Some(opening)) = (&self.stream, Opening::read(bytes, 0, 20)) {
-            match (direction, self.opening) {
-                (Direction::Forward, _) => self.opening = Some(opening),
-                (Direction::Backward, Some(initiator)) => {
-                    self.stream = Some(Stream::new(&initiator, &opening))
-                }
+            match (sender, self.opening) {
+                (Sender::Client, _) => self.opening = Some(opening),
+                (Sender::Server, Some(initiator)) => self.stream = Some(Stream::new(&initiator, &opening)),
                 _ => {}
             }
         }
         if self.stream.is_none() {
-            let to = direction.reverse() as usize;
+            let to = sender.other() as usize;
             self.down[to].send(bytes.to_vec(), self.now_ms, &mut self.generator);
             return Ok(());
         }
         self.arrived += 1;
-        self.with_stream(|stream, means| stream.segment(direction, packet, 0, 20, means))
+        self.with_stream(|stream, means| stream.segment(sender, packet, 0, 20, means))
     }
 
     fn with_stream(&mut self, act: impl FnOnce(&mut Stream, &mut Means)) -> Result<(), String> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
         let mut output = Vec::new();
         let mut means = Means {
-            pool: &mut self.pool,
+            chunks: &mut self.chunks,
             buffers: &mut self.store,
             inspector: &mut self.lines,
             output: &mut output,
@@ -282,10 +280,10 @@ impl<'s> Session<'s> {
         };
         act(stream, &mut means);
         self.emitted += output.len();
-        self.pieces_max = self.pieces_max.max(self.pool.pieces_in_use());
-        for Emission { direction, packet, l3, l4 } in output {
+        self.chunks_max = self.chunks_max.max(self.chunks.in_use());
+        for Emission { sender, packet, l3, l4 } in output {
             self.check_packet(packet.bytes(), usize::from(l3), usize::from(l4))?;
-            let to = direction.reverse() as usize;
+            let to = sender.other() as usize;
             self.down[to].send(packet.bytes()[usize::from(l3)..].to_vec(), self.now_ms, &mut self.generator);
         }
         self.check_fates()
@@ -303,8 +301,8 @@ impl<'s> Session<'s> {
 
     /// Arrived + generated = sent + consumed + held.
     fn check_fates(&self) -> Result<(), String> {
-        let counters = self.pool.counters();
-        let held = self.pool.packets_held();
+        let counters = self.chunks.counters();
+        let held = self.chunks.packets_held();
         let (had, has) =
             (self.arrived as u64 + counters.generated, self.emitted as u64 + counters.consumed + held as u64);
         if had == has {
@@ -330,13 +328,13 @@ impl<'s> Session<'s> {
     fn finish(&mut self) -> Result<Outcome, String> {
         let stream = self.stream.as_mut().ok_or("there was no handshake")?;
         let detached = stream.detached();
-        stream.close(&mut self.pool);
-        for direction in Direction::ALL {
-            self.check_received(direction, detached)?;
+        stream.close(&mut self.chunks);
+        for sender in Sender::ALL {
+            self.check_received(sender, detached)?;
         }
-        match self.pool.pieces_in_use() {
+        match self.chunks.in_use() {
             0 => {}
-            left => return Err(format!("{left} pieces are left")),
+            left => return Err(format!("{left} chunks are left")),
         }
         if self.store.slab.available() != BUFFER_COUNT {
             return Err(format!("{} buffers are lost", BUFFER_COUNT - self.store.slab.available()));
@@ -344,17 +342,17 @@ impl<'s> Session<'s> {
         Ok(Outcome {
             time_ms: self.now_ms - self.start_ms,
             packets: self.arrived,
-            passed: self.emitted.saturating_sub(self.pool.counters().generated as usize),
-            pieces_max: self.pieces_max,
-            counters: *self.pool.counters(),
+            passed: self.emitted.saturating_sub(self.chunks.counters().generated as usize),
+            chunks_max: self.chunks_max,
+            counters: *self.chunks.counters(),
             has_forgotten: self.has_forgotten,
             detached,
         })
     }
 
-    fn check_received(&self, direction: Direction, detached: Option<Cause>) -> Result<(), String> {
-        let script = &self.setup.hosts[direction as usize].script;
-        let received = &self.hosts[direction.reverse() as usize].received;
+    fn check_received(&self, sender: Sender, detached: Option<Cause>) -> Result<(), String> {
+        let script = &self.setup.hosts[sender as usize].script;
+        let received = &self.hosts[sender.other() as usize].received;
         let is_expected = match detached {
             None => true,
             Some(Cause::Refused) => {
@@ -371,23 +369,23 @@ impl<'s> Session<'s> {
         if self.has_forgotten && !self.hosts.iter().all(Host::is_settled) {
             // What there is must be right, whether reading ended in between or not.
             let is_prefix = |until| lines::ideal(script, until).starts_with(received);
-            let cuts = self.lines.boundaries[direction as usize].iter().copied();
-            let mut cuts = cuts.chain([self.lines.released(direction), script.len()]);
-            return cuts.any(is_prefix).then_some(()).ok_or(format!("{direction:?}: what was read is wrong"));
+            let cuts = self.lines.boundaries[sender as usize].iter().copied();
+            let mut cuts = cuts.chain([self.lines.released(sender), script.len()]);
+            return cuts.any(is_prefix).then_some(()).ok_or(format!("{sender:?}: what was read is wrong"));
         }
         let released = match detached {
             None | Some(Cause::Reset) => script.len(),
-            Some(_) => self.lines.released(direction),
+            Some(_) => self.lines.released(sender),
         };
         if detached == Some(Cause::Undeliverable) {
             // Both were reset, and had read nothing that was wrong.
             let is_right = lines::ideal(script, script.len()).starts_with(received);
-            return is_right.then_some(()).ok_or(format!("{direction:?}: what was read before is wrong"));
+            return is_right.then_some(()).ok_or(format!("{sender:?}: what was read before is wrong"));
         }
         // Where an edit finds no room, the last messages may have been released and yet go on as they came.
         let scarce = detached == Some(Cause::BadEdit);
         let boundaries =
-            self.lines.boundaries[direction as usize].iter().rev().take(if scarce { 50 } else { 0 });
+            self.lines.boundaries[sender as usize].iter().rev().take(if scarce { 50 } else { 0 });
         let mut cuts = std::iter::once(released).chain(boundaries.copied());
         if cuts.any(|until| *received == lines::ideal(script, until)) {
             return Ok(());
@@ -395,7 +393,7 @@ impl<'s> Session<'s> {
         let ideal = lines::ideal(script, released);
         let at = received.iter().zip(&ideal).take_while(|(a, b)| a == b).count();
         Err(format!(
-            "{direction:?}: of {} bytes {} were read, and those from {at} differ",
+            "{sender:?}: of {} bytes {} were read, and those from {at} differ",
             ideal.len(),
             received.len()
         ))
@@ -413,7 +411,7 @@ impl<'s> Session<'s> {
             self.now_ms - self.start_ms,
             first.describe(),
             second.describe(),
-            self.pool.counters(),
+            self.chunks.counters(),
         ))
     }
 }

@@ -12,7 +12,7 @@ use crate::state::ports::sheets::Sheets;
 
 /// What is in use of the addresses that policies named so far.
 pub struct Addresses {
-    /// The number of each address's sheet, in pieces: the address number of the first of each, and their sheets.
+    /// The number of each address's sheet, in ranges: the address number of the first of each, and their sheets.
     homes: Vec<(u32, Box<[u32]>)>,
     /// Of addresses and of ports.
     sheets: Sheets<PORT_WORDS>,
@@ -33,13 +33,13 @@ impl Addresses {
     }
 
     fn place(&self, number: u32) -> Option<(usize, usize)> {
-        let piece = self.homes.partition_point(|&(first, _)| first <= number).checked_sub(1)?;
-        Some((piece, (number - self.homes.get(piece)?.0) as usize))
+        let range = self.homes.partition_point(|&(first, _)| first <= number).checked_sub(1)?;
+        Some((range, (number - self.homes.get(range)?.0) as usize))
     }
 
     fn sheet_of(&self, number: u32) -> Option<u32> {
-        let (piece, at) = self.place(number)?;
-        self.homes.get(piece)?.1.get(at).copied()
+        let (range, at) = self.place(number)?;
+        self.homes.get(range)?.1.get(at).copied()
     }
 
     /// How much of an address is in use; none for one that no policy ever named.
@@ -67,8 +67,8 @@ impl Addresses {
 
     /// The ports of an address; none of one that no policy ever named.
     pub fn ports_mut(&mut self, layout: &Layout, addr: Ipv4Addr) -> Option<AddressPorts<'_>> {
-        let (piece, at) = self.place(layout.number_of(addr)?)?;
-        let home = self.homes.get_mut(piece)?.1.get_mut(at)?;
+        let (range, at) = self.place(layout.number_of(addr)?)?;
+        let home = self.homes.get_mut(range)?.1.get_mut(at)?;
         Some(AddressPorts::new(&mut self.sheets, home, &mut self.first, addr))
     }
 

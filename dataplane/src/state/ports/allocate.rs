@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use alg::Ports;
+use alg::{Ports, Side};
 
 use crate::drops::DropReason;
 use crate::flow::{Endpoint, Protocol, TCP, WorkerIndex};
 use crate::lives::EndReason;
 use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, SourceRule};
 use crate::state::journal::Journal;
-use crate::state::mapping::{ANY_PROTOCOL, Binding, Side};
+use crate::state::mapping::{ANY_PROTOCOL, Binding};
 use crate::state::ports::addresses::Addresses;
 use crate::state::ports::bitmaps::{Wish, class_of, used_total};
 use crate::state::ports::ownership::{Claimant, Ownership};
@@ -109,7 +109,7 @@ impl Allocator {
         let Request { policy, rule, source, .. } = *request;
         let pool = policy.pools.get(usize::from(rule.pool)).ok_or(EXHAUSTED)?;
         if let Some(deterministic) = deterministic_of(policy, rule, source) {
-            let taken = self.take_computed(request, pool, deterministic, subscriber);
+            let taken = self.take_deterministic(request, pool, deterministic, subscriber);
             return taken.ok_or_else(|| request.refusal());
         }
         if let PoolKind::MatchHost(prefix_len) = pool.kind {
@@ -143,7 +143,9 @@ impl Allocator {
     ) -> Option<Endpoint> {
         let Request { policy, rule, source, .. } = *request;
         match (deterministic_of(policy, rule, source), policy.pools.get(usize::from(rule.pool))) {
-            (Some(deterministic), Some(pool)) => self.take_computed(request, pool, deterministic, subscriber),
+            (Some(deterministic), Some(pool)) => {
+                self.take_deterministic(request, pool, deterministic, subscriber)
+            }
             _ => self.take_on(request, addr, subscriber).ok(),
         }
     }
@@ -275,7 +277,7 @@ impl Allocator {
         let is_allowed = |port| {
             let end = Endpoint::new(addr, port);
             policy.statics.owner_of(rule.outside_vrf, source.protocol, end).is_none()
-                && policy.computed_host(end).is_none()
+                && policy.deterministic_host(end).is_none()
                 && !(is_interface(policy, rule) && blocked.contains(&(source.protocol, port)))
         };
         let groups = self.ownership.claimant(addr, self.worker, self.worker_count);
@@ -385,17 +387,17 @@ impl Allocator {
     }
 
     /// A port of the host's own range (RFC 7422), then one that no host has, up to the most it may have.
-    fn take_computed(
+    fn take_deterministic(
         &mut self,
         request: &Request,
         pool: &Pool,
         deterministic: &Deterministic,
         subscriber: &mut Subscriber,
     ) -> Option<Endpoint> {
-        let computed = deterministic.forward(request.source.local.addr)?;
-        let addr = pool.address_at(computed.position)?;
+        let range = deterministic.forward(request.source.local.addr)?;
+        let addr = pool.address_at(range.position)?;
         let wish = self.wish(request);
-        let (first, last) = (computed.first_port, computed.last_port);
+        let (first, last) = (range.first_port, range.last_port);
         let reserved_from = last + 1 - reserve_of(usize::from(last - first) + 1) as u16;
         let groups = self.ownership.claimant(addr, self.worker, self.worker_count);
         let mut ports = self.addresses.ports_mut(self.ownership.layout(), addr)?;
@@ -426,7 +428,7 @@ impl Allocator {
         Some(Endpoint::new(addr, port))
     }
 
-    /// Whether a policy's computed ports and port sets would let a subscriber's source have a global endpoint.
+    /// Whether a policy's deterministic NAT and port sets would let a subscriber's source have a global endpoint.
     pub fn may_have(
         &self,
         policy: &Policy,
@@ -452,7 +454,7 @@ impl Allocator {
             subscriber.paired.is_some_and(|(_, addr)| addr == global.addr)
                 && fitting.any(|set| set.holds(global.port))
         };
-        policy.computed_host(global).is_none() && blocks.is_none_or(is_in_a_set)
+        policy.deterministic_host(global).is_none() && blocks.is_none_or(is_in_a_set)
     }
 
     /// Takes a whole address of a rule's pool for an outside host: the next one in turn that is free, and that no static
@@ -501,7 +503,7 @@ impl Allocator {
         }
         if let Some(subscriber) = subscriber {
             self.release_from_set(binding, subscriber, journal, now);
-            let is_extra = policy.computed_host(binding.seen).is_none();
+            let is_extra = policy.deterministic_host(binding.seen).is_none();
             subscriber.extra_ports = subscriber.extra_ports.saturating_sub(u32::from(is_extra));
         }
         // A TCP connection's end was seen, so its port may be used again at once; and so may a port that was

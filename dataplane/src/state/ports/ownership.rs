@@ -21,12 +21,12 @@ const UNOWNED: u8 = 0;
 pub struct Ownership {
     layout: Arc<Layout>,
     /// By the number of the first address.
-    pieces: Vec<Arc<Piece>>,
+    ranges: Vec<Arc<RangeOwners>>,
 }
 
 /// The owners of addresses whose numbers follow each other.
 #[derive(Debug)]
-struct Piece {
+struct RangeOwners {
     first: u32,
     /// The owners of whole addresses.
     wholes: Box<[AtomicU8]>,
@@ -36,11 +36,11 @@ struct Piece {
     groups: Box<[AtomicU8]>,
 }
 
-impl Piece {
+impl RangeOwners {
     /// Of so many addresses, for so many workers. None without memory.
-    fn new(first: u32, count: usize, worker_count: u8) -> Option<Piece> {
+    fn new(first: u32, count: usize, worker_count: u8) -> Option<RangeOwners> {
         let groups = if worker_count > 1 { count.checked_mul(GROUPS)? } else { 0 };
-        Some(Piece {
+        Some(RangeOwners {
             first,
             wholes: mem::zeroed(count)?,
             subscribers: mem::zeroed(count)?,
@@ -75,10 +75,10 @@ impl Ownership {
         if layout.count() == first {
             return Some(previous.clone());
         }
-        let piece = Piece::new(first, (layout.count() - first) as usize, worker_count)?;
-        let mut pieces = previous.pieces.clone();
-        pieces.push(Arc::new(piece));
-        Some(Ownership { layout: Arc::new(layout), pieces })
+        let range = RangeOwners::new(first, (layout.count() - first) as usize, worker_count)?;
+        let mut ranges = previous.ranges.clone();
+        ranges.push(Arc::new(range));
+        Some(Ownership { layout: Arc::new(layout), ranges })
     }
 
     /// The addresses, those of policies before included.
@@ -89,13 +89,13 @@ impl Ownership {
     #[inline]
     fn owners(&self, addr: Ipv4Addr) -> Option<Owners<'_>> {
         let number = self.layout.number_of(addr)?;
-        let piece = self.pieces.partition_point(|piece| piece.first <= number).checked_sub(1)?;
-        let piece = self.pieces.get(piece)?;
-        let at = (number - piece.first) as usize;
+        let range = self.ranges.partition_point(|range| range.first <= number).checked_sub(1)?;
+        let range = self.ranges.get(range)?;
+        let at = (number - range.first) as usize;
         Some(Owners {
-            whole: piece.wholes.get(at)?,
-            subscribers: piece.subscribers.get(at)?,
-            groups: piece.groups.get(at * GROUPS..(at + 1) * GROUPS).unwrap_or_default(),
+            whole: range.wholes.get(at)?,
+            subscribers: range.subscribers.get(at)?,
+            groups: range.groups.get(at * GROUPS..(at + 1) * GROUPS).unwrap_or_default(),
         })
     }
 

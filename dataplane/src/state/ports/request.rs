@@ -64,10 +64,10 @@ pub(super) fn deterministic_of<'a>(
     rule: &SourceRule,
     source: Source,
 ) -> Option<&'a Deterministic> {
-    policy.behaviour.deterministic.iter().find(|computed| {
-        computed.pool == rule.pool
+    policy.behaviour.deterministic.iter().find(|deterministic| {
+        deterministic.pool == rule.pool
             && source.protocol != ANY_PROTOCOL
-            && computed.forward(source.local.addr).is_some()
+            && deterministic.forward(source.local.addr).is_some()
     })
 }
 

@@ -5,7 +5,6 @@ use testkit::checksum::seal;
 use testkit::dissect::{Dissection, set};
 
 use super::field::Field;
-use crate::network::Side;
 
 /// What a packet buffer holds, in bytes.
 const FRAME_LEN_MAX: usize = 2048;
@@ -27,12 +26,7 @@ pub fn frame(field: &mut Field) {
         seal(&mut frame, &layout.sites);
     }
     frame.truncate(FRAME_LEN_MAX);
-    let is_turned = field.below(20) == 0;
-    let side = match side {
-        Side::Inside if is_turned => Side::Outside,
-        Side::Outside if is_turned => Side::Inside,
-        side => side,
-    };
+    let side = if field.below(20) == 0 { side.other() } else { side };
     field.network.send_frame(side, &frame);
 }
 

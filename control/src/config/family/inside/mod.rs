@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
 
+use alg::Side;
 use dataplane::policy::{self, AclIndex};
 
 use super::edit::{put, remove, statement, warn_ignored};
@@ -19,8 +20,8 @@ use crate::config::interface_name::InterfaceName;
 use crate::config::known::List;
 use crate::config::lint::findings::Lint;
 use crate::config::model::{
-    AccessAction, AccessListEntry, AccessRule, Config, EntryBody, Nat, NatSide, Place, RouteMapEntry,
-    RuleVrf, Selector,
+    AccessAction, AccessListEntry, AccessRule, Config, EntryBody, Nat, Place, RouteMapEntry, RuleVrf,
+    Selector,
 };
 use crate::config::text::{write_if, write_some};
 
@@ -305,7 +306,7 @@ impl Lint<'_> {
         let outside = outside.chain(nat.outside_static_rules.iter().map(|rule| rule.place));
         let destination = nat.destination_rules.iter().map(|rule| rule.place);
         let Some(place) = inside.chain(destination).chain(outside).next() else { return };
-        for (side, word) in [(NatSide::Inside, "inside"), (NatSide::Outside, "outside")] {
+        for (side, word) in [(Side::Inside, "inside"), (Side::Outside, "outside")] {
             if !self.config.interfaces.iter().any(|interface| interface.nat == Some(side)) {
                 self.warn(place, format!("nothing is translated: no interface has \"ip nat {word}\""));
             }

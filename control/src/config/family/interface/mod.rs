@@ -5,7 +5,8 @@ mod source_check;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use dataplane::policy::{self, Domain, INTERFACE_COUNT_MAX};
+use alg::Side;
+use dataplane::policy::{self, INTERFACE_COUNT_MAX};
 use ipnet::Ipv4Net;
 
 use super::edit::{pass_over, remove, statement};
@@ -55,7 +56,7 @@ pub struct Interface {
     /// `ip address A MASK [secondary]`: the primary address, then the secondary ones.
     pub addresses: Vec<InterfaceAddress>,
     /// `ip nat inside` or `ip nat outside`
-    pub nat: Option<NatSide>,
+    pub nat: Option<Side>,
     /// `ip mtu BYTES`
     pub ip_mtu_bytes: Option<u16>,
     /// `ip tcp adjust-mss BYTES`
@@ -101,15 +102,6 @@ impl Interface {
     pub fn primary_address(&self) -> Option<Ipv4Net> {
         self.addresses.first().map(|address| address.network)
     }
-}
-
-/// The side of the translator that an interface is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NatSide {
-    /// Towards the subscribers.
-    Inside,
-    /// Towards the Internet.
-    Outside,
 }
 
 /// `encapsulation dot1Q VLAN [native]`
@@ -303,8 +295,8 @@ fn host_address(statement: &Statement) -> Result<Ipv4Net, Fault> {
 
 fn nat_side(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let (side, other) = match statement.args.has("inside") {
-        true => (NatSide::Inside, "outside"),
-        false => (NatSide::Outside, "inside"),
+        true => (Side::Inside, "outside"),
+        false => (Side::Outside, "inside"),
     };
     let nat = &mut builder.interface().nat;
     match (*nat, statement.sets()) {
@@ -420,7 +412,7 @@ impl Lint<'_> {
     /// What a subscriber sends in another's name is answered to the other. One note for all: it may be meant so.
     fn check_source_checks(&mut self) {
         let is_open = |interface: &&Interface| {
-            interface.nat == Some(NatSide::Inside) && interface.source_check.is_none() && !interface.shutdown
+            interface.nat == Some(Side::Inside) && interface.source_check.is_none() && !interface.shutdown
         };
         let config = self.config;
         let mut open = config.interfaces.iter().filter(is_open);
@@ -463,8 +455,8 @@ impl Interface {
             lines.push(format!(" ip address {} {}{secondary}", network.addr(), network.netmask()));
         }
         lines.extend(self.nat.map(|side| match side {
-            NatSide::Inside => " ip nat inside".to_string(),
-            NatSide::Outside => " ip nat outside".to_string(),
+            Side::Inside => " ip nat inside".to_string(),
+            Side::Outside => " ip nat outside".to_string(),
         }));
         lines.extend(self.ip_mtu_bytes.map(|bytes| format!(" ip mtu {bytes}")));
         lines.extend(self.adjust_mss_bytes.map(|bytes| format!(" ip tcp adjust-mss {bytes}")));
@@ -518,10 +510,7 @@ impl Compiler<'_> {
         let has_link = port.is_some_and(|(_, binding)| binding.has_link);
         let (port, is_attached) = (port.map_or(u16::MAX, |(port, _)| port), port.is_some());
         if is_attached && mac.is_none() {
-            self.error(
-                interface.place,
-                format!("{} has no station address; add 'mac-address'", interface.name),
-            );
+            self.error(interface.place, format!("{} has no MAC address; add 'mac-address'", interface.name));
         }
         let is_shut = interface.shutdown || parent.is_some_and(|parent| parent.shutdown);
         policy::Interface {
@@ -534,11 +523,7 @@ impl Compiler<'_> {
                 .iter()
                 .map(|a| (a.network.addr(), a.network.prefix_len()))
                 .collect(),
-            domain: match interface.nat {
-                None => Domain::None,
-                Some(NatSide::Inside) => Domain::Inside,
-                Some(NatSide::Outside) => Domain::Outside,
-            },
+            nat: interface.nat,
             vrf: self.vrf(interface.vrf_name()),
             mtu: interface.ip_mtu_bytes.unwrap_or(MTU_DEFAULT),
             mss_max: interface.adjust_mss_bytes.unwrap_or(0),

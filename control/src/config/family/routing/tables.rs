@@ -4,8 +4,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 
+use alg::Side;
 use dataplane::flow::Vrf as VrfIndex;
-use dataplane::policy::{Domain, InterfaceIndex};
+use dataplane::policy::InterfaceIndex;
 use dataplane::route::fib::{self, NextHop};
 use ipnet::{Ipv4Net, Ipv4Subnets};
 
@@ -182,7 +183,7 @@ impl Compiler<'_> {
             return false;
         };
         let interface = &self.out.policy.interfaces[usize::from(interface)];
-        interface.domain == Domain::Outside && interface.vrf == outside
+        interface.nat == Some(Side::Outside) && interface.vrf == outside
     }
 
     fn static_neighbours(&mut self, connected: &[RouteEntry]) {

@@ -1,4 +1,4 @@
-//! `ip nat settings deterministic`: global addresses and ports that are computed (RFC 7422).
+//! `ip nat settings deterministic`: deterministic NAT, global addresses and ports that are computed (RFC 7422).
 
 use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
@@ -123,21 +123,21 @@ impl Lint<'_> {
 }
 
 impl Compiler<'_> {
-    /// The computed mappings. One whose pool or list is not there is lint's to warn of.
+    /// The mappings of deterministic NAT. One whose pool or list is not there is lint's to warn of.
     pub(super) fn deterministic(&mut self) -> Vec<policy::Deterministic> {
         let config = self.config;
         let mut all = Vec::new();
-        for computed in &config.nat.settings.deterministic {
-            let Some(list) = config.access_list(&computed.access_list) else { continue };
-            let Some(pool) = self.pool(&computed.pool) else { continue };
+        for deterministic in &config.nat.settings.deterministic {
+            let Some(list) = config.access_list(&deterministic.access_list) else { continue };
+            let Some(pool) = self.pool(&deterministic.pool) else { continue };
             let Some(prefixes) = list.prefixes() else { continue };
             all.push(policy::Deterministic {
                 inside: prefixes.into_iter().map(hosts).collect(),
                 pool: self.pool_index(pool),
-                reserved: computed.reserved.iter().map(|range| (range.start, range.end)).collect(),
-                ports_per_host: computed.ports_per_host,
-                hosts_per_address: computed.hosts_per_address(),
-                ports_max: computed.max_ports.unwrap_or(computed.ports_per_host),
+                reserved: deterministic.reserved.iter().map(|range| (range.start, range.end)).collect(),
+                ports_per_host: deterministic.ports_per_host,
+                hosts_per_address: deterministic.hosts_per_address(),
+                ports_max: deterministic.max_ports.unwrap_or(deterministic.ports_per_host),
             });
         }
         all

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use alg::Side;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
@@ -18,13 +19,6 @@ const POINTED_AT_MAX: usize = 2000;
 /// The inside hosts that names are of: as the inside knows them, and as the outside does.
 pub const NAMED: ([u8; 3], [u8; 3]) = ([10, 0, 3], [203, 0, 115]);
 
-/// A realm's point of view.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Realm {
-    Inside,
-    Outside,
-}
-
 /// An address in a message.
 #[derive(Clone, Copy)]
 enum Host {
@@ -35,10 +29,10 @@ enum Host {
 }
 
 impl Host {
-    fn address(self, realm: Realm) -> Ipv4Addr {
+    fn address(self, side: Side) -> Ipv4Addr {
         match self {
             Host::Named(last) => {
-                let [a, b, c] = if realm == Realm::Inside { NAMED.0 } else { NAMED.1 };
+                let [a, b, c] = if side == Side::Inside { NAMED.0 } else { NAMED.1 };
                 Ipv4Addr::new(a, b, c, last)
             }
             Host::Other(address) => address,
@@ -79,17 +73,17 @@ struct Dns {
     records: Vec<Record>,
 }
 
-/// Writes a message as a realm's hosts do.
+/// Writes a message as a side's hosts do.
 struct Writer {
-    realm: Realm,
+    side: Side,
     bytes: Vec<u8>,
     /// Where the labels of each name are.
     names: Vec<Vec<usize>>,
 }
 
 impl Dns {
-    fn bytes(&self, realm: Realm) -> Vec<u8> {
-        let mut writer = Writer { realm, bytes: Vec::new(), names: Vec::new() };
+    fn bytes(&self, side: Side) -> Vec<u8> {
+        let mut writer = Writer { side, bytes: Vec::new(), names: Vec::new() };
         writer.word(self.id);
         writer.word(if self.is_answer { 0x8580 } else { 0x0100 });
         for count in [self.questions.len(), self.records.len(), 0, 0] {
@@ -109,8 +103,8 @@ impl Dns {
     }
 
     /// What it is made of: its one part is what its sender writes and what its reader must read.
-    fn parts(&self, sender: Realm, may_change: bool) -> Vec<Part> {
-        let reader = if sender == Realm::Inside { Realm::Outside } else { Realm::Inside };
+    fn parts(&self, sender: Side, may_change: bool) -> Vec<Part> {
+        let reader = sender.other();
         let said = self.bytes(sender);
         let read = if may_change { self.bytes(reader) } else { said.clone() };
         let row = if may_change { Row::Unmapped } else { Row::Signed };
@@ -127,7 +121,7 @@ impl Writer {
         let (labels, pointer) = match name {
             Name::Plain(labels) => (labels.clone(), None),
             Name::Reverse(host) => {
-                let [a, b, c, d] = host.address(self.realm).octets();
+                let [a, b, c, d] = host.address(self.side).octets();
                 let mut labels: Vec<_> = [d, c, b, a].map(|octet| octet.to_string().into_bytes()).into();
                 labels.extend([b"in-addr".to_vec(), b"arpa".to_vec()]);
                 (labels, None)
@@ -164,7 +158,7 @@ impl Writer {
         let start = self.bytes.len();
         self.word(0);
         match &record.data {
-            Data::A(host) => self.bytes.extend(host.address(self.realm).octets()),
+            Data::A(host) => self.bytes.extend(host.address(self.side).octets()),
             Data::Name(_, name) => self.name(name),
             Data::Mail(name) => {
                 self.word(10);
@@ -201,7 +195,7 @@ impl Author<'_> {
         (0..len).map(|_| b'a' + self.generator.random_range(0..26)).collect()
     }
 
-    /// A name of its own, or one that ends like an earlier one. Pointers lead to where both realms spell the same, or
+    /// A name of its own, or one that ends like an earlier one. Pointers lead to where both sides spell the same, or
     /// to a whole name, which changes as a whole.
     fn name(&mut self) -> Name {
         let own: Vec<_> = (0..self.generator.random_range(1..4)).map(|_| self.label()).collect();
@@ -301,8 +295,8 @@ impl Author<'_> {
 pub fn conversation(cast: &Cast, generator: &mut SmallRng) -> Conversation {
     let mut talk = Conversation::default();
     let (client, server) = match cast.client_is_inside {
-        true => (Realm::Inside, Realm::Outside),
-        false => (Realm::Outside, Realm::Inside),
+        true => (Side::Inside, Side::Outside),
+        false => (Side::Outside, Side::Inside),
     };
     for number in 0..generator.random_range(1..6) {
         let mut author = Author { generator, names: Vec::new(), written: 0 };

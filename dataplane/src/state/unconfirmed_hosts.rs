@@ -3,22 +3,22 @@
 use crate::policy::RuleId;
 use crate::state::table::queue::{Links, Queue};
 
-/// Outside hosts that only knock, by rule, in the order of their mappings.
-pub(super) struct Knocking {
+/// Unconfirmed outside hosts, to whom nobody inside has answered, by rule, in the order of their mappings.
+pub(super) struct UnconfirmedHosts {
     queues: Vec<Queue>,
     links: Links,
 }
 
-impl Knocking {
-    /// Nobody knocks, by so many rules and mappings.
-    pub(super) fn new(rules_max: usize, mappings_max: usize) -> Knocking {
-        Knocking { queues: vec![Queue::default(); rules_max], links: Links::new(mappings_max) }
+impl UnconfirmedHosts {
+    /// Nobody yet, for so many rules and mappings.
+    pub(super) fn new(rules_max: usize, mappings_max: usize) -> UnconfirmedHosts {
+        UnconfirmedHosts { queues: vec![Queue::default(); rules_max], links: Links::new(mappings_max) }
     }
 
-    /// A mapping begins or ceases to be of somebody who only knocks.
-    pub(super) fn set(&mut self, rule: RuleId, mapping: u32, knocks: bool) {
+    /// A mapping begins or ceases to be of an unconfirmed host.
+    pub(super) fn set(&mut self, rule: RuleId, mapping: u32, is_unconfirmed: bool) {
         let Some(queue) = self.queues.get_mut(usize::from(rule)) else { return };
-        match knocks {
+        match is_unconfirmed {
             true => self.links.push(queue, mapping),
             false => self.links.take(queue, mapping),
         }
@@ -29,7 +29,7 @@ impl Knocking {
         self.queues.get(usize::from(rule))?.first()
     }
 
-    /// All that knock.
+    /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.queues.iter().map(Queue::len).sum()
     }

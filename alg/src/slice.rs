@@ -1,20 +1,20 @@
-//! Pieces of a message of text, which know where they are.
+//! Slices of a message of text, which know where they are.
 
 use crate::Span;
 
 /// Some bytes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece<'m> {
+pub struct Slice<'m> {
     /// Where they begin.
     start: usize,
     /// The bytes.
     pub bytes: &'m [u8],
 }
 
-impl<'m> Piece<'m> {
+impl<'m> Slice<'m> {
     /// A whole message.
     pub fn whole(bytes: &'m [u8]) -> Self {
-        Piece { start: 0, bytes }
+        Slice { start: 0, bytes }
     }
 
     /// Its place.
@@ -26,7 +26,7 @@ impl<'m> Piece<'m> {
     pub fn split(self, len: usize) -> (Self, Self) {
         let len = len.min(self.bytes.len());
         let (head, tail) = self.bytes.split_at(len);
-        (Piece { start: self.start, bytes: head }, Piece { start: self.start + len, bytes: tail })
+        (Slice { start: self.start, bytes: head }, Slice { start: self.start + len, bytes: tail })
     }
 
     /// Without the first `len` bytes.
@@ -38,7 +38,7 @@ impl<'m> Piece<'m> {
     pub fn trim(self) -> Self {
         let tail = self.bytes.trim_ascii_start();
         let start = self.start + self.bytes.len() - tail.len();
-        Piece { start, bytes: tail.trim_ascii_end() }
+        Slice { start, bytes: tail.trim_ascii_end() }
     }
 
     /// What is before the first `mark`, and what is behind it if there is one.
@@ -50,7 +50,7 @@ impl<'m> Piece<'m> {
     }
 
     /// What is between `mark`s, but for those within quotes.
-    pub fn fields(self, mark: u8) -> impl Iterator<Item = Piece<'m>> + Clone {
+    pub fn fields(self, mark: u8) -> impl Iterator<Item = Slice<'m>> + Clone {
         let mut rest = Some(self);
         std::iter::from_fn(move || {
             let whole = rest?;
@@ -65,7 +65,7 @@ impl<'m> Piece<'m> {
     }
 
     /// Lines, without their ends.
-    pub fn lines(self) -> impl Iterator<Item = Piece<'m>> + Clone {
+    pub fn lines(self) -> impl Iterator<Item = Slice<'m>> + Clone {
         let mut rest = Some(self);
         std::iter::from_fn(move || {
             let (line, behind) = rest?.cut(b'\n');
@@ -85,14 +85,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_know_where_they_are() {
+    fn slices_know_where_they_are() {
         let message = b"a, \"b,c\" ,d";
-        let spans: Vec<_> = Piece::whole(message).fields(b',').map(|f| f.trim().span()).collect();
+        let spans: Vec<_> = Slice::whole(message).fields(b',').map(|f| f.trim().span()).collect();
         let expected = [(0, 1), (3, 8), (10, 11)].map(|(start, end)| Span { start, end });
         assert_eq!(spans, expected);
-        let (name, value) = Piece::whole(b"ab=c").cut(b'=');
-        assert_eq!((name.bytes, value.map(Piece::span)), (&b"ab"[..], Some(Span { start: 3, end: 4 })));
-        let lines: Vec<_> = Piece::whole(b"a\r\n\nb").lines().map(|line| line.bytes).collect();
+        let (name, value) = Slice::whole(b"ab=c").cut(b'=');
+        assert_eq!((name.bytes, value.map(Slice::span)), (&b"ab"[..], Some(Span { start: 3, end: 4 })));
+        let lines: Vec<_> = Slice::whole(b"a\r\n\nb").lines().map(|line| line.bytes).collect();
         assert_eq!(lines, [&b"a"[..], b"", b"b"]);
     }
 }

@@ -12,10 +12,10 @@ use crate::state::table::slots::Slots;
 use crate::stream::{Opening, Shifts};
 
 /// The most control sessions that a shard's gateways read at once.
-pub const CONTROLS_MAX: usize = 1 << 14;
+pub const CONTROL_SESSIONS_MAX: usize = 1 << 14;
 
 /// A control session, but for what its gateway remembers.
-pub struct Control {
+pub struct ControlSession {
     /// Its gateway.
     pub gateway: GatewayIndex,
     /// Who opened it.
@@ -36,10 +36,10 @@ pub struct Control {
     serial: u32,
 }
 
-impl Control {
+impl ControlSession {
     /// A control session that nothing was read of.
-    pub fn new(gateway: GatewayIndex, holder: Initiator, client: Side, channel: Channel) -> Control {
-        Control {
+    pub fn new(gateway: GatewayIndex, holder: Initiator, client: Side, channel: Channel) -> ControlSession {
+        ControlSession {
             gateway,
             client,
             channel,
@@ -87,8 +87,8 @@ pub enum Channel {
 
 /// The control sessions of a shard whose gateways have something to remember. Of datagrams, that is not all: a session of
 /// theirs has a record only while its gateway's memory is not a new one's.
-pub struct Controls {
-    records: Slots<Control>,
+pub struct ControlSessions {
+    records: Slots<ControlSession>,
     /// What their gateways remember, in the same places. Apart from them, so that a gateway has its own in hand while it
     /// reaches into the other tables, and nothing is copied.
     pub(super) states: Vec<State>,
@@ -101,10 +101,10 @@ pub struct Controls {
     ended: Vec<u32>,
 }
 
-impl Controls {
+impl ControlSessions {
     /// Room for `capacity` control sessions.
-    pub fn new(capacity: usize, hasher: Hasher) -> Controls {
-        Controls {
+    pub fn new(capacity: usize, hasher: Hasher) -> ControlSessions {
+        ControlSessions {
             records: Slots::new(capacity),
             states: vec![State::None; capacity],
             room: Room::new(capacity, hasher),
@@ -117,13 +117,13 @@ impl Controls {
 
     /// Puts a control session, by its session's index, into the table. False when there is no room for another of its
     /// gateway's or its holder's.
-    pub fn insert(&mut self, session: u32, control: Control, state: State) -> bool {
+    pub fn insert(&mut self, session: u32, control: ControlSession, state: State) -> bool {
         let (gateway, holder) = (control.gateway, control.holder);
         if !self.room.take(gateway, holder, 1) {
             return false;
         }
         self.next_serial = self.next_serial.wrapping_add(1);
-        let index = self.records.insert(Control { serial: self.next_serial, ..control });
+        let index = self.records.insert(ControlSession { serial: self.next_serial, ..control });
         let Some((index, place)) =
             index.and_then(|index| Some((index, self.states.get_mut(index as usize)?)))
         else {
@@ -136,7 +136,7 @@ impl Controls {
     }
 
     /// A control session by its session's index.
-    pub fn of(&self, session: u32) -> Option<&Control> {
+    pub fn of(&self, session: u32) -> Option<&ControlSession> {
         self.records.at(*self.by_session.get(&session)?)
     }
 
@@ -153,14 +153,14 @@ impl Controls {
     /// Forgets a control session whose gateway remembers what a new one's would: `fresh`.
     pub fn forget_if_new(&mut self, session: u32, fresh: &State) {
         let Some(&index) = self.by_session.get(&session) else { return };
-        let is_as_new = self.records.at(index).is_some_and(Control::is_as_new);
+        let is_as_new = self.records.at(index).is_some_and(ControlSession::is_as_new);
         if is_as_new && self.states.get(index as usize) == Some(fresh) {
             self.remove(session);
         }
     }
 
     /// A control session by its session's index.
-    pub fn of_mut(&mut self, session: u32) -> Option<&mut Control> {
+    pub fn of_mut(&mut self, session: u32) -> Option<&mut ControlSession> {
         self.records.at_mut(*self.by_session.get(&session)?)
     }
 

@@ -4,7 +4,7 @@ use dataplane::port::{Burst, Port};
 use dataplane_dpdk::DpdkPort;
 
 /// A port, and frames on their way out of it.
-pub struct Side {
+pub struct LoadPort {
     port: DpdkPort,
     /// Frames that the device had no room for: they go first.
     pending: Burst,
@@ -12,7 +12,7 @@ pub struct Side {
     pub counts: Counts,
 }
 
-/// What a side has counted.
+/// What a port has counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     /// Frames that the device took.
@@ -25,10 +25,10 @@ pub struct Counts {
     pub pushed_back: u64,
 }
 
-impl Side {
-    /// A side of a port.
-    pub fn new(port: DpdkPort) -> Side {
-        Side { port, pending: Burst::new(), counts: Counts::default() }
+impl LoadPort {
+    /// One that has sent nothing yet.
+    pub fn new(port: DpdkPort) -> LoadPort {
+        LoadPort { port, pending: Burst::new(), counts: Counts::default() }
     }
 
     /// Whether everything that was made has been sent.
@@ -56,7 +56,7 @@ impl Side {
         self.counts.pushed_back += u64::from(!self.pending.is_empty());
     }
 
-    /// Frames that have arrived. To be given back by [`Side::release`].
+    /// Frames that have arrived. To be given back by [`LoadPort::release`].
     #[inline]
     pub fn receive(&mut self) -> Burst {
         let mut burst = Burst::new();

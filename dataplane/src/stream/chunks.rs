@@ -1,6 +1,6 @@
-//! The pieces that a worker's streams keep: bytes that wait to be read, and bytes that wait to be acknowledged.
+//! The chunks that a worker's streams keep: bytes that wait to be read, and bytes that wait to be acknowledged.
 //!
-//! Pieces are records of one table per worker, taken at start and chained by index, so that what all streams
+//! Chunks are records of one table per worker, taken at start and chained by index, so that what all streams
 //! together keep is bounded by its size. Their bytes stay in the packets they came in.
 
 use mem::Packet;
@@ -10,30 +10,30 @@ use super::sequence::{ahead, is_before};
 use crate::state::table::slots::{NONE, Slots};
 
 /// Bytes that are put together in one packet, whatever a receiver takes at once: few enough for any packet.
-pub const PIECE_LEN_MAX: u32 = 1200;
+pub const CHUNK_LEN_MAX: u32 = 1200;
 
 /// A run of bytes in a packet.
-pub struct Piece {
+pub struct Chunk {
     /// Holds the bytes; none where a whole message was deleted.
     pub packet: Option<Packet>,
     /// Where in the packet the bytes start.
     pub offset: u16,
     /// How many bytes there are.
     pub len: u16,
-    /// The first byte's sequence number: the sender's of a piece that is held, the receiver's of one that is
+    /// The first byte's sequence number: the sender's of a chunk that is held, the receiver's of one that is
     /// retained.
     pub seq: u32,
-    /// Of a retained piece, the sender's sequence number of what it stands for, and how many bytes that is.
+    /// Of a retained chunk, the sender's sequence number of what it stands for, and how many bytes that is.
     pub source: u32,
     /// See `source`.
     pub source_len: u32,
     next: u32,
 }
 
-impl Piece {
-    /// A piece in no list.
-    pub fn new(packet: Option<Packet>, offset: u16, len: u16, seq: u32) -> Piece {
-        Piece { packet, offset, len, seq, source: seq, source_len: u32::from(len), next: NONE }
+impl Chunk {
+    /// A chunk in no list.
+    pub fn new(packet: Option<Packet>, offset: u16, len: u16, seq: u32) -> Chunk {
+        Chunk { packet, offset, len, seq, source: seq, source_len: u32::from(len), next: NONE }
     }
 
     /// Behind the last byte.
@@ -46,7 +46,7 @@ impl Piece {
         self.source.wrapping_add(self.source_len)
     }
 
-    /// The piece behind it in its list.
+    /// The chunk behind it in its list.
     pub fn next_index(&self) -> u32 {
         self.next
     }
@@ -67,7 +67,7 @@ impl Piece {
     }
 }
 
-/// Pieces in order, first to last.
+/// Chunks in order, first to last.
 #[derive(Clone, Copy, Debug)]
 pub struct List {
     pub first: u32,
@@ -107,11 +107,11 @@ pub struct Counters {
     pub gathered: u64,
 }
 
-/// What the streams of one worker share.
-pub struct Pool {
-    pub(super) pieces: Slots<Piece>,
+/// What the streams of one worker share: their chunks, and room to work in.
+pub struct Chunks {
+    pub(super) table: Slots<Chunk>,
     /// How many there may be, as long as the stream that is being run is.
-    pieces_max: usize,
+    chunks_max: usize,
     /// Where a message in several packets is put together to be read.
     pub(super) message: Vec<u8>,
     pub(super) rewritten: Vec<u8>,
@@ -123,13 +123,13 @@ pub struct Pool {
 /// The longest message of ordinary configurations, in bytes.
 pub const MESSAGE_LEN_MAX: u32 = 65_536;
 
-impl Pool {
-    /// Room for `piece_count` pieces among all streams of a worker, and messages of at most `message_len_max`
-    /// bytes. A piece holds a packet buffer.
-    pub fn new(piece_count: usize, message_len_max: u32) -> Pool {
-        Pool {
-            pieces: Slots::new(piece_count),
-            pieces_max: piece_count,
+impl Chunks {
+    /// Room for `chunk_count` chunks among all streams of a worker, and messages of at most `message_len_max`
+    /// bytes. A chunk holds a packet buffer.
+    pub fn new(chunk_count: usize, message_len_max: u32) -> Chunks {
+        Chunks {
+            table: Slots::new(chunk_count),
+            chunks_max: chunk_count,
             message: Vec::with_capacity(2 * message_len_max as usize),
             rewritten: Vec::with_capacity(2 * message_len_max as usize),
             edits: EditList::with_room(),
@@ -138,24 +138,24 @@ impl Pool {
         }
     }
 
-    /// Pieces in use: packets held or retained, and the marks of messages that were deleted whole.
-    pub fn pieces_in_use(&self) -> usize {
-        self.pieces.len()
+    /// Chunks in use: packets held or retained, and the marks of messages that were deleted whole.
+    pub fn in_use(&self) -> usize {
+        self.table.len()
     }
 
-    /// Lets the stream that is run next take so many more pieces.
+    /// Lets the stream that is run next take so many more chunks.
     pub fn allow(&mut self, count: usize) {
-        self.pieces_max = self.pieces.len() + count;
+        self.chunks_max = self.table.len() + count;
     }
 
-    /// Whether there is no piece left for the stream that is being run.
+    /// Whether there is no chunk left for the stream that is being run.
     pub(super) fn is_full(&self) -> bool {
-        self.pieces.is_full() || self.pieces.len() >= self.pieces_max
+        self.table.is_full() || self.table.len() >= self.chunks_max
     }
 
-    /// Packets in pieces; walks the table.
+    /// Packets in chunks; walks the table.
     pub fn packets_held(&self) -> usize {
-        self.pieces.iter_from(0).filter(|(_, piece)| piece.packet.is_some()).count()
+        self.table.iter_from(0).filter(|(_, chunk)| chunk.packet.is_some()).count()
     }
 
     /// What the streams did so far.
@@ -163,44 +163,44 @@ impl Pool {
         &self.counters
     }
 
-    pub(super) fn at(&self, index: u32) -> Option<&Piece> {
-        self.pieces.at(index)
+    pub(super) fn at(&self, index: u32) -> Option<&Chunk> {
+        self.table.at(index)
     }
 
-    /// The pieces of a list.
-    pub(super) fn iter(&self, list: List) -> impl Iterator<Item = (u32, &Piece)> {
+    /// The chunks of a list.
+    pub(super) fn iter(&self, list: List) -> impl Iterator<Item = (u32, &Chunk)> {
         let mut next = list.first;
         std::iter::from_fn(move || {
             let index = next;
-            let piece = self.pieces.at(index)?;
-            next = piece.next;
-            Some((index, piece))
+            let chunk = self.table.at(index)?;
+            next = chunk.next;
+            Some((index, chunk))
         })
     }
 
-    /// Appends a piece to a list. The piece comes back where the table is full.
-    pub(super) fn push(&mut self, list: &mut List, piece: Piece) -> Result<u32, Piece> {
-        self.insert_after(list, list.last, piece)
+    /// Appends a chunk to a list. The chunk comes back where the table is full.
+    pub(super) fn push(&mut self, list: &mut List, chunk: Chunk) -> Result<u32, Chunk> {
+        self.insert_after(list, list.last, chunk)
     }
 
-    /// Puts a piece into a list behind the one at `previous`, or in front of all.
+    /// Puts a chunk into a list behind the one at `previous`, or in front of all.
     pub(super) fn insert_after(
         &mut self,
         list: &mut List,
         previous: u32,
-        mut piece: Piece,
-    ) -> Result<u32, Piece> {
-        piece.next = match self.pieces.at(previous) {
+        mut chunk: Chunk,
+    ) -> Result<u32, Chunk> {
+        chunk.next = match self.table.at(previous) {
             Some(previous) => previous.next,
             None => list.first,
         };
-        let next = piece.next;
+        let next = chunk.next;
         if self.is_full() {
-            return Err(piece);
+            return Err(chunk);
         }
         // There is room, as was just seen.
-        let Some(index) = self.pieces.insert(piece) else { return Ok(NONE) };
-        match self.pieces.at_mut(previous) {
+        let Some(index) = self.table.insert(chunk) else { return Ok(NONE) };
+        match self.table.at_mut(previous) {
             Some(previous) => previous.next = index,
             None => list.first = index,
         }
@@ -211,9 +211,9 @@ impl Pool {
         Ok(index)
     }
 
-    /// Moves all pieces of another list to a list's end.
+    /// Moves all chunks of another list to a list's end.
     pub(super) fn append(&mut self, list: &mut List, other: &mut List) {
-        match self.pieces.at_mut(list.last) {
+        match self.table.at_mut(list.last) {
             Some(last) => last.next = other.first,
             None => list.first = other.first,
         }
@@ -224,27 +224,27 @@ impl Pool {
         *other = List::EMPTY;
     }
 
-    /// Takes the first piece out.
-    pub(super) fn pop(&mut self, list: &mut List) -> Option<Piece> {
+    /// Takes the first chunk out.
+    pub(super) fn pop(&mut self, list: &mut List) -> Option<Chunk> {
         self.remove_after(list, NONE)
     }
 
-    /// Takes out the piece behind the one at `previous`, or the first.
-    pub(super) fn remove_after(&mut self, list: &mut List, previous: u32) -> Option<Piece> {
-        let index = match self.pieces.at(previous) {
+    /// Takes out the chunk behind the one at `previous`, or the first.
+    pub(super) fn remove_after(&mut self, list: &mut List, previous: u32) -> Option<Chunk> {
+        let index = match self.table.at(previous) {
             Some(previous) => previous.next,
             None => list.first,
         };
-        let piece = self.pieces.remove(index)?;
-        match self.pieces.at_mut(previous) {
-            Some(previous) => previous.next = piece.next,
-            None => list.first = piece.next,
+        let chunk = self.table.remove(index)?;
+        match self.table.at_mut(previous) {
+            Some(previous) => previous.next = chunk.next,
+            None => list.first = chunk.next,
         }
         if list.last == index {
             list.last = previous;
         }
         list.count -= 1;
-        Some(piece)
+        Some(chunk)
     }
 
     /// Ends a packet's way.
@@ -253,45 +253,45 @@ impl Pool {
         drop(packet);
     }
 
-    /// Takes a piece apart, its packet included.
-    pub(super) fn discard(&mut self, piece: Piece) {
-        if let Some(packet) = piece.packet {
+    /// Takes a chunk apart, its packet included.
+    pub(super) fn discard(&mut self, chunk: Chunk) {
+        if let Some(packet) = chunk.packet {
             self.consume(packet);
         }
     }
 
     /// Empties a list.
     pub(super) fn clear(&mut self, list: &mut List) {
-        while let Some(piece) = self.pop(list) {
-            self.discard(piece);
+        while let Some(chunk) = self.pop(list) {
+            self.discard(chunk);
         }
         *list = List::EMPTY;
     }
 
-    /// Drops `count` bytes from the front of a list, and pieces without a byte left.
+    /// Drops `count` bytes from the front of a list, and chunks without a byte left.
     pub(super) fn trim_front(&mut self, list: &mut List, mut count: u32) {
         while count > 0 {
-            let Some(first) = self.pieces.at_mut(list.first) else { return };
+            let Some(first) = self.table.at_mut(list.first) else { return };
             let len = u32::from(first.len);
             if len > count {
                 return first.trim_front(count);
             }
             count -= len;
-            if let Some(piece) = self.pop(list) {
-                self.discard(piece);
+            if let Some(chunk) = self.pop(list) {
+                self.discard(chunk);
             }
         }
     }
 }
 
 /// Where the bytes that a list has without a gap from `from` on end.
-pub fn contiguous_end(pool: &Pool, list: List, from: u32) -> u32 {
+pub fn contiguous_end(chunks: &Chunks, list: List, from: u32) -> u32 {
     let mut end = from;
-    for (_, piece) in pool.iter(list) {
-        if is_before(end, piece.seq) {
+    for (_, chunk) in chunks.iter(list) {
+        if is_before(end, chunk.seq) {
             break;
         }
-        end = end.wrapping_add(ahead(end, piece.end()));
+        end = end.wrapping_add(ahead(end, chunk.end()));
     }
     end
 }
@@ -300,31 +300,31 @@ pub fn contiguous_end(pool: &Pool, list: List, from: u32) -> u32 {
 mod tests {
     use super::*;
 
-    fn piece(seq: u32) -> Piece {
-        Piece::new(None, 0, 10, seq)
+    fn chunk(seq: u32) -> Chunk {
+        Chunk::new(None, 0, 10, seq)
     }
 
-    fn order(pool: &Pool, list: List) -> Vec<u32> {
-        pool.iter(list).map(|(_, piece)| piece.seq).collect()
+    fn order(chunks: &Chunks, list: List) -> Vec<u32> {
+        chunks.iter(list).map(|(_, chunk)| chunk.seq).collect()
     }
 
     #[test]
-    fn pieces_keep_their_order() {
-        let (mut pool, mut list) = (Pool::new(4, 100), List::EMPTY);
-        let first = pool.push(&mut list, piece(10)).ok().unwrap();
-        pool.push(&mut list, piece(30)).ok().unwrap();
-        pool.insert_after(&mut list, first, piece(20)).ok().unwrap();
-        pool.insert_after(&mut list, NONE, piece(0)).ok().unwrap();
-        assert_eq!(order(&pool, list), [0, 10, 20, 30]);
-        assert_eq!(contiguous_end(&pool, list, 0), 40);
-        assert!(pool.push(&mut list, piece(40)).is_err(), "the table is full");
-        assert_eq!(pool.remove_after(&mut list, first).unwrap().seq, 20);
-        assert_eq!(contiguous_end(&pool, list, 0), 20);
-        assert_eq!(pool.remove_after(&mut list, first).unwrap().seq, 30);
-        assert_eq!((order(&pool, list), list.last, list.count), (vec![0, 10], first, 2));
-        pool.trim_front(&mut list, 13);
-        assert_eq!(order(&pool, list), [13]);
-        pool.clear(&mut list);
-        assert!(pool.pieces.is_empty() && list.is_empty() && list.last == NONE);
+    fn chunks_keep_their_order() {
+        let (mut chunks, mut list) = (Chunks::new(4, 100), List::EMPTY);
+        let first = chunks.push(&mut list, chunk(10)).ok().unwrap();
+        chunks.push(&mut list, chunk(30)).ok().unwrap();
+        chunks.insert_after(&mut list, first, chunk(20)).ok().unwrap();
+        chunks.insert_after(&mut list, NONE, chunk(0)).ok().unwrap();
+        assert_eq!(order(&chunks, list), [0, 10, 20, 30]);
+        assert_eq!(contiguous_end(&chunks, list, 0), 40);
+        assert!(chunks.push(&mut list, chunk(40)).is_err(), "the table is full");
+        assert_eq!(chunks.remove_after(&mut list, first).unwrap().seq, 20);
+        assert_eq!(contiguous_end(&chunks, list, 0), 20);
+        assert_eq!(chunks.remove_after(&mut list, first).unwrap().seq, 30);
+        assert_eq!((order(&chunks, list), list.last, list.count), (vec![0, 10], first, 2));
+        chunks.trim_front(&mut list, 13);
+        assert_eq!(order(&chunks, list), [13]);
+        chunks.clear(&mut list);
+        assert!(chunks.table.is_empty() && list.is_empty() && list.last == NONE);
     }
 }

@@ -1,23 +1,23 @@
-//! The two sides of a connection, and the directions between them.
+//! The two ends of a connection, each the sender of its segments.
 
-/// Which way a segment goes.
+/// Who sends a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// From who opened the connection.
-    Forward,
-    /// To who opened the connection.
-    Backward,
+pub enum Sender {
+    /// Who opened the connection.
+    Client,
+    /// The other end.
+    Server,
 }
 
-impl Direction {
+impl Sender {
     /// Both.
-    pub const ALL: [Direction; 2] = [Direction::Forward, Direction::Backward];
+    pub const ALL: [Sender; 2] = [Sender::Client, Sender::Server];
 
-    /// The other one.
-    pub fn reverse(self) -> Direction {
+    /// The other one: the receiver.
+    pub fn other(self) -> Sender {
         match self {
-            Direction::Forward => Direction::Backward,
-            Direction::Backward => Direction::Forward,
+            Sender::Client => Sender::Server,
+            Sender::Server => Sender::Client,
         }
     }
 
@@ -26,9 +26,9 @@ impl Direction {
     }
 }
 
-/// What the segments of one side have in common.
-pub struct Side {
-    /// As the side itself writes them.
+/// What the headers of one sender's segments have in common.
+pub struct HeaderFields {
+    /// As the sender itself writes them.
     pub source: [u8; 4],
     pub destination: [u8; 4],
     pub source_port: u16,
@@ -42,11 +42,11 @@ pub struct Side {
     pub window_scale: u8,
     /// The latest timestamp.
     pub timestamp: u32,
-    /// Acknowledgement and window that last went on in this direction.
+    /// Acknowledgement and window that last went on from this sender.
     pub announced: (u32, u16),
 }
 
-impl Side {
+impl HeaderFields {
     /// The last window in bytes.
     pub fn window_bytes(&self) -> u32 {
         u32::from(self.window) << self.window_scale
