@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use capture::{Body, ETHERNET, Mac, Packet, Timed, arp, pcap, pcapng, read_pcap};
 use program::{Ended, Scratch};
+use testkit::packet::{ACK, PSH, SYN};
 
 const CONFIGURATION: &str = "\
 interface GigabitEthernet0/0/0
@@ -47,10 +48,6 @@ const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 12);
 const GLOBAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 const STATIC_GLOBAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
-
-const SYN: u8 = 0x02;
-const PSH: u8 = 0x08;
-const ACK: u8 = 0x10;
 
 /// What goes in and what must come out, on each side.
 #[derive(Default)]

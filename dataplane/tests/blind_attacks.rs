@@ -13,7 +13,7 @@ use portico::config::InterfaceName;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use testkit::bench::{Bench, Setup};
-use testkit::player::packet::{ACK, FIN, ICMP, Kind, PSH, RST, SYN, View, ipv4, segment};
+use testkit::packet::{ACK, FIN, ICMP, Kind, PSH, RST, SYN, View, ipv4, segment};
 use testkit::random::generator;
 use testkit::sides::{DEFAULT_ROUTE, SHARED_POOL, TWO_SIDES};
 

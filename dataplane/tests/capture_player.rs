@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
+use testkit::packet::{self, ACK, FIN, ICMP, PSH, SYN, View};
 use testkit::player::index::{self, Entry, Inside};
 use testkit::player::orders::Renamed;
-use testkit::player::packet::{self, ACK, FIN, ICMP, PSH, SYN, View};
 use testkit::player::splits::{self, Script, Splitter};
 use testkit::player::{Mode, Orders, Report, Taken, capture, play};
 

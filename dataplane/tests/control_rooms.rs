@@ -1,11 +1,12 @@
 //! Room for control sessions: one host's flood, or one protocol's, leaves other hosts and other gateways attaching.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::registry::{Port, ROWS};
 use alg::{Row, Transport};
 use portico::config::InterfaceName;
 use testkit::bench::{Bench, Setup};
+use testkit::packet::{SYN, datagram, segment};
 
 const CONFIG: &str = "
 platform dpdk
@@ -42,51 +43,17 @@ fn host(number: u16) -> Ipv4Addr {
 
 /// A first packet to a gateway's port, from IPv4 header on.
 fn first_packet(row: &Row, at: &Port, source: (Ipv4Addr, u16)) -> Vec<u8> {
-    let (protocol, transport) = match at.transport {
-        Transport::Tcp => {
-            let mut tcp = [source.1.to_be_bytes(), at.port.to_be_bytes()].concat();
-            tcp.extend([0, 0, 1, 0, 0, 0, 0, 0, 0x50, 2, 0xff, 0xff, 0, 0, 0, 0]);
-            (6, tcp)
-        }
+    let ends = (SocketAddrV4::new(source.0, source.1), SocketAddrV4::new(SERVER, at.port));
+    match at.transport {
+        Transport::Tcp => segment(ends, (256, 0, SYN), &[], &[]),
         Transport::Udp => {
             let payload = match row.name {
                 "dns" => QUESTION,
                 "rtsp" => SETUP,
                 _ => READ,
             };
-            let len = (8 + payload.len()) as u16;
-            let mut udp = [source.1, at.port, len, 0].map(u16::to_be_bytes).concat();
-            udp.extend(payload);
-            (17, udp)
+            datagram(ends, payload)
         }
-    };
-    let mut packet = vec![0x45, 0];
-    packet.extend((20 + transport.len() as u16).to_be_bytes());
-    packet.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
-    packet.extend(source.0.octets());
-    packet.extend(SERVER.octets());
-    packet.extend(&transport);
-    set_checksums(&mut packet);
-    packet
-}
-
-fn set_checksums(packet: &mut [u8]) {
-    let sum = |bytes: &[u8], start: u32| {
-        let words =
-            bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
-        let mut sum = start + words.sum::<u32>();
-        while sum > 0xffff {
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
-        (!(sum as u16)).to_be_bytes()
-    };
-    let header = sum(&packet[..20], 0);
-    packet[10..12].copy_from_slice(&header);
-    if packet[9] == 6 {
-        let pseudo = u32::from(packet[9]) + packet.len() as u32 - 20;
-        let addresses = packet[12..20].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
-        let tcp = sum(&packet[20..], pseudo + addresses.sum::<u32>());
-        packet[36..38].copy_from_slice(&tcp);
     }
 }
 

@@ -10,7 +10,7 @@ use portico::config::InterfaceName;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use testkit::bench::{Bench, Setup};
-use testkit::player::packet::{ACK, Kind, PSH, SYN, View, datagram, segment};
+use testkit::packet::{ACK, Kind, PSH, SYN, View, datagram, segment};
 use testkit::random::generator;
 use testkit::sides::{DEFAULT_ROUTE, SHARED_POOL, TWO_SIDES};
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use portico::config::InterfaceName;
 use testkit::bench::{Bench, Setup};
-use testkit::player::packet::{SYN, View, datagram, segment};
+use testkit::packet::{SYN, View, datagram, segment};
 use testkit::sides::{DEFAULT_ROUTE, TWO_SIDES};
 use testkit::stations::{Arp, BROADCAST, frame, station_mac};
 
@@ -174,13 +174,8 @@ fn a_full_table_has_ten_sessions_for_another_host() {
 /// An ARP reply of an outside station for its own address.
 fn arp_reply(addr: Ipv4Addr) -> Vec<u8> {
     let (own, station) = ([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 0xcc]);
-    let mut frame = [own, station].concat();
-    frame.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);
-    frame.extend(station);
-    frame.extend(addr.octets());
-    frame.extend(own);
-    frame.extend([192, 0, 2, 1]);
-    frame
+    let target = (own, Ipv4Addr::new(192, 0, 2, 1));
+    frame(own, station, None, 0x0806, &Arp { operation: 2, sender: (station, addr), target }.bytes())
 }
 
 /// What a host sends to neighbours that are not there takes all the room to wait; a packet to one that is there waits

@@ -1,7 +1,10 @@
-//! Frames and capture files of the tests' own making: headers, checksums, pcap and pcapng are written here once more,
+//! Frames and capture files of the tests' own making: pcap and pcapng are written here once more, and packets by the test kit,
 //! so that a mistake in the product's code cannot hide behind itself.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+
+use testkit::packet::{DF, ICMP, Ipv4, TCP, Tcp, UDP, icmp, udp};
+use testkit::stations::{Arp, BROADCAST, frame};
 
 /// An Ethernet address.
 pub type Mac = [u8; 6];
@@ -32,90 +35,38 @@ pub struct Packet {
 impl Packet {
     /// The packet in an Ethernet frame.
     pub fn frame(&self, source: Mac, destination: Mac) -> Vec<u8> {
-        let (protocol, segment) = self.segment();
-        let mut packet = vec![0x45, 0];
-        packet.extend((20 + segment.len() as u16).to_be_bytes());
-        packet.extend([0x12, 0x34, 0x40, 0, self.ttl, protocol, 0, 0]);
-        packet.extend(self.from.ip().octets());
-        packet.extend(self.to.ip().octets());
-        let sum = checksum(&packet);
-        packet[10..12].copy_from_slice(&sum.to_be_bytes());
-        packet.extend(segment);
-        [&destination[..], &source[..], &[0x08, 0x00], &packet].concat()
-    }
-
-    /// The protocol number, and the transport header with its payload.
-    fn segment(&self) -> (u8, Vec<u8>) {
-        let mut segment = Vec::new();
-        match &self.body {
-            Body::Udp { payload, checksummed } => {
-                self.put_ports(&mut segment);
-                segment.extend((8 + payload.len() as u16).to_be_bytes());
-                segment.extend([0, 0]);
-                segment.extend(payload);
-                if *checksummed {
-                    self.put_checksum(17, &mut segment, 6);
-                }
-                (17, segment)
-            }
+        let (from, to) = (self.from, self.to);
+        let ports = (from.port(), to.port());
+        let header = |protocol| Ipv4 {
+            id: 0x1234,
+            fragment: DF,
+            ttl: self.ttl,
+            ..Ipv4::new((*from.ip(), *to.ip()), protocol)
+        };
+        let packet = match &self.body {
+            Body::Udp { payload, checksummed: true } => header(UDP).sealed(&udp(ports, payload)),
+            Body::Udp { payload, checksummed: false } => header(UDP).around(&udp(ports, payload)),
             Body::Tcp { flags, seq, ack, payload } => {
-                self.put_ports(&mut segment);
-                segment.extend(seq.to_be_bytes());
-                segment.extend(ack.to_be_bytes());
-                segment.extend([0x50, *flags, 0xff, 0xff, 0, 0, 0, 0]);
-                segment.extend(payload);
-                self.put_checksum(6, &mut segment, 16);
-                (6, segment)
+                let (seq, ack, flags) = (*seq, *ack, *flags);
+                let segment = Tcp { ports, seq, ack, flags, window: 0xffff, urgent: 0 };
+                header(TCP).sealed(&segment.around(&[], payload))
             }
             Body::Echo { is_request, seq, payload } => {
-                let id = if *is_request { self.from.port() } else { self.to.port() };
-                segment.extend([if *is_request { 8 } else { 0 }, 0, 0, 0]);
-                segment.extend(id.to_be_bytes());
-                segment.extend(seq.to_be_bytes());
-                segment.extend(payload);
-                let sum = checksum(&segment);
-                segment[2..4].copy_from_slice(&sum.to_be_bytes());
-                (1, segment)
+                let (kind, id) = if *is_request { (8, ports.0) } else { (0, ports.1) };
+                let [a, b] = id.to_be_bytes();
+                let [c, d] = seq.to_be_bytes();
+                header(ICMP).sealed(&icmp((kind, 0), [a, b, c, d], payload))
             }
-        }
+        };
+        frame(destination, source, None, 0x0800, &packet)
     }
-
-    fn put_ports(&self, segment: &mut Vec<u8>) {
-        segment.extend(self.from.port().to_be_bytes());
-        segment.extend(self.to.port().to_be_bytes());
-    }
-
-    fn put_checksum(&self, protocol: u8, segment: &mut [u8], at: usize) {
-        let mut covered = [self.from.ip().octets(), self.to.ip().octets()].concat();
-        covered.extend([0, protocol]);
-        covered.extend((segment.len() as u16).to_be_bytes());
-        covered.extend(&*segment);
-        let sum = checksum(&covered);
-        segment[at..at + 2].copy_from_slice(&sum.to_be_bytes());
-    }
-}
-
-/// The Internet checksum, by its definition.
-fn checksum(bytes: &[u8]) -> u16 {
-    let words =
-        bytes.chunks(2).map(|word| u32::from(word[0]) << 8 | word.get(1).map_or(0, |&low| low.into()));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
 }
 
 /// An ARP request to everyone, or a reply to `to`.
 pub fn arp(sender: (Mac, Ipv4Addr), to: Option<Mac>, target: Ipv4Addr) -> Vec<u8> {
-    let mut frame = to.unwrap_or([0xff; 6]).to_vec();
-    frame.extend(sender.0);
-    frame.extend([0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, if to.is_some() { 2 } else { 1 }]);
-    frame.extend(sender.0);
-    frame.extend(sender.1.octets());
-    frame.extend(to.unwrap_or_default());
-    frame.extend(target.octets());
-    frame
+    let operation = if to.is_some() { 2 } else { 1 };
+    let arp = Arp { operation, sender, target: (to.unwrap_or_default(), target) };
+    frame(to.unwrap_or(BROADCAST), sender.0, None, 0x0806, &arp.bytes())
 }
 
 /// A frame with its time in microseconds since 1970.

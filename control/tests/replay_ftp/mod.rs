@@ -4,6 +4,8 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use testkit::packet::{ACK, PSH, SYN};
+
 use crate::capture::{Body, ETHERNET, Mac, Packet, Timed, pcap, read_pcap};
 use crate::program::Scratch;
 
@@ -27,9 +29,6 @@ arp 10.0.0.11 0200.0000.0011 arpa
 const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 11), 40_000);
 const GLOBAL: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 1), 40_000);
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 80), 21);
-const SYN: u8 = 0x02;
-const PSH: u8 = 0x08;
-const ACK: u8 = 0x10;
 
 fn segment(from: SocketAddrV4, to: SocketAddrV4, flags: u8, (seq, ack): (u32, u32), text: &str) -> Packet {
     Packet { from, to, ttl: 64, body: Body::Tcp { flags, seq, ack, payload: text.into() } }

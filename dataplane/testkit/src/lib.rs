@@ -7,6 +7,7 @@
 //! - [`mod@bench`] has the appliance, its clock and its wires.
 //! - [`leak`] finds inside addresses in what left by the outside.
 //! - [`notation`] reads `.nat` files; its page tells how to write them.
+//! - [`mod@packet`] makes packets from what stands in their headers, for tests of many; [`build`] those of the notation.
 //! - [`player`] plays captures of real traffic as whole conversations, and judges them.
 //! - [`simulator`] has TCP hosts on a clock and a network of its own, for streams, and for gateways in a whole appliance.
 //! - [`sides`] has the network of tests that need loops, in configuration text.
@@ -22,6 +23,7 @@ pub mod describe;
 pub mod dissect;
 pub mod leak;
 pub mod notation;
+pub mod packet;
 pub mod player;
 pub mod random;
 mod records;

@@ -3,7 +3,7 @@
 use std::net::SocketAddrV4;
 
 use rand::RngExt;
-use testkit::player::packet::{ACK, FIN, PSH, SYN, segment};
+use testkit::packet::{ACK, FIN, PSH, SYN, segment};
 
 use crate::network::{Awaited, Network, Seen, Side};
 

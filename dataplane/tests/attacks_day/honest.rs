@@ -2,11 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use testkit::player::packet::datagram;
+use testkit::packet::{MORE, datagram};
 
 use crate::connection::Connection;
 use crate::network::{Awaited, Network, PRIVATE_SERVER, Seen, Side};
-use crate::packets::{MORE, fragment};
+use crate::packets::fragment;
 
 /// Hosts that witness, and how many sessions of either protocol each has.
 const HOSTS: u16 = 100;

@@ -7,7 +7,7 @@ use portico::config::InterfaceName;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use testkit::bench::{Bench, Setup};
-use testkit::player::packet::{ACK, FIN, SYN, TCP, segment};
+use testkit::packet::{ACK, FIN, SYN, TCP, segment};
 use testkit::random::generator;
 use testkit::sides::{DEFAULT_ROUTE, TWO_SIDES};
 

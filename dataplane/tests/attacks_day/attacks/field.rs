@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use rand::RngExt;
-use testkit::player::packet::{datagram, segment};
+use testkit::packet::{datagram, segment};
 
 use crate::connection::Connection;
 use crate::honest::Witnesses;

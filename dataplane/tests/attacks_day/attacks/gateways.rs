@@ -2,7 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use testkit::player::packet::{ACK, PSH, SYN};
+use testkit::packet::{ACK, PSH, SYN};
 
 use super::field::Field;
 use crate::connection::Connection;
