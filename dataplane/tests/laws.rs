@@ -9,11 +9,12 @@ use imports::{Imports, Texts, circles, imports};
 use writers::{unmade, unwritten};
 
 /// Every crate's folder.
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "alg",
     "benches",
     "control",
     "dataplane",
+    "dataplane/capture-file",
     "dataplane/dpdk",
     "dataplane/mem",
     "dataplane/testkit",

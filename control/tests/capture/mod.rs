@@ -1,8 +1,11 @@
-//! Frames and capture files of the tests' own making: pcap and pcapng are written here once more, and packets by the test kit,
-//! so that a mistake in the product's code cannot hide behind itself.
+//! Frames and capture files of the tests' own making: pcap and pcapng are written here byte for byte, and packets by the test
+//! kit, so that a mistake in the product's code cannot hide behind itself. What the program writes is read by the product's
+//! reader, which these files are a test of.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::Path;
 
+use dataplane::port::pcap::read_capture;
 use testkit::packet::{DF, ICMP, Ipv4, TCP, Tcp, UDP, icmp, udp};
 use testkit::stations::{Arp, BROADCAST, frame};
 
@@ -115,28 +118,8 @@ fn put_block(file: &mut Vec<u8>, kind: u32, body: &[u8]) {
     file.extend(len);
 }
 
-/// The frames of a pcap file as the program writes it, little-endian or big-endian.
-pub fn read_pcap(file: &[u8]) -> Vec<Timed> {
-    assert!(file.len() >= 24, "no pcap header in {} bytes", file.len());
-    let (is_little, per_us) = match file[..4] {
-        [0xd4, 0xc3, 0xb2, 0xa1] => (true, 1),
-        [0xa1, 0xb2, 0xc3, 0xd4] => (false, 1),
-        [0x4d, 0x3c, 0xb2, 0xa1] => (true, 1000),
-        [0xa1, 0xb2, 0x3c, 0x4d] => (false, 1000),
-        _ => panic!("no pcap magic in {:02x?}", &file[..4]),
-    };
-    let word = |at: usize| {
-        let bytes: [u8; 4] = file[at..at + 4].try_into().expect("four bytes");
-        if is_little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) }
-    };
-    assert_eq!(word(20), ETHERNET, "the link type");
-    let (mut frames, mut at) = (Vec::new(), 24);
-    while at < file.len() {
-        let len = word(at + 8) as usize;
-        assert_eq!(word(at + 12) as usize, len, "nothing is cut off");
-        let at_us = u64::from(word(at)) * 1_000_000 + u64::from(word(at + 4) / per_us);
-        frames.push((at_us, file[at + 16..at + 16 + len].to_vec()));
-        at += 16 + len;
-    }
-    frames
+/// The frames of a capture that the program wrote.
+pub fn read(path: &Path) -> Vec<Timed> {
+    let frames = read_capture(path).unwrap_or_else(|error| panic!("{error}"));
+    frames.into_iter().map(|frame| (frame.at_us, frame.bytes)).collect()
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use testkit::packet::{ACK, PSH, SYN};
 
-use crate::capture::{Body, ETHERNET, Mac, Packet, Timed, pcap, read_pcap};
+use crate::capture::{Body, ETHERNET, Mac, Packet, Timed, pcap, read};
 use crate::program::Scratch;
 
 const CONFIGURATION: &str = "\
@@ -69,8 +69,8 @@ fn replay(lines: &str, shows: &[&str]) -> (String, String) {
     arguments.extend(shows.iter().flat_map(|show| ["--show", show]));
     let ended = scratch.run(&arguments);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-    let written = fs::read(scratch.path("out/GigabitEthernet0_0_1.pcap")).expect("the outside's capture");
-    let frames = read_pcap(&written).into_iter().flat_map(|(_, frame)| frame);
+    let frames =
+        read(&scratch.path("out/GigabitEthernet0_0_1.pcap")).into_iter().flat_map(|(_, frame)| frame);
     (String::from_utf8_lossy(&frames.collect::<Vec<u8>>()).into_owned(), ended.stdout)
 }
 
