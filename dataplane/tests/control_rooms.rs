@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::registry::{Port, ROWS};
 use alg::{Row, Transport};
-use portico::config::InterfaceName;
 use testkit::bench::{Bench, Setup};
+use testkit::network::{Network, Side};
 use testkit::packet::{SYN, datagram, segment};
 
 const CONFIG: &str = "
@@ -57,17 +57,11 @@ fn first_packet(row: &Row, at: &Port, source: (Ipv4Addr, u16)) -> Vec<u8> {
     }
 }
 
-struct Test {
-    bench: Bench,
-    inside: InterfaceName,
-}
+struct Test(Network);
 
 impl Test {
     fn new() -> Test {
-        let bench =
-            Bench::new("control_rooms", CONFIG, Setup::default()).expect("a configuration that is right");
-        let inside = bench.interface("inside").expect("an interface").name.clone();
-        Test { bench, inside }
+        Test(Network::new("control_rooms", CONFIG, Setup::default()))
     }
 
     /// So many sessions of each host begin. Returns how many attached, and how many found no room.
@@ -80,21 +74,14 @@ impl Test {
     ) -> (u64, u64) {
         let counters =
             |bench: &Bench| ["attached", "unread"].map(|name| bench.counter(&format!("{}-{name}", row.name)));
-        let before = counters(&self.bench);
+        let before = counters(&self.0.bench);
         for number in hosts {
             for port in ports.clone() {
-                let packet = first_packet(row, at, (host(number), port));
-                let frame = self.bench.frame_to(&self.inside, &packet).expect("a port");
-                self.bench.queue(&self.inside, &frame).expect("room on the wire");
-                if port % 64 == 0 {
-                    self.bench.settle().expect("rest");
-                    self.bench.take_all();
-                }
+                self.0.send(Side::Inside, &first_packet(row, at, (host(number), port)));
             }
         }
-        self.bench.settle().expect("rest");
-        self.bench.take_all();
-        let after = counters(&self.bench);
+        self.0.work();
+        let after = counters(&self.0.bench);
         (after[0] - before[0], after[1] - before[1])
     }
 

@@ -6,6 +6,8 @@
 //!
 //! - [`mod@bench`] has the appliance, its clock and its wires.
 //! - [`leak`] finds inside addresses in what left by the outside.
+//! - [`network`] has a side for each of an appliance's, for tests of many hosts; [`witness`] sessions there whose numbered
+//!   traffic must lose nothing.
 //! - [`notation`] reads `.nat` files; its page tells how to write them.
 //! - [`mod@packet`] makes packets from what stands in their headers, for tests of many; [`build`] those of the notation.
 //! - [`player`] plays captures of real traffic as whole conversations, and judges them.
@@ -22,6 +24,7 @@ pub mod compare;
 pub mod describe;
 pub mod dissect;
 pub mod leak;
+pub mod network;
 pub mod notation;
 pub mod packet;
 pub mod player;
@@ -33,3 +36,4 @@ pub mod sides;
 pub mod simulator;
 pub mod spec;
 pub mod stations;
+pub mod witness;

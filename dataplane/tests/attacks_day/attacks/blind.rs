@@ -3,10 +3,10 @@
 
 use std::net::Ipv4Addr;
 
+use testkit::network::Side;
 use testkit::packet::{ACK, FIN, RST, SYN, datagram, segment, unreachable};
 
 use super::field::Field;
-use crate::network::Side;
 
 const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 254);
 /// How far a wrong number is from the right one, at least.

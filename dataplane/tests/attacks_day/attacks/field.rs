@@ -4,11 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use rand::RngExt;
+use testkit::network::{Network, Side};
 use testkit::packet::{datagram, segment};
+use testkit::witness::Connection;
 
-use crate::connection::Connection;
 use crate::honest::Witnesses;
-use crate::network::{Network, PUBLISHED, Side};
+use crate::network::PUBLISHED;
 
 /// An infected host of those that share a pool, and one of those that share the interface's address.
 pub const INFECTED: Ipv4Addr = Ipv4Addr::new(10, 0, 32, 66);

@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use testkit::network::Side;
 use testkit::packet::{ACK, SYN, segment};
 
 use super::field::{ACCOMPLICE, Field, INFECTED_OF_INTERFACE};
-use crate::network::{PUBLISHED, Side};
+use crate::network::PUBLISHED;
 
 const SERVER: SocketAddrV4 = SocketAddrV4::new(PUBLISHED, 80);
 /// The published port at which nobody answers.

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddrV4;
 
+use testkit::network::Side;
 use testkit::packet::{MORE, datagram};
 
 use super::field::Field;
-use crate::network::{PUBLISHED, Side};
+use crate::network::PUBLISHED;
 use crate::packets::fragment;
 
 const QUESTION: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";

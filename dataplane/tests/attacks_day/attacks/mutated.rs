@@ -3,9 +3,9 @@
 use rand::{Rng, RngExt};
 use testkit::checksum::seal;
 use testkit::dissect::{Dissection, set};
+use testkit::network::Side;
 
 use super::field::Field;
-use crate::network::Side;
 
 /// What a packet buffer holds, in bytes.
 const FRAME_LEN_MAX: usize = 2048;

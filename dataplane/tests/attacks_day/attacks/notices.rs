@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use testkit::network::Side;
 use testkit::packet::{SYN, datagram, segment};
 
 use super::field::Field;
-use crate::network::{PUBLISHED, Side};
+use crate::network::PUBLISHED;
 use crate::packets::with_byte;
 
 const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
