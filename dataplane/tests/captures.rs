@@ -10,16 +10,10 @@ use dataplane::port::pcap::{CaptureError, read_capture};
 use testkit::bench::{Bench, Setup};
 use testkit::build;
 use testkit::player::capture;
+use testkit::sides::ON_LINK;
 use testkit::spec::PacketSpec;
 
 const CONFIG: &str = "
-interface GigabitEthernet0/0/0
- ip address 10.0.0.1 255.255.255.0
- ip nat inside
-interface GigabitEthernet0/0/1
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
 ip route 10.0.0.0 255.0.0.0 10.0.0.254
 ip route 172.16.0.0 255.240.0.0 10.0.0.254
 ip route 192.168.0.0 255.255.0.0 10.0.0.254
@@ -38,7 +32,8 @@ fn play(path: &Path) -> Option<(usize, u64)> {
         Err(error) => panic!("{error}"),
     };
     let setup = Setup { buffer_count: 128, frame_len_max: 65_000, ..Setup::default() };
-    let mut bench = Bench::new("captures", CONFIG, setup).expect("a configuration that is right");
+    let mut bench =
+        Bench::new("captures", &format!("{ON_LINK}{CONFIG}"), setup).expect("a configuration that is right");
     let broken = |why: String| -> ! { panic!("{}: {why}", path.display()) };
     let mut last_us = frames.first().map_or(0, |frame| frame.at_us);
     for frame in &frames {

@@ -7,17 +7,11 @@ use alg::{Row, Transport};
 use testkit::bench::{Bench, Setup};
 use testkit::network::{Network, Side};
 use testkit::packet::{SYN, datagram, segment};
+use testkit::sides::ON_LINK;
 
 const CONFIG: &str = "
 platform dpdk
  max-sessions 200000
-interface GigabitEthernet0/0/0
- ip address 10.0.0.1 255.255.0.0
- ip nat inside
-interface GigabitEthernet0/0/1
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
 ip nat pool P 203.0.113.1 203.0.113.6 prefix-length 29
 access-list 1 permit 10.0.0.0 0.0.255.255
 ip nat inside source list 1 pool P overload
@@ -61,7 +55,7 @@ struct Test(Network);
 
 impl Test {
     fn new() -> Test {
-        Test(Network::new("control_rooms", CONFIG, Setup::default()))
+        Test(Network::new("control_rooms", &format!("{ON_LINK}{CONFIG}"), Setup::default()))
     }
 
     /// So many sessions of each host begin. Returns how many attached, and how many found no room.

@@ -19,6 +19,7 @@ use testkit::packet::udp;
 use testkit::random::generator;
 use testkit::reference::facts::{Endpoint, UDP};
 use testkit::reference::view::{Edits, forwarded, packet};
+use testkit::sides::ON_LINK;
 
 /// `ADD call address:port` announces an endpoint of a call, `END call` ends it.
 const CALLING: Row = Row { handle, frame: |_, _| Frame::Foreign, state: State::default, ..ROWS[0] };
@@ -75,13 +76,6 @@ fn protocols() -> Protocols {
 }
 
 const CONFIG: &str = "
-interface GigabitEthernet0/0/0
- ip address 10.0.0.1 255.255.0.0
- ip nat inside
-interface GigabitEthernet0/0/1
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
 access-list 1 permit 10.0.0.0 0.0.0.255
 access-list 2 permit 10.0.1.0 0.0.0.255
 ip nat pool SHARED 203.0.113.1 203.0.113.2 prefix-length 24
@@ -139,7 +133,7 @@ impl Test {
         let secret = [random.random(), random.random()];
         let setup = Setup { worker_count, secret, protocols: protocols(), ..Setup::default() };
         let mode = if is_cgn { "ip nat settings mode cgn\n" } else { "" };
-        let bench = Bench::new("toys", &format!("{CONFIG}{mode}"), setup).expect("a configuration");
+        let bench = Bench::new("toys", &format!("{ON_LINK}{CONFIG}{mode}"), setup).expect("a configuration");
         let sides =
             ["inside", "outside"].map(|side| bench.interface(side).expect("an interface").name.clone());
         Test {

@@ -23,6 +23,7 @@ pub mod checksum;
 pub mod compare;
 pub mod describe;
 pub mod dissect;
+pub mod documents;
 pub mod leak;
 pub mod network;
 pub mod notation;
