@@ -6,12 +6,10 @@
 mod stage;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use alg::{Refusal, Row, Session, Side, Transport, registry};
-use pcap_file::pcap::PcapReader;
 use stage::damage::Damaged;
 use stage::{Conversation, INSIDE_GLOBAL, Stage};
 
@@ -29,17 +27,8 @@ struct Packet {
 }
 
 fn packets(path: &Path) -> Vec<Packet> {
-    let mut reader = PcapReader::new(File::open(path).expect("a capture")).expect("a capture");
-    let head_len = match i32::from(u32::from(reader.header().datalink) as u16) {
-        113 => 16,
-        _ => 14,
-    };
-    let mut packets = Vec::new();
-    while let Some(packet) = reader.next_packet() {
-        let packet = packet.expect("a packet");
-        packets.extend(packet.data.get(head_len..).and_then(read));
-    }
-    packets
+    let frames = capture_file::read(path, capture_file::is_known).unwrap_or_else(|error| panic!("{error}"));
+    frames.iter().filter_map(|frame| frame.ipv4().and_then(read)).collect()
 }
 
 /// Reads an IPv4 packet of TCP or UDP that is no fragment.
@@ -129,11 +118,7 @@ fn play(row: &'static Row, path: &Path, side: Side) -> Vec<Played> {
 }
 
 fn captures(row: &Row, folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder.join(row.name)).expect("a folder of the gateway's captures");
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "pcap"));
-    paths.sort();
-    paths
+    capture_file::below(&folder.join(row.name)).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What the outside host heard, with the inside host's address back in its place. No port changes on this stage.
@@ -146,10 +131,7 @@ fn localised(heard: &[u8], local: Ipv4Addr) -> Vec<u8> {
 
 #[test]
 fn sound_traffic_is_understood() {
-    let Some(folder) = std::env::var_os("PORTICO_CAPTURES").map(PathBuf::from) else {
-        println!("no captures: PORTICO_CAPTURES is not set");
-        return;
-    };
+    let Some(folder) = capture_file::folder() else { return };
     for row in registry::ROWS.iter().filter(|row| ["ftp", "tftp", "rtsp", "rcmd"].contains(&row.name)) {
         for path in captures(row, &folder) {
             let unsound = UNSOUND.iter().find(|(name, _)| path.file_stem().is_some_and(|stem| stem == *name));
@@ -177,10 +159,7 @@ fn sound_traffic_is_understood() {
 
 /// Does something with every message of every capture that has a gateway, either end inside.
 fn each_message(check: impl Fn(&Damaged)) {
-    let Some(folder) = std::env::var_os("PORTICO_CAPTURES").map(PathBuf::from) else {
-        println!("no captures: PORTICO_CAPTURES is not set");
-        return;
-    };
+    let Some(folder) = capture_file::folder() else { return };
     for row in registry::ROWS {
         let (mut count, mut len_total) = (0, 0);
         for path in captures(row, &folder) {

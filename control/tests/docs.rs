@@ -18,23 +18,10 @@ use control::metrics::{self, Readings};
 use dataplane::message::Usage;
 use dataplane::port::Ports;
 use dataplane::port::device::DeviceStatistics;
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
+use testkit::documents::{expect_document, repository};
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// Compares a document of the repository with what it should be, or writes it.
-fn expect_document(name: &str, page: &str) {
-    let path = repository().join(name);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, page).expect("the document can be written");
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "{name} is out of date: run `UPDATE_DOCS=1 cargo test --test docs`");
 }
 
 const CONFIGURATION: &str = "\

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
+use capture_file::DataLink;
+use testkit::packet::{self, ACK, FIN, ICMP, PSH, SYN, View};
 use testkit::player::index::{self, Entry, Inside};
 use testkit::player::orders::Renamed;
-use testkit::player::packet::{self, ACK, FIN, ICMP, PSH, SYN, View};
 use testkit::player::splits::{self, Script, Splitter};
 use testkit::player::{Mode, Orders, Report, Taken, capture, play};
 
@@ -67,14 +68,6 @@ const PROLOGUES: &[(&str, &str)] = &[(
     "SETUP rtsp://216.64.190.61/x RTSP/1.0\r\nCSeq: 2\r\n\
      Transport: RTP/AVP/UDP;unicast;client_port=2462-2463;mode=PLAY\r\n\r\n",
 )];
-
-fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("PORTICO_CAPTURES").map(PathBuf::from);
-    if folder.is_none() {
-        println!("PORTICO_CAPTURES is not set: no captures were played but those written in this test");
-    }
-    folder
-}
 
 fn entries(folder: &Path) -> Vec<Entry> {
     let path = folder.join("INDEX.md");
@@ -196,7 +189,7 @@ fn tell(path: &str, orders: &Orders, report: &Report) {
 
 #[test]
 fn captures_become_whole_conversations() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = capture_file::folder() else { return };
     let wrong: Vec<String> = entries(&folder).iter().flat_map(|entry| play_entry(&folder, entry)).collect();
     for odd in ODD {
         println!("odd: {}: {}", odd.path, odd.why);
@@ -241,7 +234,7 @@ fn cut_script(orders: &Orders, taken: &[Taken], script: Script) -> Result<usize,
 
 #[test]
 fn every_cut_of_a_control_connection_makes_no_difference() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = capture_file::folder() else { return };
     let wrong = cut_everywhere(&folder);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -454,7 +447,7 @@ fn own_folder(name: &str, index: &str) -> PathBuf {
     for (path, packets) in captures {
         let path = folder.join(path);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        capture::write(&path, &packets).expect("a capture");
+        capture::write(&path, DataLink::RAW, &packets).expect("a capture");
     }
     std::fs::write(folder.join("INDEX.md"), index).expect("an index");
     folder

@@ -3,23 +3,17 @@
 //!
 //! `PORTICO_CAPTURES` names the folder; its subfolders are searched too.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
+use capture_file::DataLink;
 use dataplane::port::pcap::{CaptureError, read_capture};
-use pcap_file::pcap::{PcapPacket, PcapWriter};
 use testkit::bench::{Bench, Setup};
 use testkit::build;
+use testkit::player::capture;
+use testkit::sides::ON_LINK;
 use testkit::spec::PacketSpec;
 
 const CONFIG: &str = "
-interface GigabitEthernet0/0/0
- ip address 10.0.0.1 255.255.255.0
- ip nat inside
-interface GigabitEthernet0/0/1
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
 ip route 10.0.0.0 255.0.0.0 10.0.0.254
 ip route 172.16.0.0 255.240.0.0 10.0.0.254
 ip route 192.168.0.0 255.255.0.0 10.0.0.254
@@ -30,19 +24,6 @@ ip nat inside source list 1 pool P overload
 /// The longest pause between two frames that is waited out, in milliseconds.
 const PAUSE_MAX_MS: u64 = 1000;
 
-fn find_captures(folder: &Path, found: &mut Vec<PathBuf>) {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    for entry in entries {
-        let path = entry.expect("a folder that can be read").path();
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        if path.is_dir() {
-            find_captures(&path, found);
-        } else if ["pcap", "pcapng", "cap"].contains(&extension.as_str()) {
-            found.push(path);
-        }
-    }
-}
-
 /// Plays a capture. Returns how many frames it has and how many were sent on; none for a capture of another link.
 fn play(path: &Path) -> Option<(usize, u64)> {
     let frames = match read_capture(path) {
@@ -51,7 +32,8 @@ fn play(path: &Path) -> Option<(usize, u64)> {
         Err(error) => panic!("{error}"),
     };
     let setup = Setup { buffer_count: 128, frame_len_max: 65_000, ..Setup::default() };
-    let mut bench = Bench::new("captures", CONFIG, setup).expect("a configuration that is right");
+    let mut bench =
+        Bench::new("captures", &format!("{ON_LINK}{CONFIG}"), setup).expect("a configuration that is right");
     let broken = |why: String| -> ! { panic!("{}: {why}", path.display()) };
     let mut last_us = frames.first().map_or(0, |frame| frame.at_us);
     for frame in &frames {
@@ -88,13 +70,7 @@ fn write_capture(path: &Path) {
         let packet = build::packet(&spec).expect("a packet");
         frames.push(testkit::stations::frame([2, 0, 0, 0, 9, 9], [2, 0, 0, 0, 9, 8], None, 0x0800, &packet));
     }
-    let file = std::fs::File::create(path).expect("a file that can be written");
-    let mut writer = PcapWriter::new(file).expect("a capture that can be written");
-    for (index, frame) in frames.iter().enumerate() {
-        let at = Duration::from_millis(1_700_000_000_000 + 10 * index as u64);
-        let packet = PcapPacket::new(at, frame.len() as u32, frame);
-        writer.write_packet(&packet).expect("a capture that can be written");
-    }
+    capture::write(path, DataLink::ETHERNET, &frames).expect("a capture that can be written");
 }
 
 #[test]
@@ -109,14 +85,9 @@ fn a_small_capture_is_played() {
 
 #[test]
 fn captures_are_played() {
-    let Some(folder) = std::env::var_os("PORTICO_CAPTURES") else {
-        println!("PORTICO_CAPTURES is not set: no captures were played");
-        return;
-    };
-    let mut captures = Vec::new();
-    find_captures(Path::new(&folder), &mut captures);
-    captures.sort();
-    assert!(!captures.is_empty(), "{}: no captures there", Path::new(&folder).display());
+    let Some(folder) = capture_file::folder() else { return };
+    let captures = capture_file::below(&folder).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!captures.is_empty(), "{}: no captures there", folder.display());
     for path in captures {
         match play(&path) {
             Some((count, sent)) => println!("{}: {count} frames, {sent} sent", path.display()),

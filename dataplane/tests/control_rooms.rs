@@ -1,21 +1,18 @@
 //! Room for control sessions: one host's flood, or one protocol's, leaves other hosts and other gateways attaching.
-use std::net::Ipv4Addr;
 
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use alg::Side;
 use alg::registry::{Port, ROWS};
 use alg::{Row, Transport};
-use control::config::InterfaceName;
 use testkit::bench::{Bench, Setup};
+use testkit::network::Network;
+use testkit::packet::{SYN, datagram, segment};
+use testkit::sides::ON_LINK;
 
 const CONFIG: &str = "
 platform dpdk
  max-sessions 200000
-interface GigabitEthernet0/0/0
- ip address 10.0.0.1 255.255.0.0
- ip nat inside
-interface GigabitEthernet0/0/1
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
 ip nat pool P 203.0.113.1 203.0.113.6 prefix-length 29
 access-list 1 permit 10.0.0.0 0.0.255.255
 ip nat inside source list 1 pool P overload
@@ -41,65 +38,25 @@ fn host(number: u16) -> Ipv4Addr {
 
 /// A first packet to a gateway's port, from IPv4 header on.
 fn first_packet(row: &Row, at: &Port, source: (Ipv4Addr, u16)) -> Vec<u8> {
-    let (protocol, transport) = match at.transport {
-        Transport::Tcp => {
-            let mut tcp = [source.1.to_be_bytes(), at.port.to_be_bytes()].concat();
-            tcp.extend([0, 0, 1, 0, 0, 0, 0, 0, 0x50, 2, 0xff, 0xff, 0, 0, 0, 0]);
-            (6, tcp)
-        }
+    let ends = (SocketAddrV4::new(source.0, source.1), SocketAddrV4::new(SERVER, at.port));
+    match at.transport {
+        Transport::Tcp => segment(ends, (256, 0, SYN), &[], &[]),
         Transport::Udp => {
             let payload = match row.name {
                 "dns" => QUESTION,
                 "rtsp" => SETUP,
                 _ => READ,
             };
-            let len = (8 + payload.len()) as u16;
-            let mut udp = [source.1, at.port, len, 0].map(u16::to_be_bytes).concat();
-            udp.extend(payload);
-            (17, udp)
+            datagram(ends, payload)
         }
-    };
-    let mut packet = vec![0x45, 0];
-    packet.extend((20 + transport.len() as u16).to_be_bytes());
-    packet.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
-    packet.extend(source.0.octets());
-    packet.extend(SERVER.octets());
-    packet.extend(&transport);
-    set_checksums(&mut packet);
-    packet
-}
-
-fn set_checksums(packet: &mut [u8]) {
-    let sum = |bytes: &[u8], start: u32| {
-        let words =
-            bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
-        let mut sum = start + words.sum::<u32>();
-        while sum > 0xffff {
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
-        (!(sum as u16)).to_be_bytes()
-    };
-    let header = sum(&packet[..20], 0);
-    packet[10..12].copy_from_slice(&header);
-    if packet[9] == 6 {
-        let pseudo = u32::from(packet[9]) + packet.len() as u32 - 20;
-        let addresses = packet[12..20].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
-        let tcp = sum(&packet[20..], pseudo + addresses.sum::<u32>());
-        packet[36..38].copy_from_slice(&tcp);
     }
 }
 
-struct Test {
-    bench: Bench,
-    inside: InterfaceName,
-}
+struct Test(Network);
 
 impl Test {
     fn new() -> Test {
-        let bench =
-            Bench::new("control_rooms", CONFIG, Setup::default()).expect("a configuration that is right");
-        let inside = bench.interface("inside").expect("an interface").name.clone();
-        Test { bench, inside }
+        Test(Network::new("control_rooms", &format!("{ON_LINK}{CONFIG}"), Setup::default()))
     }
 
     /// So many sessions of each host begin. Returns how many attached, and how many found no room.
@@ -112,21 +69,14 @@ impl Test {
     ) -> (u64, u64) {
         let counters =
             |bench: &Bench| ["attached", "unread"].map(|name| bench.counter(&format!("{}-{name}", row.name)));
-        let before = counters(&self.bench);
+        let before = counters(&self.0.bench);
         for number in hosts {
             for port in ports.clone() {
-                let packet = first_packet(row, at, (host(number), port));
-                let frame = self.bench.frame_to(&self.inside, &packet).expect("a port");
-                self.bench.queue(&self.inside, &frame).expect("room on the wire");
-                if port % 64 == 0 {
-                    self.bench.settle().expect("rest");
-                    self.bench.take_all();
-                }
+                self.0.send(Side::Inside, &first_packet(row, at, (host(number), port)));
             }
         }
-        self.bench.settle().expect("rest");
-        self.bench.take_all();
-        let after = counters(&self.bench);
+        self.0.work();
+        let after = counters(&self.0.bench);
         (after[0] - before[0], after[1] - before[1])
     }
 

@@ -1,23 +1,13 @@
 //! `docs/drops.md` is the table of drop reasons. With UPDATE_DOCS=1 the page is written anew.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use dataplane::drops::{Blame, DropReason, Notice};
+use testkit::documents::expect_document;
 
 #[test]
 fn drops_md_is_the_table() {
     expect_document("docs/drops.md", &drops_page());
-}
-
-/// Compares a document of the repository with what it should be, or writes it.
-fn expect_document(name: &str, page: &str) {
-    let path = repository().join(name);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, page).expect("the document can be written");
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "{name} is out of date: run `UPDATE_DOCS=1 cargo test --test docs`");
 }
 
 const INTRODUCTION: &str = "\
@@ -55,8 +45,4 @@ fn told(notice: Notice) -> &'static str {
         Notice::AdministrativelyProhibited => "administratively prohibited (3/13)",
         Notice::TtlExceeded => "TTL exceeded (11/0)",
     }
-}
-
-fn repository() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }

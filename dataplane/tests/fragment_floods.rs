@@ -11,8 +11,10 @@ use dataplane::worker::Worker;
 use mem::Slab;
 use rand::RngExt;
 use rand::rngs::SmallRng;
+use testkit::packet::{self, MORE, UDP};
 use testkit::random::generator;
 use testkit::sides::{DEFAULT_ROUTE, TWO_SIDES};
+use testkit::stations::frame;
 
 const STATICS: &str = "ip nat inside source static network 10.0.1.0 203.0.113.0 /24
 ";
@@ -60,28 +62,16 @@ fn fragment(
     mark: u32,
     len: usize,
 ) -> Vec<u8> {
-    let mut ip = vec![0x45, 0];
-    ip.extend((20 + len as u16).to_be_bytes());
-    ip.extend(id.to_be_bytes());
-    ip.extend(field.to_be_bytes());
-    ip.extend([64, 17, 0, 0]);
-    ip.extend(src.octets());
-    ip.extend(dst.octets());
-    let sum: u32 = ip.chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(word[1])).sum();
-    let folded = !((sum & 0xffff) + (sum >> 16)) as u16;
-    ip[10..12].copy_from_slice(&folded.to_be_bytes());
+    let mut carried = Vec::with_capacity(len);
     if field & 0x1fff == 0 {
-        ip.extend(ports.0.to_be_bytes());
-        ip.extend(ports.1.to_be_bytes());
-        ip.extend(((PARTS[0] + PARTS[1]) as u16).to_be_bytes());
         // No checksum: repetitions look alike.
-        ip.extend([0, 0]);
+        let datagram_len = (PARTS[0] + PARTS[1]) as u16;
+        carried.extend([ports.0, ports.1, datagram_len, 0].map(u16::to_be_bytes).concat());
     }
-    ip.extend(mark.to_be_bytes());
-    ip.resize(20 + len, 0);
-    let mut frame = vec![2, 0, 0, 0, 0, port as u8 + 1, 2, 0, 0, 0, 0, 0xff, 8, 0];
-    frame.extend(ip);
-    frame
+    carried.extend(mark.to_be_bytes());
+    carried.resize(len, 0);
+    let packet = packet::fragment((src, dst), UDP, (id, field), &carried);
+    frame([2, 0, 0, 0, 0, port as u8 + 1], [2, 0, 0, 0, 0, 0xff], None, 0x0800, &packet)
 }
 
 impl Rig {
@@ -135,7 +125,7 @@ impl Rig {
             _ => (OUTSIDE, (outside, global(host)), (5000, 4000)),
         };
         let id = self.next_id;
-        let first = fragment(port, ends, ports, (id, 0x2000), host, PARTS[0]);
+        let first = fragment(port, ends, ports, (id, MORE), host, PARTS[0]);
         let second = fragment(port, ends, ports, (id, PARTS[0] as u16 / 8), host, PARTS[1]);
         (port, [first, second])
     }
@@ -212,7 +202,7 @@ fn a_flood_takes_nothing_from_others() {
                     _ => Ipv4Addr::from_bits(0x0800_0000 | anybody >> 8),
                 };
                 let to = if n % 5 == 0 { Ipv4Addr::new(198, 18, 0, 1) } else { global(anybody % HOSTS) };
-                let field = if n % 3 == 0 { 0x2000 } else { 0x2000 | (anybody % 64 + 1) as u16 };
+                let field = if n % 3 == 0 { MORE } else { MORE | (anybody % 64 + 1) as u16 };
                 let lone = fragment(OUTSIDE, (from, to), (9, 4000), (id, field), STRANGE, 24);
                 rig.send(OUTSIDE, &lone);
             }
@@ -231,7 +221,7 @@ fn what_waits_holds_no_buffer_of_the_ports() {
     let mut rig = Rig::new("", "lone");
     for number in 0..65_000u32 {
         let from = Ipv4Addr::from_bits(0x0800_0000 + number / 48);
-        let field = 0x2000 | (3 + 3 * (number % 48)) as u16;
+        let field = MORE | (3 + 3 * (number % 48)) as u16;
         let lone = fragment(OUTSIDE, (from, global(2)), (0, 0), (number as u16 / 48, field), 0, 24);
         rig.send(OUTSIDE, &lone);
         if number % 256 == 0 {
@@ -251,7 +241,7 @@ fn what_waits_holds_no_buffer_of_the_ports() {
 fn any_number_of_fragments_pass_in_order() {
     let mut rig = Rig::new("", "many");
     let of = |host: u32, id: u16, units: u16, last: u16| {
-        let field = units | if units == last { 0 } else { 0x2000 };
+        let field = units | if units == last { 0 } else { MORE };
         fragment(
             INSIDE,
             (local(host), peer(0)),

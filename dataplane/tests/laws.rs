@@ -1,19 +1,22 @@
 //! The laws of `ARCHITECTURE.md` that are about the text of the code, over all crates.
 
 mod imports;
+mod writers;
 
 use std::path::Path;
 
 use imports::{Imports, Texts, circles, imports};
+use writers::{unmade, unwritten};
 
 /// Every crate's folder.
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 11] = [
     "alg",
     "benches",
     "control",
     "control/program",
     "control/testkit",
     "dataplane",
+    "dataplane/capture-file",
     "dataplane/dpdk",
     "dataplane/mem",
     "deploy/lab",
@@ -212,6 +215,79 @@ fn files_of_the_path_import_their_own_floor_and_those_below() {
         upwards.extend(above.map(|(other, name)| format!("{file} -> {other}: {name}")));
     }
     assert!(upwards.is_empty(), "{} import(s) go upwards:\n{}", upwards.len(), upwards.join("\n"));
+}
+
+/// The packet path's code and what is around it, but for files under these paths and for tests.
+fn code_without(folders: &[&str], except: &[&str]) -> Texts {
+    let mut texts: Texts = folders.iter().flat_map(|folder| sources(folder)).collect();
+    texts.retain(|name, _| !name.ends_with("/tests.rs") && !except.iter().any(|part| name.contains(part)));
+    texts
+}
+
+/// A row that nothing counts would tell operators zero for ever. What `clear` remembers is a copy.
+#[test]
+fn every_counter_is_written_somewhere() {
+    let code = code_without(
+        &["dataplane/src", "control/src", "control/program/src"],
+        &["/counters/", "/baselines.rs"],
+    );
+    assert_eq!(unwritten(&sources("dataplane/src/counters"), &code), [""; 0]);
+}
+
+/// The same of counters that are told apart by a reason, and of other labels.
+#[test]
+fn every_reason_that_is_counted_is_given_somewhere() {
+    for (name, table, folders) in [
+        ("DropReason", "dataplane/src/drops.rs", &["dataplane/src"][..]),
+        ("EndReason", "dataplane/src/lives.rs", &["dataplane/src"]),
+        ("Stage", "dataplane/src/counters/mod.rs", &["dataplane/src"]),
+        ("Refusal", "alg/src/refusal.rs", &["alg/src", "dataplane/src"]),
+    ] {
+        let (folder, _) = table.rsplit_once('/').expect("a folder");
+        let code = code_without(folders, &[table, "/counters/"]);
+        assert_eq!(unmade(name, &sources(folder)[table], &code), [""; 0], "{name}");
+    }
+}
+
+#[test]
+fn a_counter_is_written_however_that_is_put() {
+    let text = |text: &str| Texts::from([("a.rs".to_string(), text.to_string())]);
+    let counters = text(
+        "pub struct All { pub a: Some, pub b: [Some; 2], lives: Lives, by: [Count; 2] }
+         pub struct Some { pub n: Count }
+         impl All { pub fn by(&self, at: usize) -> &Count { &self.by[at] } }
+         pub struct Lives { begun: Count }
+         impl Lives { pub fn set(&self, n: u64) { self.begun.set(n); } }",
+    );
+    let all = "fn f(all: &All) { all.by(1).add(1); all.lives.set(3); }";
+    for code in [
+        "fn g(some: &Some) { some.n.add(1); }",
+        "struct S { all: Arc<All> } impl S { fn g(&self) { self.all.b[0].n.set(1); } }",
+        "fn g(all: &All) { for (n, some) in all.b.iter().enumerate() { some.n.add(n); } }",
+        "fn g(all: &All) { let (n, some) = (1, &all.a); some.n.add(n); }",
+        "fn g(all: &All) { all.b.iter().for_each(|some| some.n.add(1)); }",
+        "fn g(x: &X) { h(x).n.add(1); } fn h(x: &X) -> &Some { x.some() }",
+        "fn g(some: &Some, n: &Count) { if is { n } else { &some.n }.add(1); }",
+    ] {
+        assert_eq!(unwritten(&counters, &text(&format!("{all} {code}"))), [""; 0], "{code}");
+    }
+    for code in [
+        "fn g(some: &Some) { told(some.n.value()); }",
+        "fn g(other: &Other) { other.n.add(1); }",
+        "#[cfg(test)] mod tests { fn g(some: &Some) { some.n.add(1); } }",
+    ] {
+        assert_eq!(unwritten(&counters, &text(&format!("{all} {code}"))), ["Some.n"], "{code}");
+    }
+    assert_eq!(unwritten(&counters, &text("")), ["All.by", "All.lives", "Some.n"]);
+}
+
+#[test]
+fn a_reason_is_made_by_an_expression_and_not_by_a_pattern() {
+    let text = |text: &str| Texts::from([("a.rs".to_string(), text.to_string())]);
+    let code = "fn f(why: Why) -> Why { if why == Why::A { return Why::C; }
+        match why { Why::B | Why::D => Why::C, _ => why } }";
+    assert_eq!(unmade("Why", "enum Why { A, B, C, D }", &text(code)), ["A", "B", "D"]);
+    assert_eq!(unmade("Why", "rows! { B \"b; c\" X; C \"c\" Y; }", &text(code)), ["B"]);
 }
 
 /// The circles of a crate of these files.

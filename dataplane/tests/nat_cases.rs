@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use testkit::case::files;
 use testkit::run::{Circumstances, run};
 
 /// Soon after the box started, and just before its clock's 32 bits of milliseconds wrap around.
@@ -11,23 +12,6 @@ const ALONE: [Circumstances; 2] = [
 ];
 /// Several workers, with frames dealt to them in turn.
 const AMONG_WORKERS: [Circumstances; 1] = [Circumstances { start_ms: 1000, worker_count: 3 }];
-
-/// Cases of faults that are known and not mended yet.
-const KNOWN: &str = "known";
-
-fn find_cases(folder: &Path, found: &mut Vec<PathBuf>) {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    for entry in entries {
-        let path = entry.expect("a folder that can be read").path();
-        if path.is_dir() {
-            if !path.ends_with(KNOWN) {
-                find_cases(&path, found);
-            }
-        } else if path.extension().is_some_and(|extension| extension == "nat") {
-            found.push(path);
-        }
-    }
-}
 
 fn play(path: &Path, circumstances: &[Circumstances]) -> Vec<String> {
     let text = match std::fs::read_to_string(path) {
@@ -52,13 +36,7 @@ fn play(path: &Path, circumstances: &[Circumstances]) -> Vec<String> {
 fn play_all(circumstances: &[Circumstances]) {
     let folder = Path::new("cases");
     let chosen = std::env::var_os("PORTICO_CASES").map_or_else(|| folder.to_path_buf(), PathBuf::from);
-    let mut cases = Vec::new();
-    if chosen.is_dir() {
-        find_cases(&chosen, &mut cases);
-    } else {
-        cases.push(chosen);
-    }
-    cases.sort();
+    let cases = if chosen.is_dir() { files(&chosen) } else { vec![chosen] };
     let failures: Vec<String> = cases.iter().flat_map(|path| play(path, circumstances)).collect();
     println!("{} cases", cases.len());
     assert!(!cases.is_empty(), "no case was found");

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use alg::Side;
 use alg::registry::ROWS;
@@ -12,19 +12,8 @@ use dataplane::policy::IdleClass;
 use dataplane::state::plain::{Channel, Door, Owner, Plain, decode, encode};
 use dataplane::stream::Shifts;
 use testkit::bench::Bench;
+use testkit::case::files;
 use testkit::run::{Circumstances, run_watched};
-
-/// Every case below a folder but those of known faults.
-fn find_cases(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder that can be read") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() && !path.ends_with("known") {
-            find_cases(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "nat") {
-            found.push(path);
-        }
-    }
-}
 
 /// A record's kind, as far as it matters which of them were seen.
 fn kind(record: &Plain) -> &'static str {
@@ -142,9 +131,7 @@ fn names_what_stands_before(records: &[Plain]) -> Result<(), String> {
 
 #[test]
 fn what_appliances_hold_is_told_and_read_again() {
-    let mut cases = Vec::new();
-    find_cases(Path::new("cases"), &mut cases);
-    cases.sort();
+    let cases = files(Path::new("cases"));
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for path in &cases {
         let text = std::fs::read_to_string(path).expect("a case");

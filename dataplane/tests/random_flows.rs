@@ -11,19 +11,13 @@ use testkit::compare::differences;
 use testkit::describe;
 use testkit::dissect::Dissection;
 use testkit::random::generator;
+use testkit::sides::ON_LINK;
 use testkit::spec::{PacketSpec, Value};
 use testkit::stations::{next_hop_mac, station_mac};
 
 const CONFIG: &str = "
 platform dpdk
  max-sessions 120000
-interface GigabitEthernet0/0/0
- ip address 10.0.0.1 255.255.0.0
- ip nat inside
-interface GigabitEthernet0/0/1
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
 ip nat pool P 203.0.113.1 203.0.113.6 prefix-length 29
 access-list 1 permit 10.0.0.0 0.0.255.255
 ip nat inside source list 1 pool P overload
@@ -58,7 +52,8 @@ enum Kind {
 impl Test {
     fn new(worker_count: usize) -> Test {
         let setup = Setup { worker_count, ..Setup::default() };
-        let bench = Bench::new("random_flows", CONFIG, setup).expect("a configuration that is right");
+        let bench = Bench::new("random_flows", &format!("{ON_LINK}{CONFIG}"), setup)
+            .expect("a configuration that is right");
         let name = |place: &str| bench.interface(place).expect("an interface").name.clone();
         let (inside, outside) = (name("inside"), name("outside"));
         Test { bench, inside, outside }

@@ -6,9 +6,10 @@ use control::config::InterfaceName;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use testkit::bench::{Bench, Setup};
+use testkit::packet::udp;
 use testkit::random::generator;
 use testkit::reference::facts::{Dynamic, Facts, Filtering, Mode, UDP};
-use testkit::reference::view::{View, packet, udp};
+use testkit::reference::view::{View, packet};
 
 /// Ports of the class of 1024 and above.
 const PORT_COUNT: usize = 64_512;
@@ -50,7 +51,7 @@ impl Nat {
         let src = Ipv4Addr::from_bits(0x0a00_000a + u32::from(host));
         // A few flows to each of many, so that nobody's are down to those for other destinations.
         let dst = Ipv4Addr::new(198, 51, 100, (port / 64 % 250) as u8);
-        let packet = packet(UDP, src, dst, 64, 1, &udp(port, 5000, &[]));
+        let packet = packet(UDP, src, dst, 64, 1, &udp((port, 5000), &[]));
         let frame = self.bench.frame_to(&self.inside, &packet).expect("a port");
         self.bench.inject(&self.inside, &frame).expect("invariants hold");
         let came = self.bench.take_all();

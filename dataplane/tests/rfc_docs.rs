@@ -1,6 +1,8 @@
 //! The tables of `docs/rfc`: no requirement is missing, and what their rows name exists.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use testkit::documents::repository;
 
 /// The requirements of each document.
 const REQUIREMENTS: &[(&str, &[&str])] = &[
@@ -120,10 +122,6 @@ const REQUIREMENTS: &[(&str, &[&str])] = &[
         &["rtsp-10", "rtsp-dst", "rtsp-srv", "rtsp-20", "rtsp-alt", "rtsp-data", "rtsp-end", "rtsp-sdp"],
     ),
 ];
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 /// The cells of a document's rows: requirement, words, stance, file, case.
 fn rows(document: &str) -> Vec<Vec<String>> {

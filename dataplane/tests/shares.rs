@@ -1,11 +1,13 @@
 //! Tables that greedy hosts have filled still have something for those who come next, and for those who talk already.
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use control::config::InterfaceName;
-use testkit::bench::{Bench, Setup};
-use testkit::player::packet::{SYN, View, datagram, segment};
+use alg::Side;
+use testkit::bench::Setup;
+use testkit::network::Network;
+use testkit::packet::{SYN, datagram, segment};
 use testkit::sides::{DEFAULT_ROUTE, TWO_SIDES};
 use testkit::stations::{Arp, BROADCAST, frame, station_mac};
+use testkit::witness::Exchange;
 
 const POOL: &str = "
 platform dpdk
@@ -24,14 +26,16 @@ const GREEDY: u32 = 80;
 const WITNESSES: u16 = 1000;
 
 struct Rig {
-    bench: Bench,
-    inside: InterfaceName,
-    outside: InterfaceName,
-    witnesses: Vec<SocketAddrV4>,
+    network: Network,
+    witnesses: Vec<Exchange>,
 }
 
 fn host(number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(0x0a00_0200 + number)
+}
+
+fn network(config: &str) -> Network {
+    Network::new("shares", config, Setup { stations_answer: false, ..Setup::default() })
 }
 
 impl Rig {
@@ -40,80 +44,45 @@ impl Rig {
     }
 
     fn of(config: &str) -> Rig {
-        let setup = Setup { stations_answer: false, ..Setup::default() };
-        let bench = Bench::new("shares", config, setup).expect("a configuration");
-        let [inside, outside] =
-            ["inside", "outside"].map(|side| bench.interface(side).expect("an interface").name.clone());
-        Rig { bench, inside, outside, witnesses: Vec::new() }
+        Rig { network: network(config), witnesses: Vec::new() }
     }
 
-    /// Sends packets from one side. Returns the packets that come out at the other.
-    fn send(&mut self, is_inside: bool, packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
-        let (from, to) = match is_inside {
-            true => (self.inside.clone(), self.outside.clone()),
-            false => (self.outside.clone(), self.inside.clone()),
-        };
-        for packet in packets {
-            let frame = self.bench.frame_to(&from, packet).expect("a port");
-            self.bench.queue(&from, &frame).expect("room on the wire");
-        }
-        self.bench.settle().expect("rest");
-        let came = self.bench.take_all().into_iter().filter(|(interface, _)| *interface == to);
-        came.map(|(_, frame)| frame[14..].to_vec()).collect()
-    }
-
-    /// A host's flow begins, if it may: its global endpoint.
-    fn begin(&mut self, host: Ipv4Addr, port: u16) -> Option<SocketAddrV4> {
-        let packet = datagram((SocketAddrV4::new(host, port), PEER), b"first");
-        let came = self.send(true, &[packet]);
-        came.first().and_then(|packet| View::of(packet)).map(|view| view.src)
+    /// A host's flow begins, if it may.
+    fn begin(&mut self, host: Ipv4Addr, port: u16) -> Option<Exchange> {
+        Exchange::open(&mut self.network, SocketAddrV4::new(host, port), PEER, b"first")
     }
 
     /// A host asks for the box's MAC address, as it does before its first packet.
     fn arrive(&mut self, host: Ipv4Addr) {
         let [mac, nobody] = [station_mac(host), [0; 6]];
         let request = Arp { operation: 1, sender: (mac, host), target: (nobody, GATEWAY) };
-        let inside = self.inside.clone();
+        let inside = self.network.interface(Side::Inside).clone();
         let frame = frame(BROADCAST, mac, None, 0x0806, &request.bytes());
-        self.bench.inject(&inside, &frame).expect("an ARP packet");
-        assert_eq!(self.bench.take_all().len(), 1, "an answer");
+        self.network.bench.inject(&inside, &frame).expect("an ARP packet");
+        assert_eq!(self.network.bench.take_all().len(), 1, "an answer");
     }
 
     /// How many of so many flows of a host's begin, and are answered.
     fn begun_of(&mut self, host: Ipv4Addr, count: u16) -> usize {
         let begun: Vec<_> = (0..count).filter_map(|at| self.begin(host, 20_000 + at)).collect();
-        let answers: Vec<_> = begun.iter().map(|&global| datagram((PEER, global), b"answer")).collect();
-        for part in answers.chunks(50) {
-            assert_eq!(self.send(false, part).len(), part.len(), "who has begun is answered");
+        for part in begun.chunks(50) {
+            part.iter().for_each(|one| self.network.send(Side::Outside, &one.says(Side::Outside, b"answer")));
+            assert_eq!(self.network.work().len(), part.len(), "who has begun is answered");
         }
         begun.len()
     }
 
     fn witnesses_begin(&mut self) {
         for number in 0..WITNESSES {
-            let global = self.begin(host(0x8000 + u32::from(number) / 10), 30_000 + number % 10);
-            self.witnesses.push(global.expect("a witness"));
+            let witness = self.begin(host(0x8000 + u32::from(number) / 10), 30_000 + number % 10);
+            self.witnesses.push(witness.expect("a witness"));
         }
     }
 
     /// Every witness's number comes through, both ways.
     fn witnesses_talk(&mut self, round: u32) {
-        let number = |at: usize| (round << 16 | at as u32).to_be_bytes();
-        let local = |at: usize| SocketAddrV4::new(host(0x8000 + at as u32 / 10), 30_000 + (at % 10) as u16);
-        for is_inside in [true, false] {
-            let globals = self.witnesses.clone();
-            let ends = |at: usize| if is_inside { (local(at), PEER) } else { (PEER, globals[at]) };
-            for part in (0..globals.len()).collect::<Vec<_>>().chunks(50) {
-                let packets: Vec<_> = part.iter().map(|&at| datagram(ends(at), &number(at))).collect();
-                let came = self.send(is_inside, &packets);
-                let said: Vec<_> = came
-                    .iter()
-                    .filter_map(|packet| View::of(packet).map(|view| &packet[view.payload]))
-                    .collect();
-                let all: Vec<_> = part.iter().map(|&at| number(at)).collect();
-                assert!(all.iter().all(|number| said.contains(&&number[..])), "round {round}: {said:?}");
-            }
-        }
+        self.witnesses.iter().for_each(|one| one.carry(&mut self.network));
+        assert_eq!(self.network.take_lost(), 0, "numbers that came out nowhere, round {round}");
     }
 }
 
@@ -136,14 +105,14 @@ fn made_up_names_leave_room_for_those_who_answer() {
             }
         }
         assert_eq!(taken + usize::from(WITNESSES), 16384 * 3 / 4 + 1, "{mode:?}: three quarters");
-        assert!(rig.bench.counter("host-unresolved") > 0, "{mode:?}");
+        assert!(rig.network.bench.counter("host-unresolved") > 0, "{mode:?}");
         for number in 0..200 {
             let host = host(0x9000 + number);
             rig.arrive(host);
             assert_eq!(rig.begun_of(host, 10), 10, "{mode:?}: a host that is there");
         }
         rig.witnesses_talk(20_000);
-        rig.bench.finish().expect("whole tables");
+        rig.network.bench.finish().expect("whole tables");
     }
 }
 
@@ -161,53 +130,37 @@ fn a_full_table_has_ten_sessions_for_another_host() {
             }
         }
         assert!(taken > 13_500, "{mode:?}: {taken} of 16384 are taken");
-        assert!(rig.bench.counter("session-share") > 0, "{mode:?}: somebody wanted more");
+        assert!(rig.network.bench.counter("session-share") > 0, "{mode:?}: somebody wanted more");
         for number in 0..20 {
             assert_eq!(rig.begun_of(host(0x9000 + number), 10), 10, "{mode:?}: another host");
         }
         rig.witnesses_talk(GREEDY);
-        rig.bench.finish().expect("whole tables");
+        rig.network.bench.finish().expect("whole tables");
     }
 }
 
 /// An ARP reply of an outside host for its own address.
 fn arp_reply(addr: Ipv4Addr) -> Vec<u8> {
-    let (own, mac) = ([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 0xcc]);
-    let mut frame = [own, mac].concat();
-    frame.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);
-    frame.extend(mac);
-    frame.extend(addr.octets());
-    frame.extend(own);
-    frame.extend([192, 0, 2, 1]);
-    frame
+    let (own, station) = ([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 0xcc]);
+    let target = (own, Ipv4Addr::new(192, 0, 2, 1));
+    frame(own, station, None, 0x0806, &Arp { operation: 2, sender: (station, addr), target }.bytes())
 }
 
 /// What a host sends to neighbours that are not there takes all the room to wait; a packet to one that is there waits
 /// nevertheless, and goes on with the neighbour's answer.
 #[test]
 fn a_scan_leaves_others_room_to_wait() {
-    let setup = Setup { stations_answer: false, ..Setup::default() };
-    let bench = Bench::new("shares", &format!("{TWO_SIDES}{DEFAULT_ROUTE}{POOL}"), setup);
-    let mut bench = bench.expect("a configuration");
-    let [inside, outside] =
-        ["inside", "outside"].map(|side| bench.interface(side).expect("an interface").name.clone());
+    let mut network = network(&format!("{TWO_SIDES}{DEFAULT_ROUTE}{POOL}"));
     let neighbour = |last| SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, last), 7);
     let scanned = (10..50).flat_map(|last| (0..8).map(move |port| (0, 1000 + port, last)));
     for (who, port, last) in scanned.chain([(1, 1000, 200)]) {
-        let packet = datagram((SocketAddrV4::new(host(who), port), neighbour(last)), b"there");
-        let frame = bench.frame_to(&inside, &packet).expect("a port");
-        bench.queue(&inside, &frame).expect("room on the wire");
-        bench.settle().expect("rest");
+        let to = neighbour(last);
+        network.send(Side::Inside, &datagram((SocketAddrV4::new(host(who), port), to), b"there"));
+        network.work();
     }
-    assert_eq!(bench.counter("neighbour-queue-full"), 40 * 8 + 1 - 256);
-    bench.take_all();
-    bench.queue(&outside, &arp_reply(*neighbour(200).ip())).expect("room on the wire");
-    bench.settle().expect("rest");
-    let came: Vec<_> = bench
-        .take_all()
-        .iter()
-        .filter_map(|(_, frame)| View::of(&frame[14..]).map(|view| view.dst))
-        .collect();
+    assert_eq!(network.bench.counter("neighbour-queue-full"), 40 * 8 + 1 - 256);
+    network.send_frame(Side::Outside, &arp_reply(*neighbour(200).ip()));
+    let came: Vec<_> = network.work().into_iter().map(|(_, seen)| seen.dst).collect();
     assert_eq!(came, [neighbour(200)]);
 }
 
@@ -226,9 +179,9 @@ fn an_outside_pool_has_an_address_for_every_newcomer() {
     let server = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 80), 80);
     for (number, port) in [(0, 1000), (0, 1001)].into_iter().chain((1..300).map(|number| (number, 1000))) {
         let from = SocketAddrV4::new(Ipv4Addr::from_bits(0x0800_0001 + number), port);
-        let came = rig.send(false, &[segment((from, server), (1, 0, SYN), &[], &[])]);
+        let came = rig.network.pass(Side::Outside, &segment((from, server), (1, 0, SYN), &[], &[]));
         assert_eq!(came.len(), 1, "stranger {number}");
-        rig.bench.advance(1).expect("rest");
+        rig.network.bench.advance(1).expect("rest");
     }
-    rig.bench.finish().expect("whole tables");
+    rig.network.bench.finish().expect("whole tables");
 }

@@ -2,17 +2,11 @@
 
 use testkit::bench::{Bench, Setup};
 use testkit::build;
+use testkit::sides::ON_LINK;
 use testkit::spec::PacketSpec;
 
 /// Statics and pools, of both sides.
 const EVERYTHING: &str = "\
-interface GigabitEthernet0/0/0
- ip address 10.0.0.1 255.255.255.0
- ip nat inside
-interface GigabitEthernet0/0/1
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
 access-list 1 permit 10.0.0.0 0.0.0.127
 access-list 2 permit 10.0.0.128 0.0.0.127
 access-list 3 permit 198.18.0.0 0.1.255.255
@@ -30,7 +24,8 @@ ip nat outside source static network 198.51.101.0 172.16.3.0 255.255.255.0
 ";
 
 fn bench(config: &str, worker_count: usize) -> Bench {
-    Bench::new("test", config, Setup { worker_count, ..Setup::default() }).expect("a configuration")
+    Bench::new("test", &format!("{ON_LINK}{config}"), Setup { worker_count, ..Setup::default() })
+        .expect("a configuration")
 }
 
 /// Lets a packet arrive, and forgets what comes out.
@@ -117,12 +112,6 @@ fn what_is_known_of_the_outside_has_no_inside_columns() {
 const LIMITED: &str = "\
 vrf definition A
 vrf definition B
-interface GigabitEthernet0/0/0
- ip address 10.0.0.1 255.255.255.0
- ip nat inside
-interface GigabitEthernet0/0/1
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
 interface GigabitEthernet0/0/2
  vrf forwarding A
  ip address 10.0.0.1 255.255.255.0
@@ -131,7 +120,6 @@ interface GigabitEthernet0/0/3
  vrf forwarding B
  ip address 10.0.0.1 255.255.255.0
  ip nat inside
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
 ip route vrf A 0.0.0.0 0.0.0.0 192.0.2.254 global
 ip route vrf B 0.0.0.0 0.0.0.0 192.0.2.254 global
 access-list 1 permit 10.0.0.0 0.0.0.255
@@ -183,7 +171,7 @@ fn each_limit_counts_what_it_refuses() {
     // Another limit before them does not take their counts.
     let more = LIMITED
         .replace("max-entries 14\n", "max-entries host 10.0.0.8 1\nip nat translation max-entries 14\n");
-    bench.reconfigure("test", &more).expect("a configuration");
+    bench.reconfigure("test", &format!("{ON_LINK}{more}")).expect("a configuration");
     bench.advance(1000).expect("sound");
     let shown = limits(&mut bench);
     assert_eq!(
@@ -201,13 +189,6 @@ fn each_limit_counts_what_it_refuses() {
 
 /// Ports by computation, for two hosts.
 const COMPUTED: &str = "\
-interface GigabitEthernet0/0/0
- ip address 10.0.0.1 255.255.255.0
- ip nat inside
-interface GigabitEthernet0/0/1
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
 ip nat pool P 203.0.113.1 203.0.113.1 prefix-length 32
 access-list 1 permit 10.0.0.2 0.0.0.1
 ip nat inside source list 1 pool P overload
@@ -254,7 +235,7 @@ fn sessions_that_new_settings_would_not_make_are_counted() {
         let wider = COMPUTED
             .replace("ports-per-host 100", "ports-per-host 200")
             .replace("max-ports 150", "max-ports 250");
-        bench.reconfigure("test", &wider).expect("a configuration");
+        bench.reconfigure("test", &format!("{ON_LINK}{wider}")).expect("a configuration");
         bench.advance(1000).expect("sound");
         let operation = &bench.appliance.operation;
         assert_eq!((operation.recomputing, operation.recomputed), (0, 1), "{worker_count} workers");

@@ -1,14 +1,17 @@
 //! Streams under attack: random segments, an inspector that answers at random, buffers that run out. Nothing panics,
 //! what is kept stays within its bounds, what is sent is well-formed, and every packet has its fate.
 
+use std::net::Ipv4Addr;
+
 use dataplane::stream::{
     Buffers, Chunks, EditList, Emission, Inspection, Inspector, Means, Opening, Sender, Stream,
 };
 use mem::{Packet, Slab};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use testkit::packet::{Ipv4, TCP, Tcp};
 use testkit::random::generator;
-use testkit::simulator::link::{seal, tcp_sum};
+use testkit::simulator::link::tcp_sum;
 
 const STREAMS: usize = 4;
 const CHUNKS: usize = 300;
@@ -127,24 +130,18 @@ impl Attack {
                 .map(|_| self.generator.random_range(0..35))
                 .collect(),
         };
-        let mut frame = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 9, 6, 0, 0, 10, 0, 0, 2, 198, 51, 100, 7];
-        frame.extend([0x9c, 0x40, 0, 21]);
-        frame.extend(seq.to_be_bytes());
-        frame.extend(ack.to_be_bytes());
         let flags = match self.generator.random_range(0..100) {
             0..2 => self.generator.random(),
             2 => 0x11,
             3..6 => 0x38,
             _ => 0x10,
         };
-        frame.extend([(((20 + options.len()) / 4) << 4) as u8, flags]);
         let window: u16 = if self.generator.random_bool(0.1) { 0 } else { self.generator.random() };
-        frame.extend(window.to_be_bytes());
-        frame.extend([0, 0]);
-        frame.extend(self.generator.random::<[u8; 2]>());
-        frame.extend(options);
-        frame.extend((0..len).map(|_| self.generator.random::<u8>()));
-        seal(&mut frame, 20);
+        let header = Tcp { ports: (40_000, 21), seq, ack, flags, window, urgent: self.generator.random() };
+        let payload: Vec<u8> = (0..len).map(|_| self.generator.random()).collect();
+        let ends = (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(198, 51, 100, 7));
+        let mut frame =
+            Ipv4 { id: 0, ttl: 9, ..Ipv4::new(ends, TCP) }.sealed(&header.around(&options, &payload));
         if self.generator.random_bool(0.02) {
             let at = self.generator.random_range(0..frame.len());
             frame[at] = self.generator.random();

@@ -3,8 +3,8 @@
 use dataplane::stream::{Buffers, Cause, Chunks, Means, Opening, Sender, Shifts, Stream};
 use dataplane::wire::tcp::{ACK, FIN, PSH, RST, SYN, URG};
 use mem::{Packet, Slab};
+use testkit::packet::{DF, Ipv4, TCP, Tcp, seal};
 use testkit::simulator::lines::Lines;
-use testkit::simulator::link::seal;
 
 const CLIENT: Sender = Sender::Client;
 const SERVER: Sender = Sender::Server;
@@ -120,20 +120,17 @@ fn write(segment: &Segment) -> Vec<u8> {
             options.extend(other.wrapping_add(*right).to_be_bytes());
         }
     }
-    let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0x40, 0, 60, 6, 0, 0];
-    packet.extend(opening.source.0);
-    packet.extend(opening.destination.0);
-    packet.extend(opening.source.1.to_be_bytes());
-    packet.extend(opening.destination.1.to_be_bytes());
-    packet.extend(own.wrapping_add(segment.seq).to_be_bytes());
-    packet.extend(other.wrapping_add(segment.ack).to_be_bytes());
-    packet.extend([(((20 + options.len()) / 4) << 4) as u8, segment.flags]);
-    packet.extend(segment.window.to_be_bytes());
-    packet.extend([0, 0]);
-    packet.extend(segment.urgent.to_be_bytes());
-    packet.extend(options);
-    packet.extend(&segment.payload);
-    seal(&mut packet, 20);
+    let header = Tcp {
+        ports: (opening.source.1, opening.destination.1),
+        seq: own.wrapping_add(segment.seq),
+        ack: other.wrapping_add(segment.ack),
+        flags: segment.flags,
+        window: segment.window,
+        urgent: segment.urgent,
+    };
+    let ends = (opening.source.0.into(), opening.destination.0.into());
+    let outer = Ipv4 { id: 0, fragment: DF, ttl: 60, ..Ipv4::new(ends, TCP) };
+    let packet = outer.sealed(&header.around(&options, &segment.payload));
     [vec![0; 14], packet].concat()
 }
 
@@ -141,7 +138,7 @@ fn read(sender: Sender, packet: &[u8]) -> Segment {
     let long = |at: usize| u32::from_be_bytes(packet[at..at + 4].try_into().unwrap());
     let short = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
     let mut sealed = packet.to_vec();
-    seal(&mut sealed, 20);
+    seal(&mut sealed);
     assert_eq!(sealed, packet, "lengths and checksums are right");
     let (source, destination) = (opening(sender).source, opening(sender).destination);
     assert_eq!((&packet[12..16], &packet[16..20]), (&source.0[..], &destination.0[..]));

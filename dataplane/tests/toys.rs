@@ -16,9 +16,11 @@ use rand::RngExt;
 use rand::rngs::SmallRng;
 use testkit::bench::{Bench, Setup};
 use testkit::describe;
+use testkit::packet::udp;
 use testkit::random::generator;
 use testkit::reference::facts::{Endpoint, UDP};
-use testkit::reference::view::{Edits, forwarded, packet, udp};
+use testkit::reference::view::{Edits, forwarded, packet};
+use testkit::sides::ON_LINK;
 
 /// `ADD call address:port` announces an endpoint of a call, `END call` ends it.
 const CALLING: Row = Row { handle, framing: |_, _| Framing::Foreign, state: State::default, ..ROWS[0] };
@@ -75,13 +77,6 @@ fn protocols() -> Protocols {
 }
 
 const CONFIG: &str = "
-interface GigabitEthernet0/0/0
- ip address 10.0.0.1 255.255.0.0
- ip nat inside
-interface GigabitEthernet0/0/1
- ip address 192.0.2.1 255.255.255.0
- ip nat outside
-ip route 0.0.0.0 0.0.0.0 192.0.2.254
 access-list 1 permit 10.0.0.0 0.0.0.255
 access-list 2 permit 10.0.1.0 0.0.0.255
 ip nat pool SHARED 203.0.113.1 203.0.113.2 prefix-length 24
@@ -139,7 +134,7 @@ impl Test {
         let secret = [random.random(), random.random()];
         let setup = Setup { worker_count, secret, protocols: protocols(), ..Setup::default() };
         let mode = if is_cgn { "ip nat settings mode cgn\n" } else { "" };
-        let bench = Bench::new("toys", &format!("{CONFIG}{mode}"), setup).expect("a configuration");
+        let bench = Bench::new("toys", &format!("{ON_LINK}{CONFIG}{mode}"), setup).expect("a configuration");
         let sides =
             ["inside", "outside"].map(|side| bench.interface(side).expect("an interface").name.clone());
         Test {
@@ -191,11 +186,11 @@ impl Test {
     /// A host says something about a call, on any control session; returns what its server reads, from where.
     fn say(&mut self, host: Ipv4Addr, text: &str) -> (String, Ipv4Addr) {
         let (control, id) = (self.random.random_range(40_000..40_003), self.random.random());
-        let said = packet(UDP, host, SERVER, 64, id, &udp(control, CONTROL_PORT, text.as_bytes()));
+        let said = packet(UDP, host, SERVER, 64, id, &udp((control, CONTROL_PORT), text.as_bytes()));
         let came = self.put(Side::Inside, &said).expect("a message passes");
         let (addr, port) = source(&came);
         let read = String::from_utf8(came[28..].to_vec()).expect("text");
-        let whole = packet(UDP, addr, SERVER, 63, id, &udp(port, CONTROL_PORT, read.as_bytes()));
+        let whole = packet(UDP, addr, SERVER, 63, id, &udp((port, CONTROL_PORT), read.as_bytes()));
         assert_eq!(came, whole, "{}", describe::packet(&came));
         self.meets(host, addr);
         (read, addr)
@@ -242,7 +237,7 @@ impl Test {
     /// Somebody outside sends to an announced endpoint, or to one that was.
     fn meet(&mut self, global: Endpoint, inside: Endpoint) {
         let (peer, id) = (self.peer(), self.random.random());
-        let sent = packet(UDP, peer.0, global.0, 64, id, &udp(peer.1, global.1, b"media"));
+        let sent = packet(UDP, peer.0, global.0, 64, id, &udp((peer.1, global.1), b"media"));
         let came = self.put(Side::Outside, &sent);
         let is_open = self.announced.get(&inside).is_some_and(|known| known.global == global);
         // A session that went through a door stays when that closes; in CGN mode everybody may send to it.
@@ -254,7 +249,7 @@ impl Test {
             assert_eq!(came, Some(forwarded(&sent, &edits)), "{global:?} is met");
             self.met.push((inside, global, peer));
             // What is answered gives way to nobody.
-            let answer = packet(UDP, inside.0, peer.0, 64, id, &udp(inside.1, peer.1, b"media"));
+            let answer = packet(UDP, inside.0, peer.0, 64, id, &udp((inside.1, peer.1), b"media"));
             let came = self.put(Side::Inside, &answer);
             let edits = Edits { src: Some(global), ..Edits::default() };
             assert_eq!(came, Some(forwarded(&answer, &edits)));

@@ -7,8 +7,9 @@ mod replay_ftp;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use capture::{Body, ETHERNET, Mac, Packet, Timed, arp, pcap, pcapng, read_pcap};
+use capture::{Body, ETHERNET, Mac, Packet, Timed, arp, pcap, pcapng, read};
 use program::{Ended, Scratch};
+use testkit::packet::{ACK, PSH, SYN};
 
 const CONFIGURATION: &str = "\
 interface GigabitEthernet0/0/0
@@ -46,10 +47,6 @@ const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 12);
 const GLOBAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 const STATIC_GLOBAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
-
-const SYN: u8 = 0x02;
-const PSH: u8 = 0x08;
-const ACK: u8 = 0x10;
 
 /// What goes in and what must come out, on each side.
 #[derive(Default)]
@@ -204,7 +201,7 @@ fn every_frame_is_translated_as_the_test_expects() {
     let conversation = conversation();
     let ended = replay(&scratch, "out", &conversation);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-    let written = |name: &str| read_pcap(&fs::read(scratch.path(name)).expect(name));
+    let written = |name: &str| read(&scratch.path(name));
     expect_frames("outside", &written("out/GigabitEthernet0_0_1.pcap"), &conversation.outside_out);
     expect_frames("inside", &written("out/GigabitEthernet0_0_0.pcap"), &conversation.inside_out);
     assert_eq!(
@@ -370,7 +367,7 @@ fn what_ends_in_a_silence_ends_before_the_frame_behind_it() {
         c.refused((SERVER, 9), (GLOBAL, 4000), udp(b"b"));
         let ended = replay_with(&scratch, &c, &[]);
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{silence_s} s");
-        let inside = read_pcap(&fs::read(scratch.path("out/GigabitEthernet0_0_0.pcap")).expect("a file"));
+        let inside = read(&scratch.path("out/GigabitEthernet0_0_0.pcap"));
         let arrived = inside.iter().filter(|(_, frame)| frame[12..14] == [0x08, 0x00]).count();
         assert_eq!(arrived, usize::from(is_known), "{silence_s} s");
     }
@@ -393,7 +390,7 @@ fn a_syn_that_nobody_wants_is_answered_behind_the_last_frame() {
         "GigabitEthernet0/0/1=outside.pcap",
     ]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-    let outside = read_pcap(&fs::read(scratch.path("out/GigabitEthernet0_0_1.pcap")).expect("a file"));
+    let outside = read(&scratch.path("out/GigabitEthernet0_0_1.pcap"));
     let errors: Vec<u64> =
         outside.iter().filter(|(_, frame)| frame[23] == 1).map(|(at_us, _)| at_us - c.now_us).collect();
     assert!(matches!(errors[..], [after_us] if after_us >= 6 * SECOND_US), "{errors:?}");
@@ -416,7 +413,7 @@ fn interfaces_without_a_capture_are_up() {
         "GigabitEthernet0/0/0=inside.pcap",
     ]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-    let outside = read_pcap(&fs::read(scratch.path("out/GigabitEthernet0_0_1.pcap")).expect("a file"));
+    let outside = read(&scratch.path("out/GigabitEthernet0_0_1.pcap"));
     assert!(outside.iter().any(|(_, frame)| frame[26..30] == GLOBAL.octets()), "{outside:02x?}");
 }
 

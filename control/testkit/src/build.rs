@@ -2,15 +2,12 @@
 
 use crate::checksum;
 use crate::dissect::{self, Dissection, Site, SiteKind};
+use crate::packet::{ICMP, TCP, UDP};
 use crate::spec::{PacketSpec, Quote, Shape, Value};
 
 /// The longest IPv4 packet that an ICMP error of a router's own quotes, in bytes: the error stays within 576
 /// (RFC 1812 section 4.3.2.3).
 pub const QUOTE_LEN_MAX: usize = 576 - 28;
-
-const PROTOCOL_ICMP: u8 = 1;
-const PROTOCOL_TCP: u8 = 6;
-const PROTOCOL_UDP: u8 = 17;
 
 /// Builds an IPv4 packet. Quotes of sent packets must have been replaced by their bytes.
 ///
@@ -47,7 +44,7 @@ fn transport(spec: &PacketSpec) -> Result<(u8, Vec<u8>), String> {
             bytes.extend([0; 4]);
             bytes.extend((8 + data.len() as u16).to_be_bytes());
             bytes.extend([0; 2]);
-            PROTOCOL_UDP
+            UDP
         }
         Shape::Tcp => {
             let options = spec.tcp_options.clone().unwrap_or_default();
@@ -58,7 +55,7 @@ fn transport(spec: &PacketSpec) -> Result<(u8, Vec<u8>), String> {
             bytes.extend([seq.to_be_bytes(), ack.to_be_bytes()].concat());
             bytes.extend([(5 + options.len() / 4) as u8 * 16, 0, 0x20, 0, 0, 0, 0, 0]);
             bytes.extend(options);
-            PROTOCOL_TCP
+            TCP
         }
         Shape::Icmp => {
             let number = |name, default| spec.number(name).unwrap_or(default) as u8;
@@ -68,7 +65,7 @@ fn transport(spec: &PacketSpec) -> Result<(u8, Vec<u8>), String> {
                 _ => {}
             }
             bytes.extend(quoted(spec)?);
-            PROTOCOL_ICMP
+            ICMP
         }
         Shape::Ip => spec.number("protocol").unwrap_or(0) as u8,
         Shape::Arp | Shape::Raw => return Err("not an IPv4 packet".into()),
@@ -172,9 +169,9 @@ pub fn forwarded(before: &[u8], spec: &PacketSpec) -> Result<Vec<u8>, String> {
 fn same_protocol(before: &[u8], layout: &Dissection, spec: &PacketSpec) -> Result<(), String> {
     let went_in = layout.value(before, 0, "protocol");
     let comes_out = match spec.shape {
-        Shape::Udp => Some(u64::from(PROTOCOL_UDP)),
-        Shape::Tcp => Some(u64::from(PROTOCOL_TCP)),
-        Shape::Icmp => Some(u64::from(PROTOCOL_ICMP)),
+        Shape::Udp => Some(u64::from(UDP)),
+        Shape::Tcp => Some(u64::from(TCP)),
+        Shape::Icmp => Some(u64::from(ICMP)),
         _ => spec.number("protocol"),
     };
     if went_in == comes_out {

@@ -1,8 +1,30 @@
 //! A case: a configuration and a conversation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::spec::PacketSpec;
+
+/// Cases of faults that are known and not mended yet are in folders of this name.
+const KNOWN: &str = "known";
+
+/// The files of cases below a folder, but those of known faults, in order of their names.
+///
+/// # Panics
+/// When a folder cannot be read.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for entry in entries {
+        let path = entry.expect("a folder that can be read").path();
+        if path.is_dir() && !path.ends_with(KNOWN) {
+            found.append(&mut files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "nat") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
 
 /// A case as its file has it.
 #[derive(Clone, Debug, Default)]

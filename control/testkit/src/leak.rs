@@ -9,6 +9,8 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
+use crate::packet::{SYN, TCP, UDP};
+
 /// Why an inside address may leave in a payload: a row of `docs/algs-safety.md`, below "What passes".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Row {
@@ -208,9 +210,6 @@ pub struct Tap {
     pub read: u64,
 }
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const SYN: u8 = 2;
 /// A connection's numbers that are further from its beginning are of no packet that belongs to it.
 const BYTES_MAX: usize = 1 << 22;
 
@@ -300,7 +299,10 @@ impl Tap {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddrV4;
+
     use super::*;
+    use crate::packet;
 
     fn is_inside(addr: Ipv4Addr) -> bool {
         addr.octets()[..3] == [10, 0, 0]
@@ -364,14 +366,9 @@ mod tests {
     }
 
     fn segment(seq: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
-        let mut packet = vec![0x45, 0, 0, 0, 0, 1, 0, 0, 64, TCP, 0, 0, 203, 0, 113, 1, 198, 51, 100, 1];
-        packet.extend([0x9c, 0x40, 0, 21]);
-        packet.extend(seq.to_be_bytes());
-        packet.extend([0, 0, 0, 0, 0x50, flags, 0x20, 0, 0, 0, 0, 0]);
-        packet.extend(payload);
-        let len = packet.len() as u16;
-        packet[2..4].copy_from_slice(&len.to_be_bytes());
-        packet
+        let [from, to] = [([203, 0, 113, 1], 40_000), ([198, 51, 100, 1], 21)];
+        let end = |(addr, port): ([u8; 4], u16)| SocketAddrV4::new(addr.into(), port);
+        packet::segment((end(from), end(to)), (seq, 0, flags), &[], payload)
     }
 
     fn leaks(tap: &mut Tap, segments: &[(u32, &[u8])]) -> usize {

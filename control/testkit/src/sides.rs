@@ -24,3 +24,14 @@ access-list 1 permit 10.0.0.0 0.0.255.255
 ip nat pool P 203.0.113.1 203.0.113.8 prefix-length 24
 ip nat inside source list 1 pool P overload
 ";
+
+/// Likewise, but inside hosts of 10.0.0.0/16 are on the appliance's own subnet. Nothing says that stations are there: they answer.
+pub const ON_LINK: &str = "
+interface GigabitEthernet0/0/0
+ ip address 10.0.0.1 255.255.0.0
+ ip nat inside
+interface GigabitEthernet0/0/1
+ ip address 192.0.2.1 255.255.255.0
+ ip nat outside
+ip route 0.0.0.0 0.0.0.0 192.0.2.254
+";

@@ -1,19 +1,11 @@
 //! A port on capture files: frames come from one file and go to another, on the captures' own clock.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
+use capture_file::{DataLink, Writer};
 use mem::{Packet, Slab};
-use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
-use pcap_file::pcapng::blocks::interface_description::{
-    InterfaceDescriptionBlock, InterfaceDescriptionOption,
-};
-use pcap_file::pcapng::{Block, PcapNgReader};
-use pcap_file::{DataLink, PcapError, TsResolution};
 use thiserror::Error;
 
 use super::{Burst, Port};
@@ -26,22 +18,9 @@ const BUFFER_COUNT: usize = 1024;
 /// Why a capture cannot be played.
 #[derive(Debug, Error)]
 pub enum CaptureError {
-    /// The file cannot be opened, read or written.
-    #[error("{path}: {source}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The file is damaged or not a capture.
-    #[error("{path}: not a readable pcap or pcapng file: {source}")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What the reader says.
-        source: PcapError,
-    },
+    /// The file cannot be read or written.
+    #[error(transparent)]
+    File(capture_file::Error),
     /// The frames are not Ethernet.
     #[error("{path}: link type {link:?}, but only Ethernet captures can be played; convert it first")]
     NotEthernet {
@@ -69,81 +48,24 @@ pub struct Frame {
     pub bytes: Vec<u8>,
 }
 
-/// Reads a whole capture, pcap or pcapng, in the order of the file.
+/// Reads a whole capture of Ethernet, pcap or pcapng, in the order of the file.
 pub fn read_capture(path: &Path) -> Result<Vec<Frame>, CaptureError> {
-    let file_error = |source| CaptureError::File { path: path.into(), source };
-    let mut file = File::open(path).map_err(file_error)?;
-    let mut magic = [0; 4];
-    let is_pcapng = file.read_exact(&mut magic).is_ok() && magic == [0x0a, 0x0d, 0x0d, 0x0a];
-    file.rewind().map_err(file_error)?;
-    let reader = BufReader::new(file);
-    let frames = if is_pcapng { read_pcapng(reader, path) } else { read_pcap(reader, path) }?;
+    let frames = capture_file::read(path, |link| link == DataLink::ETHERNET)?;
     match frames.iter().map(|frame| frame.bytes.len()).find(|&len| len > FRAME_BYTES_MAX) {
         Some(len) => Err(CaptureError::TooLong { path: path.into(), len }),
-        None => Ok(frames),
-    }
-}
-
-fn check_link(link: DataLink, path: &Path) -> Result<(), CaptureError> {
-    if link == DataLink::ETHERNET {
-        Ok(())
-    } else {
-        Err(CaptureError::NotEthernet { path: path.into(), link })
-    }
-}
-
-fn read_pcap(reader: impl Read, path: &Path) -> Result<Vec<Frame>, CaptureError> {
-    let format = |source| CaptureError::Format { path: path.into(), source };
-    let mut reader = PcapReader::new(reader).map_err(format)?;
-    check_link(reader.header().datalink, path)?;
-    let per_us = if reader.header().ts_resolution == TsResolution::NanoSecond { 1000 } else { 1 };
-    let mut frames = Vec::new();
-    // Raw packets: times and lengths that contradict the file header are common and harmless.
-    while let Some(packet) = reader.next_raw_packet() {
-        let packet = packet.map_err(format)?;
-        let at_us = u64::from(packet.ts_sec) * 1_000_000 + u64::from(packet.ts_frac) / per_us;
-        frames.push(Frame { at_us, bytes: packet.data.into_owned() });
-    }
-    Ok(frames)
-}
-
-fn read_pcapng(reader: impl Read, path: &Path) -> Result<Vec<Frame>, CaptureError> {
-    let format = |source| CaptureError::Format { path: path.into(), source };
-    let mut reader = PcapNgReader::new(reader).map_err(format)?;
-    let mut interfaces: Vec<InterfaceDescriptionBlock<'static>> = Vec::new();
-    let mut frames = Vec::new();
-    while let Some(block) = reader.next_block() {
-        match block.map_err(format)? {
-            Block::SectionHeader(_) => interfaces.clear(),
-            Block::InterfaceDescription(interface) => interfaces.push(interface.into_owned()),
-            Block::EnhancedPacket(packet) => {
-                let unknown = || format(PcapError::InvalidInterfaceId(packet.interface_id));
-                let interface = interfaces.get(packet.interface_id as usize).ok_or_else(unknown)?;
-                check_link(interface.linktype, path)?;
-                // The reader hands on the raw count of time units as if they were nanoseconds.
-                let at_us = microseconds(packet.timestamp.as_nanos() as u64, interface);
-                frames.push(Frame { at_us, bytes: packet.data.into_owned() });
-            }
-            Block::SimplePacket(packet) => {
-                let at_us = frames.last().map_or(0, |frame: &Frame| frame.at_us);
-                frames.push(Frame { at_us, bytes: packet.data.into_owned() });
-            }
-            _ => {}
+        None => {
+            Ok(frames.into_iter().map(|frame| Frame { at_us: frame.at_us, bytes: frame.bytes }).collect())
         }
     }
-    Ok(frames)
 }
 
-/// Converts a time in an interface's units: a power of ten, or with the top bit set a power of two.
-fn microseconds(units: u64, interface: &InterfaceDescriptionBlock) -> u64 {
-    let resolution = interface.options.iter().find_map(|option| match option {
-        InterfaceDescriptionOption::IfTsResol(exponent) => Some(*exponent),
-        _ => None,
-    });
-    let exponent = resolution.unwrap_or(6);
-    let base: u128 = if exponent & 0x80 == 0 { 10 } else { 2 };
-    let per_second = base.checked_pow(u32::from(exponent & 0x7f)).unwrap_or(u128::MAX);
-    (u128::from(units) * 1_000_000 / per_second) as u64
+impl From<capture_file::Error> for CaptureError {
+    fn from(error: capture_file::Error) -> CaptureError {
+        match error {
+            capture_file::Error::Link { path, link } => CaptureError::NotEthernet { path, link },
+            other => CaptureError::File(other),
+        }
+    }
 }
 
 /// The time that all pcap ports of a replay agree on, in microseconds since 1970.
@@ -168,7 +90,7 @@ pub struct PcapPort {
     clock: CaptureClock,
     slab: Slab,
     frames: std::iter::Peekable<std::vec::IntoIter<Frame>>,
-    output: PcapWriter<BufWriter<File>>,
+    output: Writer,
 }
 
 impl PcapPort {
@@ -179,10 +101,7 @@ impl PcapPort {
         frames: Vec<Frame>,
         output: &Path,
     ) -> Result<PcapPort, CaptureError> {
-        let file =
-            File::create(output).map_err(|source| CaptureError::File { path: output.into(), source })?;
-        let output = PcapWriter::new(BufWriter::new(file))
-            .map_err(|source| CaptureError::Format { path: output.into(), source })?;
+        let output = Writer::create(output, DataLink::ETHERNET)?;
         let slab = Slab::new(BUFFER_COUNT, FRAME_BYTES_MAX);
         Ok(PcapPort { index, clock, slab, frames: frames.into_iter().peekable(), output })
     }
@@ -200,11 +119,9 @@ impl Port for PcapPort {
     }
 
     fn transmit(&mut self, burst: &mut Burst) {
-        let at = Duration::from_micros(self.clock.now_us());
         for packet in burst.drain(..) {
-            let frame = PcapPacket::new(at, packet.len() as u32, packet.bytes());
             // A full disk shows when the file is closed; the path has no use for it.
-            let _ = self.output.write_packet(&frame);
+            let _ = self.output.write(self.clock.now_us(), packet.bytes());
         }
     }
 

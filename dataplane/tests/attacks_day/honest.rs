@@ -3,11 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::Side;
-use testkit::player::packet::datagram;
+use testkit::network::{Awaited, Network, Seen};
+use testkit::packet::{MORE, datagram};
+use testkit::witness::{Connection, Exchange};
 
-use crate::connection::Connection;
-use crate::network::{Awaited, Network, PRIVATE_SERVER, Seen};
-use crate::packets::{MORE, fragment};
+use crate::network::PRIVATE_SERVER;
+use crate::packets::fragment;
 
 /// Hosts that witness, and how many sessions of either protocol each has.
 const HOSTS: u16 = 100;
@@ -29,35 +30,6 @@ fn server(number: u16, port: u16) -> SocketAddrV4 {
 
 fn later(addr: Ipv4Addr, number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(addr.to_bits() + number)
-}
-
-/// What inside hosts say to servers in datagrams, both ways.
-struct Exchange {
-    local: SocketAddrV4,
-    global: SocketAddrV4,
-    peer: SocketAddrV4,
-}
-
-impl Exchange {
-    /// The first datagram; none if it is refused.
-    fn open(
-        network: &mut Network,
-        local: SocketAddrV4,
-        peer: SocketAddrV4,
-        payload: &[u8],
-    ) -> Option<Exchange> {
-        let came = network.pass(Side::Inside, &datagram((local, peer), payload));
-        Some(Exchange { local, global: came.first()?.src, peer })
-    }
-
-    fn carry(&self, network: &mut Network) {
-        let there = Awaited { side: Side::Outside, src: self.global, dst: self.peer };
-        let data = network.mark(there);
-        network.send(Side::Inside, &datagram((self.local, self.peer), &data));
-        let back = Awaited { side: Side::Inside, src: self.peer, dst: self.local };
-        let data = network.mark(back);
-        network.send(Side::Outside, &datagram((self.peer, self.global), &data));
-    }
 }
 
 /// Sessions that are there all day.

@@ -5,7 +5,6 @@
 //! The whole day: `cargo test --release -p dataplane --test attacks_day -- --ignored --nocapture`.
 
 mod attacks;
-mod connection;
 mod honest;
 mod network;
 mod packets;
@@ -16,7 +15,6 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use attacks::{ATTACKS, Attack, Field};
-use network::Network;
 
 const MODES: [&str; 2] = ["", "ip nat settings mode cgn\n"];
 const MINUTE_MS: u64 = 60_000;
@@ -93,7 +91,7 @@ struct Day {
 
 impl Day {
     fn new(mode: &str, worker_count: usize) -> Day {
-        let field = Field::new(Network::new(mode, worker_count));
+        let field = Field::new(network::network(mode, worker_count));
         Day { field, deck: Vec::new(), minute: 0, newcomers: 0, retries: 0, peaks: HashMap::new() }
     }
 

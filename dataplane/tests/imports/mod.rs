@@ -191,7 +191,8 @@ impl<'ast> Visit<'ast> for Module {
     fn visit_attribute(&mut self, _: &'ast syn::Attribute) {}
 }
 
-fn is_test(attributes: &[syn::Attribute]) -> bool {
+/// Whether something is for tests alone.
+pub fn is_test(attributes: &[syn::Attribute]) -> bool {
     let is_test = |attribute: &syn::Attribute| {
         let words = attribute.meta.require_list().map(|list| list.tokens.to_string());
         attribute.path().is_ident("cfg") && words.is_ok_and(|words| words == "test")

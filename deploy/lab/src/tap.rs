@@ -10,10 +10,9 @@ use crate::process::Process;
 use crate::rules::{Rules, Static};
 use alg::registry::{Attach, ROWS};
 use anyhow::{Context, Result, bail, ensure};
+use capture_file::{Captured, DataLink};
 use nix::sys::signal::Signal;
-use pcap_file::pcap::PcapReader;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
@@ -25,8 +24,6 @@ const LIMIT: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Who sends what leaves: see `configuration.rs`.
 const OUTSIDE_MAC: &str = "02:00:00:00:00:02";
-const ETHERNET_LEN: usize = 14;
-const IPV4: [u8; 2] = [0x08, 0x00];
 
 /// A running tap.
 pub struct Tap {
@@ -85,14 +82,10 @@ impl Tap {
         ensure!(stopped.status.success(), "tcpdump ended with {}", stopped.status);
         let mut tap = leak::Tap::new(is_inside);
         tap.passes = std::mem::take(&mut *locked(&self.passes));
-        let (mut count, mut leaks) = (0, Vec::new());
-        let mut packets = PcapReader::new(File::open(&self.capture)?)?;
-        while let Some(packet) = packets.next_packet() {
-            let packet = packet?;
-            count += 1;
-            if packet.data.get(12..ETHERNET_LEN) == Some(&IPV4[..]) {
-                leaks.extend(tap.packet(&packet.data[ETHERNET_LEN..]).iter().map(ToString::to_string));
-            }
+        let frames = capture_file::read(&self.capture, |link| link == DataLink::ETHERNET)?;
+        let (count, mut leaks) = (frames.len() as u64, Vec::new());
+        for packet in frames.iter().filter_map(Captured::ipv4) {
+            leaks.extend(tap.packet(packet).iter().map(ToString::to_string));
         }
         ensure!(count >= recorded, "of {recorded} packets {count} were recorded");
         Ok(Report { read: tap.read, leaks, passed: tap.passed })

@@ -13,8 +13,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use testkit::player::packet::{ACK, ICMP, RST, SYN, ipv4, segment};
+use testkit::packet::{ACK, RST, SYN, segment, unreachable};
 use testkit::random::generator;
+use testkit::stations::frame;
 
 /// Idle connections, of four hosts; the fifth is the neighbour.
 const CONNECTIONS: usize = 200;
@@ -78,8 +79,7 @@ impl Connection {
             _ => {
                 let about = segment((ends.1, ends.0), (seq, ack, ACK), &[], &[]);
                 let code = random.random_range(0..5);
-                let message = [&[3, code, 0, 0, 0, 0, 2, 88], &about[..28]].concat();
-                ipv4((*ends.0.ip(), *ends.1.ip()), ICMP, &message)
+                unreachable(*ends.0.ip(), code, &about)
             }
         }
     }
@@ -100,8 +100,7 @@ impl Attacker {
     /// Sends a packet as a frame. A device without room loses it.
     fn send(&mut self, packet: &[u8]) {
         let own = [2, 0xbb, 0, 0, 0, self.station[5]];
-        let frame = [&self.station[..], &own, &[8, 0], packet].concat();
-        let _ = self.device.write(&frame);
+        let _ = self.device.write(&frame(self.station, own, None, 0x0800, packet));
     }
 }
 

@@ -1,7 +1,13 @@
-//! Frames and capture files of the tests' own making: headers, checksums, pcap and pcapng are written here once more,
-//! so that a mistake in the product's code cannot hide behind itself.
+//! Frames and capture files of the tests' own making: pcap and pcapng are written here byte for byte, and packets by the test
+//! kit, so that a mistake in the product's code cannot hide behind itself. What the program writes is read by the product's
+//! reader, which these files are a test of.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::Path;
+
+use dataplane::port::pcap::read_capture;
+use testkit::packet::{DF, ICMP, Ipv4, TCP, Tcp, UDP, icmp, udp};
+use testkit::stations::{Arp, BROADCAST, frame};
 
 /// An Ethernet address.
 pub type Mac = [u8; 6];
@@ -32,90 +38,38 @@ pub struct Packet {
 impl Packet {
     /// The packet in an Ethernet frame.
     pub fn frame(&self, source: Mac, destination: Mac) -> Vec<u8> {
-        let (protocol, segment) = self.segment();
-        let mut packet = vec![0x45, 0];
-        packet.extend((20 + segment.len() as u16).to_be_bytes());
-        packet.extend([0x12, 0x34, 0x40, 0, self.ttl, protocol, 0, 0]);
-        packet.extend(self.from.ip().octets());
-        packet.extend(self.to.ip().octets());
-        let sum = checksum(&packet);
-        packet[10..12].copy_from_slice(&sum.to_be_bytes());
-        packet.extend(segment);
-        [&destination[..], &source[..], &[0x08, 0x00], &packet].concat()
-    }
-
-    /// The protocol number, and the transport header with its payload.
-    fn segment(&self) -> (u8, Vec<u8>) {
-        let mut segment = Vec::new();
-        match &self.body {
-            Body::Udp { payload, checksummed } => {
-                self.put_ports(&mut segment);
-                segment.extend((8 + payload.len() as u16).to_be_bytes());
-                segment.extend([0, 0]);
-                segment.extend(payload);
-                if *checksummed {
-                    self.put_checksum(17, &mut segment, 6);
-                }
-                (17, segment)
-            }
+        let (from, to) = (self.from, self.to);
+        let ports = (from.port(), to.port());
+        let header = |protocol| Ipv4 {
+            id: 0x1234,
+            fragment: DF,
+            ttl: self.ttl,
+            ..Ipv4::new((*from.ip(), *to.ip()), protocol)
+        };
+        let packet = match &self.body {
+            Body::Udp { payload, checksummed: true } => header(UDP).sealed(&udp(ports, payload)),
+            Body::Udp { payload, checksummed: false } => header(UDP).around(&udp(ports, payload)),
             Body::Tcp { flags, seq, ack, payload } => {
-                self.put_ports(&mut segment);
-                segment.extend(seq.to_be_bytes());
-                segment.extend(ack.to_be_bytes());
-                segment.extend([0x50, *flags, 0xff, 0xff, 0, 0, 0, 0]);
-                segment.extend(payload);
-                self.put_checksum(6, &mut segment, 16);
-                (6, segment)
+                let (seq, ack, flags) = (*seq, *ack, *flags);
+                let segment = Tcp { ports, seq, ack, flags, window: 0xffff, urgent: 0 };
+                header(TCP).sealed(&segment.around(&[], payload))
             }
             Body::Echo { is_request, seq, payload } => {
-                let id = if *is_request { self.from.port() } else { self.to.port() };
-                segment.extend([if *is_request { 8 } else { 0 }, 0, 0, 0]);
-                segment.extend(id.to_be_bytes());
-                segment.extend(seq.to_be_bytes());
-                segment.extend(payload);
-                let sum = checksum(&segment);
-                segment[2..4].copy_from_slice(&sum.to_be_bytes());
-                (1, segment)
+                let (kind, id) = if *is_request { (8, ports.0) } else { (0, ports.1) };
+                let [a, b] = id.to_be_bytes();
+                let [c, d] = seq.to_be_bytes();
+                header(ICMP).sealed(&icmp((kind, 0), [a, b, c, d], payload))
             }
-        }
+        };
+        frame(destination, source, None, 0x0800, &packet)
     }
-
-    fn put_ports(&self, segment: &mut Vec<u8>) {
-        segment.extend(self.from.port().to_be_bytes());
-        segment.extend(self.to.port().to_be_bytes());
-    }
-
-    fn put_checksum(&self, protocol: u8, segment: &mut [u8], at: usize) {
-        let mut covered = [self.from.ip().octets(), self.to.ip().octets()].concat();
-        covered.extend([0, protocol]);
-        covered.extend((segment.len() as u16).to_be_bytes());
-        covered.extend(&*segment);
-        let sum = checksum(&covered);
-        segment[at..at + 2].copy_from_slice(&sum.to_be_bytes());
-    }
-}
-
-/// The Internet checksum, by its definition.
-fn checksum(bytes: &[u8]) -> u16 {
-    let words =
-        bytes.chunks(2).map(|word| u32::from(word[0]) << 8 | word.get(1).map_or(0, |&low| low.into()));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
 }
 
 /// An ARP request to everyone, or a reply to `to`.
 pub fn arp(sender: (Mac, Ipv4Addr), to: Option<Mac>, target: Ipv4Addr) -> Vec<u8> {
-    let mut frame = to.unwrap_or([0xff; 6]).to_vec();
-    frame.extend(sender.0);
-    frame.extend([0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, if to.is_some() { 2 } else { 1 }]);
-    frame.extend(sender.0);
-    frame.extend(sender.1.octets());
-    frame.extend(to.unwrap_or_default());
-    frame.extend(target.octets());
-    frame
+    let operation = if to.is_some() { 2 } else { 1 };
+    let arp = Arp { operation, sender, target: (to.unwrap_or_default(), target) };
+    frame(to.unwrap_or(BROADCAST), sender.0, None, 0x0806, &arp.bytes())
 }
 
 /// A frame with its time in microseconds since 1970.
@@ -164,28 +118,8 @@ fn put_block(file: &mut Vec<u8>, kind: u32, body: &[u8]) {
     file.extend(len);
 }
 
-/// The frames of a pcap file as the program writes it, little-endian or big-endian.
-pub fn read_pcap(file: &[u8]) -> Vec<Timed> {
-    assert!(file.len() >= 24, "no pcap header in {} bytes", file.len());
-    let (is_little, per_us) = match file[..4] {
-        [0xd4, 0xc3, 0xb2, 0xa1] => (true, 1),
-        [0xa1, 0xb2, 0xc3, 0xd4] => (false, 1),
-        [0x4d, 0x3c, 0xb2, 0xa1] => (true, 1000),
-        [0xa1, 0xb2, 0x3c, 0x4d] => (false, 1000),
-        _ => panic!("no pcap magic in {:02x?}", &file[..4]),
-    };
-    let word = |at: usize| {
-        let bytes: [u8; 4] = file[at..at + 4].try_into().expect("four bytes");
-        if is_little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) }
-    };
-    assert_eq!(word(20), ETHERNET, "the link type");
-    let (mut frames, mut at) = (Vec::new(), 24);
-    while at < file.len() {
-        let len = word(at + 8) as usize;
-        assert_eq!(word(at + 12) as usize, len, "nothing is cut off");
-        let at_us = u64::from(word(at)) * 1_000_000 + u64::from(word(at + 4) / per_us);
-        frames.push((at_us, file[at + 16..at + 16 + len].to_vec()));
-        at += 16 + len;
-    }
-    frames
+/// The frames of a capture that the program wrote.
+pub fn read(path: &Path) -> Vec<Timed> {
+    let frames = read_capture(path).unwrap_or_else(|error| panic!("{error}"));
+    frames.into_iter().map(|frame| (frame.at_us, frame.bytes)).collect()
 }

@@ -1,35 +1,20 @@
 //! A client inside announces where it listens: what `portico replay` makes of the capture, and what the commands tell of
 //! it afterwards.
 
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 
-use crate::capture::{Body, ETHERNET, Mac, Packet, Timed, pcap, read_pcap};
+use testkit::packet::{ACK, PSH, SYN};
+
+use crate::capture::{Body, ETHERNET, Packet, Timed, pcap, read};
 use crate::program::Scratch;
+use crate::{CONFIGURATION, HOST, HOST_ADDRESS, INSIDE, OUTSIDE, ROUTER};
 
-const CONFIGURATION: &str = "\
-interface GigabitEthernet0/0/0
- mac-address 0200.0000.0001
- ip address 10.0.0.1 255.255.255.0
- ip nat inside
-interface GigabitEthernet0/0/1
- mac-address 0200.0000.0002
- ip address 198.51.100.1 255.255.255.0
- ip nat outside
-access-list 10 permit 10.0.0.0 0.0.0.255
-ip nat pool P 203.0.113.1 203.0.113.1 prefix-length 24
-ip nat inside source list 10 pool P overload
-ip route 0.0.0.0 0.0.0.0 198.51.100.254
-arp 198.51.100.254 0200.0000.00fe arpa
-arp 10.0.0.11 0200.0000.0011 arpa
-";
+/// The client's station is known.
+const ARP: &str = "arp 10.0.0.11 0200.0000.0011 arpa\n";
 
-const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 11), 40_000);
-const GLOBAL: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 1), 40_000);
-const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 80), 21);
-const SYN: u8 = 0x02;
-const PSH: u8 = 0x08;
-const ACK: u8 = 0x10;
+const CLIENT: SocketAddrV4 = SocketAddrV4::new(HOST_ADDRESS, 40_000);
+const GLOBAL: SocketAddrV4 = SocketAddrV4::new(super::GLOBAL, 40_000);
+const SERVER: SocketAddrV4 = SocketAddrV4::new(super::SERVER, 21);
 
 fn segment(from: SocketAddrV4, to: SocketAddrV4, flags: u8, (seq, ack): (u32, u32), text: &str) -> Packet {
     Packet { from, to, ttl: 64, body: Body::Tcp { flags, seq, ack, payload: text.into() } }
@@ -37,15 +22,13 @@ fn segment(from: SocketAddrV4, to: SocketAddrV4, flags: u8, (seq, ack): (u32, u3
 
 /// Each side's capture: a handshake, the server's greeting, and the client's port.
 fn captures() -> [Vec<Timed>; 2] {
-    let (host, inside): (Mac, Mac) = ([2, 0, 0, 0, 0, 0x11], [2, 0, 0, 0, 0, 1]);
-    let (router, outside): (Mac, Mac) = ([2, 0, 0, 0, 0, 0xfe], [2, 0, 0, 0, 0, 2]);
     let greeting = "220 ready\r\n";
     let greeted = 901 + greeting.len() as u32;
     let out = |at_ms: u64, flags, numbers, text| {
-        (at_ms * 1000, segment(CLIENT, SERVER, flags, numbers, text).frame(host, inside))
+        (at_ms * 1000, segment(CLIENT, SERVER, flags, numbers, text).frame(HOST, INSIDE))
     };
     let back = |at_ms: u64, flags, numbers, text| {
-        (at_ms * 1000, segment(SERVER, GLOBAL, flags, numbers, text).frame(router, outside))
+        (at_ms * 1000, segment(SERVER, GLOBAL, flags, numbers, text).frame(ROUTER, OUTSIDE))
     };
     let from_inside = vec![
         out(1, SYN, (100, 0), ""),
@@ -61,7 +44,7 @@ fn captures() -> [Vec<Timed>; 2] {
 fn replay(lines: &str, shows: &[&str]) -> (String, String) {
     let scratch = Scratch::new();
     let [inside, outside] = captures();
-    scratch.write("nat.conf", format!("{CONFIGURATION}{lines}"));
+    scratch.write("nat.conf", format!("{CONFIGURATION}{ARP}{lines}"));
     scratch.write("inside.pcap", pcap(ETHERNET, &inside));
     scratch.write("outside.pcap", pcap(ETHERNET, &outside));
     let ports = ["GigabitEthernet0/0/0=inside.pcap", "GigabitEthernet0/0/1=outside.pcap"];
@@ -70,8 +53,8 @@ fn replay(lines: &str, shows: &[&str]) -> (String, String) {
     arguments.extend(shows.iter().flat_map(|show| ["--show", show]));
     let ended = scratch.run(&arguments);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-    let written = fs::read(scratch.path("out/GigabitEthernet0_0_1.pcap")).expect("the outside's capture");
-    let frames = read_pcap(&written).into_iter().flat_map(|(_, frame)| frame);
+    let frames =
+        read(&scratch.path("out/GigabitEthernet0_0_1.pcap")).into_iter().flat_map(|(_, frame)| frame);
     (String::from_utf8_lossy(&frames.collect::<Vec<u8>>()).into_owned(), ended.stdout)
 }
 

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddrV4;
 
+use super::changes::{self, Changes};
 use super::flow::{Flow, INSIDE, OUTSIDE};
 use super::judge::Heard;
 use super::message::replaced;
 use super::orders::{has_gateway, is_server};
-use super::packet::{self, ACK, Changes, Kind, PSH, RST, SYN, TCP, View};
 use super::play::Player;
+use crate::packet::{self, ACK, Kind, PSH, RST, SYN, TCP, View};
 
 /// TCP options of a handshake that is made: a segment size of 1460, windows in units of 128, selective acknowledgements.
 const OPTIONS: &[u8] = &[2, 4, 5, 0xb4, 1, 3, 3, 7, 1, 1, 4, 2];
@@ -60,7 +61,7 @@ impl Player {
         let mut changes = flow.outside_sends(packet, view, echo)?;
         changes.fields.push(("dst", u64::from(u32::from(*global.ip()))));
         changes.fields.push(("dport", u64::from(global.port())));
-        let sent = packet::changed(packet, changes)?;
+        let sent = changes::changed(packet, changes)?;
         self.locals.insert((TCP, global), ends[INSIDE]);
         let rest = self.send(OUTSIDE, &sent)?;
         self.check_unexpected(&rest)?;
@@ -138,7 +139,7 @@ impl Player {
                     vec![("dst", u64::from(u32::from(*global.ip()))), ("dport", u64::from(global.port()))];
                 let packet = match host {
                     INSIDE => packet,
-                    _ => packet::changed(&packet, Changes { fields, ..Changes::default() })?,
+                    _ => changes::changed(&packet, Changes { fields, ..Changes::default() })?,
                 };
                 self.send(host, &packet)?;
             }

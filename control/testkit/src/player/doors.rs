@@ -8,8 +8,8 @@ use dataplane::message::DoorRow;
 use super::flow::{INSIDE, OUTSIDE};
 use super::judge::DoorState;
 use super::orders::Mode;
-use super::packet::{self, SYN, View};
 use super::play::{Player, protocol_of};
+use crate::packet::{self, SYN, View};
 
 /// Somebody whom nothing was announced to.
 const STRANGER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);

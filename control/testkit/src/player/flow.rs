@@ -7,8 +7,9 @@
 use std::net::SocketAddrV4;
 
 use super::align::{Alignment, Edit, Form, Stream};
-use super::packet::{self, ACK, Changes, FIN, Kind, RST, SYN, View};
+use super::changes::{self, Changes};
 use crate::dissect::Dissection;
+use crate::packet::{self, ACK, FIN, Kind, RST, SYN, View};
 
 /// The inside host, as an index.
 pub const INSIDE: usize = 0;
@@ -113,7 +114,7 @@ impl Flow {
             return Ok(packet.to_vec());
         }
         let ack = u64::from(self.number(OUTSIDE, possible));
-        packet::changed(packet, Changes { fields: vec![("ack", ack)], ..Changes::default() })
+        changes::changed(packet, Changes { fields: vec![("ack", ack)], ..Changes::default() })
     }
 
     /// What becomes of a frame of the outside host, but for its addresses. `echo` says what the host says instead of
@@ -202,7 +203,7 @@ impl Flow {
     fn selective(&self, packet: &[u8]) -> Option<Vec<u8>> {
         let range = Dissection::of_packet(packet).range(0, "tcp-options")?;
         let mut options = packet[range].to_vec();
-        let edges = packet::sack_edges(&options);
+        let edges = changes::sack_edges(&options);
         for edge in &edges {
             let number = u32::from_be_bytes(*options[*edge..].first_chunk()?);
             let mapped = self.number(INSIDE, self.outside_of(self.position(INSIDE, number)));

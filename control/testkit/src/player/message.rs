@@ -7,8 +7,8 @@ use dataplane::message::DoorRow;
 use super::align::{Alignment, Edit};
 use super::judge::{self, DoorState, Heard};
 use super::orders::DoorOrder;
-use super::packet::{TCP, UDP, View};
 use super::play::{Player, is_control, protocol_of};
+use crate::packet::{TCP, UDP, View};
 
 impl Player {
     /// Bytes as an outside host says them now: it repeats what it has read.

@@ -9,6 +9,7 @@
 
 pub mod align;
 pub mod capture;
+pub mod changes;
 mod connection;
 mod doors;
 mod finish;
@@ -18,7 +19,6 @@ pub mod index;
 pub mod judge;
 mod message;
 pub mod orders;
-pub mod packet;
 pub mod play;
 pub mod splits;
 

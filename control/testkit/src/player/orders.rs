@@ -9,7 +9,7 @@ use alg::{Transport, registry};
 use super::align::Form;
 use super::capture::Taken;
 use super::index::{Announced, Entry, Host};
-use super::packet::{Kind, SYN, TCP, UDP, View};
+use crate::packet::{Kind, SYN, TCP, UDP, View};
 
 /// The pool's only address.
 pub const POOL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);

@@ -5,11 +5,12 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use control::config::InterfaceName;
 
 use super::capture::Taken;
+use super::changes::{self, Changes};
 use super::flow::{Flow, INSIDE, OUTSIDE};
 use super::judge::DoorState;
 use super::orders::{DoorOrder, Orders, POOL, has_gateway};
-use super::packet::{self, Changes, ICMP, Kind, TCP, UDP, View};
 use crate::bench::{Bench, Setup};
+use crate::packet::{ICMP, Kind, TCP, UDP, View};
 use crate::stations::frame;
 
 /// The longest pause that is waited out, in milliseconds.
@@ -141,7 +142,7 @@ impl Player {
             self.report.elsewhere += 1;
             return Ok(());
         }
-        for packet in packet::as_sent(&taken.packet) {
+        for packet in changes::as_sent(&taken.packet) {
             self.play(&packet)?;
         }
         self.report.played += 1;
@@ -173,7 +174,7 @@ impl Player {
             let side = usize::from(name == self.names[OUTSIDE]);
             let packet = bytes.get(14..).unwrap_or_default().to_vec();
             let Some(view) = View::of(&packet) else { continue };
-            if let Some(kind) = packet::wrong_checksum(&packet) {
+            if let Some(kind) = changes::wrong_checksum(&packet) {
                 self.complain(format!("a frame to {} has a wrong checksum: {kind}", view.dst));
             }
             match view.kind {
@@ -272,7 +273,7 @@ impl Player {
             Kind::Error { protocol, src, dst } => changes.quoted = self.quoted(packet, protocol, src, dst),
             _ => {}
         }
-        let sent = packet::changed(packet, changes)?;
+        let sent = changes::changed(packet, changes)?;
         let out = self.send(OUTSIDE, &sent)?;
         match (&view.kind, &out[..]) {
             (Kind::Datagram | Kind::Error { .. }, [(INSIDE, heard)]) => {

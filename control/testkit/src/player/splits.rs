@@ -9,8 +9,8 @@ use super::align::Stream;
 use super::capture::Taken;
 use super::flow::{INSIDE, OUTSIDE};
 use super::orders::{Orders, has_gateway, is_server};
-use super::packet::{self, ACK, Kind, PSH, RST, SYN, TCP, View};
 use crate::bench::{Bench, Setup};
+use crate::packet::{self, ACK, Kind, PSH, RST, SYN, TCP, View};
 use crate::stations::frame;
 
 /// Segments that follow a cut one, to see that the connection goes on as before.

@@ -8,12 +8,7 @@ use ipnet::Ipv4Net;
 /// An address and a port; an ICMP query's identifier stands for the port.
 pub type Endpoint = (Ipv4Addr, u16);
 
-/// ICMP
-pub const ICMP: u8 = 1;
-/// TCP
-pub const TCP: u8 = 6;
-/// UDP
-pub const UDP: u8 = 17;
+pub use crate::packet::{ICMP, TCP, UDP};
 
 /// The address of the box on the inside.
 pub const INSIDE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);

@@ -8,7 +8,7 @@ use super::facts::{Dynamic, Endpoint, Filtering, ICMP, Mode, OUTSIDE_ADDRESS, PE
 use super::half::{End, Flow, Half};
 use super::relation::Relation;
 use super::tables::{ANYONE, Local, Session, WHOLE};
-use super::view::flags::{ACK, RST, SYN};
+use crate::packet::{ACK, RST, SYN};
 
 impl Relation {
     /// The peer that a session is kept by.

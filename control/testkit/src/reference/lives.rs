@@ -5,7 +5,7 @@ use super::half::Half;
 use super::relation::Relation;
 use super::tables::{ANYONE, Life, Local, Session, Tcp, WHOLE};
 use super::view::View;
-use super::view::flags::{ACK, FIN, RST, SYN};
+use crate::packet::{ACK, FIN, RST, SYN};
 
 /// A slot of the appliance's timer, in milliseconds.
 const SLOT_MS: u64 = 100;

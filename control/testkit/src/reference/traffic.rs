@@ -13,8 +13,8 @@ use rand::{Rng, RngExt};
 
 use super::facts::{Dynamic, Endpoint, Facts, ICMP, Static, TCP, UDP};
 use super::relation::Relation;
-use super::view::flags::{ACK, FIN, PSH, RST, SYN};
-use super::view::{fragments, packet, udp};
+use super::view::{fragments, packet};
+use crate::packet::{ACK, FIN, PSH, RST, SYN, Tcp, icmp, udp};
 
 /// GRE, a protocol without ports.
 const GRE: u8 = 47;
@@ -252,17 +252,17 @@ impl Traffic {
             // The identifier is who asks' own: ours, unless the outside asks a host with a static address.
             ICMP if talk.is_inbound => {
                 let kind = if is_outbound { 0 } else { 8 };
-                icmp(kind, 0, [(talk.local.1 >> 8) as u8, talk.local.1 as u8, 0, 1], &body)
+                icmp((kind, 0), [(talk.local.1 >> 8) as u8, talk.local.1 as u8, 0, 1], &body)
             }
             ICMP => {
                 let (kind, id) = if is_outbound { (8, talk.local.1) } else { (0, dst.1) };
-                icmp(kind, 0, [(id >> 8) as u8, id as u8, 0, 1], &body)
+                icmp((kind, 0), [(id >> 8) as u8, id as u8, 0, 1], &body)
             }
             TCP => {
                 let numbers = [is_outbound, !is_outbound].map(|from_local| first_number(&talk, from_local));
                 self.tcp((src.1, dst.1), numbers, flags, &body)
             }
-            _ => udp(src.1, dst.1, &body),
+            _ => udp((src.1, dst.1), &body),
         };
         let mut bytes = self.packet(talk.protocol, src.0, dst.0, &transport);
         if talk.protocol == UDP && body.len().is_multiple_of(9) {
@@ -278,17 +278,13 @@ impl Traffic {
     }
 
     /// A segment of a connection in which nothing was said before, or rarely one of somebody who guesses its numbers.
-    fn tcp(&mut self, (sport, dport): (u16, u16), [own, other]: [u32; 2], flags: u8, body: &[u8]) -> Vec<u8> {
+    fn tcp(&mut self, ports: (u16, u16), [own, other]: [u32; 2], flags: u8, body: &[u8]) -> Vec<u8> {
         let guess = (self.random.random_range(0..20u8) == 0).then(|| self.random.random::<(u32, u32)>());
         let seq = own.wrapping_add(u32::from(flags & SYN == 0));
         let ack = if flags & ACK == 0 { 0 } else { other.wrapping_add(1) };
         let (seq, ack) = guess.unwrap_or((seq, ack));
         let body = if flags & PSH != 0 { body } else { &[] };
-        let mut bytes = [sport.to_be_bytes(), dport.to_be_bytes()].concat();
-        bytes.extend([seq.to_be_bytes(), ack.to_be_bytes()].concat());
-        bytes.extend([0x50, flags, 0x20, 0, 0, 0, 0, 0]);
-        bytes.extend(body);
-        bytes
+        Tcp { ports, seq, ack, flags, window: 0x2000, urgent: 0 }.around(&[], body)
     }
 
     fn packet(&mut self, protocol: u8, src: Ipv4Addr, dst: Ipv4Addr, transport: &[u8]) -> Vec<u8> {
@@ -352,7 +348,7 @@ impl Traffic {
         let from = if quote < 5 { router } else { talk.peer.0 };
         let global = Ipv4Addr::new(quoted[12], quoted[13], quoted[14], quoted[15]);
         let kind = if quote % 2 == 0 { (3, 3) } else { (11, 0) };
-        let body = icmp(kind.0, kind.1, [0; 4], &quoted);
+        let body = icmp(kind, [0; 4], &quoted);
         (Side::Outside, self.packet(ICMP, from, global, &body))
     }
 
@@ -370,7 +366,7 @@ impl Traffic {
         let mut quoted = readdressed(&quoted, Some(peer), Some((talk.local.0, port)));
         quoted.truncate(len);
         let from = if quote < 8 { talk.local.0 } else { Ipv4Addr::new(10, 0, 100, 1) };
-        let body = icmp(3, if quote % 2 == 0 { 3 } else { 1 }, [0; 4], &quoted);
+        let body = icmp((3, if quote % 2 == 0 { 3 } else { 1 }), [0; 4], &quoted);
         (Side::Inside, self.packet(ICMP, from, peer.0, &body))
     }
 
@@ -393,7 +389,7 @@ impl Traffic {
         let word = |at: usize| u16::from_be_bytes([whole[at], whole[at + 1]]);
         let id = word(4);
         let addr = |at: usize| Ipv4Addr::new(whole[at], whole[at + 1], whole[at + 2], whole[at + 3]);
-        let whole = packet(UDP, addr(12), addr(16), whole[8], id, &udp(word(20), word(22), &more));
+        let whole = packet(UDP, addr(12), addr(16), whole[8], id, &udp((word(20), word(22)), &more));
         cuts.sort_unstable();
         cuts.dedup();
         let pieces = fragments(&whole, &cuts);
@@ -411,8 +407,8 @@ impl Traffic {
         let host = Ipv4Addr::new(10, 0, 200, self.random.random_range(1..20));
         let (peer, port, body) = (self.endpoint(UDP), self.own_port(UDP), self.body());
         match self.random.random() {
-            true => (Side::Inside, self.packet(UDP, host, peer.0, &udp(port, peer.1, &body))),
-            false => (Side::Outside, self.packet(UDP, peer.0, host, &udp(peer.1, port, &body))),
+            true => (Side::Inside, self.packet(UDP, host, peer.0, &udp((port, peer.1), &body))),
+            false => (Side::Outside, self.packet(UDP, peer.0, host, &udp((peer.1, port), &body))),
         }
     }
 
@@ -444,13 +440,6 @@ fn known(relation: &Relation, is_comparable: bool, protocol: u8, local: Endpoint
 fn first_number(talk: &Conversation, is_local: bool) -> u32 {
     let ports = u32::from(talk.local.1) << 16 | u32::from(talk.peer.1);
     ports.wrapping_mul(if is_local { 0x9e37_79b1 } else { 0x85eb_ca6b })
-}
-
-fn icmp(kind: u8, code: u8, rest: [u8; 4], body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![kind, code, 0, 0];
-    bytes.extend(rest);
-    bytes.extend(body);
-    bytes
 }
 
 /// A packet between other endpoints, as it is seen where it was translated.

@@ -5,16 +5,7 @@ use std::net::Ipv4Addr;
 use super::facts::{Endpoint, ICMP, TCP, UDP};
 use crate::checksum;
 use crate::dissect::{self, Dissection};
-
-/// TCP flags.
-pub mod flags {
-    #![allow(missing_docs)]
-    pub const FIN: u8 = 0x01;
-    pub const SYN: u8 = 0x02;
-    pub const RST: u8 = 0x04;
-    pub const PSH: u8 = 0x08;
-    pub const ACK: u8 = 0x10;
-}
+use crate::packet::{DF, Ipv4, MORE, seal_header};
 
 /// What a packet is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,27 +157,8 @@ pub fn forwarded(before: &[u8], edits: &Edits) -> Vec<u8> {
 /// A packet with right checksums, of a header's fields and what follows it. Fragments are cut from one.
 pub fn packet(protocol: u8, src: Ipv4Addr, dst: Ipv4Addr, ttl: u8, id: u16, body: &[u8]) -> Vec<u8> {
     // The service and DF are anything that follows from the identification, so that they vary.
-    let is_whole_only = if id.is_multiple_of(4) { 0x40 } else { 0 };
-    let mut bytes = vec![0x45, id as u8];
-    bytes.extend((20 + body.len() as u16).to_be_bytes());
-    bytes.extend(id.to_be_bytes());
-    bytes.extend([is_whole_only, 0, ttl, protocol, 0, 0]);
-    bytes.extend(src.octets());
-    bytes.extend(dst.octets());
-    bytes.extend(body);
-    let layout = Dissection::of_packet(&bytes);
-    let own: Vec<_> = layout.sites.iter().filter(|site| site.depth == 0).cloned().collect();
-    checksum::seal(&mut bytes, &own);
-    bytes
-}
-
-/// A UDP header without checksum, and its payload.
-pub fn udp(sport: u16, dport: u16, body: &[u8]) -> Vec<u8> {
-    let mut bytes = [sport.to_be_bytes(), dport.to_be_bytes()].concat();
-    bytes.extend((8 + body.len() as u16).to_be_bytes());
-    bytes.extend([0; 2]);
-    bytes.extend(body);
-    bytes
+    let fragment = if id.is_multiple_of(4) { DF } else { 0 };
+    Ipv4 { tos: id as u8, id, fragment, ttl, ..Ipv4::new((src, dst), protocol) }.sealed(body)
 }
 
 /// Cuts a packet into fragments at these positions of its body, multiples of eight.
@@ -199,13 +171,9 @@ pub fn fragments(whole: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
     for end in ends {
         let mut piece = whole[..20].to_vec();
         piece.extend(&body[start..end]);
-        let total_len = piece.len() as u16;
-        piece[2..4].copy_from_slice(&total_len.to_be_bytes());
-        let more = if end < body.len() { 0x2000 } else { 0 };
+        let more = if end < body.len() { MORE } else { 0 };
         piece[6..8].copy_from_slice(&(more | (start / 8) as u16).to_be_bytes());
-        piece[10..12].fill(0);
-        let sum = !checksum::sum(&piece[..20]);
-        piece[10..12].copy_from_slice(&sum.to_be_bytes());
+        seal_header(&mut piece);
         pieces.push(piece);
         start = end;
     }

@@ -11,6 +11,8 @@ use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
+use crate::packet::{ACK, FIN, RST, SYN, seal};
+
 /// What differs from host to host.
 #[derive(Clone, Debug)]
 pub struct HostSetup {
@@ -173,7 +175,7 @@ impl Host {
         let is_beyond = self.edge.is_some_and(|edge| (edge.wrapping_sub(end) as i32) < 0);
         if packet[33] & FIN != 0 && payload_len > 0 && is_beyond {
             packet[33] &= !FIN;
-            super::link::seal(&mut packet, 20);
+            seal(&mut packet);
         }
         let ack = long(&packet, 28);
         // What was not sent cannot be acknowledged: a stranger's.
@@ -218,7 +220,7 @@ impl Host {
         let mut packet = headers.to_vec();
         packet[24..28].copy_from_slice(&next.to_be_bytes());
         (packet[32], packet[33]) = (0x50, ACK);
-        super::link::seal(&mut packet, 20);
+        seal(&mut packet);
         self.wire.sent.push(packet);
     }
 
@@ -369,10 +371,6 @@ impl Host {
     }
 }
 
-const FIN: u8 = 0x01;
-const SYN: u8 = 0x02;
-const RST: u8 = 0x04;
-const ACK: u8 = 0x10;
 /// Bytes of both headers without options.
 const HEADERS_LEN: usize = 40;
 /// Segments in a row that leave out what is to be repeated first, after which it will not be repeated.

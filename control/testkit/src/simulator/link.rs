@@ -7,6 +7,7 @@ use rand::RngExt;
 use rand::rngs::SmallRng;
 
 use crate::checksum::sum;
+use crate::packet::seal;
 
 /// How bad a link is.
 #[derive(Clone, Debug)]
@@ -104,22 +105,10 @@ fn cut(packet: &[u8], part_len_max: usize, generator: &mut SmallRng) -> Vec<Vec<
         if done < payload.len() {
             part[ip_len + 13] &= !FIN_AND_PSH;
         }
-        seal(&mut part, ip_len);
+        seal(&mut part);
         parts.push(part);
     }
     parts
-}
-
-/// Writes the length and both checksums of an IPv4 packet with a TCP segment.
-pub fn seal(packet: &mut [u8], ip_len: usize) {
-    let total_len = packet.len() as u16;
-    packet[2..4].copy_from_slice(&total_len.to_be_bytes());
-    packet[10..12].fill(0);
-    let check = !sum(&packet[..ip_len]);
-    packet[10..12].copy_from_slice(&check.to_be_bytes());
-    packet[ip_len + 16..ip_len + 18].fill(0);
-    let check = !tcp_sum(packet, ip_len);
-    packet[ip_len + 16..ip_len + 18].copy_from_slice(&check.to_be_bytes());
 }
 
 /// The sum of a TCP segment and its pseudo header; all ones if the segment's checksum is right.

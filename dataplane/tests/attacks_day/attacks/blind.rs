@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use alg::Side;
-use testkit::player::packet::{ACK, FIN, ICMP, RST, SYN, datagram, ipv4, segment};
+use testkit::packet::{ACK, FIN, RST, SYN, datagram, segment, unreachable};
 
 use super::field::Field;
 
@@ -41,15 +41,11 @@ pub fn errors(field: &mut Field) {
     let (number, distance) = (field.number() as usize, FAR + (field.number() >> 1));
     let one = field.witnesses.connection(number);
     let seq = one.next[0].wrapping_add(distance);
-    let mut quoted = segment((one.global, one.peer), (seq, 0, ACK), &[], &[]);
-    let mut to = *one.global.ip();
+    let mut about = segment((one.global, one.peer), (seq, 0, ACK), &[], &[]);
     if field.below(4) == 0 {
         let (peer, global) = field.witnesses.exchange_ends(number);
-        quoted = datagram((global, peer), b"x");
-        to = *global.ip();
+        about = datagram((global, peer), b"x");
     }
-    let mut message = vec![3, field.below(5) as u8, 0, 0, 0, 0];
-    message.extend(600u16.to_be_bytes());
-    message.extend(&quoted[..28]);
-    field.network.send(Side::Outside, &ipv4((ROUTER, to), ICMP, &message));
+    let error = unreachable(ROUTER, field.below(5) as u8, &about);
+    field.network.send(Side::Outside, &error);
 }

@@ -5,11 +5,12 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::Side;
 use rand::RngExt;
-use testkit::player::packet::{datagram, segment};
+use testkit::network::Network;
+use testkit::packet::{datagram, segment};
+use testkit::witness::Connection;
 
-use crate::connection::Connection;
 use crate::honest::Witnesses;
-use crate::network::{Network, PUBLISHED};
+use crate::network::PUBLISHED;
 
 /// An infected host of those that share a pool, and one of those that share the interface's address.
 pub const INFECTED: Ipv4Addr = Ipv4Addr::new(10, 0, 32, 66);

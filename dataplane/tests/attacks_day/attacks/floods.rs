@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::Side;
-use testkit::player::packet::{ACK, SYN, segment};
+use testkit::packet::{ACK, SYN, segment};
 
 use super::field::{ACCOMPLICE, Field, INFECTED_OF_INTERFACE};
 use crate::network::PUBLISHED;

@@ -3,11 +3,11 @@
 use std::net::SocketAddrV4;
 
 use alg::Side;
-use testkit::player::packet::datagram;
+use testkit::packet::{MORE, datagram};
 
 use super::field::Field;
 use crate::network::PUBLISHED;
-use crate::packets::{MORE, fragment};
+use crate::packets::fragment;
 
 const QUESTION: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
 

@@ -3,11 +3,12 @@
 use std::net::SocketAddrV4;
 
 use alg::Side;
-use testkit::player::packet::{ACK, PSH, SYN};
+use testkit::network::Network;
+use testkit::packet::{ACK, PSH, SYN};
+use testkit::witness::Connection;
 
 use super::field::Field;
-use crate::connection::Connection;
-use crate::network::{Network, PUBLISHED};
+use crate::network::PUBLISHED;
 
 const TCP_PORTS: [u16; 4] = [21, 554, 53, 514];
 const READ: &[u8] = b"\0\x01boot\0octet\0";

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::Side;
-use testkit::player::packet::{SYN, datagram, segment};
+use testkit::packet::{SYN, datagram, segment};
 
 use super::field::Field;
 use crate::network::PUBLISHED;

@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use testkit::player::packet::{ACK, Kind, PSH, SYN, View, datagram, segment};
+use testkit::packet::{ACK, Kind, PSH, SYN, View, datagram, segment};
 
 /// Segment size, and the largest scale of windows (RFC 7323).
 const OPTIONS: [u8; 8] = [2, 4, 5, 0xb4, 1, 3, 3, 14];

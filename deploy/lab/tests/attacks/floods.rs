@@ -1,13 +1,13 @@
 //! Floods of packets, each in names without end.
 
 use crate::stage::{ECHO, PUBLISHED, Stage, WEB};
-use crate::wire::{MORE, Wire, fragment, random, seal, stranger};
+use crate::wire::{Wire, random, stranger};
 use anyhow::{Context, Result};
 use lab::address::{INSIDE_GATEWAY, OUTSIDE_GATEWAY, STATIC_GLOBAL};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use testkit::player::packet::{ACK, RST, SYN, TCP, UDP, datagram, segment};
+use testkit::packet::{ACK, MORE, RST, SYN, TCP, UDP, datagram, fragment, seal_header, segment};
 
 /// A segment size, so that the segment begins a stream that a gateway may read.
 const MSS: [u8; 4] = [2, 4, 5, 0xb4];
@@ -155,7 +155,7 @@ pub fn notices_in_borrowed_names(stage: &Stage) -> Result<()> {
 fn expiring(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
     let mut packet = datagram((from, to), b"expires");
     packet[8] = 1;
-    seal(&mut packet);
+    seal_header(&mut packet);
     packet
 }
 

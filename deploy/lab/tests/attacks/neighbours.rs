@@ -6,7 +6,7 @@ use anyhow::Result;
 use lab::address::INSIDE_GATEWAY;
 use rand::RngExt;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use testkit::player::packet::datagram;
+use testkit::packet::datagram;
 
 const BROADCAST: [u8; 6] = [0xff; 6];
 const REQUEST: u8 = 1;

@@ -41,8 +41,7 @@ impl Wire {
 
     /// Sends a packet. A device without room loses it.
     pub fn send(&mut self, packet: &[u8]) {
-        let frame = [&self.station[..], &self.own, &[8, 0], packet].concat();
-        self.send_frame(&frame);
+        self.send_frame(&frame(self.station, self.own, None, 0x0800, packet));
     }
 
     /// Sends a frame as it is.
@@ -94,34 +93,3 @@ pub fn stranger(random: &mut SmallRng) -> SocketAddrV4 {
     let address = Ipv4Addr::from_bits(0x0800_0000 | random.random::<u32>() >> 9);
     SocketAddrV4::new(address, random.random_range(1024..=65535))
 }
-
-/// A piece of a packet: identification and the field of flags and offset. What it carries is as given.
-pub fn fragment(
-    (src, dst): (Ipv4Addr, Ipv4Addr),
-    protocol: u8,
-    (id, field): (u16, u16),
-    carried: &[u8],
-) -> Vec<u8> {
-    let mut packet = vec![0x45, 0];
-    packet.extend((20 + carried.len() as u16).to_be_bytes());
-    packet.extend(id.to_be_bytes());
-    packet.extend(field.to_be_bytes());
-    packet.extend([64, protocol, 0, 0]);
-    packet.extend(src.octets());
-    packet.extend(dst.octets());
-    seal(&mut packet);
-    packet.extend(carried);
-    packet
-}
-
-/// Computes the checksum of an IPv4 header without options.
-pub fn seal(packet: &mut [u8]) {
-    packet[10..12].fill(0);
-    let words = packet[..20].chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(word[1]));
-    let sum: u32 = words.sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    packet[10..12].copy_from_slice(&(!((folded & 0xffff) + (folded >> 16)) as u16).to_be_bytes());
-}
-
-/// More fragments follow.
-pub const MORE: u16 = 0x2000;

@@ -8,16 +8,12 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use crate::leak::{Pass, Row};
+pub use crate::packet::{TCP, UDP};
 
 /// The IP protocol of what a door is for.
 pub type Protocol = u8;
 /// An address and a port.
 pub type Endpoint = (Ipv4Addr, u16);
-
-/// TCP.
-pub const TCP: Protocol = 6;
-/// UDP.
-pub const UDP: Protocol = 17;
 
 /// Messages of the client and of the server.
 #[derive(Clone, Debug, Default)]

@@ -5,14 +5,7 @@ use rand::RngExt;
 use rand::rngs::SmallRng;
 
 use super::conversation::Endpoint;
-use crate::checksum::sum;
-use crate::simulator::link;
-
-const FIN: u8 = 0x01;
-const SYN: u8 = 0x02;
-const RST: u8 = 0x04;
-const PSH: u8 = 0x08;
-const ACK: u8 = 0x10;
+use crate::packet::{ACK, FIN, ICMP, Ipv4, PSH, RST, SYN, TCP, Tcp, icmp};
 
 /// How far from the true numbers guesses are, at least: a host would believe what hits its window, and the appliance
 /// what is near it.
@@ -107,36 +100,19 @@ fn guess(known: &[u32], generator: &mut SmallRng) -> u32 {
     }
 }
 
-fn header(protocol: u8, from: Endpoint, to: Endpoint, payload_len: usize) -> Vec<u8> {
-    let mut bytes = vec![0x45, 0, 0, 0, 0, 1, 0, 0, TTL, protocol, 0, 0];
-    bytes.extend(from.0.octets());
-    bytes.extend(to.0.octets());
-    bytes[2..4].copy_from_slice(&(20 + payload_len as u16).to_be_bytes());
-    let check = !sum(&bytes);
-    bytes[10..12].copy_from_slice(&check.to_be_bytes());
-    bytes
+fn packet_of(protocol: u8, from: Endpoint, to: Endpoint, carried: &[u8]) -> Vec<u8> {
+    Ipv4 { ttl: TTL, ..Ipv4::new((from.0, to.0), protocol) }.sealed(carried)
 }
 
 fn segment(from: Endpoint, to: Endpoint, [seq, ack]: [u32; 2], flags: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = header(6, from, to, 20 + payload.len());
-    bytes.extend(from.1.to_be_bytes());
-    bytes.extend(to.1.to_be_bytes());
-    bytes.extend(seq.to_be_bytes());
-    bytes.extend(ack.to_be_bytes());
-    bytes.extend([0x50, flags, 0x20, 0, 0, 0, 0, 0]);
-    bytes.extend(payload);
-    link::seal(&mut bytes, 20);
-    bytes
+    let header = Tcp { ports: (from.1, to.1), seq, ack, flags, window: 0x2000, urgent: 0 };
+    packet_of(TCP, from, to, &header.around(&[], payload))
 }
 
 /// An error of `from` about a segment that `to` never sent it (RFC 5927).
 fn error(from: Endpoint, to: Endpoint, seq: u32, ack: u32, generator: &mut SmallRng) -> Vec<u8> {
     let quoted = segment(to, from, [seq, ack], ACK, &[]);
     let (kind, code, mtu) = [(3, 1, 0), (3, 3, 0), (3, 4, 68u16), (11, 0, 0)][generator.random_range(0..4)];
-    let mut message = vec![kind, code, 0, 0, 0, 0];
-    message.extend(mtu.to_be_bytes());
-    message.extend(quoted);
-    let check = !sum(&message);
-    message[2..4].copy_from_slice(&check.to_be_bytes());
-    [header(1, from, to, message.len()), message].concat()
+    let [high, low] = mtu.to_be_bytes();
+    packet_of(ICMP, from, to, &icmp((kind, code), [0, 0, high, low], &quoted))
 }

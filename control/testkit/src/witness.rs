@@ -1,20 +1,24 @@
-//! A TCP connection both of whose ends are there, and number what they say as they must.
+//! Witnesses: sessions whose hosts number what they say, so that a test sees whether anything of theirs is lost, or is
+//! translated other than before.
 
 use std::net::SocketAddrV4;
 
 use alg::Side;
 use rand::RngExt;
-use testkit::player::packet::{ACK, FIN, PSH, SYN, segment};
 
 use crate::network::{Awaited, Network, Seen};
+use crate::packet::{ACK, FIN, PSH, SYN, datagram, segment};
 
-/// A connection between an inside host and an outside one.
+/// A TCP connection between an inside host and an outside one, both of whose ends are there.
 #[derive(Clone, Debug)]
 pub struct Connection {
+    /// The inside host.
     pub local: SocketAddrV4,
+    /// The inside host as the outside knows it.
     pub global: SocketAddrV4,
+    /// The outside host.
     pub peer: SocketAddrV4,
-    /// The peer as the inside knows it.
+    /// The outside host as the inside knows it.
     pub peer_inside: SocketAddrV4,
     /// What each side says next.
     pub next: [u32; 2],
@@ -35,7 +39,7 @@ impl Connection {
         new.answered(network, Side::Outside)
     }
 
-    /// A handshake that an outside host begins with a published server.
+    /// A handshake that an outside host begins with a published server, as the inside and the outside know it.
     pub fn accept(
         network: &mut Network,
         (local, global): (SocketAddrV4, SocketAddrV4),
@@ -66,11 +70,16 @@ impl Connection {
         self.says_at(by, (self.next[by as usize], flags), payload)
     }
 
-    /// A segment in the name of one side, with any number.
+    /// A segment in the name of one side, with any sequence number.
     pub fn says_at(&self, by: Side, (seq, flags): (u32, u8), payload: &[u8]) -> Vec<u8> {
         let ack = if flags & ACK != 0 { self.seen[by as usize] } else { 0 };
+        self.says_numbered(by, (seq, ack, flags), payload)
+    }
+
+    /// A segment in the name of one side, with any numbers.
+    pub fn says_numbered(&self, by: Side, numbers: (u32, u32, u8), payload: &[u8]) -> Vec<u8> {
         let ends = if by == Side::Inside { (self.local, self.peer_inside) } else { (self.peer, self.global) };
-        segment(ends, (seq, ack, flags), &[], payload)
+        segment(ends, numbers, &[], payload)
     }
 
     fn hears(&mut self, side: Side, came: &[Seen]) {
@@ -90,9 +99,10 @@ impl Connection {
         came.into_iter().flat_map(|seen| seen.payload).collect()
     }
 
-    /// Data with a number both ways, which is awaited as it was translated at first. It must not be of a gateway's.
+    /// Data with a number both ways, which is awaited as it was translated at first: from outside first, as from inside a
+    /// new session could begin. It must not be of a gateway's.
     pub fn carry(&mut self, network: &mut Network) {
-        for by in [Side::Inside, Side::Outside] {
+        for by in [Side::Outside, Side::Inside] {
             let (src, dst) = match by {
                 Side::Inside => (self.global, self.peer),
                 Side::Outside => (self.peer_inside, self.local),
@@ -115,5 +125,48 @@ impl Connection {
         }
         let last = self.says(Side::Inside, ACK, &[]);
         network.send(Side::Inside, &last);
+    }
+}
+
+/// Datagrams between an inside host, which began, and an outside one.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange {
+    /// The inside host.
+    pub local: SocketAddrV4,
+    /// The inside host as the outside knows it.
+    pub global: SocketAddrV4,
+    /// The outside host.
+    pub peer: SocketAddrV4,
+}
+
+impl Exchange {
+    /// The first datagram; none if it is refused.
+    pub fn open(
+        network: &mut Network,
+        local: SocketAddrV4,
+        peer: SocketAddrV4,
+        payload: &[u8],
+    ) -> Option<Exchange> {
+        let came = network.pass(Side::Inside, &datagram((local, peer), payload));
+        Some(Exchange { local, global: came.first()?.src, peer })
+    }
+
+    /// What one side says.
+    pub fn says(&self, by: Side, payload: &[u8]) -> Vec<u8> {
+        let ends = if by == Side::Inside { (self.local, self.peer) } else { (self.peer, self.global) };
+        datagram(ends, payload)
+    }
+
+    /// A number both ways, which is awaited as it was translated at first: from outside first, as from inside a new session
+    /// could begin.
+    pub fn carry(&self, network: &mut Network) {
+        for by in [Side::Outside, Side::Inside] {
+            let (src, dst) = match by {
+                Side::Inside => (self.global, self.peer),
+                Side::Outside => (self.peer, self.local),
+            };
+            let data = network.mark(Awaited { side: by.other(), src, dst });
+            network.send(by, &self.says(by, &data));
+        }
     }
 }
