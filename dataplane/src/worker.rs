@@ -291,7 +291,7 @@ impl Worker {
         let addresses = shard.address_count() as u64;
         nat.addresses.set(addresses);
         nat.translations_peak.set(nat.translations_peak.value().max(sessions + addresses));
-        let held = self.engine.egress.held_count() + self.engine.reassembly.waiting_count();
+        let held = self.engine.egress.held.count() + self.engine.reassembly.waiting_count();
         self.engine.counters.fates.held.set(held as u64 + self.engine.streams.held_count());
     }
 

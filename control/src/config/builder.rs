@@ -2,7 +2,6 @@
 
 use super::args::Args;
 use super::diagnostic::{Diagnostic, Severity};
-use super::foreign::Under;
 use super::grammar::Form;
 use super::known::Known;
 use super::lex::Token;
@@ -23,6 +22,15 @@ pub enum Mode {
     RouteMap,
     StandardList,
     ExtendedList,
+}
+
+/// What lines behind one that is passed over belong to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Under {
+    /// Those that are indented.
+    Indented { is_interface: bool },
+    /// All, to the one with this in it.
+    Text(String),
 }
 
 /// A line that matched its row.

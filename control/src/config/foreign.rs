@@ -2,7 +2,7 @@
 //! a warning each. Only whole words are taken, as IOS writes them, so that a slip in a line of ours is never one of these.
 //! What a NAT would need and this one has not is refused.
 
-use super::builder::{Builder, Fault, Mode};
+use super::builder::{Builder, Fault, Mode, Under};
 use super::lex::Token;
 
 /// First words of global lines that are passed over.
@@ -75,15 +75,6 @@ pub const REFUSED: &[(Mode, &str, &str)] = &[
 
 const NO_DIALER: &str =
     "dialer interfaces are not supported; NAT needs interfaces with a device and an address of their own";
-
-/// What lines behind one that is passed over belong to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Under {
-    /// Those that are indented.
-    Indented { is_interface: bool },
-    /// All, to the one with this in it.
-    Text(String),
-}
 
 /// Whether a line belongs to one before it that was passed over.
 ///

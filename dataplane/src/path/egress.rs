@@ -1,6 +1,5 @@
-//! Leaving: the Ethernet header of the next hop, the wait for its address, and the ports' output queues.
+//! Leaving: the Ethernet header of the next hop, and the ports' output queues.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -9,18 +8,10 @@ use mem::Packet;
 use crate::counters::{Counters, Tally};
 use crate::drops::DropReason;
 use crate::flow::InterfaceIndex;
+use crate::path::hold::{Held, HoldQueue};
 use crate::port::{BURST, Burst, Port};
-use crate::route::fib::NextHop;
 use crate::route::neighbour::Neighbour;
-use crate::state::table::timer::is_due;
 use crate::wire::ethernet;
-
-/// The most packets that wait for one next hop: the latest ones (RFC 1122 2.3.2.2).
-pub const HELD_PER_HOP_MAX: usize = 8;
-/// The most packets that wait for any next hop.
-pub const HELD_MAX: usize = 256;
-/// How long a packet waits for its next hop, in milliseconds.
-const HOLD_MS: u32 = 3000;
 
 /// Where packets go after rewriting.
 pub struct Egress {
@@ -28,7 +19,8 @@ pub struct Egress {
     /// What became of the packets in the queues since the path counted last.
     pub departed: Tally,
     queues: Vec<Queue>,
-    held: VecDeque<Held>,
+    /// Packets that wait for a next hop.
+    pub held: HoldQueue,
 }
 
 /// What leaves by one port with the next burst.
@@ -47,24 +39,6 @@ struct Run {
     bytes: u32,
 }
 
-struct Held {
-    next_hop: NextHop,
-    l3: u16,
-    since_ms: u32,
-    packet: Packet,
-}
-
-/// What became of a packet given to [`Egress::send`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It is in its port's queue.
-    Queued,
-    /// It waits for its next hop, the first one to do so: the control thread is to be asked.
-    HeldFirst,
-    /// It waits for its next hop behind others.
-    Held,
-}
-
 impl Egress {
     /// Queues for this many ports.
     pub fn new(port_count: usize, counters: Arc<Counters>) -> Egress {
@@ -72,24 +46,7 @@ impl Egress {
             counters,
             departed: Tally::default(),
             queues: (0..port_count).map(|_| Queue::default()).collect(),
-            held: VecDeque::with_capacity(HELD_MAX),
-        }
-    }
-
-    /// Sends an IPv4 packet, whose header is at `l3`, to a neighbour, or holds it while there is none.
-    #[inline(always)]
-    pub fn send(
-        &mut self,
-        ports: &mut [Box<dyn Port>],
-        packet: Packet,
-        l3: u16,
-        next_hop: NextHop,
-        neighbour: Option<&Neighbour>,
-        now: u32,
-    ) -> Result<Sent, DropReason> {
-        match neighbour {
-            Some(neighbour) => self.send_framed(ports, packet, l3, neighbour).map(|()| Sent::Queued),
-            None => Ok(self.hold(packet, l3, next_hop, now)),
+            held: HoldQueue::default(),
         }
     }
 
@@ -130,57 +87,20 @@ impl Egress {
         Ok(())
     }
 
-    fn hold(&mut self, packet: Packet, l3: u16, next_hop: NextHop, now: u32) -> Sent {
-        let waiting = self.held.iter().filter(|held| held.next_hop == next_hop).count();
-        let mut since_ms = now;
-        if waiting >= HELD_PER_HOP_MAX {
-            // The wait is not prolonged by whoever crowds the queue: when it is over, the next hop is asked for again.
-            if let Some(oldest) = self.remove_first(|held| held.next_hop == next_hop) {
-                since_ms = oldest.since_ms;
-                self.departed.drop(DropReason::NeighbourQueueFull, 1);
-            }
-        } else if self.held.len() >= HELD_MAX {
-            // Who is there answers at once: what waits longest, as for whoever a scan was for, waits in vain.
-            self.held.pop_front();
+    /// Has a packet wait for its next hop.
+    pub fn hold(&mut self, held: Held) {
+        if self.held.push(held).is_some() {
             self.departed.drop(DropReason::NeighbourQueueFull, 1);
         }
-        self.held.push_back(Held { next_hop, l3, since_ms, packet });
-        if waiting == 0 { Sent::HeldFirst } else { Sent::Held }
-    }
-
-    /// Packets that wait for a next hop.
-    pub fn held_count(&self) -> usize {
-        self.held.len()
     }
 
     /// Sends what waited for a neighbour, in order.
     pub fn release(&mut self, ports: &mut [Box<dyn Port>], neighbour: &Neighbour) {
-        for _ in 0..self.held.len() {
-            let Some(held) = self.held.pop_front() else { break };
-            if held.next_hop != neighbour.next_hop {
-                self.held.push_back(held);
-                continue;
-            }
-            let sent = frame(held.packet, held.l3, neighbour)
-                .and_then(|framed| self.queue(ports, neighbour.port, neighbour.next_hop.interface, framed));
-            if let Err(reason) = sent {
+        while let Some(held) = self.held.take(neighbour.next_hop) {
+            if let Err(reason) = self.send_framed(ports, held.packet, held.l3, neighbour) {
                 self.departed.drop(reason, 1);
             }
         }
-    }
-
-    /// Takes out one packet whose wait is over: its next hop was given up, or it waited too long. Returns it
-    /// with the offset of its IPv4 header and the next hop.
-    pub fn give_up(&mut self, unresolved: Option<NextHop>, now: u32) -> Option<(Packet, u16, NextHop)> {
-        let is_over = |held: &Held| {
-            Some(held.next_hop) == unresolved || is_due(now, held.since_ms.wrapping_add(HOLD_MS))
-        };
-        self.remove_first(is_over).map(|held| (held.packet, held.l3, held.next_hop))
-    }
-
-    fn remove_first(&mut self, is_wanted: impl Fn(&Held) -> bool) -> Option<Held> {
-        let position = self.held.iter().position(is_wanted)?;
-        self.held.remove(position)
     }
 
     /// Sends every queue. What a device has no room for is dropped.

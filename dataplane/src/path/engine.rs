@@ -3,20 +3,22 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crossbeam::channel::Sender;
+use crossbeam::channel;
 use crossbeam::queue::ArrayQueue;
 use mem::Packet;
 
 use crate::counters::Counters;
 use crate::drops::DropReason;
-use crate::flow::{InterfaceIndex, WorkerIndex};
+use crate::flow::{Direction, InterfaceIndex, WorkerIndex};
 use crate::head::Head;
 use crate::inspect::Streams;
 use crate::message::Event;
-use crate::path::egress::{Egress, Sent};
+use crate::path::egress::Egress;
 use crate::path::handover::HandedOver;
+use crate::path::hold::Held;
 use crate::path::notice::Notices;
 use crate::path::reassembly::Reassembly;
+use crate::path::share::Sender;
 use crate::path::stages::Sampler;
 use crate::path::steer::Owners;
 use crate::path::tables::Tables;
@@ -50,7 +52,7 @@ pub struct Engine {
     /// Where each worker takes packets that others hand over.
     pub handovers: Vec<Arc<ArrayQueue<HandedOver>>>,
     /// Events to the control thread. Bounded; the worker never waits.
-    pub events: Sender<Event>,
+    pub events: channel::Sender<Event>,
     /// What is counted.
     pub counters: Arc<Counters>,
     /// Chooses the bursts that are timed.
@@ -106,7 +108,7 @@ impl Engine {
         }
     }
 
-    /// Sends an IPv4 packet to a next hop, or holds it and has the next hop resolved.
+    /// Sends an IPv4 packet to a next hop, or holds it and has the next hop resolved. `sender` is who has it sent.
     #[inline(always)]
     pub fn send(
         &mut self,
@@ -114,15 +116,38 @@ impl Engine {
         l3: u16,
         next_hop: NextHop,
         neighbour: u16,
+        sender: Sender,
         now: u32,
     ) -> Result<(), DropReason> {
-        let neighbour = self.tables.neighbours.at(neighbour);
-        let sent = self.egress.send(&mut self.ports, packet, l3, next_hop, neighbour, now);
-        // The control thread asks again by itself; should it miss this, the packet's wait runs out.
-        if sent == Ok(Sent::HeldFirst) {
+        match self.tables.neighbours.at(neighbour) {
+            Some(neighbour) => self.egress.send_framed(&mut self.ports, packet, l3, neighbour),
+            None => self.hold(packet, l3, next_hop, sender, now),
+        }
+    }
+
+    /// Whoever is the first to wait for a next hop has it asked for.
+    #[cold]
+    #[inline(never)]
+    fn hold(
+        &mut self,
+        packet: Packet,
+        l3: u16,
+        next_hop: NextHop,
+        sender: Sender,
+        now: u32,
+    ) -> Result<(), DropReason> {
+        let (interface, source) = sender;
+        let interface = self.tables.policy.interfaces.get(usize::from(interface));
+        let side = interface.and_then(|interface| interface.direction()).unwrap_or(Direction::Inbound);
+        if !self.egress.held.waits_for(next_hop) {
+            if !self.notices.may_resolve(source, side, now) {
+                return Err(DropReason::NeighbourRate);
+            }
+            // The control thread asks again by itself; should it miss this, the packet's wait runs out.
             let _ = self.tell(Event::Resolve(next_hop));
         }
-        sent.map(|_| ())
+        self.egress.hold(Held { packet, l3, next_hop, sender, side, since_ms: now });
+        Ok(())
     }
 
     /// Sends the queues of all ports, and counts what became of their packets.

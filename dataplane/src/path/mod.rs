@@ -32,6 +32,7 @@ pub mod egress;
 pub mod engine;
 mod fast;
 pub mod handover;
+pub mod hold;
 pub mod notice;
 mod own;
 pub mod parse;
@@ -303,7 +304,7 @@ fn follow(
                 if course == Course::Own {
                     start_here(&engine.tables, &mut plan);
                 }
-                break carry_out(engine, packet, &plan, now);
+                break carry_out(engine, packet, head, &plan, now);
             }
             Ok(Verdict::Hairpin(plan, vrf)) if course == Course::Arrived => {
                 break hairpin(engine, packet, head, &plan, vrf);
@@ -494,12 +495,19 @@ fn hairpin(
 
 /// Changes the packet as planned and sends it on.
 #[inline(always)]
-fn carry_out(engine: &mut Engine, mut packet: Packet, plan: &Plan, now: u32) -> Result<(), DropReason> {
+fn carry_out(
+    engine: &mut Engine,
+    mut packet: Packet,
+    head: &Head,
+    plan: &Plan,
+    now: u32,
+) -> Result<(), DropReason> {
     rewrite::apply(&mut packet, plan);
+    let sender = (head.interface, head.src);
     if plan.fragment_bytes_max != 0 {
-        return own::send_fragments(engine, &packet, plan, now);
+        return own::send_fragments(engine, &packet, plan, sender, now);
     }
-    engine.send(packet, plan.l3, plan.next_hop(), plan.neighbour, now)
+    engine.send(packet, plan.l3, plan.next_hop(), plan.neighbour, sender, now)
 }
 
 /// Hands an ARP packet to the control thread, which owns the neighbours.

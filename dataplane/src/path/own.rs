@@ -9,9 +9,11 @@ use crate::flow::{InterfaceIndex, Vrf};
 use crate::head::{Head, Transport};
 use crate::message::Event;
 use crate::path::engine::Engine;
+use crate::path::hold::Held;
 use crate::path::plan::Plan;
 use crate::path::reply;
 use crate::path::route::{self, Destination};
+use crate::path::share::Sender;
 use crate::path::tables::Tables;
 use crate::path::verdict::{Course, Refused};
 use crate::route::fib::NextHop;
@@ -27,7 +29,13 @@ pub fn answer(engine: &mut Engine, mut packet: Packet, head: &Head, now: u32) ->
 }
 
 /// Sends a packet in fragments: it is consumed, and the fragments are packets of our own.
-pub fn send_fragments(engine: &mut Engine, packet: &Packet, plan: &Plan, now: u32) -> Result<(), DropReason> {
+pub fn send_fragments(
+    engine: &mut Engine,
+    packet: &Packet,
+    plan: &Plan,
+    sender: Sender,
+    now: u32,
+) -> Result<(), DropReason> {
     let original = packet.bytes().get(usize::from(plan.l3)..).unwrap_or_default();
     let mut cutter = Cutter::new(original, plan.fragment_bytes_max).ok_or(DropReason::FragmentationNeeded)?;
     let port = engine.tables.policy.interfaces.get(usize::from(plan.egress)).map(|i| usize::from(i.port));
@@ -43,20 +51,20 @@ pub fn send_fragments(engine: &mut Engine, packet: &Packet, plan: &Plan, now: u3
             engine.note(Err(DropReason::BuffersExhausted));
             break;
         };
-        let sent = engine.send(fragment, 0, plan.next_hop(), plan.neighbour, now);
+        let sent = engine.send(fragment, 0, plan.next_hop(), plan.neighbour, sender, now);
         engine.note(sent);
     }
     Ok(())
 }
 
-/// Routes and sends a packet that starts here and is not translated, from its IPv4 header at `l3`.
+/// Routes and sends a packet that starts here and is not translated, from its IPv4 header at `l3`. Its receiver has it sent.
 fn send_own(engine: &mut Engine, packet: Packet, l3: u16, vrf: Vrf, to: Ipv4Addr, now: u32) {
     engine.counters.fates.generated.add(1);
     let Tables { fib, generation, neighbours, .. } = &engine.tables;
     let sent = match route::destination(fib, vrf, to) {
         Ok(Destination::Beyond(next_hop)) => {
             let hop = route::resolve(*generation, neighbours, next_hop);
-            engine.send(packet, l3, next_hop, hop.neighbour, now)
+            engine.send(packet, l3, next_hop, hop.neighbour, (next_hop.interface, to), now)
         }
         Ok(Destination::Local(_) | Destination::Nat) => Err(DropReason::NoLocalService),
         Err(reason) => Err(reason),
@@ -123,7 +131,7 @@ fn notify_translated(
 /// Drops packets that waited for a next hop in vain, and tells their senders.
 pub fn give_up(engine: &mut Engine, unresolved: Option<NextHop>, now: u32) {
     let refused = Refused::from(DropReason::NeighbourUnresolved);
-    while let Some((packet, l3, next_hop)) = engine.egress.give_up(unresolved, now) {
+    while let Some(Held { packet, l3, next_hop, .. }) = engine.egress.held.give_up(unresolved, now) {
         engine.note(Err(refused.reason));
         let original = packet.bytes().get(usize::from(l3)..).unwrap_or_default();
         notify_translated(engine, refused, next_hop.interface, original, now);

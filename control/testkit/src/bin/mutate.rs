@@ -1,8 +1,10 @@
 //! Shows that cases fail when the behaviour they are about is broken: applies each mutation of `mutations.txt` to a
 //! copy of the committed tree, plays the case that must notice, and prints a page of results.
 //!
-//! `cargo run -p testkit --example mutate [-- REQUIREMENT ...]`. It builds the data plane once for each mutation,
+//! `cargo run -p testkit --bin mutate [-- REQUIREMENT ...]`. It builds the data plane once for each mutation,
 //! with low priority and in a temporary folder, whose target folder starts as a copy of what is built already.
+
+#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,7 +72,7 @@ fn run(chosen: &[String]) -> Result<bool, String> {
 const INTRODUCTION: &str = "\
 # Cases against mutations
 
-This page is what `cargo run -p testkit --example mutate` printed. Each behaviour was broken in a copy of the tree by one
+This page is what `cargo run -p testkit --bin mutate` printed. Each behaviour was broken in a copy of the tree by one
 replacement (`control/testkit/mutations.txt` has them), and the case of its requirement was played: it has to fail.
 ";
 
