@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use control::appliance::Appliance;
 use control::cli;
@@ -284,29 +283,4 @@ fn links_lead_somewhere() {
             assert!(!is_ours || linked.exists(), "{}: {target} does not exist", path.display());
         }
     }
-}
-
-/// `deploy/setup` takes the version from `Cargo.toml`: a compiler as old as it says builds every locked crate.
-#[test]
-fn rust_version_is_what_the_locked_crates_ask_for() {
-    let number = |version: &str| version.split('.').map(|part| part.parse().expect("a number")).collect();
-    let manifest = read(&repository().join("Cargo.toml"));
-    let (_, rest) = manifest.split_once("\nrust-version = \"").expect("the manifest says it");
-    let ours = rest.split('"').next().expect("its value");
-    let metadata = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version=1", "--locked", "--offline"])
-        .arg("--filter-platform=x86_64-unknown-linux-gnu")
-        .current_dir(repository())
-        .output()
-        .expect("cargo runs");
-    assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
-    let metadata = String::from_utf8(metadata.stdout).expect("UTF-8");
-    let asked = metadata.split("\"rust_version\":\"").skip(1).filter_map(|rest| rest.split('"').next());
-    let (highest, told) = asked.map(|version| (number(version), version)).max().expect("versions");
-    let highest: Vec<u32> = highest;
-    assert_eq!(number(ours), highest, "Cargo.toml says {ours}, and a locked crate {told}");
-    assert!(
-        read(&repository().join("README.md")).contains(&format!(" Rust {ours},")),
-        "the README's differs"
-    );
 }

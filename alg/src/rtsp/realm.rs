@@ -96,16 +96,15 @@ pub fn translate_sdp(context: &mut dyn Context, from: Side, body: Slice) -> Resu
     let mut growth = 0;
     for line in body.lines() {
         let value = line.skip(2);
-        growth += match line.bytes {
-            [b'a', b'=', ..]
-                if let (name, Some(url)) = value.cut(b':')
-                    && name.is("control") =>
-            {
-                translate_urls(context, from, url)?
-            }
-            [b'u', b'=', ..] => translate_urls(context, from, value)?,
-            [b's' | b'i', b'=', ..] => 0,
-            [_, b'=', ..] => translate_words(context, from, value)?,
+        let control = match value.cut(b':') {
+            (name, Some(url)) if name.is("control") => Some(url),
+            _ => None,
+        };
+        growth += match (line.bytes, control) {
+            ([b'a', b'=', ..], Some(url)) => translate_urls(context, from, url)?,
+            ([b'u', b'=', ..], _) => translate_urls(context, from, value)?,
+            ([b's' | b'i', b'=', ..], _) => 0,
+            ([_, b'=', ..], _) => translate_words(context, from, value)?,
             _ => 0,
         };
     }

@@ -1,7 +1,7 @@
 //! Random numbers of a shard: for choosing ports and identifications, seeded once.
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A generator whose next number cannot be told from those before, so that ports are hard to guess (RFC 6056).
 #[derive(Clone, Debug)]
