@@ -1,15 +1,11 @@
 //! The laws of `ARCHITECTURE.md` that are about the text of the code, over all crates.
 
-mod imports;
-mod writers;
-
-use std::path::Path;
-
-use imports::{Imports, Texts, circles, imports};
-use writers::{unmade, unwritten};
+use laws::imports::{Imports, circles, imports};
+use laws::writers::{unmade, unwritten};
+use laws::{Texts, repository, sources};
 
 /// Every crate's folder.
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 12] = [
     "alg",
     "benches",
     "control",
@@ -21,6 +17,7 @@ const CRATES: [&str; 11] = [
     "dataplane/mem",
     "deploy/lab",
     "dpdk-sys",
+    "laws",
 ];
 
 /// The crates whose business is what `unsafe` is for.
@@ -45,27 +42,6 @@ const FLOORS: [&[&str]; 12] = [
     &["message.rs", "path/"],
     &["worker.rs", "listing.rs"],
 ];
-
-/// Rust files under a folder of the repository, by their paths in it, with their texts.
-fn sources(folder: &str) -> Texts {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut found = Texts::new();
-    let mut folders = vec![folder.to_string()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(repository.join(&folder)).expect("a folder of sources") {
-            let entry = entry.expect("an entry");
-            let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
-            if entry.path().is_dir() {
-                folders.push(name);
-            } else if name.ends_with(".rs") {
-                let text = std::fs::read_to_string(entry.path()).expect("a source file");
-                found.insert(name, text);
-            }
-        }
-    }
-    assert!(!found.is_empty(), "no sources under {folder}");
-    found
-}
 
 /// The root files of a crate's library and programs.
 fn roots(texts: &Texts) -> Vec<&String> {
@@ -138,7 +114,7 @@ fn the_path_and_the_gateways_unwrap_nothing() {
 
 #[test]
 fn files_are_short_and_named_after_what_they_hold() {
-    for (name, text) in ["alg", "benches", "control", "dataplane", "deploy", "dpdk-sys"]
+    for (name, text) in ["alg", "benches", "control", "dataplane", "deploy", "dpdk-sys", "laws"]
         .iter()
         .flat_map(|folder| sources(folder))
     {
@@ -192,7 +168,7 @@ fn told(circle: &[String], imports: &Imports) -> String {
 
 #[test]
 fn the_laws_cover_every_crate() {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let manifest = repository().join("Cargo.toml");
     let text = std::fs::read_to_string(manifest).expect("the workspace's manifest");
     let line = text.lines().find(|line| line.starts_with("members")).expect("its members");
     let mut members: Vec<&str> = line.split('"').skip(1).step_by(2).collect();

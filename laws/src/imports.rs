@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use syn::visit::{self, Visit};
 use syn::{Item, UseTree, Visibility};
 
-/// Texts of files by their paths, with `/` between folders.
-pub type Texts = BTreeMap<String, String>;
+use crate::Texts;
 
 /// What each file imports: the other file, and the first name that it takes from there.
 pub type Imports = BTreeMap<String, BTreeMap<String, String>>;
@@ -192,7 +191,7 @@ impl<'ast> Visit<'ast> for Module {
 }
 
 /// Whether something is for tests alone.
-pub fn is_test(attributes: &[syn::Attribute]) -> bool {
+pub(crate) fn is_test(attributes: &[syn::Attribute]) -> bool {
     let is_test = |attribute: &syn::Attribute| {
         let words = attribute.meta.require_list().map(|list| list.tokens.to_string());
         attribute.path().is_ident("cfg") && words.is_ok_and(|words| words == "test")

@@ -2,16 +2,12 @@
 //! `cargo deny` says the same of the former, and takes minutes to be built.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use cargo_metadata::semver::{Version, VersionReq};
 use cargo_metadata::{Metadata, MetadataCommand, Node, Package, PackageId};
+use laws::repository;
 use spdx::{Expression, Licensee, ParseMode};
 use toml::{Table, Value};
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
 
 fn deny() -> Table {
     let text = std::fs::read_to_string(repository().join("deny.toml")).expect("deny.toml");

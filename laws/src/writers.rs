@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
 use syn::{BinOp, Block, Expr, FnArg, Item, Member, Pat, ReturnType, Signature, Stmt};
 
-use crate::imports::{Texts, is_test};
+use crate::Texts;
+use crate::imports::is_test;
 
 /// What an expression may stand for, as far as counters go.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
