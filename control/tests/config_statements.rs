@@ -488,6 +488,21 @@ fn refused_lines_are_errors() {
     }
 }
 
+/// A slip of one letter makes a line wrong, or another one of ours; it is never taken for a line of another feature.
+#[test]
+fn a_slip_is_not_passed_over() {
+    for Case(mode, long, ..) in CASES {
+        for (at, _) in long.char_indices().filter(|(_, c)| c.is_ascii_alphabetic()) {
+            let (before, after) = (&long[..at], &long[at + 1..]);
+            for slip in [format!("{before}{after}"), format!("{before}q{after}"), format!("{long}q")] {
+                let passed_over =
+                    parse("test", &format!("{mode}\n{slip}")).map_or(0, |parsed| parsed.passed_over);
+                assert_eq!(passed_over, 0, "{slip:?} of {long:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_row_is_tested() {
     let mut untested: BTreeSet<&str> =

@@ -12,7 +12,7 @@ use control::compile::PortBinding;
 use control::config::family::{MODES, ModeRow, PHRASES};
 use control::config::grammar::{Grammar, Phrase, Row};
 use control::config::model::{Place, ServiceKey, ServiceSwitch, TIMEOUTS};
-use control::config::{Apply, KINDS, Severity, parse};
+use control::config::{Apply, KINDS, Severity, foreign, parse};
 use control::load::Load;
 use control::metrics::{self, Readings};
 use dataplane::message::Usage;
@@ -49,6 +49,14 @@ Lines marked *no* may start with `no`, which removes what the line says, or `def
 it.
 ";
 
+const FOREIGN: &str = "
+## Lines of other features
+
+What a router's configuration has beside NAT is passed over, with a warning each; `portico check --strict` refuses it. Only whole
+words count, as IOS writes them, and a line of the tables above with a mistake in it is never passed over. These begin so:
+
+";
+
 #[test]
 fn configuration_md_is_the_grammar() {
     let mut page = CONFIGURATION.to_string();
@@ -65,12 +73,32 @@ fn configuration_md_is_the_grammar() {
         let separator = if names.is_empty() { "" } else { ": " };
         let _ = writeln!(page, "- `<{}>`: {}{separator}{}", row.name, row.about, names.join(", "));
     }
+    page += &foreign_lines();
     page += "\n## Timeouts without configuration\n\n";
     for row in TIMEOUTS {
         let _ = writeln!(page, "- `{}`: {} seconds", row.keyword, row.default_s);
     }
     check_that_all_is_explained(&page);
     expect_document("docs/configuration.md", &page);
+}
+
+/// What other features' lines begin with.
+fn foreign_lines() -> String {
+    let mut text = FOREIGN.to_string();
+    let listed = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let _ = writeln!(text, "- global lines: {}, `banner` with its text", listed(foreign::LINES));
+    let _ = writeln!(text, "- global lines with the indented lines under them: {}", listed(foreign::BLOCKS));
+    let _ = writeln!(
+        text,
+        "- interfaces with the lines under them, of the types {}",
+        listed(foreign::INTERFACES)
+    );
+    let _ = writeln!(text, "- lines under `interface`: {}", listed(foreign::OF_INTERFACES));
+    text += "\nRefused, as a NAT would need them:\n\n";
+    for (_, words, why) in foreign::REFUSED {
+        let _ = writeln!(text, "- `{words}`: {why}");
+    }
+    text
 }
 
 fn statements(grammar: &'static Grammar<Apply>) -> String {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use control::config::{Diagnostic, Severity, parse};
+use control::config::{Diagnostic, Severity, parse, parse_strictly};
 use control::log::say;
 use control::means::available_bytes;
 use portico::refusals::{Purpose, refusals};
@@ -40,6 +40,9 @@ enum Command {
     Check {
         /// Configuration file.
         file: PathBuf,
+        /// Refuse lines of other features, which are passed over otherwise.
+        #[arg(long)]
+        strict: bool,
     },
     /// Have a running appliance carry out one command, such as "show ip nat translations".
     Exec {
@@ -79,7 +82,7 @@ fn main() -> ExitCode {
         Command::Run { config, socket, user } => {
             run::run(&config, &socket, user.as_deref()).map(|()| ExitCode::SUCCESS)
         }
-        Command::Check { file } => check(&file),
+        Command::Check { file, strict } => check(&file, strict),
         Command::Exec { socket, command } => exec(&socket, &command),
         Command::Console { socket } => console::console(&socket).map(|()| ExitCode::SUCCESS),
         Command::Replay { config, ports, out, show } => run::load(&config)
@@ -92,20 +95,29 @@ fn main() -> ExitCode {
     })
 }
 
-fn check(file: &Path) -> Result<ExitCode> {
+fn check(file: &Path, is_strict: bool) -> Result<ExitCode> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| anyhow::anyhow!("cannot read the configuration {}: {error}", file.display()))?;
     let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
-    let found = match parse(&file.display().to_string(), &text) {
+    let read = if is_strict { parse_strictly } else { parse };
+    let (found, seen) = match read(&file.display().to_string(), &text) {
         Ok(parsed) => {
             let refused = refusals(&parsed.config, Purpose::Run, available_bytes());
-            [parsed.warnings, refused].concat()
+            let seen = parsed.seen();
+            ([parsed.warnings, refused].concat(), vec![seen])
         }
-        Err(found) => found,
+        Err(found) => (found, Vec::new()),
     };
     let mut out = std::io::stdout().lock();
     // Who reads only the head of a long list closes the pipe; that is no failure of ours.
     let _ = found.iter().try_for_each(|diagnostic| writeln!(out, "{diagnostic}"));
+    let severities = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")];
+    let counts = severities.iter().filter_map(|(severity, name)| {
+        let count = found.iter().filter(|diagnostic| diagnostic.severity == *severity).count();
+        (count > 0).then(|| format!("{count} {name}{}", if count == 1 { "" } else { "s" }))
+    });
+    let summary: Vec<String> = seen.into_iter().chain(counts).collect();
+    let _ = writeln!(out, "{}: {}", file.display(), summary.join(", "));
     Ok(if found.iter().any(is_error) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -28,8 +28,24 @@ fn ended(code: i32, stdout: &str, stderr: &str) -> Ended {
 }
 
 #[test]
-fn a_sound_file_is_passed_in_silence() {
-    assert_eq!(check(&Scratch::new(), SOUND), ended(0, "", ""));
+fn a_sound_file_is_passed_with_what_it_has() {
+    let expected = "nat.conf: 2 interfaces, 1 dynamic rule, 1 access list\n";
+    assert_eq!(check(&Scratch::new(), SOUND), ended(0, expected, ""));
+}
+
+#[test]
+fn lines_of_other_features_are_passed_over_unless_the_check_is_strict() {
+    let scratch = Scratch::new();
+    let text = format!("aaa new-model\nline vty 0 4\n login local\n{SOUND}");
+    let expected = "\
+nat.conf:1:1: warning: \"aaa new-model\" is passed over: no matter of a NAT
+nat.conf:2:1: warning: \"line vty 0 4\" and the lines under it are passed over: no matter of a NAT
+nat.conf: 2 interfaces, 1 dynamic rule, 1 access list, 3 lines passed over, 2 warnings
+";
+    assert_eq!(check(&scratch, &text), ended(0, expected, ""));
+    let strict = scratch.run(&["check", "--strict", "nat.conf"]);
+    let last = strict.stdout.lines().last();
+    assert_eq!((strict.code, last), (Some(1), Some("nat.conf: 3 errors")), "{}", strict.stdout);
 }
 
 #[test]
@@ -38,7 +54,8 @@ fn mistakes_are_told_with_file_line_column_and_the_nearest_keyword() {
     let found = check(&Scratch::new(), &text);
     assert_eq!((found.code, found.stderr.as_str()), (Some(1), ""));
     let lines: Vec<&str> = found.stdout.lines().collect();
-    assert_eq!(lines.len(), 2, "{}", found.stdout);
+    assert_eq!(lines.len(), 3, "{}", found.stdout);
+    assert_eq!(lines[2], "nat.conf: 2 errors");
     for (line, place, suggestion) in [
         (lines[0], "nat.conf:3:5: error: expected ", "; did you mean \"nat\"?"),
         (lines[1], "nat.conf:9:61: error: expected ", "; did you mean \"overload\"?"),
@@ -53,6 +70,7 @@ fn warnings_do_not_fail_the_check() {
     let expected = "\
 nat.conf:10:1: warning: access list \"11\" is not defined
 nat.conf:10:1: warning: pool \"NOWHERE\" is not defined
+nat.conf: 2 interfaces, 2 dynamic rules, 1 access list, 2 warnings
 ";
     assert_eq!(check(&Scratch::new(), &text), ended(0, expected, ""));
 }
@@ -62,7 +80,7 @@ fn an_error_among_warnings_fails_the_check() {
     let text = SOUND.to_string() + "no ip route 192.0.2.0 255.255.255.0 Null0\nhostnam\n";
     let found = check(&Scratch::new(), &text);
     let severities: Vec<&str> = found.stdout.lines().filter_map(|line| line.split(' ').nth(1)).collect();
-    assert_eq!((found.code, severities), (Some(1), vec!["warning:", "error:"]), "{}", found.stdout);
+    assert_eq!((found.code, severities), (Some(1), vec!["warning:", "error:", "1"]), "{}", found.stdout);
 }
 
 #[test]

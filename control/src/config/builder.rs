@@ -2,8 +2,10 @@
 
 use super::args::Args;
 use super::diagnostic::{Diagnostic, Severity};
+use super::foreign::Under;
 use super::grammar::Form;
 use super::known::Known;
+use super::lex::Token;
 use super::model::{Config, Place, Source};
 
 /// The function that carries out a statement.
@@ -50,6 +52,12 @@ pub struct Builder {
     pub(super) opened: (usize, usize),
     line: u32,
     diagnostics: Vec<Diagnostic>,
+    /// What lines are passed over with the last one.
+    pub(super) under: Option<Under>,
+    /// Lines that were passed over.
+    pub(super) passed_over: usize,
+    /// Whether none is.
+    pub(super) is_strict: bool,
 }
 
 impl Fault {
@@ -77,7 +85,17 @@ impl Builder {
         let source = Source { file: file.to_string() };
         let config = Config { source, ..Config::default() };
         let known = Known::default();
-        Builder { config, known, mode: Some(Mode::Global), opened: (0, 0), line: 0, diagnostics: Vec::new() }
+        Builder {
+            config,
+            known,
+            mode: Some(Mode::Global),
+            opened: (0, 0),
+            line: 0,
+            diagnostics: Vec::new(),
+            under: None,
+            passed_over: 0,
+            is_strict: false,
+        }
     }
 
     /// Goes on to the next line of the file.
@@ -111,6 +129,12 @@ impl Builder {
     pub(super) fn warn(&mut self, column: usize, text: impl Into<String>) {
         let warning = self.diagnostic(Severity::Warning, column, text.into());
         self.diagnostics.push(warning);
+    }
+
+    /// Warns about a line that has nothing to do with NAT.
+    pub(super) fn pass_over(&mut self, first: &Token<'_>, what: &str) {
+        self.passed_over += 1;
+        self.warn(first.column, format!("{:?} {what} passed over: no matter of a NAT", first.rest));
     }
 
     /// Warns about a statement that should have removed something, if it did not.

@@ -3,6 +3,7 @@
 use super::builder::{Apply, Builder, Fault, Mode, Statement};
 use super::diagnostic::{Diagnostic, Severity};
 use super::family::{FAMILIES, MODES};
+use super::foreign;
 use super::grammar::{Grammar, Match};
 use super::lex::{Token, tokens};
 use super::lint::{lint, lint_in_part};
@@ -16,6 +17,8 @@ pub struct Parsed {
     pub config: Config,
     /// Warnings and notes, in the order of the lines.
     pub warnings: Vec<Diagnostic>,
+    /// Lines that are no matter of a NAT.
+    pub passed_over: usize,
 }
 
 /// Reads a configuration, and judges it.
@@ -23,21 +26,40 @@ pub struct Parsed {
 /// # Errors
 /// Every mistake and warning, in the order of the lines, if there is at least one mistake.
 pub fn parse(file: &str, text: &str) -> Result<Parsed, Vec<Diagnostic>> {
+    parse_with(Builder::new(file), text)
+}
+
+/// Reads a configuration in which every line has to be one of ours.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_strictly(file: &str, text: &str) -> Result<Parsed, Vec<Diagnostic>> {
     let mut builder = Builder::new(file);
+    builder.is_strict = true;
+    parse_with(builder, text)
+}
+
+fn parse_with(mut builder: Builder, text: &str) -> Result<Parsed, Vec<Diagnostic>> {
     for line in text.trim_start_matches('\u{feff}').lines() {
         builder.begin_line();
-        let tokens = tokens(line);
-        if !tokens.is_empty()
-            && let Err(fault) = carry_out(&mut builder, &tokens)
-        {
+        if let Err(fault) = read(&mut builder, line) {
             builder.refuse(fault);
         }
     }
     finish(builder)
 }
 
+fn read(builder: &mut Builder, line: &str) -> Result<(), Fault> {
+    let tokens = tokens(line);
+    if foreign::belongs(builder, line)? || tokens.is_empty() {
+        return Ok(());
+    }
+    carry_out(builder, &tokens)
+}
+
 /// The configuration, unless it has a mistake.
 fn finish(builder: Builder) -> Result<Parsed, Vec<Diagnostic>> {
+    let passed_over = builder.passed_over;
     let (mut config, mut found) = builder.finish();
     let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
     for family in FAMILIES {
@@ -48,7 +70,7 @@ fn finish(builder: Builder) -> Result<Parsed, Vec<Diagnostic>> {
     if found.iter().any(is_error) {
         return Err(found);
     }
-    Ok(Parsed { config, warnings: found })
+    Ok(Parsed { config, warnings: found, passed_over })
 }
 
 /// The tables to try before the global one.
@@ -79,6 +101,11 @@ fn carry_out(builder: &mut Builder, tokens: &[Token<'_>]) -> Result<(), Fault> {
             }
             result
         }
+        Err(new)
+            if !builder.is_strict && foreign::pass_over(builder, tokens, reached(error.as_ref(), &new))? =>
+        {
+            Ok(())
+        }
         Err(new) => {
             if error.as_ref().is_none_or(|error| error.column < new.column) {
                 builder.mode = None;
@@ -87,6 +114,11 @@ fn carry_out(builder: &mut Builder, tokens: &[Token<'_>]) -> Result<(), Fault> {
             Err(Fault::at(error.column, error.to_string()))
         }
     }
+}
+
+/// How far the better of two readings of a line got.
+fn reached(of_mode: Option<&SyntaxError>, of_global: &SyntaxError) -> usize {
+    of_mode.map_or(0, |error| error.column).max(of_global.column)
 }
 
 fn apply(builder: &mut Builder, found: Match<'_, Apply>, column: usize) -> Result<(), Fault> {

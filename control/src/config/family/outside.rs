@@ -8,9 +8,9 @@ use dataplane::flow::Endpoint;
 use dataplane::policy;
 use ipnet::Ipv4Net;
 
-use super::edit::{network, protocol, put, remove, statement, warn_ignored};
+use super::edit::{network, protocol, remove, statement};
 use super::row::{Family, Section, Stage};
-use super::rule::{Ends, prefix_length, refuse_forced, rule_vrf, selector, vrf_name, write_vrf};
+use super::rule::{Ends, Rules, prefix_length, refuse_forced, rule_vrf, selector, vrf_name, write_vrf};
 use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
 use crate::config::grammar::Row;
@@ -129,17 +129,12 @@ const GLOBAL: &[Row<Apply>] = &[
               "Show an outside network to the inside by another", static_network),
 ];
 
-/// Options that are accepted without effect.
-const IGNORED_OF_DYNAMIC: &[&str] = &["redundancy"];
-
-const IGNORED_OF_STATIC: &[&str] = &["redundancy", "pool"];
-
 fn dynamic_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     refuse_forced(statement)?;
     let args = &statement.args;
     let selector = selector(args);
-    let rules = &mut builder.config.nat.outside_dynamic_rules;
     let Some(pool) = args.optional("pool") else {
+        let rules = &mut builder.config.nat.outside_dynamic_rules;
         let removed = remove(rules, |rule| rule.selector == selector);
         builder.expect_removed(removed, statement);
         return Ok(());
@@ -153,19 +148,18 @@ fn dynamic_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
         add_route: args.has("add-route"),
         no_payload: args.has("no-payload"),
     };
-    let identity = |rule: &OutsideDynamicRule| format!("{:?}", (&rule.selector, vrf_name(&rule.vrf)));
-    if !statement.sets() {
-        let removed = remove(rules, |rule| rule.pool == new.pool && identity(rule) == identity(&new));
-        builder.expect_removed(removed, statement);
-        return Ok(());
-    }
-    if let Some(old) = put(&mut builder.known, List::OutsideDynamicRules, rules, new, identity) {
-        let text = format!("the rule for {} replaces the one of line {}", old.selector, old.place.line);
-        builder.warn(statement.place.column as usize, text);
-    }
-    warn_ignored(builder, statement, IGNORED_OF_DYNAMIC);
+    DYNAMIC_RULES.carry_out(builder, statement, new);
     Ok(())
 }
+
+const DYNAMIC_RULES: Rules<OutsideDynamicRule> = Rules {
+    list: List::OutsideDynamicRules,
+    of: |nat| &mut nat.outside_dynamic_rules,
+    identity: |rule| format!("{:?}", (&rule.selector, vrf_name(&rule.vrf))),
+    is_removed: |rule, by| rule.pool == by.pool,
+    replaced: |old| format!("the rule for {} replaces the one of line {}", old.selector, old.place.line),
+    ignored: &["redundancy"],
+};
 
 fn static_address(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let args = &statement.args;
@@ -204,19 +198,18 @@ fn edit_static(builder: &mut Builder, statement: &Statement, mapping: OutsideMap
         no_alias: args.has("no-alias"),
         no_payload: args.has("no-payload"),
     };
-    let rules = &mut builder.config.nat.outside_static_rules;
-    let identity = |rule: &OutsideStaticRule| format!("{:?}", (&rule.mapping, vrf_name(&rule.vrf)));
-    if !statement.sets() {
-        let removed = remove(rules, |rule| identity(rule) == identity(&new));
-        builder.expect_removed(removed, statement);
-        return Ok(());
-    }
-    if let Some(old) = put(&mut builder.known, List::OutsideStaticRules, rules, new, identity) {
-        builder.warn(statement.place.column as usize, format!("this repeats line {}", old.place.line));
-    }
-    warn_ignored(builder, statement, IGNORED_OF_STATIC);
+    STATIC_RULES.carry_out(builder, statement, new);
     Ok(())
 }
+
+const STATIC_RULES: Rules<OutsideStaticRule> = Rules {
+    list: List::OutsideStaticRules,
+    of: |nat| &mut nat.outside_static_rules,
+    identity: |rule| format!("{:?}", (&rule.mapping, vrf_name(&rule.vrf))),
+    is_removed: |_, _| true,
+    replaced: |old| format!("this repeats line {}", old.place.line),
+    ignored: &["redundancy", "pool"],
+};
 
 /// The rule's line. Rules are told apart by it.
 impl Display for OutsideDynamicRule {

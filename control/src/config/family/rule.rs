@@ -7,11 +7,13 @@ use std::net::Ipv4Addr;
 use dataplane::flow::{Endpoint, Protocol, Vrf};
 use dataplane::policy;
 
+use super::edit::{put, remove, warn_ignored};
 use crate::compile::compiler::{Compiler, GLOBAL};
 use crate::config::args::Args;
-use crate::config::builder::{Fault, Statement};
+use crate::config::builder::{Builder, Fault, Statement};
+use crate::config::known::List;
 use crate::config::lint::findings::Lint;
-use crate::config::model::Place;
+use crate::config::model::{Nat, Place};
 use crate::config::text::write_if;
 
 /// What selects the packets of a rule.
@@ -37,6 +39,38 @@ pub(super) type End<'c> = (Place, Option<&'c str>, String);
 
 /// What a static rule maps: protocol, local and global endpoint, prefix length.
 pub(super) type Ends = (Option<Protocol>, Endpoint, Endpoint, u8);
+
+/// Rules of one kind: where the configuration has them, and what tells them apart.
+pub(super) struct Rules<R: 'static> {
+    pub(super) list: List,
+    pub(super) of: fn(&mut Nat) -> &mut Vec<R>,
+    /// Of two rules with the same identity the later one replaces the earlier one.
+    pub(super) identity: fn(&R) -> String,
+    /// Whether `no` before the line of one rule removes another one of the same identity.
+    pub(super) is_removed: fn(&R, by: &R) -> bool,
+    /// The warning when a rule takes the place of this one.
+    pub(super) replaced: fn(&R) -> String,
+    /// Options that are accepted and mean nothing here.
+    pub(super) ignored: &'static [&'static str],
+}
+
+impl<R> Rules<R> {
+    /// Puts the rule of a line among the others, or removes it.
+    pub(super) fn carry_out(&self, builder: &mut Builder, statement: &Statement, new: R) {
+        let rules = (self.of)(&mut builder.config.nat);
+        if !statement.sets() {
+            let identity = (self.identity)(&new);
+            let is_removed = |rule: &R| (self.is_removed)(rule, &new) && (self.identity)(rule) == identity;
+            let removed = remove(rules, is_removed);
+            builder.expect_removed(removed, statement);
+            return;
+        }
+        if let Some(old) = put(&mut builder.known, self.list, rules, new, self.identity) {
+            builder.warn(statement.place.column as usize, (self.replaced)(&old));
+        }
+        warn_ignored(builder, statement, self.ignored);
+    }
+}
 
 /// What selects the packets of a rule.
 pub(super) fn selector(args: &Args) -> Selector {

@@ -11,7 +11,7 @@ use dataplane::policy::{self, AclIndex};
 
 use super::edit::{put, remove, statement, warn_ignored};
 use super::row::{Family, Section, Stage};
-use super::rule::{refuse_forced, rule_vrf, selector, vrf_name, write_vrf};
+use super::rule::{Rules, refuse_forced, rule_vrf, selector, vrf_name, write_vrf};
 use crate::compile::compiler::Compiler;
 use crate::config::args::Args;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
@@ -174,24 +174,18 @@ fn dynamic_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
     if new.reversible && matches!(new.selector, Selector::List(_)) {
         return Err(statement.fault("reversible", "only a rule with a route-map can be reversible"));
     }
-    let rules = &mut builder.config.nat.dynamic_rules;
-    if !statement.sets() {
-        let removed = remove(rules, |rule| rule.target == new.target && identity(rule) == identity(&new));
-        builder.expect_removed(removed, statement);
-        return Ok(());
-    }
-    if let Some(old) = put(&mut builder.known, List::DynamicRules, rules, new, identity) {
-        let text = format!("the rule for {} replaces the one of line {}", old.selector, old.place.line);
-        builder.warn(statement.place.column as usize, text);
-    }
-    warn_ignored(builder, statement, IGNORED);
+    DYNAMIC_RULES.carry_out(builder, statement, new);
     Ok(())
 }
 
-/// What identifies a rule: a new rule replaces the old one with the same identity.
-fn identity(rule: &DynamicRule) -> String {
-    format!("{:?}", (&rule.selector, vrf_name(&rule.vrf), &rule.egress_interface))
-}
+const DYNAMIC_RULES: Rules<DynamicRule> = Rules {
+    list: List::DynamicRules,
+    of: |nat| &mut nat.dynamic_rules,
+    identity: |rule| format!("{:?}", (&rule.selector, vrf_name(&rule.vrf), &rule.egress_interface)),
+    is_removed: |rule, by| rule.target == by.target,
+    replaced: |old| format!("the rule for {} replaces the one of line {}", old.selector, old.place.line),
+    ignored: IGNORED,
+};
 
 fn overload(args: &Args) -> Option<Overload> {
     let sharing = match () {

@@ -10,9 +10,9 @@ use dataplane::policy;
 use crate::compile::compiler::Compiler;
 use crate::config::args::Args;
 use crate::config::builder::{Apply, Builder, Fault, Statement};
-use crate::config::family::edit::{network, protocol, put, remove, statement, warn_ignored};
+use crate::config::family::edit::{network, protocol, statement};
 use crate::config::family::rule::{
-    Ends, RuleVrf, prefix_length, refuse_forced, rule_vrf, vrf_name, write_vrf,
+    Ends, RuleVrf, Rules, prefix_length, refuse_forced, rule_vrf, vrf_name, write_vrf,
 };
 use crate::config::grammar::Row;
 use crate::config::interface_name::InterfaceName;
@@ -133,9 +133,6 @@ pub(super) const STATIC: &[Row<Apply>] = &[
               "Translate a network to another, address by address", static_network),
 ];
 
-/// Options that are accepted without effect.
-const IGNORED: &[&str] = &["stateless", "redundancy", "pool", "track", "overload"];
-
 fn static_address(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let local = statement.args.required("local");
     edit_static(builder, statement, StaticMapping::Address { local, global: global(&statement.args) })
@@ -181,22 +178,21 @@ fn edit_static(builder: &mut Builder, statement: &Statement, mapping: StaticMapp
         egress_interface: args.optional("egress"),
         ..plain
     };
-    let rules = &mut builder.config.nat.static_rules;
-    let identity = |rule: &StaticRule| {
-        let map = rule.route_map.as_ref().map(|map| &map.name);
-        format!("{:?}", (&rule.mapping, vrf_name(&rule.vrf), map))
-    };
-    if !statement.sets() {
-        let removed = remove(rules, |rule| identity(rule) == identity(&new));
-        builder.expect_removed(removed, statement);
-        return Ok(());
-    }
-    if let Some(old) = put(&mut builder.known, List::StaticRules, rules, new, identity) {
-        builder.warn(statement.place.column as usize, format!("this repeats line {}", old.place.line));
-    }
-    warn_ignored(builder, statement, IGNORED);
+    STATIC_RULES.carry_out(builder, statement, new);
     Ok(())
 }
+
+const STATIC_RULES: Rules<StaticRule> = Rules {
+    list: List::StaticRules,
+    of: |nat| &mut nat.static_rules,
+    identity: |rule| {
+        let map = rule.route_map.as_ref().map(|map| &map.name);
+        format!("{:?}", (&rule.mapping, vrf_name(&rule.vrf), map))
+    },
+    is_removed: |_, _| true,
+    replaced: |old| format!("this repeats line {}", old.place.line),
+    ignored: &["stateless", "redundancy", "pool", "track", "overload"],
+};
 
 fn global(args: &Args) -> GlobalAddress {
     match args.optional("interface") {
