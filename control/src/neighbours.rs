@@ -391,7 +391,7 @@ fn tell_of_claim(compiled: &Compiled, next_hop: NextHop, known: [u8; 6], claim: 
     if let Some(interface) = compiled.policy.interfaces.get(usize::from(next_hop.interface)) {
         tracing::warn!(
             mnemonic = "IP-4-ARPCLAIM",
-            "{} on {} is {}, which answers; {} says so too and is not believed",
+            "{} on {} stays at {}, which still answers; the claim of {} is ignored",
             next_hop.addr,
             interface.name,
             MacAddress(known),
@@ -405,7 +405,7 @@ fn tell_of_move(compiled: &Compiled, next_hop: NextHop, from: Option<[u8; 6]>, t
     {
         tracing::info!(
             mnemonic = "IP-6-ARPMOVED",
-            "{} on {} is {} now; {} does not answer any more",
+            "{} on {} moved to {}; {} has stopped answering",
             next_hop.addr,
             interface.name,
             MacAddress(to),

@@ -93,7 +93,7 @@ impl Operation {
             self.recomputed_told = self.recomputed;
             tracing::warn!(
                 mnemonic = "IPNAT-4-RECOMPUTED",
-                "{untold} translation(s) ended: the new mode, port sets or deterministic NAT would not make them"
+                "{untold} translation(s) deleted: they do not match the new mode, port sets or deterministic NAT"
             );
         }
     }

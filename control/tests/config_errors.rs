@@ -117,7 +117,7 @@ fn a_value_that_cannot_be() {
         ),
         (
             "ip nat pool P 10.0.0.1 10.0.0.9 netmask /24\nip nat pool P netmask /25".to_string(),
-            "2:13: error: pool \"P\" has addresses of the mask 255.255.255.0; remove it first",
+            "2:13: error: pool \"P\" has addresses with the mask 255.255.255.0; remove the pool first",
         ),
         (
             "ip route 10.0.0.1 255.0.0.0 Null0".to_string(),
@@ -132,7 +132,7 @@ fn a_value_that_cannot_be() {
         (interface("encapsulation dot1Q 5"), "2:2: error: only a sub-interface carries a VLAN"),
         (
             interface("ip address 10.0.0.1 /24 secondary"),
-            "2:26: error: a secondary address follows a primary one",
+            "2:26: error: give the primary address before a secondary one",
         ),
         (
             interface("ip nat inside\n ip nat outside"),
@@ -172,11 +172,11 @@ fn a_statement_that_cannot_be() {
         ),
         (
             "ip nat inside source static 10.0.0.2 192.0.2.2 forced".to_string(),
-            "1:48: error: only the removal of a rule is forced",
+            "1:48: error: \"forced\" is only for the removal of a rule",
         ),
         (
             "ip nat settings pool watermark high 60 low 60".to_string(),
-            "1:44: error: the alarm ends below where it is raised",
+            "1:44: error: \"low\" must be below \"high\"",
         ),
         (
             "ip nat settings interface-overload port range start 3000 end 2000".to_string(),
@@ -184,19 +184,19 @@ fn a_statement_that_cannot_be() {
         ),
         (
             "ip nat settings pap pool bpa".to_string(),
-            "1:26: error: sets of ports are for all pools; leave out \"pool\"",
+            "1:26: error: \"bpa\" is for all pools; leave out \"pool\"",
         ),
         (
             "ip nat settings deterministic pool P list 1 ports-per-host 64513".to_string(),
-            "1:60: error: an address has not so many ports",
+            "1:60: error: one address does not have so many ports",
         ),
         (
             "ip nat settings deterministic pool P list 1 ports-per-host 100 max-ports 99".to_string(),
-            "1:74: error: a host has more ports than this of its own",
+            "1:74: error: \"max-ports\" is below \"ports-per-host\"",
         ),
         (
             "ip nat inside source list 1 pool P reversible".to_string(),
-            "1:36: error: only the rule of a route-map is reversible",
+            "1:36: error: only a rule with a route-map can be reversible",
         ),
         (
             "ip access-list resequence A 10 10".to_string(),

@@ -149,8 +149,7 @@ fn lists_that_are_suspicious() {
         ),
         (
             "platform dpdk\n max-sessions 1000\nip nat translation max-entries all-host 501",
-            "9:1: warning: one host may have 501 of 1000 sessions, more than the 500 that its share leaves it \
-             without this line",
+            "9:1: warning: one host may have 501 of 1000 sessions; without this line its share is at most 500",
         ),
         ("ip nat translation max-entries list 7 100", "7:1: warning: access list \"7\" is not defined"),
         ("ip nat inside source list N interface Gi0/0/1", "7:1: warning: access list \"N\" is not defined"),
@@ -168,7 +167,7 @@ fn lists_that_are_suspicious() {
         ),
         (
             "interface Gi0/0/2\n ip address 10.20.0.129 /25\naccess-list 1 permit 10.20.0.128",
-            "9:1: warning: 10.20.0.128 is the network 10.20.0.128/25, and one host without a wildcard; \
+            "9:1: warning: 10.20.0.128 without a wildcard is one host, but also the network 10.20.0.128/25; \
              did you mean \"10.20.0.128 0.0.0.127\"?",
         ),
         ("access-list 1 permit 10.20.0.9 log", "7:32: warning: \"log\" has no effect yet"),
@@ -263,7 +262,7 @@ fn vrfs_that_are_not_there() {
         ("vrf definition V\nip vrf V", "8:8: error: VRF \"V\" is defined in the other form, by line 7"),
         (
             "ip route 10.9.0.0 /16 Null0 global",
-            "7:29: error: only the route of a VRF leads out of it; add vrf NAME",
+            "7:29: error: \"global\" is only for the route of a VRF; add vrf NAME",
         ),
     ] {
         expect(&format!("{SIDES}{text}"), &[message]);
@@ -350,7 +349,7 @@ fn settings_that_are_suspicious() {
         ("alg third-party 7", "7:1: warning: access list \"7\" is not defined"),
         (
             "alg third-party 7\naccess-list 7 deny 10.0.0.9",
-            "7:1: warning: access list \"7\" must only permit prefixes, to be kept together",
+            "7:1: warning: access list \"7\" must only permit prefixes, so that one worker can have all its hosts",
         ),
         (
             "ip nat service ftp tcp port 2121\nip nat service rtsp tcp port 2121",
@@ -397,7 +396,7 @@ fn deterministic_pools_have_room_for_their_hosts() {
         ("access-list 1 permit 10.0.0.0 0.0.0.15\n{setting} reserved 0-9087", &[]),
         (
             "access-list 1 deny 10.0.0.9\n{setting}",
-            &["10:1: warning: access list \"1\" must only permit prefixes, to be counted"],
+            &["10:1: warning: access list \"1\" must only permit prefixes, so that its hosts can be counted"],
         ),
         (
             "access-list 1 permit 10.0.0.0 0.0.0.15\n{setting}\nno ip nat inside source list 1",

@@ -1,18 +1,19 @@
 //! FTP (RFC 959, 1639, 2428): the endpoints of data connections, in commands and in replies.
 //!
 //! A message is a line. The client's first line must be a command, the server's first a reply, or this is not FTP.
-//! Whoever is inside announces an endpoint of its own with `PORT`, `EPRT` and `LPRT` (a client), or with 227, 228
-//! and 229 (a server): a door is opened for the other host, and the global endpoint announced. An inside host
-//! that announces the global address itself, as configured servers do, or none at all (0.0.0.0), gets its door too. A
-//! server's reply counts only if it was asked for, on the first or last line of a reply; text between these is never read.
-//! Servers answer `EPSV` with 227 too, and `PASV` with 229. What an outside host announces changes only with its address
-//! (twice NAT). An inside server connects to an outside client's endpoint by the address that the client knows it by.
+//! An inside client announces an endpoint with `PORT`, `EPRT` or `LPRT`; an inside server does so with 227, 228 or 229. A
+//! door is opened for the other host, and the global endpoint is announced instead. An inside host may also announce the
+//! global address, as some servers are configured to, or the address 0.0.0.0: it gets a door too. A server's announcement
+//! counts only if the client asked for it, and only on the first or last line of the reply. Servers may answer `EPSV` with
+//! 227, and `PASV` with 229. The endpoint of an outside host changes only if its address is translated (twice NAT). An
+//! inside server connects to an outside client from the global address that the client has connected to.
 //!
-//! Another inside host's endpoint is announced if policy lists that host as a third party, or, in a reply, by its static
-//! line. Where a door is wanting for lack of room, the address is translated all the same, and nobody answers there.
+//! The endpoint of another inside host is announced if the policy lists that host as a third party. In a reply, a static
+//! rule for that host is enough. If there is no room for a door, the address is translated nevertheless, but nobody can
+//! connect to it.
 //!
-//! A client that was granted `EPSV ALL` opens nothing by other commands any more. After 234 the session is encrypted:
-//! records of TLS pass unread, until lines come again (`CCC`, RFC 4217). Anything else ends the reading.
+//! After `EPSV ALL` was granted, the client's other commands open no doors. After the reply 234 the session is encrypted:
+//! TLS records pass unread, until lines come again (`CCC`, RFC 4217). After anything else the gateway stops reading.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -44,13 +45,13 @@ pub const ROW: Row = Row {
     standards: "RFC 959, 1639, 2428, 4217",
 };
 
-/// No line is longer: longer than any path, and than what servers read.
+/// The longest line that is read. No path is longer than this, and servers read shorter lines.
 const LINE_LEN_MAX: usize = 8192;
-/// What a line begins with is known from this many bytes, but for what stands behind a lot of Telnet.
+/// This many bytes tell what a line begins with, unless many Telnet commands stand before it.
 const BEGINNING_LEN_MAX: usize = 32;
-/// A data connection comes soon, or not at all.
+/// How long a door stays open. A data connection comes soon, or not at all.
 const DOOR_LIFE_S: u32 = 120;
-/// The only doors of a control session.
+/// The owner of a control session's doors: there is only one.
 const OWNER: Owner = Owner::Session(0);
 
 /// What is remembered of a control connection.
@@ -60,27 +61,27 @@ pub struct FtpState {
     client_spoke: bool,
     /// The server's first line came.
     server_spoke: bool,
-    /// The code of the reply whose lines are coming; 0 if none.
+    /// The code of a reply of several lines that has not ended yet; 0 if there is none.
     code: u16,
-    /// `PASV`, `LPSV` and `EPSV` without answer.
+    /// How many `PASV`, `LPSV` and `EPSV` have no answer yet.
     passive: u8,
     /// `AUTH` was sent.
     authenticates: bool,
-    /// What became of `EPSV ALL`.
+    /// Whether the client sent `EPSV ALL`, and the server granted it.
     promise: Promise,
-    /// How the server speaks, and how the client.
+    /// Whether the server's bytes are encrypted, and whether the client's are.
     secrecy: [Secrecy; 2],
 }
 
-/// How a side speaks.
+/// Whether a side's bytes are lines or TLS records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Secrecy {
-    /// In lines.
+    /// Lines.
     #[default]
     None,
-    /// It was agreed to encrypt.
+    /// Lines so far; the next bytes should be TLS records, as was agreed.
     Agreed,
-    /// In records of TLS, until it speaks in lines again.
+    /// TLS records, until lines come again.
     Records,
 }
 
@@ -133,8 +134,8 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
 }
 
 impl FtpState {
-    /// What the beginning of a side's bytes is, if it does not speak in lines. The first record is a message, as it tells that
-    /// they are records indeed.
+    /// The framing of a side's next bytes, if they are not lines. The first TLS record is read as a message, to see that
+    /// TLS has begun indeed.
     fn record_framing(&self, message: &Message) -> Option<Framing> {
         let secrecy = self.secrecy[usize::from(message.by_client)];
         match (secrecy, record_len(message.bytes)) {
@@ -171,7 +172,7 @@ impl FtpState {
                 self.promise = if has_promised { Promise::Granted } else { Promise::Asked };
                 None
             }
-            // Whatever its client has promised, a server that answers these names itself.
+            // `EPSV ALL` does not forbid these: the server that answers announces its own endpoint.
             b"EPSV" | b"PASV" | b"LPSV" => count(&mut self.passive),
             b"AUTH" => {
                 self.authenticates = true;
@@ -236,16 +237,16 @@ impl FtpState {
     }
 }
 
-/// No record of TLS is longer (RFC 8446 section 5.2).
+/// The length of the longest TLS record (RFC 8446 section 5.2).
 const RECORD_LEN_MAX: usize = 5 + (1 << 14) + 2048;
 
-/// The length of a record of TLS, all of whose head is there.
+/// The length of the TLS record at the start of `bytes`; none if its header is not complete, or is no TLS header.
 fn record_len(bytes: &[u8]) -> Option<usize> {
     let &[0x14..=0x18, 3, _, high, low, ..] = bytes else { return None };
     Some(5 + usize::from(u16::from_be_bytes([high, low]))).filter(|&len| len <= RECORD_LEN_MAX)
 }
 
-/// Whether a record of TLS may begin like this, whose head is still to come.
+/// Whether `bytes` may be the start of a TLS record's header.
 fn may_be_record(bytes: &[u8]) -> bool {
     bytes.len() < 5 && matches!(bytes, [] | [0x14..=0x18] | [0x14..=0x18, 3, ..])
 }
@@ -275,7 +276,7 @@ fn announce(named: Named, from: Side, is_reply: bool, context: &mut dyn Context)
     let translated = match from {
         Side::Inside => match open(endpoint, context) {
             Ok(global) => global,
-            // Nobody answers there, but nobody is told an inside address for want of room.
+            // The address is translated even without a door, so that no inside address leaks. Nobody can connect to it.
             Err(refusal @ (Refusal::NoPort | Refusal::DoorLimit)) => {
                 handled = Handled::Refused(refusal);
                 SocketAddrV4::new(*context.session().inside_global.ip(), endpoint.port())
@@ -293,7 +294,7 @@ fn announce(named: Named, from: Side, is_reply: bool, context: &mut dyn Context)
     Ok(handled)
 }
 
-/// The global endpoint that a static line gives another inside host's, which no door is needed for.
+/// The global endpoint of another inside host's endpoint, if a static rule gives one. It needs no door.
 fn by_static(endpoint: SocketAddrV4, context: &dyn Context) -> Option<SocketAddrV4> {
     if let Some(Counterpart { addr, is_static: true }) = context.policy_address(Side::Inside, *endpoint.ip())
     {
@@ -302,8 +303,8 @@ fn by_static(endpoint: SocketAddrV4, context: &dyn Context) -> Option<SocketAddr
     context.static_global(Transport::Tcp, endpoint)
 }
 
-/// Opens a door to an endpoint of the inside host, which may know its global address or say that it is the one that speaks,
-/// or of a third party.
+/// Opens a door to an endpoint of the inside host or of a third party. The inside host may write its global address, or
+/// 0.0.0.0, in place of its local one.
 fn open(endpoint: SocketAddrV4, context: &mut dyn Context) -> Result<SocketAddrV4, Refusal> {
     if endpoint.port() < 1024 {
         return Err(Refusal::LowPort);
@@ -323,8 +324,8 @@ fn open(endpoint: SocketAddrV4, context: &mut dyn Context) -> Result<SocketAddrV
     })
 }
 
-/// The inside server will connect to the outside client there. Another host's endpoint, or that of a service, is not for
-/// us to help with.
+/// Opens the way for an inside server's data connection to the outside client. It does nothing for an endpoint of another
+/// host, or for a port below 1024.
 fn open_outward(endpoint: SocketAddrV4, context: &mut dyn Context) -> Result<(), Refusal> {
     let session = *context.session();
     if endpoint.ip() != session.outside_global.ip() || endpoint.port() < 1024 {

@@ -1,4 +1,4 @@
-//! Addresses on their way to the other side: of the two hosts, and what policy maps; in URLs and in SDP.
+//! Translates addresses in URLs and in SDP: those of the session's two hosts, and those that the policy translates.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -33,8 +33,8 @@ pub fn translate_address(context: &mut dyn Context, from: Side, slice: Slice) ->
     }
 }
 
-/// Translates the hosts of all URLs in a slice: behind `://`, and where a URL begins that lacks its scheme, as some cameras
-/// write it. Returns by how much the message grows.
+/// Translates the hosts of all URLs in a slice. A host starts behind `://`. Some cameras write URLs without the scheme:
+/// their host starts at the beginning of the slice or behind `url=`. Returns by how much the message grows.
 pub fn translate_urls(context: &mut dyn Context, from: Side, slice: Slice) -> Result<isize, Refusal> {
     let (mut rest, mut growth) = (slice, 0);
     while let Some(at) = url_start(rest.bytes, rest == slice) {
@@ -48,7 +48,7 @@ pub fn translate_urls(context: &mut dyn Context, from: Side, slice: Slice) -> Re
     Ok(growth)
 }
 
-/// Where the next host of a URL may be: at the beginning of a value, or behind one of these marks.
+/// Where the next host of a URL starts: at the beginning of a value, or behind one of `MARKS`.
 fn url_start(bytes: &[u8], is_beginning: bool) -> Option<usize> {
     const MARKS: &[&[u8]] = &[b"://", b"url="];
     let is_address = |bytes: &[u8]| matches!(text::address(bytes), Ok((rest, _)) if ends_host(rest));
@@ -66,7 +66,7 @@ fn url_start(bytes: &[u8], is_beginning: bool) -> Option<usize> {
     (0..bytes.len()).find_map(start_at)
 }
 
-/// Whether a host's address may be followed by this.
+/// Whether the address before `rest` is a whole host.
 fn ends_host(rest: &[u8]) -> bool {
     rest.first().is_none_or(|byte| b":/?#\",;<> \t\r\n".contains(byte))
 }
@@ -90,8 +90,8 @@ fn translate_host(context: &mut dyn Context, from: Side, slice: Slice) -> Result
     }
 }
 
-/// Translates the addresses of a description: those behind `IN IP4`, whatever line they are in (origins, connections,
-/// attributes), and those of the URLs of its controls. Returns by how much it grows.
+/// Translates the addresses of an SDP body: those behind `IN IP4` in any line except `s=` and `i=`, and the hosts of URLs
+/// in `u=` and `a=control:` lines. Returns by how much the body grows.
 pub fn translate_sdp(context: &mut dyn Context, from: Side, body: Slice) -> Result<isize, Refusal> {
     let mut growth = 0;
     for line in body.lines() {
@@ -111,7 +111,7 @@ pub fn translate_sdp(context: &mut dyn Context, from: Side, body: Slice) -> Resu
     Ok(growth)
 }
 
-/// Translates the addresses behind `IN IP4`; lengths of life or ports may follow each.
+/// Translates the addresses behind `IN IP4`. A TTL (`/127`) or a port (`:5004`) may follow an address.
 fn translate_words(context: &mut dyn Context, from: Side, line: Slice) -> Result<isize, Refusal> {
     let (mut growth, mut before) = (0, [None, None]);
     let mut is_behind = false;

@@ -120,7 +120,7 @@ async fn take_connections(listener: &tokio::net::TcpListener, desks: &Arc<Desks>
                     silence = Some(tokio::spawn(sleep(TOLD_EVERY)));
                     tracing::warn!(
                         mnemonic = "SYS-4-METRICS",
-                        "No connection to the metrics port can be taken: {error}; failed {failures} time(s) since the \
+                        "Cannot accept connections to the metrics port: {error}; failed {failures} time(s) since the \
                          last message"
                     );
                     failures = 0;

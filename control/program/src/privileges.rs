@@ -57,7 +57,7 @@ pub fn become_user(user: &User, config_path: &Path) -> Result<()> {
     if let Err(error) = std::fs::File::open(config_path) {
         tracing::warn!(
             mnemonic = "PARSER-4-UNREADABLE",
-            "User {name} cannot read {}: {error}; reloads will be refused until it is that user's or group's to read",
+            "User {name} cannot read {}: {error}; reloads will be refused until this user or its group may read it",
             config_path.display()
         );
     }

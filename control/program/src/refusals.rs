@@ -101,7 +101,7 @@ pub fn refused(errors: &[Diagnostic], file: &str) -> anyhow::Error {
         return anyhow!("{error}");
     }
     errors.iter().for_each(say);
-    anyhow!("{file}: asks for what cannot be done; nothing of it is applied")
+    anyhow!("{file}: cannot be used on this system; nothing of it is applied")
 }
 
 /// Compiles a configuration as if each of its devices were there.

@@ -1,8 +1,8 @@
-//! `portico replay`: the same path, fed from capture files on the captures' own clock.
+//! `portico replay`: the same packet path, fed from capture files. Its clock follows the times in the captures.
 //!
-//! One worker and the control side are stepped in turn, so that the same captures give the same bytes every
-//! time. The clock starts at the first frame, stands still while a frame is handled, and then goes on to the next: what
-//! becomes due in a silence, however long, happens before the frame that ends it.
+//! One worker and the control thread's work are stepped in turn, so that the same captures give the same bytes every
+//! time. The clock starts at the first frame. It stands still while a frame is handled, and then goes on to the next one:
+//! whatever becomes due between two frames happens before the second.
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,14 +22,14 @@ use crate::refusals::{Purpose, refusals, refused};
 
 /// A fixed secret: a replay is the same every time, and nobody attacks it.
 const SECRET: [u64; 2] = [0x706f_7274_6963_6f00, 0x7265_706c_6179_0000];
-/// The shortest step through a silence, in microseconds, which is what most timers need.
+/// The shortest step of the clock between two frames, in microseconds. Most timers need no shorter one.
 const STEP_US: u64 = 100_000;
-/// A step is such a part of the silence before it, at most, and a day: of any silence there are few.
+/// A longer step is one `STEP_PART`th of the time since the last frame, but at most a day. So any gap takes few steps.
 const STEP_PART: u64 = 1000;
 const STEP_MAX_US: u64 = 86_400_000_000;
 /// Time that passes after the last frame: ARP is given up and a SYN that waits is answered (RFC 5382 REQ-4).
 const END_US: u64 = 10_000_000;
-/// Rounds at one instant, so that a fault in the appliance cannot hang a replay.
+/// The most rounds at one instant, so that a fault in the appliance cannot hang a replay.
 const ROUNDS_MAX: usize = 100_000;
 
 /// A `--port IFACE=FILE` argument.
@@ -55,12 +55,12 @@ struct Replay {
     worker: Worker,
     clock: CaptureClock,
     start_us: u64,
-    /// The most frames whose time had come and that were not read.
+    /// The most frames at one time that should have been read, but were not.
     late: u64,
 }
 
-/// Replays captures, writes `OUT/INTERFACE.pcap` for each port, and prints what `shows` ask for. Returns whether every
-/// frame was read in its time and every command answered; what was not is told.
+/// Replays captures, writes `OUT/INTERFACE.pcap` for each port, and prints the answers to the commands in `shows`. Returns
+/// whether every frame was read in its time and every command was answered, and prints what failed.
 ///
 /// # Errors
 /// When a file cannot be read or written, or is no Ethernet capture.
@@ -99,7 +99,7 @@ pub fn replay(config: Config, arguments: &[PortArgument], out: &Path, shows: &[S
     let mut out = std::io::stdout().lock();
     for show in shows {
         match replay.show(show) {
-            // Who reads only the head of a long table closes the pipe; that is no failure of ours.
+            // A reader of only the first lines closes the pipe early, which is no failure of ours.
             Ok(shown) => _ = writeln!(out, "{shown}"),
             Err(refusal) => {
                 is_complete = false;
@@ -148,7 +148,7 @@ impl Replay {
         }
     }
 
-    /// Lets the time pass from a frame to before another.
+    /// Lets the time pass from one frame until just before the next.
     fn pass_silence(&mut self, from_us: u64, to_us: u64) {
         let mut at_us = from_us;
         while at_us + 1 < to_us {
@@ -188,7 +188,7 @@ impl Replay {
     }
 }
 
-/// A worker in the same thread: it answers when it is given a round.
+/// A worker in the same thread. It answers when it is asked to run a round.
 pub struct InTurn<'a> {
     /// The worker.
     pub worker: &'a mut Worker,

@@ -37,11 +37,12 @@ impl Piece {
     }
 }
 
-/// The pieces of an answer. One that ends early had to give its place up, or the program ends.
+/// The pieces of an answer. An answer ends early if a newer command took its place, or if the program ends.
 pub fn pieces(receiver: &Receiver<Piece>) -> impl Iterator<Item = Piece> + '_ {
     std::iter::from_fn(|| {
-        let cut =
-            || Piece::Refused("% Cut short: others needed the place, or the appliance is stopping".into());
+        let cut = || {
+            Piece::Refused("% Cut short: a newer command took its place, or the appliance is stopping".into())
+        };
         Some(receiver.recv().unwrap_or_else(|_| cut()))
     })
 }

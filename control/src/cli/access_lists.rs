@@ -10,8 +10,8 @@ use crate::config::model::{AccessList, AccessListKind, AccessRule, EntryBody};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
-    command("show access-lists [ <name:word> ]", "Access lists, with how many packets each entry decided about", show),
-    command("show ip access-lists [ <name:word> ]", "Access lists, with how many packets each entry decided about", show),
+    command("show access-lists [ <name:word> ]", "Access lists, with the number of packets that matched each entry", show),
+    command("show ip access-lists [ <name:word> ]", "Access lists, with the number of packets that matched each entry", show),
 ];
 
 fn show(appliance: &mut Appliance, args: &Args) -> Result<String, String> {

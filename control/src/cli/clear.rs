@@ -12,10 +12,10 @@ use crate::config::grammar::Row;
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
     long_command("clear ip nat translation *", "End every dynamic translation", clear_translations),
-    command("clear ip nat statistics", "Count hits, misses and drops of the NAT anew", clear_statistics),
-    command("clear ip access-list counters [ <name:word> ]", "Count the matches of access lists anew", clear_access_lists),
-    command("clear access-list counters [ <name:word> ]", "Count the matches of access lists anew", clear_access_lists),
-    command("clear counters", "Count packets of interfaces and drops anew", clear_counters),
+    command("clear ip nat statistics", "Clear the hits, misses and drops of the NAT", clear_statistics),
+    command("clear ip access-list counters [ <name:word> ]", "Clear the match counters of access lists", clear_access_lists),
+    command("clear access-list counters [ <name:word> ]", "Clear the match counters of access lists", clear_access_lists),
+    command("clear counters", "Clear the counters of interfaces and drops", clear_counters),
     command("clear arp-cache", "Forget the neighbours that were learnt", clear_neighbours),
     command("clear ip arp", "Forget the neighbours that were learnt", clear_neighbours),
 ];

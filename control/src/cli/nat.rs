@@ -16,7 +16,7 @@ use crate::config::grammar::Row;
 pub(super) const ROWS: &[Row<Command>] = &[
     command("show ip nat deterministic inside <inside:address>", "The deterministic address and ports of an inside host", forward),
     long_command("show ip nat deterministic global <global:address> port <port:0-65535>",
-                 "Who has a global port now, or else the inside host that it belongs to by computation", reverse),
+                 "The inside hosts that use a global port now, and the one that it belongs to by computation", reverse),
     command("show vrf", "VRFs with their interfaces", vrfs),
 ];
 

@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Row<Command>] = &[
     command("show running-config", "The configuration in force", running_config),
     command("show version", "Version, uptime and size", version),
     command("show logging", "Where log messages go, and the last ones", logging),
-    command("test crash", "Panic in the control thread, to see that it and forwarding go on", crash),
+    command("test crash", "Panic in the control thread, to show that commands and forwarding go on", crash),
 ];
 
 fn crash(_: &mut Appliance, _: &Args) -> Result<String, String> {

@@ -1,5 +1,5 @@
-//! Tables that workers list, a slice at a time: millions of rows neither keep a worker from its packets nor fill the
-//! memory with text.
+//! Lists the workers' tables slice by slice. A table of millions of rows must not stop a worker from forwarding, nor fill
+//! the memory with text.
 
 use dataplane::message::{List, Slice, TableRow};
 
@@ -9,21 +9,21 @@ use crate::question::Pending;
 /// Rows a worker reports at a time.
 const SLICE: usize = 512;
 
-/// How far a walk through all workers' tables is.
+/// The position of a walk through the tables of all workers.
 pub(super) enum Walk<R> {
-    /// At this worker's table from this position on, to be asked for.
+    /// The next slice is to be asked for: the worker, and the position in its table.
     Ask(usize, u32),
-    /// This worker was asked.
+    /// This worker was asked for a slice, and has not answered yet.
     Wait(usize, Pending<Slice<R>>),
 }
 
-/// What came of going on with a walk.
+/// The result of one step of a walk.
 pub(super) enum Walking<R> {
     /// Nothing yet: a worker has to answer first.
     Waiting,
     /// The next rows.
     Rows(Vec<R>),
-    /// There are no more workers.
+    /// The tables of all workers were listed.
     Through,
     /// A worker does not answer.
     Refused(String),
@@ -35,7 +35,7 @@ impl<R: TableRow> Walk<R> {
         Walk::Ask(0, 0)
     }
 
-    /// Goes on for a moment.
+    /// Takes the next step, without waiting.
     pub(super) fn advance(&mut self, appliance: &Appliance) -> Walking<R> {
         match self {
             &mut Walk::Ask(worker, start) if worker < appliance.worker_count() => {

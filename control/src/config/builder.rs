@@ -1,4 +1,4 @@
-//! A configuration in the making, and what the statements that make it work with.
+//! A configuration under construction, and the types that its statements use.
 
 use super::args::Args;
 use super::diagnostic::{Diagnostic, Severity};
@@ -7,10 +7,10 @@ use super::known::Known;
 use super::lex::Token;
 use super::model::{Config, Place, Source};
 
-/// What a row of the configuration's tables does.
+/// The function that carries out a statement.
 pub type Apply = fn(&mut Builder, &Statement) -> Result<(), Fault>;
 
-/// What lines may follow.
+/// A configuration mode: it decides which lines may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "a table has their titles")]
 pub enum Mode {
@@ -35,11 +35,11 @@ pub(super) enum Under {
 
 /// A line that matched its row.
 pub struct Statement {
-    /// How it was introduced.
+    /// Whether it began with `no` or `default`.
     pub form: Form,
-    /// What it said.
+    /// The values of its parameters.
     pub args: Args,
-    /// Where it stands.
+    /// Its line and column in the file.
     pub place: Place,
 }
 
@@ -49,14 +49,14 @@ pub struct Fault {
     text: String,
 }
 
-/// A configuration in the making.
+/// A configuration under construction.
 pub struct Builder {
     pub(super) config: Config,
-    /// What it has, to be found.
+    /// An index of what the configuration contains.
     pub(super) known: Known,
-    /// None after a line that could not be read, which may have been to open a mode.
+    /// The mode of the next line. None after a line that could not be read, as that line may have opened a mode.
     pub(super) mode: Option<Mode>,
-    /// What the mode's lines edit, by its position in the model, and the part of it.
+    /// What the mode's lines edit: the position of an object in its list, and the position of a part in that object.
     pub(super) opened: (usize, usize),
     line: u32,
     diagnostics: Vec<Diagnostic>,
@@ -116,36 +116,36 @@ impl Builder {
         Place { line: self.line, column: column as u32 }
     }
 
-    /// Takes note that the line cannot be carried out.
+    /// Reports that the line cannot be carried out.
     pub(super) fn refuse(&mut self, fault: Fault) {
         let diagnostic = self.diagnostic(Severity::Error, fault.column, fault.text);
         self.diagnostics.push(diagnostic);
     }
 
-    /// What was read, and what is wrong with its lines.
+    /// The configuration, and the errors and warnings about its lines.
     pub(super) fn finish(self) -> (Config, Vec<Diagnostic>) {
         (self.config, self.diagnostics)
     }
 
-    /// Opens a mode, whose lines edit this part of the model.
+    /// Opens a mode. Its lines edit what `opened` says.
     pub(super) fn open(&mut self, mode: Mode, opened: (usize, usize)) {
         self.mode = Some(mode);
         self.opened = opened;
     }
 
-    /// Remarks on the statement being carried out.
+    /// Warns about the statement that is being carried out.
     pub(super) fn warn(&mut self, column: usize, text: impl Into<String>) {
         let warning = self.diagnostic(Severity::Warning, column, text.into());
         self.diagnostics.push(warning);
     }
 
-    /// Remarks on a line that is no matter of a NAT.
+    /// Warns about a line that has nothing to do with NAT.
     pub(super) fn pass_over(&mut self, first: &Token<'_>, what: &str) {
         self.passed_over += 1;
         self.warn(first.column, format!("{:?} {what} passed over: no matter of a NAT", first.rest));
     }
 
-    /// Remarks on a statement that was to remove something, if it did not.
+    /// Warns about a statement that should have removed something, if it did not.
     pub(super) fn expect_removed(&mut self, removed: bool, statement: &Statement) {
         if !removed {
             self.warn(statement.place.column as usize, "there is nothing like this to remove");

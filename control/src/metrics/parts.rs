@@ -43,7 +43,7 @@ fn program(appliance: &Appliance) -> Vec<MetricFamily> {
         counters("portico_log_messages_lost_total", "Log messages that came too fast", one(lost as f64)),
         counters(
             "portico_panics_total",
-            "Panics of threads that do not forward, which go on",
+            "Panics of threads that do not forward; the thread goes on",
             one(fault::count() as f64),
         ),
     ]

@@ -1,4 +1,4 @@
-//! Making packets: new ones from their description, and expected ones from the packet that went in.
+//! Makes packets: new ones from their description, and expected ones from the packet that went in.
 
 use crate::checksum;
 use crate::dissect::{self, Dissection, Site, SiteKind};
@@ -27,7 +27,7 @@ pub fn packet(spec: &PacketSpec) -> Result<Vec<u8>, String> {
     bytes.extend(transport);
     let layout = Dissection::of_packet(&bytes);
     apply(&mut bytes, &layout, spec, 0)?;
-    // A quote was sealed by itself, and a transport given as bytes is left as it is given.
+    // A quoted packet has its checksums already. A transport that is given as bytes keeps the checksum in those bytes.
     let is_own = |site: &&Site| site.depth == 0 && (spec.shape != Shape::Ip || site.kind == SiteKind::Ipv4);
     let own: Vec<Site> = layout.sites.iter().filter(is_own).cloned().collect();
     checksum::seal(&mut bytes, &own);
@@ -48,7 +48,7 @@ fn transport(spec: &PacketSpec) -> Result<(u8, Vec<u8>), String> {
         }
         Shape::Tcp => {
             let options = spec.tcp_options.clone().unwrap_or_default();
-            // The numbers of a connection in which nothing but the handshake was said.
+            // The sequence numbers of a connection that has sent no data yet.
             let has = |flag| spec.number("flags").is_some_and(|flags| flags & flag != 0);
             let (seq, ack) = (u32::from(!has(0x02)), u32::from(has(0x10)));
             bytes.extend([0; 4]);
@@ -87,7 +87,7 @@ fn quoted(spec: &PacketSpec) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Cuts and patches, which come last and leave lengths and checksums alone.
+/// Applies patches and the cut. They come last, and do not change lengths or checksums.
 ///
 /// # Errors
 /// A patch that lies outside.
@@ -116,7 +116,7 @@ fn apply(bytes: &mut [u8], layout: &Dissection, spec: &PacketSpec, depth: u8) ->
     Ok(())
 }
 
-/// Writes the checksums that are given as numbers or as bad, after all others were computed.
+/// Writes the checksums that are given as a number or as wrong, after all others were computed.
 fn spoil(bytes: &mut [u8], layout: &Dissection, spec: &PacketSpec, depth: u8) {
     for name in ["ip-checksum", "checksum"] {
         let (Some(setting), Some(field)) = (spec.setting(name), layout.field(depth, name)) else { continue };
@@ -124,7 +124,7 @@ fn spoil(bytes: &mut [u8], layout: &Dissection, spec: &PacketSpec, depth: u8) {
             Value::Is(value) => dissect::set(bytes, field, *value),
             Value::Wrong => {
                 let right = dissect::value(bytes, field);
-                // Flipping any bits but all of them never makes another right checksum, nor zero of it.
+                // Flipping some bits, but not all, never makes another right checksum. The second mask avoids zero.
                 let wrong = if right == 0x0101 { 0x1010 } else { right ^ 0x0101 };
                 dissect::set(bytes, field, wrong);
             }
@@ -133,8 +133,8 @@ fn spoil(bytes: &mut [u8], layout: &Dissection, spec: &PacketSpec, depth: u8) {
     }
 }
 
-/// The packet expected out when `before` went in: what `spec` does not name is as it was, but for the TTL, one
-/// less, and the checksums.
+/// The packet expected out when `before` went in. Whatever `spec` does not name stays as it was, except for the TTL, which
+/// is one less, and the checksums.
 ///
 /// # Errors
 /// What cannot be expected of this packet.
@@ -183,7 +183,7 @@ fn same_protocol(before: &[u8], layout: &Dissection, spec: &PacketSpec) -> Resul
     }
 }
 
-/// The packet with options and payload replaced where they are named, and the lengths moved by as much.
+/// The packet with its options and payload replaced where `spec` names them, and its lengths adjusted.
 fn replaced(before: &[u8], layout: &Dissection, spec: &PacketSpec) -> Vec<u8> {
     let mut bytes = before.to_vec();
     let named = [("data", &spec.data), ("tcp-options", &spec.tcp_options), ("ip-options", &spec.ip_options)];

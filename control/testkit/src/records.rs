@@ -1,11 +1,11 @@
-//! What the appliance's journals tell, compared with what it counts.
+//! Compares the records in the appliance's journals with its counters.
 
 use std::collections::HashSet;
 
 use dataplane::counters::{Counters, LifeCounters};
 use dataplane::state::journal::{Journal, Record, What};
 
-/// What is live by one worker's records.
+/// The sessions, bindings and port sets that are live according to one worker's records.
 #[derive(Default)]
 pub(crate) struct Records {
     next: u64,
@@ -13,8 +13,9 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Reads the records that are new: none is missing, each ends what began before, and what is live by them is what
-    /// the worker counts; of sessions where the configuration asks for their records.
+    /// Reads the new records and checks them: none is missing, whatever ends has begun before, and the records leave as
+    /// many bindings and port sets live as the worker counts. Sessions are checked the same way where the configuration
+    /// asks for their records (`has_sessions`).
     ///
     /// # Errors
     /// What does not agree.
@@ -38,7 +39,7 @@ impl Records {
                 Some(_) => self.live.remove(&what),
             };
             if !is_right {
-                return Err(format!("a record of what has begun already, or never did: {record:?}"));
+                return Err(format!("a record begins twice, or ends without a beginning: {record:?}"));
             }
         }
         let count = |is_it: fn(&What) -> bool| self.live.iter().filter(|record| is_it(&record.what)).count();

@@ -16,13 +16,13 @@ pub struct DpdkPort {
     queue: u16,
     index: u16,
     mempool: Mempool,
-    /// What the next frames of a kernel interface are received into, each as long as its buffer.
+    /// Empty packets for the next frames of a kernel interface, each as long as its buffer.
     empty: Burst,
 }
 
 impl Device {
-    /// The port for a queue pair, to be used by one worker. `index` is what its packets say they came from,
-    /// and `mempool` what it allocates from. None when there is no such queue or another port has it.
+    /// The port for a queue pair, to be used by one worker. Its packets carry `index` as the port that they came from, and
+    /// their buffers are from `mempool`. None if there is no such queue, or if another port has it.
     pub fn queue(&self, queue: usize, mempool: &Mempool, index: usize) -> Option<DpdkPort> {
         let taken = self.opened.queues_taken.get(queue)?;
         let index = u16::try_from(index).ok()?;
@@ -107,7 +107,7 @@ impl DpdkPort {
         self.mempool.allocate_burst(self.index, burst, count);
     }
 
-    /// Empties `burst` and gives its buffers back in one go, which dropping the packets one by one would not.
+    /// Empties `burst` and gives all its buffers back in one call. Dropping the packets takes a call for each.
     #[inline]
     pub fn release_burst(&mut self, burst: &mut Burst) {
         let mut mbufs = [ptr::null_mut(); BURST];
@@ -141,7 +141,7 @@ impl DpdkPort {
     }
 }
 
-/// Fills up what is received into.
+/// Adds empty packets to `empty` until it is full.
 #[inline]
 fn fill(empty: &mut Burst, mempool: &Mempool, port: u16) {
     if empty.is_full() {

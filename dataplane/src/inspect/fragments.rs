@@ -1,4 +1,4 @@
-//! Packets of control sessions that come in fragments: read when all of them are there.
+//! Fragmented packets of control sessions. A packet is read when all its fragments have arrived.
 
 use mem::Packet;
 
@@ -36,8 +36,9 @@ impl Reading<'_> {
         Read::Taken
     }
 
-    /// A fragment of a packet that comes in too many: a datagram goes on as it came, those of its fragments
-    /// first that waited. A segment's bytes are its stream's; the sender repeats it.
+    /// Handles a fragment for which there is no room to reassemble its packet. A UDP datagram goes on unread: first its
+    /// waiting fragments, then this one. A TCP segment is dropped, as its stream must see every byte; the sender
+    /// retransmits it.
     fn unread(&mut self, packet: Packet, before: Fragments, head: &Head, found: SessionRef) -> Read {
         let is_later = head.transport == Transport::LaterFragment;
         let is_counted = !is_later || !before.is_empty();
@@ -66,8 +67,8 @@ impl Reading<'_> {
         known.or_else(|| reader_of(self.policy, self.shard, session).map(|(gateway, _)| gateway))
     }
 
-    /// A packet all of whose fragments are there. A datagram that is not changed goes on in those that it came in; a segment
-    /// goes on as one, since its stream must see it whole.
+    /// Reads a packet when all its fragments have arrived. A datagram that is not changed goes on in its original
+    /// fragments. A segment goes on as one packet, since its stream must see it whole.
     fn whole(&mut self, fragments: Fragments, found: SessionRef) {
         let Some(&(_, first)) = fragments.first() else { return };
         let len_max = fragments.iter().map(|(_, head)| head.total_len).max().unwrap_or(0);
@@ -100,7 +101,7 @@ impl Reading<'_> {
     }
 }
 
-/// Writes the packet that fragments, in their order, were cut from; it may be cut again.
+/// Writes the packet that these fragments, given in order, were cut from. It may be fragmented again.
 fn put_together(fragments: &Fragments, whole: &mut Vec<u8>) {
     whole.clear();
     for (n, (packet, head)) in fragments.iter().enumerate() {

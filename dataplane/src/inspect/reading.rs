@@ -1,4 +1,4 @@
-//! Reading a packet of a control session: what carries its messages decides how.
+//! Reads a packet of a control session: as a part of its TCP stream, or as a datagram.
 
 use alg::Row;
 use mem::Packet;
@@ -12,21 +12,21 @@ use crate::port::Ports;
 use crate::state::control_session::Channel;
 use crate::state::shard::{SessionRef, Shard};
 
-/// What reading works with, lent to it for one packet.
+/// What is needed to read one packet.
 pub struct Reading<'a> {
     /// Streams, and datagrams in fragments.
     pub streams: &'a mut Streams,
     /// Control sessions and doors.
     pub shard: &'a mut Shard,
-    /// What the configuration says.
+    /// The policy in force.
     pub policy: &'a Policy,
     /// The gateways.
     pub gateways: &'static [Row],
-    /// What gateways count.
+    /// The counters of the gateways.
     pub counters: &'a Counters,
     /// Where buffers come from.
     pub ports: &'a mut Ports,
-    /// Fates of packets, to be counted by the path.
+    /// The packets that were dropped, made or used up here, for the path to count.
     pub tally: &'a mut Tally,
     /// Milliseconds.
     pub now: u32,
@@ -36,10 +36,10 @@ pub struct Reading<'a> {
 pub enum Read {
     /// It goes on as it came, or as it is now: its length is the same.
     Unchanged(Packet),
-    /// Its payload is to be another, [`Streams::text`]. Whether that fits to where it goes is still to be seen, so nothing
-    /// is written yet.
+    /// Its payload is to be replaced by [`Streams::text`]. It is not written yet, as the new packet may be too long for the
+    /// outgoing link.
     Changed(Packet),
-    /// It is kept, or others go on in its place: those that the path takes from [`Streams::passed`].
+    /// It is kept, or other packets go on in its place. The path takes those from [`Streams::passed`].
     Taken,
     /// It is dropped.
     Refused(DropReason),
@@ -51,7 +51,7 @@ impl Reading<'_> {
         if self.note_reuse(&packet, head, found) {
             return Read::Unchanged(packet);
         }
-        // A control session without a record is one of datagrams.
+        // A control session without a record carries datagrams.
         let control = self.shard.control_sessions.of(found.index);
         match (control.map_or(&Channel::Datagrams, |control| &control.channel), head.transport) {
             (_, Transport::IcmpError { .. }) => Read::Unchanged(self.restore_quote(packet, head, found)),
@@ -68,7 +68,8 @@ impl Reading<'_> {
         }
     }
 
-    /// Does what is due for a few streams, and gives up datagrams that do not become whole.
+    /// Does what is due for a few streams, closes those of ended control sessions, and drops fragments that waited too
+    /// long for the rest of their packets.
     pub fn look_after(&mut self) {
         while let Some(count) = self.streams.assembly.expire(self.now) {
             self.tally.drop(DropReason::FragmentTimeout, count);

@@ -1,4 +1,4 @@
-//! Carrying out a plan: the only place that changes bytes of forwarded packets. It cannot fail.
+//! Carries out the plan of a packet. Only this module changes bytes of forwarded packets. It cannot fail.
 
 use mem::Packet;
 
@@ -22,7 +22,8 @@ fn adjust(bytes: &mut [u8], at: usize, delta: Delta) {
     put_word(bytes, at, delta.apply(word(bytes, at)));
 }
 
-/// Adjusts a UDP checksum: zero means none and stays (RFC 3022 section 4.1); a computed zero is sent as ones.
+/// Adjusts a UDP checksum. Zero means that there is none, and stays (RFC 3022 section 4.1). A computed zero is written as
+/// 0xffff.
 #[inline]
 fn adjust_udp(bytes: &mut [u8], at: usize, delta: Delta) {
     let old = word(bytes, at);
@@ -75,8 +76,7 @@ pub fn apply(packet: &mut Packet, plan: &Plan) {
     }
 }
 
-/// Hairpins a packet, and tells what its headers say then, to whoever takes it for one that arrived on
-/// this interface.
+/// Translates a hairpin like an outbound packet. Returns its new headers, as if it had just arrived on this interface.
 pub fn hairpin(
     packet: &mut Packet,
     head: &Head,
@@ -98,7 +98,7 @@ pub fn hairpin(
 /// Offset of the ports behind an IPv4 header without options.
 const PORTS: usize = ipv4::LEN;
 
-/// Offsets of an endpoint's address and port in such a packet.
+/// Offsets of an endpoint's address and port in a packet without IPv4 options.
 const SOURCE: (usize, usize) = (ipv4::SRC, PORTS);
 const DESTINATION: (usize, usize) = (ipv4::DST, PORTS + 2);
 
@@ -115,7 +115,7 @@ pub fn translate_plain(packet: &mut Packet, l3: u16, session: &Session, directio
     let Some(ip) = packet.bytes_mut().get_mut(usize::from(l3)..) else { return };
     let Some(headers) = ip.first_chunk_mut::<{ ipv4::LEN + udp::LEN }>() else { return };
     headers[ipv4::TTL] = headers[ipv4::TTL].wrapping_sub(1);
-    // Of a session that serves every peer, the peer stays as the packet has it.
+    // A session that serves every peer does not translate the peer.
     let has_peer = !session.flags.has(Flags::ANY_PEER);
     let (mut ip_delta, mut l4_delta) = (session.ip_delta, session.l4_delta);
     match direction {
@@ -170,7 +170,7 @@ fn limit_mss(bytes: &mut [u8], l4: usize, mss_max: u16) {
     if word(header, at) <= mss_max {
         return;
     }
-    // The option may stand at an odd offset: the sums of the whole header tell the change in any case.
+    // The option may start at an odd offset. Comparing the checksums of the whole header is right for any offset.
     let before = checksum(header);
     put_word(header, at, mss_max);
     let after = checksum(header);

@@ -1,4 +1,4 @@
-//! Translating: the plan of a packet whose session is known. Touches no byte of the packet.
+//! Makes the plan for a packet whose session is known. It changes no byte of the packet.
 
 use crate::drops::DropReason;
 use crate::flow::{Direction, Endpoint, TCP};
@@ -26,7 +26,7 @@ enum Way {
     Out(NextHop, CachedHop),
     /// Back inside.
     Around,
-    /// Out as it came: what serves every peer was made for another one.
+    /// Out as it came: the session serves every peer, but no rule translates packets to this one.
     Untranslated(NextHop),
     /// To the box itself.
     Here,
@@ -47,8 +47,8 @@ pub fn established(tables: &mut Tables, head: &Head, found: SessionRef, now: u32
     Ok(verdict)
 }
 
-/// The first packet of a session that is not in the tables yet, and takes note of the packet. None for a packet that is none
-/// of its, after all: where it goes no rule concerns it.
+/// Decides about the first packet of a session that is not in the tables yet, and notes the packet in that session. The
+/// flag is false if the packet does not use the session after all: the session is not kept then.
 #[inline]
 pub fn first(
     tables: &Tables,
@@ -71,7 +71,7 @@ pub fn first(
     Ok((verdict, matches!(way, Way::Out(..) | Way::Around)))
 }
 
-/// What a session makes of a packet, and where that goes.
+/// The verdict on a packet of a session, and where the packet goes.
 #[inline(always)]
 fn plan(
     tables: &Tables,
@@ -106,7 +106,8 @@ fn plan(
     Ok((verdict, way))
 }
 
-/// The inside knows some outside hosts by other addresses, routers that report errors too (RFC 2663 section 4.3).
+/// Gives the sender of an ICMP error the address that the inside knows it by, if there is one (twice NAT, RFC 2663 section
+/// 4.3). The sender may be a router on the way.
 #[cold]
 fn know_sender(tables: &Tables, head: &Head, session: &Session, plan: &mut Plan) {
     let (vrfs, sender) = ((session.inside_vrf(), session.outside_vrf()), head.src);
@@ -120,8 +121,8 @@ fn know_sender(tables: &Tables, head: &Head, session: &Session, plan: &mut Plan)
     }
 }
 
-/// Routes a packet of a session. Outbound packets are routed before translation, inbound ones after, to `dst`: routing looks
-/// at what the inside sees.
+/// Routes a packet of a session. Routing looks at the addresses that the inside sees: an outbound packet is routed before
+/// its translation, an inbound one after it, to `translated`.
 fn find_way(
     tables: &Tables,
     head: &Head,
@@ -135,7 +136,7 @@ fn find_way(
         return Ok(Way::Around);
     }
     let dst = if is_outbound { head.dst } else { translated };
-    // Admission has found a rule for where its first packet goes.
+    // For a first packet, admission has found a rule for this route already.
     let is_admitted = routed.is_some();
     let routed = routed.map_or_else(|| route::route(tables, session.inside_vrf(), dst), Ok)?;
     let (next_hop, hop) = match routed {
@@ -151,12 +152,13 @@ fn find_way(
     Ok(if is_exempt { Way::Untranslated(next_hop) } else { Way::Out(next_hop, hop) })
 }
 
-/// Whether packets of this direction go to many peers, so that no next hop is theirs.
+/// Whether packets of this direction go to many peers, so that there is no one next hop to note.
 fn serves_any(session: &Session, direction: Direction) -> bool {
     direction == Direction::Outbound && session.flags.has(Flags::ANY_PEER)
 }
 
-/// Notes that a session was used, and the way out. Errors neither refresh nor end what they are about (RFC 5508 REQ-6).
+/// Notes in a session that it was used, and its next hop. An ICMP error neither refreshes nor ends its session (RFC 5508
+/// REQ-6).
 #[inline(always)]
 fn use_session(tables: &mut Tables, head: &Head, found: SessionRef, way: Way, now: u32) {
     let Some(session) = tables.shard.session_mut(found.index) else { return };
@@ -183,7 +185,7 @@ fn leave_by(plan: &mut Plan, next_hop: NextHop, hop: CachedHop) {
     (plan.egress, plan.next_hop, plan.neighbour) = (next_hop.interface, next_hop.addr, hop.neighbour);
 }
 
-/// What the outgoing interface has to say: TTL, its state, its MTU, its access list.
+/// Checks what must hold at the outgoing interface: TTL, its state, its MTU, its access list.
 #[inline(always)]
 fn check_egress(tables: &Tables, head: &Head, plan: &mut Plan) -> Result<(), Refused> {
     let policy = &tables.policy;
@@ -233,7 +235,7 @@ pub fn routed_to(tables: &Tables, head: &Head, next_hop: NextHop) -> Decided {
 pub fn local(head: &Head) -> Decided {
     let is_echo = head.icmp.0 == icmp::ECHO_REQUEST;
     match head.transport {
-        // Each fragment of a request becomes one of the reply; who asked puts them together.
+        // Each fragment of a request becomes a fragment of the reply. The host that asked reassembles them.
         Transport::IcmpQuery | Transport::LaterFragment if is_echo => Ok(Verdict::Answer),
         Transport::Tcp | Transport::Udp => Err(DropReason::NoLocalService.into()),
         Transport::IcmpError { .. } => Err(DropReason::IcmpUnmatched.into()),

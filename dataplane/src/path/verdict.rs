@@ -1,4 +1,4 @@
-//! Verdicts: what a step says is to be done with a packet. The path alone acts on them.
+//! Verdicts: each step of the path decides what is to be done with a packet. Only the path itself acts on it.
 
 use mem::Packet;
 
@@ -13,7 +13,7 @@ use crate::state::shard::SessionRef;
 pub enum Verdict {
     /// Another worker owns it.
     HandOver(WorkerIndex),
-    /// It is a fragment, and meets the others of its packet.
+    /// It is a fragment, and goes to the fragment table.
     Gather,
     /// It is of a control session, whose gateway reads it first.
     Read(SessionRef),
@@ -21,8 +21,8 @@ pub enum Verdict {
     Translate(SessionRef),
     /// It is changed and sent as planned.
     Forward(Plan),
-    /// It is from inside to a global address, a hairpin: translated like an outbound packet, it goes again as one from outside
-    /// (RFC 4787 section 6), in this VRF.
+    /// It is a hairpin: a packet from inside to a global address. It is translated like an outbound packet, and then takes
+    /// the path again in this VRF like a packet from outside (RFC 4787 section 6).
     Hairpin(Plan, Vrf),
     /// It is an echo request to the box itself, and answered.
     Answer,
@@ -44,7 +44,7 @@ pub struct Refused {
 const MTU_MIN: u16 = 68;
 
 impl Refused {
-    /// What a sender is told whose packets grow on their way: an MTU that helps it (RFC 1191).
+    /// Lowers the MTU that the sender is told (RFC 1191) by the bytes that translation added to its packet.
     pub fn before_growth(self, growth: u16) -> Refused {
         match self.reason {
             DropReason::FragmentationNeeded => {
@@ -61,18 +61,18 @@ impl From<DropReason> for Refused {
     }
 }
 
-/// Where a packet comes from, each time that it takes the path.
+/// Where a packet comes from. A packet that takes the path again has another course then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
     /// From a port.
     Arrived,
-    /// From inside, hairpinned: it goes again as if it came from outside.
+    /// From inside, as a hairpin: it takes the path again as if it came from outside.
     Hairpinned,
     /// From the box itself: an ICMP error about a packet that was translated.
     Own,
 }
 
-/// A packet that goes again, from where its verdict says.
+/// A packet that takes the path again.
 pub struct Again {
     /// The packet.
     pub packet: Packet,
@@ -80,6 +80,6 @@ pub struct Again {
     pub head: Head,
     /// Where it comes from now.
     pub course: Course,
-    /// Where it goes on; none if its worker, its session or its rule are still to be found.
+    /// The verdict with which it goes on; none if its worker, its session or its rule are still to be found.
     pub verdict: Option<Verdict>,
 }

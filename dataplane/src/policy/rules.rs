@@ -1,10 +1,10 @@
-//! Dynamic rules: what they select, and what they give it.
+//! Dynamic rules: which packets they select, and which addresses they give.
 
 use super::numbers::{AclIndex, RuleId};
 use crate::flow::InterfaceIndex;
 use crate::flow::Vrf;
 
-/// What a dynamic rule looks at to decide whether a packet is its.
+/// How a dynamic rule selects its packets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Selector {
     /// Nothing: the list or route-map it names does not exist.
@@ -16,7 +16,7 @@ pub enum Selector {
     RouteMap(Vec<Clause>),
 }
 
-/// A clause of a route-map. Conditions of different kinds must all hold; of one kind, any.
+/// A clause of a route-map. Conditions of different kinds must all hold. Of several conditions of one kind, one is enough.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clause {
     /// Permit or deny.
@@ -29,7 +29,7 @@ pub struct Clause {
     pub next_hops: Vec<AclIndex>,
 }
 
-/// A rule of `ip nat inside source {list|route-map}`: who is translated, and from what.
+/// A rule of `ip nat inside source {list|route-map}`: inside hosts that get a global address from a pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceRule {
     /// The rule's number.
@@ -46,8 +46,8 @@ pub struct SourceRule {
     pub outside_vrf: Vrf,
     /// Only packets that leave through this interface.
     pub egress: Option<InterfaceIndex>,
-    /// Of a route-map's rule: whoever is outside reaches what it mapped, if its answers are selected; else nobody does who
-    /// was not sent to.
+    /// Only for a rule with a route-map. Any outside host may reach a mapping of this rule if the route-map selects the
+    /// answer. Without it, the filtering behaviour decides who may (RFC 4787 section 5).
     pub is_reversible: bool,
     /// Its subscribers are paired strictly (`ip nat settings pap`).
     pub is_paired: bool,
@@ -62,7 +62,7 @@ pub struct OutsideRule {
     pub selector: Selector,
     /// Index into [`super::Policy::pools`].
     pub pool: u16,
-    /// VRF of the inside that knows them by it.
+    /// VRF of the inside hosts that see the local address.
     pub inside_vrf: Vrf,
     /// VRF of the outside.
     pub outside_vrf: Vrf,

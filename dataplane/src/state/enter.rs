@@ -36,8 +36,8 @@ impl First {
 const DIRECTIONS: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
 
 impl Shard {
-    /// Begins a session, if the limits allow it: the one place where sessions begin. What was taken for it is given back
-    /// when they do not. `first` is its first packet, for which no session was found.
+    /// Begins a session, if the limits allow it. Sessions begin nowhere else. If the session is refused, its port or
+    /// address is given back. `first` is its first packet, for which no session was found.
     pub fn begin(
         &mut self,
         policy: &Policy,
@@ -46,7 +46,7 @@ impl Shard {
         first: First,
         now: u32,
     ) -> Result<u32, DropReason> {
-        // Beneath it before others give way to the session: it could be the last one's of theirs.
+        // Counted before other sessions give way to this one: the last of them would end the mapping.
         let outside = self.outside_mapping_of(&session);
         if let Some(mapping) = outside.and_then(|outside| self.mappings.at_mut(outside)) {
             mapping.session_count += 1;
@@ -94,7 +94,7 @@ impl Shard {
         let limit_groups = self.admit(policy, &session, subscriber, (counter, admitted.is_some()), now)?;
         match self.make_room(policy, &session, above, now) {
             Ok(false) => {}
-            // The subscriber may have had nothing but what ended.
+            // Sessions were ended to make room. They may have been all that the subscriber had: look it up again.
             Ok(true) => subscriber = self.subscriber_of(&session, above)?,
             Err(reason) => {
                 self.leave(subscriber, now);
@@ -121,7 +121,7 @@ impl Shard {
         Ok(index)
     }
 
-    /// What counts a session that begins among those to its destination.
+    /// The counter of the sessions from the same host to the same destination.
     fn counter_of(&self, session: &Session, first: First) -> Counter {
         match first {
             First::FromInside { to } => {
@@ -131,7 +131,7 @@ impl Shard {
         }
     }
 
-    /// The subscriber of a session that begins: whoever took something for it has looked it up.
+    /// The subscriber of a session that begins. A lease has the subscriber that was looked up for it.
     fn subscriber_of(&mut self, session: &Session, above: &Above) -> Result<u32, DropReason> {
         match above {
             Above::New(lease) if self.lender.is_out(lease) => Ok(lease.subscriber()),
@@ -143,8 +143,8 @@ impl Shard {
         }
     }
 
-    /// Enters a session's keys, and joins it to its mapping. All or nothing. The key of its answers comes last: its
-    /// cache line could not be asked for before the global endpoint was chosen, and is on its way for the longest.
+    /// Enters a session's keys, and joins it to its mapping. All of it is done, or nothing. The key of the session's
+    /// answers comes last: its cache line could only be prefetched after the global endpoint was chosen, and arrives last.
     fn enter_keys(
         &mut self,
         policy: &Policy,
@@ -169,8 +169,8 @@ impl Shard {
         entered
     }
 
-    /// The session whose answer a packet from outside is that shows a number which no session has: one between its ends that
-    /// waits for its first answer. From now on it is found by that number; see [`SessionKey`].
+    /// Finds the session for a packet from outside with a number that no session has yet: the session between the packet's
+    /// addresses that waits for its first answer. From now on that session is found by this number; see [`SessionKey`].
     pub fn learn_inbound(&mut self, tuple: &Tuple) -> Result<SessionRef, DropReason> {
         let (src, dst) = (tuple.src.without_port(), tuple.dst.without_port());
         let learnt = SessionKey::new(tuple, Direction::Inbound);
@@ -186,7 +186,7 @@ impl Shard {
         Ok(found)
     }
 
-    /// Enters a session's key of one direction, which another session may have unless it is known to be free.
+    /// Enters a session's key for one direction. Unless `is_free`, another session may have that key: then it is refused.
     #[inline(always)]
     fn enter_key(
         &mut self,
@@ -203,7 +203,7 @@ impl Shard {
         if is_entered { Ok(()) } else { Err(DropReason::SessionsFull) }
     }
 
-    /// Puts a session beneath its mapping: into the ring of a port's, or beneath the new record of a whole address.
+    /// Joins a session to its mapping: to the ring of sessions of a port, or to the new record of a whole address.
     fn join(&mut self, policy: &Policy, index: u32, above: &Above, now: u32) -> bool {
         let sibling = match above {
             Above::Fixed | Above::Address(_) => return true,
@@ -239,7 +239,7 @@ impl Shard {
         true
     }
 
-    /// Takes back what [`Shard::join`] did.
+    /// Undoes [`Shard::join`].
     fn part(&mut self, index: u32, above: &Above) {
         match above {
             Above::Fixed | Above::Address(_) => {}
@@ -251,7 +251,7 @@ impl Shard {
         }
     }
 
-    /// Whether the ring of a session has a head: only one of a single session that serves every peer has none.
+    /// Whether the ring of a session has a head. Only the ring of a single session that serves every peer has none.
     fn has_head(&self, index: u32) -> bool {
         let is_alone = |session: &Session| session.next == index && !session.flags.has(Flags::HEAD);
         !self.sessions.at(index).is_some_and(is_alone)
@@ -296,7 +296,7 @@ impl Shard {
         }
     }
 
-    /// Ends a session, and its mapping when it was the last beneath it: the one place where sessions end.
+    /// Ends a session, and its mapping if this was the mapping's last session. Sessions end nowhere else.
     pub fn end(&mut self, policy: &Policy, index: u32, reason: EndReason, now: u32) -> Option<Session> {
         let session = self.take_out(policy, index, reason, now)?;
         self.journal.note_session(&session, policy.behaviour.records_sessions, Some(reason), now);
@@ -321,7 +321,7 @@ impl Shard {
         {
             self.unbind(policy, &session.binding(), number, self.created_ms(index), (reason, now));
         }
-        // What a stranger began alone is no use of an address.
+        // A session from outside that no inside host confirmed does not count as a use of the address.
         let is_use = session.progress.is_confirmed() || !flags.has(Flags::FROM_OUTSIDE);
         let used_ms = is_use.then_some(session.used_ms);
         let own = flags.has(Flags::ADDRESS).then_some(session.next);
@@ -337,8 +337,7 @@ impl Shard {
         Some(session)
     }
 
-    /// Takes a session out of the ring of its port's mapping, which ends with its last session. Returns whether it was
-    /// that one.
+    /// Takes a session out of the ring of its port's mapping. Returns whether it was the last, so that the mapping ends.
     fn unlink(&mut self, index: u32) -> bool {
         let Some(session) = self.sessions.at(index) else { return false };
         let (next, previous, is_head) = (session.next, session.previous, session.flags.has(Flags::HEAD));
@@ -363,7 +362,8 @@ impl Shard {
         false
     }
 
-    /// A session beneath a whole address's mapping ended: the address was in use as long as the session was.
+    /// Notes in the mapping of a whole address that one of its sessions ended. The address was in use as long as the
+    /// session.
     fn note_address_use(
         &mut self,
         policy: &Policy,

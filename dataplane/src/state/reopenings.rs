@@ -1,8 +1,8 @@
-//! SYNs over connections that are known already: another connection over the same ports begins with the third segment of
-//! its handshake, and until then the one that is known stays as it is (RFC 9293 section 3.10.7.4, RFC 6191).
+//! SYNs on the ports of a connection that is known already. A new connection on these ports begins with the third segment
+//! of its handshake. Until then the known connection stays as it is (RFC 9293 section 3.10.7.4, RFC 6191).
 //!
-//! A SYN proves nothing, and neither does what answers it: a neighbour of who was asked may have sent it. Whoever
-//! acknowledges the answer has seen that.
+//! Anyone can send a SYN with a forged source, and a neighbour of the responder can forge the answer. Only the third
+//! segment proves that its sender has seen the answer, as it acknowledges it.
 
 use arrayvec::ArrayVec;
 
@@ -12,27 +12,27 @@ use crate::stream::Opening;
 
 /// Places for the SYNs of a sender.
 const SENDER_PLACES: usize = 32;
-/// Senders that have places of their own, as long as their addresses' hashes differ.
+/// How many senders have places of their own. Senders whose addresses have the same hash share their places.
 pub(super) const SENDERS: usize = 1 << 8;
-/// A handshake that has not come further for so long is given up: who asks repeats its SYN sooner (RFC 6298 section 5).
+/// A handshake without progress for so long is given up. The initiator retransmits its SYN sooner (RFC 6298 section 5).
 const LIFE_MS: u32 = 120_000;
-/// Bytes of a SYN, or of what answers it, that may be acknowledged with it if it has any.
+/// The most bytes of data in a SYN, or in its answer, that may be acknowledged together with it.
 const FIRST_FLIGHT: u32 = 1 << 16;
 
-/// Another connection over a session's ports, whose handshake is not done.
+/// The unfinished handshake of a new connection on the ports of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct Reopening {
     pub(super) session: u32,
-    /// The way that its SYN went.
+    /// The direction of its SYN.
     pub(super) direction: Direction,
-    /// What acknowledges the SYN.
+    /// The acknowledgement number that acknowledges the SYN.
     pub(super) number: u32,
     pub(super) has_data: bool,
-    /// What acknowledges the answer to it, once it was answered; and whether that has data.
+    /// Once the SYN was answered: the number that acknowledges the answer, and whether the answer has data.
     pub(super) answer: Option<(u32, bool)>,
     /// When its last segment was seen.
     pub(super) seen_ms: u32,
-    /// SYN and answer, where they were read.
+    /// The openings of the SYN and of its answer, if they were read.
     pub openings: [Option<Opening>; 2],
 }
 
@@ -59,8 +59,8 @@ fn flight(has_data: bool) -> u32 {
     if has_data { FIRST_FLIGHT } else { 1 }
 }
 
-/// Handshakes over the ports of known connections, by who began them. A sender's latest SYNs are remembered, and cost no other's
-/// their places.
+/// Unfinished handshakes on the ports of known connections, by the sender of the SYN. A sender's latest SYNs are
+/// remembered. They take no places from other senders.
 pub struct Reopenings {
     places: Vec<ArrayVec<Reopening, SENDER_PLACES>>,
 }
@@ -72,7 +72,7 @@ impl Default for Reopenings {
 }
 
 impl Reopenings {
-    /// A place's handshakes that are still under way.
+    /// The handshakes of a sender's places that are still under way.
     fn at(&mut self, place: usize, now: u32) -> Option<&mut ArrayVec<Reopening, SENDER_PLACES>> {
         let places = self.places.get_mut(place)?;
         places.retain(|of| now.wrapping_sub(of.seen_ms) < LIFE_MS);
@@ -92,7 +92,7 @@ impl Reopenings {
         places.push(new);
     }
 
-    /// Notes what answers a SYN that went in this direction. Whether it is one that is remembered.
+    /// Notes the answer to a SYN that went in this direction. Returns whether that SYN is remembered.
     pub(super) fn answer(
         &mut self,
         place: usize,
@@ -110,7 +110,7 @@ impl Reopenings {
         true
     }
 
-    /// Takes out the handshake of which this is the third segment.
+    /// Removes the handshake that this segment completes, and returns it.
     pub(super) fn take(
         &mut self,
         place: usize,

@@ -1,4 +1,4 @@
-//! What the shard owes to whoever takes ports and begins sessions.
+//! Tests of a shard: its ports, sessions, timers and journal, in use together.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -99,9 +99,13 @@ fn a_dropped_lease_gives_its_port_or_its_address_back() {
         assert!(matches!(dropped, Above::New(_)));
         shard.check().unwrap();
         let (_, again) = map(&mut shard, &policy, rule, host(2));
-        assert_eq!(again, first, "the next taking finds it");
+        assert_eq!(again, first, "the port or address is free for the next host");
         shard.expire(&policy, 1, 32);
-        assert_eq!((shard.ports_in_use().count(), shard.subscriber_count()), (0, 0), "and so does time");
+        assert_eq!(
+            (shard.ports_in_use().count(), shard.subscriber_count()),
+            (0, 0),
+            "the timer gives it back too"
+        );
         shard.check().unwrap();
     }
 }
@@ -174,7 +178,10 @@ fn what_is_refused_is_not_in_the_journal() {
         policy.limits.per_host = Some(HostLimit { sessions_max: 0, counter: 0 });
         assert!(begin(&mut shard, &policy, rule, host(1), mapped).is_err());
         let source = Source { protocol: UDP, vrf: 0, local: host(3), to: None, ports: Ports::One };
-        assert!(shard.map(&policy, &policy.rules[rule], source, 0).is_err(), "nor is anything taken for it");
+        assert!(
+            shard.map(&policy, &policy.rules[rule], source, 0).is_err(),
+            "a refused host takes no port or address"
+        );
         shard.expire(&policy, 1, 32);
         assert_eq!((shard.journal.read(), *shard.journal.totals()), (None, Totals::default()));
         shard.check().unwrap();
@@ -197,18 +204,17 @@ fn a_rule_without_an_address_left_is_told() {
     assert_eq!((record.time_ms, record.what, record.ended), (7, What::PoolExhausted, None));
     let Binding { own, seen, rule, .. } = record.binding;
     assert_eq!((own.addr, seen, rule), (host(2).addr, NOBODY, 2));
-    assert_eq!(shard.journal.read(), None, "once a second");
+    assert_eq!(shard.journal.read(), None, "an exhausted rule is told once a second");
     shard.check().unwrap();
 }
 
-/// A protocol whose packets show one number of 32 bits, another one each way, as ESP's do.
+/// A protocol whose packets carry one 32-bit number for each direction, as ESP packets carry an SPI.
 const TOY: u8 = 253;
 
 fn numbered(end: Endpoint, half: u32) -> Endpoint {
     Endpoint::new(end.addr, half as u16)
 }
 
-/// Begins a session of the toy protocol, of which only the outbound number is known.
 #[test]
 fn a_sweep_forgets_next_hops_of_other_tables() {
     let policy = policy();
@@ -228,6 +234,7 @@ fn a_sweep_forgets_next_hops_of_other_tables() {
     assert_eq!(noted(&shard).generation, CachedHop::UNKNOWN.generation);
 }
 
+/// Begins a session of the toy protocol. Only its outbound number is known.
 fn begin_one_sided(shard: &mut Shard, policy: &Policy, number: u32) -> Result<u32, DropReason> {
     let global = Endpoint::new(Ipv4Addr::new(203, 0, 113, 1), 0);
     let new = NewSession {
@@ -270,11 +277,15 @@ fn a_session_may_have_another_number_each_way_and_learn_one_later() {
 
     let first = begin_one_sided(&mut shard, &policy, OUT[0]).unwrap();
     let too_early = begin_one_sided(&mut shard, &policy, OUT[1]);
-    assert_eq!(too_early, Err(DropReason::SessionConflict), "whose an answer is could not be told");
+    assert_eq!(too_early, Err(DropReason::SessionConflict), "an answer could belong to either session");
     assert_eq!(found(&shard), [None; 3]);
     shard.check().unwrap();
     assert_eq!(Some(shard.learn_inbound(&answer(IN[0])).unwrap()), inbound(first));
-    assert_eq!(shard.learn_inbound(&answer(IN[1])), Err(DropReason::NoMapping), "nobody waits");
+    assert_eq!(
+        shard.learn_inbound(&answer(IN[1])),
+        Err(DropReason::NoMapping),
+        "no session waits for a number"
+    );
     shard.check().unwrap();
 
     let second = begin_one_sided(&mut shard, &policy, OUT[1]).unwrap();
@@ -282,7 +293,11 @@ fn a_session_may_have_another_number_each_way_and_learn_one_later() {
         OUT.map(|number| find(&shard, number, Direction::Outbound)),
         [outbound(first), outbound(second)]
     );
-    assert_eq!(shard.learn_inbound(&answer(IN[0])), Err(DropReason::SessionConflict), "it is another one's");
+    assert_eq!(
+        shard.learn_inbound(&answer(IN[0])),
+        Err(DropReason::SessionConflict),
+        "the first session has this number"
+    );
     assert_eq!(Some(shard.learn_inbound(&answer(IN[1])).unwrap()), inbound(second));
     assert_eq!(found(&shard), [inbound(first), inbound(second), None]);
     shard.check().unwrap();
@@ -296,7 +311,7 @@ fn a_session_may_have_another_number_each_way_and_learn_one_later() {
     shard.check().unwrap();
 }
 
-/// What the server's packets with a number are found by.
+/// The addresses and numbers of a packet from the server with this number.
 fn answer(number: u32) -> Tuple {
     let global = Endpoint::new(Ipv4Addr::new(203, 0, 113, 1), 0);
     Tuple { src: numbered(SERVER, number >> 16), dst: numbered(global, number), protocol: TOY, vrf: 0 }

@@ -1,4 +1,4 @@
-//! Why a stream lets go.
+//! Why a stream stops reading its connection.
 
 /// Why a stream is not read any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,17 +9,17 @@ pub enum Cause {
     TooLong,
     /// The sender's data ended inside a message.
     Truncated,
-    /// The inspector released nothing, or edited what it was not shown.
+    /// The inspector released no bytes, or edited bytes that it was not shown.
     BadEdit,
     /// The connection was reset.
     Reset,
-    /// The receiver did not acknowledge what was acknowledged on its behalf, or there was no memory for a message that
-    /// had to change. The connection was reset.
+    /// The receiver did not acknowledge bytes that we had acknowledged to the sender, or there was no memory for a message
+    /// that had to change. The connection was reset.
     Undeliverable,
 }
 
 impl Cause {
-    /// Whether the connection is over with it, and not only the reading: what its ends still send is for nobody.
+    /// Whether the connection itself is over, and not only its reading. Nobody is left to receive further segments.
     pub fn is_end(self) -> bool {
         matches!(self, Cause::Reset | Cause::Undeliverable)
     }

@@ -1,4 +1,4 @@
-//! Retained bytes reach the receiver: within its window, and again until it acknowledges them.
+//! Delivery of retained bytes: they are sent within the receiver's window, and sent again until it acknowledges them.
 
 use mem::Packet;
 
@@ -8,16 +8,16 @@ use super::sequence::{earlier, is_before, later};
 use super::{Cause, Means, Sender, Stream};
 use crate::wire::tcp::{FIN, PSH, RST};
 
-/// How long an acknowledgement is waited for at first, and at most. It doubles each time (RFC 6298 section 5).
+/// The first retransmission timeout, and the longest. Each retransmission doubles it (RFC 6298 section 5).
 const RESEND_MS: u32 = 500;
 const RESEND_MS_MAX: u32 = 30_000;
-/// Times that bytes are sent again before the connection is given up: after more than three minutes.
+/// Retransmissions before the connection is given up. They take more than three minutes.
 const TRIES_MAX: u8 = 12;
-/// Acknowledgements that say the same before what they ask for is sent again (RFC 5681 section 3.2).
+/// Duplicate acknowledgements before a fast retransmission (RFC 5681 section 3.2).
 const DUPLICATES_MAX: u8 = 3;
 
 impl Stream {
-    /// The receiver of what `sender` sends acknowledges, or tells its window.
+    /// Takes an acknowledgement or a window update from the receiver of `sender`'s bytes.
     pub(super) fn acknowledged(&mut self, sender: Sender, segment: &Segment, means: &mut Means) {
         let scale = self.fields[sender.other().index()].window_scale;
         let flow = &mut self.flows[sender.index()];
@@ -28,7 +28,7 @@ impl Stream {
         let is_same = edge == flow.edge && segment.payload_len == 0 && segment.flags & FIN == 0;
         flow.edge = edge;
         if segment.window == 0 {
-            // It is alive, but does not read.
+            // The receiver is alive, but its application does not read.
             flow.tries = 0;
         }
         if is_before(flow.acked, segment.ack) {
@@ -85,7 +85,8 @@ impl Stream {
         }
     }
 
-    /// Sends the first retained bytes that the receiver lacks again; at least one, so that it answers.
+    /// Sends again the first retained bytes that the receiver has not acknowledged. It sends at least one byte, even
+    /// into a closed window, so that the receiver answers.
     fn resend_first(&mut self, sender: Sender, means: &mut Means) {
         let len_max = self.payload_len_max(sender);
         let flow = &mut self.flows[sender.index()];
@@ -124,7 +125,7 @@ impl Stream {
         self.resend_first(sender, means);
     }
 
-    /// A segment of a connection that was given up: its sender has not heard of it, and learns it again.
+    /// Refuses a segment of a connection that was given up. Its sender has missed the RST, and gets another.
     pub(super) fn refuse(
         &mut self,
         sender: Sender,
@@ -139,7 +140,7 @@ impl Stream {
         }
     }
 
-    /// The receiver will not have what we promised the sender to deliver. Both learn that the connection failed.
+    /// Resets the connection on both sides: bytes that we acknowledged to the sender cannot be delivered to the receiver.
     pub(super) fn give_up(&mut self, means: &mut Means) {
         for sender in Sender::ALL {
             if let Some(packet) = means.copy_of(&[]) {

@@ -1,7 +1,7 @@
 //! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
 
-/// Sums `bytes` in the machine's own byte order, four at a time; missing last bytes count as zero. The sum's
-/// bytes come out swapped, and swapped back it is the sum of big-endian words (RFC 1071 section 2 B).
+/// Sums `bytes` in the machine's own byte order, four at a time. Bytes missing from the last four count as zero.
+/// [`fold_wide`] turns the result into the sum of big-endian words (RFC 1071 section 2 B).
 #[inline]
 fn sum(bytes: &[u8]) -> u64 {
     let words = bytes.chunks_exact(4);
@@ -15,10 +15,10 @@ fn sum(bytes: &[u8]) -> u64 {
     sum
 }
 
-/// Folds a sum of words in the machine's own order to one big-endian word.
+/// Folds a result of [`sum`] to the 16-bit sum of big-endian words.
 #[inline]
 fn fold_wide(sum: u64) -> u16 {
-    // A number plus itself with its halves swapped has the end-around sum of the halves in the upper one.
+    // `sum` plus `sum` with its halves swapped: the upper half is the sum of both halves with end-around carry.
     let half = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
     u16::from_be(fold(half))
 }
@@ -41,7 +41,7 @@ pub fn transport_checksum(src: [u8; 4], dst: [u8; 4], protocol: u8, segment: &[u
     !fold_wide(sum(&src) + sum(&dst) + u64::from(rest.to_be()) + sum(segment))
 }
 
-/// What a change of covered words adds to a checksum: carries over from one packet to the next of a session.
+/// What a change of words adds to the checksum that covers them. It is the same for every packet of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delta(u16);
 
@@ -113,7 +113,7 @@ mod tests {
     proptest! {
         #[test]
         fn incremental_equals_full(mut bytes in prop::collection::vec(any::<u8>(), 8..80), new in any::<[u8; 4]>(), at in 0usize..36) {
-            // The checksum field is the last word; a packet with an all-zero sum does not exist (version is 4).
+            // The checksum field is the last word. As in IPv4, the first byte holds version 4: the sum is never zero.
             if bytes.len() % 2 == 1 { bytes.pop(); }
             bytes[0] |= 0x40;
             let field = bytes.len() - 2;

@@ -63,7 +63,7 @@ pub struct OutsideStaticRule {
     pub add_route: bool,
     /// `extendable`: the outside global address may have other local ones.
     pub extendable: bool,
-    /// `no-alias`: the outside local address is not answered for.
+    /// `no-alias`: ARP requests for the outside local address are not answered.
     pub no_alias: bool,
     /// `no-payload`: no ALG rewrites what this mapping carries.
     pub no_payload: bool,
@@ -104,7 +104,7 @@ pub enum OutsideMapping {
 }
 
 impl Nat {
-    /// Those of rules for the outside.
+    /// The VRF of each rule for the outside, with the rule's place.
     pub(super) fn outside_vrfs(&self) -> impl Iterator<Item = (Place, &Option<RuleVrf>)> {
         let dynamic = self.outside_dynamic_rules.iter().map(|rule| (rule.place, &rule.vrf));
         dynamic.chain(self.outside_static_rules.iter().map(|rule| (rule.place, &rule.vrf)))
@@ -211,7 +211,7 @@ const STATIC_RULES: Rules<OutsideStaticRule> = Rules {
     ignored: &["redundancy", "pool"],
 };
 
-/// The rule's line, which is its identity.
+/// The rule's line. Rules are told apart by it.
 impl Display for OutsideDynamicRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ip nat outside source {} pool {}", self.selector, self.pool)?;
@@ -222,7 +222,7 @@ impl Display for OutsideDynamicRule {
     }
 }
 
-/// The rule's line, which is its identity.
+/// The rule's line. Rules are told apart by it.
 impl Display for OutsideStaticRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ip nat outside source static ")?;
@@ -255,7 +255,7 @@ impl Lint<'_> {
         }
     }
 
-    /// The same of rules for the outside.
+    /// Two rules for the outside may not have the same local end, nor the same global address unless both are `extendable`.
     fn check_outside_ends(&mut self) {
         let locals = self.config.nat.outside_static_rules.iter().map(|rule| {
             (rule.place, rule.vrf.as_ref().map(|vrf| vrf.name.as_str()), local_end(&rule.mapping))
@@ -277,7 +277,7 @@ impl Lint<'_> {
     }
 }
 
-/// The local end of a rule for the outside, in words.
+/// The local end of an outside mapping, as text.
 fn local_end(mapping: &OutsideMapping) -> String {
     match mapping {
         OutsideMapping::Address { local, .. } | OutsideMapping::Network { local, .. } => local.to_string(),
@@ -324,7 +324,7 @@ impl Compiler<'_> {
             let (inside_vrf, outside_vrf) = self.rule_vrfs(rule.vrf.as_ref());
             if rule.add_route {
                 for &(first, last) in &pool.ranges {
-                    // Where the hosts are cannot be known: they are reached the way the pool's first one is.
+                    // The hosts that will get these addresses are not known yet: the default route serves for them.
                     let nets = ipnet::Ipv4Subnets::new(first, last, 0);
                     self.added_routes
                         .extend(nets.map(|net| (inside_vrf, outside_vrf, net, Ipv4Addr::UNSPECIFIED)));

@@ -34,7 +34,7 @@ pub struct Platform {
     pub max_sessions: Option<u32>,
 }
 
-/// Sessions unless configured.
+/// Sessions that all workers hold together, unless `max-sessions` is configured.
 const SESSIONS_DEFAULT: u32 = 1 << 18;
 
 impl Platform {
@@ -57,7 +57,7 @@ impl Default for Platform {
     }
 }
 
-/// The most workers; a byte tells whose a port is.
+/// The most workers. The owner of a port is stored in one byte.
 const WORKERS_MAX: u16 = 64;
 
 #[rustfmt::skip]

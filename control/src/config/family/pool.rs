@@ -138,7 +138,8 @@ fn pool_of_ranges(builder: &mut Builder, statement: &Statement) -> Result<(), Fa
     let index = match known {
         Some(index) if pools[index].prefix_length != new.prefix_length && !pools[index].ranges.is_empty() => {
             let known = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, pools[index].prefix_length).netmask();
-            let text = format!("pool {:?} has addresses of the mask {known}; remove it first", new.name);
+            let text =
+                format!("pool {:?} has addresses with the mask {known}; remove the pool first", new.name);
             return Err(statement.fault("name", text));
         }
         Some(index) => {

@@ -93,7 +93,7 @@ pub(super) fn vrf_name(vrf: &Option<RuleVrf>) -> Option<&str> {
 /// The length of the mask of two networks.
 pub(super) fn prefix_length(statement: &Statement) -> Result<u8, Fault> {
     match statement.args.required("mask") {
-        0 => Err(statement.fault("mask", "the mask leaves nothing to tell two networks apart")),
+        0 => Err(statement.fault("mask", "a mask of length 0 covers every address: no two networks differ")),
         length => Ok(length),
     }
 }
@@ -101,7 +101,7 @@ pub(super) fn prefix_length(statement: &Statement) -> Result<u8, Fault> {
 /// `forced` overrides that a rule is in use, which only matters to its removal.
 pub(super) fn refuse_forced(statement: &Statement) -> Result<(), Fault> {
     match statement.sets() && statement.args.has("forced") {
-        true => Err(statement.fault("forced", "only the removal of a rule is forced")),
+        true => Err(statement.fault("forced", "\"forced\" is only for the removal of a rule")),
         false => Ok(()),
     }
 }

@@ -292,8 +292,7 @@ impl Lint<'_> {
                     self.warn(
                         limit.place,
                         format!(
-                            "one host may have {} of {sessions} sessions, more than the {half} that its share \
-                             leaves it without this line",
+                            "one host may have {} of {sessions} sessions; without this line its share is at most {half}",
                             limit.max
                         ),
                     );

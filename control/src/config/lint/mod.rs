@@ -1,4 +1,4 @@
-//! What a configuration says that it probably does not mean: checks that need all of it.
+//! Checks that need the whole configuration: lines that contradict each other, or that probably do not do what was meant.
 
 pub(crate) mod findings;
 
@@ -7,12 +7,13 @@ use super::family::FAMILIES;
 use super::model::Config;
 use findings::Lint;
 
-/// Judges a whole configuration: what does not fit together.
+/// Checks a whole configuration.
 pub(super) fn lint(config: &Config) -> Vec<Diagnostic> {
     judge(Lint::new(config))
 }
 
-/// Judges the lines of a file that could be read, when others could not: what seems to be missing may be there.
+/// Checks the lines of a file that could be read, when others could not. It reports errors only: what seems to be
+/// undefined may be defined in a line that could not be read.
 pub(super) fn lint_in_part(config: &Config) -> Vec<Diagnostic> {
     judge(Lint::in_part(config))
 }

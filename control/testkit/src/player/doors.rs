@@ -1,4 +1,4 @@
-//! Doors: which are open, who came, and trying those that the capture announces and does not use.
+//! Checks of doors: which are open, and whether packets reach those that the capture announces but does not use.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -11,11 +11,11 @@ use super::orders::Mode;
 use super::play::{Player, protocol_of};
 use crate::packet::{self, SYN, View};
 
-/// Somebody whom nothing was announced to.
+/// A host to which no endpoint was announced.
 const STRANGER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
 
 impl Player {
-    /// No doors are open but those that the index lists.
+    /// Checks that only the doors that the index lists are open.
     pub(super) fn check_doors(&mut self) {
         if !self.orders.is_judged() {
             return;
@@ -33,7 +33,7 @@ impl Player {
         }
     }
 
-    /// Somebody came to a door.
+    /// Notes that a packet reached a door.
     pub(super) fn arrive(&mut self, local: SocketAddrV4) {
         let at_door = |door: &&mut DoorState| door.order.local == local;
         self.doors.iter_mut().filter(at_door).for_each(|door| door.arrived = true);
@@ -48,7 +48,7 @@ impl Player {
                 continue;
             }
             for (host, is_welcome) in [(STRANGER, false), (peer, true)] {
-                // Whoever has an address of its own, or lets in every peer, hears strangers too.
+                // With a global address of its own, or in CGN mode, the inside host is reached by strangers too.
                 let hears_all = self.orders.mode == Mode::Cgn || self.statics.contains_key(order.local.ip());
                 if !is_welcome && hears_all {
                     continue;

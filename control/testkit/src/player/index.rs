@@ -1,4 +1,5 @@
-//! The index of a folder of captures: who is inside, what must change, which doors must open.
+//! The index of a folder of captures. For each capture it names the inside hosts, what the gateway must rewrite, and the
+//! *doors*: endpoints that messages announce, and that the NAT must make reachable.
 //!
 //! ```text
 //! ## ftp (5 files, 417 packets)
@@ -9,9 +10,9 @@
 //! ```
 //!
 //! Items of a line are separated by semicolons. A door is `[WORDS] [tcp|udp] HOST:PORT [(+PORT)] [from ADDRESS ...]`,
-//! where HOST is an address, `client` or `server`, or `udp client PORT-PORT`; anything else on the line is a remark for
-//! people, and so is a door in brackets that leads elsewhere, `(outbound) ...`. Media lines name no transport:
-//! theirs is UDP.
+//! where HOST is an address, `client` or `server`; or `udp client PORT-PORT`. A door without a transport is a UDP door, as
+//! media lines name none. Anything else on the line is a remark for people. So is a door marked `(outbound)`: the NAT opens
+//! nothing for it.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -28,14 +29,14 @@ pub enum Inside {
     Ipv6,
 }
 
-/// Whose endpoint a door is.
+/// The host that a door leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
     /// The host with this address.
     Addr(Ipv4Addr),
-    /// Whoever opened the control session.
+    /// The host that opened the control session.
     Client,
-    /// The other one.
+    /// The other host of the control session.
     Server,
 }
 
@@ -44,13 +45,13 @@ pub enum Host {
 pub struct Announced {
     /// What the index calls it: `PORT`, `audio`.
     pub tag: String,
-    /// What will go through it.
+    /// The transport protocol of the announced connection.
     pub transport: Transport,
-    /// Whose it is.
+    /// The host that the endpoint belongs to.
     pub host: Host,
     /// The ports that are announced together, in order.
     pub ports: Vec<u16>,
-    /// Who will come, if that is said.
+    /// The address that will connect to it, if the index names one.
     pub from: Option<Ipv4Addr>,
 }
 
@@ -65,9 +66,9 @@ pub struct Entry {
     pub inside: Inside,
     /// What must change.
     pub rewrite: String,
-    /// Which doors must open, and endpoints of others.
+    /// The announced endpoints: the doors that must open, and endpoints of other hosts.
     pub doors: Vec<Announced>,
-    /// What stands in the line of doors and is none.
+    /// Items of the `doors` line that are remarks.
     pub remarks: Vec<String>,
 }
 
@@ -77,13 +78,13 @@ impl Entry {
         self.path.split('/').next().unwrap_or_default()
     }
 
-    /// IPv4 addresses that the line of what must change names, in dots or in commas.
+    /// The IPv4 addresses in the `rewrite` line, written with dots or with commas.
     pub fn rewritten(&self) -> Vec<Ipv4Addr> {
         let words = self.rewrite.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ',');
         words.filter_map(leading_address).collect()
     }
 
-    /// Endpoints that the line of what must change names, as `ADDRESS:PORT`.
+    /// The endpoints in the `rewrite` line, written `ADDRESS:PORT`.
     pub fn endpoints(&self) -> Vec<SocketAddrV4> {
         let words = self.rewrite.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
         words.filter_map(|word| word.parse().ok()).collect()
@@ -161,7 +162,7 @@ fn inside(value: &str) -> Result<Inside, String> {
     hosts.map(Inside::Hosts).map_err(|host| format!("'{host}' is no address"))
 }
 
-/// The endpoint that an item announces, if it does.
+/// The endpoint that an item announces; none if the item is a remark.
 fn announced(item: &str) -> Result<Option<Announced>, String> {
     let words: Vec<&str> = item.split_whitespace().collect();
     let is_endpoint = |word: &&str| endpoint(word).is_some();
@@ -204,7 +205,7 @@ fn endpoint(word: &str) -> Option<(Host, u16)> {
     Some((host, port.parse().ok()?))
 }
 
-/// Where `client PORT-PORT` has its ports.
+/// The position of the word `PORT-PORT` after `client`.
 fn range_at(words: &[&str]) -> Option<usize> {
     let at = words.iter().position(|word| *word == "client")? + 1;
     let (first, last) = words.get(at)?.split_once('-')?;

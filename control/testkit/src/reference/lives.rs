@@ -1,4 +1,4 @@
-//! How long sessions live, by the packets that pass.
+//! How long sessions live after a packet has passed.
 
 use super::facts::{Dynamic, Endpoint, ICMP, TCP, UDP};
 use super::half::Half;
@@ -9,17 +9,17 @@ use crate::packet::{ACK, FIN, RST, SYN};
 
 /// A slot of the appliance's timer, in milliseconds.
 const SLOT_MS: u64 = 100;
-/// Expiries that the appliance handles at once, and how often the bench lets it, in milliseconds.
+/// How many expiries the appliance handles at once, and how often the bench lets it do so, in milliseconds.
 const EXPIRIES: usize = 64;
 const TICK_MS: u64 = 50;
-/// Of a worker's table, what one side begins and the other has not confirmed has one place in so many.
+/// Sessions that one side began and the other has not confirmed may take one part in so many of a worker's table.
 const UNCONFIRMED_PART: usize = 8;
 
 /// Idle times between the shortest and the longest that are legal, in milliseconds.
 type Idle = (u64, u64);
 
 impl Relation {
-    /// A packet passed: its sessions live on, or begin.
+    /// Begins or refreshes the sessions of a packet that passed.
     pub(super) fn touch_all(&mut self, view: &View, source: Option<&Half>, target: Option<&Half>) {
         let mut is_hairpin = false;
         if let Some(Half { session: Some((local, peer)), is_dynamic, .. }) = source {
@@ -38,7 +38,8 @@ impl Relation {
         }
     }
 
-    /// A hairpin was refused at its second half: whether the first half began a session is nowhere said.
+    /// A hairpin was refused by its receiver's half. No standard says whether the sender's half begins a session
+    /// nevertheless: either is legal.
     pub(super) fn may_have_begun(&mut self, source: &Half) {
         let Some((local, peer)) = source.session else { return };
         self.hairpins.insert(local.0, self.now_ms);
@@ -53,7 +54,8 @@ impl Relation {
         self.tables.put(local, peer, session);
     }
 
-    /// Sessions and whole addresses may live on with a packet that was not forwarded: whether they do is nowhere said.
+    /// A packet was not forwarded. No standard says whether it refreshes sessions and mappings of whole addresses: either
+    /// is legal.
     pub(super) fn may_be_refreshed<'a>(&mut self, halves: impl Iterator<Item = &'a Half>) {
         for (local, peer) in halves.filter_map(|half| half.session) {
             if let Some(session) = self.tables.sessions.get(&(local, peer)) {
@@ -84,7 +86,7 @@ impl Relation {
             life: Life { earliest_ms: 0, latest_ms: 0 },
             tcp: Tcp::default(),
             is_asked_for: false,
-            // What strangers begin need not count against a host.
+            // A session that began outside does not have to count towards the host's limits.
             is_counted: is_counted && is_outbound,
         });
         let ((low, high), refreshes) = match local.1 {
@@ -94,7 +96,7 @@ impl Relation {
             }
             _ => (self.datagram_idle(&mut session.tcp, local, peer, view, is_outbound), true),
         };
-        // What the inside has not answered may be given up as soon as a handshake would be.
+        // A session that the inside has not answered may end as early as an unfinished handshake.
         let is_answered = local.1 == TCP || is_outbound || session.is_asked_for && is_known;
         let low = if is_answered { low } else { low.min(self.facts.idle.syn_ms) };
         let tolerance_ms = SLOT_MS + TICK_MS * (1 + self.tables.sessions.len() / EXPIRIES) as u64;
@@ -111,7 +113,7 @@ impl Relation {
             if session.tcp.is_odd { session.life.latest_ms.max(latest_ms) } else { latest_ms };
         session.is_asked_for = is_outbound || session.is_asked_for && is_known;
         session.is_counted &= is_counted && is_outbound || is_known;
-        // An inside host's answer to a stranger's SYN is no use of its address yet.
+        // An inside host's answer to a SYN from outside does not count as a use of its address yet.
         let is_proved = session.tcp.is_proved == [true; 2] && !session.tcp.is_odd;
         let is_use = is_outbound && (local.1 != TCP || known.is_none() || is_proved);
         self.tables.put(local, peer, session);
@@ -126,13 +128,13 @@ impl Relation {
         }
     }
 
-    /// Where there are many of them, what strangers have begun and the inside has not confirmed may give way to what begins.
+    /// Sessions that began outside and that no inside host has confirmed may be ended for new ones, if there are many.
     fn doubt_unconfirmed(&mut self) {
         let is_confirmed = |local: &Local, session: &Session| match local.1 {
             TCP => session.tcp.is_proved == [true; 2] && !session.tcp.is_odd,
             _ => session.is_asked_for,
         };
-        // What counts for certain was begun from inside.
+        // A session that counts for certain began inside.
         let may_give_way =
             |local: &Local, session: &Session| !session.is_counted && !is_confirmed(local, session);
         let sessions = self.tables.sessions.iter_mut();
@@ -140,7 +142,7 @@ impl Relation {
         unconfirmed.for_each(|(_, session)| session.life.earliest_ms = 0);
     }
 
-    /// A whole address's mapping has an idle time of its own, and lives as long as sessions beneath it.
+    /// The mapping of a whole address has its own idle time, and lives at least as long as its sessions.
     fn touch_whole(&mut self, local: Local, refreshes: bool, latest_ms: u64) {
         let whole = (local.0, WHOLE, 0);
         let is_dynamic = matches!(self.facts.dynamic, Dynamic::Whole(_));
@@ -170,20 +172,21 @@ impl Relation {
         match local.1 {
             ICMP => (idle.icmp_ms, idle.icmp_ms),
             UDP if peer == ANYONE || local.2 == 53 || (!is_outbound && peer_port == 53) || state.is_odd => {
-                // A mapping with and without port 53 has either idle time, and so has a session that 53 began.
+                // A mapping with sessions to port 53 and to other ports may have either idle time. So may a session that
+                // began at port 53.
                 state.is_odd |= peer_port == 53 || local.2 == 53;
                 let low = if state.is_odd { idle.dns_ms.min(idle.udp_ms) } else { idle.udp_ms };
                 (low, idle.udp_ms.max(idle.dns_ms))
             }
             UDP if peer_port == 53 => (idle.dns_ms, idle.dns_ms),
             UDP => (idle.udp_ms, idle.udp_ms),
-            // Which time protocols without ports have is nowhere said.
+            // No standard says which idle time a protocol without ports has.
             _ => (idle.udp_ms.min(idle.simple_ms), idle.udp_ms.max(idle.simple_ms)),
         }
     }
 
-    /// A packet of a connection: its idle time from now on, and whether it counts from this packet. What is proved is
-    /// what the other side has acknowledged; a number that does not fit leaves open whether it counts.
+    /// Notes a packet of a TCP connection. Returns the idle time from now on, and whether this packet restarts it. A SYN is
+    /// proved once the other side has acknowledged it. After a number that does not fit, any idle time is legal.
     fn tcp(&self, tcp: &mut Tcp, view: &View, is_inbound: bool, is_known: bool) -> (Idle, bool) {
         let (idle, flags) = (self.facts.idle, view.flags);
         let (from, to) = (usize::from(is_inbound), usize::from(!is_inbound));

@@ -1,4 +1,4 @@
-//! The relation: whether what the appliance did with a packet is legal.
+//! Decides whether what the appliance did with a packet is legal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -33,54 +33,55 @@ pub enum Verdict {
     Dropped(&'static str),
     /// It waits: a fragment without its first one.
     Held,
-    /// The box itself had it.
+    /// It was for the appliance itself.
     Consumed,
 }
 
 /// What may become of a packet.
 #[derive(Clone, Debug)]
 pub(super) struct Legal {
-    /// How it may be forwarded: to which side, with which edits, and by which halves.
+    /// How it may be forwarded: to which side, with which edits, and the halves for its sender and its receiver.
     pub forward: Option<(Side, Edits, Option<Half>, Option<Half>)>,
     /// Why it may be dropped.
     pub drops: Vec<&'static str>,
-    /// It may be the box's own.
+    /// It may be for the appliance itself.
     pub is_own: bool,
     /// The inside sender's half.
     pub source: Option<Half>,
-    /// The same of a hairpin, which may begin a session though the second half is refused.
+    /// The inside sender's half of a hairpin. It may begin a session even if the receiver's half is refused.
     pub first_half: Option<Half>,
 }
 
-/// A datagram of which fragments came in, by side, addresses and identification.
+/// A fragmented datagram's side, source, destination and identification.
 type DatagramKey = (Side, Ipv4Addr, Ipv4Addr, u16);
 
-/// What is known of one.
+/// What is known of a fragmented datagram.
 #[derive(Clone, Debug)]
 pub(super) struct Datagram {
     pub seen_ms: u64,
-    /// Where it goes and what is changed, once the first fragment showed it; or the first one was dropped.
+    /// What became of the first fragment: `None` until it comes, `Some(None)` if it was not forwarded, else the side it
+    /// left on and its edits.
     pub way: Option<Option<(Side, Edits)>>,
     /// Fragments that wait for the first one.
     pub waiting: Vec<Vec<u8>>,
-    /// Whose sessions the first one was of.
+    /// The halves of the first fragment, with its sessions.
     pub halves: Vec<Half>,
 }
 
-/// The reference: facts, and what the appliance must have in its tables by what it did.
+/// The reference: the facts, and what the appliance must have in its tables after what it did so far.
 #[derive(Clone, Debug)]
 pub struct Relation {
     pub(super) facts: Facts,
     pub(super) tables: Tables,
     pub(super) now_ms: u64,
     pub(super) datagrams: BTreeMap<DatagramKey, Datagram>,
-    /// When a flow was refused that would have needed a new mapping.
+    /// When a flow that needed a new mapping was last refused.
     pub(super) refused_ms: u64,
     /// When a host last took part in a hairpin.
     pub(super) hairpins: BTreeMap<Ipv4Addr, u64>,
 }
 
-/// How long a fragment waits for certain, in milliseconds.
+/// How long a fragment waits for the first one at least, in milliseconds.
 const WAIT_MS: u64 = 1000;
 
 impl Relation {
@@ -101,7 +102,7 @@ impl Relation {
         &self.facts
     }
 
-    /// The global endpoint that an inside one has, as far as is known.
+    /// The global endpoint of an inside endpoint, if it is known.
     pub fn global_of(&self, protocol: u8, local: Endpoint) -> Option<Endpoint> {
         let fixed = self.facts.static_global(protocol, local);
         let mapped = || self.tables.mappings.get(&(local.0, protocol, local.1)).copied();
@@ -109,7 +110,7 @@ impl Relation {
         fixed.or_else(mapped).or_else(whole)
     }
 
-    /// The same, but only where it has it for certain.
+    /// The global endpoint of an inside endpoint, if its mapping exists for certain.
     pub fn certain_global_of(&self, protocol: u8, local: Endpoint) -> Option<Endpoint> {
         let is_certain =
             |local: Local| self.tables.mapping(local, self.now_ms).is_some_and(|(_, certain)| certain);
@@ -118,7 +119,7 @@ impl Relation {
         self.global_of(protocol, local).filter(|_| is_fixed || has_mapping())
     }
 
-    /// What is known of the endpoints of a packet, in lines.
+    /// The sessions and mappings of a packet's endpoints, one line for each session.
     pub fn known(&self, packet: &[u8]) -> String {
         let view = View::of(packet);
         let ends = [view.src, view.dst];
@@ -140,10 +141,10 @@ impl Relation {
         (self.tables.sessions.len(), self.tables.mappings.len())
     }
 
-    /// Whether the sessions that the appliance lists are those it must have, and none that it cannot have.
+    /// Checks the sessions that the appliance lists: every session that it must have, and none that it cannot have.
     ///
     /// # Errors
-    /// The first that is missing, or one too many.
+    /// The first session that is missing, or that cannot be.
     pub fn verify_sessions(&self, rows: &[SessionRow]) -> Result<(), String> {
         let mut listed = BTreeSet::new();
         for row in rows {
@@ -180,13 +181,13 @@ impl Relation {
             }
         }
         if let Some((side, packet)) = seen.sent.first() {
-            return Err(format!("out of nothing came {}, {side:?}", crate::describe::packet(packet)));
+            return Err(format!("sent without a cause: {}, {side:?}", crate::describe::packet(packet)));
         }
         self.datagrams.retain(|_, datagram| now_ms < datagram.seen_ms + 120_000);
         Ok(())
     }
 
-    /// Whether what was seen is legal for a packet that came in on a side; then it is adopted.
+    /// Checks that what was seen is legal for a packet that came in on `side`, and adopts it.
     ///
     /// # Errors
     /// What is not legal.
@@ -243,7 +244,8 @@ impl Relation {
         Ok(verdict)
     }
 
-    /// No two datagrams between the same addresses have one identification while fragments may be under way.
+    /// Checks that no other fragmented datagram, with fragments still on their way, left with the same addresses and
+    /// identification.
     fn verify_id(&self, key: &DatagramKey, way: &Option<(Side, Edits)>) -> Result<(), String> {
         let shown = |key: &DatagramKey, (to, edits): &(Side, Edits)| {
             let addr = |end: Option<Endpoint>, own| end.map_or(own, |(addr, _)| addr);
@@ -256,12 +258,14 @@ impl Relation {
                 && datagram.way.flatten().is_some_and(|way| shown(other, &way) == own)
         };
         match self.datagrams.iter().any(is_same) {
-            true => Err(format!("two datagrams are in fragments as {own:?}")),
+            true => Err(format!(
+                "two fragmented datagrams at once with side, addresses and identification {own:?}"
+            )),
             false => Ok(()),
         }
     }
 
-    /// Whether what a packet leads to can be seen: the mapping of a hairpin that is refused cannot.
+    /// Whether all effects of a packet can be seen. A hairpin that is refused may leave a mapping that nothing shows.
     pub fn is_predictable(&self, side: Side, packet: &[u8]) -> bool {
         let view = View::of(packet);
         let is_hairpin = side == Side::Inside && self.facts.is_global(view.dst.0);
@@ -276,7 +280,7 @@ impl Relation {
         !is_fresh || (legal.forward.is_some() && legal.drops.is_empty() && view.ttl > 1)
     }
 
-    /// What may become of a packet that is no error.
+    /// What may become of a packet that is no ICMP error.
     fn flow(&self, side: Side, view: &View) -> Legal {
         let flow =
             |own, peer| Flow { protocol: view.protocol, flags: view.flags, own, peer, has_begun: false };
@@ -291,7 +295,8 @@ impl Relation {
                 first_half: None,
             };
         }
-        // An ICMP query's identifier belongs to the host of ours that asks or is asked; its peer has none.
+        // The identifier of an ICMP query stands for the port of the translated host, whether that asks or answers. The
+        // peer has no port.
         let id = view.src.1.max(view.dst.1);
         let is_query = view.is_request() || view.is_reply();
         let own = |end: Endpoint| if is_query { (end.0, id) } else { end };
@@ -300,7 +305,7 @@ impl Relation {
         if source.as_ref().is_some_and(|source| source.end.is_none()) || !is_to_nat {
             let mut drops = source.as_ref().map_or(Vec::new(), |source| source.drops.clone());
             if is_to_nat {
-                // A hairpin that neither half lets pass is dropped for either's reason.
+                // The sender's half refuses this hairpin. The receiver's half may refuse it too: either's reason is legal.
                 drops.extend(["no-mapping", "no-local-service"]);
             }
             let to = if INSIDE.contains(&view.dst.0) { Side::Inside } else { Side::Outside };
@@ -315,7 +320,7 @@ impl Relation {
             let forward = may_pass.then_some((to, edits, source, None));
             return Legal { forward, drops, is_own: false, source: half, first_half: None };
         }
-        // What the other host sees of a hairpin is the global endpoint, if that is known already.
+        // The receiver of a hairpin sees the sender's global endpoint, which may not be chosen yet.
         let (seen, is_fresh) = match source.as_ref().and_then(|source| source.end) {
             Some(End::Known(global)) => (global, false),
             Some(End::Fresh(old)) => (old.unwrap_or(view.src), true),
@@ -331,7 +336,7 @@ impl Relation {
         }
         let mut drops = source.as_ref().map_or(Vec::new(), |source| source.drops.clone());
         drops.extend(&target.drops);
-        // Whether hosts that are not translated reach others by their global addresses is nowhere said.
+        // No standard says whether a host that is not translated reaches other hosts by their global addresses.
         if source.as_ref().is_some_and(|source| source.end == Some(End::Same)) {
             drops.push("no-mapping");
         }
@@ -341,8 +346,9 @@ impl Relation {
         Legal { forward, drops, is_own, source: first_half.clone(), first_half }
     }
 
-    /// Why a packet from outside is not routed to an endpoint that is no global one: it is an inside host's whose answers to
-    /// the peer would be translated, or of the pool's network, from where it would come again.
+    /// Why a packet from outside to an endpoint that is not global is dropped instead of routed; none if it is routed.
+    /// Answers of an inside host to such a packet would be translated. A packet to an unused address of the pool's
+    /// network would be sent back by the router outside.
     pub(super) fn refusal_around(
         &self,
         to: Side,
@@ -359,7 +365,8 @@ impl Relation {
         }
     }
 
-    /// A host whose global endpoint is still to be chosen may get one that another host sent to before.
+    /// Widens the receiver's half of a hairpin whose sender has no global endpoint yet. The sender may get an endpoint to
+    /// which the receiver has sent before, and then the filter lets the packet pass.
     fn loosen(&self, target: &mut Half, protocol: u8, global: Endpoint) {
         let Some((local, _)) = self.tables.owner(protocol, global, self.now_ms) else { return };
         let mut peers = self.tables.of(local).map(|(peer, _)| *peer);
@@ -370,7 +377,7 @@ impl Relation {
         }
     }
 
-    /// Compares what was seen with what is legal. A fresh endpoint is read from what came out, and verified.
+    /// Compares what was seen with what is legal. A fresh global endpoint is read from the packet sent, and verified.
     fn compare(
         &mut self,
         side: Side,
@@ -420,7 +427,7 @@ impl Relation {
         let later = Edits { is_address_only: true, ..edits };
         let mut expected = vec![forwarded(packet, &edits)];
         expected.extend(waiting.iter().map(|fragment| forwarded(fragment, &later)));
-        // Waiting fragments may have timed out, if they waited for long; and leave in any order.
+        // Waiting fragments leave in any order. Some may have timed out, if they waited for long.
         let too_few = expected.len() > sent.len();
         for (index, (came_to, came)) in sent.iter().enumerate() {
             if came_to != to {
@@ -466,7 +473,7 @@ impl Relation {
         let new = Datagram { seen_ms: now_ms, way: None, waiting: Vec::new(), halves: Vec::new() };
         let halves = self.datagrams.get(&key).map_or(Vec::new(), |known| known.halves.clone());
         self.may_be_refreshed(halves.iter());
-        // What its first one began may have given way since.
+        // A session of the first fragment may be gone since.
         let is_live = |key| {
             self.tables.sessions.get(&key).is_some_and(|session: &Session| session.life.is_certain(now_ms))
         };
@@ -487,7 +494,7 @@ impl Relation {
             {
                 Ok(Verdict::Dropped(reason))
             }
-            // A flow that was refused with the first fragment may have begun since.
+            // The first fragment was refused, but its flow may have begun since.
             ([(to, came)], [], Some(None)) => {
                 let seen = View::of(came);
                 let (src, dst) = (Some(seen.src), Some(seen.dst));
@@ -495,13 +502,15 @@ impl Relation {
                 verify(*to, &forwarded(packet, &edits), came)?;
                 Ok(Verdict::Forwarded(*to))
             }
-            // What passes as it is need not wait.
+            // A fragment that is not translated does not have to wait for the first one.
             ([(to, came)], [], None) => {
                 let edits = Edits { is_address_only: true, ..Edits::default() };
                 verify(*to, &forwarded(packet, &edits), came)?;
                 Ok(Verdict::Forwarded(*to))
             }
-            (sent, drops, way) => Err(format!("{} sent, {drops:?} dropped; its way is {way:?}", sent.len())),
+            (sent, drops, way) => {
+                Err(format!("{} sent, {drops:?} dropped; the first fragment's way is {way:?}", sent.len()))
+            }
         }
     }
 
@@ -515,7 +524,7 @@ impl Relation {
     }
 }
 
-/// What is known of an end beforehand.
+/// What an endpoint becomes, if that is known before the packet is sent.
 fn known(half: &Option<Half>) -> Option<Endpoint> {
     match half.as_ref()?.end? {
         End::Known(end) => Some(end),

@@ -1,7 +1,7 @@
 //! The global addresses that policies named so far, and a number for each of them.
 //!
-//! Addresses keep their numbers from one policy to the next, so that what is known of them stays where it is. Made by the
-//! control side, whose work it is to look at all addresses of a policy; workers only look one up.
+//! An address keeps its number when the policy changes, so that tables by number stay valid. The control thread makes
+//! the layout, since that takes a look at all addresses of a policy; workers only look addresses up.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +10,7 @@ use crate::policy::Policy;
 /// Addresses by their numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
-    /// By first address; no two overlap.
+    /// In the order of their first addresses; no two overlap.
     stretches: Vec<Stretch>,
     count: u32,
 }
@@ -24,7 +24,7 @@ struct Stretch {
 }
 
 impl Layout {
-    /// A layout that has the addresses of these ranges besides, first and last of each.
+    /// A layout with the addresses of `ranges` added. A range is its first and its last address.
     pub fn with(&self, ranges: impl IntoIterator<Item = (u32, u32)>) -> Layout {
         let mut layout = Layout { stretches: Vec::new(), count: self.count };
         let mut known = self.stretches.iter().peekable();
@@ -61,7 +61,7 @@ impl Layout {
         self.count = self.count.saturating_add((last - first).saturating_add(1));
     }
 
-    /// The number of an address; none of one that no policy ever named.
+    /// The number of an address; none if no policy has named the address.
     #[inline]
     pub fn number_of(&self, addr: Ipv4Addr) -> Option<u32> {
         let bits = addr.to_bits();
@@ -76,7 +76,7 @@ impl Layout {
     }
 }
 
-/// Ranges in order, those that touch each other as one.
+/// Sorts ranges, and joins those that touch or overlap.
 fn merged(ranges: impl IntoIterator<Item = (u32, u32)>) -> Vec<(u32, u32)> {
     let mut ranges: Vec<(u32, u32)> = ranges.into_iter().collect();
     ranges.sort_unstable();
@@ -88,12 +88,12 @@ fn merged(ranges: impl IntoIterator<Item = (u32, u32)>) -> Vec<(u32, u32)> {
     ranges
 }
 
-/// The ranges of global addresses that a policy's rules may give, first and last of each.
+/// The ranges of global addresses that a policy's rules give to hosts. A range is its first and its last address.
 pub fn ranges_of(policy: &Policy) -> impl Iterator<Item = (u32, u32)> + '_ {
     let inside = policy.rules.iter().map(|rule| rule.pool);
     let pools = inside.chain(policy.outside_rules.iter().map(|rule| rule.pool));
     let ranges = pools.filter_map(|pool| policy.pools.get(usize::from(pool))).flat_map(|pool| &pool.ranges);
-    // Gateways take ports beside those of statics.
+    // For a static rule with a port, gateways take further ports of the same global address.
     let of_ports = policy.statics.rules().iter().filter(|fixed| fixed.protocol.is_some());
     let fixed = of_ports.map(|fixed| (fixed.global.addr, fixed.global.addr));
     ranges.copied().chain(fixed).map(|(first, last)| (first.to_bits(), last.to_bits()))

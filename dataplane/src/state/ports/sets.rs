@@ -1,4 +1,4 @@
-//! The port sets of subscribers (`ip nat settings pap bpa`): in a table of their own, as most subscribers have none.
+//! The port sets of subscribers (`ip nat settings pap bpa`). They have their own table, as most subscribers have none.
 
 use crate::policy::Policy;
 use crate::state::ports::port_set::{PortSet, sets_of_address};
@@ -6,15 +6,16 @@ use crate::state::ports::sheets::Sheets;
 use crate::state::subscriber::Subscriber;
 use crate::state::table::slots::NONE;
 
-/// Words of a set's sheet: the set's own, and the number of the next set of its subscriber.
+/// Words of a set's sheet: two for the set, and one for the number of the subscriber's next set.
 pub const SET_WORDS: usize = 3;
 /// The word with the number of the next set.
 const NEXT: usize = 2;
 
-/// The sets of all subscribers; each one's are linked, the oldest first.
+/// The sets of all subscribers. Those of each subscriber are linked, the oldest first.
 pub struct Sets(Sheets<SET_WORDS>);
 
-/// How many sets a policy may give: no more than its addresses have, and none without a mapping.
+/// The most sets that a policy can have in use. Its addresses limit them, and so do the mappings, as each set has at
+/// least one mapping.
 pub fn sets_at_once(policy: &Policy, mappings_max: usize) -> usize {
     let Some(blocks) = policy.behaviour.blocks else { return 0 };
     let overloaded = policy.rules.iter().filter(|rule| rule.overload).map(|rule| usize::from(rule.pool));
@@ -24,7 +25,7 @@ pub fn sets_at_once(policy: &Policy, mappings_max: usize) -> usize {
     sets.min(mappings_max)
 }
 
-/// The number of a sheet as a subscriber has it.
+/// The number of the sheet that a subscriber's number of a set stands for.
 fn sheet_of(number: u32) -> u32 {
     number.wrapping_add(1)
 }
@@ -58,17 +59,17 @@ fn read(sheet: &[u64; SET_WORDS]) -> PortSet {
 }
 
 impl Sets {
-    /// A table without room.
+    /// A table without memory.
     pub fn new() -> Sets {
         Sets(Sheets::new())
     }
 
-    /// Makes room of memory that was made for this.
+    /// Adds memory that [`super::sheets::pieces`] made.
     pub fn extend(&mut self, pieces: Vec<Box<[u64]>>) {
         self.0.extend(pieces);
     }
 
-    /// What `look` finds first, in the sets of a subscriber.
+    /// The first result of `look` in the sets of a subscriber.
     pub fn find_map<T>(
         &mut self,
         subscriber: &Subscriber,
@@ -132,7 +133,7 @@ impl Sets {
         }
     }
 
-    /// Takes the first set of a subscriber for which a condition holds.
+    /// Takes from a subscriber the first set for which `is_it` holds.
     pub fn take(&mut self, subscriber: &mut Subscriber, is_it: impl Fn(&PortSet) -> bool) -> Option<PortSet> {
         let (mut before, mut number) = (0, sheet_of(subscriber.first_set));
         while let Some(sheet) = self.0.at_mut(number) {

@@ -1,37 +1,37 @@
-//! Sheets: small records of plain words, taken on demand of memory that nobody touches before.
+//! Sheets: small records of 64-bit words, allocated on demand from memory that is not touched before.
 //!
-//! A sheet is all zero when it is taken, and when it is given back. The control side makes the memory; a sheet that was in
-//! use is taken again before a new one, so that no more is ever touched than was in use at once.
+//! A sheet is all zero when it is taken, and when it is given back. The control thread makes the memory. A sheet that was
+//! given back is taken again before a new one, so that only as many sheets are touched as were in use at once.
 
-/// The number of no sheet.
+/// Stands for "no sheet".
 pub const NO_SHEET: u32 = 0;
 /// Sheets of a piece of memory.
 pub const SHEETS_PER_PIECE: usize = 4096;
 
-/// Sheets of so many words.
+/// Sheets of `WORDS` words each.
 pub struct Sheets<const WORDS: usize> {
     pieces: Vec<Box<[u64]>>,
     /// Sheets that were ever in use; their numbers begin with 1.
     touched: u32,
-    /// A sheet that was given back. The last word of each has the number of the next one.
+    /// The first sheet of the list of those given back. The last word of each has the number of the next one.
     free: u32,
     len: usize,
 }
 
-/// Memory for sheets, made for whoever has so many pieces already, to have room for `count` sheets in all. Fewer where the
-/// system grants no more.
+/// Makes the pieces of memory that are missing for `count` sheets, where `had` pieces exist already. There are fewer pieces
+/// if the system has no more memory.
 pub fn pieces<const WORDS: usize>(had: usize, count: usize) -> impl Iterator<Item = Box<[u64]>> {
     let wanted = count.div_ceil(SHEETS_PER_PIECE).saturating_sub(had);
     (0..wanted).map_while(|_| mem::zeroed(SHEETS_PER_PIECE * WORDS))
 }
 
 impl<const WORDS: usize> Sheets<WORDS> {
-    /// None, and no room for any.
+    /// No sheets, and no memory for any.
     pub fn new() -> Sheets<WORDS> {
         Sheets { pieces: Vec::new(), touched: 0, free: NO_SHEET, len: 0 }
     }
 
-    /// Makes room of memory that was made for this.
+    /// Adds memory that [`pieces`] made.
     pub fn extend(&mut self, pieces: Vec<Box<[u64]>>) {
         self.pieces.extend(pieces);
     }
@@ -68,7 +68,7 @@ impl<const WORDS: usize> Sheets<WORDS> {
         Some(number)
     }
 
-    /// Gives a sheet back, all zero again.
+    /// Gives a sheet back. The caller has set all its words to zero.
     pub fn give_back(&mut self, number: u32) {
         let next = u64::from(self.free);
         let Some(sheet) = self.at_mut(number) else { return };
@@ -78,7 +78,7 @@ impl<const WORDS: usize> Sheets<WORDS> {
         self.len -= 1;
     }
 
-    /// Whether no other can be taken.
+    /// Whether no further sheet can be taken.
     pub fn is_full(&self) -> bool {
         self.free == NO_SHEET && self.at(self.touched + 1).is_none()
     }

@@ -1,8 +1,8 @@
-//! The timer wheel: what is due, found without asking every record.
+//! The timer wheel: finds the records that are due without looking at every record.
 //!
-//! Arming is lazy. A packet only notes the time in its session; when the session's slot comes round the
-//! shard looks when it was last used, and arms it again for the rest. A wheel turn is 409.6 seconds; longer
-//! times are armed at a turn's distance and looked at again then.
+//! Arming is lazy. A packet only notes the time in its session. When the session's slot comes up, the shard looks at
+//! that time and arms the session again for the rest of its timeout. One turn of the wheel takes 409.6 seconds. A
+//! longer timeout is armed one turn ahead, and looked at again then.
 
 use crate::state::table::slots::NONE;
 
@@ -52,7 +52,7 @@ impl Wheel {
         Wheel { slots: Box::new([NONE; SLOT_COUNT]), links, current: 0, current_ms: now }
     }
 
-    /// Arms an idle record for `deadline`, or for a turn ahead where that is nearer.
+    /// Arms a record that is not armed: for `deadline`, or for one turn ahead if that is sooner.
     pub fn arm(&mut self, record: u32, deadline: u32) {
         let wait_ms =
             if is_due(self.current_ms, deadline) { 0 } else { deadline.wrapping_sub(self.current_ms) };
@@ -83,14 +83,14 @@ impl Wheel {
         }
     }
 
-    /// Whether [`Wheel::next_due`] was not asked until it had nothing more at `now`.
+    /// Whether [`Wheel::next_due`] still has slots to go through at `now`.
     pub fn is_behind(&self, now: u32) -> bool {
         let is_empty = self.slots[self.current as usize % SLOT_COUNT] == NONE;
         !is_empty || is_due(now, self.current_ms.wrapping_add(SLOT_MS))
     }
 
-    /// Takes the next record whose slot has passed at `now`; none when all are in time. The wheel stands
-    /// still where the caller stops asking, and goes on from there.
+    /// Takes the next record whose slot has come at `now`; none if there is no such record. A caller may stop before
+    /// that: the next call goes on from there.
     pub fn next_due(&mut self, now: u32) -> Option<u32> {
         loop {
             let record = self.slots[self.current as usize % SLOT_COUNT];

@@ -88,7 +88,7 @@ const GLOBAL: &[Row<Apply>] = &[
     statement("ip access-list extended { <acl:100-199,2000-2699> | <acl:name> }",
               "Edit a list that looks at protocol, addresses and ports", named_extended),
     command("ip access-list resequence (acl) <start:1-2147483647> <step:1-2147483647>",
-            "Number the entries of a list anew", resequence),
+            "Renumber the entries of a list", resequence),
 ];
 
 #[rustfmt::skip]
@@ -291,7 +291,7 @@ impl Lint<'_> {
         let mut networks = addresses.map(|own| own.network.trunc()).filter(|own| own.prefix_len() < 31);
         if let Some(network) = networks.find(|network| is_host && network.addr() == address) {
             let text = format!(
-                "{address} is the network {network}, and one host without a wildcard; did you mean \"{address} {}\"?",
+                "{address} without a wildcard is one host, but also the network {network}; did you mean \"{address} {}\"?",
                 network.hostmask()
             );
             self.warn(place, text);

@@ -59,14 +59,14 @@ pub struct DynamicRule {
     pub overload: Option<Overload>,
     /// `egress-interface IFACE`: only packets that leave through it.
     pub egress_interface: Option<InterfaceName>,
-    /// `reversible`: the outside may open sessions to what a route-map's rule translated, if the route-map permits the answers.
+    /// `reversible`: outside hosts may open sessions to the rule's global addresses if the route-map permits the answers.
     pub reversible: bool,
     /// `no-payload`: no ALG rewrites what these translations carry.
     pub no_payload: bool,
 }
 
 impl DynamicRule {
-    /// A rule of the global table without any option; an interface's address is always shared.
+    /// A rule of the global table without options, except that an interface's address is always shared.
     pub fn new(place: Place, selector: Selector, target: DynamicTarget) -> DynamicRule {
         let overload = matches!(target, DynamicTarget::Interface(_)).then_some(Overload::Plain);
         DynamicRule {
@@ -119,7 +119,7 @@ impl Nat {
         self.inside_vrfs().chain(self.outside_vrfs())
     }
 
-    /// Those of rules for the inside.
+    /// The VRF of each rule for the inside, with the rule's place.
     fn inside_vrfs(&self) -> impl Iterator<Item = (Place, &Option<RuleVrf>)> {
         let dynamic = self.dynamic_rules.iter().map(|rule| (rule.place, &rule.vrf));
         dynamic.chain(self.static_rules.iter().map(|rule| (rule.place, &rule.vrf)))
@@ -146,7 +146,7 @@ const DESTINATION: &[Row<Apply>] = &[
               "Spread TCP to a virtual address over a rotary pool of servers", destination_rule),
 ];
 
-/// Options that are accepted and mean nothing here.
+/// Options that are accepted without effect.
 const IGNORED: &[&str] = &["oer", "redundancy", "track"];
 
 fn dynamic_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
@@ -172,7 +172,7 @@ fn dynamic_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
         ..plain
     };
     if new.reversible && matches!(new.selector, Selector::List(_)) {
-        return Err(statement.fault("reversible", "only the rule of a route-map is reversible"));
+        return Err(statement.fault("reversible", "only a rule with a route-map can be reversible"));
     }
     DYNAMIC_RULES.carry_out(builder, statement, new);
     Ok(())
@@ -219,7 +219,7 @@ fn destination_rule(builder: &mut Builder, statement: &Statement) -> Result<(), 
     Ok(())
 }
 
-/// The rule's line, which is its identity.
+/// The rule's line. Rules are told apart by it.
 impl Display for DynamicRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ip nat inside source {} {}", self.selector, self.target)?;
@@ -245,7 +245,7 @@ impl Display for DynamicTarget {
     }
 }
 
-/// The rule's line, which is its identity.
+/// The rule's line. Rules are told apart by it.
 impl Display for DestinationRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ip nat inside destination list {} pool {}", self.access_list, self.pool)
@@ -307,7 +307,7 @@ impl Lint<'_> {
         }
     }
 
-    /// A list or route-map that permits everything also translates what was meant to stay as it is.
+    /// Warns about a list or route-map that permits everything: it also translates packets that should not be translated.
     fn check_permits(&mut self) {
         let config = self.config;
         let (access_lists, route_maps) = selectors(config);
@@ -327,7 +327,7 @@ impl Lint<'_> {
     }
 }
 
-/// The names of the access lists and route-maps that rules go by.
+/// The names of the access lists and route-maps that rules use.
 fn selectors(config: &Config) -> (BTreeSet<&str>, BTreeSet<&str>) {
     let nat = &config.nat;
     let (mut access_lists, mut route_maps) = (BTreeSet::new(), BTreeSet::new());
@@ -400,7 +400,7 @@ impl Compiler<'_> {
         self.destination_rules();
     }
 
-    /// Addresses of interfaces that hosts share by port.
+    /// The addresses of interfaces that rules with `overload` use.
     fn overloaded(&self) -> HashSet<Ipv4Addr> {
         let shared = self.config.nat.dynamic_rules.iter().filter(|rule| rule.overload.is_some());
         let lenders: HashSet<&InterfaceName> = shared
@@ -412,7 +412,7 @@ impl Compiler<'_> {
         lenders.into_iter().filter_map(|name| self.lent_by(name)).collect()
     }
 
-    /// The real servers of one virtual server are seen together.
+    /// Compiles the rules for destinations. The addresses of all real servers of a rule are pinned to one worker.
     fn destination_rules(&mut self) {
         let config = self.config;
         for rule in &config.nat.destination_rules {
@@ -429,12 +429,12 @@ impl Compiler<'_> {
     }
 }
 
-/// Whether an entry looks at where packets go.
+/// Whether an entry looks at the destination of packets.
 fn looks_at_destination(entry: &policy::AclEntry) -> bool {
     entry.dst != policy::AddressMatch::ANY || !entry.dst_ports.is_empty()
 }
 
-/// Whether a selector does, by the lists that do.
+/// Whether a selector looks at the destination of packets; `seeing` tells which access lists do.
 fn sees_destination(seeing: &[bool], selector: &policy::Selector) -> bool {
     let acl_sees = |acl: &AclIndex| seeing.get(usize::from(*acl)).copied().unwrap_or_default();
     match selector {

@@ -34,7 +34,7 @@ pub struct StaticRule {
     pub route_map: Option<StaticRouteMap>,
     /// `extendable`: the local address may have other global ones. Implied by a port on a global address.
     pub extendable: bool,
-    /// `no-alias`: the global address is not answered for.
+    /// `no-alias`: ARP requests for the global address are not answered.
     pub no_alias: bool,
     /// `no-payload`: no ALG rewrites what this mapping carries.
     pub no_payload: bool,
@@ -43,7 +43,7 @@ pub struct StaticRule {
 }
 
 impl StaticRule {
-    /// A rule of the global table without any option but those that its mapping implies.
+    /// A rule of the global table, with only the options that its mapping implies.
     pub fn new(place: Place, mapping: StaticMapping) -> StaticRule {
         let extendable = matches!(mapping, StaticMapping::Port { global: GlobalAddress::Address(_), .. });
         StaticRule {
@@ -64,7 +64,7 @@ impl StaticRule {
 pub struct StaticRouteMap {
     /// The route-map's name.
     pub name: String,
-    /// `reversible`: packets from outside are translated only if the route-map permits what would answer them.
+    /// `reversible`: a packet from outside is translated only if the route-map permits the answer to it.
     pub reversible: bool,
 }
 
@@ -201,7 +201,7 @@ fn global(args: &Args) -> GlobalAddress {
     }
 }
 
-/// The rule's line, which is its identity.
+/// The rule's line. Rules are told apart by it.
 impl Display for StaticRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ip nat inside source static ")?;
@@ -237,7 +237,8 @@ impl Display for GlobalAddress {
 }
 
 impl Lint<'_> {
-    /// No two rules may translate to the same, nor one end to two, unless the rules agree to it.
+    /// Two rules may not have the same global end. They may have the same local end only if both are `extendable` or have
+    /// route-maps.
     pub(super) fn check_static_ends(&mut self) {
         let globals = self.config.nat.static_rules.iter().map(|rule| {
             let vrf = rule.vrf.as_ref().filter(|vrf| vrf.match_in_vrf);
@@ -247,7 +248,7 @@ impl Lint<'_> {
         self.check_static_locals();
     }
 
-    /// One local address has several global ones only if every rule agrees, or route-maps tell them apart.
+    /// Two rules may have the same local address only if both are `extendable` or both have a route-map.
     fn check_static_locals(&mut self) {
         let mut owners: HashMap<(Option<&str>, Ipv4Addr), &StaticRule> = HashMap::new();
         for rule in &self.config.nat.static_rules {
@@ -262,7 +263,7 @@ impl Lint<'_> {
     }
 }
 
-/// The global end of a rule for the inside, in words.
+/// The global end of a mapping, as text.
 fn global_end(mapping: &StaticMapping) -> String {
     match mapping {
         StaticMapping::Address { global, .. } => global.to_string(),
@@ -278,7 +279,7 @@ fn global_end(mapping: &StaticMapping) -> String {
 const ESP: Protocol = 50;
 
 impl Compiler<'_> {
-    /// Rules whose interface has no address are lint's to warn of; they translate nothing.
+    /// Compiles the static rules. A rule whose interface has no address translates nothing: the lint warns about it.
     pub(super) fn statics(&mut self) {
         let config = self.config;
         let overloaded = self.overloaded();

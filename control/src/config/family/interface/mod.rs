@@ -253,7 +253,9 @@ fn address(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     }
     let new = InterfaceAddress { place: statement.place, network };
     match (addresses.first_mut(), secondary) {
-        (None, true) => return Err(statement.fault("secondary", "a secondary address follows a primary one")),
+        (None, true) => {
+            return Err(statement.fault("secondary", "give the primary address before a secondary one"));
+        }
         (Some(primary), true) if primary.network.addr() == address => {
             return Err(statement.fault("address", format!("{address} is the primary address")));
         }

@@ -1,4 +1,4 @@
-//! `ip verify unicast`: where the sources of packets must lie.
+//! `ip verify unicast`: checks that a route leads to the source of each packet (uRPF).
 
 use std::fmt::{self, Display};
 
@@ -18,7 +18,7 @@ pub struct SourceCheck {
     pub any: bool,
     /// `allow-default`: the default route counts.
     pub allow_default: bool,
-    /// The list whose packets pass although they fail; as in IOS it has a number.
+    /// The list of packets that pass although they fail the check. As in IOS, it is a numbered list.
     pub access_list: Option<String>,
 }
 

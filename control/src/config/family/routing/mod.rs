@@ -215,7 +215,7 @@ fn route(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
         return Err(statement.fault("next-hop", "Null0 has no neighbours"));
     }
     if args.has("global") && vrf.is_none() {
-        return Err(statement.fault("global", "only the route of a VRF leads out of it; add vrf NAME"));
+        return Err(statement.fault("global", "\"global\" is only for the route of a VRF; add vrf NAME"));
     }
     let routes = &mut builder.config.routes;
     let of_table = |route: &Route| route.vrf == vrf && route.prefix == prefix;

@@ -1,4 +1,4 @@
-//! The forwarding tables that routes, subnets and the NAT's addresses make.
+//! Makes the forwarding tables from routes, subnets and the global addresses of the NAT.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -14,8 +14,8 @@ use super::{RECURSION_MAX, Route, RouteTarget};
 use crate::compile::compiler::{Compiler, GLOBAL as GLOBAL_VRF, RouteEntry};
 
 impl Compiler<'_> {
-    /// Fills the forwarding tables. Of several routes to a prefix the one with the shortest distance stands,
-    /// among equals the first one configured.
+    /// Fills the forwarding tables. Of several routes to a prefix, the one with the shortest distance is used. Among routes
+    /// of the same distance it is the first one configured.
     pub(super) fn routes(&mut self) {
         let connected = self.connected();
         let mut routes = connected.clone();
@@ -42,8 +42,8 @@ impl Compiler<'_> {
         .collect()
     }
 
-    /// The configured routes that lead somewhere. A next hop on no subnet is looked up in what was found before, until that
-    /// changes no more.
+    /// The configured routes that can be used. A next hop that is on no subnet is looked up in the routes found so far.
+    /// This is repeated until the routes stay the same.
     fn static_routes(&mut self, connected: &[RouteEntry]) -> Vec<RouteEntry> {
         let config = self.config;
         let routes: Vec<_> =
@@ -94,8 +94,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// `ip nat route vrf`: what the VRF has no route of its own for, within the prefix, is routed as the global
-    /// table does.
+    /// `ip nat route vrf`: the VRF uses the routes of the global table for addresses in this prefix, unless it has a route
+    /// of its own.
     fn leak(&mut self, routes: &mut Vec<RouteEntry>) {
         let config = self.config;
         for leak in &config.nat.vrf_leaks {
@@ -115,8 +115,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// `add-route`: an outside local address is routed to where the outside global one is, unless another route
-    /// says more about it.
+    /// `add-route`: an outside local address is routed like its outside global address, unless there is another route to
+    /// its prefix.
     fn add_routes(&mut self, routes: &mut Vec<RouteEntry>) {
         let mut ways = ways(routes);
         for (vrf, outside_vrf, prefix, like) in std::mem::take(&mut self.added_routes) {
@@ -133,8 +133,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Global addresses of the NAT lead into the NAT, seen from outside and from the inside that they serve. An
-    /// interface's own address stays the box's.
+    /// Routes the global addresses of the NAT to the NAT itself: in the VRF outside, and in the VRF inside that they are
+    /// for. An interface's own address stays local.
     fn nat_routes(&mut self) {
         let policy = &self.out.policy;
         let mut ranges: Vec<(VrfIndex, Ipv4Addr, Ipv4Addr)> = Vec::new();
@@ -160,7 +160,8 @@ impl Compiler<'_> {
         for (vrf, first, last) in ranges {
             for prefix in Ipv4Subnets::new(first, last, 0) {
                 self.lead_to_nat(&own, vrf, prefix);
-                // Hosts of VRFs that have one outside meet there, unless their own VRF leads elsewhere.
+                // Hosts of VRFs with the same outside VRF reach each other through it, unless their own VRF routes the
+                // address elsewhere.
                 for &(inside, _) in vrfs.iter().filter(|(_, outside)| *outside == vrf) {
                     if self.leads_out(inside, vrf, prefix) {
                         self.lead_to_nat(&own, inside, prefix);
@@ -176,7 +177,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether a VRF has a prefix outside, in that VRF.
+    /// Whether the VRF `inside` routes a prefix to a NAT outside interface of the VRF `outside`.
     fn leads_out(&self, inside: VrfIndex, outside: VrfIndex, prefix: Ipv4Net) -> bool {
         let route = self.out.fib.lookup(inside, prefix.network());
         let Some(fib::Route::Via(interface, _) | fib::Route::Connected(interface)) = route else {
@@ -198,8 +199,8 @@ impl Compiler<'_> {
     }
 }
 
-/// An address's own route, its subnet's, and those of the subnet's ends, which are not forwarded (RFC 1812
-/// section 5.3.5). Subnets of 31 and 32 bits have no such ends (RFC 3021).
+/// The routes of an interface's address: for the address, for its subnet, and for the subnet's network and broadcast
+/// addresses, which are not forwarded (RFC 1812 section 5.3.5). Subnets of 31 and 32 bits have no such addresses (RFC 3021).
 fn interface_routes(index: InterfaceIndex, vrf: VrfIndex, addr: Ipv4Addr, prefix_len: u8) -> Vec<RouteEntry> {
     let entry = |prefix, route| RouteEntry { vrf, prefix, route, distance: 0, is_static: false };
     let mut routes = vec![entry(Ipv4Net::from(addr), fib::Route::Local(index))];
@@ -214,7 +215,7 @@ fn interface_routes(index: InterfaceIndex, vrf: VrfIndex, addr: Ipv4Addr, prefix
     routes
 }
 
-/// Where each prefix leads, by the route with the shortest distance, and that distance.
+/// For each prefix, the route with the shortest distance, and that distance.
 type Ways = HashMap<(VrfIndex, Ipv4Net), (u8, fib::Route)>;
 
 fn ways(routes: &[RouteEntry]) -> Ways {
@@ -228,13 +229,13 @@ fn ways(routes: &[RouteEntry]) -> Ways {
     ways
 }
 
-/// The network of so many bits that an address lies in.
+/// The network with this prefix length that contains an address.
 fn within(addr: Ipv4Addr, prefix_len: u8) -> Ipv4Net {
     Ipv4Net::new_assert(addr, prefix_len).trunc()
 }
 
-/// Where a next hop on no subnet is reached by another route. The default route says nothing about it: what leads there goes
-/// that way in any case.
+/// The route to a next hop that is on no subnet. The default route does not count: packets that it would carry there take
+/// the default route anyway.
 fn recursive(ways: &Ways, table: VrfIndex, own: (VrfIndex, Ipv4Net), addr: Ipv4Addr) -> Option<fib::Route> {
     let keys = (1..=32).rev().map(|len| (table, within(addr, len))).filter(|key| *key != own);
     let best = keys.filter_map(|key| ways.get(&key)).next();

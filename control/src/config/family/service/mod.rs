@@ -87,7 +87,7 @@ const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat service skinny tcp port <port:1-65535>", "Switch the ALG of SCCP on a port", service),
     statement("ip nat service <service> { tcp | udp } port <port:1-65535>", "Switch an ALG on a port", service_port),
     statement("ip nat service list (acl) <service> { tcp | udp } port <port:1-65535>",
-              "Switch an ALG on a port of the servers that a list permits, and off on all other ports of theirs", service_port),
+              "Switch an ALG on for one port of the servers that a list permits, and off for their other ports", service_port),
     statement("ip nat service list (acl) ESP { spi-match | spimatch }",
               "Expect the security parameter indexes that ESP of these hosts will have", service),
     statement("ip nat service list (acl) IKE preserve-port", "Keep port 500 of these hosts", service),
@@ -306,7 +306,7 @@ impl Lint<'_> {
         let list = self.config.access_list(&parties.access_list);
         if list.is_some_and(|list| list.prefixes().is_none()) {
             let text = format!(
-                "access list {:?} must only permit prefixes, to be kept together",
+                "access list {:?} must only permit prefixes, so that one worker can have all its hosts",
                 parties.access_list
             );
             self.warn(parties.place, text);

@@ -23,18 +23,18 @@ pub struct Deterministic {
     pub pool: String,
     /// The list whose prefixes are the inside addresses, I: see `AccessList::prefixes`.
     pub access_list: String,
-    /// The ports of each inside address, not 0. How many share a global address, C, follows.
+    /// The ports of each inside address, not 0. The sharing ratio C of RFC 7422 follows from it.
     pub ports_per_host: u16,
-    /// The ports of each global address for those that need more than their own; D, in ports.
+    /// The ports of each global address for hosts that need more than their own ports. RFC 7422 calls this D.
     pub dynamic_ports: u16,
-    /// The most that an inside address has with those, M; `None` is its own ports only.
+    /// The most ports of an inside address, its own and dynamic ones (M); `None` is its own ports only.
     pub max_ports: Option<u16>,
-    /// Ports that are not used, R, ascending and apart.
+    /// Ports that are not used (R): ranges in ascending order that do not touch.
     pub reserved: Vec<PortRange>,
 }
 
 impl Deterministic {
-    /// The ports that are reserved unless others are given: those of the system.
+    /// The ports that are reserved unless others are configured: the system ports.
     pub const RESERVED_DEFAULT: [PortRange; 1] = [PortRange { start: 0, end: 1023 }];
 
     /// How many inside addresses of a prefix have ports: all but the network and broadcast address.
@@ -70,10 +70,10 @@ pub(super) fn deterministic(builder: &mut Builder, statement: &Statement) -> Res
         reserved: args.optional("reserved").unwrap_or(Deterministic::RESERVED_DEFAULT.to_vec()),
     };
     if new.hosts_per_address() == 0 {
-        return Err(statement.fault("ports-per-host", "an address has not so many ports"));
+        return Err(statement.fault("ports-per-host", "one address does not have so many ports"));
     }
     if new.max_ports.is_some_and(|max| max < new.ports_per_host) {
-        return Err(statement.fault("max-ports", "a host has more ports than this of its own"));
+        return Err(statement.fault("max-ports", "\"max-ports\" is below \"ports-per-host\""));
     }
     match known.iter_mut().find(|known| known.pool == new.pool) {
         Some(known) => *known = new,
@@ -108,7 +108,9 @@ impl Lint<'_> {
         }
         let (Some(pool), Some(list)) = (nat.pool(pool), self.config.access_list(access_list)) else { return };
         let Some(prefixes) = list.prefixes() else {
-            let text = format!("access list {access_list:?} must only permit prefixes, to be counted");
+            let text = format!(
+                "access list {access_list:?} must only permit prefixes, so that its hosts can be counted"
+            );
             self.warn(*place, text);
             return;
         };
@@ -123,7 +125,7 @@ impl Lint<'_> {
 }
 
 impl Compiler<'_> {
-    /// The mappings of deterministic NAT. One whose pool or list is not there is lint's to warn of.
+    /// The mappings of deterministic NAT. One whose pool or list does not exist is left out: the lint warns about it.
     pub(super) fn deterministic(&mut self) -> Vec<policy::Deterministic> {
         let config = self.config;
         let mut all = Vec::new();

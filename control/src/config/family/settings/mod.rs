@@ -170,10 +170,11 @@ pub struct HoldDown {
     pub max: Option<u32>,
 }
 
-/// `ip nat settings tcp unsolicited-syn ...`: what becomes of a SYN from outside that no mapping lets in.
+/// `ip nat settings tcp unsolicited-syn ...`: what becomes of a SYN from outside that has no mapping, or that the filtering
+/// refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnsolicitedSyn {
-    /// It waits six seconds for one from inside, and is then answered with port unreachable (RFC 5382 REQ-4).
+    /// It is held for six seconds. If no SYN from inside comes, it is answered with port unreachable (RFC 5382 REQ-4).
     Hold,
     /// It is dropped.
     Silent,
@@ -210,7 +211,7 @@ const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat settings icmp admin-prohibited", "Answer refused packets with administratively prohibited",
               icmp_admin_prohibited),
     statement("ip nat settings tcp unsolicited-syn / { hold | silent }",
-              "Answer a SYN that no mapping lets in after six seconds, or never", unsolicited_syn),
+              "Answer an unsolicited SYN after six seconds, or not at all", unsolicited_syn),
     statement("ip nat settings { nonpatlog-disable | high-performance | reserve-ports | preserve-sdwan-ports | central-policy \
                | fbd | scale bind | cfg-check static-map-removal | trans-err-limit per-ip-pool <limit:1-10080> }",
               "Accepted, without effect", pass_over),
@@ -254,7 +255,7 @@ fn watermark(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> 
     let new = args.optional("high").filter(|_| statement.sets());
     let new = new.map(|high_percent| Watermark { high_percent, low_percent });
     if new.is_some_and(|new| new.low_percent.is_some_and(|low| low >= new.high_percent)) {
-        return Err(statement.fault("low", "the alarm ends below where it is raised"));
+        return Err(statement.fault("low", "\"low\" must be below \"high\""));
     }
     warn_unread(builder, statement, &["watermark"]);
     builder.config.nat.settings.watermark = new;

@@ -1,4 +1,4 @@
-//! `ip nat settings pap`: paired address pooling, and ports in sets.
+//! `ip nat settings pap`: paired address pooling, and bulk port allocation.
 
 use std::fmt::{self, Display};
 
@@ -13,9 +13,9 @@ use crate::config::text::{write_if, write_some};
 pub struct Pairing {
     /// Where it stands.
     pub place: Place,
-    /// Whether only rules with `overload pap` pair, rather than all that share addresses of pools.
+    /// Whether pairing is only for rules with `overload pap`. Otherwise it is for all rules with a pool and `overload`.
     pub marked_only: bool,
-    /// `limit N`: inside addresses for each global one.
+    /// `limit N`: the most inside addresses that are paired with one global address.
     pub limit: u16,
     /// `soft`: an inside address whose paired one has no port left takes another.
     pub soft: bool,
@@ -24,7 +24,7 @@ pub struct Pairing {
 }
 
 impl Pairing {
-    /// The limit unless given.
+    /// The limit unless another is configured.
     pub const LIMIT_DEFAULT: u16 = 120;
 
     /// Pairing for every rule, without options.
@@ -33,8 +33,8 @@ impl Pairing {
     }
 }
 
-/// `bpa [set-size N] [step-size K] [single-set]`: an inside address takes ports by sets: a start and every Kth port
-/// after it, N in all.
+/// `bpa [set-size N] [step-size K] [single-set]`: an inside address takes its ports in sets. A set is a first port and
+/// every Kth port after it, N ports in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockAllocation {
     /// Ports of a set.
@@ -54,7 +54,7 @@ impl Default for BlockAllocation {
 pub(super) fn pairing(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let args = &statement.args;
     if args.has("pool") && args.has("bpa") {
-        return Err(statement.fault("bpa", "sets of ports are for all pools; leave out \"pool\""));
+        return Err(statement.fault("bpa", "\"bpa\" is for all pools; leave out \"pool\""));
     }
     builder.config.nat.settings.pairing = statement.sets().then(|| Pairing {
         place: statement.place,

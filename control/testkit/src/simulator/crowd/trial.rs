@@ -1,9 +1,9 @@
-//! Trying announced endpoints: what is sent to one of them, or from behind it, must arrive.
+//! Packets to try an announced endpoint: a packet to it must arrive, and so must one from the host behind it.
 
 use super::conversation::{Endpoint, Protocol, UDP};
 use crate::packet::{self, Ipv4, SYN, Tcp};
 
-/// An IPv4 packet that begins something: a SYN, or a datagram.
+/// An IPv4 packet that begins a flow: a SYN, or a UDP datagram.
 pub fn packet(protocol: Protocol, from: Endpoint, to: Endpoint) -> Vec<u8> {
     let (header, ports) = (Ipv4::new((from.0, to.0), protocol), (from.1, to.1));
     if protocol == UDP {
