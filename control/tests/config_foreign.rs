@@ -1,4 +1,4 @@
-//! Files of IOS routers load: what is no matter of a NAT is passed over, what a NAT would need is refused.
+//! Files of IOS routers load: what is not a matter of NAT is passed over, what a NAT would need is refused.
 
 use control::config::{Parsed, parse, parse_strictly};
 
@@ -117,18 +117,18 @@ fn a_branch_router_loads() {
 #[test]
 fn what_is_passed_over_is_told() {
     for (text, expected) in [
-        ("no ip http server\n", "t:1:1: warning: \"no ip http server\" is passed over: no matter of a NAT"),
+        ("no ip http server\n", "t:1:1: warning: \"no ip http server\" is passed over: not a matter of NAT"),
         (
             "router bgp 65000\n neighbor 192.0.2.1 remote-as 65001\n !\n exit-address-family\nhostname x\n",
-            "t:1:1: warning: \"router bgp 65000\" and the lines under it are passed over: no matter of a NAT",
+            "t:1:1: warning: \"router bgp 65000\" and the lines under it are passed over: not a matter of NAT",
         ),
         (
             "interface Gi0/0/0\n  Speed 1000\n",
-            "t:2:3: warning: \"Speed 1000\" is passed over: no matter of a NAT",
+            "t:2:3: warning: \"Speed 1000\" is passed over: not a matter of NAT",
         ),
         (
             "banner login #one line#\nhostname x\n",
-            "t:1:1: warning: \"banner login #one line#\" is passed over: no matter of a NAT",
+            "t:1:1: warning: \"banner login #one line#\" is passed over: not a matter of NAT",
         ),
     ] {
         let found = parsed(text);

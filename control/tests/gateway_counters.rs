@@ -14,12 +14,12 @@ const STATISTICS: &str = "show platform hardware qfp active feature alg statisti
 /// An appliance whose workers have nothing to do but to answer.
 struct Bench {
     appliance: Appliance,
-    workers: Crew,
+    workers: Workers,
 }
 
-struct Crew(Vec<Worker>);
+struct Workers(Vec<Worker>);
 
-impl Answering for Crew {
+impl Answering for Workers {
     fn let_work(&mut self) -> u64 {
         for worker in &mut self.0 {
             worker.round(0);
@@ -34,7 +34,7 @@ impl Bench {
         let queues = vec![Ports::new(), Ports::new()];
         let (appliance, setups) = Appliance::new(config, Vec::new(), queues, [1, 2]).expect("sound");
         let workers = setups.into_iter().map(|setup| Worker::new(setup, 0)).collect();
-        Bench { appliance, workers: Crew(workers) }
+        Bench { appliance, workers: Workers(workers) }
     }
 
     fn exec(&mut self, command: &str) -> Result<String, String> {

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use capture_file::DataLink;
 use testkit::packet::{self, ACK, FIN, ICMP, PSH, SYN, View};
 use testkit::player::index::{self, Entry, Inside};
-use testkit::player::orders::Renamed;
+use testkit::player::scenario::Renamed;
 use testkit::player::splits::{self, Script, Splitter};
-use testkit::player::{Mode, Orders, Report, Taken, capture, play};
+use testkit::player::{Mode, Report, Scenario, Taken, capture, play};
 
 /// What is not well-formed, or not ours: what is refused, what is dropped, and why that is right.
 struct Odd {
@@ -104,18 +104,18 @@ fn play_entry(folder: &Path, entry: &Entry) -> Vec<String> {
         .into_iter()
         .flat_map(|mode| casts(entry, &taken).into_iter().map(move |cast| (mode, cast)))
     {
-        let mut orders = Orders::new(entry, cast, mode, &taken);
+        let mut scenario = Scenario::new(entry, cast, mode, &taken);
         let prologue = PROLOGUES.iter().find(|(path, _)| *path == entry.path);
-        orders.prologue = prologue.map(|(_, text)| text.as_bytes().to_vec()).unwrap_or_default();
+        scenario.prologue = prologue.map(|(_, text)| text.as_bytes().to_vec()).unwrap_or_default();
         if entry.inside == Inside::EitherEnd {
             // Who is inside is our choice here, and so is whose addresses may change.
-            orders.may_change = orders.inside.clone();
+            scenario.may_change = scenario.inside.clone();
         }
-        wrong.extend(judged(&entry.path, &orders, &taken));
-        orders.renamed = renamed(entry);
+        wrong.extend(judged(&entry.path, &scenario, &taken));
+        scenario.renamed = renamed(entry);
         // Rules for the outside translate nothing in CGN mode.
-        if !orders.renamed.is_empty() && mode == Mode::Default {
-            wrong.extend(judged(&format!("{} with twice NAT", entry.path), &orders, &taken));
+        if !scenario.renamed.is_empty() && mode == Mode::Default {
+            wrong.extend(judged(&format!("{} with twice NAT", entry.path), &scenario, &taken));
         }
     }
     wrong
@@ -151,21 +151,21 @@ fn renamed(entry: &Entry) -> Vec<Renamed> {
     renamed
 }
 
-fn judged(path: &str, orders: &Orders, taken: &[Taken]) -> Vec<String> {
+fn judged(path: &str, scenario: &Scenario, taken: &[Taken]) -> Vec<String> {
     let name = path.to_string();
-    let of = |why: String| format!("{name}, {:?}, inside {:?}: {why}", orders.mode, orders.inside);
-    let report = match play(orders, taken) {
+    let of = |why: String| format!("{name}, {:?}, inside {:?}: {why}", scenario.mode, scenario.inside);
+    let report = match play(scenario, taken) {
         Ok(report) => report,
         Err(why) => return vec![of(why)],
     };
-    tell(path, orders, &report);
+    tell(path, scenario, &report);
     let path = path.split(' ').next().unwrap_or_default();
     let mut wrong: Vec<String> = report.complaints.iter().cloned().map(of).collect();
     let all = report.played + report.elsewhere + report.not_ipv4;
     if all != taken.len() {
         wrong.push(of(format!("{all} of {} frames are accounted for", taken.len())));
     }
-    if !orders.is_judged() {
+    if !scenario.is_judged() {
         return wrong;
     }
     let odd = ODD.iter().find(|odd| odd.path == path);
@@ -178,12 +178,12 @@ fn judged(path: &str, orders: &Orders, taken: &[Taken]) -> Vec<String> {
     wrong
 }
 
-fn tell(path: &str, orders: &Orders, report: &Report) {
+fn tell(path: &str, scenario: &Scenario, report: &Report) {
     let Report { played, made, elsewhere, not_ipv4, doors, edits, messages, refused, dropped, .. } = report;
     println!(
         "{path} {:?}: {played} frames played, {made} made, {elsewhere} elsewhere, {not_ipv4} not IPv4; {messages} \
          messages, {edits} edits, {} of {} doors; refused {refused:?}, dropped {dropped:?}",
-        orders.mode, doors.0, doors.1
+        scenario.mode, doors.0, doors.1
     );
 }
 
@@ -203,11 +203,11 @@ fn cut_everywhere(folder: &Path) -> Vec<String> {
     for entry in entries(folder) {
         let taken = capture::read(&folder.join(&entry.path)).unwrap_or_else(|why| panic!("{why}"));
         for cast in casts(&entry, &taken) {
-            let orders = Orders::new(&entry, cast, Mode::Default, &taken);
-            let scripts = if orders.is_judged() { splits::scripts(&orders, &taken) } else { Vec::new() };
+            let scenario = Scenario::new(&entry, cast, Mode::Default, &taken);
+            let scripts = if scenario.is_judged() { splits::scripts(&scenario, &taken) } else { Vec::new() };
             for script in scripts {
                 let of = format!("{}, {} - {}", entry.path, script.ends[0], script.ends[1]);
-                match cut_script(&orders, &taken, script) {
+                match cut_script(&scenario, &taken, script) {
                     Ok(count) => println!("{of}: cut in {count} places"),
                     Err(why) => wrong.push(format!("{of}: {why}")),
                 }
@@ -217,9 +217,9 @@ fn cut_everywhere(folder: &Path) -> Vec<String> {
     wrong
 }
 
-fn cut_script(orders: &Orders, taken: &[Taken], script: Script) -> Result<usize, String> {
+fn cut_script(scenario: &Scenario, taken: &[Taken], script: Script) -> Result<usize, String> {
     let segments: Vec<usize> = script.said.iter().map(|(_, data)| data.len()).collect();
-    let mut splitter = Splitter::new(orders, taken, script)?;
+    let mut splitter = Splitter::new(scenario, taken, script)?;
     let (stands, heard) = splitter.whole()?;
     let mut count = 0;
     for (n, len) in segments.into_iter().enumerate() {

@@ -38,8 +38,8 @@ fn lines_of_other_features_are_passed_over_unless_the_check_is_strict() {
     let scratch = Scratch::new();
     let text = format!("aaa new-model\nline vty 0 4\n login local\n{SOUND}");
     let expected = "\
-nat.conf:1:1: warning: \"aaa new-model\" is passed over: no matter of a NAT
-nat.conf:2:1: warning: \"line vty 0 4\" and the lines under it are passed over: no matter of a NAT
+nat.conf:1:1: warning: \"aaa new-model\" is passed over: not a matter of NAT
+nat.conf:2:1: warning: \"line vty 0 4\" and the lines under it are passed over: not a matter of NAT
 nat.conf: 2 interfaces, 1 dynamic rule, 1 access list, 3 lines passed over, 2 warnings
 ";
     assert_eq!(check(&scratch, &text), ended(0, expected, ""));

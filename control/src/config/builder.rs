@@ -142,7 +142,7 @@ impl Builder {
     /// Warns about a line that has nothing to do with NAT.
     pub(super) fn pass_over(&mut self, first: &Token<'_>, what: &str) {
         self.passed_over += 1;
-        self.warn(first.column, format!("{:?} {what} passed over: no matter of a NAT", first.rest));
+        self.warn(first.column, format!("{:?} {what} passed over: not a matter of NAT", first.rest));
     }
 
     /// Warns about a statement that should have removed something, if it did not.

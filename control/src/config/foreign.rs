@@ -1,4 +1,4 @@
-//! Lines of IOS that are no matter of a NAT: what `show running-config` of a router has beside them. They are passed over, with
+//! Lines of IOS that are not a matter of NAT: what `show running-config` of a router has beside them. They are passed over, with
 //! a warning each. Only whole words are taken, as IOS writes them, so that a slip in a line of ours is never one of these.
 //! What a NAT would need and this one has not is refused.
 

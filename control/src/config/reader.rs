@@ -17,7 +17,7 @@ pub struct Parsed {
     pub config: Config,
     /// Warnings and notes, in the order of the lines.
     pub warnings: Vec<Diagnostic>,
-    /// Lines that are no matter of a NAT.
+    /// Lines that are not a matter of NAT, which were passed over.
     pub passed_over: usize,
 }
 

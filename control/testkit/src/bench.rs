@@ -74,7 +74,7 @@ impl Default for Setup {
 pub struct Bench {
     /// Its control side.
     pub appliance: Appliance,
-    workers: Crew,
+    workers: Workers,
     records: Vec<Records>,
     /// By worker, then by port.
     wires: Vec<Vec<Wire>>,
@@ -90,12 +90,12 @@ pub struct Bench {
 }
 
 /// The workers, stepped in turn.
-struct Crew {
+struct Workers {
     workers: Vec<Worker>,
     now_ms: u64,
 }
 
-impl Answering for Crew {
+impl Answering for Workers {
     fn let_work(&mut self) -> u64 {
         let now_ms = self.now_ms;
         self.workers.iter_mut().for_each(|worker| {
@@ -148,7 +148,7 @@ impl Bench {
             .collect();
         let mut bench = Bench {
             appliance,
-            workers: Crew { workers, now_ms: setup.start_ms },
+            workers: Workers { workers, now_ms: setup.start_ms },
             records: (0..setup.worker_count).map(|_| Records::default()).collect(),
             wires,
             ports,

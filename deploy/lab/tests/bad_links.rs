@@ -28,7 +28,7 @@ use talk::{Door, Session};
 use testkit::random::generator;
 use testkit::simulator::crowd::conversation::{Known, TCP, UDP};
 use testkit::simulator::crowd::{Cast, NAMED, Speech};
-use testkit::simulator::link::Weather;
+use testkit::simulator::link::Impairments;
 
 /// Sessions at the same time: a third of them from inside, a third to hosts with an address, a third to ports of one,
 /// each of all protocols.
@@ -110,10 +110,16 @@ impl BadLab {
             outside(&lab).ip(&format!("addr add {}/24 dev eth0", cast.outside))?;
         }
         introduce(&lab)?;
-        let weather =
-            Weather { loss: 0.05, duplication: 0.03, delay_ms: 2, jitter_ms: 8, cut: 0.0, part_len_max: 1 };
+        let impairments = Impairments {
+            loss: 0.05,
+            duplication: 0.03,
+            delay_ms: 2,
+            jitter_ms: 8,
+            cut: 0.0,
+            part_len_max: 1,
+        };
         let start = |switch: &lab::Switch| {
-            Relay::start(switch.part(GATEWAY_PORT)?, weather.clone(), generator.random())
+            Relay::start(switch.part(GATEWAY_PORT)?, impairments.clone(), generator.random())
         };
         let relays = lab.switches.iter().map(start).collect::<Result<_>>()?;
         Ok(BadLab { relays, lab, gates: Default::default(), connected: AtomicUsize::new(0) })

@@ -6,8 +6,8 @@ use super::changes::{self, Changes};
 use super::flow::{Flow, INSIDE, OUTSIDE};
 use super::judge::Heard;
 use super::message::replaced;
-use super::orders::{has_gateway, is_server};
 use super::play::Player;
+use super::scenario::{has_gateway, is_server};
 use crate::packet::{self, ACK, Kind, PSH, RST, SYN, TCP, View};
 
 /// TCP options of a handshake that is made: a segment size of 1460, windows in units of 128, selective acknowledgements.
@@ -94,7 +94,8 @@ impl Player {
             self.judge_flow(&mut before);
         }
         let is_control = ends.iter().any(|end| has_gateway(TCP, end.port()));
-        self.flows.insert(ends, Flow::new(ends, self.orders.form(), is_control && self.orders.is_judged()));
+        self.flows
+            .insert(ends, Flow::new(ends, self.scenario.form(), is_control && self.scenario.is_judged()));
         if is_first || flags & RST != 0 {
             return Ok(());
         }
@@ -104,7 +105,7 @@ impl Player {
         if from == OUTSIDE {
             next.swap(0, 1);
         }
-        let prologue = std::mem::take(&mut self.orders.prologue);
+        let prologue = std::mem::take(&mut self.scenario.prologue);
         next[client] = next[client].wrapping_sub(prologue.len() as u32);
         let first = next.map(|next| next.wrapping_sub(1));
         let (one, other) = (ends[client], ends[server]);

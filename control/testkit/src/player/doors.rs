@@ -7,8 +7,8 @@ use dataplane::message::DoorRow;
 
 use super::flow::{INSIDE, OUTSIDE};
 use super::judge::DoorState;
-use super::orders::Mode;
 use super::play::{Player, protocol_of};
+use super::scenario::Mode;
 use crate::packet::{self, SYN, View};
 
 /// A host to which no endpoint was announced.
@@ -17,7 +17,7 @@ const STRANGER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
 impl Player {
     /// Checks that only the doors that the index lists are open.
     pub(super) fn check_doors(&mut self) {
-        if !self.orders.is_judged() {
+        if !self.scenario.is_judged() {
             return;
         }
         let open = self.bench.doors();
@@ -49,7 +49,8 @@ impl Player {
             }
             for (host, is_welcome) in [(STRANGER, false), (peer, true)] {
                 // With a global address of its own, or in CGN mode, the inside host is reached by strangers too.
-                let hears_all = self.orders.mode == Mode::Cgn || self.statics.contains_key(order.local.ip());
+                let hears_all =
+                    self.scenario.mode == Mode::Cgn || self.statics.contains_key(order.local.ip());
                 if !is_welcome && hears_all {
                     continue;
                 }

@@ -29,7 +29,7 @@ impl Player {
             }
             self.report.doors.1 += 1;
         }
-        for addr in self.orders.rewritten.clone() {
+        for addr in self.scenario.rewritten.clone() {
             if !self.rewritten.contains(&addr) {
                 self.complain(format!("{addr} should change, and no message has it"));
             }

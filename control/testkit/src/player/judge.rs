@@ -5,13 +5,13 @@ use std::ops::Range;
 
 use super::align::{Alignment, excerpt};
 use super::forms::{self, Spot};
-use super::orders::{DoorOrder, Orders};
+use super::scenario::{ExpectedDoor, Scenario};
 
 /// A door that the index lists, and what became of it.
 #[derive(Clone, Debug)]
 pub struct DoorState {
     /// What is expected.
-    pub order: DoorOrder,
+    pub order: ExpectedDoor,
     /// The global endpoint that the outside host read.
     pub announced: Option<SocketAddrV4>,
     /// Somebody came through.
@@ -40,17 +40,17 @@ struct Found {
 }
 
 /// Everything listed that a message has.
-fn find(orders: &Orders, doors: &[DoorState], said: &[u8]) -> Vec<Found> {
+fn find(scenario: &Scenario, doors: &[DoorState], said: &[u8]) -> Vec<Found> {
     let of_doors = doors.iter().enumerate().flat_map(|(n, door)| {
         let order = &door.order;
         let spots = forms::endpoints(said, order.local, &order.tag, &order.together);
         spots.into_iter().map(move |spot| Found { door: Some(n), local: order.local, spot })
     });
-    let of_hosts = orders.may_change.iter().flat_map(|addr| {
-        let spots = forms::addresses(said, orders.form(), *addr);
+    let of_hosts = scenario.may_change.iter().flat_map(|addr| {
+        let spots = forms::addresses(said, scenario.form(), *addr);
         spots.into_iter().map(|spot| Found { door: None, local: SocketAddrV4::new(*addr, 0), spot })
     });
-    let of_endpoints = orders.endpoints.iter().flat_map(|local| {
+    let of_endpoints = scenario.endpoints.iter().flat_map(|local| {
         let spots = forms::endpoints(said, *local, "", &[]).into_iter().filter(|spot| spot.address.is_some());
         spots.map(|spot| Found { door: None, local: *local, spot })
     });
@@ -71,15 +71,15 @@ pub struct Reading {
 /// say where an inside host, and what a door leads to, are to be found outside; `has_port`, whether an inside endpoint has
 /// a global port.
 pub fn readings(
-    orders: &Orders,
+    scenario: &Scenario,
     doors: &[DoorState],
     message: &Heard,
     address_of: impl Fn(Ipv4Addr) -> Ipv4Addr,
-    global_of: impl Fn(&DoorOrder) -> Option<SocketAddrV4>,
+    global_of: impl Fn(&ExpectedDoor) -> Option<SocketAddrV4>,
     has_port: impl Fn(SocketAddrV4, u16) -> bool,
 ) -> Vec<Result<Reading, String>> {
     let mut readings = Vec::new();
-    for Found { door, local: endpoint, spot } in find(orders, doors, message.said) {
+    for Found { door, local: endpoint, spot } in find(scenario, doors, message.said) {
         let Some(read) = spot.read(message.heard, message.alignment) else { continue };
         let whole = message.alignment.heard(&spot.whole).unwrap_or_default();
         let echo = (message.said[spot.whole.clone()].to_vec(), message.heard[whole].to_vec());
@@ -108,8 +108,8 @@ pub fn readings(
 }
 
 /// Changes of a message that the index does not list.
-pub fn unlisted(orders: &Orders, doors: &[DoorState], message: &Heard) -> Vec<String> {
-    let found = find(orders, doors, message.said);
+pub fn unlisted(scenario: &Scenario, doors: &[DoorState], message: &Heard) -> Vec<String> {
+    let found = find(scenario, doors, message.said);
     let is_listed = |said: &Range<usize>| {
         found.iter().any(|found| found.spot.covers(said)) || is_length(message.said, said)
     };

@@ -6,15 +6,15 @@ use dataplane::message::DoorRow;
 
 use super::align::{Alignment, Edit};
 use super::judge::{self, DoorState, Heard};
-use super::orders::DoorOrder;
 use super::play::{Player, is_control, protocol_of};
+use super::scenario::ExpectedDoor;
 use crate::packet::{TCP, UDP, View};
 
 impl Player {
     /// Bytes as an outside host says them now: it repeats what it has read.
     pub(super) fn echo(&self, bytes: &[u8]) -> (Vec<u8>, Vec<Edit>) {
         let mut pairs = self.echoes.clone();
-        let names = self.orders.renamed.iter();
+        let names = self.scenario.renamed.iter();
         pairs.extend(names.map(|(inside, outside)| (reverse_name(*inside), reverse_name(*outside))));
         replaced(bytes, &pairs)
     }
@@ -22,8 +22,12 @@ impl Player {
     /// What the inside host must hear of what an outside host said in the capture.
     pub(super) fn renamed_inside(&self, bytes: &[u8]) -> Vec<u8> {
         let octets = |addr: Ipv4Addr| addr.octets().to_vec();
-        let pairs: Vec<_> =
-            self.orders.renamed.iter().map(|(inside, outside)| (octets(*outside), octets(*inside))).collect();
+        let pairs: Vec<_> = self
+            .scenario
+            .renamed
+            .iter()
+            .map(|(inside, outside)| (octets(*outside), octets(*inside)))
+            .collect();
         replaced(bytes, &pairs).0
     }
 
@@ -32,8 +36,8 @@ impl Player {
         let Some(seen) = View::of(heard) else { return Ok(()) };
         self.learn(view.protocol, view.src, seen.src);
         let (said, heard) = (&packet[view.payload.clone()], &heard[seen.payload.clone()]);
-        if !is_control(view) || !self.orders.renamed.is_empty() {
-            let names = self.orders.renamed.iter();
+        if !is_control(view) || !self.scenario.renamed.is_empty() {
+            let names = self.scenario.renamed.iter();
             let pairs: Vec<_> =
                 names.map(|(inside, outside)| (reverse_name(*inside), reverse_name(*outside))).collect();
             let expected = if is_control(view) { replaced(said, &pairs).0 } else { said.to_vec() };
@@ -43,7 +47,7 @@ impl Player {
             self.report.edits += usize::from(said != heard);
             return Ok(());
         }
-        match Alignment::of(self.orders.form(), said, heard) {
+        match Alignment::of(self.scenario.form(), said, heard) {
             Err(why) => self.complain(format!("a datagram to {}: {why}", view.dst)),
             Ok(alignment) => {
                 let message = Heard { said, heard, alignment: &alignment };
@@ -64,7 +68,7 @@ impl Player {
     pub(super) fn read(&mut self, message: &Heard, own: Ipv4Addr, peer: Ipv4Addr) {
         let open = self.bench.doors();
         let address_of = |host: Ipv4Addr| self.statics.get(&host).copied().unwrap_or(own);
-        let global_of = |order: &DoorOrder| {
+        let global_of = |order: &ExpectedDoor| {
             let protocol = protocol_of(order);
             let door = open.iter().find(|door| {
                 (door.protocol, door.inside_local.addr, door.inside_local.port)
@@ -82,7 +86,7 @@ impl Player {
             let mapped = [TCP, UDP].iter().filter_map(|protocol| self.globals.get(&(*protocol, local)));
             open.iter().any(of_door) || mapped.into_iter().any(|global| global.port() == port)
         };
-        let readings = judge::readings(&self.orders, &self.doors, message, address_of, global_of, has_port);
+        let readings = judge::readings(&self.scenario, &self.doors, message, address_of, global_of, has_port);
         for reading in readings {
             match reading {
                 Err(why) => self.complain(why),
@@ -103,7 +107,7 @@ impl Player {
     /// Verifies that a message changed only where the index says so.
     pub(super) fn judge(&mut self, message: &Heard) {
         self.report.edits += message.alignment.edits.len();
-        for why in judge::unlisted(&self.orders, &self.doors, message) {
+        for why in judge::unlisted(&self.scenario, &self.doors, message) {
             self.complain(why);
         }
     }

@@ -1,6 +1,6 @@
 //! The capture player: a capture taken on one side becomes a whole conversation through the appliance, and is judged.
 //!
-//! - [`capture`] reads packets, [`index`] reads what is expected of them, [`orders`] brings both together.
+//! - [`capture`] reads packets, [`index`] reads what is expected of them, [`scenario`] brings both together.
 //! - [`play`](mod@play) sends the inside host's frames as they are, and derives the outside host's from what it has seen
 //!   and read: global endpoints, shifted numbers, quotes, announced doors. Handshakes that the capture lacks are made.
 //! - [`flow`] knows what both ends of a connection say and hear, [`align`] how the two differ, [`forms`] how endpoints
@@ -18,10 +18,10 @@ pub mod forms;
 pub mod index;
 pub mod judge;
 mod message;
-pub mod orders;
 pub mod play;
+pub mod scenario;
 pub mod splits;
 
 pub use capture::Taken;
-pub use orders::{Mode, Orders};
 pub use play::{Report, play};
+pub use scenario::{Mode, Scenario};

@@ -8,7 +8,7 @@ use super::capture::Taken;
 use super::changes::{self, Changes};
 use super::flow::{Flow, INSIDE, OUTSIDE};
 use super::judge::DoorState;
-use super::orders::{DoorOrder, Orders, POOL, has_gateway};
+use super::scenario::{ExpectedDoor, POOL, Scenario, has_gateway};
 use crate::bench::{Bench, Setup};
 use crate::packet::{ICMP, Kind, TCP, UDP, View};
 use crate::stations::frame;
@@ -48,7 +48,7 @@ type Key = (u8, SocketAddrV4);
 /// A capture being played.
 pub struct Player {
     pub(super) bench: Bench,
-    pub(super) orders: Orders,
+    pub(super) scenario: Scenario,
     pub(super) names: [InterfaceName; 2],
     pub(super) macs: [[u8; 6]; 2],
     pub(super) statics: HashMap<Ipv4Addr, Ipv4Addr>,
@@ -70,8 +70,8 @@ pub struct Player {
 ///
 /// # Errors
 /// An appliance that cannot be set up, or that breaks an invariant of its own.
-pub fn play(orders: &Orders, taken: &[Taken]) -> Result<Report, String> {
-    let mut player = Player::new(orders, taken)?;
+pub fn play(scenario: &Scenario, taken: &[Taken]) -> Result<Report, String> {
+    let mut player = Player::new(scenario, taken)?;
     let mut last_us = taken.first().map_or(0, |taken| taken.at_us);
     for (n, taken) in taken.iter().enumerate() {
         let pause_ms = taken.at_us.saturating_sub(last_us) / 1000;
@@ -82,16 +82,16 @@ pub fn play(orders: &Orders, taken: &[Taken]) -> Result<Report, String> {
 }
 
 impl Player {
-    /// An appliance with what the orders want, before the first frame.
-    pub(super) fn new(orders: &Orders, taken: &[Taken]) -> Result<Player, String> {
-        let servers = orders.servers(taken);
+    /// An appliance with what the scenario want, before the first frame.
+    pub(super) fn new(scenario: &Scenario, taken: &[Taken]) -> Result<Player, String> {
+        let servers = scenario.servers(taken);
         let setup = Setup { buffer_count: 2048, frame_len_max: 65_000, ..Setup::default() };
-        let bench = Bench::new("capture", &orders.config(&servers), setup)?;
+        let bench = Bench::new("capture", &scenario.config(&servers), setup)?;
         let name = |side| bench.interface(side).map(|interface| interface.name.clone());
         let names = [name("inside")?, name("outside")?];
         let mac = |name| bench.link(name).map(|(mac, _)| mac).unwrap_or_default();
         let views: Vec<View> = taken.iter().filter_map(|taken| View::of(&taken.packet)).collect();
-        let door = |order: &DoorOrder| DoorState {
+        let door = |order: &ExpectedDoor| DoorState {
             order: order.clone(),
             announced: None,
             arrived: false,
@@ -101,9 +101,9 @@ impl Player {
         let numbered = servers.iter().enumerate();
         Ok(Player {
             macs: [mac(&names[0]), mac(&names[1])],
-            statics: numbered.map(|(n, host)| (*host, Orders::static_global(n))).collect(),
-            doors: orders.doors.iter().map(door).collect(),
-            orders: orders.clone(),
+            statics: numbered.map(|(n, host)| (*host, Scenario::static_global(n))).collect(),
+            doors: scenario.doors.iter().map(door).collect(),
+            scenario: scenario.clone(),
             names,
             bench,
             globals: HashMap::new(),
@@ -137,7 +137,7 @@ impl Player {
             self.send(INSIDE, &taken.packet)?;
             return self.bench.check_tables();
         };
-        let sides = [view.src, view.dst].map(|end| self.orders.inside.contains(end.ip()));
+        let sides = [view.src, view.dst].map(|end| self.scenario.inside.contains(end.ip()));
         if sides[INSIDE] == sides[OUTSIDE] {
             self.report.elsewhere += 1;
             return Ok(());
@@ -154,7 +154,7 @@ impl Player {
     /// Plays a packet of the capture, or one that it lacks.
     pub(super) fn play(&mut self, packet: &[u8]) -> Result<(), String> {
         let Some(view) = View::of(packet) else { return Ok(()) };
-        match self.orders.inside.contains(view.src.ip()) {
+        match self.scenario.inside.contains(view.src.ip()) {
             true => self.play_inside(packet, &view),
             false => self.play_outside(packet, &view),
         }
@@ -240,7 +240,7 @@ impl Player {
 
     /// What came out though nothing should; packets of the appliance's own are answers.
     pub(super) fn check_unexpected(&mut self, rest: &[(usize, Vec<u8>)]) -> Result<(), String> {
-        if self.orders.is_judged() {
+        if self.scenario.is_judged() {
             for (side, packet) in rest {
                 let view = View::of(packet).map(|view| format!("{view:?}")).unwrap_or_default();
                 self.complain(format!("unexpected, on side {side}: {view}"));
@@ -329,7 +329,7 @@ impl Player {
 }
 
 /// The IP protocol of what goes through a door.
-pub(super) fn protocol_of(order: &DoorOrder) -> u8 {
+pub(super) fn protocol_of(order: &ExpectedDoor) -> u8 {
     match order.transport {
         alg::Transport::Tcp => TCP,
         alg::Transport::Udp => UDP,

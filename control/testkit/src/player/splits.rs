@@ -8,7 +8,7 @@ use control::config::InterfaceName;
 use super::align::Stream;
 use super::capture::Taken;
 use super::flow::{INSIDE, OUTSIDE};
-use super::orders::{Orders, has_gateway, is_server};
+use super::scenario::{Scenario, has_gateway, is_server};
 use crate::bench::{Bench, Setup};
 use crate::packet::{self, ACK, Kind, PSH, RST, SYN, TCP, View};
 use crate::stations::frame;
@@ -36,12 +36,12 @@ pub struct Script {
 type Recording = (Script, [Stream; 2], [Option<u32>; 2]);
 
 /// The control connections of a capture.
-pub fn scripts(orders: &Orders, taken: &[Taken]) -> Vec<Script> {
+pub fn scripts(scenario: &Scenario, taken: &[Taken]) -> Vec<Script> {
     let mut scripts: BTreeMap<[SocketAddrV4; 2], Recording> = BTreeMap::new();
     for taken in taken.iter().filter(|taken| taken.is_ipv4()) {
         let Some(view) = View::of(&taken.packet) else { continue };
         let Kind::Segment(seq, _, flags) = view.kind else { continue };
-        let is_inside = [view.src, view.dst].map(|end| orders.inside.contains(end.ip()));
+        let is_inside = [view.src, view.dst].map(|end| scenario.inside.contains(end.ip()));
         let is_control = [view.src, view.dst].iter().any(|end| has_gateway(TCP, end.port()));
         if is_inside[0] == is_inside[1] || !is_control {
             continue;
@@ -92,9 +92,9 @@ impl Splitter {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn new(orders: &Orders, taken: &[Taken], script: Script) -> Result<Splitter, String> {
-        let servers = orders.servers(taken);
-        let mut config = orders.config(&servers);
+    pub fn new(scenario: &Scenario, taken: &[Taken], script: Script) -> Result<Splitter, String> {
+        let servers = scenario.servers(taken);
+        let mut config = scenario.config(&servers);
         config.push_str("ip nat translation finrst-timeout 1\n");
         let setup = Setup { buffer_count: 1024, ..Setup::default() };
         let bench = Bench::new("splits", &config, setup)?;
@@ -102,7 +102,8 @@ impl Splitter {
         let names = [name("inside")?, name("outside")?];
         let mac = |name| bench.link(name).map(|(mac, _)| mac).unwrap_or_default();
         let number = servers.iter().position(|host| host == script.ends[INSIDE].ip());
-        let global = number.map(|n| SocketAddrV4::new(Orders::static_global(n), script.ends[INSIDE].port()));
+        let global =
+            number.map(|n| SocketAddrV4::new(Scenario::static_global(n), script.ends[INSIDE].port()));
         Ok(Splitter {
             macs: [mac(&names[0]), mac(&names[1])],
             names,

@@ -11,7 +11,7 @@ use crate::packet::seal;
 
 /// How bad a link is.
 #[derive(Clone, Debug)]
-pub struct Weather {
+pub struct Impairments {
     /// The share of packets that never arrive.
     pub loss: f64,
     /// The share of packets that arrive twice.
@@ -28,39 +28,39 @@ pub struct Weather {
 
 /// One direction of a link.
 pub struct Link {
-    weather: Weather,
+    impairments: Impairments,
     queue: BinaryHeap<Reverse<(u64, u64, Vec<u8>)>>,
     count: u64,
 }
 
 impl Link {
     /// An empty link.
-    pub fn new(weather: Weather) -> Link {
-        Link { weather, queue: BinaryHeap::new(), count: 0 }
+    pub fn new(impairments: Impairments) -> Link {
+        Link { impairments, queue: BinaryHeap::new(), count: 0 }
     }
 
     /// How bad it is.
-    pub fn weather(&self) -> &Weather {
-        &self.weather
+    pub fn impairments(&self) -> &Impairments {
+        &self.impairments
     }
 
     /// A packet is sent at `now_ms`.
     pub fn send(&mut self, packet: Vec<u8>, now_ms: u64, generator: &mut SmallRng) {
-        if !generator.random_bool(self.weather.cut) {
+        if !generator.random_bool(self.impairments.cut) {
             return self.carry(packet, now_ms, generator);
         }
-        for part in cut(&packet, self.weather.part_len_max, generator) {
+        for part in cut(&packet, self.impairments.part_len_max, generator) {
             self.carry(part, now_ms, generator);
         }
     }
 
     fn carry(&mut self, packet: Vec<u8>, now_ms: u64, generator: &mut SmallRng) {
-        if generator.random_bool(self.weather.loss) {
+        if generator.random_bool(self.impairments.loss) {
             return;
         }
-        let copies = if generator.random_bool(self.weather.duplication) { 2 } else { 1 };
+        let copies = if generator.random_bool(self.impairments.duplication) { 2 } else { 1 };
         for _ in 0..copies {
-            let delay_ms = self.weather.delay_ms + generator.random_range(0..=self.weather.jitter_ms);
+            let delay_ms = self.impairments.delay_ms + generator.random_range(0..=self.impairments.jitter_ms);
             // What takes equally long keeps its order.
             self.count += 1;
             self.queue.push(Reverse((now_ms + delay_ms, self.count, packet.clone())));

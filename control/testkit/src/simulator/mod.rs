@@ -21,7 +21,7 @@ use rand::{RngExt, SeedableRng};
 
 use host::{Host, HostSetup};
 use lines::{Lines, Style};
-use link::{Link, Weather};
+use link::{Impairments, Link};
 
 /// What a session is like.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct SessionSetup {
     /// Who opens the connection, and who is called.
     pub hosts: [HostSetup; 2],
     /// Of all links.
-    pub weather: Weather,
+    pub impairments: Impairments,
     /// The share of packets that cannot be had.
     pub shortage: f64,
     /// Chunks that the stream may have.
@@ -56,7 +56,7 @@ impl SessionSetup {
             is_edited: generator.random_bool(0.9),
         };
         let is_fair = generator.random_bool(0.2);
-        let weather = Weather {
+        let impairments = Impairments {
             loss: if is_fair { 0.0 } else { 0.05 },
             duplication: if is_fair { 0.0 } else { 0.03 },
             delay_ms: generator.random_range(0..40),
@@ -68,7 +68,7 @@ impl SessionSetup {
         SessionSetup {
             hosts: [([192, 0, 2, 1], 40000), ([192, 0, 2, 2], 21)]
                 .map(|endpoint| host_setup(endpoint, &style, generator)),
-            weather,
+            impairments,
             shortage: if has_shortage { 0.1 } else { 0.0 },
             chunk_count: if has_shortage { 12 } else { 256 },
             message_len_max: if generator.random_bool(0.05) { 200 } else { 65_536 },
@@ -178,7 +178,7 @@ impl<'s> Session<'s> {
         // Clocks wrap around, and so do sequence numbers, which are smoltcp's own.
         let start_ms = u64::from(u32::MAX) - generator.random_range(0..20_000);
         let hosts = [0, 1].map(|at: usize| Host::new(setup.hosts[at].clone(), generator.random(), start_ms));
-        let links = || [0, 1].map(|_| Link::new(setup.weather.clone()));
+        let links = || [0, 1].map(|_| Link::new(setup.impairments.clone()));
         let slab = Slab::new(BUFFER_COUNT, 2048);
         let store =
             Store { slab, shortage: setup.shortage, generator: SmallRng::seed_from_u64(generator.random()) };

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{JoinHandle, spawn};
 use std::time::Instant;
-use testkit::simulator::link::{Link, Weather};
+use testkit::simulator::link::{Impairments, Link};
 
 /// Frames that went in and out of a relay's links.
 #[derive(Default)]
@@ -32,11 +32,11 @@ pub struct Relay {
 
 impl Relay {
     /// Carries frames between two devices.
-    pub fn start(ends: [End; 2], weather: Weather, seed: u64) -> Result<Relay> {
+    pub fn start(ends: [End; 2], impairments: Impairments, seed: u64) -> Result<Relay> {
         let (is_over, counts) = (Arc::new(AtomicBool::new(false)), Arc::new(Counts::default()));
         let devices = [open(ends[0])?, open(ends[1])?];
         let (over, counted) = (Arc::clone(&is_over), Arc::clone(&counts));
-        let thread = spawn(move || carry(devices, &weather, seed, &over, &counted));
+        let thread = spawn(move || carry(devices, &impairments, seed, &over, &counted));
         Ok(Relay { is_over, counts, thread: Some(thread) })
     }
 
@@ -59,13 +59,13 @@ impl Drop for Relay {
 
 fn carry(
     mut devices: [File; 2],
-    weather: &Weather,
+    impairments: &Impairments,
     seed: u64,
     is_over: &AtomicBool,
     counts: &Counts,
 ) -> Result<()> {
     let mut generator = SmallRng::seed_from_u64(seed);
-    let mut links = [0, 1].map(|_| Link::new(weather.clone()));
+    let mut links = [0, 1].map(|_| Link::new(impairments.clone()));
     let start = Instant::now();
     let mut frame = [0; FRAME_LEN_MAX];
     while !is_over.load(Ordering::Relaxed) {

@@ -11,7 +11,7 @@ use super::reuse::{Before, Reuse};
 use super::{Cast, Speech, configuration, rtsp, stranger};
 use crate::leak::{Row, Tap};
 use crate::simulator::host::{Host, HostSetup};
-use crate::simulator::link::{self, Link, Weather};
+use crate::simulator::link::{self, Impairments, Link};
 
 /// Virtual time within which a session must end, in milliseconds.
 const TIME_MS_MAX: u64 = 3_600_000;
@@ -90,9 +90,9 @@ pub struct Member {
     has_stranger: bool,
 }
 
-fn weather(longest: usize, generator: &mut SmallRng) -> Weather {
+fn impairments(longest: usize, generator: &mut SmallRng) -> Impairments {
     let is_fair = generator.random_bool(0.15);
-    Weather {
+    Impairments {
         loss: if is_fair { 0.0 } else { 0.05 },
         duplication: if is_fair { 0.0 } else { 0.03 },
         delay_ms: generator.random_range(0..40),
@@ -156,8 +156,8 @@ impl Member {
         let hosts = hosts(&setups, start_ms, &mut generator);
         let mut tap = Tap::new(configuration::is_inside);
         tap.passes = conversation.passes(cast.inside_side());
-        let weather = weather(longest, &mut generator);
-        let links = || [0, 1].map(|_| Link::new(weather.clone()));
+        let impairments = impairments(longest, &mut generator);
+        let links = || [0, 1].map(|_| Link::new(impairments.clone()));
         Member {
             speech,
             known,
@@ -514,7 +514,7 @@ impl Member {
             self.heard,
             next.join("\n  "),
             setups,
-            self.up[0].weather(),
+            self.up[0].impairments(),
         ));
     }
 }

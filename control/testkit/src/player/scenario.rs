@@ -34,13 +34,13 @@ pub type Renamed = (Ipv4Addr, Ipv4Addr);
 
 /// What a capture is played with.
 #[derive(Clone, Debug)]
-pub struct Orders {
+pub struct Scenario {
     /// Its protocol.
     pub protocol: String,
     /// Who is inside.
     pub inside: Vec<Ipv4Addr>,
     /// Endpoints of inside hosts that are announced, if there is a gateway for them.
-    pub doors: Vec<DoorOrder>,
+    pub doors: Vec<ExpectedDoor>,
     /// Inside addresses that messages carry and that must change, if there is a gateway for them.
     pub rewritten: Vec<Ipv4Addr>,
     /// Inside addresses that may change, into what they are outside.
@@ -57,7 +57,7 @@ pub struct Orders {
 
 /// A door that must open.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DoorOrder {
+pub struct ExpectedDoor {
     /// What the index calls it.
     pub tag: String,
     /// What goes through it.
@@ -92,13 +92,13 @@ pub fn is_server(protocol: u8, one: SocketAddrV4, other: SocketAddrV4) -> bool {
     }
 }
 
-impl Orders {
+impl Scenario {
     /// What the index wants of a capture with these hosts inside.
-    pub fn new(entry: &Entry, inside: Vec<Ipv4Addr>, mode: Mode, taken: &[Taken]) -> Orders {
+    pub fn new(entry: &Entry, inside: Vec<Ipv4Addr>, mode: Mode, taken: &[Taken]) -> Scenario {
         let has_row = registry::ROWS.iter().any(|row| row.name == entry.protocol());
         let may_change: Vec<Ipv4Addr> =
             entry.rewritten().into_iter().filter(|addr| inside.contains(addr)).collect();
-        let mut orders = Orders {
+        let mut scenario = Scenario {
             protocol: entry.protocol().to_string(),
             rewritten: may_change.iter().copied().filter(|_| has_row).collect(),
             may_change,
@@ -109,11 +109,11 @@ impl Orders {
             prologue: Vec::new(),
             renamed: Vec::new(),
         };
-        if orders.is_judged() {
-            orders.doors =
-                entry.doors.iter().flat_map(|announced| orders.door_orders(announced, taken)).collect();
+        if scenario.is_judged() {
+            scenario.doors =
+                entry.doors.iter().flat_map(|announced| scenario.door_orders(announced, taken)).collect();
         }
-        orders
+        scenario
     }
 
     /// Whether the index's expectations are checked: there is a gateway, or none is needed.
@@ -131,7 +131,7 @@ impl Orders {
     }
 
     /// The doors of an announcement, a port each; none if it is an outside host's, or no door may open.
-    fn door_orders(&self, announced: &Announced, taken: &[Taken]) -> Vec<DoorOrder> {
+    fn door_orders(&self, announced: &Announced, taken: &[Taken]) -> Vec<ExpectedDoor> {
         let addr = match announced.host {
             Host::Addr(addr) => Some(addr),
             Host::Client => self.party(taken, true),
@@ -140,7 +140,7 @@ impl Orders {
         let Some(addr) = addr.filter(|addr| self.is_inside(*addr)) else { return Vec::new() };
         let first_port = if self.protocol == "rcmd" { 512 } else { 1024 };
         let ports = announced.ports.iter().filter(|port| **port >= first_port);
-        let order = |port: &u16| DoorOrder {
+        let order = |port: &u16| ExpectedDoor {
             tag: announced.tag.clone(),
             transport: announced.transport,
             local: SocketAddrV4::new(addr, *port),
@@ -217,7 +217,7 @@ impl Orders {
             line(format_args!("access-list 1 permit {host}"));
         }
         for (number, host) in servers.iter().enumerate() {
-            line(format_args!("ip nat inside source static {host} {}", Orders::static_global(number)));
+            line(format_args!("ip nat inside source static {host} {}", Scenario::static_global(number)));
         }
         for (inside, outside) in &self.renamed {
             line(format_args!("ip nat outside source static {outside} {inside}"));
