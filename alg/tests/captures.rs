@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use alg::{Refusal, Row, Session, Side, Transport, registry};
 use stage::damage::Damaged;
-use stage::{Conversation, INSIDE_GLOBAL, Stage};
+use stage::{Conversation, FakeContext, INSIDE_GLOBAL};
 
 /// Captures of what is not sound, and how their control sessions end.
 const UNSOUND: &[(&str, Refusal)] =
@@ -77,7 +77,7 @@ impl Played {
             outside_global: outside,
             through: None,
         };
-        let conversation = Conversation::new(row, Stage::new(session), client);
+        let conversation = Conversation::new(row, FakeContext::new(session), client);
         Played { conversation, sequences: [None; 2], said: Default::default(), heard: Default::default() }
     }
 
@@ -166,7 +166,7 @@ fn each_message(check: impl Fn(&Damaged)) {
             for side in [Side::Inside, Side::Outside] {
                 for Played { conversation, .. } in play(row, &path, side) {
                     let session = conversation.stage.session;
-                    let fresh = || Stage::new(session);
+                    let fresh = || FakeContext::new(session);
                     for (n, (by_client, bytes, before)) in conversation.messages.iter().enumerate() {
                         let name = format!("{}, {side:?} client, message {n}", path.display());
                         check(&Damaged::new(row, &fresh, side, (*by_client, bytes, before), name));

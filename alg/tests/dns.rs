@@ -10,14 +10,14 @@ use dns_messages::*;
 use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME, MX, NS, NULL, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
-use stage::{Conversation, Stage};
+use stage::{Conversation, FakeContext};
 
 const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
 const WWW: &str = "www.example.net.";
 const PUBLIC: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
 
 /// Sends a message across, and checks all of what arrives.
-fn check(stage: &mut Stage, from: Side, message: &Message) -> Message {
+fn check(stage: &mut FakeContext, from: Side, message: &Message) -> Message {
     let wanted = expected(stage, from, message);
     let (said, out) = send(stage, from, message);
     assert_eq!(said, Ok(Handled::Continue));
@@ -26,7 +26,7 @@ fn check(stage: &mut Stage, from: Side, message: &Message) -> Message {
 }
 
 /// A message of which nothing may change.
-fn check_unchanged(stage: &mut Stage, from: Side, message: &Message, said: Result<Handled, Refusal>) {
+fn check_unchanged(stage: &mut FakeContext, from: Side, message: &Message, said: Result<Handled, Refusal>) {
     let bytes = wire(stage.session.transport, message);
     assert_eq!(stage::outcome(row(), stage, from, &bytes), (said, bytes));
 }
@@ -65,7 +65,7 @@ const POOLED: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(
 
 /// A session to a server outside, with an address for [`POOLED`].
 struct Asking {
-    stage: Stage,
+    stage: FakeContext,
     state: State,
     client: Side,
 }

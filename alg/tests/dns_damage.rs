@@ -7,7 +7,7 @@ use alg::{Framing, Handled, Message, Refusal, Side, Transport};
 use dns_messages::*;
 use hickory_proto::rr::rdata::{CNAME, MX, NAPTR, NS, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{RData, RecordType};
-use stage::{Conversation, Stage, outcome};
+use stage::{Conversation, FakeContext, outcome};
 
 const HEADER_ONE_ANSWER: [u8; 12] = [0, 1, 0x80, 0, 0, 1, 0, 1, 0, 0, 0, 0];
 
@@ -259,7 +259,7 @@ fn talk() -> [Vec<u8>; 2] {
 }
 
 fn fresh() -> Conversation<'static> {
-    let stage: Stage = stage(Transport::Tcp, Side::Outside);
+    let stage: FakeContext = stage(Transport::Tcp, Side::Outside);
     Conversation::new(row(), stage, Side::Outside)
 }
 

@@ -5,14 +5,14 @@ mod stage;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::{Context, Counterpart, Ports, Refusal, Row, Side, Transport, registry};
-use stage::{Conversation, INSIDE_GLOBAL, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, session};
+use stage::{Conversation, FakeContext, INSIDE_GLOBAL, INSIDE_LOCAL, OUTSIDE, endpoint, session};
 
 fn row() -> &'static Row {
     registry::ROWS.iter().find(|row| row.name == "ftp").expect("a row")
 }
 
 fn opened(client: Side) -> Conversation<'static> {
-    let mut stage = Stage::new(session(Transport::Tcp, client, 21));
+    let mut stage = FakeContext::new(session(Transport::Tcp, client, 21));
     stage.port_shift = 1000;
     Conversation::new(row(), stage, client)
 }

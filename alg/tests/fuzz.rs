@@ -15,7 +15,7 @@ use stage::context::GROWTH_MAX;
 use stage::damage::check_doors;
 use stage::dice::Dice;
 use stage::script::{Script, corpus};
-use stage::{Conversation, Stage, session};
+use stage::{Conversation, FakeContext, session};
 
 /// A row, its scripts, and all that is said in them and in those of the others.
 struct Material {
@@ -39,8 +39,8 @@ fn material() -> Vec<Material> {
 }
 
 /// A stage with some of everything: ports that change, addresses that configuration maps.
-fn stage(row: &Row, script: &Script, dice: &mut Dice) -> Stage {
-    let mut stage = Stage::new(session(script.transport, script.client, row.ports()[0].port));
+fn stage(row: &Row, script: &Script, dice: &mut Dice) -> FakeContext {
+    let mut stage = FakeContext::new(session(script.transport, script.client, row.ports()[0].port));
     stage.port_shift = [0, 1, 1000, 60_000][dice.below(4)];
     stage.resets_ttl = dice.below(2) == 0;
     let (inside, outside) = (Ipv4Addr::new(10, 0, 0, 80), Ipv4Addr::new(203, 0, 113, 80));

@@ -4,7 +4,7 @@ mod stage;
 
 use alg::{Handled, Ports, Refusal, Row, Side, State, Transport, registry};
 use stage::script::unescape;
-use stage::{Conversation, INSIDE_GLOBAL, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, session};
+use stage::{Conversation, FakeContext, INSIDE_GLOBAL, INSIDE_LOCAL, OUTSIDE, endpoint, session};
 
 const REXEC: u16 = 512;
 const RLOGIN: u16 = 513;
@@ -16,7 +16,7 @@ fn row() -> &'static Row {
 
 /// A connection to this port of a server, whose client is on a side. Global ports are so much higher than inside ones.
 fn conversation(client: Side, port: u16, port_shift: u16) -> Conversation<'static> {
-    let mut stage = Stage::new(session(Transport::Tcp, client, port));
+    let mut stage = FakeContext::new(session(Transport::Tcp, client, port));
     stage.port_shift = port_shift;
     Conversation::new(row(), stage, client)
 }
@@ -144,7 +144,7 @@ fn rlogin_is_known_by_its_global_port() {
 /// A gateway is asked with its own memory only; of another's it makes nothing.
 #[test]
 fn another_gateways_memory_is_foreign() {
-    let mut stage = Stage::new(session(Transport::Tcp, Side::Inside, RSH));
+    let mut stage = FakeContext::new(session(Transport::Tcp, Side::Inside, RSH));
     let message = alg::Message { bytes: b"1021\0", from: Side::Inside, by_client: true };
     assert_eq!((row().handle)(&mut State::None, &message, &mut stage), Err(Refusal::Foreign));
     let said = (row().handle)(&mut (row().state)(), &message, &mut stage);

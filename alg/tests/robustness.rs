@@ -7,10 +7,10 @@ use alg::registry::READS_PER_BYTE_MAX;
 use alg::{Framing, Message, Row, Side, State, Transport, registry};
 use stage::damage::{Damaged, check_doors, each_bit_flip};
 use stage::script::{Script, corpus};
-use stage::{Conversation, Stage, session};
+use stage::{Conversation, FakeContext, session};
 
-fn stage(row: &Row, script: &Script) -> Stage {
-    let mut stage = Stage::new(session(script.transport, script.client, row.ports()[0].port));
+fn stage(row: &Row, script: &Script) -> FakeContext {
+    let mut stage = FakeContext::new(session(script.transport, script.client, row.ports()[0].port));
     stage.port_shift = 1000;
     stage
 }

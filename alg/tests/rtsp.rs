@@ -5,7 +5,7 @@ mod stage;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alg::{Counterpart, Owner, Ports, Refusal, Row, Side, Transport, registry};
-use stage::{Conversation, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, session};
+use stage::{Conversation, FakeContext, INSIDE_LOCAL, OUTSIDE, endpoint, session};
 
 fn row() -> &'static Row {
     registry::ROWS.iter().find(|row| row.name == "rtsp").expect("a row")
@@ -13,7 +13,7 @@ fn row() -> &'static Row {
 
 /// A session to port 554 whose global ports are 1000 above the local ones.
 fn opened(client: Side) -> Conversation<'static> {
-    let mut stage = Stage::new(session(Transport::Tcp, client, 554));
+    let mut stage = FakeContext::new(session(Transport::Tcp, client, 554));
     stage.port_shift = 1000;
     Conversation::new(row(), stage, client)
 }
@@ -516,7 +516,7 @@ fn a_padded_request_of_http_opens_nothing() {
 
 #[test]
 fn datagrams_are_messages_too() {
-    let mut stage = Stage::new(session(Transport::Udp, Side::Inside, 554));
+    let mut stage = FakeContext::new(session(Transport::Udp, Side::Inside, 554));
     stage.port_shift = 1000;
     let mut rtsp = Conversation::new(row(), stage, Side::Inside);
     let heard = text(rtsp.client(setup(1, "RTP/AVP;unicast;client_port=5000-5001")));

@@ -4,14 +4,14 @@ mod stage;
 
 use alg::{Handled, Refusal, Row, Side, Transport, registry};
 use stage::script::unescape;
-use stage::{INSIDE_GLOBAL, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, outcome, session};
+use stage::{FakeContext, INSIDE_GLOBAL, INSIDE_LOCAL, OUTSIDE, endpoint, outcome, session};
 
 fn row() -> &'static Row {
     registry::ROWS.iter().find(|row| row.name == "tftp").expect("a row")
 }
 
-fn stage(client: Side) -> Stage {
-    Stage::new(session(Transport::Udp, client, 69))
+fn stage(client: Side) -> FakeContext {
+    FakeContext::new(session(Transport::Udp, client, 69))
 }
 
 #[test]

@@ -8,7 +8,7 @@ use alg::registry::{Attach, Port, Reads};
 use alg::{
     Call, Context, Door, Framing, Handled, Message, Owner, Ports, Refusal, Row, Side, Span, State, Transport,
 };
-use stage::{Conversation, INSIDE_LOCAL, OUTSIDE, Stage, endpoint, session};
+use stage::{Conversation, FakeContext, INSIDE_LOCAL, OUTSIDE, endpoint, session};
 
 /// The toy's messages are a length, `T`, and a port of UDP on which the sender listens, in two bytes.
 const TOY: Row = Row {
@@ -58,7 +58,7 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
 
 #[test]
 fn a_row_is_a_gateway() {
-    let mut stage = Stage::new(session(Transport::Tcp, Side::Inside, 4711));
+    let mut stage = FakeContext::new(session(Transport::Tcp, Side::Inside, 4711));
     stage.port_shift = 1000;
     let mut toy = Conversation::new(&TOY, stage, Side::Inside);
     assert_eq!(toy.client([4, b'T', 0x13]), []);
@@ -121,8 +121,11 @@ const CALLING: Row = Row {
 #[test]
 fn a_call_has_memory_doors_and_sessions() {
     assert_eq!(CALLING.ports(), []);
-    let mut toy =
-        Conversation::new(&CALLING, Stage::new(session(Transport::Tcp, Side::Inside, 4711)), Side::Inside);
+    let mut toy = Conversation::new(
+        &CALLING,
+        FakeContext::new(session(Transport::Tcp, Side::Inside, 4711)),
+        Side::Inside,
+    );
     toy.client([4, 7, 0x13, 0x88]);
     toy.client([4, 7, 0x13, 0x89]);
     let (hash, call, life_s) = &toy.stage.calls[0];

@@ -11,7 +11,7 @@ use hickory_proto::rr::rdata::svcb::{Alpn, IpHint, SvcParamKey, SvcParamValue};
 use hickory_proto::rr::rdata::{A, CNAME, HTTPS, MX, NAPTR, NS, PTR, SOA, SRV, SVCB};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
-use super::stage::{Stage, outcome, session};
+use super::stage::{FakeContext, outcome, session};
 
 /// The gateway.
 pub fn row() -> &'static Row {
@@ -28,8 +28,8 @@ pub const ALIKE: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::new(10, 0, 113, 6), Ipv4Addr:
 pub const TWICE: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::new(172, 16, 200, 200), Ipv4Addr::new(10, 0, 0, 1));
 
 /// A session to port 53 whose client is on side `client`, and the addresses above.
-pub fn stage(transport: Transport, client: Side) -> Stage {
-    let mut stage = Stage::new(session(transport, client, 53));
+pub fn stage(transport: Transport, client: Side) -> FakeContext {
+    let mut stage = FakeContext::new(session(transport, client, 53));
     for ((inside, outside), is_static) in [(STATIC, true), (DYNAMIC, false), (ALIKE, true), (TWICE, true)] {
         stage.policy.push((Side::Inside, inside, Counterpart { addr: outside, is_static }));
         stage.policy.push((Side::Outside, outside, Counterpart { addr: inside, is_static }));
@@ -107,14 +107,14 @@ pub fn read(transport: Transport, bytes: &[u8]) -> Message {
 }
 
 /// Sends a message from a side to the other one.
-pub fn send(stage: &mut Stage, from: Side, message: &Message) -> (Result<Handled, Refusal>, Message) {
+pub fn send(stage: &mut FakeContext, from: Side, message: &Message) -> (Result<Handled, Refusal>, Message) {
     let transport = stage.session.transport;
     let (said, out) = outcome(row(), stage, from, &wire(transport, message));
     (said, read(transport, &out))
 }
 
 /// What a message that is neither signed nor part of a zone transfer should become, by what its parts mean.
-pub fn expected(stage: &Stage, from: Side, message: &Message) -> Message {
+pub fn expected(stage: &FakeContext, from: Side, message: &Message) -> Message {
     // With the counts in its header.
     let mut message = read(Transport::Udp, &wire(Transport::Udp, message));
     if message.op_code() != OpCode::Query {
@@ -149,7 +149,7 @@ pub fn expected(stage: &Stage, from: Side, message: &Message) -> Message {
 }
 
 struct Mapper<'s> {
-    stage: &'s Stage,
+    stage: &'s FakeContext,
     from: Side,
 }
 

@@ -17,7 +17,7 @@ pub const EDIT_COUNT_MAX: usize = 64;
 pub const GROWTH_MAX: usize = 4096;
 
 /// What the gateway acts on.
-pub struct Stage {
+pub struct FakeContext {
     /// The control session.
     pub session: Session,
     /// `ip nat service dns-reset-ttl`.
@@ -59,10 +59,10 @@ pub struct Stage {
     edits: Vec<(Span, Vec<u8>)>,
 }
 
-impl Stage {
+impl FakeContext {
     /// A stage for one control session, whose doors have the ports that were asked for.
-    pub fn new(session: Session) -> Stage {
-        Stage {
+    pub fn new(session: Session) -> FakeContext {
+        FakeContext {
             session,
             resets_ttl: false,
             now_ms: 1_000_000,
@@ -155,7 +155,7 @@ fn behind(endpoint: SocketAddrV4, n: u16) -> SocketAddrV4 {
     SocketAddrV4::new(*endpoint.ip(), endpoint.port() + n)
 }
 
-impl Context for Stage {
+impl Context for FakeContext {
     fn session(&self) -> &Session {
         &self.session
     }

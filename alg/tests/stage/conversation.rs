@@ -3,13 +3,13 @@
 use alg::{Framing, Handled, Message, Refusal, Row, Side, State, Transport};
 
 use super::CLIENT_PORT;
-use super::{Stage, across};
+use super::{FakeContext, across};
 
 /// Gives one message to a gateway. Returns what it said, and the message as it goes on.
 pub fn play(
     row: &Row,
     state: &mut State,
-    stage: &mut Stage,
+    stage: &mut FakeContext,
     message: &Message,
 ) -> (Result<Handled, Refusal>, Vec<u8>) {
     stage.message_len = message.bytes.len();
@@ -26,7 +26,7 @@ pub fn play(
 /// What a fresh gateway makes of a message from one side.
 pub fn outcome(
     row: &Row,
-    stage: &mut Stage,
+    stage: &mut FakeContext,
     from: Side,
     bytes: &[u8],
 ) -> (Result<Handled, Refusal>, Vec<u8>) {
@@ -42,7 +42,7 @@ pub struct Conversation<'r> {
     /// Its memory.
     pub state: State,
     /// What it acts on.
-    pub stage: Stage,
+    pub stage: FakeContext,
     /// The client's side.
     pub client: Side,
     /// The gateway still reads.
@@ -57,7 +57,7 @@ pub struct Conversation<'r> {
 
 impl<'r> Conversation<'r> {
     /// A session that was just opened.
-    pub fn new(row: &'r Row, stage: Stage, client: Side) -> Self {
+    pub fn new(row: &'r Row, stage: FakeContext, client: Side) -> Self {
         Conversation {
             row,
             state: (row.state)(),

@@ -3,13 +3,13 @@
 use alg::{Message, Ports, Row, Side, State};
 
 use super::context::GROWTH_MAX;
-use super::{Stage, across, play};
+use super::{FakeContext, across, play};
 
 /// A sound message to be damaged: whose it is, and what the gateway remembered when it came.
 pub struct Damaged<'s> {
     /// The gateway.
     pub row: &'static Row,
-    stage: &'s dyn Fn() -> Stage,
+    stage: &'s dyn Fn() -> FakeContext,
     client: Side,
     /// The client says it.
     pub by_client: bool,
@@ -27,7 +27,7 @@ impl<'s> Damaged<'s> {
     /// A message: by the client?, its bytes, and the gateway's memory before.
     pub fn new(
         row: &'static Row,
-        stage: &'s dyn Fn() -> Stage,
+        stage: &'s dyn Fn() -> FakeContext,
         client: Side,
         (by_client, bytes, before): (bool, &'s [u8], &'s State),
         name: String,
@@ -76,12 +76,12 @@ impl<'s> Damaged<'s> {
     }
 }
 
-fn port_count(stage: &Stage) -> usize {
+fn port_count(stage: &FakeContext) -> usize {
     stage.doors.iter().map(|(door, _)| if door.ports == Ports::Pair { 2 } else { 1 }).sum()
 }
 
 /// Doors lead to ports that the message writes, in decimal or a byte at a time, or to where it came from.
-fn check_named(stage: &Stage, bytes: &[u8], of: impl Fn() -> String) {
+fn check_named(stage: &FakeContext, bytes: &[u8], of: impl Fn() -> String) {
     if stage.doors.is_empty() {
         return;
     }
@@ -101,7 +101,7 @@ fn check_named(stage: &Stage, bytes: &[u8], of: impl Fn() -> String) {
 }
 
 /// Doors lead to the session's own inside host, to ports that may be opened, for a while.
-pub fn check_doors(stage: &Stage, of: impl Fn() -> String) {
+pub fn check_doors(stage: &FakeContext, of: impl Fn() -> String) {
     let own = stage.session.inside_local.ip();
     for (door, _) in stage.doors.iter().chain(stage.asked()) {
         assert!(door.inside.ip() == own, "{}: a door for another host", of());

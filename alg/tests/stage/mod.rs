@@ -9,7 +9,7 @@ pub mod damage;
 pub mod dice;
 pub mod script;
 
-pub use context::Stage;
+pub use context::FakeContext;
 pub use conversation::{Conversation, outcome, play};
 
 use std::net::{Ipv4Addr, SocketAddrV4};

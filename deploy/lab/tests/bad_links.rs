@@ -27,7 +27,7 @@ use stops::{Gate, Stops, stop_programs};
 use talk::{Door, Session};
 use testkit::random::generator;
 use testkit::simulator::crowd::conversation::{Known, TCP, UDP};
-use testkit::simulator::crowd::{Cast, NAMED, Speech};
+use testkit::simulator::crowd::{NAMED, Parties, Speech};
 use testkit::simulator::link::Impairments;
 
 /// Sessions at the same time: a third of them from inside, a third to hosts with an address, a third to ports of one,
@@ -51,7 +51,7 @@ fn speech(lane: u8) -> Speech {
 }
 
 /// Who talks in a lane.
-fn cast(lane: u8) -> Cast {
+fn parties(lane: u8) -> Parties {
     let (client_is_inside, is_whole_static) = (lane.is_multiple_of(3), lane % 3 == 1);
     let global = match (client_is_inside, is_whole_static) {
         (true, _) => (Ipv4Addr::UNSPECIFIED, 0),
@@ -59,7 +59,7 @@ fn cast(lane: u8) -> Cast {
         _ => (SHARED, 2100 + u16::from(lane)),
     };
     let inside = Ipv4Addr::new(10, 0, 0, 100 + lane);
-    Cast {
+    Parties {
         client_is_inside,
         inside,
         outside: Ipv4Addr::new(198, 51, 100, 100 + lane),
@@ -71,12 +71,14 @@ fn cast(lane: u8) -> Cast {
 
 fn rules() -> Rules {
     let mut rules = Rules::routed_pool();
-    for (lane, cast) in (0..LANES).map(|lane| (lane, cast(lane))).filter(|(_, cast)| !cast.client_is_inside) {
-        let (address, port) = cast.global;
-        rules.statics.push(match cast.is_whole_static {
-            true => Static::Address(cast.inside, address),
+    for (lane, parties) in
+        (0..LANES).map(|lane| (lane, parties(lane))).filter(|(_, parties)| !parties.client_is_inside)
+    {
+        let (address, port) = parties.global;
+        rules.statics.push(match parties.is_whole_static {
+            true => Static::Address(parties.inside, address),
             false => {
-                let local = SocketAddrV4::new(cast.inside, speech(lane).port());
+                let local = SocketAddrV4::new(parties.inside, speech(lane).port());
                 Static::Port(Protocol::Tcp, local, SocketAddrV4::new(address, port))
             }
         });
@@ -105,9 +107,9 @@ impl BadLab {
         }
         // Room for a few segments, so that it runs out.
         inside(&lab).run(&["sysctl", "-qw", "net.ipv4.tcp_rmem=4096 4608 8192"])?;
-        for cast in (0..LANES).map(cast) {
-            inside(&lab).ip(&format!("addr add {}/24 dev eth0", cast.inside))?;
-            outside(&lab).ip(&format!("addr add {}/24 dev eth0", cast.outside))?;
+        for parties in (0..LANES).map(parties) {
+            inside(&lab).ip(&format!("addr add {}/24 dev eth0", parties.inside))?;
+            outside(&lab).ip(&format!("addr add {}/24 dev eth0", parties.outside))?;
         }
         introduce(&lab)?;
         let impairments = Impairments {
@@ -146,10 +148,10 @@ impl BadLab {
     }
 
     /// Connects a lane's client to its server, where `listener` is.
-    fn connect(&self, cast: &Cast, listener: &TcpListener) -> Result<[TcpStream; 2]> {
-        let (namespace, own, to) = match cast.client_is_inside {
-            true => (inside(&self.lab), cast.inside, (cast.outside, listener.local_addr()?.port())),
-            false => (outside(&self.lab), cast.outside, cast.global),
+    fn connect(&self, parties: &Parties, listener: &TcpListener) -> Result<[TcpStream; 2]> {
+        let (namespace, own, to) = match parties.client_is_inside {
+            true => (inside(&self.lab), parties.inside, (parties.outside, listener.local_addr()?.port())),
+            false => (outside(&self.lab), parties.outside, parties.global),
         };
         let client = namespace.within(|| connect_from(own, to))??;
         // Its last part may be lost, and come again.
@@ -169,15 +171,15 @@ impl BadLab {
     }
 
     fn session(&self, lane: u8, listener: &TcpListener, seed: u64) -> Result<()> {
-        let cast = &cast(lane);
-        let streams = self.connect(cast, listener)?;
-        let mut known = Known::new(cast.inside);
+        let parties = &parties(lane);
+        let streams = self.connect(parties, listener)?;
+        let mut known = Known::new(parties.inside);
         known.global = match streams[1].peer_addr()? {
-            std::net::SocketAddr::V4(peer) if cast.client_is_inside => Some((*peer.ip(), peer.port())),
-            _ => Some(cast.global),
+            std::net::SocketAddr::V4(peer) if parties.client_is_inside => Some((*peer.ip(), peer.port())),
+            _ => Some(parties.global),
         };
-        let conversation = speech(lane).conversation(cast, &mut SmallRng::seed_from_u64(seed));
-        self.lab.tap().may_pass(conversation.passes(cast.inside_side()));
+        let conversation = speech(lane).conversation(parties, &mut SmallRng::seed_from_u64(seed));
+        self.lab.tap().may_pass(conversation.passes(parties.inside_side()));
         let (doors, gates) = (|| self.doors(), &self.gates[usize::from(lane)]);
         let known = Mutex::new(known);
         Session { conversation: &conversation, known, doors: &doors, gates }.play(streams, seed)
@@ -185,10 +187,10 @@ impl BadLab {
 
     /// All sessions of a lane, one after another; those that failed.
     fn lane(&self, lane: u8, count: usize, seed: u64) -> Result<Vec<String>> {
-        let cast = cast(lane);
-        let (namespace, address) = match cast.client_is_inside {
-            true => (outside(&self.lab), cast.outside),
-            false => (inside(&self.lab), cast.inside),
+        let parties = parties(lane);
+        let (namespace, address) = match parties.client_is_inside {
+            true => (outside(&self.lab), parties.outside),
+            false => (inside(&self.lab), parties.inside),
         };
         let listener = namespace.within(|| TcpListener::bind((address, speech(lane).port())))??;
         let mut generator = SmallRng::seed_from_u64(seed);
@@ -227,9 +229,9 @@ impl BadLab {
 /// Lets every host and the appliance learn each other's station while the links are good: three ARP questions in a row may
 /// well be lost later, and who asked is told then that there is no way.
 fn introduce(lab: &Lab) -> Result<()> {
-    for cast in (0..LANES).map(cast) {
+    for parties in (0..LANES).map(parties) {
         let ends =
-            [(inside(lab), cast.inside, INSIDE_GATEWAY), (outside(lab), cast.outside, OUTSIDE_GATEWAY)];
+            [(inside(lab), parties.inside, INSIDE_GATEWAY), (outside(lab), parties.outside, OUTSIDE_GATEWAY)];
         for (namespace, own, gateway) in ends {
             let [own, gateway] = [own, gateway].map(|addr| addr.to_string());
             namespace.run(&["ping", "-c", "1", "-w", "60", "-I", &own, &gateway])?;

@@ -2,7 +2,7 @@
 //! again on the same addresses and ports.
 
 use crate::servers::FTP;
-use crate::stage::{PUBLISHED, Stage};
+use crate::stage::{AttackedLab, PUBLISHED};
 use crate::wire::{Wire, random, stranger};
 use crate::witness::dial;
 use anyhow::{Context, Result, bail, ensure};
@@ -29,7 +29,7 @@ fn inside_host(number: u64) -> Ipv4Addr {
 }
 
 /// SYNs of four inside hosts to servers of a gateway's protocol.
-pub fn control_sessions(stage: &Stage) -> Result<()> {
+pub fn control_sessions(stage: &AttackedLab) -> Result<()> {
     let (mut wire, mut random) = (Wire::inside(stage)?, random(stage));
     stage.at_rate(|number| {
         let from = SocketAddrV4::new(inside_host(number), random.random_range(1024..=65535));
@@ -40,7 +40,7 @@ pub fn control_sessions(stage: &Stage) -> Result<()> {
 }
 
 /// Requests of an inside host for files, each of which has a door opened.
-pub fn doors(stage: &Stage) -> Result<()> {
+pub fn doors(stage: &AttackedLab) -> Result<()> {
     let (mut wire, mut random) = (Wire::inside(stage)?, random(stage));
     stage.at_rate(|number| {
         let from = SocketAddrV4::new(inside_host(number), random.random_range(1024..=65535));
@@ -74,12 +74,12 @@ impl Own {
 }
 
 impl Both {
-    fn new(stage: &Stage) -> Result<Both> {
+    fn new(stage: &AttackedLab) -> Result<Both> {
         Ok(Both { inside: Wire::inside(stage)?, outside: Wire::outside(stage)? })
     }
 
     /// Has a connection opened; none when the attack was over first.
-    fn open(&mut self, stage: &Stage, number: u64) -> Result<Option<Own>> {
+    fn open(&mut self, stage: &AttackedLab, number: u64) -> Result<Option<Own>> {
         let local = SocketAddrV4::new(inside_host(number), 20_000 + (number / 4 % 40_000) as u16);
         let server = SocketAddrV4::new(Ipv4Addr::from_bits(0x0840_0001 + number as u32), 21);
         while self.outside.hear().is_some() {}
@@ -107,7 +107,7 @@ impl Both {
 }
 
 /// Connections of which every second byte comes, both ways, so that all of it is held.
-pub fn held_pieces(stage: &Stage) -> Result<()> {
+pub fn held_pieces(stage: &AttackedLab) -> Result<()> {
     let mut both = Both::new(stage)?;
     let mut own = None;
     stage.at_rate(|number| {
@@ -123,7 +123,7 @@ pub fn held_pieces(stage: &Stage) -> Result<()> {
 }
 
 /// Commands that grow, which nobody acknowledges: their changed form has to be kept.
-pub fn retained_messages(stage: &Stage) -> Result<()> {
+pub fn retained_messages(stage: &AttackedLab) -> Result<()> {
     let mut both = Both::new(stage)?;
     let mut own = None;
     stage.at_rate(|number| {
@@ -144,7 +144,7 @@ pub fn retained_messages(stage: &Stage) -> Result<()> {
 }
 
 /// Commands of strangers to the published FTP server, which name the stranger's own host and have doors opened outwards.
-pub fn strangers_doors(stage: &Stage) -> Result<()> {
+pub fn strangers_doors(stage: &AttackedLab) -> Result<()> {
     let server = SocketAddrV4::new(PUBLISHED, 21);
     let mut own: Option<TcpStream> = None;
     stage.lab.client.namespace.within(|| {
@@ -179,7 +179,7 @@ enum Parting {
 }
 
 /// The same client's control connections, each on the addresses and ports of the one before: whoever opens one is served.
-pub fn opened_again(stage: &Stage) -> Result<()> {
+pub fn opened_again(stage: &AttackedLab) -> Result<()> {
     let partings = [Parting::Orderly, Parting::Reset, Parting::Silent];
     stage.inside(crate::witness::NAMESPACE).within(|| {
         stage.at_rate(|number| {

@@ -1,6 +1,6 @@
 //! Floods of packets, each in names without end.
 
-use crate::stage::{ECHO, PUBLISHED, Stage, WEB};
+use crate::stage::{AttackedLab, ECHO, PUBLISHED, WEB};
 use crate::wire::{Wire, random, stranger};
 use anyhow::{Context, Result};
 use lab::address::{INSIDE_GATEWAY, OUTSIDE_GATEWAY, STATIC_GLOBAL};
@@ -13,7 +13,7 @@ use testkit::packet::{ACK, MORE, RST, SYN, TCP, UDP, datagram, fragment, seal_he
 const MSS: [u8; 4] = [2, 4, 5, 0xb4];
 
 /// Sends what `make` makes of a number, from outside.
-fn from_outside(stage: &Stage, mut make: impl FnMut(&mut SmallRng, u64) -> Vec<u8>) -> Result<()> {
+fn from_outside(stage: &AttackedLab, mut make: impl FnMut(&mut SmallRng, u64) -> Vec<u8>) -> Result<()> {
     let (mut wire, mut random) = (Wire::outside(stage)?, random(stage));
     stage.at_rate(|number| {
         wire.send(&make(&mut random, number));
@@ -22,7 +22,7 @@ fn from_outside(stage: &Stage, mut make: impl FnMut(&mut SmallRng, u64) -> Vec<u
 }
 
 /// Sends what `make` makes of a number, from inside.
-fn from_inside(stage: &Stage, mut make: impl FnMut(&mut SmallRng, u64) -> Vec<u8>) -> Result<()> {
+fn from_inside(stage: &AttackedLab, mut make: impl FnMut(&mut SmallRng, u64) -> Vec<u8>) -> Result<()> {
     let (mut wire, mut random) = (Wire::inside(stage)?, random(stage));
     stage.at_rate(|number| {
         wire.send(&make(&mut random, number));
@@ -31,7 +31,7 @@ fn from_inside(stage: &Stage, mut make: impl FnMut(&mut SmallRng, u64) -> Vec<u8
 }
 
 /// SYNs to the published web server, which answers each, and now and then a third segment.
-pub fn half_open(stage: &Stage) -> Result<()> {
+pub fn half_open(stage: &AttackedLab) -> Result<()> {
     let mut last = None;
     from_outside(stage, |random, number| match last.filter(|_| number % 3 == 2) {
         Some(from) => segment((from, WEB), (random.random(), random.random(), ACK), &[], &[]),
@@ -44,7 +44,7 @@ pub fn half_open(stage: &Stage) -> Result<()> {
 }
 
 /// SYNs to the published FTP server, which answers each.
-pub fn streams(stage: &Stage) -> Result<()> {
+pub fn streams(stage: &AttackedLab) -> Result<()> {
     let to = SocketAddrV4::new(PUBLISHED, 21);
     from_outside(stage, |random, _| segment((stranger(random), to), (random.random(), 0, SYN), &MSS, &[]))
 }
@@ -60,7 +60,7 @@ fn global(random: &mut SmallRng) -> Ipv4Addr {
 }
 
 /// First and later fragments whose packets are never whole.
-pub fn lone_fragments(stage: &Stage) -> Result<()> {
+pub fn lone_fragments(stage: &AttackedLab) -> Result<()> {
     from_outside(stage, |random, number| {
         let field = if number % 3 == 0 { MORE } else { MORE | random.random_range(1..64) };
         let ends = (*stranger(random).ip(), global(random));
@@ -74,7 +74,7 @@ pub fn lone_fragments(stage: &Stage) -> Result<()> {
 }
 
 /// Of one stranger: 48 later fragments of each packet, of as many packets as there are.
-pub fn endless_fragments(stage: &Stage) -> Result<()> {
+pub fn endless_fragments(stage: &AttackedLab) -> Result<()> {
     let from = Ipv4Addr::new(8, 0, 0, 9);
     from_outside(stage, |_, number| {
         let id = (number / 48) as u16;
@@ -83,7 +83,7 @@ pub fn endless_fragments(stage: &Stage) -> Result<()> {
 }
 
 /// The first fragments of questions to a published name server, and of an inside host's own.
-pub fn unfinished_names(stage: &Stage) -> Result<()> {
+pub fn unfinished_names(stage: &AttackedLab) -> Result<()> {
     let (mut inside, mut outside) = (Wire::inside(stage)?, Wire::outside(stage)?);
     let mut random = random(stage);
     let mut question = vec![0x30, 0x39, 0, 53, 0x05, 0xdc, 0, 0];
@@ -108,7 +108,7 @@ pub fn unfinished_names(stage: &Stage) -> Result<()> {
 }
 
 /// Datagrams of an inside host in the names of four thousand others of its subnet.
-pub fn borrowed_names(stage: &Stage) -> Result<()> {
+pub fn borrowed_names(stage: &AttackedLab) -> Result<()> {
     from_inside(stage, |random, _| {
         let address = Ipv4Addr::from_bits(0x0a00_1000 | random.random_range(0..0x1000));
         let from = SocketAddrV4::new(address, random.random_range(1024..=65535));
@@ -117,14 +117,14 @@ pub fn borrowed_names(stage: &Stage) -> Result<()> {
 }
 
 /// Requests to the published TFTP server, each of which has a door opened.
-pub fn strangers_files(stage: &Stage) -> Result<()> {
+pub fn strangers_files(stage: &AttackedLab) -> Result<()> {
     let to = SocketAddrV4::new(PUBLISHED, 69);
     from_outside(stage, |random, _| datagram((stranger(random), to), b"\0\x01file\0octet\0"))
 }
 
 /// Whatever makes the box itself send: what expires at it, what it does not listen to, and what it has no place for; of an inside
 /// host and of strangers.
-pub fn provoked_notices(stage: &Stage) -> Result<()> {
+pub fn provoked_notices(stage: &AttackedLab) -> Result<()> {
     let (mut inside, mut outside) = (Wire::inside(stage)?, Wire::outside(stage)?);
     let mut random = random(stage);
     stage.at_rate(|number| {
@@ -144,7 +144,7 @@ pub fn provoked_notices(stage: &Stage) -> Result<()> {
 }
 
 /// The same of an inside host in the names of fifteen others.
-pub fn notices_in_borrowed_names(stage: &Stage) -> Result<()> {
+pub fn notices_in_borrowed_names(stage: &AttackedLab) -> Result<()> {
     from_inside(stage, |random, _| {
         let borrowed = SocketAddrV4::new(Ipv4Addr::from_bits(0x0a00_0301 + random.random_range(0..15)), 5000);
         expiring(borrowed, stranger(random))
@@ -161,7 +161,7 @@ fn expiring(from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
 
 /// Resets and SYNs with any numbers in the names of both ends of the witness's connections, some with a wrong checksum, and
 /// to every port of the pool.
-pub fn guessed_resets(stage: &Stage) -> Result<()> {
+pub fn guessed_resets(stage: &AttackedLab) -> Result<()> {
     let connections = stage.connections.get().context("the witness's connections")?;
     let (mut inside, mut outside) = (Wire::inside(stage)?, Wire::outside(stage)?);
     let mut random = random(stage);
@@ -197,7 +197,7 @@ pub fn guessed_resets(stage: &Stage) -> Result<()> {
 }
 
 /// Strangers to the published host with an address of its own, whose own sessions have a limit.
-pub fn spent_limits(stage: &Stage) -> Result<()> {
+pub fn spent_limits(stage: &AttackedLab) -> Result<()> {
     from_outside(stage, |random, number| {
         let from = stranger(random);
         let to = SocketAddrV4::new(STATIC_GLOBAL, random.random_range(1024..=65535));
@@ -209,7 +209,7 @@ pub fn spent_limits(stage: &Stage) -> Result<()> {
 }
 
 /// One packet of each stranger who needs an address of the outside pool.
-pub fn outside_pool(stage: &Stage) -> Result<()> {
+pub fn outside_pool(stage: &AttackedLab) -> Result<()> {
     from_outside(stage, |random, number| {
         let flags = if number % 2 == 0 { SYN } else { ACK };
         segment((stranger(random), WEB), (random.random(), random.random(), flags), &[], &[])

@@ -1,7 +1,7 @@
 //! Who may talk to the appliance itself: by its command socket, by its metrics port, by its configuration; and a worker that stands
 //! still.
 
-use crate::stage::Stage;
+use crate::stage::AttackedLab;
 use crate::wire::random;
 use anyhow::{Context, Result};
 use nix::sys::ptrace;
@@ -25,7 +25,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Listings of which nothing is read, and others whose first page is read and no more.
-pub fn unread_listings(stage: &Stage) -> Result<()> {
+pub fn unread_listings(stage: &AttackedLab) -> Result<()> {
     let mut held = VecDeque::new();
     let socket = stage.lab.gateway.appliance().socket().to_owned();
     stage.at_rate(|number| {
@@ -47,7 +47,7 @@ pub fn unread_listings(stage: &Stage) -> Result<()> {
 
 /// Runs in the appliance's namespace, where its metrics port is.
 fn beside_exporter(
-    stage: &Stage,
+    stage: &AttackedLab,
     mut act: impl FnMut(u64, &mut VecDeque<TcpStream>) -> Result<()> + Send,
 ) -> Result<()> {
     stage.lab.gateway.namespace().within(|| {
@@ -72,7 +72,7 @@ fn connect() -> Option<TcpStream> {
 }
 
 /// Connections that say nothing, or a header a byte at a time.
-pub fn idle_connections(stage: &Stage) -> Result<()> {
+pub fn idle_connections(stage: &AttackedLab) -> Result<()> {
     beside_exporter(stage, |number, held| {
         if let Some(mut stream) = connect() {
             let said: &[u8] = if number.is_multiple_of(2) { b"" } else { b"GET /metrics HTTP/1.1\r\nX: " };
@@ -87,7 +87,7 @@ pub fn idle_connections(stage: &Stage) -> Result<()> {
 }
 
 /// Headers without end, a mebibyte a connection at most.
-pub fn endless_headers(stage: &Stage) -> Result<()> {
+pub fn endless_headers(stage: &AttackedLab) -> Result<()> {
     beside_exporter(stage, |_, _| {
         let Some(mut stream) = connect() else { return Ok(()) };
         let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ");
@@ -101,7 +101,7 @@ pub fn endless_headers(stage: &Stage) -> Result<()> {
 }
 
 /// Requests one after another on a connection, and nobody reads.
-pub fn unread_pages(stage: &Stage) -> Result<()> {
+pub fn unread_pages(stage: &AttackedLab) -> Result<()> {
     beside_exporter(stage, |_, held| {
         if let Some(mut stream) = connect() {
             let _ = stream.write_all(&REQUEST.repeat(500));
@@ -112,7 +112,7 @@ pub fn unread_pages(stage: &Stage) -> Result<()> {
 }
 
 /// Requests with some bytes changed.
-pub fn damaged_requests(stage: &Stage) -> Result<()> {
+pub fn damaged_requests(stage: &AttackedLab) -> Result<()> {
     let mut random = random(stage);
     const BODY: &[u8] =
         b"POST /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\nffff\r\nx";
@@ -133,7 +133,7 @@ pub fn damaged_requests(stage: &Stage) -> Result<()> {
 }
 
 /// A large pool comes with a reload, and goes with the next one.
-fn pools(stage: &Stage, lines: &[&str]) -> Result<()> {
+fn pools(stage: &AttackedLab, lines: &[&str]) -> Result<()> {
     let appliance = stage.lab.gateway.appliance();
     let mut number = 0;
     while !stage.attack_is_over() {
@@ -158,7 +158,7 @@ fn pools(stage: &Stage, lines: &[&str]) -> Result<()> {
 }
 
 /// A million addresses.
-pub fn large_pool(stage: &Stage) -> Result<()> {
+pub fn large_pool(stage: &AttackedLab) -> Result<()> {
     pools(
         stage,
         &[
@@ -170,7 +170,7 @@ pub fn large_pool(stage: &Stage) -> Result<()> {
 }
 
 /// Sixteen millions.
-pub fn huge_pool(stage: &Stage) -> Result<()> {
+pub fn huge_pool(stage: &AttackedLab) -> Result<()> {
     pools(
         stage,
         &[
@@ -182,7 +182,7 @@ pub fn huge_pool(stage: &Stage) -> Result<()> {
 }
 
 /// The thread of the second worker is stopped for two seconds, again and again, and the other one goes on.
-pub fn stopped_worker(stage: &Stage) -> Result<()> {
+pub fn stopped_worker(stage: &AttackedLab) -> Result<()> {
     let process = stage.lab.gateway.appliance().running()?.id();
     let is_worker =
         |path: &PathBuf| fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "worker-1");

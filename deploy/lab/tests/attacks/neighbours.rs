@@ -1,6 +1,6 @@
 //! A station of the inside subnet and the table of neighbours.
 
-use crate::stage::Stage;
+use crate::stage::AttackedLab;
 use crate::wire::{Wire, random, stranger};
 use anyhow::Result;
 use lab::address::INSIDE_GATEWAY;
@@ -34,7 +34,7 @@ fn arp(
 }
 
 /// ARP requests for the gateway, each of another address and another station; and of one address with ever another station.
-pub fn made_up_stations(stage: &Stage) -> Result<()> {
+pub fn made_up_stations(stage: &AttackedLab) -> Result<()> {
     let (mut wire, mut random) = (Wire::inside(stage)?, random(stage));
     stage.at_rate(|number| {
         let mut station: [u8; 6] = random.random();
@@ -47,7 +47,7 @@ pub fn made_up_stations(stage: &Stage) -> Result<()> {
 
 /// Packets through the gateway to every address of the subnet, each of which has to be resolved; with `answers` the scanner
 /// says of each that it is its own.
-fn scan(stage: &Stage, answers: bool) -> Result<()> {
+fn scan(stage: &AttackedLab, answers: bool) -> Result<()> {
     let (mut wire, mut random) = (Wire::inside(stage)?, random(stage));
     let own = crate::stage::ATTACKER_STATION;
     stage.at_rate(|number| {
@@ -70,11 +70,11 @@ fn scan(stage: &Stage, answers: bool) -> Result<()> {
 }
 
 /// Nobody answers.
-pub fn scanned(stage: &Stage) -> Result<()> {
+pub fn scanned(stage: &AttackedLab) -> Result<()> {
     scan(stage, false)
 }
 
 /// The scanner answers for everybody.
-pub fn answered_for(stage: &Stage) -> Result<()> {
+pub fn answered_for(stage: &AttackedLab) -> Result<()> {
     scan(stage, true)
 }

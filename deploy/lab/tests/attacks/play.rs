@@ -2,7 +2,7 @@
 
 use crate::judge::{Length, Outcome};
 use crate::servers::Servers;
-use crate::stage::{ECHO, HONEST, PHASES, Row, Stage};
+use crate::stage::{AttackedLab, ECHO, HONEST, PHASES, Row};
 use crate::tally::Tally;
 use crate::visits;
 use crate::witness::Witness;
@@ -19,7 +19,7 @@ pub fn play(row: &'static Row, length: Length) -> Outcome {
     let tally = Tally::default();
     let mut outcome =
         Outcome { row, rate: 0.0, got: Default::default(), notes: Vec::new(), grown: Vec::new(), missed: 0 };
-    let stage = Stage::build(row, length.patience);
+    let stage = AttackedLab::build(row, length.patience);
     let played = stage.and_then(|stage| {
         let played = on_stage(&stage, length, &tally, &mut outcome);
         if played.is_err() {
@@ -36,7 +36,7 @@ pub fn play(row: &'static Row, length: Length) -> Outcome {
     outcome
 }
 
-fn on_stage(stage: &Stage, length: Length, tally: &Tally, outcome: &mut Outcome) -> Result<()> {
+fn on_stage(stage: &AttackedLab, length: Length, tally: &Tally, outcome: &mut Outcome) -> Result<()> {
     let servers = Servers::open(stage)?;
     thread::scope(|scope| {
         // Whoever fails sends everybody home, or nobody would come to an end.
@@ -73,7 +73,7 @@ fn on_stage(stage: &Stage, length: Length, tally: &Tally, outcome: &mut Outcome)
 }
 
 /// Sends everybody home when dropped.
-struct Home<'s>(&'s Stage);
+struct Home<'s>(&'s AttackedLab);
 
 impl Drop for Home<'_> {
     fn drop(&mut self) {
@@ -82,7 +82,7 @@ impl Drop for Home<'_> {
 }
 
 /// A phase lasts so many turns of the witness, and until each kind of visit was made once.
-fn turns(stage: &Stage, witness: &mut Witness, tally: &Tally, phase: usize, count: usize) {
+fn turns(stage: &AttackedLab, witness: &mut Witness, tally: &Tally, phase: usize, count: usize) {
     let start = Instant::now();
     let is_visited = || {
         let kinds = visits::KINDS.iter().map(|kind| kind.name).chain([visits::PAGE]);
@@ -95,7 +95,7 @@ fn turns(stage: &Stage, witness: &mut Witness, tally: &Tally, phase: usize, coun
     println!("    {}: {:.1} s", PHASES[phase], start.elapsed().as_secs_f64());
 }
 
-fn counters(stage: &Stage) -> Result<BTreeMap<String, f64>> {
+fn counters(stage: &AttackedLab) -> Result<BTreeMap<String, f64>> {
     table::samples(&stage.lab.gateway.appliance().metrics()?)
 }
 
@@ -133,7 +133,7 @@ fn short(series: &str) -> String {
 }
 
 /// The global endpoints of connections to the echo.
-fn endpoints(stage: &Stage, locals: &[SocketAddrV4]) -> Result<Vec<(SocketAddrV4, SocketAddrV4)>> {
+fn endpoints(stage: &AttackedLab, locals: &[SocketAddrV4]) -> Result<Vec<(SocketAddrV4, SocketAddrV4)>> {
     let start = Instant::now();
     loop {
         let text = stage.lab.gateway.translations()?;

@@ -12,13 +12,13 @@ use crate::management::{
     unread_listings, unread_pages,
 };
 use crate::neighbours::{answered_for, made_up_stations, scanned};
-use crate::stage::{Promise, Row, Stage};
+use crate::stage::{AttackedLab, Promise, Row};
 use anyhow::Result;
 
 /// A table so small that a flood fills its part of it in a second.
 const SMALL_TABLE: &[&str] = &["platform dpdk", " max-sessions 16384"];
 
-const fn row(name: &'static str, rate: u32, attack: fn(&Stage) -> Result<()>) -> Row {
+const fn row(name: &'static str, rate: u32, attack: fn(&AttackedLab) -> Result<()>) -> Row {
     Row { name, lines: &[], rate, workers: 1, promise: Promise::All, attack }
 }
 

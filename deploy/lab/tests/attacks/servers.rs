@@ -1,6 +1,6 @@
 //! Who serves honest hosts: outside an echo, FTP and names; inside FTP and TFTP.
 
-use crate::stage::{ECHO, SERVER_HOST, Stage};
+use crate::stage::{AttackedLab, ECHO, SERVER_HOST};
 use crate::witness::roomy;
 use anyhow::{Context, Result};
 use lab::address::{FAR_SERVER, STATIC_GLOBAL, inside_host, is_inside};
@@ -46,7 +46,7 @@ fn listen(at: SocketAddrV4) -> Result<TcpListener> {
 
 impl Servers {
     /// Opens all sockets.
-    pub fn open(stage: &Stage) -> Result<Servers> {
+    pub fn open(stage: &AttackedLab) -> Result<Servers> {
         let (server, far) = (&stage.lab.server.namespace, &stage.lab.far.namespace);
         let inside = stage.inside(SERVER_HOST);
         let address = inside_host(SERVER_HOST);
@@ -61,7 +61,7 @@ impl Servers {
     }
 
     /// Serves until everybody goes home.
-    pub fn serve<'s>(&'s self, scope: &'s Scope<'s, '_>, stage: &'s Stage) {
+    pub fn serve<'s>(&'s self, scope: &'s Scope<'s, '_>, stage: &'s AttackedLab) {
         scope.spawn(|| {
             answer(stage, &self.datagrams, |socket, message, from| {
                 let _ = socket.send_to(message, from);
@@ -78,7 +78,7 @@ impl Servers {
 }
 
 /// Hands each datagram to who answers it.
-fn answer(stage: &Stage, socket: &UdpSocket, say: fn(&UdpSocket, &[u8], SocketAddrV4)) {
+fn answer(stage: &AttackedLab, socket: &UdpSocket, say: fn(&UdpSocket, &[u8], SocketAddrV4)) {
     let mut message = [0; 4096];
     while !stage.is_over() {
         if let Ok((len, std::net::SocketAddr::V4(from))) = socket.recv_from(&mut message) {
@@ -117,7 +117,7 @@ fn serve_file(socket: &UdpSocket, _request: &[u8], from: SocketAddrV4) {
 }
 
 /// Says again what is said on any connection.
-fn echo_streams(stage: &Stage, listener: &TcpListener) {
+fn echo_streams(stage: &AttackedLab, listener: &TcpListener) {
     let mut streams: Vec<TcpStream> = Vec::new();
     let mut bytes = [0; 4096];
     while !stage.is_over() {
@@ -143,7 +143,7 @@ fn echo_streams(stage: &Stage, listener: &TcpListener) {
 }
 
 /// Speaks FTP: greets, and connects to where a PORT command says.
-fn serve_ftp<'s>(scope: &'s Scope<'s, '_>, stage: &'s Stage, listener: &'s TcpListener) {
+fn serve_ftp<'s>(scope: &'s Scope<'s, '_>, stage: &'s AttackedLab, listener: &'s TcpListener) {
     while !stage.is_over() {
         match listener.accept() {
             Ok((stream, _)) => _ = scope.spawn(move || speak_ftp(stream)),
@@ -177,7 +177,7 @@ fn speak_ftp(mut stream: TcpStream) -> Result<()> {
 }
 
 /// An FTP server that greets everybody and says no more.
-fn greet(stage: &Stage, listener: &TcpListener) {
+fn greet(stage: &AttackedLab, listener: &TcpListener) {
     let mut streams: Vec<TcpStream> = Vec::new();
     let mut bytes = [0; 4096];
     while !stage.is_over() {

@@ -45,7 +45,7 @@ pub struct Row {
     /// What holds while the attack is on.
     pub promise: Promise,
     /// Plays the attack until the stage says that it is over.
-    pub attack: fn(&Stage) -> Result<()>,
+    pub attack: fn(&AttackedLab) -> Result<()>,
 }
 
 /// What holds during an attack.
@@ -58,7 +58,7 @@ pub enum Promise {
 }
 
 /// A lab in which an attack is played.
-pub struct Stage {
+pub struct AttackedLab {
     /// The lab.
     pub lab: Lab,
     /// The attack.
@@ -72,9 +72,9 @@ pub struct Stage {
     is_over: AtomicBool,
 }
 
-impl Stage {
+impl AttackedLab {
     /// Builds the lab.
-    pub fn build(row: &'static Row, patience: Duration) -> Result<Stage> {
+    pub fn build(row: &'static Row, patience: Duration) -> Result<AttackedLab> {
         let lab = Lab::build(&Plan { rules: rules(row, &[]), ..Plan::new(Peer::Portico) })?;
         // What attackers say of themselves is their own affair, and the flood would be recorded.
         lab.tap().finish()?;
@@ -98,7 +98,7 @@ impl Stage {
         lab.client.namespace.run(&["nft", "add", "chain", "ip", "nobody", "input", chain])?;
         let rule = ["nft", "add", "rule", "ip", "nobody", "input", "ip", "daddr", "8.0.0.0/9", "drop"];
         lab.client.namespace.run(&rule)?;
-        Ok(Stage {
+        Ok(AttackedLab {
             lab,
             row,
             patience,

@@ -1,7 +1,7 @@
 //! Who is new: once a second a host that nobody has heard of is served, or an operator asks; each kind in a thread of its own.
 
 use crate::servers::{FTP, NAMES};
-use crate::stage::{ECHO, HONEST, PHASES, PUBLISHED, Promise, STATIC_HOST, Stage, WEB};
+use crate::stage::{AttackedLab, ECHO, HONEST, PHASES, PUBLISHED, Promise, STATIC_HOST, WEB};
 use crate::tally::Tally;
 use crate::wire;
 use crate::witness::dial;
@@ -24,8 +24,8 @@ pub struct Kind {
     pub name: &'static str,
     /// The column it belongs to.
     pub column: Column,
-    from: fn(&Stage) -> &Namespace,
-    visit: fn(&Stage, u32) -> Result<()>,
+    from: fn(&AttackedLab) -> &Namespace,
+    visit: fn(&AttackedLab, u32) -> Result<()>,
 }
 
 /// Columns of the table.
@@ -43,11 +43,11 @@ pub enum Column {
     Page,
 }
 
-fn honest(stage: &Stage) -> &Namespace {
+fn honest(stage: &AttackedLab) -> &Namespace {
     stage.inside(HONEST)
 }
 
-fn outside(stage: &Stage) -> &Namespace {
+fn outside(stage: &AttackedLab) -> &Namespace {
     &stage.lab.server.namespace
 }
 
@@ -75,7 +75,7 @@ pub const KINDS: &[Kind] = &[
 ];
 
 /// Has all kinds visit until everybody goes home.
-pub fn begin<'s>(scope: &'s Scope<'s, '_>, stage: &'s Stage, tally: &'s Tally) {
+pub fn begin<'s>(scope: &'s Scope<'s, '_>, stage: &'s AttackedLab, tally: &'s Tally) {
     for kind in KINDS {
         scope.spawn(move || {
             (kind.from)(stage).within(|| repeat(stage, tally, kind.name, |n| (kind.visit)(stage, n)))
@@ -87,7 +87,7 @@ pub fn begin<'s>(scope: &'s Scope<'s, '_>, stage: &'s Stage, tally: &'s Tally) {
 /// What scrapes are called.
 pub const PAGE: &str = "page of metrics";
 
-fn repeat(stage: &Stage, tally: &Tally, kind: &'static str, mut visit: impl FnMut(u32) -> Result<()>) {
+fn repeat(stage: &AttackedLab, tally: &Tally, kind: &'static str, mut visit: impl FnMut(u32) -> Result<()>) {
     let mut number = 0;
     while !stage.is_over() {
         let (begun, start) = (stage.phase(), Instant::now());
@@ -107,7 +107,7 @@ fn repeat(stage: &Stage, tally: &Tally, kind: &'static str, mut visit: impl FnMu
 }
 
 /// A new inside host: each kind has 2048 of them. It knows the box's station when it begins.
-fn new_host(stage: &Stage, kind: u32, number: u32) -> Result<Ipv4Addr> {
+fn new_host(stage: &AttackedLab, kind: u32, number: u32) -> Result<Ipv4Addr> {
     let host = Ipv4Addr::from_bits(0x0a00_8001 + kind * 2048 + number);
     wire::ask_for_gateway(stage, host)?;
     Ok(host)
@@ -120,7 +120,7 @@ fn new_visitor(kind: u32, number: u32) -> Ipv4Addr {
 
 /// Sends a message until it is answered; the answer, and who gave it.
 fn ask(
-    stage: &Stage,
+    stage: &AttackedLab,
     local: Ipv4Addr,
     to: SocketAddrV4,
     message: &[u8],
@@ -147,20 +147,20 @@ fn ask(
     bail!("{local} has no answer from {to} in {:?}", stage.patience)
 }
 
-fn echo(stage: &Stage, local: Ipv4Addr) -> Result<()> {
+fn echo(stage: &AttackedLab, local: Ipv4Addr) -> Result<()> {
     let (answer, ..) = ask(stage, local, ECHO, b"anybody there", true)?;
     ensure!(answer == b"anybody there", "{local} hears {answer:?}");
     Ok(())
 }
 
-fn connection(stage: &Stage, number: u32) -> Result<()> {
+fn connection(stage: &AttackedLab, number: u32) -> Result<()> {
     let local = SocketAddrV4::new(new_host(stage, 1, number)?, 0);
     let mut stream = dial(local, ECHO, stage.patience).with_context(|| format!("{local} cannot connect"))?;
     stream.write_all(b"anybody")?;
     stream.read_exact(&mut [0; 7]).context("no echo")
 }
 
-fn web(stage: &Stage, number: u32) -> Result<()> {
+fn web(stage: &AttackedLab, number: u32) -> Result<()> {
     let local = SocketAddrV4::new(new_visitor(0, number), 0);
     let mut stream = dial(local, WEB, stage.patience).with_context(|| format!("{local} cannot connect"))?;
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
@@ -171,7 +171,7 @@ fn web(stage: &Stage, number: u32) -> Result<()> {
 }
 
 /// A data connection that only the gateway makes possible. A user to whom it does not come tries all of it again.
-fn ftp(stage: &Stage, number: u32) -> Result<()> {
+fn ftp(stage: &AttackedLab, number: u32) -> Result<()> {
     let start = Instant::now();
     let local = new_host(stage, 2, number)?;
     loop {
@@ -182,7 +182,7 @@ fn ftp(stage: &Stage, number: u32) -> Result<()> {
     }
 }
 
-fn ftp_once(stage: &Stage, local: Ipv4Addr) -> Result<()> {
+fn ftp_once(stage: &AttackedLab, local: Ipv4Addr) -> Result<()> {
     let mut control = dial(SocketAddrV4::new(local, 0), FTP, stage.patience)?;
     let mut lines = BufReader::new(control.try_clone()?).lines();
     let mut line = || -> Result<String> { lines.next().context("the server closed")?.context("no reply") };
@@ -198,7 +198,7 @@ fn ftp_once(stage: &Stage, local: Ipv4Addr) -> Result<()> {
 }
 
 /// An answer in two fragments, in which the gateway writes the inside address.
-fn name(stage: &Stage, number: u32) -> Result<()> {
+fn name(stage: &AttackedLab, number: u32) -> Result<()> {
     let start = Instant::now();
     let local = new_host(stage, 3, number)?;
     let mut query = vec![0x4c, number as u8, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
@@ -216,7 +216,7 @@ fn name(stage: &Stage, number: u32) -> Result<()> {
 }
 
 /// The server's answer comes from a port that only the gateway lets it come from.
-fn tftp(stage: &Stage, number: u32) -> Result<()> {
+fn tftp(stage: &AttackedLab, number: u32) -> Result<()> {
     let to = SocketAddrV4::new(PUBLISHED, 69);
     let (block, from, socket) = ask(stage, new_visitor(1, number), to, b"\0\x01file\0octet\0", false)?;
     ensure!(from.ip() == PUBLISHED, "the file comes from {from}");
@@ -226,7 +226,7 @@ fn tftp(stage: &Stage, number: u32) -> Result<()> {
 }
 
 /// Nothing listens on the box's own port; who asks is told so.
-fn notice(stage: &Stage, number: u32) -> Result<()> {
+fn notice(stage: &AttackedLab, number: u32) -> Result<()> {
     let local = new_host(stage, 4, number)?;
     match ask(stage, local, SocketAddrV4::new(INSIDE_GATEWAY, 9), b"anybody there", true) {
         Err(error) if error.downcast_ref().is_some_and(is_refused) => Ok(()),
@@ -239,7 +239,7 @@ fn is_refused(error: &std::io::Error) -> bool {
     error.kind() == ErrorKind::ConnectionRefused
 }
 
-fn command(stage: &Stage) -> Result<()> {
+fn command(stage: &AttackedLab) -> Result<()> {
     // A worker that stands still answers nothing.
     let (command, word) = match stage.row.promise {
         Promise::All => ("show ip nat statistics", "Hits: "),
@@ -250,7 +250,7 @@ fn command(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-fn page(stage: &Stage, tally: &Tally) -> Result<()> {
+fn page(stage: &AttackedLab, tally: &Tally) -> Result<()> {
     let phase = stage.phase();
     let samples = table::samples(&stage.lab.gateway.appliance().metrics()?)?;
     let ratios = samples.iter().filter(|(series, _)| {

@@ -1,6 +1,6 @@
 //! An attacker's packets: frames of his own making, by a device of his.
 
-use crate::stage::{ATTACKER_STATION, HONEST, Stage};
+use crate::stage::{ATTACKER_STATION, AttackedLab, HONEST};
 use anyhow::{Context, Result, bail};
 use lab::address::INSIDE_GATEWAY;
 use lab::{End, Namespace};
@@ -30,12 +30,12 @@ impl Wire {
     }
 
     /// The inside attacker's.
-    pub fn inside(stage: &Stage) -> Result<Wire> {
+    pub fn inside(stage: &AttackedLab) -> Result<Wire> {
         Wire::new(&stage.attacker().namespace, 1, ATTACKER_STATION)
     }
 
     /// A stranger's.
-    pub fn outside(stage: &Stage) -> Result<Wire> {
+    pub fn outside(stage: &AttackedLab) -> Result<Wire> {
         Wire::new(&stage.lab.client.namespace, 2, [2, 0xbb, 0, 0, 0, 2])
     }
 
@@ -60,7 +60,7 @@ impl Wire {
 
 /// What a new station does before it sends anything: it asks for the box's. Its kernel would, were the host not one of many
 /// addresses that share what it knows.
-pub fn ask_for_gateway(stage: &Stage, host: Ipv4Addr) -> Result<()> {
+pub fn ask_for_gateway(stage: &AttackedLab, host: Ipv4Addr) -> Result<()> {
     let end = End { namespace: stage.inside(HONEST), device: "eth0" };
     let mut device = device::open(end)?;
     let own = end.namespace.within(|| device::link_of(end))??.addr().context("a device without a station")?;
@@ -84,7 +84,7 @@ pub fn ask_for_gateway(stage: &Stage, host: Ipv4Addr) -> Result<()> {
 }
 
 /// Numbers for a row.
-pub fn random(stage: &Stage) -> SmallRng {
+pub fn random(stage: &AttackedLab) -> SmallRng {
     generator(stage.row.name, 1)
 }
 

@@ -1,6 +1,6 @@
 //! The witness: a thousand sessions of the kernel's that were there before the attack, and say numbers all the time.
 
-use crate::stage::{ECHO, HONEST, Stage};
+use crate::stage::{AttackedLab, ECHO, HONEST};
 use crate::tally::Tally;
 use anyhow::{Context, Result, ensure};
 use socket2::{Domain, Socket, Type};
@@ -206,7 +206,7 @@ impl Witness {
     }
 
     /// A turn: every session says a number, and hears what there is to hear.
-    pub fn turn(&mut self, stage: &Stage, tally: &Tally) {
+    pub fn turn(&mut self, stage: &AttackedLab, tally: &Tally) {
         for slot in 0..SLOTS {
             let start = Instant::now();
             for session in self.sessions.iter_mut().skip(slot).step_by(SLOTS) {

@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand::rngs::SmallRng;
 
 use super::dns::NAMED;
-use super::{Cast, Speech};
+use super::{Parties, Speech};
 
 /// Idle connections are gone after so many seconds: later than any host is silent that means to go on.
 pub const IDLE_S: u64 = 1800;
@@ -35,8 +35,8 @@ pub fn is_inside(addr: Ipv4Addr) -> bool {
     addr.octets()[..2] == [10, 0]
 }
 
-/// The cast of session number so-and-so.
-pub fn cast(number: u8, speech: Speech, generator: &mut SmallRng) -> Cast {
+/// The parties of session number so-and-so.
+pub fn parties(number: u8, speech: Speech, generator: &mut SmallRng) -> Parties {
     let client_is_inside = generator.random_bool(0.6);
     let is_whole_static = !client_is_inside && generator.random_bool(0.5);
     let (net, global) = match (client_is_inside, is_whole_static) {
@@ -45,17 +45,17 @@ pub fn cast(number: u8, speech: Speech, generator: &mut SmallRng) -> Cast {
         _ => (2, (Ipv4Addr::new(203, 0, 116, 1), generator.random_range(100..256) * 256 + u16::from(number))),
     };
     let (inside, outside) = (Ipv4Addr::new(10, 0, net, number), Ipv4Addr::new(198, 18, 1, number));
-    Cast { client_is_inside, inside, outside, global, is_whole_static, shared_port: None }
+    Parties { client_is_inside, inside, outside, global, is_whole_static, shared_port: None }
 }
 
 /// The same, but for the outside host: another session of the inside host, which announces the same ports.
-pub fn twin(first: &mut Cast, number: u8, generator: &mut SmallRng) -> Cast {
+pub fn twin(first: &mut Parties, number: u8, generator: &mut SmallRng) -> Parties {
     first.shared_port = Some(generator.random_range(512..30_000) * 2);
-    Cast { outside: Ipv4Addr::new(198, 18, 1, number), ..first.clone() }
+    Parties { outside: Ipv4Addr::new(198, 18, 1, number), ..first.clone() }
 }
 
 /// The configuration that serves these sessions.
-pub fn text<'c>(members: impl Iterator<Item = (&'c Cast, Speech)>, generator: &mut SmallRng) -> String {
+pub fn text<'c>(members: impl Iterator<Item = (&'c Parties, Speech)>, generator: &mut SmallRng) -> String {
     let mut text = HEAD.trim_start().to_string();
     let dots = |[a, b, c]: [u8; 3]| format!("{a}.{b}.{c}.0");
     // Writing to a string cannot fail.
@@ -70,8 +70,10 @@ pub fn text<'c>(members: impl Iterator<Item = (&'c Cast, Speech)>, generator: &m
     if generator.random_bool(0.5) {
         text.push_str(CGN);
     }
-    for (cast, speech) in members.filter(|(cast, _)| !cast.client_is_inside && !cast.is_whole_static) {
-        let (inside, port, (global, global_port)) = (cast.inside, speech.port(), cast.global);
+    for (parties, speech) in
+        members.filter(|(parties, _)| !parties.client_is_inside && !parties.is_whole_static)
+    {
+        let (inside, port, (global, global_port)) = (parties.inside, speech.port(), parties.global);
         let _ = writeln!(text, "ip nat inside source static tcp {inside} {port} {global} {global_port}");
     }
     text

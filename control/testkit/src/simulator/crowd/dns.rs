@@ -6,7 +6,7 @@ use alg::Side;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
-use super::Cast;
+use super::Parties;
 use super::conversation::{Conversation, Framing, Part};
 use crate::leak::Row;
 
@@ -292,9 +292,9 @@ impl Author<'_> {
 }
 
 /// A random conversation.
-pub fn conversation(cast: &Cast, generator: &mut SmallRng) -> Conversation {
+pub fn conversation(parties: &Parties, generator: &mut SmallRng) -> Conversation {
     let mut talk = Conversation::default();
-    let (client, server) = match cast.client_is_inside {
+    let (client, server) = match parties.client_is_inside {
         true => (Side::Inside, Side::Outside),
         false => (Side::Outside, Side::Inside),
     };

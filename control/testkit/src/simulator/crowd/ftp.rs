@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
-use super::Cast;
+use super::Parties;
 use super::conversation::{Conversation, Form, Framing, Part, TCP};
 use crate::leak::Row;
 
@@ -12,7 +12,7 @@ const SERVER: usize = 1;
 
 /// A client and a server.
 struct Ftp<'a> {
-    cast: &'a Cast,
+    parties: &'a Parties,
     generator: &'a mut SmallRng,
     talk: Conversation,
     /// The next port of the inside host that nobody has announced.
@@ -24,10 +24,16 @@ struct Ftp<'a> {
 }
 
 /// A random conversation.
-pub fn conversation(cast: &Cast, generator: &mut SmallRng) -> Conversation {
-    let port = cast.shared_port.unwrap_or_else(|| generator.random_range(1024..60_000));
-    let mut ftp =
-        Ftp { cast, generator, talk: Conversation::default(), port, has_promised: false, must_wait: false };
+pub fn conversation(parties: &Parties, generator: &mut SmallRng) -> Conversation {
+    let port = parties.shared_port.unwrap_or_else(|| generator.random_range(1024..60_000));
+    let mut ftp = Ftp {
+        parties,
+        generator,
+        talk: Conversation::default(),
+        port,
+        has_promised: false,
+        must_wait: false,
+    };
     ftp.reply("220", "ready", None);
     ftp.exchange("USER anonymous", "331", "who are you?");
     ftp.exchange("PASS guest@", "230", "come in");
@@ -134,10 +140,11 @@ impl Ftp<'_> {
         let port = self.next_port();
         let form =
             [Form::Six, Form::Marked('|'), Form::Marked('!'), Form::Long][self.generator.random_range(0..4)];
-        let endpoint = if self.cast.client_is_inside && !self.has_promised {
+        let endpoint = if self.parties.client_is_inside && !self.has_promised {
             Part::Door(TCP, port, form)
         } else {
-            let client = if self.cast.client_is_inside { self.cast.inside } else { self.cast.outside };
+            let client =
+                if self.parties.client_is_inside { self.parties.inside } else { self.parties.outside };
             Part::passing(Row::Promised, form.write((client, port)))
         };
         let mut parts = match form {
@@ -158,10 +165,10 @@ impl Ftp<'_> {
     /// The endpoint of the server's own that a reply names.
     fn server_endpoint(&mut self, form: Form) -> Part {
         let port = self.next_port();
-        if self.cast.client_is_inside {
-            return Part::text(form.write((self.cast.outside, port)));
+        if self.parties.client_is_inside {
+            return Part::text(form.write((self.parties.outside, port)));
         }
-        let knows_itself = form != Form::Port && self.cast.is_whole_static && self.chance(0.2);
+        let knows_itself = form != Form::Port && self.parties.is_whole_static && self.chance(0.2);
         if knows_itself { Part::KnowingDoor(TCP, port, form) } else { Part::Door(TCP, port, form) }
     }
 
@@ -201,7 +208,7 @@ impl Ftp<'_> {
 
     /// What looks like an announcement, and must stay.
     fn almost(&mut self) {
-        let inside = self.cast.inside.to_string().replace('.', ",");
+        let inside = self.parties.inside.to_string().replace('.', ",");
         let kind = self.generator.random_range(0..9);
         let text = match kind {
             0 => "PORT 10,9,9,9,4,1".to_string(),
@@ -209,7 +216,7 @@ impl Ftp<'_> {
             2 => format!("PORT {inside},300,1"),
             3 => format!("PORT {inside},4"),
             4 => "EPRT |2|2001:db8::1|5000|".to_string(),
-            5 => format!("EPRT |1|{}|70000|", self.cast.inside),
+            5 => format!("EPRT |1|{}|70000|", self.parties.inside),
             6 => format!("SITE PORT {inside},4,1"),
             7 => format!("CWD PORT {inside},4,1"),
             _ => format!("XPORT {inside},4,1"),
@@ -242,7 +249,7 @@ impl Ftp<'_> {
         self.line(SERVER, vec![Part::text("234 go on")], true);
         for who in [CLIENT, SERVER] {
             let mut bytes =
-                format!("\x16\x03\x01 PORT {},4,1\r\n", self.cast.inside.to_string().replace('.', ","));
+                format!("\x16\x03\x01 PORT {},4,1\r\n", self.parties.inside.to_string().replace('.', ","));
             bytes.push_str(&"\r\n\u{7f}".repeat(self.generator.random_range(1..30)));
             let framing = Framing::Bytes(bytes.len());
             self.talk.say(who, framing, vec![Part::passing(Row::Encrypted, bytes)]);

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::conversation::{Conversation, Endpoint, Known, Part, Protocol, said};
 use super::reuse::{Before, Reuse};
-use super::{Cast, Speech, configuration, rtsp, stranger};
+use super::{Parties, Speech, configuration, rtsp, stranger};
 use crate::leak::{Row, Tap};
 use crate::simulator::host::{Host, HostSetup};
 use crate::simulator::link::{self, Impairments, Link};
@@ -46,7 +46,7 @@ pub struct Member {
     /// What it talks.
     pub speech: Speech,
     /// Who talks to whom.
-    pub cast: Cast,
+    pub parties: Parties,
     /// What is known of its translation.
     pub known: Known,
     /// How it stands.
@@ -129,33 +129,33 @@ fn hosts(setups: &[HostSetup; 2], now_ms: u64, generator: &mut SmallRng) -> [Hos
 }
 
 /// What is known of a session before it begins.
-fn known(cast: &Cast) -> Known {
-    let mut known = Known::new(cast.inside);
-    known.global = (!cast.client_is_inside).then_some(cast.global);
+fn known(parties: &Parties) -> Known {
+    let mut known = Known::new(parties.inside);
+    known.global = (!parties.client_is_inside).then_some(parties.global);
     known
 }
 
 impl Member {
     /// A session that begins at `start_ms`.
-    pub fn new(speech: Speech, cast: Cast, mut generator: SmallRng, start_ms: u64) -> Member {
-        let conversation = speech.conversation(&cast, &mut generator);
-        let is_alone = cast.shared_port.is_none();
+    pub fn new(speech: Speech, parties: Parties, mut generator: SmallRng, start_ms: u64) -> Member {
+        let conversation = speech.conversation(&parties, &mut generator);
+        let is_alone = parties.shared_port.is_none();
         let reuse = is_alone
-            .then(|| Reuse::random(&conversation, &mut generator, |it| speech.conversation(&cast, it)))
+            .then(|| Reuse::random(&conversation, &mut generator, |it| speech.conversation(&parties, it)))
             .flatten();
-        let known = known(&cast);
+        let known = known(&parties);
         let said = [Some(&conversation), reuse.as_ref().map(|reuse| &reuse.conversation)];
         let lengths = said.into_iter().flatten().map(|said| said.message_len_max(&known));
         let longest = lengths.max().unwrap_or(0);
         let client_port = generator.random_range(1024..u16::MAX);
-        let endpoints = match cast.client_is_inside {
-            true => [(cast.inside, client_port), (cast.outside, speech.port())],
-            false => [(cast.outside, client_port), (cast.inside, speech.port())],
+        let endpoints = match parties.client_is_inside {
+            true => [(parties.inside, client_port), (parties.outside, speech.port())],
+            false => [(parties.outside, client_port), (parties.inside, speech.port())],
         };
         let setups = endpoints.map(|endpoint| host_setup(endpoint, longest, &mut generator));
         let hosts = hosts(&setups, start_ms, &mut generator);
         let mut tap = Tap::new(configuration::is_inside);
-        tap.passes = conversation.passes(cast.inside_side());
+        tap.passes = conversation.passes(parties.inside_side());
         let impairments = impairments(longest, &mut generator);
         let links = || [0, 1].map(|_| Link::new(impairments.clone()));
         Member {
@@ -187,13 +187,13 @@ impl Member {
             setups,
             reuse,
             has_stranger: generator.random_bool(KNOWN_TO_A_STRANGER),
-            cast,
+            parties,
         }
     }
 
     /// Whether a host is the inside one.
     pub fn is_inside(&self, at: usize) -> bool {
-        (at == 0) == self.cast.client_is_inside
+        (at == 0) == self.parties.client_is_inside
     }
 
     /// The host with an address.
@@ -216,7 +216,8 @@ impl Member {
     pub fn step(&mut self, now_ms: u64) -> Vec<(usize, Vec<u8>)> {
         if !self.is_connected && now_ms >= self.connect_ms {
             self.is_connected = true;
-            let (at, port) = if self.cast.client_is_inside { self.endpoints[1] } else { self.cast.global };
+            let (at, port) =
+                if self.parties.client_is_inside { self.endpoints[1] } else { self.parties.global };
             self.hosts[0].connect((at.octets(), port));
         }
         self.run(now_ms);
@@ -302,9 +303,9 @@ impl Member {
         let is_left = matches!(before, Before::Reset | Before::Forgotten) && !server.is_free();
         self.old_server = is_left.then_some(server);
         self.reused = Some(before);
-        self.tap.passes.extend(reuse.conversation.passes(self.cast.inside_side()));
+        self.tap.passes.extend(reuse.conversation.passes(self.parties.inside_side()));
         self.conversation = reuse.conversation;
-        self.known = known(&self.cast);
+        self.known = known(&self.parties);
         self.announced.clear();
         self.is_torn_down = false;
         (self.said, self.heard, self.parsed) = ([0; 2], [0; 2], [0; 2]);
@@ -506,7 +507,7 @@ impl Member {
             self.speech,
             self.reused,
             now_ms.saturating_sub(self.start_ms),
-            self.cast,
+            self.parties,
             self.old_server.as_ref().map(Host::describe),
             client.describe(),
             server.describe(),

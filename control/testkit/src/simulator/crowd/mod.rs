@@ -7,12 +7,12 @@
 //! clients reset their connection, or restart amid it, and open another one over the same ports. Beside half of the
 //! sessions a stranger guesses numbers. In the end, when its time has passed, nothing may be left in the appliance.
 
-mod cast;
 mod configuration;
 pub mod conversation;
 mod dns;
 mod ftp;
 mod member;
+mod parties;
 mod play;
 mod reuse;
 mod rtsp;
@@ -22,9 +22,9 @@ mod trial;
 use conversation::Conversation;
 use rand::rngs::SmallRng;
 
-pub use cast::Cast;
 pub use configuration::is_inside;
 pub use dns::NAMED;
+pub use parties::Parties;
 pub use play::{Outcome, run};
 
 /// What a session's hosts talk.
@@ -52,11 +52,11 @@ impl Speech {
     }
 
     /// A random conversation between these two.
-    pub fn conversation(self, cast: &Cast, generator: &mut SmallRng) -> Conversation {
+    pub fn conversation(self, parties: &Parties, generator: &mut SmallRng) -> Conversation {
         match self {
-            Speech::Ftp => ftp::conversation(cast, generator),
-            Speech::Dns => dns::conversation(cast, generator),
-            Speech::Rtsp => rtsp::conversation(cast, generator),
+            Speech::Ftp => ftp::conversation(parties, generator),
+            Speech::Dns => dns::conversation(parties, generator),
+            Speech::Rtsp => rtsp::conversation(parties, generator),
         }
     }
 }

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use super::configuration::{self, IDLE_S};
 use super::conversation::{Endpoint, UDP};
 use super::member::{Announcement, Member, Progress, destination, source};
-use super::{Cast, Speech, trial};
+use super::{Parties, Speech, trial};
 use crate::bench::{Bench, Setup};
 use crate::leak::Row;
 
@@ -139,19 +139,19 @@ pub fn run(seed: u64, count: usize) -> Result<Outcome, String> {
 }
 
 /// Who talks to whom, and what.
-fn casts(count: usize, generator: &mut SmallRng) -> Vec<(Cast, Speech)> {
-    let mut casts: Vec<(Cast, Speech)> = Vec::new();
+fn casts(count: usize, generator: &mut SmallRng) -> Vec<(Parties, Speech)> {
+    let mut casts: Vec<(Parties, Speech)> = Vec::new();
     for number in 2..count as u8 + 2 {
-        let other = casts.last_mut().filter(|(cast, speech)| {
-            cast.client_is_inside && cast.shared_port.is_none() && *speech != Speech::Dns
+        let other = casts.last_mut().filter(|(parties, speech)| {
+            parties.client_is_inside && parties.shared_port.is_none() && *speech != Speech::Dns
         });
         let next = match other {
-            Some((cast, speech)) if generator.random_bool(TWINS) => {
-                (configuration::twin(cast, number, generator), *speech)
+            Some((parties, speech)) if generator.random_bool(TWINS) => {
+                (configuration::twin(parties, number, generator), *speech)
             }
             _ => {
                 let speech = Speech::ALL[generator.random_range(0..3)];
-                (configuration::cast(number, speech, generator), speech)
+                (configuration::parties(number, speech, generator), speech)
             }
         };
         casts.push(next);
@@ -177,7 +177,8 @@ impl Crowd {
     fn new(seed: u64, count: usize) -> Result<Crowd, String> {
         let mut generator = SmallRng::seed_from_u64(seed);
         let casts = casts(count, &mut generator);
-        let text = configuration::text(casts.iter().map(|(cast, speech)| (cast, *speech)), &mut generator);
+        let text =
+            configuration::text(casts.iter().map(|(parties, speech)| (parties, *speech)), &mut generator);
         let is_cgn = text.contains(configuration::CGN);
         // Clocks wrap around.
         let start_ms = u64::from(u32::MAX) - generator.random_range(0..200_000);
@@ -192,14 +193,14 @@ impl Crowd {
         let name = |place| bench.interface(place).map(|interface| interface.name.clone());
         let interfaces = [name("inside")?, name("outside")?];
         let (mut members, mut by_outside, mut by_inside) = (Vec::new(), HashMap::new(), HashMap::new());
-        for (number, (cast, speech)) in casts.into_iter().enumerate() {
-            by_outside.insert(cast.outside, number);
-            let inside = usize::from(!cast.client_is_inside);
+        for (number, (parties, speech)) in casts.into_iter().enumerate() {
+            by_outside.insert(parties.outside, number);
+            let inside = usize::from(!parties.client_is_inside);
             // Two sessions of one host have ports of their own.
             let member = loop {
                 let own = SmallRng::seed_from_u64(generator.random());
                 let begin_ms = start_ms + generator.random_range(0..BEGINNING_MS);
-                let member = Member::new(speech, cast.clone(), own, begin_ms);
+                let member = Member::new(speech, parties.clone(), own, begin_ms);
                 if !by_inside.contains_key(&member.endpoints()[inside]) {
                     break member;
                 }
@@ -337,11 +338,12 @@ impl Crowd {
     /// Sends a packet to an announced endpoint, or from behind it. A door that closed meanwhile is left alone.
     fn try_endpoint(&mut self, number: usize, (key, global): Announcement) -> Result<(), String> {
         let (protocol, port) = key;
-        let cast = self.members[number].cast.clone();
+        let parties = self.members[number].parties.clone();
         let doors = self.bench.doors();
         let is_it = |door: &dataplane::message::DoorRow| {
-            (door.protocol, door.inside_local.addr, door.inside_local.port) == (protocol, cast.inside, port)
-                && door.peer == Some(cast.outside)
+            (door.protocol, door.inside_local.addr, door.inside_local.port)
+                == (protocol, parties.inside, port)
+                && door.peer == Some(parties.outside)
         };
         let Some(door) = doors.into_iter().find(is_it) else { return Ok(()) };
         let now_ms = self.bench.now_ms();
@@ -350,7 +352,8 @@ impl Crowd {
             return Ok(());
         }
         self.outcome.tried += 1;
-        let (own, other) = ((cast.inside, port), (cast.outside, self.generator.random_range(1024..u16::MAX)));
+        let (own, other) =
+            ((parties.inside, port), (parties.outside, self.generator.random_range(1024..u16::MAX)));
         let comes_from_inside = self.generator.random_bool(0.3);
         let (from, to, expected) = match comes_from_inside {
             true => (own, other, (global, other)),
@@ -378,7 +381,7 @@ impl Crowd {
 
     /// A session that was torn down has no doors.
     fn check_closed(&mut self, number: usize) {
-        let outside = Some(self.members[number].cast.outside);
+        let outside = Some(self.members[number].parties.outside);
         if let Some(door) = self.bench.doors().iter().find(|door| door.peer == outside) {
             self.members[number].fail(format!("torn down, it has {door:?}"), self.bench.now_ms());
         }
@@ -391,7 +394,8 @@ impl Crowd {
             self.outcome.sessions[member.speech as usize] += 1;
             self.outcome.cgn_sessions[member.speech as usize] += usize::from(self.is_cgn);
             self.outcome.again[usize::from(self.is_cgn)] += usize::from(member.announces_again());
-            self.outcome.shared[usize::from(self.is_cgn)] += usize::from(member.cast.shared_port.is_some());
+            self.outcome.shared[usize::from(self.is_cgn)] +=
+                usize::from(member.parties.shared_port.is_some());
             self.outcome.forged += member.forged;
             self.outcome.looked_at += member.tap.read;
             for (row, count) in &member.tap.passed {

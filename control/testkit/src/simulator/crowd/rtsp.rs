@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
-use super::Cast;
+use super::Parties;
 use super::conversation::{Conversation, Form, Framing, Known, Part, UDP, said};
 use crate::leak::Row;
 
@@ -14,7 +14,7 @@ const SERVER: usize = 1;
 pub const PORT: u16 = 554;
 
 struct Rtsp<'a> {
-    cast: &'a Cast,
+    parties: &'a Parties,
     generator: &'a mut SmallRng,
     talk: Conversation,
     number: u32,
@@ -30,13 +30,13 @@ struct Rtsp<'a> {
 }
 
 /// A random conversation.
-pub fn conversation(cast: &Cast, generator: &mut SmallRng) -> Conversation {
-    let port = cast.shared_port.unwrap_or_else(|| generator.random_range(512..30_000) * 2);
+pub fn conversation(parties: &Parties, generator: &mut SmallRng) -> Conversation {
+    let port = parties.shared_port.unwrap_or_else(|| generator.random_range(512..30_000) * 2);
     let server_port = generator.random_range(512..30_000) * 2;
     let version = if generator.random_bool(0.3) { "RTSP/2.0" } else { "RTSP/1.0" };
     let (talk, number) = (Conversation::default(), generator.random_range(1..100));
     let mut rtsp = Rtsp {
-        cast,
+        parties,
         generator,
         talk,
         number,
@@ -80,9 +80,9 @@ impl Rtsp<'_> {
 
     /// The server's host in the URLs that clients write: of their own realm.
     fn url_for_client(&self) -> String {
-        match self.cast.client_is_inside {
-            true => format!("rtsp://{}/movie", self.cast.outside),
-            false => format!("rtsp://{}:{}/movie", self.cast.global.0, self.cast.global.1),
+        match self.parties.client_is_inside {
+            true => format!("rtsp://{}/movie", self.parties.outside),
+            false => format!("rtsp://{}:{}/movie", self.parties.global.0, self.parties.global.1),
         }
     }
 
@@ -90,8 +90,8 @@ impl Rtsp<'_> {
     fn url_of_server(&mut self) -> Vec<Part> {
         let has_port = self.chance(0.3);
         let port = if has_port { format!(":{PORT}") } else { String::new() };
-        match self.cast.client_is_inside {
-            true => vec![Part::text(format!("rtsp://{}{port}/movie", self.cast.outside))],
+        match self.parties.client_is_inside {
+            true => vec![Part::text(format!("rtsp://{}{port}/movie", self.parties.outside))],
             false => vec![Part::text("rtsp://"), Part::OwnUrl(PORT, has_port), Part::text("/movie")],
         }
     }
@@ -140,10 +140,10 @@ impl Rtsp<'_> {
 
     /// A description by `who`. Its addresses are its own, nobody's, or the reader's.
     fn description(&mut self, who: usize) -> Vec<Part> {
-        let is_inside = (who == CLIENT) == self.cast.client_is_inside;
+        let is_inside = (who == CLIENT) == self.parties.client_is_inside;
         let own = |rtsp: &Self| match is_inside {
             true => Part::Own,
-            false => Part::text(rtsp.cast.outside.to_string()),
+            false => Part::text(rtsp.parties.outside.to_string()),
         };
         let connection = match self.generator.random_range(0..3) {
             0 => own(self),
@@ -233,23 +233,23 @@ impl Rtsp<'_> {
 
     /// The client's ports: `Announced` if it is inside.
     fn clients(&self, port: u16, form: Form) -> Part {
-        match self.cast.client_is_inside {
+        match self.parties.client_is_inside {
             true => Part::Door(UDP, port, form),
-            false => Part::text(form.write((self.cast.outside, port))),
+            false => Part::text(form.write((self.parties.outside, port))),
         }
     }
 
     /// The same, as the server repeats them.
     fn repeated(&self, port: u16, form: Form) -> Part {
-        match self.cast.client_is_inside {
+        match self.parties.client_is_inside {
             true => Part::Echo(UDP, port, form),
-            false => Part::text(form.write((self.cast.outside, port))),
+            false => Part::text(form.write((self.parties.outside, port))),
         }
     }
 
     fn servers(&self, port: u16, form: Form) -> Part {
-        match self.cast.client_is_inside {
-            true => Part::text(form.write((self.cast.outside, port))),
+        match self.parties.client_is_inside {
+            true => Part::text(form.write((self.parties.outside, port))),
             false => Part::Door(UDP, port, form),
         }
     }
@@ -272,17 +272,17 @@ impl Rtsp<'_> {
         question.extend([Part::text(text), self.clients(port, p), dash(), self.clients(port + 1, p)]);
         if self.chance(0.15) {
             question.push(Part::text(";destination="));
-            question.push(match self.cast.client_is_inside {
+            question.push(match self.parties.client_is_inside {
                 true => Part::Own,
-                false => Part::text(self.cast.outside.to_string()),
+                false => Part::text(self.parties.outside.to_string()),
             });
         }
         let mut answer = vec![Part::text(text), self.repeated(port, p), dash(), self.repeated(port + 1, p)];
         if self.chance(0.15) {
             answer.push(Part::text(";destination="));
-            answer.push(match self.cast.client_is_inside {
+            answer.push(match self.parties.client_is_inside {
                 true => Part::OwnGlobal,
-                false => Part::text(self.cast.outside.to_string()),
+                false => Part::text(self.parties.outside.to_string()),
             });
         }
         // Each inside port once: the server's own are apart from the client's, as only one of them is inside.
@@ -291,8 +291,8 @@ impl Rtsp<'_> {
         answer.extend(ports);
         if self.chance(0.5) {
             answer.push(Part::text(";source="));
-            answer.push(match self.cast.client_is_inside {
-                true => Part::text(self.cast.outside.to_string()),
+            answer.push(match self.parties.client_is_inside {
+                true => Part::text(self.parties.outside.to_string()),
                 false => Part::Own,
             });
         }

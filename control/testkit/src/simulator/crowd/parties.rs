@@ -6,7 +6,7 @@ use super::conversation::Endpoint;
 
 /// Who talks to whom.
 #[derive(Clone, Debug)]
-pub struct Cast {
+pub struct Parties {
     /// The client is the inside host; otherwise the server is.
     pub client_is_inside: bool,
     /// The inside host.
@@ -21,7 +21,7 @@ pub struct Cast {
     pub shared_port: Option<u16>,
 }
 
-impl Cast {
+impl Parties {
     /// The side of the conversation that the inside host is.
     pub fn inside_side(&self) -> usize {
         usize::from(!self.client_is_inside)
