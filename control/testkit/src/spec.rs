@@ -1,9 +1,6 @@
 //! What the notation says about a packet: its shape, and the fields that are named.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
-
-use crate::notation::{self, Cursor};
 
 /// What kind of packet it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,17 +68,6 @@ pub struct PacketSpec {
     pub patches: Vec<(usize, Vec<u8>)>,
     /// The next hop whose station a frame goes to, where the routes do not say so.
     pub via: Option<u32>,
-}
-
-impl FromStr for PacketSpec {
-    type Err = String;
-
-    /// Reads a packet in the notation.
-    fn from_str(text: &str) -> Result<PacketSpec, String> {
-        let mut line = Cursor::new(text)?;
-        let spec = notation::packet(&mut line)?;
-        if line.is_done() { Ok(spec) } else { Err(format!("something is left over in '{text}'")) }
-    }
 }
 
 /// What numbers the names of a conversation stand for.

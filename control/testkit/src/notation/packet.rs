@@ -1,6 +1,7 @@
 //! Packets in words.
 
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 
 use crate::notation::names::{FLAGS, ICMP_TYPES, PROTOCOLS};
 use crate::notation::{Cursor, Token};
@@ -34,6 +35,17 @@ const NUMBERS: &[(&str, &[Shape], u64)] = &[
 ];
 const IPV4: &[Shape] = &[Shape::Udp, Shape::Tcp, Shape::Icmp, Shape::Ip];
 const ANY: &[Shape] = &[Shape::Udp, Shape::Tcp, Shape::Icmp, Shape::Ip, Shape::Arp, Shape::Raw];
+
+impl FromStr for PacketSpec {
+    type Err = String;
+
+    /// Reads a packet in the notation.
+    fn from_str(text: &str) -> Result<PacketSpec, String> {
+        let mut line = Cursor::new(text)?;
+        let spec = packet(&mut line)?;
+        if line.is_done() { Ok(spec) } else { Err(format!("something is left over in '{text}'")) }
+    }
+}
 
 /// Reads a packet up to the line's end or the brace that closes it.
 ///
