@@ -129,7 +129,6 @@ drops! {
     UnsolicitedSyn "unsolicited-syn" Sender Silent "An inbound SYN to a NAT address that nobody inside asked for; answered later." "RFC 5382 REQ-4";
     NeighbourUnresolved "neighbour-unresolved" Network HostUnreachable "The next hop does not answer ARP." "RFC 1122 2.3.2.2";
     NeighbourQueueFull "neighbour-queue-full" Capacity Silent "Its sender, its side or its next hop has too many packets that wait for an ARP answer: the oldest went." "RFC 1122 2.3.2.2";
-    NeighbourRate "neighbour-rate" Capacity Silent "Its sender, or its side, sends to new next hops faster than they are asked for by ARP." "RFC 1122 2.3.2.1";
     HandoverFull "handover-full" Capacity Silent "The worker that owns the packet does not keep up." "";
     PathTwice "path-twice" Policy Silent "The packet took the path twice and would have to be hairpinned again." "RFC 4787 REQ-9";
     PathQueueFull "path-queue-full" Capacity Silent "Too many packets wait to take the path again." "";

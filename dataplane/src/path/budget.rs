@@ -6,6 +6,8 @@ use crate::state::table::share::Places;
 
 /// Notices in a row: a hundred of them are one receiver's share.
 const NOTICES_MAX: u32 = 213;
+/// After this time there may be another one.
+const NOTICE_EVERY_MS: u32 = 5;
 /// Receivers are told apart by this many places; those that meet in one share a share.
 const RECEIVERS: usize = 256;
 
@@ -13,8 +15,6 @@ const RECEIVERS: usize = 256;
 #[derive(Debug)]
 pub struct NoticeBudget {
     tokens: u32,
-    /// After this time there is another one, in milliseconds.
-    every_ms: u32,
     refilled_ms: u32,
     receivers: Box<[Receiver; RECEIVERS]>,
 }
@@ -27,21 +27,21 @@ struct Receiver {
 }
 
 impl NoticeBudget {
-    /// A full bucket at `now`, to which a token comes back after each `every_ms` milliseconds.
-    pub fn new(every_ms: u32, now: u32) -> NoticeBudget {
+    /// A full bucket at `now`.
+    pub fn new(now: u32) -> NoticeBudget {
         let receivers = Box::new([Receiver { told: 0, since_ms: now }; RECEIVERS]);
-        NoticeBudget { tokens: NOTICES_MAX, every_ms, refilled_ms: now, receivers }
+        NoticeBudget { tokens: NOTICES_MAX, refilled_ms: now, receivers }
     }
 
     /// Takes a token for a receiver if there is one for it. Strangers outside, who are as many as they like, leave half of the
     /// bucket to the inside.
     pub fn take(&mut self, receiver: Ipv4Addr, is_outside: bool, now: u32) -> bool {
-        let gained = gained(&mut self.refilled_ms, self.every_ms, now);
+        let gained = gained(&mut self.refilled_ms, now);
         self.tokens = self.tokens.saturating_add(gained).min(NOTICES_MAX);
         // Fibonacci hashing: neighbours are told apart.
         let place = receiver.to_bits().wrapping_mul(0x9e37_79b9) as usize >> (32 - RECEIVERS.ilog2());
         let Some(told) = self.receivers.get_mut(place) else { return false };
-        let forgotten = self::gained(&mut told.since_ms, self.every_ms, now);
+        let forgotten = self::gained(&mut told.since_ms, now);
         told.told = told.told.saturating_sub(forgotten);
         let places = Places { capacity: NOTICES_MAX as usize, free: self.tokens as usize };
         let is_for_others = is_outside && self.tokens <= NOTICES_MAX / 2;
@@ -53,9 +53,9 @@ impl NoticeBudget {
 }
 
 /// The tokens that came since a time, which moves on by as many.
-fn gained(since_ms: &mut u32, every_ms: u32, now: u32) -> u32 {
-    let gained = now.wrapping_sub(*since_ms) / every_ms;
-    *since_ms = since_ms.wrapping_add(gained * every_ms);
+fn gained(since_ms: &mut u32, now: u32) -> u32 {
+    let gained = now.wrapping_sub(*since_ms) / NOTICE_EVERY_MS;
+    *since_ms = since_ms.wrapping_add(gained * NOTICE_EVERY_MS);
     gained
 }
 
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn who_is_told_all_the_time_leaves_others_theirs() {
-        let mut budget = NoticeBudget::new(5, 7);
+        let mut budget = NoticeBudget::new(7);
         let told = |budget: &mut NoticeBudget, whom, now| {
             (0..1000).filter(|_| budget.take(whom, false, now)).count()
         };
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn strangers_without_end_leave_the_inside_its_half() {
-        let mut budget = NoticeBudget::new(5, 7);
+        let mut budget = NoticeBudget::new(7);
         for step in 0..400 {
             let now = 7 + step * 50;
             let strangers = (0..1000).map(|number| Ipv4Addr::from_bits(0x0800_0000 + step * 1000 + number));

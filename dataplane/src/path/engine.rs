@@ -136,13 +136,9 @@ impl Engine {
         sender: Sender,
         now: u32,
     ) -> Result<(), DropReason> {
-        let (interface, source) = sender;
-        let interface = self.tables.policy.interfaces.get(usize::from(interface));
+        let interface = self.tables.policy.interfaces.get(usize::from(sender.0));
         let side = interface.and_then(|interface| interface.direction()).unwrap_or(Direction::Inbound);
         if !self.egress.held.waits_for(next_hop) {
-            if !self.notices.may_resolve(source, side, now) {
-                return Err(DropReason::NeighbourRate);
-            }
             // The control thread asks again by itself; should it miss this, the packet's wait runs out.
             let _ = self.tell(Event::Resolve(next_hop));
         }

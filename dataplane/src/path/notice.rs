@@ -6,7 +6,7 @@ use alg::Side;
 use mem::Packet;
 
 use crate::drops::{Blame, DropReason, Notice};
-use crate::flow::{Direction, InterfaceIndex};
+use crate::flow::InterfaceIndex;
 use crate::path::budget::NoticeBudget;
 use crate::path::reply;
 use crate::path::tables::Tables;
@@ -15,11 +15,6 @@ use crate::path::verdict::Refused;
 use crate::port::Ports;
 use crate::wire::{ethernet, ipv4};
 
-/// After this time there may be another notice.
-const NOTICE_EVERY_MS: u32 = 5;
-/// After this time another next hop may be asked for: thousands may be unknown after a start.
-const NEXT_HOP_EVERY_MS: u32 = 1;
-
 /// What may be told, and what is told later.
 pub struct Notices {
     budget: NoticeBudget,
@@ -27,8 +22,6 @@ pub struct Notices {
     mtu_budget: NoticeBudget,
     /// ARP questions for hosts that sent something: whoever writes in many names has others asked for.
     question_budget: NoticeBudget,
-    /// ARP questions for next hops that a packet waits for, by its side: whoever scans a subnet has many asked for.
-    next_hop_budgets: [NoticeBudget; 2],
     /// SYNs that may be answered later.
     pub unsolicited: Unsolicited,
 }
@@ -36,20 +29,13 @@ pub struct Notices {
 impl Notices {
     /// Full budgets at `now`, and nothing to answer.
     pub fn new(now: u32) -> Notices {
-        let [budget, mtu_budget, question_budget] = [(); 3].map(|()| NoticeBudget::new(NOTICE_EVERY_MS, now));
-        let next_hop_budgets = [(); 2].map(|()| NoticeBudget::new(NEXT_HOP_EVERY_MS, now));
-        let unsolicited = Unsolicited::default();
-        Notices { budget, mtu_budget, question_budget, next_hop_budgets, unsolicited }
+        let [budget, mtu_budget, question_budget] = [(); 3].map(|()| NoticeBudget::new(now));
+        Notices { budget, mtu_budget, question_budget, unsolicited: Unsolicited::default() }
     }
 
     /// Whether a host's MAC address may be asked for because of what came in its name.
     pub fn may_ask(&mut self, host: Ipv4Addr, now: u32) -> bool {
         self.question_budget.take(host, false, now)
-    }
-
-    /// Whether a next hop may be asked for because of a packet of this source's that crosses the NAT this way.
-    pub fn may_resolve(&mut self, source: Ipv4Addr, side: Direction, now: u32) -> bool {
-        self.next_hop_budgets[side as usize].take(source, false, now)
     }
 
     /// The ICMP error about `original`, which starts with its IPv4 header, from the address of an interface; none when none
