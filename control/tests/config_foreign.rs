@@ -194,6 +194,16 @@ fn a_mistake_in_a_line_of_ours_is_one() {
     }
 }
 
+/// It would take all lines behind it for its text.
+#[test]
+fn a_banner_without_end_is_a_mistake() {
+    let found = parse("t", "banner motd #hello\nhostname x\n").expect_err("a mistake");
+    assert!(
+        found.iter().any(|found| found.to_string().contains("the file ends within a banner")),
+        "{found:#?}"
+    );
+}
+
 #[test]
 fn a_strict_reading_passes_nothing_over() {
     assert!(parse_strictly("t", "hostname x\nip cef\n").is_err());

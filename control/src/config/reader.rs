@@ -1,6 +1,6 @@
 //! Reads a file, line by line: each matches a row of the statements' tables, and is carried out.
 
-use super::builder::{Apply, Builder, Fault, Mode, Statement};
+use super::builder::{Apply, Builder, Fault, Mode, Statement, Under};
 use super::diagnostic::{Diagnostic, Severity};
 use super::family::{FAMILIES, MODES};
 use super::foreign;
@@ -45,6 +45,10 @@ fn parse_with(mut builder: Builder, text: &str) -> Result<Parsed, Vec<Diagnostic
         if let Err(fault) = read(&mut builder, line) {
             builder.refuse(fault);
         }
+    }
+    if let Some(Under::Text(end)) = &builder.under {
+        let fault = Fault::at(1, format!("the file ends within a banner; a line with {end:?} ends its text"));
+        builder.refuse(fault);
     }
     finish(builder)
 }
