@@ -24,6 +24,7 @@ use crate::means::{Means, available_bytes};
 use crate::neighbours::{Neighbours, Order};
 use crate::operation::Operation;
 use crate::outbox::Outbox;
+use crate::vty::Vtys;
 
 /// Events and messages under way between a worker and the control thread.
 const QUEUE_LEN: usize = 4096;
@@ -34,6 +35,10 @@ const HANDOVER_LEN: usize = 1024;
 pub struct Appliance {
     /// The configuration in force.
     pub config: Config,
+    /// How many were taken over since the start.
+    pub config_number: u64,
+    /// The consoles.
+    pub vtys: Vtys,
     /// What it comes to.
     pub compiled: Arc<Compiled>,
     /// ARP.
@@ -96,6 +101,8 @@ impl Appliance {
         let operation = Operation::default();
         let mut appliance = Appliance {
             config,
+            config_number: 0,
+            vtys: Vtys::default(),
             compiled,
             neighbours,
             counters,
@@ -161,6 +168,7 @@ impl Appliance {
         }
         self.compiled = Arc::new(compiled);
         self.config = config;
+        self.config_number += 1;
         self.distribute();
     }
 

@@ -5,6 +5,7 @@
 pub mod appliance;
 pub mod arp;
 pub mod baselines;
+pub mod change;
 pub mod cli;
 pub mod compile;
 pub mod config;
@@ -19,4 +20,5 @@ pub mod operation;
 pub mod outbox;
 pub mod question;
 pub mod rates;
+pub mod vty;
 pub mod watch;

@@ -1,7 +1,7 @@
 //! What the control side keeps of its own doing: time, reloads, loads of workers, rates of interfaces, and the
 //! counters' values when they were last cleared.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +10,7 @@ use dataplane::port::device::Device;
 use dataplane::wire::arp;
 
 use crate::baselines::Baselines;
+use crate::change::{Change, Revert, Startup};
 use crate::compile::{Compiled, is_alias};
 use crate::config::InterfaceName;
 use crate::load::Load;
@@ -49,6 +50,12 @@ pub struct Operation {
     pub devices: Vec<OpenDevice>,
     /// The log.
     pub log: Option<Log>,
+    /// Configurations that wait to be taken over.
+    pub changes: VecDeque<Change>,
+    /// The way back from a change that waits to be confirmed.
+    pub revert: Option<Revert>,
+    /// The configuration's file. A replay writes to none.
+    pub startup: Option<Startup>,
     /// Workers that have not told yet how many sessions a reload's settings would not make.
     pub recomputing: usize,
     /// Sessions that ended since the start as settings would not make them.
@@ -69,6 +76,9 @@ impl Default for Operation {
             rates: Rates::default(),
             devices: Vec::new(),
             log: None,
+            changes: VecDeque::new(),
+            revert: None,
+            startup: None,
             recomputing: 0,
             recomputed: 0,
             recomputed_told: 0,

@@ -56,7 +56,7 @@ impl Desk {
     pub fn of_health(requests: Sender<Request>) -> io::Result<Desk> {
         Desk::open("metrics-health", HEALTH_WITHIN, move || {
             let (reply, answer) = bounded(1);
-            requests.send(Request::Hostname(reply)).ok()?;
+            requests.send(Request::Alive(reply)).ok()?;
             answer.recv().ok()?;
             Some(Bytes::from_static(b"ok\n"))
         })

@@ -3,16 +3,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use control::appliance::Appliance;
-use control::cli;
+use control::change::{Change, Revert, Wanted};
 use control::config::Config;
 use control::fault::spared;
 use control::metrics::Page;
+use control::vty::{self, Vty};
 use control::watch::Watch;
 use crossbeam::channel::{Receiver, Select};
+use dataplane::policy::Recomputed;
 
 use crate::jobs::{COMMANDS_MAX, Jobs};
 use crate::reload::{Prepared, Reload};
-use crate::request::{Orders, Piece, Request};
+use crate::request::{Orders, Piece, Request, State};
 use crate::watchdog::Heartbeat;
 
 /// How long the control thread sleeps when nothing happens.
@@ -27,6 +29,12 @@ const PAGES_MAX: usize = 8;
 const REQUESTS_PER_TURN: usize = 16;
 /// Mistakes of a configuration that the log has one by one.
 const MISTAKES_MAX: usize = 20;
+/// Lines of a change that the log has.
+const CHANGES_MAX: usize = 100;
+/// Who has the file read again.
+const SIGHUP: &str = "SIGHUP";
+const RESTART: &str =
+    "Changes to 'platform dpdk', 'device' and 'prometheus exporter' take effect with the next start";
 
 /// The control thread.
 pub struct Leader<'a> {
@@ -122,57 +130,132 @@ impl<'a> Leader<'a> {
     }
 
     fn handle(&mut self, request: Request, now_ms: u64) {
+        let appliance = &mut self.appliance;
         match request {
-            Request::Exec(line, reply) => match cli::start(&mut self.appliance, &line) {
+            Request::Open(vty, user, role) => appliance.vtys.open(vty, user, role, now_ms),
+            Request::Line(vty, line, reply) => match vty::line(appliance, vty, &line) {
                 Ok(answer) => self.commands.begin(answer, reply, now_ms),
                 Err(refusal) => drop(reply.try_send(Piece::Refused(refusal))),
             },
-            Request::Metrics(reply) => {
-                self.pages.begin(Box::new(Page::ask(&self.appliance)), reply, now_ms);
+            Request::Complete(vty, line, reply) => {
+                drop(reply.try_send(vty::complete(appliance, vty, &line)));
             }
-            Request::Hostname(reply) => {
-                let name = self.appliance.config.hostname.clone();
-                let _ = reply.try_send(name.unwrap_or_else(|| "portico".into()));
+            Request::State(id, reply) => {
+                if let Some(vty) = appliance.vtys.get(id) {
+                    let prompt = vty.prompt(&appliance.config);
+                    let Vty { length, width, is_over, .. } = *vty;
+                    let _ = reply.try_send(State { prompt, length, width, is_over });
+                }
             }
+            Request::Close(vty) => appliance.vtys.close(vty),
+            Request::Metrics(reply) => self.pages.begin(Box::new(Page::ask(appliance)), reply, now_ms),
+            Request::Alive(reply) => drop(reply.try_send(())),
         }
     }
 
-    /// Begins a reload that is wanted, and goes on with one under way.
+    /// Begins a change of the configuration that is wanted, and goes on with one under way.
     fn reload(&mut self) {
         let Some(reload) = &mut self.reload else {
-            if self.orders.reload.try_recv().is_ok() {
-                match Reload::begin(self.config_path, &self.appliance) {
+            if let Some(change) = self.next_change() {
+                match Reload::begin(change, self.config_path, &self.appliance) {
                     Ok(reload) => self.reload = Some(reload),
-                    Err(error) => self.refuse(&[format!("{error:#}")]),
+                    Err(change) => self.refuse(change, vec!["no thread for the change".into()]),
                 }
             }
             return;
         };
         let Some(outcome) = reload.advance(&self.appliance) else { return };
-        self.reload = None;
+        let Some(change) = self.reload.take().map(Reload::into_change) else { return };
         match outcome {
-            Ok(prepared) => self.take_over(prepared),
-            Err(mistakes) => self.refuse(&mistakes),
+            Ok(prepared) => match self.ends(&prepared).filter(|_| !change.is_forced) {
+                Some(why) => self.refuse(change, vec![why]),
+                None => self.take_over(change, prepared),
+            },
+            Err(mistakes) => self.refuse(change, mistakes),
         }
     }
 
-    fn refuse(&mut self, mistakes: &[String]) {
+    /// What is to be taken over next: what a signal asks for, what was not confirmed in time, or what waits.
+    fn next_change(&mut self) -> Option<Change> {
+        let operation = &mut self.appliance.operation;
+        let forced = |wanted, by: &str| Change {
+            wanted,
+            by: by.into(),
+            is_forced: true,
+            revert_after_ms: None,
+            reply: None,
+        };
+        if self.orders.reload.try_recv().is_ok() {
+            // Whoever reloads the file means what is in it.
+            operation.revert = None;
+            return Some(forced(Wanted::File(self.config_path.into()), SIGHUP));
+        }
+        let now_ms = operation.now_ms;
+        if let Some(revert) = operation.revert.take_if(|revert| now_ms >= revert.due_ms) {
+            tracing::warn!(
+                mnemonic = "SYS-4-CONFIG_REVERT",
+                "Changes were not confirmed in time; the configuration before them comes back"
+            );
+            return Some(forced(Wanted::Config(revert.config), "timer"));
+        }
+        operation.changes.pop_front()
+    }
+
+    /// Why a change needs to be forced, if it does: translations end by it.
+    fn ends(&self, prepared: &Prepared) -> Option<String> {
+        let rules = &prepared.compiled.rule_lines;
+        let in_use = self.appliance.rules_in_use(&prepared.usages);
+        let gone: Vec<u32> =
+            in_use.iter().filter(|(line, _)| !rules.contains_key(line)).map(|(_, count)| *count).collect();
+        let is_other = Recomputed::between(&self.appliance.compiled.policy, &prepared.compiled.policy).is_any();
+        let count: u32 = in_use.iter().map(|(_, count)| count).sum();
+        let forced = "'commit forced' does it all the same, 'abort' gives the changes up";
+        if is_other && count > 0 {
+            return Some(format!(
+                "Up to {count} translation(s) do not match the new mode, port sets or deterministic NAT, and would be \
+                 deleted; {forced}"
+            ));
+        }
+        let rules = gone.len();
+        let gone: u32 = gone.iter().sum();
+        (gone > 0).then(|| {
+            format!("Mapping in use: {gone} translation(s) of {rules} rule(s) would be deleted; {forced}")
+        })
+    }
+
+    fn refuse(&mut self, change: Change, mistakes: Vec<String>) {
         self.appliance.operation.reloads_refused += 1;
-        for mistake in mistakes.iter().take(MISTAKES_MAX) {
-            tracing::error!(mnemonic = "PARSER-3-ERROR", "{mistake}");
+        if change.reply.is_none() {
+            for mistake in mistakes.iter().take(MISTAKES_MAX) {
+                tracing::error!(mnemonic = "PARSER-3-ERROR", "{mistake}");
+            }
         }
         tracing::error!(
             mnemonic = "SYS-3-CONFIG_REFUSED",
             "{} is not applied; the configuration in force stays",
-            self.config_path.display()
+            self.origin(&change)
         );
+        if let Some(reply) = change.reply {
+            let _ = reply.try_send(Err(mistakes.into_iter().map(|mistake| format!("% {mistake}")).collect()));
+        }
     }
 
-    fn take_over(&mut self, prepared: Prepared) {
-        let Prepared { config, compiled, found, usages, .. } = prepared;
+    /// Where a configuration comes from, for the log.
+    fn origin(&self, change: &Change) -> String {
+        match (&change.wanted, change.by.as_str()) {
+            (Wanted::File(_), SIGHUP) => format!("{} by {SIGHUP}", self.config_path.display()),
+            (_, by) => by.to_string(),
+        }
+    }
+
+    fn take_over(&mut self, change: Change, prepared: Prepared) {
+        let Prepared { config, text, compiled, found, changes, usages, .. } = prepared;
+        let mut told: Vec<String> = found.iter().take(MISTAKES_MAX).map(ToString::to_string).collect();
         let needs_restart = needs_restart(&self.appliance.config, &config);
         let in_use = self.appliance.rules_in_use(&usages);
+        let former = std::mem::replace(&mut self.appliance.config, Config::default());
         self.appliance.take_over(config, compiled);
+        let operation = &mut self.appliance.operation;
         let rules = &self.appliance.compiled.rule_lines;
         for (line, count) in in_use.iter().filter(|(line, _)| !rules.contains_key(line)) {
             tracing::warn!(
@@ -180,21 +263,37 @@ impl<'a> Leader<'a> {
                 "Mapping in use, {count} translations deleted with it: no {line}"
             );
         }
-        for warning in found.iter().take(MISTAKES_MAX) {
+        for warning in &told {
             tracing::warn!(mnemonic = "PARSER-4-WARNING", "{warning}");
         }
         if needs_restart {
-            tracing::warn!(
-                mnemonic = "PARSER-4-RESTART",
-                "Changes to 'platform dpdk', 'device' and 'prometheus exporter' take effect with the next start"
-            );
+            tracing::warn!(mnemonic = "PARSER-4-RESTART", "{RESTART}");
+            told.push(RESTART.into());
         }
-        if let Some(log) = &self.appliance.operation.log {
+        if let Some(log) = &operation.log {
             log.configure(&self.appliance.config);
         }
-        self.appliance.operation.reloads_done += 1;
-        let file = self.config_path.display();
-        tracing::info!(mnemonic = "SYS-5-CONFIG_I", "Configured from {file} by SIGHUP");
+        if let Some(after_ms) = change.revert_after_ms {
+            // Changes one after the other go back to what was there before the first.
+            let config = operation.revert.take().map_or(Box::new(former), |revert| revert.config);
+            operation.revert = Some(Revert { config, due_ms: operation.now_ms + after_ms });
+            told.push(format!("'configure confirm' within {} minutes keeps the changes", after_ms / 60_000));
+        }
+        if change.by == SIGHUP && let (Some(startup), Some(text)) = (&mut operation.startup, text) {
+            startup.text = text;
+        }
+        operation.reloads_done += 1;
+        let origin = self.origin(&change);
+        for line in changes.iter().take(CHANGES_MAX) {
+            tracing::info!(mnemonic = "PARSER-5-CFGLOG_CHANGE", "{line}");
+        }
+        if changes.len() > CHANGES_MAX {
+            tracing::info!(mnemonic = "PARSER-5-CFGLOG_CHANGE", "and {} lines more", changes.len() - CHANGES_MAX);
+        }
+        tracing::info!(mnemonic = "SYS-5-CONFIG_I", "Configured from {origin}");
+        if let Some(reply) = change.reply {
+            let _ = reply.try_send(Ok(told.into_iter().map(|line| format!("% {line}")).collect()));
+        }
     }
 }
 

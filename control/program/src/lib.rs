@@ -16,5 +16,6 @@ pub mod request;
 pub mod run;
 pub mod signals;
 pub mod socket;
+pub mod startup;
 pub mod watchdog;
 pub mod workers;

@@ -9,10 +9,11 @@ use clap::{Parser, Subcommand};
 use control::config::{Diagnostic, Severity, parse, parse_strictly};
 use control::log::say;
 use control::means::available_bytes;
+use portico::privileges::{refuse_further_ones, write_as};
 use portico::refusals::{Purpose, refusals};
 use portico::replay::{PortArgument, replay};
 use portico::socket::{Answered, request};
-use portico::{console, run};
+use portico::{console, run, startup};
 
 /// Carrier-grade NAT with application-layer gateways.
 #[derive(Parser)]
@@ -34,6 +35,19 @@ enum Command {
         socket: PathBuf,
         /// User to become, started as root, once the devices are open.
         #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+        /// Group whose members may use the socket: look, change and clear.
+        #[arg(long, value_name = "NAME")]
+        change_group: Option<String>,
+        /// Group whose members may look, on a socket beside it (portico.view.sock).
+        #[arg(long, value_name = "NAME")]
+        view_group: Option<String>,
+    },
+    /// Write the configuration's file for a running appliance, which starts this itself.
+    #[command(hide = true)]
+    WriteFile {
+        file: PathBuf,
+        #[arg(long)]
         user: Option<String>,
     },
     /// Check a configuration file: errors and warnings as FILE:LINE:COLUMN.
@@ -79,20 +93,34 @@ const SOCKET: &str = "/run/portico/portico.sock";
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Run { config, socket, user } => {
-            run::run(&config, &socket, user.as_deref()).map(|()| ExitCode::SUCCESS)
+        Command::Run { config, socket, user, change_group, view_group } => {
+            let told = run::Start {
+                config: &config,
+                socket: &socket,
+                user: user.as_deref(),
+                change_group: change_group.as_deref(),
+                view_group: view_group.as_deref(),
+            };
+            run::run(&told).map(|()| ExitCode::SUCCESS)
         }
+        Command::WriteFile { file, user } => write_file(&file, user.as_deref()).map(|()| ExitCode::SUCCESS),
         Command::Check { file, strict } => check(&file, strict),
         Command::Exec { socket, command } => exec(&socket, &command),
         Command::Console { socket } => console::console(&socket).map(|()| ExitCode::SUCCESS),
         Command::Replay { config, ports, out, show } => run::load(&config)
-            .and_then(|config| replay(config, &ports, &out, &show))
+            .and_then(|(config, _)| replay(config, &ports, &out, &show))
             .map(|is_complete| if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
     };
     done.unwrap_or_else(|error| {
         say(format_args!("portico: {error:#}"));
         ExitCode::FAILURE
     })
+}
+
+fn write_file(file: &Path, user: Option<&str>) -> Result<()> {
+    refuse_further_ones()?;
+    user.map(write_as).transpose()?;
+    startup::write_file(file)
 }
 
 fn check(file: &Path, is_strict: bool) -> Result<ExitCode> {

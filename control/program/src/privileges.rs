@@ -7,7 +7,7 @@ use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{User, geteuid, setgroups, setresgid, setresuid};
+use nix::unistd::{Group, User, geteuid, setgroups, setresgid, setresuid};
 
 /// To be called while the process has one thread: no thread of it gets more rights than it has, by whatever it runs, and no
 /// file or socket it makes is another user's for a moment.
@@ -40,19 +40,38 @@ pub fn find_user(name: &str) -> Result<User> {
     })
 }
 
+/// The group of this name.
+///
+/// # Errors
+/// When there is none.
+pub fn find_group(name: &str) -> Result<Group> {
+    let found = Group::from_name(name).with_context(|| format!("cannot look for group {name}"))?;
+    found.ok_or_else(|| anyhow!("there is no group {name}; make one with `groupadd --system {name}`"))
+}
+
+/// Has the process that writes the configuration's file be this user's.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn write_as(user: &str) -> Result<()> {
+    let user = find_user(user)?;
+    drop_root(&user).with_context(|| format!("cannot become user {}", user.name))
+}
+
+fn drop_root(user: &User) -> Result<(), Errno> {
+    setgroups(&[])?;
+    setresgid(user.gid, user.gid, user.gid)?;
+    setresuid(user.uid, user.uid, user.uid)
+}
+
 /// Has every thread of the process, now and later, be this user's and no other group's than his own. A root that becomes
 /// another user has no capability any more; sockets and devices that are open stay usable.
 ///
 /// # Errors
 /// When the kernel refuses.
 pub fn become_user(user: &User, config_path: &Path) -> Result<()> {
-    let become_him = || -> Result<(), Errno> {
-        setgroups(&[])?;
-        setresgid(user.gid, user.gid, user.gid)?;
-        setresuid(user.uid, user.uid, user.uid)
-    };
     let name = &user.name;
-    become_him().with_context(|| format!("cannot become user {name}"))?;
+    drop_root(user).with_context(|| format!("cannot become user {name}"))?;
     tracing::info!(mnemonic = "SYS-5-USER", "Runs as user {name} from here on");
     if let Err(error) = std::fs::File::open(config_path) {
         tracing::warn!(

@@ -1,22 +1,24 @@
-//! A reload under way. The file is read, checked and compiled in a thread of its own, so that however long it is, commands,
-//! metrics and ARP are answered meanwhile.
+//! A change of the configuration under way: a reload of the file, or what was typed at a console. It is read, checked and compiled
+//! in a thread of its own, so that however long it is, commands, metrics and ARP are answered meanwhile.
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use control::appliance::Appliance;
+use control::change::{Change, Wanted};
 use control::compile::{Compiled, PortBinding, compile};
-use control::config::{Config, Diagnostic, Severity, parse};
+use control::config::{Config, Diagnostic, Severity, difference, parse};
 use control::means::{Means, available_bytes};
 use control::question::Question;
 use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use dataplane::message::{Usage, WorkerMessage};
 use nix::unistd::geteuid;
 
-/// A reload under way.
+/// A change of the configuration under way.
 pub struct Reload {
     stage: Stage,
+    change: Change,
 }
 
 /// What came of preparing: a configuration that can be taken over, or the mistakes for which none can.
@@ -33,10 +35,14 @@ enum Stage {
 pub struct Prepared {
     /// As it was read.
     pub config: Config,
+    /// The file's text, if it was read from one.
+    pub text: Option<String>,
     /// As it was compiled.
     pub compiled: Compiled,
     /// What there is to say of it.
     pub found: Vec<Diagnostic>,
+    /// How it differs from the one in force.
+    pub changes: Vec<String>,
     /// How much of the configuration in force is in use, for each worker that answered.
     pub usages: Vec<Usage>,
     base: Base,
@@ -45,28 +51,49 @@ pub struct Prepared {
 /// What a compilation starts from.
 #[derive(Clone)]
 struct Base {
+    config: Config,
     compiled: Arc<Compiled>,
     ports: Vec<PortBinding>,
 }
 
 impl Base {
     fn of(appliance: &Appliance) -> Base {
-        Base { compiled: Arc::clone(&appliance.compiled), ports: appliance.ports().to_vec() }
+        Base {
+            config: appliance.config.clone(),
+            compiled: Arc::clone(&appliance.compiled),
+            ports: appliance.ports().to_vec(),
+        }
     }
 }
 
 impl Reload {
-    /// Begins one.
+    /// Begins one. Files without a directory are those beside `file`.
     ///
     /// # Errors
-    /// When there can be no other thread.
-    pub fn begin(path: &Path, appliance: &Appliance) -> Result<Reload> {
-        let (path, base) = (PathBuf::from(path), Base::of(appliance));
-        in_a_thread(move || {
-            let (config, found) = read(&path).map_err(|error| vec![format!("{error:#}")])?;
-            let config = config.ok_or_else(|| words(&found))?;
-            prepare(config, found, base)
-        })
+    /// The change, when there can be no other thread.
+    pub fn begin(mut change: Change, file: &Path, appliance: &Appliance) -> Result<Reload, Change> {
+        let base = Base::of(appliance);
+        // What is wanted goes into the thread; who wants it stays here.
+        let wanted = std::mem::replace(&mut change.wanted, Wanted::File(PathBuf::new()));
+        let directory = file.parent().unwrap_or(Path::new("")).to_path_buf();
+        let started = in_a_thread(move || match wanted {
+            Wanted::Config(config) => prepare(*config, None, Vec::new(), base),
+            Wanted::File(path) => {
+                let text = read_text(&directory.join(path)).map_err(|error| vec![format!("{error:#}")])?;
+                let (config, found) = judge(&text.0, &text.1);
+                let config = config.ok_or_else(|| words(&found))?;
+                prepare(config, Some(text.1), found, base)
+            }
+        });
+        match started {
+            Ok(outcome) => Ok(Reload { stage: Stage::Preparing(outcome), change }),
+            Err(_) => Err(change),
+        }
+    }
+
+    /// What is being done.
+    pub fn into_change(self) -> Change {
+        self.change
     }
 
     /// Goes on for a moment. Returns what came of it at the end.
@@ -108,9 +135,9 @@ impl Reload {
             return None;
         }
         // A link has changed meanwhile: compiled again, from what is in force now.
-        match in_a_thread(move || prepare(prepared.config, prepared.found, base)) {
+        match in_a_thread(move || prepare(prepared.config, prepared.text, prepared.found, base)) {
             Ok(again) => {
-                *self = again;
+                self.stage = Stage::Preparing(again);
                 None
             }
             Err(error) => Some(Err(vec![format!("{error:#}")])),
@@ -118,46 +145,52 @@ impl Reload {
     }
 }
 
-fn in_a_thread(work: impl FnOnce() -> Outcome + Send + 'static) -> Result<Reload> {
+fn in_a_thread(work: impl FnOnce() -> Outcome + Send + 'static) -> Result<Receiver<Outcome>> {
     let (sender, outcome) = bounded(1);
     let work = move || drop(sender.send(work()));
     std::thread::Builder::new().name("reload".into()).spawn(work).context("no thread for the reload")?;
-    Ok(Reload { stage: Stage::Preparing(outcome) })
+    Ok(outcome)
 }
 
-fn prepare(config: Config, found: Vec<Diagnostic>, base: Base) -> Outcome {
+fn prepare(config: Config, text: Option<String>, found: Vec<Diagnostic>, base: Base) -> Outcome {
     let worker_count = usize::from(base.compiled.tables.worker_count);
     let means = Means { worker_count, free_bytes: available_bytes() };
     let compiled = compile(&config, &base.ports, Some(&base.compiled), &means);
     let compiled = compiled.map_err(|errors| words(&errors))?;
-    Ok(Prepared { config, compiled, found, usages: Vec::new(), base })
+    let changes = difference(&base.config, &config);
+    Ok(Prepared { config, text, compiled, found, changes, usages: Vec::new(), base })
 }
 
 fn words(found: &[Diagnostic]) -> Vec<String> {
     found.iter().map(ToString::to_string).collect()
 }
 
-/// Reads a configuration file: the configuration, or none when there are mistakes, and what there is to say of it.
+/// A configuration file's name and text.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn read(path: &Path) -> Result<(Option<Config>, Vec<Diagnostic>)> {
+pub fn read_text(path: &Path) -> Result<(String, String)> {
     let read = std::fs::read(path);
     let is_denied = read.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
     let text = read.with_context(|| {
         let advice = match is_denied {
             true => format!("let uid {} read it", geteuid()),
-            false => "give --config a file that is there and readable".into(),
+            false => "give a file that is there and readable".into(),
         };
         format!("cannot read the configuration {}; {advice}", path.display())
     })?;
     let text = String::from_utf8(text)
         .map_err(|_| anyhow!("{}: the configuration is no text in UTF-8", path.display()))?;
-    let (config, mut found) = match parse(&path.display().to_string(), &text) {
+    Ok((path.display().to_string(), text))
+}
+
+/// A file's configuration, or none when there are mistakes, and what there is to say of it.
+pub fn judge(file: &str, text: &str) -> (Option<Config>, Vec<Diagnostic>) {
+    let (config, mut found) = match parse(file, text) {
         Ok(parsed) => (Some(parsed.config), parsed.warnings),
         Err(found) => (None, found),
     };
     // What a file does without is for who checks it, not for each start.
     found.retain(|diagnostic| diagnostic.severity != Severity::Note);
-    Ok((config, found))
+    (config, found)
 }

@@ -1,14 +1,37 @@
 //! What other threads ask of the control thread, and how it answers.
+use control::config::grammar::Candidate;
+use control::vty::Role;
 use crossbeam::channel::{Receiver, Sender};
 
 /// What other threads ask of the control thread.
 pub enum Request {
-    /// An exec command without a modifier.
-    Exec(String, Sender<Piece>),
+    /// Somebody is on the console of this number.
+    Open(u64, String, Role),
+    /// A line of a console, without a modifier.
+    Line(u64, String, Sender<Piece>),
+    /// What could stand at the end of a line of a console.
+    Complete(u64, String, Sender<Vec<Candidate>>),
+    /// What a console shows after an answer.
+    State(u64, Sender<State>),
+    /// Nobody is on a console any more.
+    Close(u64),
     /// The metrics page.
     Metrics(Sender<Piece>),
-    /// The name in the console's prompt.
-    Hostname(Sender<String>),
+    /// A sign of life.
+    Alive(Sender<()>),
+}
+
+/// What a console shows after an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Before the next line.
+    pub prompt: String,
+    /// What `terminal length` says.
+    pub length: Option<u16>,
+    /// What `terminal width` says.
+    pub width: Option<u16>,
+    /// Whether the session is over.
+    pub is_over: bool,
 }
 
 /// What signals ask: each has a place of its own, which nothing else can fill.

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow};
 use control::appliance::Appliance;
+use control::change::Startup;
 use control::config::Config;
 use control::fault::log_panics;
 use control::log::{Log, say};
@@ -18,59 +19,90 @@ use crate::confine::confine;
 use crate::devices::{attach, check_cores, open_devices, open_memory};
 use crate::exporter::{open_exporter, serve_metrics};
 use crate::leader::Leader;
-use crate::privileges::{become_user, find_user, refuse_further_ones};
+use crate::privileges::{become_user, find_group, find_user, refuse_further_ones};
 use crate::refusals::{Purpose, refusals, refused};
-use crate::reload::read;
+use crate::reload::{judge, read_text};
 use crate::request::Orders;
 use crate::signals::catch_signals;
-use crate::socket::CommandSocket;
+use crate::socket::{CommandSocket, Groups};
+use crate::startup::Writer;
 use crate::watchdog::{self, Heartbeat};
 use crate::workers::Workers;
 
-/// Reads a configuration file, and tells the standard error what is wrong or remarkable about it.
+/// Reads a configuration file, and tells the standard error what is wrong or remarkable about it. Returns its text too.
 ///
 /// # Errors
 /// When it cannot be read, or has mistakes.
-pub fn load(path: &Path) -> Result<Config> {
-    let (config, found) = read(path)?;
+pub fn load(path: &Path) -> Result<(Config, String)> {
+    let (file, text) = read_text(path)?;
+    let (config, found) = judge(&file, &text);
     found.iter().for_each(say);
-    config.ok_or_else(|| anyhow!("{}: not usable as it stands; nothing of it is applied", path.display()))
+    let config = config
+        .ok_or_else(|| anyhow!("{}: not usable as it stands; nothing of it is applied", path.display()))?;
+    Ok((config, text))
 }
 
-/// Runs the appliance until it is told to stop; as the user of this name, if there is one, as soon as its devices are open.
+/// What `portico run` is told.
+pub struct Start<'a> {
+    /// The configuration's file.
+    pub config: &'a Path,
+    /// The command socket.
+    pub socket: &'a Path,
+    /// The user to become as soon as the devices are open.
+    pub user: Option<&'a str>,
+    /// The group that may use the socket beside its owner.
+    pub change_group: Option<&'a str>,
+    /// The group that may look.
+    pub view_group: Option<&'a str>,
+}
+
+/// Runs the appliance until it is told to stop.
 ///
 /// # Errors
 /// When it cannot start: what is missing, and what to do about it.
-pub fn run(config_path: &Path, socket_path: &Path, user: Option<&str>) -> Result<()> {
+pub fn run(told: &Start) -> Result<()> {
     let started = Instant::now();
     refuse_further_ones()?;
-    let user = user.map(find_user).transpose()?;
+    let user = told.user.map(find_user).transpose()?;
+    let group = |name: Option<&str>| name.map(find_group).transpose();
+    let groups = Groups { change: group(told.change_group)?, view: group(told.view_group)? };
     let orders = catch_signals()?;
     log_panics();
-    let config = load(config_path)?;
+    let (config, text) = load(told.config)?;
     let log = Log::start().context("no thread for the log")?;
     log.configure(&config);
-    let done = start(config, config_path, socket_path, user.as_ref(), &log, orders, started);
+    // It is started before there are devices, so that it has none of them open.
+    let writer = Writer::start(told.config, told.user)?.serve().context("no thread for the file")?;
+    let startup = Startup { path: told.config.into(), text, writer };
+    let socket = Socket { path: told.socket, groups: &groups };
+    let done = start(config, startup, &socket, user.as_ref(), &log, orders, started);
     log.flush();
     done
 }
 
+/// The command socket that is to be.
+struct Socket<'a> {
+    path: &'a Path,
+    groups: &'a Groups,
+}
+
 fn start(
     config: Config,
-    config_path: &Path,
-    socket_path: &Path,
+    startup: Startup,
+    socket: &Socket,
     user: Option<&User>,
     log: &Log,
     orders: Orders,
     started: Instant,
 ) -> Result<()> {
+    let config_path = startup.path.clone();
     let worker_count = usize::from(config.platform.workers.unwrap_or(1));
     check_cores(&config, worker_count)?;
     let found = refusals(&config, Purpose::Run, available_bytes());
     if !found.is_empty() {
         return Err(refused(&found, &config.source.file));
     }
-    let socket = CommandSocket::open(socket_path, user)?;
+    let socket = CommandSocket::open(socket.path, user, socket.groups)?;
     let exporter = open_exporter(&config)?;
     let cores = config.platform.cores.clone();
     let memory = open_memory(&config, worker_count)?;
@@ -82,10 +114,11 @@ fn start(
     let open = |(interface, device)| OpenDevice { interface, device: Box::new(device) };
     appliance.operation.devices = devices.into_iter().map(open).collect();
     appliance.operation.log = Some(log.clone());
+    appliance.operation.startup = Some(startup);
 
     tracing::info!(mnemonic = "SYS-5-RESTART", "Portico {} starts", env!("CARGO_PKG_VERSION"));
     if let Some(user) = user {
-        become_user(user, config_path)?;
+        become_user(user, &config_path)?;
     }
     confine()?;
     let workers = Workers::start(memory.eal, setups, &cores, started)?;
@@ -102,7 +135,7 @@ fn start(
 
     let heartbeat = Heartbeat::default();
     watchdog::start(heartbeat.clone(), appliance.counters.clone())?;
-    let signal = Leader::new(appliance, inbox, orders, config_path, started).lead(&heartbeat);
+    let signal = Leader::new(appliance, inbox, orders, &config_path, started).lead(&heartbeat);
     watchdog::tell(&[NotifyState::Stopping]);
     tracing::info!(mnemonic = "SYS-5-STOP", "Stopped by {signal}");
     workers.stop()

@@ -1,8 +1,10 @@
-//! The command socket: one request a connection, a Unix socket that only its owner can open.
+//! The command socket: a session for each connection, on a Unix socket that only its owner can open, and one group if there is one
+//! for it. Beside it may be another one, for a group that may only look.
 //!
-//! The client sends a line: `exec COMMAND`, `complete LINE` (what could stand at the end of a command line), or
-//! `hostname`. The server answers with pieces, each `out LENGTH` or, for refusals, `err LENGTH` on a line and then so
-//! many bytes; after the last piece comes the line `end`.
+//! The client sends lines: `exec LINE` (an exec command, or a line of the configuration while that is being changed), or
+//! `complete LINE` (what could stand at the end of a line). The server answers each with pieces, each `out LENGTH` or, for refusals,
+//! `err LENGTH` on a line and then so many bytes; after the last piece comes the line `end LENGTH WIDTH PROMPT`, with what
+//! `terminal length` and `terminal width` say or `-`, or the line `bye`, when the session is over.
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -11,196 +13,282 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use control::cli;
+use control::vty::Role;
 use crossbeam::channel::{Sender, bounded};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::User;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::unistd::{Gid, Group, Uid, User};
 
-use crate::request::{Piece, Request, pieces};
+use crate::request::{Piece, Request, State, pieces};
 
 /// The longest request, in bytes.
 const LINE_MAX: u64 = 4096;
-/// How long a client may take to send its line.
-const READ_WITHIN: Duration = Duration::from_secs(5);
 /// How long a client may leave a piece of its answer unread, as while somebody looks at a page of it.
 const WRITE_WITHIN: Duration = Duration::from_secs(3600);
 /// Pieces of an answer that may wait for the client.
 const PIECES_MAX: usize = 4;
-/// Open connections. One more, and the oldest ends: whoever looks at a page and forgets it keeps nobody out.
+/// Open connections. One more, and the one that was silent for longest ends: whoever forgets a console keeps nobody out.
 const CONNECTIONS_MAX: usize = 128;
 
-/// The open command socket; its file goes when it is dropped.
+/// The groups whose members may use the socket beside its owner.
+#[derive(Default)]
+pub struct Groups {
+    /// Who may look, change and clear.
+    pub change: Option<Group>,
+    /// Who may look.
+    pub view: Option<Group>,
+}
+
+/// The open command sockets; their files go when this is dropped.
 pub struct CommandSocket {
+    listeners: Vec<Listener>,
+}
+
+struct Listener {
     listener: UnixListener,
     path: PathBuf,
+    role: Role,
 }
 
 impl CommandSocket {
-    /// Opens the command socket, for `user` to use and remove if it is to be another's than the process's. A socket file left
-    /// by a program that is gone is replaced; a directory that is not there is made.
+    /// Opens the command socket, for `user` to use and remove if it is to be another's than the process's, and the one beside it
+    /// for those who look, if there are any. A socket file left by a program that is gone is replaced; a directory that is not
+    /// there is made.
     ///
     /// # Errors
     /// When another instance answers on it, or it is another user's, or the file cannot be made.
-    pub fn open(path: &Path, user: Option<&User>) -> Result<CommandSocket> {
-        match UnixStream::connect(path) {
-            Ok(_) => bail!(
-                "another portico is running on the socket {}; stop it, or give --socket another path",
-                path.display()
-            ),
-            // Somebody may answer on it: it is not known to be left behind.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => bail!(
-                "may not use the socket {}: {error}; run as its owner, or give --socket another path",
-                path.display()
-            ),
-            Err(_) => {}
-        }
-        let advice = || {
-            format!(
-                "cannot open the command socket {}; give --socket a path that can be written",
-                path.display()
-            )
+    pub fn open(path: &Path, user: Option<&User>, groups: &Groups) -> Result<CommandSocket> {
+        let mut socket = CommandSocket { listeners: Vec::new() };
+        let is_shared = groups.change.is_some() || groups.view.is_some();
+        let one = |path: &Path, group: Option<&Group>, role| {
+            let listener = listen(path, user, group, is_shared)?;
+            anyhow::Ok(Listener { listener, path: path.into(), role })
         };
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let owner = prepare(directory.unwrap_or(Path::new(".")), user).with_context(advice)?;
-        if let Some(user) = user.filter(|user| user.uid.as_raw() != owner) {
-            bail!(
-                "user {} could not remove the socket {} at the end; give --socket a path in a directory of that user's, or \
-                 in one that is not there yet",
-                user.name,
-                path.display()
-            );
-        }
-        match fs::symlink_metadata(path) {
-            Ok(found) if !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
-                bail!("{} is there and is no socket; give --socket another path", path.display());
-            }
-            Ok(_) => fs::remove_file(path).with_context(advice)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(advice),
-        }
-        let listener = UnixListener::bind(path).with_context(advice)?;
-        let socket = CommandSocket { listener, path: path.into() };
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).with_context(advice)?;
-        if let Some(user) = user {
-            give(path, user).with_context(advice)?;
+        socket.listeners.push(one(path, groups.change.as_ref(), Role::Change)?);
+        if groups.view.is_some() {
+            socket.listeners.push(one(&view_path(path), groups.view.as_ref(), Role::View)?);
         }
         Ok(socket)
     }
 
-    /// Serves it in threads of its own for as long as the process runs.
+    /// Serves them in threads of their own for as long as the process runs.
     ///
     /// # Errors
     /// When there can be no other thread.
     pub fn serve(&self, requests: &Sender<Request>) -> io::Result<()> {
-        let (listener, requests) = (self.listener.try_clone()?, requests.clone());
         let connections = Arc::new(Connections::default());
-        std::thread::Builder::new().name("socket".into()).spawn(move || {
-            for stream in listener.incoming() {
-                let served = stream.and_then(|stream| {
-                    let (requests, connections) = (requests.clone(), Arc::clone(&connections));
-                    let number = connections.enter(stream.try_clone()?);
-                    let command = std::thread::Builder::new().name("command".into());
-                    let entered = Entered { connections, number };
-                    command.spawn(move || {
-                        if let Err(error) = answer(stream, &requests) {
-                            tracing::debug!(mnemonic = "SYS-7-SOCKET", "command connection: {error}");
-                        }
-                        drop(entered);
-                    })
-                });
-                if let Err(error) = served {
-                    tracing::warn!(mnemonic = "SYS-4-SOCKET", "command socket: {error}");
-                    std::thread::sleep(Duration::from_millis(100));
-                }
-            }
-        })?;
+        for Listener { listener, role, .. } in &self.listeners {
+            let (listener, requests) = (listener.try_clone()?, requests.clone());
+            let (connections, role) = (Arc::clone(&connections), *role);
+            let accept = move || accept_all(&listener, &requests, &connections, role);
+            std::thread::Builder::new().name("socket".into()).spawn(accept)?;
+        }
         Ok(())
     }
 }
 
 impl Drop for CommandSocket {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        self.listeners.iter().for_each(|listener| drop(fs::remove_file(&listener.path)));
     }
 }
 
-/// Makes the directory, the user's alone, where there is none. Returns whose it is.
-fn prepare(directory: &Path, user: Option<&User>) -> io::Result<u32> {
-    match (fs::DirBuilder::new().mode(0o700).create(directory), user) {
-        (Ok(()), Some(user)) => give(directory, user)?,
-        (Err(error), _) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
+/// The socket beside this one for those who only look: `portico.view.sock` beside `portico.sock`.
+pub fn view_path(path: &Path) -> PathBuf {
+    path.with_extension("view.sock")
+}
+
+fn listen(path: &Path, user: Option<&User>, group: Option<&Group>, is_shared: bool) -> Result<UnixListener> {
+    match UnixStream::connect(path) {
+        Ok(_) => bail!(
+            "another portico is running on the socket {}; stop it, or give --socket another path",
+            path.display()
+        ),
+        // Somebody may answer on it: it is not known to be left behind.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => bail!(
+            "may not use the socket {}: {error}; run as its owner, or give --socket another path",
+            path.display()
+        ),
+        Err(_) => {}
+    }
+    let advice =
+        || format!("cannot open the command socket {}; give --socket a path that can be written", path.display());
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let owner = prepare(directory.unwrap_or(Path::new(".")), user, is_shared).with_context(advice)?;
+    if let Some(user) = user.filter(|user| user.uid.as_raw() != owner) {
+        bail!(
+            "user {} could not remove the socket {} at the end; give --socket a path in a directory of that user's, or \
+             in one that is not there yet",
+            user.name,
+            path.display()
+        );
+    }
+    match fs::symlink_metadata(path) {
+        Ok(found) if !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
+            bail!("{} is there and is no socket; give --socket another path", path.display());
+        }
+        Ok(_) => fs::remove_file(path).with_context(advice)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(advice),
+    }
+    let listener = UnixListener::bind(path).with_context(advice)?;
+    if user.is_some() || group.is_some() {
+        let gid = group.map(|group| group.gid).or_else(|| user.map(|user| user.gid));
+        lchown(path, user.map(|user| user.uid.as_raw()), gid.map(Gid::as_raw)).with_context(|| {
+            format!("cannot give the socket {} to its user and group; run as root", path.display())
+        })?;
+    }
+    // The mode comes last: until the group is the right one, it is for nobody.
+    let mode = if group.is_some() { 0o660 } else { 0o600 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).with_context(advice)?;
+    Ok(listener)
+}
+
+fn accept_all(listener: &UnixListener, requests: &Sender<Request>, connections: &Arc<Connections>, role: Role) {
+    for stream in listener.incoming() {
+        let served = stream.and_then(|stream| {
+            let (requests, connections) = (requests.clone(), Arc::clone(connections));
+            let id = connections.enter(stream.try_clone()?);
+            let command = std::thread::Builder::new().name("command".into());
+            let entered = Entered { connections, requests, id };
+            command.spawn(move || {
+                if let Err(error) = serve(stream, &entered, role) {
+                    tracing::debug!(mnemonic = "SYS-7-SOCKET", "command connection: {error}");
+                }
+            })
+        });
+        if let Err(error) = served {
+            tracing::warn!(mnemonic = "SYS-4-SOCKET", "command socket: {error}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Makes the directory, the user's alone or for all to go through, where there is none. Returns whose it is.
+fn prepare(directory: &Path, user: Option<&User>, is_shared: bool) -> io::Result<u32> {
+    match fs::DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => {
+            if let Some(user) = user {
+                lchown(directory, Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
+            }
+            if is_shared {
+                fs::set_permissions(directory, fs::Permissions::from_mode(0o711))?;
+            }
+        }
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Err(_) => {}
     }
     Ok(fs::metadata(directory)?.uid())
 }
 
-fn give(path: &Path, user: &User) -> io::Result<()> {
-    lchown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+/// The open connections, in the order in which they last said something, each with a number.
+#[derive(Default)]
+struct Connections(Mutex<Open>);
+
+#[derive(Default)]
+struct Open {
+    last: u64,
+    streams: VecDeque<(u64, UnixStream)>,
 }
 
-/// The open connections, in the order of their beginning, each with a number.
-#[derive(Default)]
-struct Connections(Mutex<(u64, VecDeque<(u64, UnixStream)>)>);
-
 impl Connections {
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn enter(&self, stream: UnixStream) -> u64 {
-        let (next, open) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= CONNECTIONS_MAX
-            && let Some((_, oldest)) = open.pop_front()
+        let mut open = self.open();
+        if open.streams.len() >= CONNECTIONS_MAX
+            && let Some((_, silent)) = open.streams.pop_front()
         {
-            // Its thread, which waits for the client to read, finds it closed.
-            let _ = oldest.shutdown(Shutdown::Both);
+            // Its thread finds it closed.
+            let _ = silent.shutdown(Shutdown::Both);
         }
-        *next += 1;
-        open.push_back((*next, stream));
-        *next
+        open.last += 1;
+        let id = open.last;
+        open.streams.push_back((id, stream));
+        id
+    }
+
+    fn note(&self, id: u64) {
+        let mut open = self.open();
+        if let Some(at) = open.streams.iter().position(|&(other, _)| other == id)
+            && let Some(stream) = open.streams.remove(at)
+        {
+            open.streams.push_back(stream);
+        }
     }
 }
 
 /// A connection's place, which it leaves however it ends.
 struct Entered {
     connections: Arc<Connections>,
-    number: u64,
+    requests: Sender<Request>,
+    id: u64,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let (_, open) = &mut *self.connections.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|&(other, _)| other != self.number);
+        self.connections.open().streams.retain(|&(other, _)| other != self.id);
+        let _ = self.requests.send(Request::Close(self.id));
     }
 }
 
-fn answer(mut stream: UnixStream, requests: &Sender<Request>) -> io::Result<()> {
-    stream.set_read_timeout(Some(READ_WITHIN))?;
+fn serve(mut stream: UnixStream, entered: &Entered, role: Role) -> io::Result<()> {
     stream.set_write_timeout(Some(WRITE_WITHIN))?;
-    let mut line = String::new();
-    BufReader::new(stream.try_clone()?.take(LINE_MAX)).read_line(&mut line)?;
-    let line = line.trim_end_matches(['\n', '\r']);
-    let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
-    match kind {
-        "exec" => execute(&mut stream, rest, requests)?,
-        "complete" => write_piece(&mut stream, "out", &completions(rest))?,
-        "hostname" => {
-            let (sender, receiver) = bounded(1);
-            let _ = requests.send(Request::Hostname(sender));
-            write_piece(&mut stream, "out", &receiver.recv().unwrap_or_default())?;
+    let (id, requests) = (entered.id, &entered.requests);
+    let _ = requests.send(Request::Open(id, user_of(&stream)?, role));
+    let mut lines = BufReader::new(stream.try_clone()?);
+    loop {
+        let mut line = String::new();
+        let len = (&mut lines).take(LINE_MAX).read_line(&mut line)?;
+        if len == 0 {
+            return Ok(());
         }
-        _ => write_piece(&mut stream, "err", "% Unknown request\n")?,
+        let Some(line) = line.strip_suffix('\n') else {
+            write_piece(&mut stream, "err", "% The line is too long\n")?;
+            return stream.write_all(b"bye\n");
+        };
+        entered.connections.note(id);
+        let line = line.trim_end_matches('\r');
+        let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match kind {
+            "exec" => execute(&mut stream, id, rest, requests)?,
+            "complete" => write_piece(&mut stream, "out", &completions(id, rest, requests))?,
+            _ => write_piece(&mut stream, "err", "% Unknown request\n")?,
+        }
+        let (sender, state) = bounded(1);
+        let _ = requests.send(Request::State(id, sender));
+        match state.recv() {
+            Ok(State { prompt, length, width, is_over: false }) => {
+                let number = |number: Option<u16>| number.map_or_else(|| "-".into(), |n| n.to_string());
+                stream.write_all(format!("end {} {} {prompt}\n", number(length), number(width)).as_bytes())?;
+            }
+            _ => return stream.write_all(b"bye\n"),
+        }
     }
-    stream.write_all(b"end\n")
 }
 
-fn execute(stream: &mut UnixStream, line: &str, requests: &Sender<Request>) -> io::Result<()> {
+/// Who is at the other end.
+fn user_of(stream: &UnixStream) -> io::Result<String> {
+    let uid = Uid::from_raw(getsockopt(stream, PeerCredentials)?.uid());
+    let user = User::from_uid(uid).ok().flatten();
+    Ok(user.map_or_else(|| format!("uid{uid}"), |user| user.name))
+}
+
+fn execute(stream: &mut UnixStream, id: u64, line: &str, requests: &Sender<Request>) -> io::Result<()> {
     let (command, mut modifier) = match cli::split(line) {
         Ok(split) => split,
         Err(refusal) => return write_piece(stream, "err", &(refusal + "\n")),
     };
     let (sender, receiver) = bounded(PIECES_MAX);
-    let _ = requests.send(Request::Exec(command.trim_end().into(), sender));
+    let _ = requests.send(Request::Line(id, command.trim_end().into(), sender));
     for piece in pieces(&receiver) {
         // A filter may have nothing to write for long, and then nothing else tells that nobody waits any more.
         if is_gone(stream)? {
@@ -235,48 +323,9 @@ fn write_piece(stream: &mut UnixStream, kind: &str, text: &str) -> io::Result<()
 }
 
 /// A line for each candidate: the word, its help, and whether the word can be written as it stands.
-fn completions(line: &str) -> String {
-    let candidates = cli::complete(line, line.len());
+fn completions(id: u64, line: &str, requests: &Sender<Request>) -> String {
+    let (sender, candidates) = bounded(1);
+    let _ = requests.send(Request::Complete(id, line.into(), sender));
+    let candidates = candidates.recv().unwrap_or_default();
     candidates.iter().map(|c| format!("{}\t{}\t{}\n", c.word, c.help, u8::from(c.literal))).collect()
-}
-
-/// A piece of an answer, as a client has it.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Answered<'a> {
-    /// Of the text.
-    Out(&'a [u8]),
-    /// Why it is refused.
-    Refused(&'a [u8]),
-}
-
-/// Sends a request to a running instance, and hands each piece of the answer on until `take` wants no more.
-///
-/// # Errors
-/// When nobody answers on the socket, or not to the end.
-pub fn request(path: &Path, line: &str, mut take: impl FnMut(Answered) -> bool) -> Result<()> {
-    let connected = UnixStream::connect(path);
-    let is_denied = connected.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
-    let mut stream = connected.with_context(|| match is_denied {
-        true => format!("may not use the socket {}; ask as its owner, who runs portico", path.display()),
-        false => format!("no portico answers on {}; is it running, and on this --socket?", path.display()),
-    })?;
-    writeln!(stream, "{}", line.replace(['\n', '\r'], " "))?;
-    let mut answer = BufReader::new(stream);
-    loop {
-        let mut header = String::new();
-        answer.read_line(&mut header)?;
-        let (kind, len) = match header.trim_end().split_once(' ') {
-            Some((kind, len)) => {
-                (kind, len.parse::<usize>().context("the appliance answers in another protocol")?)
-            }
-            None if header == "end\n" => return Ok(()),
-            None => bail!("the appliance closed the connection before the end of its answer"),
-        };
-        let mut piece = vec![0; len];
-        answer.read_exact(&mut piece)?;
-        let goes_on = take(if kind == "out" { Answered::Out(&piece) } else { Answered::Refused(&piece) });
-        if !goes_on {
-            return Ok(());
-        }
-    }
 }

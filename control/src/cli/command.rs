@@ -12,14 +12,18 @@ pub(super) enum Command {
     Text(Text),
     /// Workers are asked, or the text is long.
     Long(Long),
+    /// It is about the console that it is typed at.
+    Vty(OfVty),
 }
 
 /// A command whose answer is at hand.
 pub(super) type Text = fn(&mut Appliance, &Args) -> Result<String, String>;
 /// A command whose answer is not.
 pub(super) type Long = fn(&mut Appliance, &Args) -> Started;
+/// A command about the console of this number.
+pub(super) type OfVty = fn(&mut Appliance, u64, &Args) -> Started;
 /// An answer under way, or why there is none.
-pub(super) type Started = Result<Box<dyn Answer>, String>;
+pub type Started = Result<Box<dyn Answer>, String>;
 
 /// A row of a command whose answer is at hand.
 pub(super) const fn command(syntax: &'static str, help: &'static str, text: Text) -> Row<Command> {
@@ -29,6 +33,11 @@ pub(super) const fn command(syntax: &'static str, help: &'static str, text: Text
 /// A row of a command whose answer is not.
 pub(super) const fn long_command(syntax: &'static str, help: &'static str, long: Long) -> Row<Command> {
     Row { syntax, help, action: Command::Long(long), negatable: false }
+}
+
+/// A row of a command about a console.
+pub(super) const fn vty_command(syntax: &'static str, help: &'static str, of_vty: OfVty) -> Row<Command> {
+    Row { syntax, help, action: Command::Vty(of_vty), negatable: false }
 }
 
 /// `hh:mm:ss`, or days and hours from a day on, as IOS prints durations.

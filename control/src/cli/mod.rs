@@ -4,6 +4,7 @@ mod access_lists;
 mod answer;
 mod clear;
 mod command;
+mod configure;
 mod doors;
 mod drops;
 mod gateways;
@@ -13,6 +14,7 @@ mod nat;
 mod network;
 mod statistics;
 mod system;
+mod terminal;
 mod totals;
 mod translations;
 mod walk;
@@ -22,11 +24,13 @@ use std::sync::LazyLock;
 
 use crate::appliance::{Answering, Appliance};
 use crate::config::grammar::{Candidate, Grammar, Language};
-use crate::config::lex;
+use crate::config::{Editing, lex};
 
+use crate::vty::Role;
 use command::Command;
 
 pub use answer::{Answer, Progress};
+pub use command::Started;
 pub use modifier::{Modifier, split};
 
 /// What a command works on when somebody waits for it.
@@ -72,32 +76,60 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
         workers::ROWS,
         system::ROWS,
         clear::ROWS,
+        configure::ROWS,
+        terminal::ROWS,
     ];
     Grammar::new(families.into_iter().flatten(), &LANGUAGE)
 });
+
+/// First words of commands that change something.
+const CHANGING: &[&str] = &["clear", "configure", "copy", "test", "write"];
 
 /// Every command: its syntax line, and what it does.
 pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
     GRAMMAR.rows().map(|row| (row.syntax, row.help))
 }
 
-/// Starts to carry out one command line, which has no modifier.
+/// Every command of configuration mode that is no line of the configuration, likewise.
+pub fn commands_in_configuration() -> impl Iterator<Item = (&'static str, &'static str)> {
+    configure::commands()
+}
+
+/// Starts to carry out one command line, which has no modifier, for a console or for nobody in particular, who may do all but
+/// what is about consoles.
 ///
 /// # Errors
 /// In IOS's manner: a marker under the word that is wrong, and what was expected there.
-pub fn start(appliance: &mut Appliance, line: &str) -> Result<Box<dyn Answer>, String> {
+pub fn start(appliance: &mut Appliance, vty: Option<u64>, line: &str) -> Started {
     let tokens = lex::tokens(line);
     if tokens.is_empty() {
         return Ok(Box::new(answer::Said::new(String::new())));
     }
-    let found = GRAMMAR.parse(&tokens).map_err(|error| {
-        let marker = " ".repeat(error.column.saturating_sub(1));
-        format!("{line}\n{marker}^\n% Invalid input detected at '^' marker: {error}")
-    })?;
+    let found = GRAMMAR.parse(&tokens).map_err(|error| error.in_ios_words(line))?;
+    let of_vty = vty.and_then(|id| appliance.vtys.get(id));
+    let changes = found.row.syntax.split(' ').next().is_some_and(|first| CHANGING.contains(&first));
+    if changes && let Some(vty) = of_vty.filter(|vty| !vty.may_change()) {
+        let remedy = if vty.role == Role::Change { "'enable' allows it" } else { "this socket is for looking" };
+        return Err(format!("% Access denied: {remedy}"));
+    }
     match found.row.action {
         Command::Text(text) => Ok(Box::new(answer::Said::new(text(appliance, &found.args)?))),
         Command::Long(long) => long(appliance, &found.args),
+        Command::Vty(command) => command(appliance, vty.ok_or("% Only a console can do this")?, &found.args),
     }
+}
+
+/// Starts to carry out a line of a console in configuration mode.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_in_configuration(appliance: &mut Appliance, vty: u64, line: &str) -> Started {
+    configure::start(appliance, vty, line)
+}
+
+/// What could stand at the end of a line of configuration mode.
+pub fn complete_in_configuration(editing: &Editing, line: &str) -> Vec<Candidate> {
+    configure::complete(editing, line)
 }
 
 /// Carries out one command line and waits for all of its answer.
@@ -107,7 +139,7 @@ pub fn start(appliance: &mut Appliance, line: &str) -> Result<Box<dyn Answer>, S
 pub fn execute(context: &mut Context, line: &str) -> Result<String, String> {
     let (command, mut modifier) = split(line)?;
     context.appliance.operation.now_ms = context.now_ms;
-    let mut answer = start(context.appliance, command)?;
+    let mut answer = start(context.appliance, None, command)?;
     let mut out = String::new();
     loop {
         match answer.advance(context.appliance) {

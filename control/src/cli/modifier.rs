@@ -39,7 +39,10 @@ const KINDS: &[(&str, Kind, &str)] = &[
 /// # Errors
 /// When there is no such modifier, or its expression is none.
 pub fn split(line: &str) -> Result<(&str, Option<Modifier>), String> {
-    let Some((command, rest)) = line.split_once('|') else { return Ok((line, None)) };
+    let mut words = line.split_whitespace().skip_while(|word| word.eq_ignore_ascii_case("do"));
+    // In a line of the configuration it is text.
+    let is_show = words.next().is_some_and(|word| "show".starts_with(&word.to_ascii_lowercase()));
+    let Some((command, rest)) = line.split_once('|').filter(|_| is_show) else { return Ok((line, None)) };
     let rest = rest.trim();
     let (word, expression) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let mut fitting = KINDS.iter().filter(|(name, ..)| !word.is_empty() && name.starts_with(word));

@@ -6,6 +6,7 @@ use super::grammar::Form;
 use super::known::Known;
 use super::lex::Token;
 use super::model::{Config, Place, Source};
+use super::syntax_error::SyntaxError;
 
 /// The function that carries out a statement.
 pub type Apply = fn(&mut Builder, &Statement) -> Result<(), Fault>;
@@ -47,6 +48,8 @@ pub struct Statement {
 pub struct Fault {
     column: usize,
     text: String,
+    /// If no row has such a line: why.
+    syntax: Option<Box<SyntaxError>>,
 }
 
 /// A configuration under construction.
@@ -66,12 +69,30 @@ pub struct Builder {
     pub(super) passed_over: usize,
     /// Whether none is.
     pub(super) is_strict: bool,
+    /// The mode whose table had the last line.
+    pub(super) table: Mode,
+    /// Whether a line removed something with `forced`.
+    pub(super) is_forced: bool,
 }
 
 impl Fault {
     /// A fault at this column.
     pub fn at(column: usize, text: String) -> Fault {
-        Fault { column, text }
+        Fault { column, text, syntax: None }
+    }
+
+    /// What a console says of it, in IOS's words.
+    pub(super) fn in_ios_words(&self, line: &str) -> String {
+        match &self.syntax {
+            Some(error) => error.in_ios_words(line),
+            None => format!("% {}", self.text),
+        }
+    }
+}
+
+impl From<SyntaxError> for Fault {
+    fn from(error: SyntaxError) -> Fault {
+        Fault { column: error.column, text: error.to_string(), syntax: Some(Box::new(error)) }
     }
 }
 
@@ -83,7 +104,7 @@ impl Statement {
 
     /// A fault in the value of this name.
     pub fn fault(&self, name: &str, text: impl Into<String>) -> Fault {
-        Fault { column: self.args.column(name), text: text.into() }
+        Fault::at(self.args.column(name), text.into())
     }
 }
 
@@ -103,6 +124,8 @@ impl Builder {
             under: None,
             passed_over: 0,
             is_strict: false,
+            table: Mode::Global,
+            is_forced: false,
         }
     }
 
@@ -120,6 +143,11 @@ impl Builder {
     pub(super) fn refuse(&mut self, fault: Fault) {
         let diagnostic = self.diagnostic(Severity::Error, fault.column, fault.text);
         self.diagnostics.push(diagnostic);
+    }
+
+    /// What there was to say of the lines since this was last asked.
+    pub(super) fn take_diagnostics(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.diagnostics)
     }
 
     /// The configuration, and the errors and warnings about its lines.

@@ -53,7 +53,8 @@ fn parse_with(mut builder: Builder, text: &str) -> Result<Parsed, Vec<Diagnostic
     finish(builder)
 }
 
-fn read(builder: &mut Builder, line: &str) -> Result<(), Fault> {
+/// Reads one line.
+pub(super) fn read(builder: &mut Builder, line: &str) -> Result<(), Fault> {
     let tokens = tokens(line);
     if foreign::belongs(builder, line)? || tokens.is_empty() {
         return Ok(());
@@ -64,7 +65,16 @@ fn read(builder: &mut Builder, line: &str) -> Result<(), Fault> {
 /// The configuration, unless it has a mistake.
 fn finish(builder: Builder) -> Result<Parsed, Vec<Diagnostic>> {
     let passed_over = builder.passed_over;
-    let (mut config, mut found) = builder.finish();
+    let (config, found) = builder.finish();
+    judge(config, found, passed_over)
+}
+
+/// A configuration, with what was found about its lines, as a whole.
+pub(super) fn judge(
+    mut config: Config,
+    mut found: Vec<Diagnostic>,
+    passed_over: usize,
+) -> Result<Parsed, Vec<Diagnostic>> {
     let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
     for family in FAMILIES {
         (family.finish)(&mut config);
@@ -78,9 +88,14 @@ fn finish(builder: Builder) -> Result<Parsed, Vec<Diagnostic>> {
 }
 
 /// The tables to try before the global one.
-fn grammars_of(mode: Option<Mode>) -> impl Iterator<Item = &'static Grammar<Apply>> {
+pub(super) fn grammars_of(mode: Option<Mode>) -> impl Iterator<Item = &'static Grammar<Apply>> {
     let is_tried = move |of: Mode| of != Mode::Global && mode.is_none_or(|mode| mode == of);
     MODES.iter().filter(move |row| is_tried(row.mode)).map(|row| &row.grammar)
+}
+
+/// The table of a mode.
+pub(super) fn grammar_of(mode: Mode) -> &'static Grammar<Apply> {
+    &MODES.iter().find(|row| row.mode == mode).expect("every mode is in the table").grammar
 }
 
 /// Tries the mode the line stands in, then the global one.
@@ -91,14 +106,16 @@ fn carry_out(builder: &mut Builder, tokens: &[Token<'_>]) -> Result<(), Fault> {
         match grammar.parse(tokens) {
             // After a line that was to open a mode and failed, the mode's lines are read but say nothing.
             Ok(_) if builder.mode.is_none() => return Ok(()),
-            Ok(found) => return apply(builder, found, column),
+            Ok(found) => {
+                builder.table = builder.mode.unwrap_or(Mode::Global);
+                return apply(builder, found, column);
+            }
             Err(new) => error = Some(error.map_or(new.clone(), |old| old.or(new))),
         }
     }
-    let global = MODES.iter().find(|row| row.mode == Mode::Global);
-    match global.expect("the global mode is in the table").grammar.parse(tokens) {
+    match grammar_of(Mode::Global).parse(tokens) {
         Ok(found) => {
-            builder.mode = Some(Mode::Global);
+            (builder.mode, builder.table) = (Some(Mode::Global), Mode::Global);
             let result = apply(builder, found, column);
             if result.is_err() {
                 builder.mode = None;
@@ -114,8 +131,7 @@ fn carry_out(builder: &mut Builder, tokens: &[Token<'_>]) -> Result<(), Fault> {
             if error.as_ref().is_none_or(|error| error.column < new.column) {
                 builder.mode = None;
             }
-            let error = error.map_or(new.clone(), |old| old.or(new));
-            Err(Fault::at(error.column, error.to_string()))
+            Err(error.map_or(new.clone(), |old| old.or(new)).into())
         }
     }
 }
@@ -129,6 +145,7 @@ fn apply(builder: &mut Builder, found: Match<'_, Apply>, column: usize) -> Resul
     let place = builder.place(column);
     let statement = Statement { form: found.form, args: found.args, place };
     let is_kept = statement.sets();
+    builder.is_forced |= !is_kept && statement.args.has("forced");
     let result = (found.row.action)(builder, &statement);
     if !is_kept {
         builder.known.forget();

@@ -55,6 +55,21 @@ impl SyntaxError {
     }
 }
 
+impl SyntaxError {
+    /// What a console says of the line: IOS's words, then what was expected.
+    pub fn in_ios_words(&self, line: &str) -> String {
+        let line = line.trim_end();
+        if self.found.is_none() {
+            return format!("% Incomplete command.\n  {self}");
+        }
+        if !self.ambiguous.is_empty() {
+            return format!("% Ambiguous command:  \"{line}\"\n  {self}");
+        }
+        let marker = " ".repeat(self.column.saturating_sub(1));
+        format!("{line}\n{marker}^\n% Invalid input detected at '^' marker.\n  {self}")
+    }
+}
+
 impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found = self.found.as_ref().map_or("end of line".to_string(), |found| format!("{found:?}"));

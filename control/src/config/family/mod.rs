@@ -51,6 +51,8 @@ pub struct ModeRow {
     pub mode: Mode,
     /// Its title in the manual.
     pub title: &'static str,
+    /// What a console's prompt has between its brackets.
+    pub prompt: &'static str,
     /// The syntax lines of all families, compiled.
     pub grammar: Grammar<Apply>,
 }
@@ -58,19 +60,19 @@ pub struct ModeRow {
 /// Every mode.
 pub static MODES: LazyLock<[ModeRow; 8]> = LazyLock::new(|| {
     [
-        (Mode::Global, "Global"),
-        (Mode::Platform, "Under `platform dpdk`"),
-        (Mode::Vrf, "Under `vrf definition` and `ip vrf`"),
-        (Mode::Interface, "Under `interface`"),
-        (Mode::Pool, "Under `ip nat pool NAME netmask MASK`"),
-        (Mode::RouteMap, "Under `route-map`"),
-        (Mode::StandardList, "Under `ip access-list standard`"),
-        (Mode::ExtendedList, "Under `ip access-list extended`"),
+        (Mode::Global, "Global", "config"),
+        (Mode::Platform, "Under `platform dpdk`", "config-platform"),
+        (Mode::Vrf, "Under `vrf definition` and `ip vrf`", "config-vrf"),
+        (Mode::Interface, "Under `interface`", "config-if"),
+        (Mode::Pool, "Under `ip nat pool NAME netmask MASK`", "config-ipnat-pool"),
+        (Mode::RouteMap, "Under `route-map`", "config-route-map"),
+        (Mode::StandardList, "Under `ip access-list standard`", "config-std-nacl"),
+        (Mode::ExtendedList, "Under `ip access-list extended`", "config-ext-nacl"),
     ]
-    .map(|(mode, title)| {
+    .map(|(mode, title, prompt)| {
         let of_families = FAMILIES.iter().flat_map(|family| family.grammars);
         let rows = of_families.filter(|(of, _)| *of == mode).flat_map(|(_, rows)| *rows);
-        ModeRow { mode, title, grammar: Grammar::new(rows, &LANGUAGE) }
+        ModeRow { mode, title, prompt, grammar: Grammar::new(rows, &LANGUAGE) }
     })
 });
 

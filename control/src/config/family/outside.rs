@@ -157,7 +157,7 @@ const DYNAMIC_RULES: Rules<OutsideDynamicRule> = Rules {
     of: |nat| &mut nat.outside_dynamic_rules,
     identity: |rule| format!("{:?}", (&rule.selector, vrf_name(&rule.vrf))),
     is_removed: |rule, by| rule.pool == by.pool,
-    replaced: |old| format!("the rule for {} replaces the one of line {}", old.selector, old.place.line),
+    replaced: |old| format!("the rule for {} replaces the one of {}", old.selector, old.place),
     ignored: &["redundancy"],
 };
 
@@ -207,7 +207,7 @@ const STATIC_RULES: Rules<OutsideStaticRule> = Rules {
     of: |nat| &mut nat.outside_static_rules,
     identity: |rule| format!("{:?}", (&rule.mapping, vrf_name(&rule.vrf))),
     is_removed: |_, _| true,
-    replaced: |old| format!("this repeats line {}", old.place.line),
+    replaced: |old| format!("this repeats {}", old.place),
     ignored: &["redundancy", "pool"],
 };
 

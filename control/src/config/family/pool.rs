@@ -121,7 +121,7 @@ fn pool(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let pools = &mut builder.config.nat.pools;
     if let Some(old) = put(&mut builder.known, List::Pools, pools, pool, |pool| pool.name.clone()) {
         builder.known.forget();
-        let text = format!("pool {:?} replaces the one of line {}", old.name, old.place.line);
+        let text = format!("pool {:?} replaces the one of {}", old.name, old.place);
         builder.warn(statement.args.column("name"), text);
     }
     Ok(())
@@ -177,7 +177,7 @@ fn pool_range(builder: &mut Builder, statement: &Statement) -> Result<(), Fault>
     let ranges = &mut builder.config.nat.pools[pool].ranges;
     let known = ranges.iter().map(|known| (known.start, known.end));
     if let Some(position) = builder.known.overlapping(pool, known, (range.start, range.end)) {
-        let text = format!("the range overlaps the one of line {}", ranges[position].place.line);
+        let text = format!("the range overlaps the one of {}", ranges[position].place);
         return Err(statement.fault("start", text));
     }
     ranges.push(range);
@@ -313,14 +313,14 @@ impl Lint<'_> {
         let mut known = HashSet::new();
         // The first line of each.
         let hops: Vec<_> = routes
-            .filter_map(|route| Some((next_hop(route)?, route.place.line)))
+            .filter_map(|route| Some((next_hop(route)?, route.place)))
             .filter(|&(next_hop, _)| known.insert(next_hop))
             .collect();
         let points = Spans::new(hops.iter().map(|&(addr, _)| (addr, addr)));
         for (pool, range) in ranges(self.config) {
             if let Some(at) = points.first_touching(range.start, range.end) {
-                let (next_hop, line) = hops[at];
-                let text = format!("pool {:?} contains {next_hop}, the next hop of line {line}", pool.name);
+                let (next_hop, place) = hops[at];
+                let text = format!("pool {:?} contains {next_hop}, the next hop of {place}", pool.name);
                 self.warn(range.place, text);
             }
         }

@@ -134,7 +134,7 @@ impl Lint<'_> {
         let mut owners: HashMap<(Option<&str>, String), Place> = HashMap::new();
         for (place, table, end) in ends {
             if let Some(owner) = owners.insert((table, end.clone()), place) {
-                self.error(place, format!("{end} is mapped by line {} already", owner.line));
+                self.error(place, format!("{end} is mapped by {owner} already"));
             }
         }
     }

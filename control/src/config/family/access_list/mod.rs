@@ -149,7 +149,7 @@ fn named(builder: &mut Builder, statement: &Statement, kind: AccessListKind) -> 
     let known = list_named(builder, &name);
     let lists = &builder.config.access_lists;
     if let Some(list) = known.map(|index| &lists[index]).filter(|list| list.kind != kind) {
-        let text = format!("access list {name:?} is of the other kind, by line {}", list.place.line);
+        let text = format!("access list {name:?} is of the other kind, by {}", list.place);
         return Err(statement.fault("acl", text));
     }
     let index = known.unwrap_or_else(|| add_list(builder, statement, name, kind));
@@ -230,13 +230,13 @@ fn add_entry(
     let identity = |entry: &AccessListEntry| format!("{:?}", entry.body);
     let repeated = builder.known.position(List::Entries(index), entries, identity, &format!("{body:?}"));
     if let Some(position) = repeated.filter(|_| is_rule) {
-        let text = format!("this repeats line {}", entries[position].place.line);
+        let text = format!("this repeats {}", entries[position].place);
         builder.warn(statement.place.column as usize, text);
         return Ok(());
     }
     match entries.binary_search_by_key(&sequence, |entry| entry.sequence) {
         Ok(taken) => {
-            let text = format!("the number {sequence} is taken by line {}", entries[taken].place.line);
+            let text = format!("the number {sequence} is taken by {}", entries[taken].place);
             return Err(statement.fault("sequence", text));
         }
         Err(position) => {

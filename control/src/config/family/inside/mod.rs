@@ -183,7 +183,7 @@ const DYNAMIC_RULES: Rules<DynamicRule> = Rules {
     of: |nat| &mut nat.dynamic_rules,
     identity: |rule| format!("{:?}", (&rule.selector, vrf_name(&rule.vrf), &rule.egress_interface)),
     is_removed: |rule, by| rule.target == by.target,
-    replaced: |old| format!("the rule for {} replaces the one of line {}", old.selector, old.place.line),
+    replaced: |old| format!("the rule for {} replaces the one of {}", old.selector, old.place),
     ignored: IGNORED,
 };
 
@@ -211,8 +211,7 @@ fn destination_rule(builder: &mut Builder, statement: &Statement) -> Result<(), 
     let rule = DestinationRule { place: statement.place, access_list, pool };
     let identity = |rule: &DestinationRule| rule.access_list.clone();
     if let Some(old) = put(&mut builder.known, List::DestinationRules, rules, rule, identity) {
-        let text =
-            format!("the rule for list {:?} replaces the one of line {}", old.access_list, old.place.line);
+        let text = format!("the rule for list {:?} replaces the one of {}", old.access_list, old.place);
         builder.warn(statement.place.column as usize, text);
     }
     warn_ignored(builder, statement, &["redundancy"]);

@@ -190,7 +190,7 @@ const STATIC_RULES: Rules<StaticRule> = Rules {
         format!("{:?}", (&rule.mapping, vrf_name(&rule.vrf), map))
     },
     is_removed: |_, _| true,
-    replaced: |old| format!("this repeats line {}", old.place.line),
+    replaced: |old| format!("this repeats {}", old.place),
     ignored: &["stateless", "redundancy", "pool", "track", "overload"],
 };
 

@@ -248,7 +248,7 @@ fn address(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     }
     let network = host_address(statement)?;
     if let Some(known) = addresses.iter().skip(1).find(|known| known.network.addr() == address) {
-        let text = format!("{address} is a secondary address already, by line {}", known.place.line);
+        let text = format!("{address} is a secondary address already, by {}", known.place);
         return Err(statement.fault("address", text));
     }
     let new = InterfaceAddress { place: statement.place, network };

@@ -172,7 +172,7 @@ fn vrf(builder: &mut Builder, statement: &Statement, form: VrfForm) -> Result<()
         return Ok(());
     }
     if let Some(other) = known.map(|index| &vrfs[index]).filter(|vrf| vrf.form != form) {
-        let text = format!("VRF {name:?} is defined in the other form, by line {}", other.place.line);
+        let text = format!("VRF {name:?} is defined in the other form, by {}", other.place);
         return Err(statement.fault("name", text));
     }
     let index = known.unwrap_or(vrfs.len());
