@@ -152,7 +152,11 @@ pub fn line(appliance: &mut Appliance, id: u64, line: &str) -> cli::Started {
     let now_ms = appliance.operation.now_ms;
     let vty = appliance.vtys.get_mut(id).ok_or("% This console is closed")?;
     vty.note(line, now_ms);
-    if vty.draft.is_some() { cli::start_in_configuration(appliance, id, line) } else { cli::start(appliance, Some(id), line) }
+    if vty.draft.is_some() {
+        cli::start_in_configuration(appliance, id, line)
+    } else {
+        cli::start(appliance, Some(id), line)
+    }
 }
 
 /// What could stand at the end of a line of a console.

@@ -207,7 +207,8 @@ impl<'a> Leader<'a> {
         let in_use = self.appliance.rules_in_use(&prepared.usages);
         let gone: Vec<u32> =
             in_use.iter().filter(|(line, _)| !rules.contains_key(line)).map(|(_, count)| *count).collect();
-        let is_other = Recomputed::between(&self.appliance.compiled.policy, &prepared.compiled.policy).is_any();
+        let is_other =
+            Recomputed::between(&self.appliance.compiled.policy, &prepared.compiled.policy).is_any();
         let count: u32 = in_use.iter().map(|(_, count)| count).sum();
         let forced = "'commit forced' does it all the same, 'abort' gives the changes up";
         if is_other && count > 0 {
@@ -279,7 +280,9 @@ impl<'a> Leader<'a> {
             operation.revert = Some(Revert { config, due_ms: operation.now_ms + after_ms });
             told.push(format!("'configure confirm' within {} minutes keeps the changes", after_ms / 60_000));
         }
-        if change.by == SIGHUP && let (Some(startup), Some(text)) = (&mut operation.startup, text) {
+        if change.by == SIGHUP
+            && let (Some(startup), Some(text)) = (&mut operation.startup, text)
+        {
             startup.text = text;
         }
         operation.reloads_done += 1;
@@ -288,7 +291,11 @@ impl<'a> Leader<'a> {
             tracing::info!(mnemonic = "PARSER-5-CFGLOG_CHANGE", "{line}");
         }
         if changes.len() > CHANGES_MAX {
-            tracing::info!(mnemonic = "PARSER-5-CFGLOG_CHANGE", "and {} lines more", changes.len() - CHANGES_MAX);
+            tracing::info!(
+                mnemonic = "PARSER-5-CFGLOG_CHANGE",
+                "and {} lines more",
+                changes.len() - CHANGES_MAX
+            );
         }
         tracing::info!(mnemonic = "SYS-5-CONFIG_I", "Configured from {origin}");
         if let Some(reply) = change.reply {

@@ -1,10 +1,12 @@
 //! What the program is made of: threads, sockets, signals, devices, rights.
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod confine;
 pub mod console;
 pub mod desk;
 pub mod devices;
+pub mod exec;
 pub mod exporter;
 pub mod jobs;
 pub mod leader;

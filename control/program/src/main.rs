@@ -12,8 +12,7 @@ use control::means::available_bytes;
 use portico::privileges::{refuse_further_ones, write_as};
 use portico::refusals::{Purpose, refusals};
 use portico::replay::{PortArgument, replay};
-use portico::socket::{Answered, request};
-use portico::{console, run, startup};
+use portico::{console, exec, run, startup};
 
 /// Carrier-grade NAT with application-layer gateways.
 #[derive(Parser)]
@@ -58,13 +57,17 @@ enum Command {
         #[arg(long)]
         strict: bool,
     },
-    /// Have a running appliance carry out one command, such as "show ip nat translations".
+    /// Have a running appliance carry out one command, such as "show ip nat translations", or those of a file.
     Exec {
         /// Command socket.
         #[arg(long, default_value = SOCKET)]
         socket: PathBuf,
+        /// File of lines to carry out in one session, "-" for the standard input; the first refused one ends it.
+        #[arg(short, long, value_name = "FILE", conflicts_with = "command")]
+        file: Option<PathBuf>,
         /// The command.
-        command: String,
+        #[arg(required_unless_present = "file")]
+        command: Option<String>,
     },
     /// Talk to a running appliance, with completion by Tab and help by "?".
     Console {
@@ -105,11 +108,15 @@ fn main() -> ExitCode {
         }
         Command::WriteFile { file, user } => write_file(&file, user.as_deref()).map(|()| ExitCode::SUCCESS),
         Command::Check { file, strict } => check(&file, strict),
-        Command::Exec { socket, command } => exec(&socket, &command),
+        Command::Exec { socket, file, command } => match file {
+            Some(file) => exec::file(&socket, &file),
+            None => exec::command(&socket, &command.unwrap_or_default()),
+        }
+        .map(exit_code),
         Command::Console { socket } => console::console(&socket).map(|()| ExitCode::SUCCESS),
-        Command::Replay { config, ports, out, show } => run::load(&config)
-            .and_then(|(config, _)| replay(config, &ports, &out, &show))
-            .map(|is_complete| if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Command::Replay { config, ports, out, show } => {
+            run::load(&config).and_then(|(config, _)| replay(config, &ports, &out, &show)).map(exit_code)
+        }
     };
     done.unwrap_or_else(|error| {
         say(format_args!("portico: {error:#}"));
@@ -121,6 +128,10 @@ fn write_file(file: &Path, user: Option<&str>) -> Result<()> {
     refuse_further_ones()?;
     user.map(write_as).transpose()?;
     startup::write_file(file)
+}
+
+fn exit_code(is_done: bool) -> ExitCode {
+    if is_done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn check(file: &Path, is_strict: bool) -> Result<ExitCode> {
@@ -147,19 +158,4 @@ fn check(file: &Path, is_strict: bool) -> Result<ExitCode> {
     let summary: Vec<String> = seen.into_iter().chain(counts).collect();
     let _ = writeln!(out, "{}: {}", file.display(), summary.join(", "));
     Ok(if found.iter().any(is_error) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-fn exec(socket: &Path, command: &str) -> Result<ExitCode> {
-    let mut code = ExitCode::SUCCESS;
-    let mut out = std::io::stdout().lock();
-    request(socket, &format!("exec {command}"), |piece| match piece {
-        Answered::Out(text) => out.write_all(text).is_ok(),
-        Answered::Refused(text) => {
-            code = ExitCode::FAILURE;
-            say(String::from_utf8_lossy(text).trim_end());
-            true
-        }
-    })?;
-    let _ = out.flush();
-    Ok(code)
 }

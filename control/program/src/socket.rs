@@ -117,8 +117,9 @@ fn listen(path: &Path, user: Option<&User>, group: Option<&Group>, is_shared: bo
         ),
         Err(_) => {}
     }
-    let advice =
-        || format!("cannot open the command socket {}; give --socket a path that can be written", path.display());
+    let advice = || {
+        format!("cannot open the command socket {}; give --socket a path that can be written", path.display())
+    };
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let owner = prepare(directory.unwrap_or(Path::new(".")), user, is_shared).with_context(advice)?;
     if let Some(user) = user.filter(|user| user.uid.as_raw() != owner) {
@@ -150,7 +151,12 @@ fn listen(path: &Path, user: Option<&User>, group: Option<&Group>, is_shared: bo
     Ok(listener)
 }
 
-fn accept_all(listener: &UnixListener, requests: &Sender<Request>, connections: &Arc<Connections>, role: Role) {
+fn accept_all(
+    listener: &UnixListener,
+    requests: &Sender<Request>,
+    connections: &Arc<Connections>,
+    role: Role,
+) {
     for stream in listener.incoming() {
         let served = stream.and_then(|stream| {
             let (requests, connections) = (requests.clone(), Arc::clone(connections));
@@ -268,7 +274,8 @@ fn serve(mut stream: UnixStream, entered: &Entered, role: Role) -> io::Result<()
         match state.recv() {
             Ok(State { prompt, length, width, is_over: false }) => {
                 let number = |number: Option<u16>| number.map_or_else(|| "-".into(), |n| n.to_string());
-                stream.write_all(format!("end {} {} {prompt}\n", number(length), number(width)).as_bytes())?;
+                stream
+                    .write_all(format!("end {} {} {prompt}\n", number(length), number(width)).as_bytes())?;
             }
             _ => return stream.write_all(b"bye\n"),
         }

@@ -2,10 +2,12 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use portico::request::{Piece, Request};
-use portico::socket::{Answered, CommandSocket, request};
+use portico::client::{Answered, Session};
+use portico::request::{Piece, Request, State};
+use portico::socket::{CommandSocket, Groups};
 
 struct Rig {
     path: PathBuf,
@@ -16,20 +18,33 @@ struct Rig {
 impl Rig {
     fn new(name: &str) -> Rig {
         let path = std::env::temp_dir().join(format!("portico-{name}-{}.sock", std::process::id()));
-        let socket = CommandSocket::open(&path, None).expect("a socket");
+        let socket = CommandSocket::open(&path, None, &Groups::default()).expect("a socket");
         let (sender, requests) = bounded(64);
         socket.serve(&sender).expect("a thread");
         Rig { path, requests, _socket: socket }
+    }
+
+    /// The next line of a console that is not empty, and where its answer goes. Whatever else is asked is answered.
+    fn line(&self) -> (String, Sender<Piece>) {
+        loop {
+            match self.requests.recv().expect("a request") {
+                Request::Line(_, line, reply) if line.is_empty() => reply.send(Piece::End).expect("sent"),
+                Request::Line(_, line, reply) => return (line, reply),
+                Request::State(_, reply) => {
+                    let state =
+                        State { prompt: "edge#".into(), length: Some(0), width: None, is_over: false };
+                    reply.send(state).expect("sent");
+                }
+                _ => {}
+            }
+        }
     }
 
     /// A client that has asked; where its answer goes.
     fn ask(&self, line: &str) -> (UnixStream, Sender<Piece>) {
         let mut stream = UnixStream::connect(&self.path).expect("connected");
         writeln!(stream, "exec {line}").expect("asked");
-        match self.requests.recv() {
-            Ok(Request::Exec(_, reply)) => (stream, reply),
-            _ => panic!("no command arrives"),
-        }
+        (stream, self.line().1)
     }
 }
 
@@ -56,17 +71,28 @@ fn the_oldest_of_many_clients_gives_way() {
     let asked = std::thread::scope(|scope| {
         let newcomer = scope.spawn(|| {
             let mut answer = Vec::new();
-            request(&rig.path, "exec show clock", |piece| {
-                let (Answered::Out(bytes) | Answered::Refused(bytes)) = piece;
-                answer.extend_from_slice(bytes);
-                true
-            })
-            .expect("answered");
+            let mut session = Session::connect(&rig.path).expect("a session");
+            session
+                .exec("show clock", |piece| {
+                    let (Answered::Out(bytes) | Answered::Refused(bytes)) = piece;
+                    answer.extend_from_slice(bytes);
+                    true
+                })
+                .expect("answered");
             answer
         });
-        let Ok(Request::Exec(_, reply)) = rig.requests.recv() else { panic!("no command arrives") };
+        let (line, reply) = rig.line();
+        assert_eq!(line, "show clock");
         reply.send(Piece::Text("noon\n".into())).expect("sent");
         reply.send(Piece::End).expect("sent");
+        // What it shows before its next line is asked for yet.
+        while !newcomer.is_finished() {
+            if let Ok(Request::State(_, reply)) = rig.requests.recv_timeout(Duration::from_millis(10)) {
+                reply
+                    .send(State { prompt: "edge#".into(), length: None, width: None, is_over: false })
+                    .expect("sent");
+            }
+        }
         newcomer.join().expect("a client")
     });
     assert_eq!(asked, b"noon\n");

@@ -142,7 +142,8 @@ fn end(appliance: &mut Appliance, id: u64, args: &Args) -> Started {
 }
 
 fn bring_into_force(appliance: &mut Appliance, id: u64, args: &Args, leaves: bool) -> Started {
-    let draft = appliance.vtys.get(id).and_then(|vty| vty.draft.as_ref()).ok_or("% Not in configuration mode")?;
+    let draft =
+        appliance.vtys.get(id).and_then(|vty| vty.draft.as_ref()).ok_or("% Not in configuration mode")?;
     let said = match draft.editing.refused() {
         0 => Vec::new(),
         count => vec![format!("% {count} line(s) were refused, and are not part of it")],
@@ -154,7 +155,10 @@ fn bring_into_force(appliance: &mut Appliance, id: u64, args: &Args, leaves: boo
         return Ok(text(String::new()));
     }
     if draft.base != appliance.config_number {
-        return Err("% Another configuration came into force meanwhile; 'abort', and make the changes to that one".into());
+        return Err(
+            "% Another configuration came into force meanwhile; 'abort', and make the changes to that one"
+                .into(),
+        );
     }
     let parsed = draft.editing.finished().map_err(|found| {
         let lines: Vec<String> = found.iter().map(|said| format!("% {}", said.text)).collect();
@@ -285,7 +289,11 @@ impl Answer for Writing {
                 if let Some(startup) = &mut appliance.operation.startup {
                     startup.text = text;
                     let file = startup.path.display();
-                    tracing::info!(mnemonic = "SYS-5-CONFIG_SAVED", "Configuration written to {file}: {}", self.by);
+                    tracing::info!(
+                        mnemonic = "SYS-5-CONFIG_SAVED",
+                        "Configuration written to {file}: {}",
+                        self.by
+                    );
                 }
                 let apart = "% Comments and lines of other features stand before all else in the file now\n";
                 let said = if is_apart { apart } else { "" };

@@ -109,7 +109,8 @@ pub fn start(appliance: &mut Appliance, vty: Option<u64>, line: &str) -> Started
     let of_vty = vty.and_then(|id| appliance.vtys.get(id));
     let changes = found.row.syntax.split(' ').next().is_some_and(|first| CHANGING.contains(&first));
     if changes && let Some(vty) = of_vty.filter(|vty| !vty.may_change()) {
-        let remedy = if vty.role == Role::Change { "'enable' allows it" } else { "this socket is for looking" };
+        let remedy =
+            if vty.role == Role::Change { "'enable' allows it" } else { "this socket is for looking" };
         return Err(format!("% Access denied: {remedy}"));
     }
     match found.row.action {
