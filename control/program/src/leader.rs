@@ -254,7 +254,7 @@ impl<'a> Leader<'a> {
         let mut told: Vec<String> = found.iter().take(MISTAKES_MAX).map(ToString::to_string).collect();
         let needs_restart = needs_restart(&self.appliance.config, &config);
         let in_use = self.appliance.rules_in_use(&usages);
-        let former = std::mem::replace(&mut self.appliance.config, Config::default());
+        let former = std::mem::take(&mut self.appliance.config);
         self.appliance.take_over(config, compiled);
         let operation = &mut self.appliance.operation;
         let rules = &self.appliance.compiled.rule_lines;

@@ -53,7 +53,7 @@ fn users(appliance: &mut Appliance, id: u64, _: &Args) -> Started {
         let idle = duration(appliance.operation.now_ms.saturating_sub(vty.heard_ms));
         let line = format!("{mark}{other:>3} vty {other}");
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "{line:<14}{:<11}{:<21}{idle:<11}{}", vty.user, "idle", "console");
+        let _ = writeln!(out, "{line:<14}{:<11}{:<21}{idle:<11}console", vty.user, "idle");
     }
     Ok(Box::new(Said::new(out)))
 }
