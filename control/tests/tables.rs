@@ -304,3 +304,83 @@ fn the_running_configuration_loads_again() {
     bench.reconfigure("shown", &shown).expect("it loads");
     assert_eq!(exec(&mut bench, "show running-config"), shown);
 }
+
+/// A file of many pieces is shown as it stands, and a file that is none is not waited for.
+#[test]
+fn the_startup_configuration_is_the_file() {
+    let mut bench = bench("", 1);
+    assert_eq!(bench.exec("show startup-config"), Err("% There is no configuration file".into()));
+    let path = std::env::temp_dir().join(format!("portico-startup-{}", std::process::id()));
+    let text =
+        format!("{CONFIGURATION}! the last \u{e9}nd").replacen('\n', &"\n! a remark".repeat(20_000), 1);
+    std::fs::write(&path, &text).expect("a file of the test's own");
+    bench.appliance.operation.startup_config = Some(path.clone());
+    let shown = exec(&mut bench, "show startup-config");
+    let (first, rest) = shown.split_once('\n').expect("a first line");
+    assert_eq!(first, format!("! Using {} bytes of {}", text.len(), path.display()));
+    assert_eq!(rest, text);
+    std::fs::remove_file(&path).expect("it was there");
+    let refusal = bench.exec("show startup-config").expect_err("it is gone");
+    assert!(refusal.starts_with(&format!("% Cannot read {}: ", path.display())), "{refusal}");
+    bench.appliance.operation.startup_config = Some(std::env::temp_dir());
+    assert!(bench.exec("show startup-config").expect_err("a folder").ends_with(": it is no file"));
+}
+
+#[test]
+fn the_time_and_the_version_are_told_as_ios_tells_them() {
+    let mut bench = bench(
+        "hostname edge\ninterface Loopback0\ninterface GigabitEthernet0/0/2.7\n encapsulation dot1Q 7\n",
+        1,
+    );
+    // A bench begins a second after 1970.
+    assert_eq!(exec(&mut bench, "show clock"), "00:00:01.000 UTC Thu Jan 1 1970\n");
+    bench.advance(3_600_000).expect("at rest");
+    let text = exec(&mut bench, "show version");
+    let number = env!("CARGO_PKG_VERSION");
+    for line in [
+        "edge uptime is 1 hour, 0 minutes",
+        "System restarted at 00:00:00 UTC Thu Jan 1 1970",
+        "3 GigabitEthernet interfaces",
+        "1 Loopback interface",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "no {line:?} in\n{text}");
+    }
+    let first = text.lines().next().unwrap_or_default();
+    assert!(
+        first.starts_with("PORTICO (DPDK) ")
+            && first.contains(&format!(" Version {number}, RELEASE SOFTWARE "))
+    );
+}
+
+#[test]
+fn an_interface_has_the_lines_of_ios() {
+    let lines = "interface Loopback0\n ip address 192.0.2.1 255.255.255.255\n\
+                 interface GigabitEthernet0/0/2.7\n encapsulation dot1Q 7\ninterface TenGigabitEthernet0/1/0\n shutdown\n";
+    let mut bench = busy(lines, 1);
+    for (name, expected) in [
+        (
+            "GigabitEthernet0/0/1",
+            &[
+                "GigabitEthernet0/0/1 is up, line protocol is up",
+                "  Internet address is 10.0.0.1/24",
+                "  Secondary Address is 10.0.1.1/24",
+                "  MTU 1500 bytes, BW 1000000 Kbit/sec, DLY 10 usec,",
+                "  Encapsulation ARPA, loopback not set",
+            ][..],
+        ),
+        ("Loopback0", &["  Hardware is Loopback", "  MTU 1500 bytes, BW 8000000 Kbit/sec, DLY 5000 usec,"]),
+        ("GigabitEthernet0/0/2.7", &["  Encapsulation 802.1Q Virtual LAN, Vlan ID  7."]),
+        (
+            "TenGigabitEthernet0/1/0",
+            &[
+                "TenGigabitEthernet0/1/0 is administratively down, line protocol is down",
+                "  MTU 1500 bytes, BW 10000000 Kbit/sec, DLY 10 usec,",
+            ],
+        ),
+    ] {
+        let text = exec(&mut bench, &format!("show interfaces {name}"));
+        for line in expected {
+            assert!(text.lines().any(|shown| shown == *line), "no {line:?} in\n{text}");
+        }
+    }
+}

@@ -38,7 +38,8 @@ fn version(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
     let number = env!("CARGO_PKG_VERSION");
     let name = config.hostname.as_deref().unwrap_or("portico");
     let mut out = format!(
-        "PORTICO (DPDK) {} Software (portico), Version {number}, RELEASE SOFTWARE ({number})\n\n",
+        "PORTICO (DPDK) {} Software (portico), Version {number}, RELEASE SOFTWARE ({number})\n\
+         Copyright (c) 2026-2026 by its authors, under the Apache License 2.0\n\n",
         std::env::consts::ARCH
     );
     // Writing to a string cannot fail.
@@ -50,7 +51,7 @@ fn version(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
     }
     let _ = writeln!(out, "Last reload reason: program start\n");
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    for interface in &config.interfaces {
+    for interface in config.interfaces.iter().filter(|interface| interface.name.parent().is_none()) {
         let kind = interface.name.as_str().trim_end_matches(|c: char| !c.is_alphabetic());
         *kinds.entry(kind).or_default() += 1;
     }
