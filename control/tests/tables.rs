@@ -1,7 +1,9 @@
 //! Tables of inside hosts, pools, limits and VRFs: hosts of two VRFs have the same addresses, and every table tells them apart.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::Path;
 
+use control::change::Startup;
 use testkit::bench::{Bench, Setup};
 use testkit::packet::{ICMP, SYN, datagram, icmp, ipv4, segment};
 
@@ -309,12 +311,16 @@ fn the_running_configuration_loads_again() {
 #[test]
 fn the_startup_configuration_is_the_file() {
     let mut bench = bench("", 1);
-    assert_eq!(bench.exec("show startup-config"), Err("% There is no configuration file".into()));
+    assert_eq!(bench.exec("show startup-config"), Err("% There is no file in a replay".into()));
     let path = std::env::temp_dir().join(format!("portico-startup-{}", std::process::id()));
     let text =
         format!("{CONFIGURATION}! the last \u{e9}nd").replacen('\n', &"\n! a remark".repeat(20_000), 1);
     std::fs::write(&path, &text).expect("a file of the test's own");
-    bench.appliance.operation.startup_config = Some(path.clone());
+    let at = |path: &Path| {
+        let writer = crossbeam::channel::bounded(0).0;
+        Some(Startup { path: path.into(), text: String::new(), writer })
+    };
+    bench.appliance.operation.startup = at(&path);
     let shown = exec(&mut bench, "show startup-config");
     let (first, rest) = shown.split_once('\n').expect("a first line");
     assert_eq!(first, format!("! Using {} bytes of {}", text.len(), path.display()));
@@ -322,7 +328,7 @@ fn the_startup_configuration_is_the_file() {
     std::fs::remove_file(&path).expect("it was there");
     let refusal = bench.exec("show startup-config").expect_err("it is gone");
     assert!(refusal.starts_with(&format!("% Cannot read {}: ", path.display())), "{refusal}");
-    bench.appliance.operation.startup_config = Some(std::env::temp_dir());
+    bench.appliance.operation.startup = at(&std::env::temp_dir());
     assert!(bench.exec("show startup-config").expect_err("a folder").ends_with(": it is no file"));
 }
 
