@@ -47,6 +47,11 @@ fn describe(state: &State) -> String {
     let count = state.buffered_count;
     let _ = writeln!(out, "    Buffer logging:  level debugging, {count} messages logged, xml disabled,");
     let _ = writeln!(out, "                    filtering disabled");
+    let _ = writeln!(
+        out,
+        "    Exception Logging: Disabled\n    Count and timestamp logging messages: disabled\n    \
+         File logging: disabled\n    Persistent logging: disabled\n\nNo active filter modules.\n"
+    );
     let trap = level(state.logging.trap.unwrap_or(Logging::TRAP_DEFAULT));
     let sent: u64 = state.host_counts.iter().map(|(_, sent, _)| sent).sum();
     let _ = writeln!(out, "    Trap logging: level {trap}, {sent} message lines logged");

@@ -63,6 +63,25 @@ def arp(address, mac, number, age=NUMBER):
     }
 
 
+def show_arp(row):
+    """A row of `show arp`, whose template has other names."""
+    names = {"ip_address": "address", "age": "age_min", "mac_address": "hardware_address"}
+    return {names.get(name, name): value for name, value in row.items()}
+
+
+def ip_entry(name, kind, number="", action="", **fields):
+    """A row of `show ip access-lists`, whose template has a row for each list too."""
+    names = [
+        "protocol", "src_host", "src_any", "src_network", "src_wildcard", "src_network_object_group_name", "src_port_match",
+        "src_port", "src_port_range_start", "src_port_range_end", "dst_host", "dst_any", "dst_network", "dst_wildcard",
+        "dst_network_object_group_name", "dst_port_match", "dst_port", "dst_port_range_start", "dst_port_range_end",
+        "service_object_group_name", "flags_match", "tcp_flag", "log", "log_tag", "icmp_type", "time", "state", "matches",
+    ]
+    return dict.fromkeys(names, "") | {
+        "acl_type": kind, "acl_name": name, "line_num": number, "action": action,
+    } | fields
+
+
 def entry(name, kind, number, action, source, **fields):
     """A row of `show access-lists`."""
     names = [
@@ -83,7 +102,7 @@ def translation(protocol, inside_global, inside_local, outside="---", ports=("",
     }
 
 
-VIA = {"distance": "1", "metric": "0", "nexthop_ip": "198.51.100.10", "nexthop_if": f"{GI}1"}
+VIA = {"distance": "1", "metric": "0", "nexthop_ip": "198.51.100.254", "nexthop_if": f"{GI}1"}
 ARP_RED = [arp("10.0.0.1", "0200.0000.0001", 0, "-"), arp("10.0.0.11", MAC, 0)]
 ARP_GLOBAL = [arp("198.51.100.1", "0200.0000.0002", 1, "-"), arp("198.51.100.10", MAC, 1)]
 
@@ -101,9 +120,9 @@ EXPECTED = {
         route("S", "192.0.2.128", "25", vrf="RED", nexthop_if="Null0"),
     ], True),
     "show ip arp": (ARP_GLOBAL, False),
-    "show arp": (ARP_GLOBAL, False),
+    "show arp": ([show_arp(row) for row in ARP_GLOBAL], False),
     "show ip arp vrf RED": (ARP_RED, False),
-    "show arp vrf RED": (ARP_RED, False),
+    "show arp vrf RED": ([show_arp(row) for row in ARP_RED], False),
     "show vrf": ([
         {"name": "RED", "default_rd": "65000:1", "protocols": "ipv4", "interfaces": [f"{GI}0"]},
         {"name": "BLUE", "default_rd": "<not set>", "protocols": "ipv4", "interfaces": [f"{GI}2"]},
@@ -116,10 +135,18 @@ EXPECTED = {
     ], True),
     "show ip interface brief": ([brief(0, "10.0.0.1"), brief(1, "198.51.100.1"), brief(2, "10.0.0.1")], True),
     "show access-lists": ([
-        entry("10", "Standard", "10", "permit", "10.0.0.0, wildcard bits 0.0.0.255"),
+        entry("10", "Standard", "10", "permit", "10.0.0.0, wildcard bits 0.0.0.255", matches=SOME),
         entry("WEB", "Extended", "10", "deny", "any", protocol="tcp", destination="host 198.51.100.10",
               operator_source_port="eq", source_port="daytime"),
         entry("WEB", "Extended", "20", "permit", "any", protocol="ip", destination="any", matches=SOME),
+    ], True),
+    "show ip access-lists": ([
+        ip_entry("10", "Standard"),
+        ip_entry("10", "Standard", "10", "permit", src_network="10.0.0.0", src_wildcard="0.0.0.255", matches=SOME),
+        ip_entry("WEB", "Extended"),
+        ip_entry("WEB", "Extended", "10", "deny", protocol="tcp", src_any="any", dst_host="198.51.100.10",
+                 dst_port_match="eq", dst_port="daytime"),
+        ip_entry("WEB", "Extended", "20", "permit", protocol="ip", src_any="any", dst_any="any", matches=SOME),
     ], True),
     "show route-map": ([
         {
@@ -152,7 +179,6 @@ EXPECTED = {
         translation("icmp", "/203[.]0[.]113[.][0-9]+/", "10.0.0.11", "198.51.100.10", (SOME, SOME, SOME)),
     ], False),
 }
-EXPECTED["show ip access-lists"] = EXPECTED["show access-lists"]
 
 
 def is_like(value, expected):
