@@ -5,6 +5,7 @@
 pub mod appliance;
 pub mod arp;
 pub mod baselines;
+pub mod calendar;
 pub mod change;
 pub mod cli;
 pub mod compile;

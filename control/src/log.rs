@@ -16,6 +16,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+use crate::calendar::Calendar;
 use crate::config::Config;
 use crate::config::model::{ConsoleLogging, Logging};
 
@@ -24,7 +25,7 @@ const QUEUE_LEN: usize = 1024;
 /// Lines kept for `show logging`.
 pub const BUFFER_LINES: usize = 1000;
 /// The longest message, in bytes: one UDP datagram that every syslog server takes (RFC 5424 section 6.1).
-const TEXT_MAX: usize = 1500;
+pub const TEXT_MAX: usize = 1500;
 /// How long the end of the program waits for the last messages.
 const FLUSH_WITHIN: Duration = Duration::from_millis(500);
 /// Where syslog servers listen (RFC 5426).
@@ -44,9 +45,14 @@ struct Message {
 }
 
 impl Message {
-    /// As the standard error and `show logging` have it.
+    /// As the standard error has it.
     fn line(&self) -> String {
         format!("{} %{}: {}", humantime::format_rfc3339_millis(self.at), self.mnemonic, self.text)
+    }
+
+    /// As `show logging` has it.
+    fn buffer_line(&self) -> String {
+        format!("{}: %{}: {}", Calendar::from(self.at).stamp(), self.mnemonic, self.text)
     }
 
     /// As a syslog server has it (RFC 5424).
@@ -288,10 +294,9 @@ impl Writer {
     }
 
     fn write(&mut self, message: &Message) {
-        let line = message.line();
         let is_for_console = console_severity(&self.logging).is_some_and(|least| message.severity <= least);
         // A standard error that takes nothing for long loses lines.
-        let is_lost = is_for_console && self.console.try_send(ConsoleOrder::Write(line.clone())).is_err();
+        let is_lost = is_for_console && self.console.try_send(ConsoleOrder::Write(message.line())).is_err();
         let is_for_hosts = message.severity <= trap_severity(&self.logging);
         let sent = if is_for_hosts { self.send(&message.datagram(&self.hostname)) } else { Vec::new() };
         let mut state = self.shared.state();
@@ -303,7 +308,7 @@ impl Writer {
         if state.lines.len() == BUFFER_LINES {
             state.lines.pop_front();
         }
-        state.lines.push_back(line);
+        state.lines.push_back(message.buffer_line());
         state.buffered_count += 1;
     }
 
@@ -397,6 +402,7 @@ mod tests {
             )
         );
         assert_eq!(message.line(), "1970-01-02T00:00:00.123Z %IP-4-DUPADDR: Duplicate");
+        assert_eq!(message.buffer_line(), "Jan  2 00:00:00.123 UTC: %IP-4-DUPADDR: Duplicate");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::config::model::MacAddress;
 const REQUESTS_MAX: u32 = 3;
 const REQUEST_EVERY_MS: u64 = 1000;
 /// How long an answer is believed before it is asked for again, in milliseconds.
-const CONFIRM_AFTER_MS: u64 = 300_000;
+pub const CONFIRM_AFTER_MS: u64 = 300_000;
 /// How long a host with another MAC address has to answer for itself before the other one is believed, in milliseconds.
 const DEFEND_WITHIN_MS: u64 = 500;
 /// A host that two MAC addresses claim is told of no more often than this, in milliseconds.

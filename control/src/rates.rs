@@ -15,12 +15,17 @@ pub struct Rate {
     pub bits_per_s: f64,
     /// Packets a second.
     pub packets_per_s: f64,
+    /// When a packet was last known to have passed, in milliseconds since the start; none before the first.
+    pub last_ms: Option<u64>,
     packets: u64,
     bytes: u64,
 }
 
 impl Rate {
-    fn update(&mut self, packets: u64, bytes: u64, passed_ms: u64) {
+    fn update(&mut self, packets: u64, bytes: u64, passed_ms: u64, now_ms: u64) {
+        if packets != self.packets {
+            self.last_ms = Some(now_ms);
+        }
         let per_s = |count: u64| count as f64 * 1000.0 / passed_ms as f64;
         let weight = 1.0 - (-(passed_ms as f64) / WINDOW_MS).exp();
         self.packets_per_s += (per_s(packets - self.packets) - self.packets_per_s) * weight;
@@ -48,8 +53,8 @@ impl Rates {
         for (index, [input, output]) in self.interfaces.iter_mut().enumerate() {
             let of_interface = || counters.iter().map(|counters| counters.interface(index as u16));
             let sum = |of: fn(&dataplane::counters::InterfaceCounters) -> u64| of_interface().map(of).sum();
-            input.update(sum(|c| c.in_packets.value()), sum(|c| c.in_bytes.value()), passed_ms);
-            output.update(sum(|c| c.out_packets.value()), sum(|c| c.out_bytes.value()), passed_ms);
+            input.update(sum(|c| c.in_packets.value()), sum(|c| c.in_bytes.value()), passed_ms, now_ms);
+            output.update(sum(|c| c.out_packets.value()), sum(|c| c.out_bytes.value()), passed_ms, now_ms);
         }
     }
 
@@ -66,16 +71,21 @@ mod tests {
     #[test]
     fn an_average_nears_a_steady_rate_and_forgets_it() {
         let mut rate = Rate::default();
-        let (mut packets, mut bytes) = (0, 0);
+        let (mut packets, mut bytes, mut now_ms) = (0, 0, 0);
         for _ in 0..240 {
             (packets, bytes) = (packets + 500, bytes + 50_000);
-            rate.update(packets, bytes, EVERY_MS);
+            now_ms += EVERY_MS;
+            rate.update(packets, bytes, EVERY_MS, now_ms);
         }
+        let last_ms = rate.last_ms;
+        assert_eq!(last_ms, Some(now_ms));
         assert!((rate.packets_per_s - 100.0).abs() < 2.0, "{rate:?}");
         assert!((rate.bits_per_s - 80_000.0).abs() < 1600.0, "{rate:?}");
         for _ in 0..240 {
-            rate.update(packets, bytes, EVERY_MS);
+            now_ms += EVERY_MS;
+            rate.update(packets, bytes, EVERY_MS, now_ms);
         }
+        assert_eq!(rate.last_ms, last_ms, "nothing passed since");
         assert!(rate.packets_per_s < 2.0, "{rate:?}");
     }
 }

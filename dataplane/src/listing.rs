@@ -3,12 +3,13 @@
 use alg::Side;
 
 use crate::flow::{Endpoint, ICMP, TCP, UDP};
-use crate::message::{DoorRow, Holder, List, SessionRow, Slice};
+use crate::message::{DoorRow, Holder, List, SessionRow, Slice, SubscriberRow};
 use crate::path::tables::Tables;
 use crate::policy::IdleClass;
 use crate::state::journal::NOBODY;
 use crate::state::mapping::Mapping;
 use crate::state::plain::Plain;
+use crate::state::ports::bitmaps::AddressUse;
 use crate::state::session::Session;
 use crate::state::shard::{Entry, deadline_ms, mapping_deadline_ms};
 use crate::state::table::timer::left_ms;
@@ -58,6 +59,30 @@ impl Worker {
             uses_left: door.uses_left,
             left_ms: left_ms(door.closes_ms, now),
         });
+    }
+
+    /// Answers with subscribers.
+    pub(crate) fn list_subscribers(&self, list: List<SubscriberRow>) {
+        let shard = &self.engine.tables.shard;
+        let subscribers = |start, end| shard.subscribers_between(start, end);
+        answer(list, shard.subscriber_position_count(), subscribers, |subscriber| SubscriberRow {
+            addr: subscriber.addr,
+            vrf: subscriber.vrf,
+            session_count: subscriber.session_count,
+            unsolicited_count: subscriber.unsolicited_count,
+            port_count: subscriber.mapping_count,
+            paired: subscriber.paired.map(|(_, addr)| addr),
+            sets: shard.port_sets_of(subscriber).collect(),
+            refused_count: subscriber.refused_count,
+            limit_missed_count: subscriber.limit_missed_count,
+        });
+    }
+
+    /// Answers with the global addresses in use.
+    pub(crate) fn list_addresses(&self, list: List<AddressUse>) {
+        let shard = &self.engine.tables.shard;
+        let addresses = |start, end| shard.addresses_between(start, end);
+        answer(list, shard.address_position_count(), addresses, |used| used);
     }
 
     /// Who has a global endpoint now, by a dynamic rule.

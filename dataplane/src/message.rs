@@ -8,7 +8,9 @@ use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::{GatewayIndex, IdleClass, InterfaceIndex, Policy, RuleId};
 use crate::route::fib::{Fib, NextHop};
 use crate::route::neighbour::Neighbour;
+use crate::state::ports::bitmaps::AddressUse;
 use crate::state::ports::ownership::Ownership;
+use crate::state::ports::port_set::PortSet;
 use crate::state::shard::RuleUse;
 use crate::state::supply::Supply;
 use crate::wire::arp;
@@ -30,6 +32,10 @@ pub enum WorkerMessage {
     Sessions(List<SessionRow>),
     /// Asks for doors.
     Doors(List<DoorRow>),
+    /// Asks for subscribers.
+    Subscribers(List<SubscriberRow>),
+    /// Asks for global addresses in use.
+    Addresses(List<AddressUse>),
     /// Asks how much rules and addresses are in use.
     Usage(Sender<Usage>),
     /// Asks who has a global endpoint now.
@@ -41,7 +47,14 @@ pub enum WorkerMessage {
 impl WorkerMessage {
     /// Whether a worker leaves the messages behind this one for its next round.
     pub fn takes_long(&self) -> bool {
-        matches!(self, WorkerMessage::Sessions(_) | WorkerMessage::Doors(_) | WorkerMessage::Usage(_))
+        matches!(
+            self,
+            WorkerMessage::Sessions(_)
+                | WorkerMessage::Doors(_)
+                | WorkerMessage::Subscribers(_)
+                | WorkerMessage::Addresses(_)
+                | WorkerMessage::Usage(_)
+        )
     }
 }
 
@@ -88,6 +101,14 @@ impl TableRow for SessionRow {
 
 impl TableRow for DoorRow {
     const ASK: fn(List<DoorRow>) -> WorkerMessage = WorkerMessage::Doors;
+}
+
+impl TableRow for SubscriberRow {
+    const ASK: fn(List<SubscriberRow>) -> WorkerMessage = WorkerMessage::Subscribers;
+}
+
+impl TableRow for AddressUse {
+    const ASK: fn(List<AddressUse>) -> WorkerMessage = WorkerMessage::Addresses;
 }
 
 /// A session as `show ip nat translations` needs it, or the mapping of a whole address: that one has `ANY_PROTOCOL`, and
@@ -152,6 +173,29 @@ pub struct DoorRow {
     pub uses_left: u16,
     /// Milliseconds until it closes.
     pub left_ms: u32,
+}
+
+/// An inside host with live sessions or mappings, as `show ip nat subscriber` needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriberRow {
+    /// Its address.
+    pub addr: std::net::Ipv4Addr,
+    /// Its VRF.
+    pub vrf: Vrf,
+    /// Its live sessions.
+    pub session_count: u32,
+    /// Those among them that strangers began and it has not answered.
+    pub unsolicited_count: u32,
+    /// Ports of global addresses that it has, and whole addresses.
+    pub port_count: u32,
+    /// The global address that its mappings share.
+    pub paired: Option<std::net::Ipv4Addr>,
+    /// Its port sets, on that address.
+    pub sets: Vec<PortSet>,
+    /// Its packets that should have begun a session and did not, since it has anything.
+    pub refused_count: u32,
+    /// Those among them that the limit on its sessions refused.
+    pub limit_missed_count: u32,
 }
 
 /// How much a worker's NAT is in use.

@@ -189,6 +189,8 @@ impl Worker {
             }
             WorkerMessage::Sessions(list) => self.list_sessions(list, now),
             WorkerMessage::Doors(list) => self.list_doors(list, now),
+            WorkerMessage::Subscribers(list) => self.list_subscribers(list),
+            WorkerMessage::Addresses(list) => self.list_addresses(list),
             WorkerMessage::Usage(reply) => {
                 let _ = reply.try_send(self.usage());
             }

@@ -1,9 +1,10 @@
-//! `show interfaces`, `show ip interface brief`
+//! `show interfaces`
 
 use std::fmt::Write;
 
 use dataplane::counters::{Count, InterfaceCounters};
 use dataplane::policy::{Interface, InterfaceIndex};
+use dataplane::port::device::DeviceStatistics;
 
 use super::command::{Command, command, duration};
 use crate::appliance::Appliance;
@@ -12,48 +13,96 @@ use crate::config::InterfaceName;
 use crate::config::grammar::Row;
 use crate::config::model::{MacAddress, SourceCheck};
 use crate::interface_state::{InterfaceState, live};
+use crate::neighbours::CONFIRM_AFTER_MS;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
     command("show interfaces [ <interface> ]", "Interfaces with their counters", interfaces),
-    command("show ip interface brief", "Interfaces with their addresses and states", interface_brief),
 ];
 
-fn interfaces(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
+/// The bandwidth in Kbit/s and the delay in microseconds that IOS has for interfaces of a type.
+const NOMINAL: &[(&str, u64, u32)] = &[
+    ("Ethernet", 10_000, 1000),
+    ("FastEthernet", 100_000, 100),
+    ("TwoGigabitEthernet", 2_500_000, 10),
+    ("FiveGigabitEthernet", 5_000_000, 10),
+    ("TenGigabitEthernet", 10_000_000, 10),
+    ("TwentyFiveGigE", 25_000_000, 10),
+    ("FortyGigabitEthernet", 40_000_000, 10),
+    ("HundredGigE", 100_000_000, 10),
+    ("Loopback", 8_000_000, 5000),
+];
+/// That of all others.
+const NOMINAL_DEFAULT: (u64, u32) = (1_000_000, 10);
+
+/// The interfaces that a command is asked about: the one that is named, or all.
+pub(super) fn asked_for<'a>(
+    appliance: &'a Appliance,
+    args: &Args,
+) -> Result<Vec<(InterfaceIndex, &'a Interface)>, String> {
     let wanted: Option<InterfaceName> = args.optional("interface");
     let is_wanted = |interface: &Interface| {
         wanted.as_ref().is_none_or(|wanted| interface.name.eq_ignore_ascii_case(wanted.as_str()))
     };
+    let found: Vec<_> =
+        live(&appliance.compiled.policy.interfaces).filter(|(_, interface)| is_wanted(interface)).collect();
+    match wanted {
+        Some(wanted) if found.is_empty() => Err(format!("% There is no interface {wanted}")),
+        _ => Ok(found),
+    }
+}
+
+fn interfaces(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
     let mut out = String::new();
-    for (index, interface) in live(&appliance.compiled.policy.interfaces).filter(|(_, i)| is_wanted(i)) {
+    for (index, interface) in asked_for(appliance, args)? {
         show_interface(&mut out, appliance, index, interface);
     }
-    match wanted {
-        Some(wanted) if out.is_empty() => Err(format!("% There is no interface {wanted}")),
-        _ => Ok(out),
-    }
+    Ok(out)
+}
+
+fn nominal(name: &str) -> (u64, u32) {
+    let kind = name.trim_end_matches(|c: char| !c.is_alphabetic());
+    let row = NOMINAL.iter().find(|(known, ..)| *known == kind);
+    row.map_or(NOMINAL_DEFAULT, |&(_, bandwidth, delay)| (bandwidth, delay))
 }
 
 fn show_interface(out: &mut String, appliance: &Appliance, index: InterfaceIndex, interface: &Interface) {
     let (status, protocol) = InterfaceState::of(appliance, interface).words();
     let configured = appliance.config.interfaces.iter().find(|c| c.name.as_str() == interface.name);
-    let hardware = configured.and_then(|c| c.device.as_deref()).unwrap_or("software");
+    let device = configured.and_then(|configured| configured.device.as_deref());
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{} is {status}, line protocol is {protocol}", interface.name);
-    let mac = MacAddress(interface.mac);
-    let _ = writeln!(out, "  Hardware is {hardware}, address is {mac} (bia {mac})");
+    let is_loopback = interface.name.starts_with("Loopback");
+    if is_loopback {
+        let _ = writeln!(out, "  Hardware is Loopback");
+    } else {
+        let mac = MacAddress(interface.mac);
+        let _ = writeln!(out, "  Hardware is DPDK, address is {mac} (bia {mac})");
+    }
     if let Some(description) = configured.and_then(|configured| configured.description.as_ref()) {
         let _ = writeln!(out, "  Description: {description}");
     }
-    for (addr, prefix_len) in &interface.addresses {
-        let _ = writeln!(out, "  Internet address is {addr}/{prefix_len}");
+    for (position, (addr, prefix_len)) in interface.addresses.iter().enumerate() {
+        let title = if position == 0 { "Internet address" } else { "Secondary Address" };
+        let _ = writeln!(out, "  {title} is {addr}/{prefix_len}");
     }
-    let _ = writeln!(out, "  MTU {} bytes", interface.mtu);
-    let encapsulation = match interface.vlan {
-        None => "ARPA".to_string(),
-        Some(vlan) => format!("802.1Q Virtual LAN, Vlan ID  {vlan}."),
+    let [input, output] = appliance.operation.rates.of(usize::from(index));
+    let (bandwidth, delay) = nominal(&interface.name);
+    let load = |bits_per_s: f64| (bits_per_s * 255.0 / (bandwidth as f64 * 1000.0)).clamp(1.0, 255.0) as u8;
+    let _ = writeln!(out, "  MTU {} bytes, BW {bandwidth} Kbit/sec, DLY {delay} usec,", interface.mtu);
+    let (txload, rxload) = (load(output.bits_per_s), load(input.bits_per_s));
+    let _ = writeln!(out, "     reliability 255/255, txload {txload}/255, rxload {rxload}/255");
+    let _ = match interface.vlan {
+        None => writeln!(out, "  Encapsulation ARPA, loopback not set"),
+        Some(vlan) => writeln!(out, "  Encapsulation 802.1Q Virtual LAN, Vlan ID  {vlan}."),
     };
-    let _ = writeln!(out, "  Encapsulation {encapsulation}");
+    if let Some(device) = device {
+        let _ = writeln!(out, "  Auto Duplex, Auto Speed, link type is auto, media type is DPDK");
+        let _ = writeln!(out, "  Device {device}");
+    }
+    if !is_loopback {
+        let _ = writeln!(out, "  ARP type: ARPA, ARP Timeout {}", duration(CONFIRM_AFTER_MS));
+    }
     show_counters(out, appliance, index, interface);
     if let Some(check) = configured.and_then(|configured| configured.source_check.as_ref()) {
         show_source_check(out, appliance, index, check);
@@ -75,55 +124,39 @@ fn show_source_check(out: &mut String, appliance: &Appliance, index: InterfaceIn
     let _ = writeln!(out, "     {excused} suppressed verification drops");
 }
 
+/// As IOS has them; what no device here tells apart is 0.
 fn show_counters(out: &mut String, appliance: &Appliance, index: InterfaceIndex, interface: &Interface) {
     let operation = &appliance.operation;
-    let cleared = operation.baselines.interfaces_cleared_ms;
-    let cleared = cleared.map_or("never".to_string(), |at| duration(operation.now_ms.saturating_sub(at)));
-    let _ = writeln!(out, "  Last clearing of \"show interface\" counters {cleared}");
+    let ago = |at: Option<u64>| at.map_or("never".into(), |at| duration(operation.now_ms.saturating_sub(at)));
     let [input, output] = operation.rates.of(usize::from(index));
-    for (title, rate) in [("input", input), ("output", output)] {
-        let _ = writeln!(
-            out,
-            "  5 minute {title} rate {:.0} bits/sec, {:.0} packets/sec",
-            rate.bits_per_s, rate.packets_per_s
-        );
-    }
+    // A sub-interface has no device of its own.
+    let device = operation.devices.get(usize::from(interface.port));
+    let device = device.filter(|open| open.interface.as_str() == interface.name);
+    let device = device.map_or(DeviceStatistics::default(), |open| open.device.statistics());
     let since = |of: fn(&InterfaceCounters) -> &Count| {
         operation.baselines.since(&appliance.counters, |counters| of(counters.interface(index)).value())
     };
-    // A sub-interface has no device of its own.
-    let device = operation.devices.get(usize::from(interface.port));
-    let statistics = device.filter(|open| open.interface.as_str() == interface.name);
-    let statistics = statistics.map(|open| open.device.statistics());
+    let (last_input, last_output) = (ago(input.last_ms), ago(output.last_ms));
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "  Last input {last_input}, output {last_output}, output hang never");
+    let cleared = ago(operation.baselines.interfaces_cleared_ms);
+    let _ = writeln!(out, "  Last clearing of \"show interface\" counters {cleared}");
+    let (missed, errors) = (device.missed, device.transmit_errors);
+    let _ = writeln!(
+        out,
+        "  Input queue: 0/1024/{missed}/0 (size/max/drops/flushes); Total output drops: {errors}\n  \
+         Queueing strategy: fifo\n  Output queue: 0/1024 (size/max)"
+    );
+    for (title, rate) in [("input", input), ("output", output)] {
+        let (bits, packets) = (rate.bits_per_s, rate.packets_per_s);
+        let _ = writeln!(out, "  5 minute {title} rate {bits:.0} bits/sec, {packets:.0} packets/sec");
+    }
     let (packets, bytes) = (since(|c| &c.in_packets), since(|c| &c.in_bytes));
-    match statistics {
-        Some(device) => {
-            let _ =
-                writeln!(out, "     {packets} packets input, {bytes} bytes, {} no buffer", device.no_buffer);
-            let errors = device.receive_errors + device.giants + device.unusable;
-            let _ = writeln!(out, "     {} giants", device.giants);
-            let _ = writeln!(out, "     {errors} input errors, {} overrun", device.missed);
-        }
-        None => drop(writeln!(out, "     {packets} packets input, {bytes} bytes")),
-    }
+    let _ = writeln!(out, "     {packets} packets input, {bytes} bytes, {} no buffer", device.no_buffer);
+    let _ = writeln!(out, "     0 runts, {} giants, 0 throttles", device.giants);
+    let received = device.receive_errors + device.giants + device.unusable;
+    let _ = writeln!(out, "     {received} input errors, 0 CRC, 0 frame, {missed} overrun, 0 ignored");
     let (packets, bytes) = (since(|c| &c.out_packets), since(|c| &c.out_bytes));
-    let _ = writeln!(out, "     {packets} packets output, {bytes} bytes");
-    if let Some(device) = statistics {
-        let _ = writeln!(out, "     {} output errors", device.transmit_errors);
-    }
-}
-
-fn interface_brief(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
-    let row = |columns: [&str; 6]| {
-        let [name, addr, ok, method, status, protocol] = columns;
-        format!("{name:<22} {addr:<15} {ok:<3} {method:<6} {status:<21} {protocol}\n")
-    };
-    let mut out = row(["Interface", "IP-Address", "OK?", "Method", "Status", "Protocol"]);
-    for (_, interface) in live(&appliance.compiled.policy.interfaces) {
-        let (status, protocol) = InterfaceState::of(appliance, interface).words();
-        let addr = interface.addresses.first().map_or("unassigned".into(), |(addr, _)| addr.to_string());
-        let method = if interface.addresses.is_empty() { "unset" } else { "manual" };
-        out += &row([&interface.name, &addr, "YES", method, status, protocol]);
-    }
-    Ok(out)
+    let _ = writeln!(out, "     {packets} packets output, {bytes} bytes, 0 underruns");
+    let _ = writeln!(out, "     {errors} output errors, 0 collisions, 0 interface resets");
 }

@@ -9,14 +9,23 @@ mod doors;
 mod drops;
 mod gateways;
 mod interfaces;
+mod ip_interfaces;
+mod limits;
+mod logging;
 mod modifier;
 mod nat;
 mod network;
+mod pools;
+mod port_blocks;
+mod route_maps;
+mod startup;
 mod statistics;
+mod subscribers;
 mod system;
 mod terminal;
 mod totals;
 mod translations;
+mod vrf;
 mod walk;
 mod workers;
 
@@ -69,12 +78,21 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
         totals::ROWS,
         gateways::ROWS,
         drops::ROWS,
-        interfaces::ROWS,
+        subscribers::ROWS,
+        limits::ROWS,
+        pools::ROWS,
+        port_blocks::ROWS,
         nat::ROWS,
+        interfaces::ROWS,
+        ip_interfaces::ROWS,
         network::ROWS,
+        vrf::ROWS,
         access_lists::ROWS,
+        route_maps::ROWS,
         workers::ROWS,
         system::ROWS,
+        startup::ROWS,
+        logging::ROWS,
         clear::ROWS,
         configure::ROWS,
         terminal::ROWS,

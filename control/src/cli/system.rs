@@ -1,20 +1,20 @@
-//! `show running-config`, `show version`, `show logging`, `test crash`
+//! `show running-config`, `show version`, `show clock`, `test crash`
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::command::{Command, command, duration};
+use super::command::{Command, command};
 use crate::appliance::Appliance;
+use crate::calendar::Calendar;
 use crate::config::Args;
 use crate::config::grammar::Row;
-use crate::config::model::{ConsoleLogging, Logging};
-use crate::config::names::{SEVERITIES, name_of};
-use crate::log::{BUFFER_LINES, SYSLOG_PORT, State};
+use crate::means::MEMORY_MIB_DEFAULT;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
     command("show running-config", "The configuration in force", running_config),
     command("show version", "Version, uptime and size", version),
-    command("show logging", "Where log messages go, and the last ones", logging),
+    command("show clock", "The time of day, in UTC", clock),
     command("test crash", "Panic in the control thread, to show that commands and forwarding go on", crash),
 ];
 
@@ -22,56 +22,79 @@ fn crash(_: &mut Appliance, _: &Args) -> Result<String, String> {
     panic!("'test crash' asks for it");
 }
 
+/// With the lines that IOS has before it: a file of all that loads, as they are passed over.
 fn running_config(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
-    Ok(format!("{}end\n", appliance.config))
+    let text = format!("!\n{}end\n", appliance.config);
+    Ok(format!("Building configuration...\n\nCurrent configuration : {} bytes\n{text}", text.len()))
 }
 
+fn clock(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
+    Ok(Calendar::from(appliance.operation.time_of_day(0)).clock() + "\n")
+}
+
+/// As parsers of IOS read it, and no more than is true.
 fn version(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
-    let name = appliance.config.hostname.as_deref().unwrap_or("portico");
-    Ok(format!(
-        "Portico, Version {}\n\n{name} uptime is {}\n{} worker(s), {} interface(s), room for {} sessions\n",
-        env!("CARGO_PKG_VERSION"),
-        duration(appliance.operation.now_ms),
-        appliance.worker_count(),
-        appliance.config.interfaces.len(),
-        appliance.config.platform.sessions(),
-    ))
-}
-
-fn logging(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
-    let log = appliance.operation.log.as_ref().ok_or("% There is no log in a replay")?;
-    Ok(describe(&log.state()))
-}
-
-fn level(severity: u8) -> String {
-    name_of(SEVERITIES, u32::from(severity)).map_or_else(|| severity.to_string(), str::to_string)
-}
-
-fn describe(state: &State) -> String {
-    let console = match state.logging.console.unwrap_or(Logging::CONSOLE_DEFAULT) {
-        ConsoleLogging::Off => "disabled".to_string(),
-        ConsoleLogging::Severity(severity) => format!("level {}", level(severity)),
-    };
-    let mut out = format!("Syslog logging: enabled ({} messages dropped)\n\n", state.lost);
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        out,
-        "    Console logging: {console}, {} messages logged, {} failed",
-        state.console_count, state.console_failed
+    let (config, operation) = (&appliance.config, &appliance.operation);
+    let number = env!("CARGO_PKG_VERSION");
+    let name = config.hostname.as_deref().unwrap_or("portico");
+    let mut out = format!(
+        "PORTICO (DPDK) {} Software (portico), Version {number}, RELEASE SOFTWARE ({number})\n\
+         Copyright (c) 2026-2026 by its authors, under the Apache License 2.0\n\n",
+        std::env::consts::ARCH
     );
-    let _ = writeln!(out, "    Buffer logging:  level debugging, {} messages logged", state.buffered_count);
-    let trap = level(state.logging.trap.unwrap_or(Logging::TRAP_DEFAULT));
-    let sent: u64 = state.host_counts.iter().map(|(_, sent, _)| sent).sum();
-    let _ = writeln!(out, "    Trap logging: level {trap}, {sent} message lines logged");
-    for (host, sent, failed) in &state.host_counts {
-        let _ = writeln!(
-            out,
-            "        Logging to {host}  (udp port {SYSLOG_PORT}), {sent} message lines logged, {failed} failed"
-        );
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{name} uptime is {}", uptime(operation.now_ms));
+    let started = Calendar::from(operation.time_of_day(operation.now_ms)).clock_in_seconds();
+    let _ = writeln!(out, "System restarted at {started}");
+    if let Ok(program) = std::env::current_exe() {
+        let _ = writeln!(out, "System image file is \"file:{}\"", program.display());
     }
-    let _ = writeln!(out, "\nLog Buffer ({} of {BUFFER_LINES} lines):\n", state.lines.len());
-    for line in &state.lines {
-        let _ = writeln!(out, "{line}");
+    let _ = writeln!(out, "Last reload reason: program start\n");
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for interface in config.interfaces.iter().filter(|interface| interface.name.parent().is_none()) {
+        let kind = interface.name.as_str().trim_end_matches(|c: char| !c.is_alphabetic());
+        *kinds.entry(kind).or_default() += 1;
     }
-    out
+    let (workers, sessions) = (appliance.worker_count(), config.platform.sessions());
+    let _ = writeln!(out, "{workers} worker(s), room for {sessions} sessions");
+    for (kind, count) in kinds {
+        let _ = writeln!(out, "{count} {kind} interface{}", if count == 1 { "" } else { "s" });
+    }
+    let memory_mib = config.platform.memory_mib.unwrap_or(MEMORY_MIB_DEFAULT);
+    let _ = writeln!(out, "{}K bytes of packet memory.", u64::from(memory_mib) * 1024);
+    Ok(out)
+}
+
+/// `1 week, 2 days, 3 hours, 4 minutes`, from the largest unit that there is one of.
+fn uptime(ms: u64) -> String {
+    const DAY: u64 = 24 * 60;
+    let mut left = ms / 60_000;
+    let units = [(365 * DAY, "year"), (7 * DAY, "week"), (DAY, "day"), (60, "hour"), (1, "minute")];
+    let parts = units.map(|(minutes, unit)| {
+        let count = left / minutes;
+        left %= minutes;
+        (count, unit)
+    });
+    let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(parts.len() - 1);
+    let part = |&(count, unit): &(u64, &str)| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
+    parts[first..].iter().map(part).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_uptime_is_told_in_words() {
+        const MINUTE: u64 = 60_000;
+        for (minutes, text) in [
+            (0, "0 minutes"),
+            (61, "1 hour, 1 minute"),
+            (24 * 60, "1 day, 0 hours, 0 minutes"),
+            (10 * 24 * 60 + 2, "1 week, 3 days, 0 hours, 2 minutes"),
+            (365 * 24 * 60, "1 year, 0 weeks, 0 days, 0 hours, 0 minutes"),
+        ] {
+            assert_eq!(uptime(minutes * MINUTE + 59_999), text);
+        }
+    }
 }

@@ -56,6 +56,14 @@ pub struct Compiled {
     pub vrf_names: Vec<String>,
 }
 
+impl Compiled {
+    /// The name of a VRF; `default` for the global table.
+    pub fn vrf_name(&self, vrf: Vrf) -> &str {
+        let name = usize::from(vrf).checked_sub(1).and_then(|number| self.vrf_names.get(number));
+        name.map_or("default", String::as_str)
+    }
+}
+
 /// A route in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteEntry {

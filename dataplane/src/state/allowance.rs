@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use crate::drops::DropReason;
+use crate::flow::Vrf;
 use crate::policy::Policy;
 use crate::state::destinations::Counter;
 use crate::state::session::Session;
@@ -77,6 +78,16 @@ impl Shard {
             free: self.subscribers.capacity() - self.subscribers.len(),
         };
         is_low(self.places()) || is_low(hosts)
+    }
+
+    /// Counts a packet of an inside host that should have begun a session and did not, as long as the host has anything.
+    pub fn note_refused(&mut self, vrf: Vrf, host: Ipv4Addr, reason: DropReason) {
+        let number = self.subscribers.find(vrf, host);
+        if let Some(subscriber) = number.and_then(|number| self.subscribers.at_mut(number)) {
+            subscriber.refused_count = subscriber.refused_count.saturating_add(1);
+            let missed = u32::from(reason == DropReason::LimitHost);
+            subscriber.limit_missed_count = subscriber.limit_missed_count.saturating_add(missed);
+        }
     }
 
     fn refuse(&mut self, policy: &Policy, host: Ipv4Addr, reason: DropReason) -> DropReason {

@@ -18,11 +18,13 @@ use crate::state::groups::Groups;
 use crate::state::journal::{Journal, RECORDS_MIN};
 use crate::state::mapping::Mapping;
 use crate::state::ports::allocate::Allocator;
+use crate::state::ports::bitmaps::AddressUse;
 use crate::state::ports::lease::Lender;
 use crate::state::ports::ownership::Ownership;
+use crate::state::ports::port_set::PortSet;
 use crate::state::reopenings::Reopenings;
 use crate::state::session::{Ends, Session, SessionKey};
-use crate::state::subscriber::Subscribers;
+use crate::state::subscriber::{Subscriber, Subscribers};
 use crate::state::table::index::{Candidate, Hash, Hasher, Index};
 use crate::state::table::slots::Slots;
 use crate::state::table::timer::Wheel;
@@ -391,6 +393,31 @@ impl Shard {
     /// The doors from one table position to before another.
     pub fn doors_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, &Door)> {
         self.doors.iter_between(start, end)
+    }
+
+    /// Positions of [`Shard::subscribers_between`].
+    pub fn subscriber_position_count(&self) -> u32 {
+        self.subscribers.capacity() as u32
+    }
+
+    /// The subscribers from one table position to before another.
+    pub fn subscribers_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, &Subscriber)> {
+        self.subscribers.iter_between(start, end)
+    }
+
+    /// The port sets of a subscriber.
+    pub fn port_sets_of(&self, subscriber: &Subscriber) -> impl Iterator<Item = PortSet> {
+        self.allocator.sets_of(subscriber)
+    }
+
+    /// Positions of [`Shard::addresses_between`].
+    pub fn address_position_count(&self) -> u32 {
+        self.allocator.address_position_count()
+    }
+
+    /// The global addresses in use whose numbers lie from one to before another.
+    pub fn addresses_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, AddressUse)> {
+        self.allocator.addresses_between(start, end)
     }
 
     /// Subscribers with live sessions or mappings.

@@ -30,10 +30,14 @@ pub struct Subscriber {
     pub extra_ports: u32,
     /// The first of its port sets, on the paired address; `NONE` without any.
     pub first_set: u32,
+    /// Its packets that should have begun a session and did not.
+    pub refused_count: u32,
+    /// Those among them that the limit on its sessions refused.
+    pub limit_missed_count: u32,
     rate: Rate,
 }
 
-const _: () = assert!(size_of::<Slot<Subscriber>>() <= 48, "there may be as many subscribers as sessions");
+const _: () = assert!(size_of::<Slot<Subscriber>>() <= 52, "there may be as many subscribers as sessions");
 
 /// A session in thousandths, which a rate gains in a millisecond.
 const SESSION: u32 = 1000;
@@ -106,6 +110,8 @@ impl Subscribers {
             unsolicited_count: 0,
             extra_ports: 0,
             first_set: NONE,
+            refused_count: 0,
+            limit_missed_count: 0,
             rate: Rate::default(),
         };
         self.0.insert(key(vrf, addr), subscriber)
@@ -146,6 +152,11 @@ impl Subscribers {
     /// All subscribers.
     pub fn iter(&self) -> impl Iterator<Item = &Subscriber> {
         self.0.iter()
+    }
+
+    /// The subscribers from one position to before another.
+    pub fn iter_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, &Subscriber)> {
+        self.0.iter_between(start, end)
     }
 
     /// How many there are.

@@ -73,7 +73,7 @@ fn syslog_servers_get_what_is_logged() {
     assert!(text.contains(" %SYS-5-CONFIG_I: Configured from "), "{text}");
     let shown = exec(&lab, "show logging");
     for part in [
-        "Logging to 127.0.0.1  (udp port 514)",
+        "Logging to 127.0.0.1  (udp port 514, ",
         "Logging to 192.0.2.77",
         "%SYS-5-READY: ",
         "%SYS-5-RESTART: ",

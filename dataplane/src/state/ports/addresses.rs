@@ -6,7 +6,9 @@
 
 use std::net::Ipv4Addr;
 
-use crate::state::ports::bitmaps::{ADDR, AddressPorts, NEXT, PORT_WORDS, Used, is_whole, used_of};
+use crate::state::ports::bitmaps::{
+    ADDR, AddressPorts, AddressUse, NEXT, PORT_WORDS, Used, is_whole, use_of, used_of,
+};
 use crate::state::ports::layout::Layout;
 use crate::state::ports::sheets::Sheets;
 
@@ -70,6 +72,19 @@ impl Addresses {
         let (range, at) = self.place(layout.number_of(addr)?)?;
         let home = self.homes.get_mut(range)?.1.get_mut(at)?;
         Some(AddressPorts::new(&mut self.sheets, home, &mut self.first, addr))
+    }
+
+    /// Numbers of addresses that there is room for.
+    pub fn position_count(&self) -> u32 {
+        self.homes.last().map_or(0, |(first, homes)| first + homes.len() as u32)
+    }
+
+    /// The addresses in use whose numbers lie from one to before another, and what is of each.
+    pub fn iter_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, AddressUse)> {
+        (start..end).filter_map(|number| {
+            let sheet = self.sheets.at(self.sheet_of(number)?)?;
+            Some((number, use_of(&self.sheets, sheet)))
+        })
     }
 
     /// Addresses in use, and how much of each.

@@ -13,7 +13,7 @@ use crate::policy::{Blocks, Deterministic, OutsideRule, Policy, Pool, PoolKind, 
 use crate::state::journal::Journal;
 use crate::state::mapping::{ANY_PROTOCOL, Binding};
 use crate::state::ports::addresses::Addresses;
-use crate::state::ports::bitmaps::{Wish, class_of, used_total};
+use crate::state::ports::bitmaps::{AddressUse, Wish, class_of, used_total};
 use crate::state::ports::ownership::{Claimant, Ownership};
 use crate::state::ports::port_set::PortSet;
 use crate::state::ports::random::Random;
@@ -576,6 +576,16 @@ impl Allocator {
     /// A number that outsiders cannot guess.
     pub fn draw(&mut self) -> u64 {
         self.random.draw()
+    }
+
+    /// Positions of [`Allocator::addresses_between`].
+    pub fn address_position_count(&self) -> u32 {
+        self.addresses.position_count()
+    }
+
+    /// The addresses in use whose numbers lie from one to before another, and what is of each.
+    pub fn addresses_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, AddressUse)> {
+        self.addresses.iter_between(start, end)
     }
 
     /// Addresses with ports in use, and how many, held-down ones included.

@@ -57,6 +57,39 @@ const _: () = assert!(ADDR < PORT_WORDS && COUNT < PORT_WORDS);
 /// What is in use of an address: ports by protocol, and in the last place whether somebody has the whole of it.
 pub type Used = [u32; MAPS + 1];
 
+/// What is in use of an address's ports, held-down ones included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressUse {
+    /// The address.
+    pub addr: Ipv4Addr,
+    /// Ports of TCP.
+    pub tcp: PortUse,
+    /// Ports of UDP.
+    pub udp: PortUse,
+}
+
+/// Ports in use of one address and protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortUse {
+    /// Those below 1024.
+    pub low: u32,
+    /// All others.
+    pub high: u32,
+}
+
+/// What is in use of the address that has this sheet.
+pub fn use_of(sheets: &Sheets<PORT_WORDS>, sheet: &[u64; PORT_WORDS]) -> AddressUse {
+    let ports = |protocol| {
+        let map = map_number(protocol)?;
+        let first = sheets.at(sheet[map * SHEETS_PER_MAP] as u32);
+        let low = first.and_then(|first| first.get(..LOW_PORTS / 64));
+        let low = low.map_or(0, |words| words.iter().map(|word| word.count_ones()).sum());
+        Some(PortUse { low, high: (sheet[USED + map] as u32).saturating_sub(low) })
+    };
+    let [tcp, udp] = [TCP, UDP].map(|protocol| ports(protocol).unwrap_or_default());
+    AddressUse { addr: Ipv4Addr::from_bits(sheet[ADDR] as u32), tcp, udp }
+}
+
 /// The ports of one address.
 pub struct AddressPorts<'a> {
     sheets: &'a mut PortSheets,

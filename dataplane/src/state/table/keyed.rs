@@ -61,6 +61,11 @@ impl<T> Keyed<T> {
         self.records.iter_from(0).map(|(_, record)| record)
     }
 
+    /// The records from one position to before another.
+    pub fn iter_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, &T)> {
+        self.records.iter_between(start, end)
+    }
+
     /// Records in the table.
     pub fn len(&self) -> usize {
         self.records.len()
