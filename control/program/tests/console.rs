@@ -187,6 +187,8 @@ fn keys_complete_help_recall_and_end() {
     assert_eq!(server.lines_until("show y!"), ["show y!"]);
     terminal.press("\u{1b}[A\u{1b}[A\u{1b}[A\r");
     assert_eq!(server.lines_until("show ip nat"), ["show ip nat"]);
+    terminal.expect("answer to show y!\r\nedge#");
+    terminal.expect("answer to show ip nat\r\nedge#");
     terminal.press("bad line\u{3}");
     terminal.expect("^C\r\nedge#");
     terminal.press("configure terminal\rdescription what?\u{1a}");

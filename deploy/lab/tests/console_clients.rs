@@ -95,7 +95,8 @@ fn netmiko(lab: &Lab, steps: &[&str]) -> (Vec<String>, String) {
     let (script, key, port) =
         (script.to_string_lossy(), server.key().to_string_lossy(), SSH_PORT.to_string());
     let argv =
-        [&["python3", "-W", "ignore", &script, &port, &key, &log.to_string_lossy()][..], steps].concat();
+        [&["/usr/bin/python3", "-W", "ignore", &script, &port, &key, &log.to_string_lossy()][..], steps]
+            .concat();
     let done = namespace.outcome(LIMIT, &argv).expect("netmiko");
     let shown = fs::read_to_string(&log).unwrap_or_default();
     assert_eq!(done.code, 0, "{}\n{}\nthe terminal showed {shown:?}", done.stdout, done.stderr);
@@ -187,13 +188,13 @@ fn netmiko_configures_and_saves() {
     let traffic = Traffic::start(&lab);
     let steps = [
         "enable",
-        "set ip nat translation udp-timeout 77/interface GigabitEthernet0/0/0/description customers/exit",
+        "set ip nat translation udp-timeout 77;interface GigabitEthernet0/0/0;description customers;exit",
         "show show running-config | include udp-timeout",
         "open",
         "is-open",
         "close",
         "is-open",
-        "set ip nat translation udp-timeuot 88/ip nat translation icmp-timeout 88",
+        "set ip nat translation udp-timeuot 88;ip nat translation icmp-timeout 88",
         "save",
         "show show running-config interface GigabitEthernet0/0/0",
     ];

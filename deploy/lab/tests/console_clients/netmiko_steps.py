@@ -12,7 +12,7 @@ actions = {
     "enable": lambda _: device.enable(),
     "show": lambda command: device.send_command(command),
     # As a list, each of its lines is sent without waiting for the answer to the one before.
-    "set": lambda lines: device.send_config_set(lines.split("/")),
+    "set": lambda lines: device.send_config_set(lines.split(";")),
     "open": lambda _: device.config_mode(),
     "is-open": lambda _: device.check_config_mode(),
     "close": lambda _: device.exit_config_mode(),
