@@ -196,13 +196,13 @@ mod tests {
         (Session::over(ours), theirs)
     }
 
+    /// Why there is no session, or no answer in it, with a server that says this and closes.
     fn error(answers: &str) -> String {
-        let (session, theirs) = session(answers);
-        let result = session.and_then(|mut session| {
-            theirs.shutdown(std::net::Shutdown::Write).expect("shut");
-            session.exec("show version", |_| true)
-        });
-        format!("{:#}", result.expect_err("no session"))
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        theirs.write_all(answers.as_bytes()).expect("answers");
+        theirs.shutdown(std::net::Shutdown::Write).expect("closed");
+        let answer = |mut session: Session| session.exec("show version", |_| true);
+        format!("{:#}", Session::over(ours).and_then(answer).expect_err("no answer"))
     }
 
     #[test]

@@ -1,21 +1,17 @@
 //! The console at a terminal and without one, with a server of the test's own.
 
 mod scripted_server;
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
-use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use scripted_server::{LONG, Server};
+use testkit::terminal::Terminal;
 
-/// Much more than anything here takes on a machine that does something else besides.
-const LIMIT: Duration = Duration::from_secs(60);
 const ROWS: u16 = 10;
 const COLUMNS: u16 = 60;
 
@@ -42,6 +38,13 @@ impl Folder {
         portico
     }
 
+    /// A console at a terminal.
+    fn terminal(&self) -> Terminal {
+        let mut terminal = Terminal::open(self.portico("console").env("TERM", "xterm"), ROWS, COLUMNS);
+        terminal.expect("edge#");
+        terminal
+    }
+
     /// Runs it to its end with this input.
     fn run(&self, command: &str, arguments: &[&str], input: &[u8]) -> Output {
         let mut portico = self.portico(command);
@@ -56,68 +59,6 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A console at a terminal.
-struct Terminal {
-    child: Child,
-    keyboard: File,
-    screen: Receiver<Vec<u8>>,
-    /// What was shown and not looked at yet.
-    shown: String,
-}
-
-impl Terminal {
-    fn open(folder: &Folder) -> Terminal {
-        let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
-        let pair = openpty(Some(&size), None).expect("a terminal");
-        let end = || Stdio::from(pair.slave.try_clone().expect("its end"));
-        let mut console = folder.portico("console");
-        console.env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end());
-        let child = console.spawn().expect("the console");
-        let keyboard = File::from(pair.master);
-        let mut output = keyboard.try_clone().expect("its output");
-        let (sender, screen) = channel();
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            // The end of the console is an error here.
-            while let Ok(len @ 1..) = output.read(&mut bytes) {
-                if sender.send(bytes[..len].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut terminal = Terminal { child, keyboard, screen, shown: String::new() };
-        terminal.expect("edge#");
-        terminal
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).expect("the keys");
-    }
-
-    /// Waits until this is shown; returns what came before it.
-    #[track_caller]
-    fn expect(&mut self, text: &str) -> String {
-        loop {
-            if let Some((before, after)) = self.shown.split_once(text) {
-                let before = before.to_owned();
-                self.shown = after.to_owned();
-                return before;
-            }
-            match self.screen.recv_timeout(LIMIT) {
-                Ok(bytes) => self.shown += &String::from_utf8_lossy(&bytes),
-                Err(error) => panic!("no {text:?} ({error}) in\n{:?}", self.shown),
-            }
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -143,7 +84,7 @@ fn pasted_lines_arrive_one_by_one_and_are_shown_without_escape_sequences() {
     {
         let folder = Folder::new();
         let server = folder.serve();
-        let mut terminal = Terminal::open(&folder);
+        let mut terminal = folder.terminal();
         terminal.press(&format!("{begin}configure terminal{end_of_line}"));
         let text: String = lines.iter().map(|line| format!("{line}{end_of_line}")).collect();
         let mut keyboard = terminal.keyboard.try_clone().expect("a keyboard");
@@ -165,7 +106,7 @@ fn pasted_lines_arrive_one_by_one_and_are_shown_without_escape_sequences() {
 fn a_short_line_is_shown_as_it_is_typed() {
     let folder = Folder::new();
     let _server = folder.serve();
-    let mut terminal = Terminal::open(&folder);
+    let mut terminal = folder.terminal();
     terminal.press("show version\r");
     assert_eq!(terminal.expect("edge#"), "show version\r\nanswer to show version\r\n");
     terminal.press("\r");
@@ -184,7 +125,7 @@ fn a_short_line_is_shown_as_it_is_typed() {
 fn what_is_typed_ahead_comes_next() {
     let folder = Folder::new();
     let server = folder.serve();
-    let mut terminal = Terminal::open(&folder);
+    let mut terminal = folder.terminal();
     terminal.press("show slow\r");
     server.lines_until("show slow");
     terminal.press("show long\rshow version\rshow cl");
@@ -194,19 +135,13 @@ fn what_is_typed_ahead_comes_next() {
     terminal.expect("answer to show version\r\nedge#show cl");
     terminal.press("ock\r");
     assert_eq!(server.lines_until("show clock"), ["show long", "show version", "show clock"]);
-    // Ctrl-C gives up what was typed ahead of it.
-    terminal.press("show slow\r");
-    server.lines_until("show slow");
-    terminal.press("show nothing\r\u{3}show something\r");
-    server.go_on.send(()).expect("a server");
-    assert_eq!(server.lines_until("show something"), ["show something"]);
 }
 
 #[test]
 fn answers_come_a_page_at_a_time() {
     let folder = Folder::new();
     let server = folder.serve();
-    let mut terminal = Terminal::open(&folder);
+    let mut terminal = folder.terminal();
     let rows = |page: &str| page.matches("row ").count();
     terminal.press("show long\r");
     assert_eq!(rows(&terminal.expect(" --More-- ")), usize::from(ROWS) - 1);
@@ -236,7 +171,7 @@ fn answers_come_a_page_at_a_time() {
 fn keys_complete_help_recall_and_end() {
     let folder = Folder::new();
     let server = folder.serve();
-    let mut terminal = Terminal::open(&folder);
+    let mut terminal = folder.terminal();
     terminal.press("show v\t");
     terminal.expect("show version ");
     // Help does not lose the line it was asked in.
@@ -246,10 +181,14 @@ fn keys_complete_help_recall_and_end() {
     terminal.expect("\r\n  nat    Translations\r\n  route  Routing table\r\n\r\nedge#show ip ");
     terminal.press("n\t\r");
     assert_eq!(server.lines_until("show ip nat "), ["show ip nat "]);
-    terminal.press("show x\u{10}\u{10}\u{e}!\r");
-    assert_eq!(server.lines_until("show x!"), ["show x!"]);
-    terminal.press("\u{1b}[A\u{1b}[A\r");
+    terminal.press("\tshow\tx\t\r");
+    assert_eq!(server.lines_until(" show x "), [" show x "]);
+    terminal.press("show y\u{10}\u{10}\u{e}\u{e}!\r");
+    assert_eq!(server.lines_until("show y!"), ["show y!"]);
+    terminal.press("\u{1b}[A\u{1b}[A\u{1b}[A\r");
     assert_eq!(server.lines_until("show ip nat"), ["show ip nat"]);
+    terminal.expect("answer to show y!\r\nedge#");
+    terminal.expect("answer to show ip nat\r\nedge#");
     terminal.press("bad line\u{3}");
     terminal.expect("^C\r\nedge#");
     terminal.press("configure terminal\rdescription what?\u{1a}");

@@ -13,6 +13,7 @@
 //! - [`player`] plays captures of real traffic as whole conversations, and judges them.
 //! - [`simulator`] has TCP hosts on a clock and a network of its own, for streams, and for gateways in a whole appliance.
 //! - [`sides`] has the network of tests that need loops, in configuration text.
+//! - [`terminal`] has a program at a terminal.
 //! - [`run`] plays one against the bench and says what differs.
 #![forbid(unsafe_code)]
 
@@ -37,4 +38,5 @@ pub mod sides;
 pub mod simulator;
 pub mod spec;
 pub mod stations;
+pub mod terminal;
 pub mod witness;

@@ -25,6 +25,7 @@ pub mod scenario;
 mod scope;
 mod server;
 pub mod session;
+pub mod ssh;
 pub mod table;
 mod tap;
 pub mod tftp;

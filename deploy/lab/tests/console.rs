@@ -1,15 +1,9 @@
 //! The console, at a terminal and without one.
 
 use lab::{Lab, Peer, Plan, Rules, turn};
-use nix::pty::{Winsize, openpty};
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::{Duration, Instant};
-
-const LIMIT: Duration = Duration::from_secs(300);
+use std::process::Command;
+use testkit::terminal::Terminal;
 
 fn build() -> Lab {
     let rules = Rules { lines: vec!["hostname edge".to_owned()], ..Rules::routed_pool() };
@@ -23,77 +17,18 @@ fn console(lab: &Lab) -> Command {
     command
 }
 
-/// A console at a terminal of ten rows.
-struct Terminal {
-    child: Child,
-    keyboard: File,
-    screen: Receiver<Vec<u8>>,
-    /// What was shown and not looked at yet.
-    shown: String,
-}
-
-impl Terminal {
-    fn open(lab: &Lab) -> Terminal {
-        let size = Winsize { ws_row: 10, ws_col: 160, ws_xpixel: 0, ws_ypixel: 0 };
-        let pair = openpty(Some(&size), None).expect("a terminal");
-        let end = || Stdio::from(pair.slave.try_clone().expect("its end"));
-        let child = console(lab)
-            .env("TERM", "xterm")
-            .stdin(end())
-            .stdout(end())
-            .stderr(end())
-            .spawn()
-            .expect("the console");
-        let keyboard = File::from(pair.master);
-        let mut output = keyboard.try_clone().expect("its output");
-        let (sender, screen) = channel();
-        thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            // The end of the console is an error here.
-            while let Ok(len) = output.read(&mut bytes) {
-                if len == 0 || sender.send(bytes[..len].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        Terminal { child, keyboard, screen, shown: String::new() }
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).expect("the keys");
-    }
-
-    /// Waits until this is on the screen; returns what came before it.
-    #[track_caller]
-    fn expect(&mut self, text: &str) -> String {
-        let start = Instant::now();
-        loop {
-            if let Some((before, after)) = self.shown.split_once(text) {
-                let before = before.to_owned();
-                self.shown = after.to_owned();
-                return before;
-            }
-            let left = LIMIT.saturating_sub(start.elapsed());
-            match self.screen.recv_timeout(left) {
-                Ok(bytes) => self.shown += &String::from_utf8_lossy(&bytes),
-                Err(error) => panic!("no {text:?} ({error}) in\n{}", self.shown),
-            }
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Opens a console at a terminal of ten rows.
+fn terminal(lab: &Lab) -> Terminal {
+    let mut command = console(lab);
+    let state = lab.directory().join("state");
+    Terminal::open(command.env("TERM", "xterm").env("XDG_STATE_HOME", state), 10, 160)
 }
 
 #[test]
 fn terminal_has_completion_help_pages_and_history() {
     let _turn = turn();
     let lab = build();
-    let mut terminal = Terminal::open(&lab);
+    let mut terminal = terminal(&lab);
     terminal.expect("edge#");
     terminal.press("show ip nat st\t");
     terminal.expect("show ip nat statistics ");

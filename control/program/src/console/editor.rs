@@ -70,8 +70,6 @@ impl Editor {
                 }
                 Key::Up => self.recall(1),
                 Key::Down => self.recall(-1),
-                // A tab within a paste is the space that it looks like.
-                Key::Tab if terminal.has_keys() => self.line.press(Key::Text(' ')),
                 Key::Tab => self.complete(terminal, session)?,
                 Key::Char('?') if !help::is_text(session, &self.line.head())? => {
                     terminal.print("?\n");
@@ -127,10 +125,13 @@ impl Editor {
         let head = self.line.head();
         let candidates = session.complete(&head)?;
         let typed = head.rsplit(char::is_whitespace).next().unwrap_or_default();
+        let is_followed = terminal.has_keys();
         match help::completion(&candidates, typed) {
-            Some(word) => self.line.replace_word(&word),
-            None if candidates.is_empty() => {}
-            None => {
+            Some(word) if word.ends_with(' ') || !is_followed => self.line.replace_word(&word),
+            // Within a paste it is the space that it looks like, wherever it completes no word.
+            _ if is_followed => self.line.press(Key::Text(' ')),
+            _ if candidates.is_empty() => {}
+            _ => {
                 terminal.print("\n");
                 self.list(terminal, session, &help::listing(candidates));
             }

@@ -170,3 +170,43 @@ impl Drop for RawMode {
         let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &self.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A terminal on whose keyboard this has been typed.
+    fn terminal(typed: &[&str]) -> Terminal {
+        let (sender, keyboard) = bounded(CHUNKS_MAX);
+        typed.iter().for_each(|keys| sender.send(keys.as_bytes().to_vec()).expect("there is room"));
+        Terminal::new(keyboard, Box::new(io::sink()), Box::new(|| (24, 80)))
+    }
+
+    #[test]
+    fn keys_wait_and_come_in_their_order() {
+        let mut terminal = terminal(&["a", "b"]);
+        assert!(terminal.has_keys());
+        assert_eq!(terminal.key(), Some(Key::Char('a')));
+        terminal.give_back(Key::Char('a'));
+        let keys: Vec<Key> = std::iter::from_fn(|| terminal.key()).collect();
+        assert_eq!(keys, ['a', 'b'].map(Key::Char));
+        assert!(!terminal.has_keys());
+    }
+
+    #[test]
+    fn a_line_is_there_when_its_end_is() {
+        for (typed, has_line) in
+            [(&["show"][..], false), (&["show", " clock\r"], true), (&["\r\n"], false), (&["\rx\n"], true)]
+        {
+            assert_eq!(terminal(typed).has_line(), has_line, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn an_interrupt_gives_up_what_was_typed_ahead_of_it() {
+        let mut terminal = terminal(&["show", " nothing\r\u{3}x"]);
+        assert!(terminal.is_interrupted());
+        assert!(!terminal.is_interrupted());
+        assert_eq!(terminal.key(), Some(Key::Char('x')));
+    }
+}

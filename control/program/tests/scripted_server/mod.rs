@@ -95,7 +95,7 @@ fn piece(kind: &str, text: &str) -> String {
 
 /// A small grammar: `show ip nat`, `show ip route`, `show version`, and `description LINE`.
 fn candidates(line: &str) -> String {
-    let (before, partial) = line.rsplit_once(' ').unwrap_or(("", line));
+    let (before, partial) = line.trim_start().rsplit_once(' ').unwrap_or(("", line.trim_start()));
     let rows: &[&str] = match before {
         "" => &["show\tShow running system information\t1", "description\tText about it\t1"],
         "show" => &["version\tSoftware\t1", "ip\tIP information\t1"],
