@@ -32,6 +32,15 @@ pub const PHRASES: &[Phrase] = &[
         name: "outside-static-options",
         syntax: "[ (redundancy) | (rule-vrf) | add-route | extendable | no-alias | no-payload | pool <ignored:word> | forced ]*",
     },
+    Phrase {
+        name: "tcp-mapping",
+        syntax: "<local:address> <local-port:nat-tcp-port> { <global:address> | interface <interface> } <global-port:nat-tcp-port>",
+    },
+    Phrase {
+        name: "udp-mapping",
+        syntax: "<local:address> <local-port:nat-udp-port> { <global:address> | interface <interface> } <global-port:nat-udp-port>",
+    },
+    Phrase { name: "transport-port", syntax: "{ tcp port <port:nat-tcp-port> | udp port <port:nat-udp-port> }" },
     Phrase { name: "timeout", syntax: "{ <seconds:0-536870> | never }" },
     Phrase { name: "standard-rule", syntax: "{ permit | deny } (source:standard-address) [ log ]" },
     Phrase { name: "standard-address", syntax: "{ any | host <address> | <address> [ <wildcard> ] }" },
