@@ -11,6 +11,7 @@ mod interfaces;
 mod modifier;
 mod nat;
 mod network;
+mod object_groups;
 mod statistics;
 mod system;
 mod totals;
@@ -69,6 +70,7 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
         nat::ROWS,
         network::ROWS,
         access_lists::ROWS,
+        object_groups::ROWS,
         workers::ROWS,
         system::ROWS,
         clear::ROWS,

@@ -22,6 +22,8 @@ pub enum Mode {
     RouteMap,
     StandardList,
     ExtendedList,
+    NetworkGroup,
+    ServiceGroup,
 }
 
 /// What lines behind one that is passed over belong to it.
