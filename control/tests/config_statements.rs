@@ -19,6 +19,8 @@ const POOL: &str = "ip nat pool P netmask 255.255.255.0";
 const MAP: &str = "route-map R permit 10";
 const STANDARD: &str = "ip access-list standard S";
 const EXTENDED: &str = "ip access-list extended E";
+const NETWORKS: &str = "object-group network G";
+const SERVICES: &str = "object-group service G";
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
@@ -93,6 +95,22 @@ const CASES: &[Case] = &[
          "ip nat inside source static 10.0.0.1 interface GigabitEthernet0/0/0"),
     Case("", "ip nat inside source static tcp 10.0.0.1 80 192.0.2.1 8080", "ip nat in so st t 10.0.0.1 80 192.0.2.1 8080",
          "ip nat inside source static tcp 10.0.0.1 80 192.0.2.1 8080 extendable"),
+    Case("", "ip nat inside source static tcp 10.0.0.1 www 192.0.2.1 telnet", "ip nat in so st t 10.0.0.1 80 192.0.2.1 tel",
+         "ip nat inside source static tcp 10.0.0.1 80 192.0.2.1 23 extendable"),
+    Case("", "ip nat inside source static udp 10.0.0.1 isakmp interface GigabitEthernet0/0/0 non500-isakmp",
+         "ip nat in so st u 10.0.0.1 isa int gi 0/0/0 4500",
+         "ip nat inside source static udp 10.0.0.1 500 interface GigabitEthernet0/0/0 4500"),
+    Case("", "ip nat outside source static tcp 198.51.100.7 smtp 10.0.0.7 pop3", "ip nat o so st t 198.51.100.7 25 10.0.0.7 pop3",
+         "ip nat outside source static tcp 198.51.100.7 25 10.0.0.7 110"),
+    Case("", "ip nat outside source static udp 198.51.100.7 domain 10.0.0.7 tftp", "ip nat o so st u 198.51.100.7 dom 10.0.0.7 69",
+         "ip nat outside source static udp 198.51.100.7 53 10.0.0.7 69"),
+    Case("", "ip nat translation port-timeout tcp www 120", "ip nat tr port t ww 120", "ip nat translation port-timeout tcp 80 120"),
+    Case("", "ip nat translation port-timeout udp ntp 60", "ip nat tr port u nt 60", "ip nat translation port-timeout udp 123 60"),
+    Case("", "ip nat service ftp tcp port telnet", "ip nat serv ft t p tel", "ip nat service ftp tcp port 23"),
+    Case("", "ip nat service list 10 rtsp udp port snmp", "ip nat serv l 10 rt u p snmp", "ip nat service list 10 rtsp udp port 161"),
+    Case("", "ip nat service fullrange udp port ntp", "ip nat serv fu u p nt", "ip nat service fullrange udp port 123"),
+    Case("", "ip nat settings interface-overload block port udp non500-isakmp", "ip nat set int b po u non",
+         "ip nat settings interface-overload block port udp 4500"),
     Case("", "ip nat inside source static udp 10.0.0.1 53 interface GigabitEthernet0/0/0 53 no-payload",
          "ip nat in so st u 10.0.0.1 53 int gi 0/0/0 53 no-p",
          "ip nat inside source static udp 10.0.0.1 53 interface GigabitEthernet0/0/0 53 no-payload"),
@@ -367,6 +385,31 @@ const CASES: &[Case] = &[
     Case(EXTENDED, "15 permit gre any any fragments", "15 p 47 a a f", "15 permit gre any any fragments"),
     Case(EXTENDED, "permit 6 any any", "p tcp any any", "10 permit tcp any any"),
     Case(EXTENDED, "permit 0 any any", "p ip any any", "10 permit ip any any"),
+    Case(EXTENDED, "permit object-group SVC object-group LAN any", "p obj SVC obj LAN a",
+         "10 permit object-group SVC object-group LAN any"),
+    Case(EXTENDED, "deny tcp object-group LAN gt 1023 object-group WEB eq www log", "d t ob LAN g 1023 ob WEB eq 80 log",
+         "10 deny tcp object-group LAN gt 1023 object-group WEB eq www log"),
+    Case("", "access-list 101 permit ip object-group LAN any", "acc 101 p ip o LAN any", "access-list 101 permit ip object-group LAN any"),
+    Case("", "object-group network G", "obj n G", "object-group network G"),
+    Case("", "object-group service G", "obj s G", "object-group service G"),
+    Case(NETWORKS, "description THE  LAN ! X", "desc THE  LAN ! X", "description THE  LAN ! X"),
+    Case(NETWORKS, "host 10.0.0.1", "h 10.0.0.1", "host 10.0.0.1"),
+    Case(NETWORKS, "10.0.0.0 255.255.255.0", "10.0.0.0 /24", "10.0.0.0 255.255.255.0"),
+    Case(NETWORKS, "range 10.0.0.1 10.0.0.9", "r 10.0.0.1 10.0.0.9", "range 10.0.0.1 10.0.0.9"),
+    Case(NETWORKS, "group-object OTHER", "g OTHER", "group-object OTHER"),
+    Case(SERVICES, "description THE SERVICES", "desc THE SERVICES", "description THE SERVICES"),
+    Case(SERVICES, "tcp eq www", "tcp 80", "tcp eq www"),
+    Case(SERVICES, "tcp", "6", "tcp"),
+    Case(SERVICES, "tcp source gt 1023 range ftp-data ftp", "tcp so g 1023 r 20 21", "tcp source gt 1023 range ftp-data ftp"),
+    Case(SERVICES, "udp source eq isakmp", "ud s 500", "udp source eq isakmp"),
+    Case(SERVICES, "udp lt 1024", "ud l 1024", "udp lt 1024"),
+    Case(SERVICES, "tcp-udp eq domain", "tcp-u dom", "tcp-udp eq domain"),
+    Case(SERVICES, "icmp echo", "icmp 8", "icmp echo"),
+    Case(SERVICES, "icmp 3 77", "ic 3 77", "icmp 3 77"),
+    Case(SERVICES, "icmp", "1", "icmp"),
+    Case(SERVICES, "gre", "47", "gre"),
+    Case(SERVICES, "ip", "0", "ip"),
+    Case(SERVICES, "group-object OTHER", "group OTHER", "group-object OTHER"),
     Case(EXTENDED, "remark X ! Y", "r X ! Y", "10 remark X ! Y"),
 ];
 

@@ -17,38 +17,32 @@ pub(super) const ROWS: &[Row<Command>] = &[
 fn show(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
     let wanted: Option<String> = args.optional("name");
     let mut out = String::new();
-    // The policy's lists are those of the configuration, in its order.
-    for (index, list) in appliance.config.access_lists.iter().enumerate() {
+    for list in &appliance.config.access_lists {
         if wanted.as_ref().is_none_or(|wanted| *wanted == list.name) {
-            show_list(&mut out, appliance, list, index);
+            show_list(&mut out, appliance, list);
         }
     }
     Ok(out)
 }
 
-fn show_list(out: &mut String, appliance: &Appliance, list: &AccessList, index: usize) {
+fn show_list(out: &mut String, appliance: &Appliance, list: &AccessList) {
     let kind = match list.kind {
         AccessListKind::Standard => "Standard",
         AccessListKind::Extended => "Extended",
     };
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{kind} IP access list {}", list.name);
-    let compiled = appliance.compiled.policy.acls.get(index);
-    let mut counters = compiled.into_iter().flat_map(|acl| &acl.entries).map(|entry| entry.counter);
-    let rules = list.entries.iter().filter_map(|entry| match &entry.body {
-        EntryBody::Rule(rule) => Some((entry.sequence, rule)),
-        EntryBody::Remark(_) => None,
-    });
-    for (sequence, rule) in rules {
-        let count = counters
-            .next()
-            .map_or(0, |counter| appliance.operation.baselines.acl(&appliance.counters, counter));
+    for entry in &list.entries {
+        let EntryBody::Rule(rule) = &entry.body else { continue };
+        let counter = appliance.compiled.acl_counters.get(&(list.name.clone(), entry.line(rule, list.kind)));
+        let count =
+            counter.map_or(0, |&counter| appliance.operation.baselines.acl(&appliance.counters, counter));
         let matches = match count {
             0 => String::new(),
             1 => " (1 match)".to_string(),
             count => format!(" ({count} matches)"),
         };
-        let _ = writeln!(out, "    {sequence} {}{matches}", text(rule, list.kind));
+        let _ = writeln!(out, "    {} {}{matches}", entry.sequence, text(rule, list.kind));
     }
 }
 

@@ -32,12 +32,13 @@ fn clear_statistics(appliance: &mut Appliance, _: &Args) -> Result<String, Strin
 
 fn clear_access_lists(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
     let wanted: Option<String> = args.optional("name");
-    let lists = &appliance.compiled.policy.acls;
+    let lists = &appliance.config.access_lists;
     if let Some(wanted) = wanted.as_ref().filter(|wanted| !lists.iter().any(|list| list.name == **wanted)) {
         return Err(format!("% There is no access list {wanted}"));
     }
-    let chosen = lists.iter().filter(|list| wanted.as_ref().is_none_or(|wanted| list.name == *wanted));
-    let counters = chosen.flat_map(|list| &list.entries).map(|entry| entry.counter);
+    let of_lists = appliance.compiled.acl_counters.iter();
+    let chosen = of_lists.filter(|((list, _), _)| wanted.as_ref().is_none_or(|wanted| list == wanted));
+    let counters = chosen.map(|(_, &counter)| counter);
     appliance.operation.baselines.clear_acls(&appliance.counters, counters);
     Ok(String::new())
 }

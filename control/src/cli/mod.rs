@@ -15,6 +15,7 @@ mod logging;
 mod modifier;
 mod nat;
 mod network;
+mod object_groups;
 mod pools;
 mod port_blocks;
 mod route_maps;
@@ -89,6 +90,7 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
         vrf::ROWS,
         access_lists::ROWS,
         route_maps::ROWS,
+        object_groups::ROWS,
         workers::ROWS,
         system::ROWS,
         startup::ROWS,

@@ -215,6 +215,12 @@ impl<'a> Compiler<'a> {
         id
     }
 
+    /// The counter of an access-list entry: the one it had before, or a new one.
+    pub(crate) fn acl_counter(&mut self, list: String, line: String) -> u32 {
+        let next = self.out.acl_counters.len() as u32;
+        *self.out.acl_counters.entry((list, line)).or_insert(next)
+    }
+
     pub(crate) fn interface_index(&self, name: &InterfaceName) -> Option<InterfaceIndex> {
         self.interface_numbers.get(name.as_str()).copied()
     }

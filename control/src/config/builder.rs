@@ -23,6 +23,8 @@ pub enum Mode {
     RouteMap,
     StandardList,
     ExtendedList,
+    NetworkGroup,
+    ServiceGroup,
 }
 
 /// What lines behind one that is passed over belong to it.

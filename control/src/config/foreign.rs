@@ -32,7 +32,7 @@ pub const BLOCKS: &[&str] = &[
     "archive", "call", "class-map", "control-plane", "controller", "crypto", "dial-peer", "dspfarm", "eem", "event", "flow",
     "gateway", "ip dhcp pool", "ip explicit-path", "ip sla", "ip vrf forwarding", "ipv6 access-list", "ipv6 router", "key",
     "l2tp-class", "line", "mgcp", "monitor", "parameter-map", "policy-map", "pseudowire-class", "redundancy", "rmon", "router",
-    "sip-ua", "table-map", "telephony-service", "track", "voice", "voice-port", "zone", "zone-pair",
+    "sip-ua", "table-map", "telephony-service", "voice", "voice-port", "zone", "zone-pair",
 ];
 
 /// Types of interfaces that are passed over with the lines under them.

@@ -65,7 +65,7 @@ const fn kind(name: &'static str, kind: Kind, about: &'static str) -> KindRow {
 
 /// Every kind with a name, in the order of the manual.
 #[rustfmt::skip]
-pub static KINDS: [KindRow; 18] = [
+pub static KINDS: [KindRow; 21] = [
     kind("word", Kind::Word, "any word"),
     kind("name", Kind::Name, "a word that does not start with a digit"),
     kind("text", Kind::Text, "the rest of the line"),
@@ -78,6 +78,9 @@ pub static KINDS: [KindRow; 18] = [
     kind("ports", Kind::Ports, "ports, `0-1023,5060`"),
     kind("tcp-port", Kind::Named(&TCP_PORT), "0 to 65535, or a name"),
     kind("udp-port", Kind::Named(&UDP_PORT), "0 to 65535, or a name"),
+    kind("common-port", Kind::Named(&COMMON_PORT), "0 to 65535, or a name that TCP and UDP have in common"),
+    kind("nat-tcp-port", Kind::Named(&NAT_TCP_PORT), "1 to 65535, or a name"),
+    kind("nat-udp-port", Kind::Named(&NAT_UDP_PORT), "1 to 65535, or a name"),
     kind("protocol", Kind::Named(&PROTOCOL), "0 to 255, or a name"),
     kind("dscp", Kind::Named(&DSCP), "0 to 63, or a name"),
     kind("severity", Kind::Named(&SEVERITY), "0 to 7, or a name"),
@@ -96,6 +99,9 @@ const fn named(
 
 static TCP_PORT: NamedNumber = named(Some(0..=65535), "a TCP port", || names::TCP_PORTS);
 static UDP_PORT: NamedNumber = named(Some(0..=65535), "a UDP port", || names::UDP_PORTS);
+static COMMON_PORT: NamedNumber = named(Some(0..=65535), "a port of TCP and UDP", || names::COMMON_PORTS);
+static NAT_TCP_PORT: NamedNumber = named(Some(1..=65535), "a TCP port", || names::TCP_PORTS);
+static NAT_UDP_PORT: NamedNumber = named(Some(1..=65535), "a UDP port", || names::UDP_PORTS);
 static PROTOCOL: NamedNumber = named(Some(0..=255), "a protocol", || names::PROTOCOLS);
 static DSCP: NamedNumber = named(Some(0..=63), "a code point", || names::DSCP);
 static SEVERITY: NamedNumber = named(Some(0..=7), "a severity", || names::SEVERITIES);

@@ -15,6 +15,9 @@ pub(super) enum List {
     DynamicRules,
     MaxEntries,
     MaxRates,
+    /// The members of an object group, by its position.
+    Members(usize),
+    ObjectGroups,
     OutsideDynamicRules,
     OutsideStaticRules,
     Pools,

@@ -13,6 +13,7 @@ use super::interface_name::InterfaceName;
 pub use super::family::access_list::*;
 pub use super::family::inside::*;
 pub use super::family::interface::*;
+pub use super::family::object_group::*;
 pub use super::family::outside::*;
 pub use super::family::platform::*;
 pub use super::family::pool::*;
@@ -44,6 +45,8 @@ pub struct Config {
     pub nat: Nat,
     /// `access-list ...` and `ip access-list ...`
     pub access_lists: Vec<AccessList>,
+    /// `object-group ...`
+    pub object_groups: Vec<ObjectGroup>,
     /// `route-map ...`
     pub route_maps: Vec<RouteMap>,
     /// `ip route ...`

@@ -51,6 +51,13 @@ pub const UDP_PORTS: Names = &[
     ("who", 513), ("xdmcp", 177),
 ];
 
+/// Ports that have the same name in TCP and UDP.
+#[rustfmt::skip]
+pub const COMMON_PORTS: Names = &[
+    ("discard", 9), ("domain", 53), ("echo", 7), ("pim-auto-rp", 496), ("sunrpc", 111), ("syslog", 514), ("tacacs", 49),
+    ("talk", 517), ("time", 37),
+];
+
 /// IP protocols; `ip`, any of them, is number 0 here as in IOS.
 #[rustfmt::skip]
 pub const PROTOCOLS: Names = &[
@@ -109,6 +116,14 @@ pub const fn icmp_code(kind: u8, code: u8) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn common_names_mean_the_same_port() {
+        for pair in COMMON_PORTS {
+            assert!(TCP_PORTS.contains(pair) && UDP_PORTS.contains(pair), "{pair:?}");
+        }
+        assert_eq!(TCP_PORTS.iter().filter(|pair| UDP_PORTS.contains(pair)).count(), COMMON_PORTS.len());
+    }
 
     #[test]
     fn a_keyword_that_rows_share_is_one_name() {

@@ -1,5 +1,6 @@
 //! Random configurations: valid models of every shape the language can say.
 
+mod conditions;
 mod nat;
 
 use std::collections::BTreeSet;
@@ -170,24 +171,31 @@ fn access_rule(kind: AccessListKind) -> impl Strategy<Value = AccessRule> {
     let parts = (option::of(port_match()), option::of(port_match()), option::of(flags), option::of(icmp));
     let protocol = option::of(prop_oneof![Just(1), Just(6), Just(17), 1u8..]);
     let tail = (option::of(0u8..64), any::<[bool; 3]>());
-    (protocol, address_match(), address_match(), parts, tail).prop_map(
-        move |(protocol, source, destination, (source_port, destination_port, flags, icmp), tail)| {
+    let networks = || option::of(name().prop_map(|name| conditions::group_name(GroupKind::Network, &name)));
+    let services = option::of(name().prop_map(|name| conditions::group_name(GroupKind::Service, &name)));
+    let groups = (services, networks(), networks());
+    (protocol, address_match(), address_match(), parts, tail, groups).prop_map(
+        move |(protocol, source, destination, (source_port, destination_port, flags, icmp), tail, groups)| {
             let (dscp, [permit, fragments, log]) = tail;
             let action = if permit { AccessAction::Permit } else { AccessAction::Deny };
-            let rule = AccessRule { source, log, ..AccessRule::any(action) };
+            let rule = AccessRule { source: Addresses::Match(source), log, ..AccessRule::any(action) };
             if kind == AccessListKind::Standard {
                 return rule;
+            }
+            let (services, of_source, of_destination) = groups;
+            let source = of_source.map_or(rule.source, Addresses::Group);
+            let destination = of_destination.map_or(Addresses::Match(destination), Addresses::Group);
+            let rule = AccessRule { source, destination, dscp, fragments, ..rule };
+            if services.is_some() {
+                return AccessRule { services, ..rule };
             }
             let ports = matches!(protocol, Some(6 | 17)) && !fragments;
             AccessRule {
                 protocol,
-                destination,
                 source_port: source_port.filter(|_| ports),
                 destination_port: destination_port.filter(|_| ports),
                 tcp_flags: flags.filter(|_| protocol == Some(6) && !fragments),
                 icmp: icmp.filter(|_| protocol == Some(1) && !fragments),
-                dscp,
-                fragments,
                 ..rule
             }
         },
@@ -309,12 +317,12 @@ pub fn config() -> impl Strategy<Value = Config> {
         }));
         let host = (option::of(name()), platform(), logging(), exporter);
         let network = (interfaces(names.clone()), routes(&names), arp_entries(&names));
-        let selectors = (access_lists(), route_maps());
+        let selectors = (access_lists(), route_maps(), conditions::object_groups());
         (host, network, selectors, nat::nat(&names)).prop_map(
             move |(
                 (hostname, platform, logging, prometheus_exporter),
                 (interfaces, routes, arp_entries),
-                (access_lists, route_maps),
+                (access_lists, route_maps, object_groups),
                 nat,
             )| Config {
                 source: Source::default(),
@@ -324,6 +332,7 @@ pub fn config() -> impl Strategy<Value = Config> {
                 interfaces,
                 nat,
                 access_lists,
+                object_groups,
                 route_maps,
                 routes,
                 arp_entries,

@@ -7,6 +7,7 @@ pub(super) mod access_list;
 mod edit;
 pub(super) mod inside;
 pub(super) mod interface;
+pub(super) mod object_group;
 pub(super) mod outside;
 mod phrases;
 pub(super) mod platform;
@@ -40,6 +41,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     translation::FAMILY,
     settings::FAMILY,
     service::FAMILY,
+    object_group::FAMILY,
     access_list::FAMILY,
     route_map::FAMILY,
     routing::FAMILY,
@@ -58,7 +60,7 @@ pub struct ModeRow {
 }
 
 /// Every mode.
-pub static MODES: LazyLock<[ModeRow; 8]> = LazyLock::new(|| {
+pub static MODES: LazyLock<[ModeRow; 10]> = LazyLock::new(|| {
     [
         (Mode::Global, "Global", "config"),
         (Mode::Platform, "Under `platform dpdk`", "config-platform"),
@@ -68,6 +70,8 @@ pub static MODES: LazyLock<[ModeRow; 8]> = LazyLock::new(|| {
         (Mode::RouteMap, "Under `route-map`", "config-route-map"),
         (Mode::StandardList, "Under `ip access-list standard`", "config-std-nacl"),
         (Mode::ExtendedList, "Under `ip access-list extended`", "config-ext-nacl"),
+        (Mode::NetworkGroup, "Under `object-group network`", "config-network-group"),
+        (Mode::ServiceGroup, "Under `object-group service`", "config-service-group"),
     ]
     .map(|(mode, title, prompt)| {
         let of_families = FAMILIES.iter().flat_map(|family| family.grammars);

@@ -122,8 +122,8 @@ const GLOBAL: &[Row<Apply>] = &[
               "Show outside hosts to the inside by addresses of a pool", dynamic_rule),
     statement("ip nat outside source static <global:address> <local:address> (outside-static-options)",
               "Show an outside host to the inside by another address", static_address),
-    statement("ip nat outside source static { tcp | udp } <global:address> <global-port:1-65535> \
-               <local:address> <local-port:1-65535> (outside-static-options)",
+    statement("ip nat outside source static { tcp <global:address> <global-port:nat-tcp-port> <local:address> <local-port:nat-tcp-port> \
+               | udp <global:address> <global-port:nat-udp-port> <local:address> <local-port:nat-udp-port> } (outside-static-options)",
               "Show a port of an outside host to the inside by another", static_port),
     statement("ip nat outside source static network <global:address> <local:address> <mask> (outside-static-options)",
               "Show an outside network to the inside by another", static_network),

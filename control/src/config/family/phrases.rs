@@ -32,12 +32,24 @@ pub const PHRASES: &[Phrase] = &[
         name: "outside-static-options",
         syntax: "[ (redundancy) | (rule-vrf) | add-route | extendable | no-alias | no-payload | pool <ignored:word> | forced ]*",
     },
+    Phrase {
+        name: "tcp-mapping",
+        syntax: "<local:address> <local-port:nat-tcp-port> { <global:address> | interface <interface> } <global-port:nat-tcp-port>",
+    },
+    Phrase {
+        name: "udp-mapping",
+        syntax: "<local:address> <local-port:nat-udp-port> { <global:address> | interface <interface> } <global-port:nat-udp-port>",
+    },
+    Phrase {
+        name: "transport-port",
+        syntax: "{ tcp port <port:nat-tcp-port> | udp port <port:nat-udp-port> }",
+    },
     Phrase { name: "timeout", syntax: "{ <seconds:0-536870> | never }" },
     Phrase { name: "standard-rule", syntax: "{ permit | deny } (source:standard-address) [ log ]" },
     Phrase { name: "standard-address", syntax: "{ any | host <address> | <address> [ <wildcard> ] }" },
     Phrase {
         name: "extended-rule",
-        syntax: "{ permit | deny } { (tcp-rule) | (udp-rule) | (icmp-rule) | (ip-rule) }",
+        syntax: "{ permit | deny } { (tcp-rule) | (udp-rule) | (icmp-rule) | (ip-rule) | (group-rule) }",
     },
     Phrase {
         name: "tcp-rule",
@@ -55,8 +67,28 @@ pub const PHRASES: &[Phrase] = &[
                  [ <message:icmp-message> | <type:0-255> [ <code:0-255> ] ] (rule-options)",
     },
     Phrase { name: "ip-rule", syntax: "<protocol> (source:address) (destination:address) (rule-options)" },
+    Phrase {
+        name: "group-rule",
+        syntax: "object-group <services:word> (source:address) (destination:address) (rule-options)",
+    },
     Phrase { name: "rule-options", syntax: "[ dscp <dscp> | fragments | log | log-input ]*" },
-    Phrase { name: "address", syntax: "{ any | host <address> | <address> <wildcard> }" },
+    Phrase {
+        name: "address",
+        syntax: "{ any | host <address> | object-group <group:word> | <address> <wildcard> }",
+    },
+    Phrase {
+        name: "tcp-object-ports",
+        syntax: "{ [ eq ] <port:tcp-port> | lt <port:tcp-port> | gt <port:tcp-port> | range <low:tcp-port> <high:tcp-port> }",
+    },
+    Phrase {
+        name: "udp-object-ports",
+        syntax: "{ [ eq ] <port:udp-port> | lt <port:udp-port> | gt <port:udp-port> | range <low:udp-port> <high:udp-port> }",
+    },
+    Phrase {
+        name: "common-object-ports",
+        syntax: "{ [ eq ] <port:common-port> | lt <port:common-port> | gt <port:common-port> \
+                 | range <low:common-port> <high:common-port> }",
+    },
     Phrase {
         name: "tcp-ports",
         syntax: "{ eq <port:tcp-port> ... | neq <port:tcp-port> | lt <port:tcp-port> | gt <port:tcp-port> \

@@ -37,6 +37,7 @@ pub(crate) enum Section {
     Host,
     Platform,
     Vrfs,
+    ObjectGroups,
     Interfaces,
     NatSettings,
     NatServices,

@@ -186,7 +186,7 @@ const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat translation { timeout | tcp-timeout | pptp-timeout | udp-timeout | finrst-timeout | syn-timeout \
                | dns-timeout | icmp-timeout | routemap-entry-timeout | arp-ping-timeout } / (timeout)",
               "Set how long an idle translation lives, in seconds", timeout),
-    statement("ip nat translation port-timeout { tcp | udp } <port:1-65535> / (timeout)",
+    statement("ip nat translation port-timeout { tcp <port:nat-tcp-port> | udp <port:nat-udp-port> } / (timeout)",
               "Set how long an idle translation of a local port lives, in seconds", port_timeout),
     statement("ip nat translation max-entries / <max:1-2147483647>",
               "Limit the number of translations", max_entries),

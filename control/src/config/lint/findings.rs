@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::diagnostic::{Diagnostic, Severity};
 use super::super::interface_name::InterfaceName;
-use super::super::model::{Config, Place};
+use super::super::model::{Config, GroupKind, Place};
 
 /// A configuration being judged.
 pub(crate) struct Lint<'c> {
@@ -19,6 +19,8 @@ pub(crate) struct Lint<'c> {
 struct Names<'c> {
     access_lists: HashSet<&'c str>,
     route_maps: HashSet<&'c str>,
+    /// And what is in them.
+    object_groups: HashMap<&'c str, GroupKind>,
     pools: HashSet<&'c str>,
     vrfs: HashSet<&'c str>,
     /// And whether they have an address.
@@ -30,6 +32,7 @@ impl<'c> Names<'c> {
         Names {
             access_lists: config.access_lists.iter().map(|list| list.name.as_str()).collect(),
             route_maps: config.route_maps.iter().map(|map| map.name.as_str()).collect(),
+            object_groups: config.object_groups.iter().map(|it| (it.name.as_str(), it.kind)).collect(),
             pools: config.nat.pools.iter().map(|pool| pool.name.as_str()).collect(),
             vrfs: config.vrfs.iter().map(|vrf| vrf.name.as_str()).collect(),
             interfaces: config
@@ -91,6 +94,27 @@ impl<'c> Lint<'c> {
     pub(crate) fn check_access_list(&mut self, place: Place, name: &str) {
         if !self.names.access_lists.contains(name) {
             self.warn(place, format!("access list {name:?} is not defined"));
+        }
+    }
+
+    pub(crate) fn check_object_group(&mut self, place: Place, name: &str, kind: GroupKind) {
+        match (self.names.object_groups.get(name), kind) {
+            (None, _) => {
+                self.warn(place, format!("object group {name:?} is not defined: it matches nothing"));
+            }
+            (Some(GroupKind::Service), GroupKind::Network) => {
+                self.error(
+                    place,
+                    format!("object group {name:?} is of services, and networks are needed here"),
+                );
+            }
+            (Some(GroupKind::Network), GroupKind::Service) => {
+                self.error(
+                    place,
+                    format!("object group {name:?} is of networks, and services are needed here"),
+                );
+            }
+            _ => {}
         }
     }
 

@@ -1,23 +1,24 @@
 //! Access lists, numbered and named.
 
+mod compiled;
 mod rule;
+pub(super) mod transport;
 
 use std::net::Ipv4Addr;
 
-use dataplane::policy;
 use ipnet::Ipv4Net;
 
 use super::edit::{command, remove, statement, warn_unread};
 use super::row::{Family, Section, Stage};
-use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
 use crate::config::grammar::Row;
 use crate::config::known::List;
 use crate::config::lint::findings::Lint;
-use crate::config::model::Place;
+use crate::config::model::{GroupKind, Place};
 use crate::config::text::blocks;
 
 pub use rule::*;
+pub use transport::{IcmpMatch, PortMatch};
 
 /// The family.
 pub(super) const FAMILY: Family = Family {
@@ -27,7 +28,10 @@ pub(super) const FAMILY: Family = Family {
         (Mode::ExtendedList, EXTENDED_LIST),
     ],
     render: &[(Section::AccessLists, |config| blocks(config.access_lists.iter().map(AccessList::lines)))],
-    lint: |lint| lint.check_wildcards(),
+    lint: |lint| {
+        lint.check_wildcards();
+        lint.check_references();
+    },
     compile: &[(Stage::Interfaces, |compiler| compiler.acls())],
     ..Family::NONE
 };
@@ -271,16 +275,34 @@ impl Lint<'_> {
     fn check_wildcards(&mut self) {
         for entry in self.config.access_lists.iter().flat_map(|list| &list.entries) {
             let EntryBody::Rule(rule) = &entry.body else { continue };
-            for wildcard in [rule.source.wildcard, rule.destination.wildcard] {
+            for addresses in [&rule.source, &rule.destination] {
+                let Addresses::Match(AddressMatch { wildcard, .. }) = addresses else { continue };
                 let bits = wildcard.to_bits();
                 let partial = bits != 0 && bits != u32::MAX;
                 if partial && bits.leading_ones() + bits.trailing_zeros() == 32 {
                     let text =
-                        format!("the wildcard {wildcard} looks like a netmask; did you mean {}?", !wildcard);
+                        format!("the wildcard {wildcard} looks like a netmask; did you mean {}?", !*wildcard);
                     self.warn(entry.place, text);
                 }
             }
-            self.check_for_network(entry.place, rule.source.address, rule.source.wildcard);
+            if let Addresses::Match(AddressMatch { address, wildcard }) = rule.source {
+                self.check_for_network(entry.place, address, wildcard);
+            }
+        }
+    }
+
+    /// The groups and times that entries name.
+    fn check_references(&mut self) {
+        for entry in self.config.access_lists.iter().flat_map(|list| &list.entries) {
+            let EntryBody::Rule(rule) = &entry.body else { continue };
+            if let Some(name) = &rule.services {
+                self.check_object_group(entry.place, name, GroupKind::Service);
+            }
+            for addresses in [&rule.source, &rule.destination] {
+                if let Addresses::Group(name) = addresses {
+                    self.check_object_group(entry.place, name, GroupKind::Network);
+                }
+            }
         }
     }
 
@@ -307,6 +329,13 @@ fn body(statement: &Statement) -> Result<Option<EntryBody>, Fault> {
     Ok(rule(statement)?.map(EntryBody::Rule))
 }
 
+impl AccessListEntry {
+    /// A rule of this entry as a line with its number: its counter is told by it.
+    pub fn line(&self, rule: &AccessRule, kind: AccessListKind) -> String {
+        format!("{} {}", self.sequence, rule.line(kind))
+    }
+}
+
 impl AccessList {
     /// The list's lines: `access-list N ...` for a number whose entries are numbered as new ones would be, and
     /// otherwise `ip access-list ...` with a numbered line for each entry.
@@ -331,26 +360,5 @@ impl AccessList {
         let mut lines = vec![format!("ip access-list {kind} {}", self.name)];
         lines.extend(self.entries.iter().map(|entry| format!(" {} {}", entry.sequence, body(entry))));
         lines
-    }
-}
-
-impl Compiler<'_> {
-    fn acls(&mut self) {
-        let most = usize::from(policy::AclIndex::MAX) + 1;
-        if let Some(beyond) = self.config.access_lists.get(most) {
-            self.refuse_once(beyond.place, "access lists", most);
-        }
-        for list in &self.config.access_lists {
-            let mut acl = policy::Acl { name: list.name.clone(), entries: Vec::new() };
-            for entry in &list.entries {
-                if let EntryBody::Rule(rule) = &entry.body {
-                    let line = format!("{} {}", entry.sequence, rule.line(list.kind));
-                    let next = self.out.acl_counters.len() as u32;
-                    let counter = *self.out.acl_counters.entry((list.name.clone(), line)).or_insert(next);
-                    acl.entries.push(compiled(rule, counter));
-                }
-            }
-            self.out.policy.acls.push(acl);
-        }
     }
 }

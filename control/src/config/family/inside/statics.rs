@@ -124,8 +124,7 @@ pub(super) const STATIC: &[Row<Apply>] = &[
               "Translate one address to another", static_address),
     statement("ip nat inside source static <local:address> interface <interface> (static-options)",
               "Translate one address to an interface's", static_address),
-    statement("ip nat inside source static { tcp | udp } <local:address> <local-port:1-65535> \
-               { <global:address> | interface <interface> } <global-port:1-65535> (static-options)",
+    statement("ip nat inside source static { tcp (tcp-mapping) | udp (udp-mapping) } (static-options)",
               "Translate one port to another", static_port),
     statement("ip nat inside source static esp <local:address> interface <interface> (static-options)",
               "Translate ESP of one address to an interface's", static_esp),

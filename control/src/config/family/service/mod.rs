@@ -83,15 +83,15 @@ const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat service { dns | sunrpc | netbios-ns | rtsp } [ tcp | udp ]", "Switch an ALG over one transport, or both", service),
     statement("ip nat service alg { tcp | udp } dns", "Switch the ALG of DNS over one transport", service),
     statement("ip nat service msrpc [ tcp ]", "Switch the ALG of Microsoft's RPC", service),
-    statement("ip nat service sip { tcp | udp } port <port:1-65535>", "Switch the ALG of SIP on a port", service),
-    statement("ip nat service skinny tcp port <port:1-65535>", "Switch the ALG of SCCP on a port", service),
-    statement("ip nat service <service> { tcp | udp } port <port:1-65535>", "Switch an ALG on a port", service_port),
-    statement("ip nat service list (acl) <service> { tcp | udp } port <port:1-65535>",
+    statement("ip nat service sip (transport-port)", "Switch the ALG of SIP on a port", service),
+    statement("ip nat service skinny tcp port <port:nat-tcp-port>", "Switch the ALG of SCCP on a port", service),
+    statement("ip nat service <service> (transport-port)", "Switch an ALG on a port", service_port),
+    statement("ip nat service list (acl) <service> (transport-port)",
               "Switch an ALG on for one port of the servers that a list permits, and off for their other ports", service_port),
     statement("ip nat service list (acl) ESP { spi-match | spimatch }",
               "Expect the security parameter indexes that ESP of these hosts will have", service),
     statement("ip nat service list (acl) IKE preserve-port", "Keep port 500 of these hosts", service),
-    statement("ip nat service fullrange { tcp | udp } port <port:1-511>",
+    statement("ip nat service fullrange (transport-port)",
               "Let a low local port have any global port above 1023", service),
     statement("ip nat service { gatekeeper | dns-reset-ttl | multi-wan-link | allow-h323-even-rtp-ports | allow-h323-keepalive \
                | allow-sip-even-rtp-ports | allow-skinny-even-rtp-ports | allow-multipart | append-ldap-search-res \
@@ -104,6 +104,9 @@ const GLOBAL: &[Row<Apply>] = &[
     statement("alg doors per-host / <doors:1-65535>", "Let one inside host have so many doors open at once, in place of 128",
               doors_per_host),
 ];
+
+/// The highest local port that `fullrange` frees from ports of its kind.
+const FULLRANGE_PORT_MAX: u16 = 511;
 
 impl Algs {
     /// Whether a service is on.
@@ -147,7 +150,10 @@ fn service(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let args = &statement.args;
     let row =
         SERVICES.iter().find(|row| args.has(row.keyword)).expect("every line has a keyword of the table");
-    let (port, access_list) = (args.optional("port"), args.optional("acl"));
+    let (port, access_list): (Option<u16>, _) = (args.optional("port"), args.optional("acl"));
+    if row.service == Service::Fullrange && port.is_some_and(|port| port > FULLRANGE_PORT_MAX) {
+        return Err(statement.fault("port", format!("\"fullrange\" is for ports 1 to {FULLRANGE_PORT_MAX}")));
+    }
     if !row.service.has_effect() {
         builder.warn(args.column(row.keyword), format!("{:?} has no effect yet", row.keyword));
     }

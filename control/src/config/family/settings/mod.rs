@@ -195,7 +195,7 @@ const GLOBAL: &[Row<Apply>] = &[
               "Raise an alarm when a pool is so many percent full", watermark),
     statement("ip nat settings interface-overload port range / start <start:1024-65535> end <end:1024-65535>",
               "Limit the ports that rules use on an interface's own address", interface_ports),
-    statement("ip nat settings interface-overload block port { tcp | udp } <port:1024-65535>",
+    statement("ip nat settings interface-overload block port { tcp <port:nat-tcp-port> | udp <port:nat-udp-port> }",
               "Never use a port on an interface's own address", interface_blocked_port),
     statement("ip nat settings log-destination", "Name the peer in the records of CGN mode", log_destination),
     statement("ip nat settings record-sessions", "Record every session, besides bindings and sets of ports", record_sessions),
@@ -216,7 +216,7 @@ const GLOBAL: &[Row<Apply>] = &[
                | fbd | scale bind | cfg-check static-map-removal | trans-err-limit per-ip-pool <limit:1-10080> }",
               "Accepted, without effect", pass_over),
     statement("ip nat create flow-entries", "Accepted, without effect", pass_over),
-    statement("ip nat switchover replication http [ port <port:1-65535> ]", "Accepted, without effect", pass_over),
+    statement("ip nat switchover replication http [ port <port:nat-tcp-port> ]", "Accepted, without effect", pass_over),
 ];
 
 fn mode(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
@@ -273,8 +273,15 @@ fn interface_ports(builder: &mut Builder, statement: &Statement) -> Result<(), F
     Ok(())
 }
 
+/// The lowest port that can be kept from an interface's address.
+const BLOCKED_PORT_MIN: u16 = 1024;
+
 fn interface_blocked_port(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
-    let port = (protocol(&statement.args), statement.args.required("port"));
+    let number: u16 = statement.args.required("port");
+    if number < BLOCKED_PORT_MIN {
+        return Err(statement.fault("port", format!("only ports from {BLOCKED_PORT_MIN} on can be blocked")));
+    }
+    let port = (protocol(&statement.args), number);
     let ports = &mut builder.config.nat.settings.interface_blocked_ports;
     if !statement.sets() {
         let removed = remove(ports, |known| *known == port);
