@@ -148,6 +148,7 @@ impl Tmux {
         let start = Instant::now();
         loop {
             let text = self.run(&["capture-pane", "-p", "-J", "-S", "-"]);
+            let text: String = text.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
             if text.contains(shown) && text.trim_end().lines().last() == Some("edge#") {
                 return text;
             }
