@@ -92,13 +92,12 @@ fn netmiko(lab: &Lab, steps: &[&str]) -> (Vec<String>, String) {
     let script = lab.directory().join("netmiko_steps.py");
     fs::write(&script, include_str!("console_clients/netmiko_steps.py")).expect("the script");
     let log = lab.directory().join("netmiko.log");
+    let log = log.to_string_lossy();
     let (script, key, port) =
         (script.to_string_lossy(), server.key().to_string_lossy(), SSH_PORT.to_string());
-    let argv =
-        [&["/usr/bin/python3", "-W", "ignore", &script, &port, &key, &log.to_string_lossy()][..], steps]
-            .concat();
+    let argv = [&["/usr/bin/python3", "-W", "ignore", &script, &port, &key, &log][..], steps].concat();
     let done = namespace.outcome(LIMIT, &argv).expect("netmiko");
-    let shown = fs::read_to_string(&log).unwrap_or_default();
+    let shown = fs::read_to_string(&*log).unwrap_or_default();
     assert_eq!(done.code, 0, "{}\n{}\nthe terminal showed {shown:?}", done.stdout, done.stderr);
     let mut rest = done.stdout.as_str();
     let mut results = Vec::new();
@@ -143,16 +142,17 @@ impl Tmux {
         self.run(&["load-buffer", &self.buffer, ";", "paste-buffer"]);
     }
 
-    /// Waits until the last line on the screen is this; returns all that was shown.
+    /// Waits until this was shown and the last line is the prompt; returns all that was shown.
     #[track_caller]
-    fn wait_for(&self, last: &str) -> String {
+    fn wait_for(&self, shown: &str) -> String {
         let start = Instant::now();
         loop {
             let text = self.run(&["capture-pane", "-p", "-J", "-S", "-"]);
-            if text.trim_end().lines().last().is_some_and(|line| line.trim_end() == last) {
+            let text: String = text.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+            if text.contains(shown) && text.trim_end().lines().last() == Some("edge#") {
                 return text;
             }
-            assert!(start.elapsed() < LIMIT, "no {last:?} at the end of\n{text}");
+            assert!(start.elapsed() < LIMIT, "no {shown:?} in\n{text}");
             sleep(Duration::from_millis(50));
         }
     }
@@ -219,7 +219,7 @@ fn four_hundred_lines_are_pasted_in_tmux() {
     let lab = build();
     let mut traffic = Traffic::start(&lab);
     let tmux = Tmux::open(&lab, &console(&lab));
-    tmux.wait_for("edge#");
+    tmux.wait_for("");
     let mut text = "enable\nconfigure terminal\n".to_owned();
     for number in 1..=100 {
         let _ = write!(
@@ -228,17 +228,15 @@ fn four_hundred_lines_are_pasted_in_tmux() {
         );
     }
     tmux.paste(&(text + "end\n"));
-    let shown = tmux.wait_for("edge#");
+    let shown = tmux.wait_for("#end\n");
     assert!(!shown.contains('%') && !shown.contains("--More--"), "{shown}");
     let lists = show(&lab, "show running-config | section PASTED");
     let count = |what: &str| lists.lines().filter(|line| line.contains(what)).count();
     assert_eq!((count("ip access-list"), count("permit tcp any any eq"), count("why?")), (100, 100, 100));
     // The task of the guide, as typed, with what is alive there.
     traffic.fetch();
-    tmux.run(&["clear-history"]);
     tmux.run(&["send-keys", "terminal length 0", "Enter", "show ip nat tr", "Tab", "Enter"]);
-    let shown = tmux.wait_for("edge#");
-    assert!(shown.contains("edge#show ip nat translations\nPro  Inside global"), "{shown}");
+    let shown = tmux.wait_for("edge#show ip nat translations\nPro  Inside global");
     assert!(shown.contains(&format!("{SERVER}:80")), "{shown}");
     traffic.finish(&lab);
 }
