@@ -154,7 +154,7 @@ fn what_cannot_be_shown_is_refused() {
     assert_eq!(refusal, "% There is no standby; ask the active one");
     let error = bench.exec("show ip nat dors").expect_err("a wrong word");
     assert!(error.contains("; did you mean \"doors\"?"), "{error}");
-    let error = bench.exec("show ipp").expect_err("a wrong word");
+    let error = bench.exec("clear ipp").expect_err("a wrong word");
     assert_eq!(
         error.matches("\"ip\"").count(),
         1 + error.matches("mean \"ip\"").count(),

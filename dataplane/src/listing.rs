@@ -9,7 +9,7 @@ use crate::policy::IdleClass;
 use crate::state::journal::NOBODY;
 use crate::state::mapping::Mapping;
 use crate::state::plain::Plain;
-use crate::state::ports::bitmaps::AddressUse;
+use crate::state::ports::address_use::AddressUse;
 use crate::state::session::Session;
 use crate::state::shard::{Entry, deadline_ms, mapping_deadline_ms};
 use crate::state::table::timer::left_ms;

@@ -8,7 +8,7 @@ use crate::flow::{Endpoint, Protocol, Vrf};
 use crate::policy::{GatewayIndex, IdleClass, InterfaceIndex, Policy, RuleId};
 use crate::route::fib::{Fib, NextHop};
 use crate::route::neighbour::Neighbour;
-use crate::state::ports::bitmaps::AddressUse;
+use crate::state::ports::address_use::AddressUse;
 use crate::state::ports::ownership::Ownership;
 use crate::state::ports::port_set::PortSet;
 use crate::state::shard::RuleUse;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
-use dataplane::state::ports::bitmaps::{AddressUse, PortUse};
+use dataplane::state::ports::address_use::{AddressUse, PortUse};
 
 use super::answer::{Answer, Progress};
 use super::command::{Command, Started, command, long_command};

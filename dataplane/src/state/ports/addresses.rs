@@ -6,9 +6,8 @@
 
 use std::net::Ipv4Addr;
 
-use crate::state::ports::bitmaps::{
-    ADDR, AddressPorts, AddressUse, NEXT, PORT_WORDS, Used, is_whole, use_of, used_of,
-};
+use crate::state::ports::address_use::{AddressUse, use_of};
+use crate::state::ports::bitmaps::{ADDR, AddressPorts, NEXT, PORT_WORDS, Used, is_whole, used_of};
 use crate::state::ports::layout::Layout;
 use crate::state::ports::sheets::Sheets;
 

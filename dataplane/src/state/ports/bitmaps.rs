@@ -26,7 +26,7 @@ const MAPS: usize = 3;
 /// Words of a protocol's bitmap on one sheet.
 const WORDS_PER_SHEET: usize = 64;
 /// Sheets of a protocol's bitmap.
-const SHEETS_PER_MAP: usize = 65_536 / 64 / WORDS_PER_SHEET;
+pub(super) const SHEETS_PER_MAP: usize = 65_536 / 64 / WORDS_PER_SHEET;
 /// The most sheets that an address needs: its own, and those of all its ports.
 pub const SHEETS_PER_ADDRESS: usize = 1 + MAPS * SHEETS_PER_MAP;
 
@@ -45,7 +45,8 @@ const COUNT: usize = FULL + 2;
 // are taken, a bit each, and how many; how much is in use; the sheets of the addresses after and before it, of those in use;
 // and the address.
 const SETS: usize = MAPS * SHEETS_PER_MAP;
-const USED: usize = SETS + SETS_MAX.div_ceil(64);
+/// The first word of an address's sheet with how much is in use, by protocol.
+pub(super) const USED: usize = SETS + SETS_MAX.div_ceil(64);
 const SET_COUNT: usize = USED + MAPS + 1;
 /// The word of an address's sheet with the sheet of the next address in use.
 pub const NEXT: usize = SET_COUNT + 1;
@@ -56,39 +57,6 @@ const _: () = assert!(ADDR < PORT_WORDS && COUNT < PORT_WORDS);
 
 /// What is in use of an address: ports by protocol, and in the last place whether somebody has the whole of it.
 pub type Used = [u32; MAPS + 1];
-
-/// What is in use of an address's ports, held-down ones included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressUse {
-    /// The address.
-    pub addr: Ipv4Addr,
-    /// Ports of TCP.
-    pub tcp: PortUse,
-    /// Ports of UDP.
-    pub udp: PortUse,
-}
-
-/// Ports in use of one address and protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PortUse {
-    /// Those below 1024.
-    pub low: u32,
-    /// All others.
-    pub high: u32,
-}
-
-/// What is in use of the address that has this sheet.
-pub fn use_of(sheets: &Sheets<PORT_WORDS>, sheet: &[u64; PORT_WORDS]) -> AddressUse {
-    let ports = |protocol| {
-        let map = map_number(protocol)?;
-        let first = sheets.at(sheet[map * SHEETS_PER_MAP] as u32);
-        let low = first.and_then(|first| first.get(..LOW_PORTS / 64));
-        let low = low.map_or(0, |words| words.iter().map(|word| word.count_ones()).sum());
-        Some(PortUse { low, high: (sheet[USED + map] as u32).saturating_sub(low) })
-    };
-    let [tcp, udp] = [TCP, UDP].map(|protocol| ports(protocol).unwrap_or_default());
-    AddressUse { addr: Ipv4Addr::from_bits(sheet[ADDR] as u32), tcp, udp }
-}
 
 /// The ports of one address.
 pub struct AddressPorts<'a> {
@@ -152,7 +120,7 @@ pub fn is_whole(used: &Used) -> bool {
 }
 
 /// The place of a protocol's map among those of an address.
-fn map_number(protocol: Protocol) -> Option<usize> {
+pub(super) fn map_number(protocol: Protocol) -> Option<usize> {
     match protocol {
         TCP => Some(0),
         UDP => Some(1),

@@ -1,5 +1,6 @@
 //! Global addresses and their ports: what is in use, and who gets what.
 
+pub mod address_use;
 pub(in crate::state) mod addresses;
 pub mod allocate;
 pub mod bitmaps;
