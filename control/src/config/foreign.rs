@@ -41,7 +41,7 @@ pub const BLOCKS: &[&str] = &[
     "ip explicit-path", "ip sla", "ip vrf forwarding", "ipv6 access-list", "ipv6 dhcp pool", "ipv6 prefix-list",
     "ipv6 route-map", "ipv6 router", "key", "kron", "l2tp-class", "line", "macro", "map-class", "mgcp", "monitor",
     "parameter-map", "pfr", "policy-map", "pseudowire-class", "radius server", "redundancy", "rmon", "router",
-    "service-insertion", "sip-ua", "table-map", "tacacs server", "telephony-service", "template", "trunk group", "vlan",
+    "service-insertion", "sip-ua", "table-map", "tacacs server", "telephony-service", "template", "track", "trunk group", "vlan",
     "voice", "voice-card", "voice-port", "wsma", "zone", "zone-pair",
 ];
 
