@@ -3,7 +3,7 @@
 
 mod ios_lines;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use control::config::{Diagnostic, Severity, parse};
 use ios_lines::{Row, Verdict, rows};
@@ -99,7 +99,7 @@ fn fails_without(row: &Row, name: &str, is_read: bool) -> Result<(), String> {
     }
 }
 
-fn play(path: &PathBuf, text: &str) -> Result<(), String> {
+fn play(path: &Path, text: &str) -> Result<(), String> {
     let case = notation::read(path, text)?;
     let worker_count = case.worker_count.unwrap_or(1);
     run(&case, Circumstances { start_ms: 1000, worker_count }).map_err(|failures| failures.join("\n"))
