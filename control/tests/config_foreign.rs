@@ -179,6 +179,99 @@ fn what_a_nat_would_need_is_refused() {
     }
 }
 
+/// What asks for nothing is not refused.
+#[test]
+fn what_takes_back_what_is_not_there_is_passed_over() {
+    let found = parsed(
+        "interface Gi0/0/0\n no ip address dhcp\n no ip unnumbered Gi0/0/1\n no ip nat enable\n no ip policy route-map X\n \
+         default ip address negotiated\n ip address 10.0.0.1 255.255.255.0\nno ip nat source list 1 pool P\n",
+    );
+    let told = found.warnings.iter().filter(|found| found.text == "there is nothing like this to remove");
+    assert_eq!((found.passed_over, told.count()), (6, 6));
+    assert_eq!(found.config.interfaces[0].addresses.len(), 1);
+}
+
+/// Whatever way it is written, NAT on an interface that is passed over is noticed.
+#[test]
+fn nat_on_an_interface_that_is_passed_over_is_refused() {
+    for line in [" IP NAT INSIDE", " ip na in", "  Ip Nat Enable", "ip nat outside", "ip na o"] {
+        for interface in ["Serial0/0/0", "Tunnel1", "ATM0/1/0.5 point-to-point"] {
+            let text = format!("interface {interface}\n{line}\nhostname x\n");
+            let found = parse("t", &text).expect_err(&text);
+            let told = "error: NAT on an interface of this type is not supported";
+            assert!(found.iter().any(|found| found.to_string().contains(told)), "{text}: {found:#?}");
+        }
+    }
+    assert_eq!(parsed("interface Serial0/0/0\n no ip nat inside\n").passed_over, 2);
+}
+
+/// A file that lost its white space: the lines of a block are those that are no line of ours.
+#[test]
+fn blocks_without_indentation_are_passed_over() {
+    let found = parsed(
+        "router ospf 1\nrouter-id 192.0.2.1\n!\nnetwork 10.0.0.0 0.0.0.255 area 0\nno auto-summary\n!\n\
+         interface Serial0/0/0\nip address 192.0.2.1 255.255.255.252\nno fair-queue\nframe-relay lmi-type ansi\nshutdown\n!\n\
+         interface GigabitEthernet0/0\nip address 10.0.0.1 255.255.255.0\nip ospf cost 10\nip nat inside\nduplex auto\n!\n\
+         line vty 0 4\naccess-class 10 in\nlogin local\ntransport input ssh\nversion 15.1\nprivilege level 15\nhostname x\n",
+    );
+    assert_eq!(found.seen(), "1 interface, 16 lines passed over");
+    assert!(found.config.to_string().contains("hostname x\n"));
+    assert!(found.config.interfaces[0].nat.is_some());
+}
+
+#[test]
+fn a_slip_behind_a_block_is_a_mistake() {
+    let blocks = [
+        "router ospf 1\nnetwork 10.0.0.0 0.0.0.255 area 0\n",
+        "router ospf 1\n network 10.0.0.0 0.0.0.255 area 0\n",
+        "interface Gi0/0/0\ncrypto map X\n",
+        "interface Gi0/0/0\n service instance 1 ethernet\n",
+    ];
+    for block in blocks {
+        for slip in [
+            "intrface Gi0/0/0",
+            "ip nat isnide source list 1 pool P",
+            "ipnat pool P",
+            "acess-list 10 permit any",
+            "itn Gi0/0/0",
+            "rout-map X permit 10",
+            "ip rotue 0.0.0.0 0.0.0.0 192.0.2.1",
+            "p nat inside source list 1 pool P",
+            "vrg definition X",
+        ] {
+            let text = format!("{block}{slip}\n");
+            assert!(parse("t", &text).is_err(), "{text}");
+        }
+    }
+    for slip in ["shutdwn", "descripton x", "encapsulatoin dot1Q 5", " ip nat isnide"] {
+        let text = format!("interface Gi0/0/0\ncrypto map X\n{slip}\n");
+        assert!(parse("t", &text).is_err(), "{text}");
+    }
+    // An indented file has nothing unknown at the margin.
+    assert!(parse("t", "router ospf 1\n network 10.0.0.0 0.0.0.255 area 0\nneighbor 192.0.2.1\n").is_err());
+    assert!(parse("t", "redundancy\n!\nneighbor 192.0.2.1\n").is_err());
+}
+
+/// Lines of other features within blocks of ours.
+#[test]
+fn what_is_no_matter_of_nat_within_our_blocks_is_passed_over() {
+    let found = parsed(
+        "vrf definition V\n rd 65000:1\n route-target export 65000:1\n !\n address-family ipv4\n  import map X\n exit-address-family\n \
+         !\n address-family ipv6\n exit-address-family\n description V\n\
+         interface Te0/1/0\n service instance 10 ethernet\n  encapsulation dot1q 10\n  bridge-domain 10\n !\n mtu 9000\n \
+         no ip address\n",
+    );
+    assert_eq!(found.passed_over, 7);
+    assert_eq!(found.config.vrfs[0].description.as_deref(), Some("V"));
+}
+
+#[test]
+fn a_prompt_is_passed_over() {
+    let found = parsed("edge-1#show running-config\nhostname x\nedge-1#\nedge-1(config)#exit\n");
+    assert_eq!(found.passed_over, 3);
+    assert!(parse("t", "#show running-config\n").is_err());
+}
+
 /// Our own statements with a mistake behind a word that other features have too.
 #[test]
 fn a_mistake_in_a_line_of_ours_is_one() {

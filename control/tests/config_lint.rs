@@ -65,7 +65,7 @@ fn statements_that_are_suspicious() {
         ),
         (
             "ip nat inside source static 10.0.0.2 192.0.2.2 redundancy HA mapping-id 7",
-            "7:48: warning: \"redundancy\" has no effect here",
+            "7:48: warning: \"redundancy\" has no effect: there is no second router",
         ),
         (
             "ip nat inside source static 10.0.0.2 interface Gi0/0/7",
@@ -84,8 +84,8 @@ fn statements_that_are_suspicious() {
             "interface Gi0/0/0\n ip verify unicast source reachable-via any 150",
             "8:2: warning: access list \"150\" is not defined",
         ),
-        ("version 17.3", "7:1: warning: this line has no effect here"),
-        ("no service pad", "7:1: warning: this line has no effect here"),
+        ("version 17.3", "7:1: warning: this line has no effect: it is no matter of NAT"),
+        ("no service pad", "7:1: warning: this line has no effect: it is no matter of NAT"),
         (
             "ip nat translation udp-timeout 10",
             "7:32: warning: timeouts below 60 seconds cut sessions that are still in use",
@@ -170,8 +170,14 @@ fn lists_that_are_suspicious() {
             "9:1: warning: 10.20.0.128 without a wildcard is one host, but also the network 10.20.0.128/25; \
              did you mean \"10.20.0.128 0.0.0.127\"?",
         ),
-        ("access-list 1 permit 10.20.0.9 log", "7:32: warning: \"log\" has no effect yet"),
-        ("access-list 101 deny udp any any eq 9 log-input", "7:39: warning: \"log-input\" has no effect yet"),
+        (
+            "access-list 1 permit 10.20.0.9 log",
+            "7:32: warning: \"log\" has no effect: matches are counted and not logged yet",
+        ),
+        (
+            "access-list 101 deny udp any any eq 9 log-input",
+            "7:39: warning: \"log-input\" has no effect: matches are counted and not logged yet",
+        ),
     ] {
         expect(&format!("{SIDES}{text}"), &[message]);
     }
@@ -200,7 +206,7 @@ fn pools_that_are_suspicious() {
         (
             "ip nat inside destination list 1 pool P\naccess-list 1 permit 192.0.2.9\n\
              ip nat pool P 10.0.0.10 10.0.0.19 netmask /24",
-            "7:1: warning: pool \"P\" is not rotary",
+            "7:1: warning: pool \"P\" is not of \"type rotary\": the rule translates nothing",
         ),
         (
             "ip nat inside source list 1 pool P\naccess-list 1 permit 10.0.0.9\n\
@@ -227,7 +233,7 @@ fn pools_that_are_suspicious() {
         ),
         (
             "ip nat pool P 192.0.2.8 192.0.2.9 netmask /24 add-route",
-            "7:47: warning: \"add-route\" has no effect here",
+            "7:47: warning: \"add-route\" has no effect: packets to a pool's addresses are taken without a route",
         ),
         (
             "ip nat inside source static 10.0.0.2 192.0.2.9\nip nat pool P 192.0.2.8 192.0.2.10 netmask /24",
@@ -359,19 +365,43 @@ fn settings_that_are_suspicious() {
             "alg defaults ietf\nip nat service dns-reset-ttl",
             "8:1: warning: \"dns-reset-ttl\" needs the ALG of DNS, which is off",
         ),
-        ("ip nat settings gatekeeper-size 1024", "7:17: warning: \"gatekeeper-size\" has no effect yet"),
-        ("ip nat settings pool watermark high 80", "7:22: warning: \"watermark\" has no effect yet"),
-        ("ip nat settings log-destination", "7:17: warning: \"log-destination\" has no effect yet"),
-        ("ip nat translation pptp-timeout 3600", "7:20: warning: \"pptp-timeout\" has no effect yet"),
+        (
+            "ip nat settings gatekeeper-size 1024",
+            "7:17: warning: \"gatekeeper-size\" has no effect: there is no such cache",
+        ),
+        (
+            "ip nat settings pool watermark high 80",
+            "7:22: warning: \"watermark\" has no effect: no alarm is raised yet",
+        ),
+        (
+            "ip nat settings log-destination",
+            "7:17: warning: \"log-destination\" has no effect: records of translations are not sent yet",
+        ),
+        (
+            "ip nat translation pptp-timeout 3600",
+            "7:20: warning: \"pptp-timeout\" has no effect: the ALG of PPTP is not built yet",
+        ),
         (
             "ip nat translation routemap-entry-timeout 120",
-            "7:20: warning: \"routemap-entry-timeout\" has no effect yet",
+            "7:20: warning: \"routemap-entry-timeout\" has no effect: route-maps make no entries without a session",
         ),
-        ("ip nat translation arp-ping-timeout 120", "7:20: warning: \"arp-ping-timeout\" has no effect yet"),
-        ("no ip nat service pptp", "7:19: warning: \"pptp\" has no effect yet"),
-        ("ip nat service sip tcp port 5070", "7:16: warning: \"sip\" has no effect yet"),
-        ("ip nat service nbar", "7:16: warning: \"nbar\" has no effect yet"),
-        ("ip nat settings scale bind", "7:1: warning: this line has no effect here"),
+        (
+            "ip nat translation arp-ping-timeout 120",
+            "7:20: warning: \"arp-ping-timeout\" has no effect: hosts are not asked whether they are still there",
+        ),
+        ("no ip nat service pptp", "7:19: warning: \"pptp\" has no effect: this ALG is not built yet"),
+        (
+            "ip nat service sip tcp port 5070",
+            "7:16: warning: \"sip\" has no effect: this ALG is not built yet",
+        ),
+        (
+            "ip nat service nbar",
+            "7:16: warning: \"nbar\" has no effect: ALGs know their protocols by what they read",
+        ),
+        (
+            "ip nat settings scale bind",
+            "7:17: warning: \"scale\" has no effect: tables are as large as \"max-sessions\" says",
+        ),
     ] {
         expect(&format!("{SIDES}{text}"), &[message]);
     }

@@ -160,6 +160,7 @@ const CASES: &[Case] = &[
     Case("", "route-map R permit 10", "route R p", "route-map R permit 10"),
     Case("", "route-map R", "route R", "route-map R permit 10"),
     Case("", "route-map R deny 20", "route R d 20", "route-map R deny 20"),
+    Case(MAP, "match as-path 1", "m as 1", "match as-path 1"),
     Case(MAP, "description TO THE ISP", "desc TO THE ISP", "description TO THE ISP"),
     Case(MAP, "match ip address 10 LIST", "m ip a 10 LIST", "match ip address 10 LIST"),
     Case(MAP, "match interface GigabitEthernet0/0/0 GigabitEthernet0/0/1", "mat int gi 0/0/0 gi0/0/1",
@@ -414,7 +415,7 @@ const CASES: &[Case] = &[
 ];
 
 /// Lines that are read to be refused, with the mode they stand in.
-const REFUSED: &[(&str, &str)] = &[(MAP, "set ip next-hop 192.0.2.1")];
+const REFUSED: &[(&str, &str)] = &[("", "ip route 0.0.0.0 0.0.0.0 dhcp")];
 
 /// Lines that leave no trace.
 const SILENT: &[(&str, &str)] = &[
@@ -443,6 +444,14 @@ const SILENT: &[(&str, &str)] = &[
     ("", "ip nat settings trans-err-limit per-ip-pool 10"),
     ("", "ip nat settings mode default"),
     ("", "ip nat settings support mapping outside"),
+    (MAP, "set ip next-hop 192.0.2.1"),
+    ("", "alg sip timer max-call-duration 90"),
+    ("", "ip nat dia track-enable 1"),
+    ("", "ip nat log translations syslog bind-only"),
+    (
+        "",
+        "ip nat log translations flow-export v9 udp destination 192.0.2.50 2055 vrf V source GigabitEthernet0/0/1 bind-only",
+    ),
     ("", "ip nat create flow-entries"),
     ("", "no ip nat create flow-entries"),
     ("", "ip nat switchover replication http port 80"),

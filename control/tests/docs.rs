@@ -1,6 +1,8 @@
-//! The manual's generated pages, `docs/configuration.md`, `docs/commands.md`, `docs/metrics.md` and `docs/algs.md`, say what the tables
-//! in the code say; examples are configurations that pass the check; links lead somewhere. With UPDATE_DOCS=1 the pages
-//! are written anew.
+//! The manual's generated pages, `docs/configuration.md`, `docs/ios.md`, `docs/commands.md`, `docs/metrics.md` and `docs/algs.md`,
+//! say what the tables in the code say; examples are configurations that pass the check; links lead somewhere. With UPDATE_DOCS=1
+//! the pages are written anew.
+mod ios_lines;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use control::metrics::{self, Readings};
 use dataplane::message::Usage;
 use dataplane::port::Ports;
 use dataplane::port::device::DeviceStatistics;
+use ios_lines::{Verdict, rows};
 use testkit::documents::{expect_document, repository};
 
 fn read(path: &Path) -> String {
@@ -52,7 +55,9 @@ const FOREIGN: &str = "
 ## Lines of other features
 
 What a router's configuration has beside NAT is passed over, with a warning each; `portico check --strict` refuses it. Only whole
-words count, as IOS writes them, and a line of the tables above with a mistake in it is never passed over. These begin so:
+words count, as IOS writes them, and a line of the tables above with a mistake in it is never passed over. The lines under such a
+line are those that are indented further; in a file without indentation those up to the next line of the tables, or of a list here.
+These begin so:
 
 ";
 
@@ -86,13 +91,20 @@ fn foreign_lines() -> String {
     let mut text = FOREIGN.to_string();
     let listed = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     let _ = writeln!(text, "- global lines: {}, `banner` with its text", listed(foreign::LINES));
-    let _ = writeln!(text, "- global lines with the indented lines under them: {}", listed(foreign::BLOCKS));
+    let _ = writeln!(text, "- global lines with the lines under them: {}", listed(foreign::BLOCKS));
     let _ = writeln!(
         text,
         "- interfaces with the lines under them, of the types {}",
         listed(foreign::INTERFACES)
     );
     let _ = writeln!(text, "- lines under `interface`: {}", listed(foreign::OF_INTERFACES));
+    let _ = writeln!(
+        text,
+        "- lines under `interface` with those that are indented below them: {}",
+        listed(foreign::BLOCKS_OF_INTERFACES)
+    );
+    let _ = writeln!(text, "- lines under `vrf definition` and `ip vrf`: {}", listed(foreign::OF_VRFS));
+    let _ = writeln!(text, "- what was typed at a router's prompt: `edge1#show running-config`");
     text += "\nRefused, as a NAT would need them:\n\n";
     for (_, words, why) in foreign::REFUSED {
         let _ = writeln!(text, "- `{words}`: {why}");
@@ -121,6 +133,41 @@ fn check_that_all_is_explained(page: &str) {
             assert!(is_range || KINDS.iter().any(|row| row.name == kind), "{word} is not explained");
         }
     }
+}
+
+const IOS: &str = "\
+# Lines of IOS
+
+This page is generated from `control/tests/ios_lines/lines.txt`, which `control/tests/ios.rs` tries line by line. It has the lines
+that a NAT's configuration has in IOS: interfaces, VRFs, routes, lists and route-maps, `ip nat` in all its forms. What lines of other
+features become is in [configuration.md](configuration.md#lines-of-other-features). A part in brackets is judged by itself.
+
+- *works*: a conversation fails when the line, or the part of it, is taken out.
+- *warned*: the line is accepted and has no effect; the warning says why.
+- *not supported*: a file with the line is refused, at its place.
+";
+
+#[test]
+fn ios_md_is_what_the_lines_do() {
+    let mut page = IOS.to_string();
+    let mut section = "";
+    for row in rows() {
+        if row.section != section {
+            section = row.section;
+            let _ = write!(page, "\n## {section}\n\n| Line | | |\n|---|---|---|\n");
+        }
+        let case = |name: &str| format!("[{name}](../dataplane/cases/{name}.nat)");
+        let (verdict, why) = match row.verdict {
+            Verdict::Works(name) => ("works", format!("{} fails without it", case(name))),
+            Verdict::Needed(name) => ("works", format!("{} is refused without it", case(name))),
+            Verdict::Holds(name) => ("works", format!("it holds anyway, as {} shows", case(name))),
+            Verdict::Shown(command) => ("works", format!("`{command}` has it")),
+            Verdict::Warned(text) => ("warned", text.to_string()),
+            Verdict::Refused(text) => ("not supported", text.to_string()),
+        };
+        let _ = writeln!(page, "| `{}` | {verdict} | {why} |", row.text);
+    }
+    expect_document("docs/ios.md", &page);
 }
 
 const COMMANDS: &str = "\

@@ -7,7 +7,8 @@ pub(crate) mod compiler;
 
 use std::net::Ipv4Addr;
 
-use dataplane::policy::Interface;
+use alg::Side;
+use dataplane::policy::{Interface, StaticRule};
 use ipnet::Ipv4Net;
 
 use crate::config::Diagnostic;
@@ -42,11 +43,19 @@ pub fn compile(
     if compiler.errors.is_empty() { Ok(compiler.out) } else { Err(compiler.errors) }
 }
 
-/// What ARP answers for on an interface besides its own addresses: NAT addresses on its subnets.
+/// What ARP answers for on an interface besides its own addresses: NAT addresses on its subnets, and there outside hosts that the
+/// inside knows by static lines.
 pub fn is_alias(compiled: &Compiled, interface: &Interface, addr: Ipv4Addr) -> bool {
     let is_on_subnet = interface
         .addresses
         .iter()
         .any(|&(own, prefix_len)| Ipv4Net::new(own, prefix_len).is_ok_and(|subnet| subnet.contains(&addr)));
-    is_on_subnet && compiled.policy.is_global(interface.vrf, addr) && !compiled.no_alias.contains(&addr)
+    let policy = &compiled.policy;
+    let is_outside_host = |rule: &StaticRule| {
+        (rule.inside_vrf, rule.local.addr, rule.prefix_len) == (interface.vrf, addr, 32)
+            && !rule.is_identity()
+    };
+    let is_known = policy.is_global(interface.vrf, addr)
+        || interface.nat == Some(Side::Inside) && policy.outside_statics.rules().iter().any(is_outside_host);
+    is_on_subnet && is_known && !compiled.no_alias.contains(&addr)
 }

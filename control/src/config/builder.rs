@@ -30,10 +30,41 @@ pub enum Mode {
 /// What lines behind one that is passed over belong to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Under {
-    /// Those that are indented.
-    Indented { is_interface: bool },
+    /// Those of its block.
+    Block(Block),
     /// All, to the one with this in it.
     Text(String),
+}
+
+/// A block that is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    /// What its first line is.
+    pub(super) kind: BlockKind,
+    /// How far its first line is indented: lines that are indented further belong to it.
+    pub(super) indent: usize,
+    /// How its lines are written, once one was seen.
+    pub(super) layout: Option<Layout>,
+}
+
+/// What begins a block that is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BlockKind {
+    /// An interface.
+    Interface,
+    /// A line that has others under it.
+    Mode,
+    /// A line that hardly has: lines that are indented further belong to it unless they are ours.
+    Line,
+}
+
+/// How the lines of a block are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Further to the right than its first line.
+    Indented,
+    /// Like its first line, as in a file that lost its white space.
+    Flush,
 }
 
 /// A line that matched its row.
@@ -63,6 +94,8 @@ pub struct Builder {
     pub(super) mode: Option<Mode>,
     /// What the mode's lines edit: the position of an object in its list, and the position of a part in that object.
     pub(super) opened: (usize, usize),
+    /// Where the last of the mode's lines began, once there was one.
+    pub(super) mode_column: Option<usize>,
     line: u32,
     diagnostics: Vec<Diagnostic>,
     /// What lines are passed over with the last one.
@@ -121,6 +154,7 @@ impl Builder {
             known,
             mode: Some(Mode::Global),
             opened: (0, 0),
+            mode_column: None,
             line: 0,
             diagnostics: Vec::new(),
             under: None,

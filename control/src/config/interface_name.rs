@@ -9,7 +9,7 @@ const TYPES: &[(&str, &str)] = &[
     ("GigabitEthernet", "Gi"), ("TenGigabitEthernet", "Te"), ("TwoGigabitEthernet", "Tw"),
     ("FiveGigabitEthernet", "Fi"), ("TwentyFiveGigE", "Twe"), ("FortyGigabitEthernet", "Fo"),
     ("HundredGigE", "Hu"), ("FastEthernet", "Fa"), ("Ethernet", "Et"), ("Loopback", "Lo"), ("Null", "Nu"),
-    ("Port-channel", "Po"), ("Tunnel", "Tu"), ("Vlan", "Vl"),
+    ("Port-channel", "Po"), ("Tunnel", "Tu"), ("Vlan", "Vl"), ("BDI", "BDI"),
 ];
 
 /// An interface's name in its long form, such as `GigabitEthernet0/0/0` or `TenGigabitEthernet0/1/0.100`.
@@ -102,6 +102,7 @@ mod tests {
             ("lo0", "Loopback0"),
             ("e0", "Ethernet0"),
             ("Po1.20", "Port-channel1.20"),
+            ("bdi30", "BDI30"),
         ] {
             assert_eq!(text.parse::<InterfaceName>().unwrap().as_str(), long, "{text}");
         }

@@ -24,6 +24,7 @@ pub mod lex;
 mod lint;
 pub mod model;
 pub mod names;
+mod passed_over;
 mod reader;
 mod render;
 mod seen;

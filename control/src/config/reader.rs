@@ -3,11 +3,11 @@
 use super::builder::{Apply, Builder, Fault, Mode, Statement, Under};
 use super::diagnostic::{Diagnostic, Severity};
 use super::family::{FAMILIES, MODES};
-use super::foreign;
 use super::grammar::{Grammar, Match};
 use super::lex::{Token, tokens};
 use super::lint::{lint, lint_in_part};
 use super::model::Config;
+use super::passed_over;
 use super::syntax_error::SyntaxError;
 
 /// A file without a mistake.
@@ -56,7 +56,7 @@ fn parse_with(mut builder: Builder, text: &str) -> Result<Parsed, Vec<Diagnostic
 /// Reads one line.
 pub(super) fn read(builder: &mut Builder, line: &str) -> Result<(), Fault> {
     let tokens = tokens(line);
-    if foreign::belongs(builder, line)? || tokens.is_empty() {
+    if passed_over::belongs(builder, line)? || tokens.is_empty() {
         return Ok(());
     }
     carry_out(builder, &tokens)
@@ -100,6 +100,9 @@ pub(super) fn grammar_of(mode: Mode) -> &'static Grammar<Apply> {
 
 /// Tries the mode the line stands in, then the global one.
 fn carry_out(builder: &mut Builder, tokens: &[Token<'_>]) -> Result<(), Fault> {
+    if passed_over::pass_over_block(builder, tokens)? {
+        return Ok(());
+    }
     let column = tokens[0].column;
     let mut error: Option<SyntaxError> = None;
     for grammar in grammars_of(builder.mode) {
@@ -107,6 +110,8 @@ fn carry_out(builder: &mut Builder, tokens: &[Token<'_>]) -> Result<(), Fault> {
             // After a line that was to open a mode and failed, the mode's lines are read but say nothing.
             Ok(_) if builder.mode.is_none() => return Ok(()),
             Ok(found) => {
+                passed_over::end_block(builder, tokens);
+                builder.mode_column = Some(column);
                 builder.table = builder.mode.unwrap_or(Mode::Global);
                 return apply(builder, found, column);
             }
@@ -115,30 +120,27 @@ fn carry_out(builder: &mut Builder, tokens: &[Token<'_>]) -> Result<(), Fault> {
     }
     match grammar_of(Mode::Global).parse(tokens) {
         Ok(found) => {
-            (builder.mode, builder.table) = (Some(Mode::Global), Mode::Global);
+            passed_over::end_block(builder, tokens);
+            (builder.mode, builder.table, builder.mode_column) = (Some(Mode::Global), Mode::Global, None);
             let result = apply(builder, found, column);
             if result.is_err() {
                 builder.mode = None;
             }
             result
         }
-        Err(new)
-            if !builder.is_strict && foreign::pass_over(builder, tokens, reached(error.as_ref(), &new))? =>
-        {
-            Ok(())
-        }
         Err(new) => {
-            if error.as_ref().is_none_or(|error| error.column < new.column) {
+            let is_further = error.as_ref().is_none_or(|error| error.column < new.column);
+            let error = error.map_or(new.clone(), |old| old.or(new));
+            if !builder.is_strict && passed_over::pass_over(builder, tokens, &error)? {
+                return Ok(());
+            }
+            if is_further {
                 builder.mode = None;
             }
-            Err(error.map_or(new.clone(), |old| old.or(new)).into())
+            builder.under = None;
+            Err(error.into())
         }
     }
-}
-
-/// How far the better of two readings of a line got.
-fn reached(of_mode: Option<&SyntaxError>, of_global: &SyntaxError) -> usize {
-    of_mode.map_or(0, |error| error.column).max(of_global.column)
 }
 
 fn apply(builder: &mut Builder, found: Match<'_, Apply>, column: usize) -> Result<(), Fault> {

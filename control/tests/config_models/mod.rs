@@ -40,7 +40,7 @@ fn place() -> Place {
 }
 
 fn interface_name() -> impl Strategy<Value = InterfaceName> {
-    let kind = select(vec!["GigabitEthernet", "TenGigabitEthernet", "Loopback", "Tunnel", "Port-channel"]);
+    let kind = select(vec!["GigabitEthernet", "TenGigabitEthernet", "Loopback", "Vlan", "Port-channel"]);
     (kind, vec(0u32..20, 1..=4), option::of(0u32..5000)).prop_map(|(kind, slots, sub)| {
         let slots: Vec<String> = slots.iter().map(u32::to_string).collect();
         let sub = sub.map_or(String::new(), |sub| format!(".{sub}"));

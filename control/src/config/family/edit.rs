@@ -40,17 +40,16 @@ pub(super) fn put<T>(
     None
 }
 
-/// Remarks on options of the line that mean nothing here.
-pub(super) fn warn_ignored(builder: &mut Builder, statement: &Statement, words: &[&str]) {
-    for word in words.iter().filter(|word| statement.sets() && statement.args.has(word)) {
-        builder.warn(statement.args.column(word), format!("{word:?} has no effect here"));
-    }
-}
+/// A word that is accepted without effect, and why it has none.
+pub(super) type Ignored = (&'static str, &'static str);
 
-/// Remarks on words of the line that are kept and wait for what will read them.
-pub(super) fn warn_unread(builder: &mut Builder, statement: &Statement, words: &[&str]) {
-    for word in words.iter().filter(|word| statement.sets() && statement.args.has(word)) {
-        builder.warn(statement.args.column(word), format!("{word:?} has no effect yet"));
+/// What `redundancy` asks for.
+pub(super) const REDUNDANCY: Ignored = ("redundancy", "there is no second router");
+
+/// Remarks on words of the line that are accepted without effect.
+pub(super) fn warn_ignored(builder: &mut Builder, statement: &Statement, words: &[Ignored]) {
+    for (word, why) in words.iter().filter(|(word, _)| statement.sets() && statement.args.has(word)) {
+        builder.warn(statement.args.column(word), format!("{word:?} has no effect: {why}"));
     }
 }
 
@@ -73,6 +72,11 @@ pub(super) fn network(statement: &Statement, name: &str) -> Result<Ipv4Net, Faul
 
 /// A line that is accepted and does nothing.
 pub(super) fn pass_over(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
-    builder.warn(statement.place.column as usize, "this line has no effect here");
+    pass_over_as(builder, statement, "it is no matter of NAT")
+}
+
+/// A line that is accepted and does nothing, for this reason.
+pub(super) fn pass_over_as(builder: &mut Builder, statement: &Statement, why: &str) -> Result<(), Fault> {
+    builder.warn(statement.place.column as usize, format!("this line has no effect: {why}"));
     Ok(())
 }

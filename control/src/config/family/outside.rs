@@ -8,7 +8,7 @@ use dataplane::flow::Endpoint;
 use dataplane::policy;
 use ipnet::Ipv4Net;
 
-use super::edit::{network, protocol, remove, statement};
+use super::edit::{REDUNDANCY, network, protocol, remove, statement};
 use super::row::{Family, Section, Stage};
 use super::rule::{Ends, Rules, prefix_length, refuse_forced, rule_vrf, selector, vrf_name, write_vrf};
 use crate::compile::compiler::Compiler;
@@ -158,7 +158,7 @@ const DYNAMIC_RULES: Rules<OutsideDynamicRule> = Rules {
     identity: |rule| format!("{:?}", (&rule.selector, vrf_name(&rule.vrf))),
     is_removed: |rule, by| rule.pool == by.pool,
     replaced: |old| format!("the rule for {} replaces the one of {}", old.selector, old.place),
-    ignored: &["redundancy"],
+    ignored: &[REDUNDANCY, ("overload", "each outside host has an address of the pool for itself")],
 };
 
 fn static_address(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
@@ -208,7 +208,7 @@ const STATIC_RULES: Rules<OutsideStaticRule> = Rules {
     identity: |rule| format!("{:?}", (&rule.mapping, vrf_name(&rule.vrf))),
     is_removed: |_, _| true,
     replaced: |old| format!("this repeats {}", old.place),
-    ignored: &["redundancy", "pool"],
+    ignored: &[REDUNDANCY, ("pool", "a static line takes no address of a pool")],
 };
 
 /// The rule's line. Rules are told apart by it.
@@ -298,6 +298,9 @@ impl Compiler<'_> {
             let id = self.rule_id(rule.place, rule.to_string());
             let (inside_vrf, outside_vrf) = self.rule_vrfs(rule.vrf.as_ref());
             let (protocol, local, global, prefix_len) = outside_ends(&rule.mapping);
+            if rule.no_alias {
+                self.out.no_alias.push(local.addr);
+            }
             statics.push(policy::StaticRule {
                 id,
                 protocol,

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use dataplane::policy;
 use ipnet::Ipv4Net;
 
-use super::edit::{put, remove, statement, warn_ignored};
+use super::edit::{Ignored, put, remove, statement, warn_ignored};
 use super::row::{Family, Section};
 use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
@@ -106,7 +106,11 @@ const POOL: &[Row<Apply>] = &[
 ];
 
 /// Options that are accepted and mean nothing here.
-const IGNORED: &[&str] = &["accounting", "add-route", "arp-ping"];
+const IGNORED: &[Ignored] = &[
+    ("accounting", "translations are not accounted to a list"),
+    ("add-route", "packets to a pool's addresses are taken without a route"),
+    ("arp-ping", "hosts are not asked whether they are still there"),
+];
 
 fn pool(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let name: String = statement.args.required("name");
@@ -342,7 +346,9 @@ impl Lint<'_> {
         }
         for rule in &nat.destination_rules {
             if is_rotary(&rule.pool) == Some(false) {
-                self.warn(rule.place, format!("pool {:?} is not rotary", rule.pool));
+                let text =
+                    format!("pool {:?} is not of \"type rotary\": the rule translates nothing", rule.pool);
+                self.warn(rule.place, text);
             }
         }
     }

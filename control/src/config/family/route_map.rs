@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use dataplane::policy;
 
-use super::edit::{remove, statement};
+use super::edit::{pass_over_as, remove, statement};
 use super::row::{Family, Section};
 use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
@@ -51,6 +51,17 @@ pub struct RouteMapEntry {
     pub interfaces: Vec<InterfaceName>,
     /// `match ip next-hop ACL...`: packets whose next hop one of these lists permits; empty is any.
     pub next_hops: Vec<String>,
+    /// Conditions on routes, as `as-path 1`: a rule whose route-map has one is refused.
+    pub of_routes: Vec<RouteCondition>,
+}
+
+/// `match as-path 1` and the like, which no packet can meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteCondition {
+    /// Where it stands.
+    pub place: Place,
+    /// What follows `match`.
+    pub text: String,
 }
 
 impl RouteMapEntry {
@@ -64,6 +75,7 @@ impl RouteMapEntry {
             access_lists: Vec::new(),
             interfaces: Vec::new(),
             next_hops: Vec::new(),
+            of_routes: Vec::new(),
         }
     }
 }
@@ -82,7 +94,10 @@ const ROUTE_MAP: &[Row<Apply>] = &[
               match_interface),
     statement("match ip next-hop / (acl) ...", "Match packets whose next hop one of the lists permits",
               match_next_hop),
-    statement("set <text>", "Refused: a route-map only selects packets", set),
+    statement("match { as-path | community | extcommunity | ipv6 | length | local-preference | metric | mpls-label | route-type \
+               | source-protocol | tag } <value:text>",
+              "Accepted where no rule of NAT uses the route-map", match_route),
+    statement("set <text>", "Accepted, without effect: a route-map only selects packets", set),
 ];
 
 /// What an entry has when its line says no more than the name.
@@ -165,6 +180,28 @@ fn match_next_hop(builder: &mut Builder, statement: &Statement) -> Result<(), Fa
     edit(builder, statement, |entry| &mut entry.next_hops, values)
 }
 
+/// What packets cannot have.
+#[rustfmt::skip]
+const OF_ROUTES: &[&str] = &[
+    "as-path", "community", "extcommunity", "ipv6", "length", "local-preference", "metric", "mpls-label", "route-type",
+    "source-protocol", "tag",
+];
+
+fn match_route(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    let args = &statement.args;
+    let words = OF_ROUTES.iter().find(|word| args.has(word)).copied().unwrap_or_default();
+    let text = format!("{words} {}", args.required::<String>("value"));
+    let new = RouteCondition { place: statement.place, text };
+    let known = &mut builder.route_map_entry().of_routes;
+    if !statement.sets() {
+        let removed = remove(known, |condition| *condition == new);
+        builder.expect_removed(removed, statement);
+    } else if !known.contains(&new) {
+        known.push(new);
+    }
+    Ok(())
+}
+
 /// Adds values to a condition, or removes them; a line without values removes all.
 fn edit<T: PartialEq>(
     builder: &mut Builder,
@@ -186,8 +223,8 @@ fn edit<T: PartialEq>(
     Ok(())
 }
 
-fn set(_: &mut Builder, statement: &Statement) -> Result<(), Fault> {
-    Err(statement.fault("set", "a route-map selects packets to translate; it sets nothing"))
+fn set(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    pass_over_as(builder, statement, "for NAT a route-map only selects packets")
 }
 
 impl Builder {
@@ -226,6 +263,7 @@ impl RouteMapEntry {
         lines.extend(condition("ip address", &self.access_lists));
         lines.extend(condition("interface", &self.interfaces));
         lines.extend(condition("ip next-hop", &self.next_hops));
+        lines.extend(self.of_routes.iter().map(|condition| format!(" match {}", condition.text)));
         lines
     }
 }

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use dataplane::flow::{Endpoint, Protocol, Vrf};
 use dataplane::policy;
 
-use super::edit::{put, remove, warn_ignored};
+use super::edit::{Ignored, put, remove, warn_ignored};
 use crate::compile::compiler::{Compiler, GLOBAL};
 use crate::config::args::Args;
 use crate::config::builder::{Builder, Fault, Statement};
@@ -51,7 +51,7 @@ pub(super) struct Rules<R: 'static> {
     /// The warning when a rule takes the place of this one.
     pub(super) replaced: fn(&R) -> String,
     /// Options that are accepted and mean nothing here.
-    pub(super) ignored: &'static [&'static str],
+    pub(super) ignored: &'static [Ignored],
 }
 
 impl<R> Rules<R> {

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::edit::{command, pass_over, remove, statement};
+use super::edit::{command, pass_over, remove, statement, warn_ignored};
 use super::row::{Family, Section};
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
 use crate::config::grammar::{Form, Row};
@@ -61,7 +61,7 @@ impl Logging {
 #[rustfmt::skip]
 const GLOBAL: &[Row<Apply>] = &[
     statement("hostname / <name:word>", "Name this host", hostname),
-    statement("logging host <address>", "Send log messages to a syslog server", logging_host),
+    statement("logging host <address> [ vrf <vrf:word> ]", "Send log messages to a syslog server", logging_host),
     statement("logging trap / <severity>", "Send log messages as severe as this", logging_trap),
     statement("logging console / [ <severity> ]", "Write log messages as severe as this to the standard error",
               logging_console),
@@ -88,6 +88,7 @@ fn logging_host(builder: &mut Builder, statement: &Statement) -> Result<(), Faul
     } else if !hosts.contains(&host) {
         hosts.push(host);
     }
+    warn_ignored(builder, statement, &[("vrf", "the system's own routes lead to syslog servers")]);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use dataplane::policy::{self, IdleClass, Timeouts};
 
-use super::edit::{protocol, remove, statement, warn_ignored, warn_unread};
+use super::edit::{Ignored, REDUNDANCY, protocol, remove, statement, warn_ignored};
 use super::row::{Family, Section, Stage};
 use crate::compile::compiler::Compiler;
 use crate::config::args::Args;
@@ -67,7 +67,11 @@ pub enum TimeoutKind {
 }
 
 /// Keywords of the timeouts that nothing reads yet.
-const UNREAD: &[&str] = &["pptp-timeout", "routemap-entry-timeout", "arp-ping-timeout"];
+const UNREAD: &[Ignored] = &[
+    ("pptp-timeout", "the ALG of PPTP is not built yet"),
+    ("routemap-entry-timeout", "route-maps make no entries without a session"),
+    ("arp-ping-timeout", "hosts are not asked whether they are still there"),
+];
 
 /// A row of [`TIMEOUTS`].
 pub struct TimeoutRow {
@@ -198,7 +202,7 @@ const GLOBAL: &[Row<Apply>] = &[
 ];
 
 fn timeout(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
-    warn_unread(builder, statement, UNREAD);
+    warn_ignored(builder, statement, UNREAD);
     let new = timeout_value(builder, statement);
     let timeouts = &mut builder.config.nat.translations.timeouts;
     for row in TIMEOUTS.iter().filter(|row| statement.args.has(row.keyword)) {
@@ -239,7 +243,7 @@ fn timeout_value(builder: &mut Builder, statement: &Statement) -> Option<Timeout
 
 fn max_entries(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     if statement.args.has("redundancy") {
-        warn_ignored(builder, statement, &["redundancy"]);
+        warn_ignored(builder, statement, &[REDUNDANCY]);
         return Ok(());
     }
     let known = std::mem::take(&mut builder.config.nat.translations.max_entries);

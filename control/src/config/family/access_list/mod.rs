@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::edit::{command, remove, statement, warn_unread};
+use super::edit::{command, remove, statement, warn_ignored};
 use super::row::{Family, Section, Stage};
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
 use crate::config::grammar::Row;
@@ -250,10 +250,13 @@ fn add_entry(
             entries.insert(position, AccessListEntry { place: statement.place, sequence, body });
         }
     }
-    warn_unread(builder, statement, &["log", "log-input"]);
+    warn_ignored(builder, statement, &[("log", UNLOGGED), ("log-input", UNLOGGED)]);
     warn_bare_network(builder, statement);
     Ok(())
 }
+
+/// Why `log` has no effect.
+const UNLOGGED: &str = "matches are counted and not logged yet";
 
 /// An address that ends like a network's, without a wildcard and without `host`, was hardly meant to be one host.
 fn warn_bare_network(builder: &mut Builder, statement: &Statement) {

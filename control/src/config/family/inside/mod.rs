@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use alg::Side;
 use dataplane::policy::{self, AclIndex};
 
-use super::edit::{put, remove, statement, warn_ignored};
+use super::edit::{Ignored, REDUNDANCY, put, remove, statement, warn_ignored};
 use super::row::{Family, Section, Stage};
 use super::rule::{Rules, refuse_forced, rule_vrf, selector, vrf_name, write_vrf};
 use crate::compile::compiler::Compiler;
@@ -147,7 +147,8 @@ const DESTINATION: &[Row<Apply>] = &[
 ];
 
 /// Options that are accepted without effect.
-const IGNORED: &[&str] = &["oer", "redundancy", "track"];
+const IGNORED: &[Ignored] =
+    &[("oer", "there is no performance routing"), REDUNDANCY, ("track", "a rule is always in force")];
 
 fn dynamic_rule(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     refuse_forced(statement)?;
@@ -214,7 +215,7 @@ fn destination_rule(builder: &mut Builder, statement: &Statement) -> Result<(), 
         let text = format!("the rule for list {:?} replaces the one of {}", old.access_list, old.place);
         builder.warn(statement.place.column as usize, text);
     }
-    warn_ignored(builder, statement, &["redundancy"]);
+    warn_ignored(builder, statement, &[REDUNDANCY]);
     Ok(())
 }
 
@@ -311,6 +312,13 @@ impl Lint<'_> {
         let config = self.config;
         let (access_lists, route_maps) = selectors(config);
         for map in config.route_maps.iter().filter(|map| route_maps.contains(map.name.as_str())) {
+            for condition in map.entries.iter().flat_map(|entry| &entry.of_routes) {
+                let text = format!(
+                    "NAT uses route-map {:?}, and conditions on routes are not supported there",
+                    map.name
+                );
+                self.error(condition.place, text);
+            }
             for entry in map.entries.iter().filter(|entry| matches_all(entry)) {
                 let text = format!("NAT uses route-map {:?}, and this entry matches every packet", map.name);
                 self.warn(entry.place, text);
@@ -357,6 +365,7 @@ fn matches_all(entry: &RouteMapEntry) -> bool {
         && entry.access_lists.is_empty()
         && entry.interfaces.is_empty()
         && entry.next_hops.is_empty()
+        && entry.of_routes.is_empty()
 }
 
 impl Compiler<'_> {
@@ -419,7 +428,8 @@ impl Compiler<'_> {
                 rule.place,
                 format!("ip nat inside destination list {} pool {}", rule.access_list, rule.pool),
             );
-            let Some(pool) = self.pool(&rule.pool) else { continue };
+            let pool = self.pool(&rule.pool);
+            let Some(pool) = pool.filter(|pool| pool.kind == policy::PoolKind::Rotary) else { continue };
             self.pin(&pool.ranges);
             let pool = self.pool_index(pool);
             let acl = self.acl_index(&rule.access_list);

@@ -10,7 +10,7 @@ use dataplane::policy;
 use crate::compile::compiler::Compiler;
 use crate::config::args::Args;
 use crate::config::builder::{Apply, Builder, Fault, Statement};
-use crate::config::family::edit::{network, protocol, statement};
+use crate::config::family::edit::{REDUNDANCY, network, protocol, statement};
 use crate::config::family::rule::{
     Ends, RuleVrf, Rules, prefix_length, refuse_forced, rule_vrf, vrf_name, write_vrf,
 };
@@ -190,7 +190,13 @@ const STATIC_RULES: Rules<StaticRule> = Rules {
     },
     is_removed: |_, _| true,
     replaced: |old| format!("this repeats {}", old.place),
-    ignored: &["stateless", "redundancy", "pool", "track", "overload"],
+    ignored: &[
+        ("stateless", "every session has an entry"),
+        REDUNDANCY,
+        ("pool", "a static line takes no address of a pool"),
+        ("track", "a rule is always in force"),
+        ("overload", "a static line has its address for itself"),
+    ],
 };
 
 fn global(args: &Args) -> GlobalAddress {

@@ -9,7 +9,7 @@ use alg::Side;
 use dataplane::policy::{self, INTERFACE_COUNT_MAX};
 use ipnet::Ipv4Net;
 
-use super::edit::{pass_over, remove, statement};
+use super::edit::{pass_over_as, remove, statement};
 use super::row::{Family, Section, Stage};
 use crate::compile::compiler::{Compiler, PortBinding};
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
@@ -163,7 +163,8 @@ const INTERFACE: &[Row<Apply>] = &[
     statement("ip access-group (acl) { in | out }", "Filter packets by an access list", access_group),
     statement("ip verify unicast / source reachable-via { rx | any } [ allow-default ] [ <acl:1-199,1300-2699> ]",
               "Drop packets that come in where no route leads to their source", source_check),
-    statement("ip virtual-reassembly [ in ]", "Accepted, without effect: fragments are always reassembled", pass_over),
+    statement("ip virtual-reassembly [ in | out ] [ <options:text> ]", "Accepted, without effect: fragments always find their translation",
+              |builder, statement| pass_over_as(builder, statement, "fragments always find their translation")),
     statement("shutdown", "Take the interface out of service", shutdown),
 ];
 

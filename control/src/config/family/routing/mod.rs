@@ -141,6 +141,8 @@ const GLOBAL: &[Row<Apply>] = &[
     statement("ip route [ vrf <vrf:word> ] <prefix:address> <mask> / { <next-hop:address> | <interface> [ <next-hop:address> ] } \
                [ <distance:1-255> | global | name <name:word> | tag <tag:0-4294967295> | permanent ]*",
               "Route a prefix to a neighbour, an interface or Null0", route),
+    statement("ip route [ vrf <vrf:word> ] <prefix:address> <mask> [ <interface> ] dhcp [ <distance:1-255> ]",
+              "Refused: DHCP gives no next hop", route_of_dhcp),
     statement("ip nat route vrf <vrf:word> <prefix:address> <mask> global",
               "Let a VRF find a prefix in the global table", vrf_leak),
     statement("arp [ vrf <vrf:word> ] <address> / <mac> arpa", "Fix the Ethernet address of a neighbour", arp),
@@ -242,6 +244,15 @@ fn route(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let identity = |route: &Route| format!("{:?}", (&route.vrf, route.prefix, &route.target));
     put(&mut builder.known, List::Routes, routes, new, identity);
     Ok(())
+}
+
+fn route_of_dhcp(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    if !statement.sets() {
+        builder.expect_removed(false, statement);
+        return Ok(());
+    }
+    let text = "a next hop that DHCP gives is not supported; name one, as in \"ip route 0.0.0.0 0.0.0.0 192.0.2.254\"";
+    Err(statement.fault("dhcp", text))
 }
 
 fn target(interface: Option<InterfaceName>, next_hop: Option<Ipv4Addr>) -> Option<RouteTarget> {

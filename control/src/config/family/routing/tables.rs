@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use alg::Side;
 use dataplane::flow::Vrf as VrfIndex;
-use dataplane::policy::InterfaceIndex;
+use dataplane::policy::{Interface, InterfaceIndex};
 use dataplane::route::fib::{self, NextHop};
 use ipnet::{Ipv4Net, Ipv4Subnets};
 
@@ -17,7 +17,7 @@ impl Compiler<'_> {
     /// Fills the forwarding tables. Of several routes to a prefix, the one with the shortest distance is used. Among routes
     /// of the same distance it is the first one configured.
     pub(super) fn routes(&mut self) {
-        let connected = self.connected();
+        let connected = self.connected(|interface| interface.is_up);
         let mut routes = connected.clone();
         routes.extend(self.static_routes(&connected));
         routes.sort_by_key(|entry| (entry.vrf, entry.prefix, entry.distance));
@@ -32,26 +32,32 @@ impl Compiler<'_> {
         self.static_neighbours(&connected);
     }
 
-    fn connected(&self) -> Vec<RouteEntry> {
-        let up = self.out.policy.interfaces.iter().enumerate().filter(|(_, interface)| interface.is_up);
-        up.flat_map(|(index, interface)| {
-            interface.addresses.iter().flat_map(move |&(addr, prefix_len)| {
-                interface_routes(index as InterfaceIndex, interface.vrf, addr, prefix_len)
+    /// The routes of the addresses of interfaces.
+    fn connected(&self, counts: fn(&Interface) -> bool) -> Vec<RouteEntry> {
+        let interfaces = self.out.policy.interfaces.iter().enumerate();
+        let counting = interfaces.filter(|(_, interface)| counts(interface));
+        counting
+            .flat_map(|(index, interface)| {
+                interface.addresses.iter().flat_map(move |&(addr, prefix_len)| {
+                    interface_routes(index as InterfaceIndex, interface.vrf, addr, prefix_len)
+                })
             })
-        })
-        .collect()
+            .collect()
     }
 
     /// The configured routes that can be used. A next hop that is on no subnet is looked up in the routes found so far.
     /// This is repeated until the routes stay the same.
     fn static_routes(&mut self, connected: &[RouteEntry]) -> Vec<RouteEntry> {
         let config = self.config;
+        let subnets = self.connected(|_| true);
         let routes: Vec<_> =
             config.routes.iter().map(|route| (route, self.vrf(route.vrf.as_deref()))).collect();
         let mut found = Vec::new();
         for _ in 0..RECURSION_MAX {
             let ways = ways(&found);
             let entry = |&(route, vrf): &(&Route, VrfIndex)| {
+                // What is permanent stays while its interface is down.
+                let connected = if route.permanent { &subnets } else { connected };
                 let target = self.target(route, vrf, connected, &ways)?;
                 let (prefix, distance) = (route.prefix, route.distance);
                 Some(RouteEntry { vrf, prefix, route: target, distance, is_static: true })
@@ -85,7 +91,7 @@ impl Compiler<'_> {
                     .or_else(|| recursive(ways, table, (vrf, route.prefix), *addr))
             }
             RouteTarget::Interface(name, next_hop) => {
-                let interface = self.interface_index(name).filter(|&index| up(index))?;
+                let interface = self.interface_index(name).filter(|&index| route.permanent || up(index))?;
                 Some(
                     next_hop
                         .map_or(fib::Route::Connected(interface), |addr| fib::Route::Via(interface, addr)),

@@ -9,7 +9,7 @@ use alg::Transport;
 use alg::registry::ROWS;
 use dataplane::policy::{AclIndex, Attachment, DOORS_PER_HOST_DEFAULT, GatewayIndex};
 
-use super::edit::{pass_over, protocol, remove, statement};
+use super::edit::{pass_over_as, protocol, remove, statement};
 use super::row::{Family, Section, Stage};
 use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
@@ -98,7 +98,10 @@ const GLOBAL: &[Row<Apply>] = &[
                | enable-mib | enable-sym-port | mgcp | nbar | port-randomization }", "Switch an option of the ALGs", service),
     statement("ip nat service ipsec-esp enable", "Translate ESP without ports", service),
     statement("ip nat service modify-in-progress drop", "Drop packets while rules change", service),
-    statement("ip nat service dns-v6 [ list (acl) ]", "Accepted, without effect: IPv6 is not translated", pass_over),
+    statement("ip nat service dns-v6 [ list (acl) ]", "Accepted, without effect: IPv6 is not translated",
+              |builder, statement| pass_over_as(builder, statement, "IPv6 is not translated")),
+    statement("alg sip { blacklist | processor | timer } <text>", "Accepted, without effect",
+              |builder, statement| pass_over_as(builder, statement, "the ALG of SIP is not built yet")),
     statement("alg defaults / { cisco | ietf }", "Choose which ALGs are on: all, or only that of FTP", alg_defaults),
     statement("alg third-party / (acl)", "Let inside hosts announce the endpoints of these inside hosts", third_parties),
     statement("alg doors per-host / <doors:1-65535>", "Let one inside host have so many doors open at once, in place of 128",
@@ -154,8 +157,8 @@ fn service(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     if row.service == Service::Fullrange && port.is_some_and(|port| port > FULLRANGE_PORT_MAX) {
         return Err(statement.fault("port", format!("\"fullrange\" is for ports 1 to {FULLRANGE_PORT_MAX}")));
     }
-    if !row.service.has_effect() {
-        builder.warn(args.column(row.keyword), format!("{:?} has no effect yet", row.keyword));
+    if let Some(why) = row.service.without_effect() {
+        builder.warn(args.column(row.keyword), format!("{:?} has no effect: {why}", row.keyword));
     }
     let named = (args.has("tcp") || args.has("udp")).then(|| protocol(args));
     // A line that names no transport is for all of the service's.

@@ -98,6 +98,8 @@ pub struct ServiceRow {
     pub default_on: bool,
     /// Whether it is an ALG, which `ip nat service all-algs` switches with the others.
     pub is_alg: bool,
+    /// Why it has no effect; empty if it has one.
+    pub why_not: &'static str,
 }
 
 const TCP: &[PortProtocol] = &[PortProtocol::Tcp];
@@ -110,7 +112,8 @@ const fn alg(
     protocols: &'static [PortProtocol],
     port: Option<u16>,
 ) -> ServiceRow {
-    ServiceRow { service, keyword, suffix: "", protocols, port, default_on: true, is_alg: true }
+    let why_not = "this ALG is not built yet";
+    ServiceRow { service, keyword, suffix: "", protocols, port, default_on: true, is_alg: true, why_not }
 }
 
 const fn option(
@@ -118,8 +121,9 @@ const fn option(
     keyword: &'static str,
     suffix: &'static str,
     default_on: bool,
+    why_not: &'static str,
 ) -> ServiceRow {
-    ServiceRow { service, keyword, suffix, protocols: &[], port: None, default_on, is_alg: false }
+    ServiceRow { service, keyword, suffix, protocols: &[], port: None, default_on, is_alg: false, why_not }
 }
 
 /// Every service: the ALGs, then what else the keyword switches, then what only classic IOS has.
@@ -141,25 +145,25 @@ pub const SERVICES: [ServiceRow; 35] = [
     alg(Service::Sip, "sip", BOTH, Some(5060)),
     alg(Service::Skinny, "skinny", TCP, Some(2000)),
     alg(Service::Tftp, "tftp", &[], None),
-    option(Service::DnsResetTtl, "dns-reset-ttl", "", false),
-    option(Service::Gatekeeper, "gatekeeper", "", true),
-    option(Service::Fullrange, "fullrange", "", false),
-    option(Service::IpsecEsp, "ipsec-esp", " enable", false),
-    option(Service::EspSpiMatch, "ESP", " spi-match", false),
-    option(Service::IkePreservePort, "IKE", " preserve-port", false),
-    option(Service::ModifyInProgress, "modify-in-progress", " drop", false),
-    option(Service::MultiWanLink, "multi-wan-link", "", false),
-    option(Service::AllowH323EvenRtpPorts, "allow-h323-even-rtp-ports", "", true),
-    option(Service::AllowH323Keepalive, "allow-h323-keepalive", "", false),
-    option(Service::AllowSipEvenRtpPorts, "allow-sip-even-rtp-ports", "", true),
-    option(Service::AllowSkinnyEvenRtpPorts, "allow-skinny-even-rtp-ports", "", true),
-    option(Service::AllowMultipart, "allow-multipart", "", false),
-    option(Service::AppendLdapSearchRes, "append-ldap-search-res", "", false),
-    option(Service::EnableMib, "enable-mib", "", false),
-    option(Service::EnableSymPort, "enable-sym-port", "", false),
-    option(Service::Mgcp, "mgcp", "", false),
-    option(Service::Nbar, "nbar", "", false),
-    option(Service::PortRandomization, "port-randomization", "", false),
+    option(Service::DnsResetTtl, "dns-reset-ttl", "", false, ""),
+    option(Service::Gatekeeper, "gatekeeper", "", true, "there is no such cache"),
+    option(Service::Fullrange, "fullrange", "", false, "a low port gets a low port"),
+    option(Service::IpsecEsp, "ipsec-esp", " enable", false, "ESP passes where a host has an address for itself"),
+    option(Service::EspSpiMatch, "ESP", " spi-match", false, "SPIs are not matched yet"),
+    option(Service::IkePreservePort, "IKE", " preserve-port", false, "port 500 is kept where it is free"),
+    option(Service::ModifyInProgress, "modify-in-progress", " drop", false, "rules change between two packets"),
+    option(Service::MultiWanLink, "multi-wan-link", "", false, "several outside interfaces need no switch"),
+    option(Service::AllowH323EvenRtpPorts, "allow-h323-even-rtp-ports", "", true, "the ALG of H.323 is not built yet"),
+    option(Service::AllowH323Keepalive, "allow-h323-keepalive", "", false, "the ALG of H.323 is not built yet"),
+    option(Service::AllowSipEvenRtpPorts, "allow-sip-even-rtp-ports", "", true, "the ALG of SIP is not built yet"),
+    option(Service::AllowSkinnyEvenRtpPorts, "allow-skinny-even-rtp-ports", "", true, "the ALG of SCCP is not built yet"),
+    option(Service::AllowMultipart, "allow-multipart", "", false, "the ALG of SIP is not built yet"),
+    option(Service::AppendLdapSearchRes, "append-ldap-search-res", "", false, "the ALG of LDAP is not built yet"),
+    option(Service::EnableMib, "enable-mib", "", false, "there is no SNMP"),
+    option(Service::EnableSymPort, "enable-sym-port", "", false, "there is no ALG that asks for it"),
+    option(Service::Mgcp, "mgcp", "", false, "there is no ALG of MGCP"),
+    option(Service::Nbar, "nbar", "", false, "ALGs know their protocols by what they read"),
+    option(Service::PortRandomization, "port-randomization", "", false, "see \"ip nat settings port choice random\""),
 ];
 
 impl Service {
@@ -196,9 +200,9 @@ impl Service {
         self.gateways().find(|(_, gateway)| runs(gateway)).map(|(position, _)| position)
     }
 
-    /// Whether its switches do anything.
-    pub fn has_effect(self) -> bool {
-        self == Service::DnsResetTtl || self.gateways().next().is_some()
+    /// Why its switches do nothing, if they do nothing: there is no gateway for it yet, or no choice.
+    pub fn without_effect(self) -> Option<&'static str> {
+        Some(self.row().why_not).filter(|why_not| !why_not.is_empty() && self.gateways().next().is_none())
     }
 
     pub(super) fn is_ietf(self) -> bool {

@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 
 use dataplane::policy;
 
-use super::edit::{pass_over, protocol, remove, statement, warn_unread};
+use super::edit::{Ignored, pass_over_as, protocol, remove, statement, warn_ignored};
 use super::row::{Family, Section, Stage};
 use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
@@ -214,10 +214,43 @@ const GLOBAL: &[Row<Apply>] = &[
               "Answer an unsolicited SYN after six seconds, or not at all", unsolicited_syn),
     statement("ip nat settings { nonpatlog-disable | high-performance | reserve-ports | preserve-sdwan-ports | central-policy \
                | fbd | scale bind | cfg-check static-map-removal | trans-err-limit per-ip-pool <limit:1-10080> }",
-              "Accepted, without effect", pass_over),
-    statement("ip nat create flow-entries", "Accepted, without effect", pass_over),
-    statement("ip nat switchover replication http [ port <port:nat-tcp-port> ]", "Accepted, without effect", pass_over),
+              "Accepted, without effect", ignored),
+    statement("ip nat create flow-entries", "Accepted, without effect",
+              |builder, statement| pass_over_as(builder, statement, "every session has an entry")),
+    statement("ip nat switchover replication http [ port <port:nat-tcp-port> ]", "Accepted, without effect",
+              |builder, statement| pass_over_as(builder, statement, "there is no second router")),
+    statement("ip nat dia track-enable <object:1-1000>", "Accepted, without effect",
+              |builder, statement| pass_over_as(builder, statement, "there is no SD-WAN")),
+    statement("ip nat log translations syslog [ bind-only ]", "Accepted, without effect", unlogged),
+    statement("ip nat log translations flow-export v9 { global-on | udp { destination <collector:address> \
+               | ipv6-destination <collector:word> } <port:1-65535> [ vrf <vrf:word> | source <interface> | bind-only ]* }",
+              "Accepted, without effect", unlogged),
 ];
+
+/// Settings that are accepted without effect.
+const IGNORED: &[Ignored] = &[
+    ("nonpatlog-disable", "protocols without ports are not logged"),
+    ("high-performance", "forwarding has no other mode"),
+    ("reserve-ports", "no port of an interface is the router's own"),
+    ("preserve-sdwan-ports", "there is no SD-WAN"),
+    ("central-policy", "there is no SD-WAN"),
+    ("fbd", "it is for hardware that is not here"),
+    ("scale", "tables are as large as \"max-sessions\" says"),
+    ("cfg-check", "what a static line began always ends with it"),
+    ("trans-err-limit", "what cannot be translated is counted and not logged"),
+    ("gatekeeper-size", "there is no such cache"),
+    ("watermark", "no alarm is raised yet"),
+    ("log-destination", "records of translations are not sent yet"),
+];
+
+fn ignored(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    warn_ignored(builder, statement, IGNORED);
+    Ok(())
+}
+
+fn unlogged(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    pass_over_as(builder, statement, "records of translations are not sent yet")
+}
 
 fn mode(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let settings = &mut builder.config.nat.settings;
@@ -233,7 +266,7 @@ fn mapping_outside(builder: &mut Builder, statement: &Statement) -> Result<(), F
 }
 
 fn gatekeeper_size(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
-    warn_unread(builder, statement, &["gatekeeper-size"]);
+    warn_ignored(builder, statement, IGNORED);
     let size = statement.args.optional("size").filter(|_| statement.sets());
     builder.config.nat.settings.gatekeeper_size = size;
     Ok(())
@@ -257,7 +290,7 @@ fn watermark(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> 
     if new.is_some_and(|new| new.low_percent.is_some_and(|low| low >= new.high_percent)) {
         return Err(statement.fault("low", "\"low\" must be below \"high\""));
     }
-    warn_unread(builder, statement, &["watermark"]);
+    warn_ignored(builder, statement, IGNORED);
     builder.config.nat.settings.watermark = new;
     Ok(())
 }
@@ -293,7 +326,7 @@ fn interface_blocked_port(builder: &mut Builder, statement: &Statement) -> Resul
 }
 
 fn log_destination(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
-    warn_unread(builder, statement, &["log-destination"]);
+    warn_ignored(builder, statement, IGNORED);
     builder.config.nat.settings.log_destination = statement.sets();
     Ok(())
 }
