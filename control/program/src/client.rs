@@ -10,6 +10,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use control::config::grammar::Candidate;
 
+use crate::socket::view_path;
+
 /// The longest request, in bytes, with the end of its line.
 const REQUEST_MAX: usize = 4096;
 const EXEC: &str = "exec ";
@@ -67,9 +69,17 @@ impl Session {
     /// # Errors
     /// When nobody answers there.
     pub fn connect(path: &Path) -> Result<Session> {
-        let connected = UnixStream::connect(path);
-        let is_denied =
-            connected.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        let denied = |connected: &io::Result<UnixStream>| {
+            connected.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        };
+        let mut connected = UnixStream::connect(path);
+        // Whoever may not change anything may still look.
+        if denied(&connected)
+            && let Ok(stream) = UnixStream::connect(view_path(path))
+        {
+            connected = Ok(stream);
+        }
+        let is_denied = denied(&connected);
         let stream = connected.with_context(|| match is_denied {
             true => format!("may not use the socket {}; ask as its owner, who runs portico", path.display()),
             false => {

@@ -1,5 +1,5 @@
 //! The configuration's file. The program may write to no file once its devices are open, so a small process writes this one, and
-//! no other: it is started before, and ends with the program. See decision 23.
+//! no other: it is started before, and ends with the program. See decision 24.
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, chown};

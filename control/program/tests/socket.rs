@@ -1,13 +1,16 @@
 //! The command socket with a control thread that the test plays: clients that read nothing or are gone.
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use control::vty::Role;
 use crossbeam::channel::{Receiver, Sender, bounded};
+use nix::unistd::{Group, getgid};
 use portico::client::{Answered, Session};
 use portico::request::{Piece, Request, State};
-use portico::socket::{CommandSocket, Groups};
+use portico::socket::{CommandSocket, Groups, view_path};
 
 struct Rig {
     path: PathBuf,
@@ -100,4 +103,37 @@ fn the_oldest_of_many_clients_gives_way() {
     oldest.read_to_end(&mut left).expect("closed");
     assert!(left.len() < 4 << 20, "its answer ends in the middle");
     drop(others);
+}
+
+#[test]
+fn groups_have_sockets_of_their_own() {
+    let directory = std::env::temp_dir().join(format!("portico-groups-{}", std::process::id()));
+    let path = directory.join("portico.sock");
+    let group = Group::from_gid(getgid()).expect("groups").expect("one of ours");
+    let gid = group.gid.as_raw();
+    let groups = Groups { change: Some(group.clone()), view: Some(group) };
+    let socket = CommandSocket::open(&path, None, &groups).expect("sockets");
+    let (sender, requests) = bounded(64);
+    socket.serve(&sender).expect("threads");
+    let mode = |path: &Path| {
+        let found = path.metadata().expect("it is there");
+        (found.mode() & 0o777, found.gid())
+    };
+    let view = view_path(&path);
+    assert_eq!(view.file_name().and_then(|name| name.to_str()), Some("portico.view.sock"));
+    assert_eq!((mode(&path), mode(&view)), ((0o660, gid), (0o660, gid)));
+    assert_eq!(mode(&directory).0, 0o711, "members reach them, and read nothing else");
+    for (path, expected) in [(&path, Role::Change), (&view, Role::View)] {
+        let _client = UnixStream::connect(path).expect("connected");
+        let role = loop {
+            if let Request::Open(_, user, role) = requests.recv().expect("a request") {
+                assert!(!user.is_empty());
+                break role;
+            }
+        };
+        assert_eq!(role, expected);
+    }
+    drop(socket);
+    assert!(!path.exists() && !view.exists());
+    std::fs::remove_dir(&directory).expect("nothing is left in it");
 }
