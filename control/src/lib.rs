@@ -19,4 +19,5 @@ pub mod operation;
 pub mod outbox;
 pub mod question;
 pub mod rates;
+pub mod tracks;
 pub mod watch;

@@ -20,6 +20,8 @@ const MAP: &str = "route-map R permit 10";
 const STANDARD: &str = "ip access-list standard S";
 const EXTENDED: &str = "ip access-list extended E";
 const NETWORKS: &str = "object-group network G";
+const TRACK: &str = "track 7 interface GigabitEthernet0/0/0 line-protocol";
+const TIMES: &str = "time-range T";
 const SERVICES: &str = "object-group service G";
 
 #[rustfmt::skip]
@@ -107,7 +109,7 @@ const CASES: &[Case] = &[
     Case("", "ip nat translation port-timeout tcp www 120", "ip nat tr port t ww 120", "ip nat translation port-timeout tcp 80 120"),
     Case("", "ip nat translation port-timeout udp ntp 60", "ip nat tr port u nt 60", "ip nat translation port-timeout udp 123 60"),
     Case("", "ip nat service ftp tcp port telnet", "ip nat serv ft t p tel", "ip nat service ftp tcp port 23"),
-    Case("", "ip nat service list 10 rtsp udp port snmp", "ip nat serv l 10 rt u p snmp", "ip nat service list 10 rtsp udp port 161"),
+    Case("", "ip nat service list 10 rtsp udp port snmp", "ip nat serv li 10 rt u p snmp", "ip nat service list 10 rtsp udp port 161"),
     Case("", "ip nat service fullrange udp port ntp", "ip nat serv fu u p nt", "ip nat service fullrange udp port 123"),
     Case("", "ip nat settings interface-overload block port udp non500-isakmp", "ip nat set int b po u non",
          "ip nat settings interface-overload block port udp 4500"),
@@ -350,8 +352,32 @@ const CASES: &[Case] = &[
          "ip route 10.0.0.0 255.0.0.0 GigabitEthernet0/0/0 192.0.2.1 5"),
     Case("", "ip route 10.0.0.0 255.0.0.0 GigabitEthernet0/0/0", "ip ro 10.0.0.0 /8 gi 0/0/0 1",
          "ip route 10.0.0.0 255.0.0.0 GigabitEthernet0/0/0"),
-    Case("", "ip route 10.0.0.0 255.0.0.0 192.0.2.1 permanent tag 7 name UPLINK 250", "ip ro 10.0.0.0 /8 192.0.2.1 250 na UPLINK t 7 p",
+    Case("", "ip route 10.0.0.0 255.0.0.0 192.0.2.1 permanent tag 7 name UPLINK 250", "ip ro 10.0.0.0 /8 192.0.2.1 250 na UPLINK ta 7 p",
          "ip route 10.0.0.0 255.0.0.0 192.0.2.1 250 name UPLINK tag 7 permanent"),
+    Case("", "ip route 0.0.0.0 0.0.0.0 192.0.2.1 track 7", "ip ro 0.0.0.0 /0 192.0.2.1 tr 7", "ip route 0.0.0.0 0.0.0.0 192.0.2.1 track 7"),
+    Case("", "time-range T", "ti T", "time-range T"),
+    Case(TIMES, "absolute start 08:00 1 January 2026 end 18:30 31 December 2026", "abs st 8:00 1 jan 2026 e 18:30 31 D 2026",
+         "absolute start 08:00 01 January 2026 end 18:30 31 December 2026"),
+    Case(TIMES, "absolute end 00:00 29 February 2028", "ab end 0:00 29 f 2028", "absolute end 00:00 29 February 2028"),
+    Case(TIMES, "periodic weekdays 8:00 to 17:00", "per weekd 08:00 to 17:00", "periodic weekdays 8:00 to 17:00"),
+    Case(TIMES, "periodic daily 0:00 to 23:59", "p d 0:00 t 23:59", "periodic daily 0:00 to 23:59"),
+    Case(TIMES, "periodic weekend 9:05 to 9:05", "p weeke 9:05 t 9:05", "periodic weekend 9:05 to 9:05"),
+    Case(TIMES, "periodic Monday Sunday 7:00 to 8:00", "p mon sun 7:00 to 8:00", "periodic Monday Sunday 7:00 to 8:00"),
+    Case(TIMES, "periodic Friday 18:00 to Monday 6:00", "p f 18:00 to m 6:00", "periodic Friday 18:00 to Monday 6:00"),
+    Case(EXTENDED, "permit tcp any any eq www log time-range T", "p t a a eq 80 time-r T log",
+         "10 permit tcp any any eq www log time-range T"),
+    Case(EXTENDED, "deny ip any any time-range T", "den ip a a ti T", "10 deny ip any any time-range T"),
+    Case("", "track 7 interface GigabitEthernet0/0/0 line-protocol", "tr 7 int gi 0/0/0 l",
+         "track 7 interface GigabitEthernet0/0/0 line-protocol"),
+    Case("", "track 7 interface GigabitEthernet0/0/0 ip routing", "tr 7 int gi 0/0/0 ip r",
+         "track 7 interface GigabitEthernet0/0/0 ip routing"),
+    Case("", "track 1000 list BOOLEAN", "tr 1000 li BOOLEAN", "track 1000 list BOOLEAN"),
+    Case("", "ip prefix-list LAN seq 5 permit 10.0.0.0/8 le 32", "ip pre LAN per 10.1.1.1/8 le 32",
+         "ip prefix-list LAN seq 5 permit 10.0.0.0/8 le 32"),
+    Case("", "ip prefix-list LAN seq 12 deny 10.0.0.0/8 ge 9 le 32", "ip prefix LAN s 12 den 10.0.0.0/8 g 9 l 32",
+         "ip prefix-list LAN seq 12 deny 10.0.0.0/8 ge 9 le 32"),
+    Case("", "ip prefix-list LAN description THE  LAN", "ip prefix LAN des THE  LAN", "ip prefix-list LAN description THE  LAN"),
+    Case(MAP, "match ip address prefix-list LAN OTHER", "m ip a PREFIX-LIST LAN OTHER", "match ip address prefix-list LAN OTHER"),
     Case(VRF, "ip route vrf V 0.0.0.0 0.0.0.0 192.0.2.1 global", "ip ro v V 0.0.0.0 0.0.0.0 192.0.2.1 g",
          "ip route vrf V 0.0.0.0 0.0.0.0 192.0.2.1 global"),
     Case(VRF, "ip nat route vrf V 0.0.0.0 0.0.0.0 global", "ip nat ro v V 0.0.0.0 /0 g",
@@ -387,7 +413,7 @@ const CASES: &[Case] = &[
     Case(EXTENDED, "permit 0 any any", "p ip any any", "10 permit ip any any"),
     Case(EXTENDED, "permit object-group SVC object-group LAN any", "p obj SVC obj LAN a",
          "10 permit object-group SVC object-group LAN any"),
-    Case(EXTENDED, "deny tcp object-group LAN gt 1023 object-group WEB eq www log", "d t ob LAN g 1023 ob WEB eq 80 log",
+    Case(EXTENDED, "deny tcp object-group LAN gt 1023 object-group WEB eq www log", "den t ob LAN g 1023 ob WEB eq 80 log",
          "10 deny tcp object-group LAN gt 1023 object-group WEB eq www log"),
     Case("", "access-list 101 permit ip object-group LAN any", "acc 101 p ip o LAN any", "access-list 101 permit ip object-group LAN any"),
     Case("", "object-group network G", "obj n G", "object-group network G"),
@@ -400,8 +426,8 @@ const CASES: &[Case] = &[
     Case(SERVICES, "description THE SERVICES", "desc THE SERVICES", "description THE SERVICES"),
     Case(SERVICES, "tcp eq www", "tcp 80", "tcp eq www"),
     Case(SERVICES, "tcp", "6", "tcp"),
-    Case(SERVICES, "tcp source gt 1023 range ftp-data ftp", "tcp so g 1023 r 20 21", "tcp source gt 1023 range ftp-data ftp"),
-    Case(SERVICES, "udp source eq isakmp", "ud s 500", "udp source eq isakmp"),
+    Case(SERVICES, "tcp source gt 1023 range ftp-data ftp", "tcp so gt 1023 ra 20 21", "tcp source gt 1023 range ftp-data ftp"),
+    Case(SERVICES, "udp source eq isakmp", "ud so 500", "udp source eq isakmp"),
     Case(SERVICES, "udp lt 1024", "ud l 1024", "udp lt 1024"),
     Case(SERVICES, "tcp-udp eq domain", "tcp-u dom", "tcp-udp eq domain"),
     Case(SERVICES, "icmp echo", "icmp 8", "icmp echo"),
@@ -448,6 +474,8 @@ const SILENT: &[(&str, &str)] = &[
     ("", "ip nat switchover replication http port 80"),
     ("", "ip nat translation max-entries redundancy 1 1000"),
     (GI, "ip virtual-reassembly in"),
+    ("", "track timer interface msec 500"),
+    (TRACK, "delay down 10 up 20"),
     ("access-list 10 permit any", "ip access-list resequence 10 10 10"),
 ];
 

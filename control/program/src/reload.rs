@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, anyhow};
 use control::appliance::Appliance;
@@ -47,11 +48,16 @@ pub struct Prepared {
 struct Base {
     compiled: Arc<Compiled>,
     ports: Vec<PortBinding>,
+    time_of_day: SystemTime,
 }
 
 impl Base {
     fn of(appliance: &Appliance) -> Base {
-        Base { compiled: Arc::clone(&appliance.compiled), ports: appliance.ports().to_vec() }
+        Base {
+            compiled: Arc::clone(&appliance.compiled),
+            ports: appliance.ports().to_vec(),
+            time_of_day: appliance.operation.time_of_day(0),
+        }
     }
 }
 
@@ -127,7 +133,7 @@ fn in_a_thread(work: impl FnOnce() -> Outcome + Send + 'static) -> Result<Reload
 
 fn prepare(config: Config, found: Vec<Diagnostic>, base: Base) -> Outcome {
     let worker_count = usize::from(base.compiled.tables.worker_count);
-    let means = Means { worker_count, free_bytes: available_bytes() };
+    let means = Means { worker_count, free_bytes: available_bytes(), time_of_day: base.time_of_day };
     let compiled = compile(&config, &base.ports, Some(&base.compiled), &means);
     let compiled = compiled.map_err(|errors| words(&errors))?;
     Ok(Prepared { config, compiled, found, usages: Vec::new(), base })

@@ -12,9 +12,12 @@ mod modifier;
 mod nat;
 mod network;
 mod object_groups;
+mod prefix_lists;
 mod statistics;
 mod system;
+mod time_ranges;
 mod totals;
+mod tracks;
 mod translations;
 mod walk;
 mod workers;
@@ -71,6 +74,9 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
         network::ROWS,
         access_lists::ROWS,
         object_groups::ROWS,
+        prefix_lists::ROWS,
+        time_ranges::ROWS,
+        tracks::ROWS,
         workers::ROWS,
         system::ROWS,
         clear::ROWS,

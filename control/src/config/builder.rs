@@ -24,6 +24,8 @@ pub enum Mode {
     ExtendedList,
     NetworkGroup,
     ServiceGroup,
+    Track,
+    TimeRange,
 }
 
 /// What lines behind one that is passed over belong to it.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::diagnostic::{Diagnostic, Severity};
 use super::super::interface_name::InterfaceName;
-use super::super::model::{Config, GroupKind, Place};
+use super::super::model::{Config, GroupKind, Place, Track, TrackObject};
 
 /// A configuration being judged.
 pub(crate) struct Lint<'c> {
@@ -18,7 +18,10 @@ pub(crate) struct Lint<'c> {
 /// The names that are defined.
 struct Names<'c> {
     access_lists: HashSet<&'c str>,
+    prefix_lists: HashSet<&'c str>,
+    time_ranges: HashSet<&'c str>,
     route_maps: HashSet<&'c str>,
+    tracks: HashMap<u16, &'c Track>,
     /// And what is in them.
     object_groups: HashMap<&'c str, GroupKind>,
     pools: HashSet<&'c str>,
@@ -32,6 +35,9 @@ impl<'c> Names<'c> {
         Names {
             access_lists: config.access_lists.iter().map(|list| list.name.as_str()).collect(),
             route_maps: config.route_maps.iter().map(|map| map.name.as_str()).collect(),
+            prefix_lists: config.prefix_lists.iter().map(|list| list.name.as_str()).collect(),
+            time_ranges: config.time_ranges.iter().map(|range| range.name.as_str()).collect(),
+            tracks: config.tracks.iter().map(|track| (track.number, track)).collect(),
             object_groups: config.object_groups.iter().map(|it| (it.name.as_str(), it.kind)).collect(),
             pools: config.nat.pools.iter().map(|pool| pool.name.as_str()).collect(),
             vrfs: config.vrfs.iter().map(|vrf| vrf.name.as_str()).collect(),
@@ -94,6 +100,35 @@ impl<'c> Lint<'c> {
     pub(crate) fn check_access_list(&mut self, place: Place, name: &str) {
         if !self.names.access_lists.contains(name) {
             self.warn(place, format!("access list {name:?} is not defined"));
+        }
+    }
+
+    pub(crate) fn check_prefix_list(&mut self, place: Place, name: &str) {
+        if !self.names.prefix_lists.contains(name) {
+            self.warn(place, format!("prefix list {name:?} is not defined"));
+        }
+    }
+
+    pub(crate) fn check_time_range(&mut self, place: Place, name: &str) {
+        if !self.names.time_ranges.contains(name) {
+            self.warn(place, format!("time range {name:?} is not defined: what names it is never in force"));
+        }
+    }
+
+    /// A route that would never be used is hardly meant, whatever is tracked.
+    pub(crate) fn check_track(&mut self, place: Place, number: u16) {
+        match self.names.tracks.get(&number).map(|track| (&track.object, track.place.line)) {
+            None => {
+                self.warn(place, format!("track {number} is not defined: what depends on it is not used"));
+            }
+            Some((TrackObject::Other(text), line)) => {
+                let text = format!(
+                    "track {number} is {text:?} by line {line}, which is not supported; only \"interface IFACE \
+                     line-protocol\" is tracked"
+                );
+                self.error(place, text);
+            }
+            Some((TrackObject::Interface(_), _)) => {}
         }
     }
 
