@@ -112,7 +112,7 @@ fn what_groups_make_of_entries_is_bounded() {
     };
     let policy = compiled(10).expect("as much as there may be").policy;
     assert_eq!(policy.acls[0].entries.len(), 100_000);
-    let errors: Vec<String> = compiled(12).err().expect("too much").iter().map(ToString::to_string).collect();
+    let errors: Vec<String> = compiled(12).expect_err("too much").iter().map(ToString::to_string).collect();
     assert_eq!(errors.len(), 1, "{errors:?}");
     let expected = "test:112:1: error: the object groups make 10000 conditions of this entry, and ";
     assert!(errors[0].starts_with(expected), "{}", errors[0]);

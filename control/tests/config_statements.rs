@@ -1,14 +1,13 @@
 //! Every statement: its long form, an abbreviation and another case of letters read the same, and `no` undoes it.
+mod config_cases;
 use std::collections::BTreeSet;
+
+use config_cases::{CONDITIONS, Case};
 
 use control::config::family::MODES;
 use control::config::grammar::Grammar;
 use control::config::lex::tokens;
 use control::config::{Apply, Mode, parse};
-
-/// The mode, the line in full, abbreviated, and as it is printed. Names are in capitals, so that every word of small
-/// letters is a keyword.
-struct Case(&'static str, &'static str, &'static str, &'static str);
 
 const GI: &str = "interface GigabitEthernet0/0/0";
 const IN_VRF: &str = "vrf definition V\ninterface GigabitEthernet0/0/0";
@@ -19,10 +18,7 @@ const POOL: &str = "ip nat pool P netmask 255.255.255.0";
 const MAP: &str = "route-map R permit 10";
 const STANDARD: &str = "ip access-list standard S";
 const EXTENDED: &str = "ip access-list extended E";
-const NETWORKS: &str = "object-group network G";
 const TRACK: &str = "track 7 interface GigabitEthernet0/0/0 line-protocol";
-const TIMES: &str = "time-range T";
-const SERVICES: &str = "object-group service G";
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
@@ -354,30 +350,6 @@ const CASES: &[Case] = &[
          "ip route 10.0.0.0 255.0.0.0 GigabitEthernet0/0/0"),
     Case("", "ip route 10.0.0.0 255.0.0.0 192.0.2.1 permanent tag 7 name UPLINK 250", "ip ro 10.0.0.0 /8 192.0.2.1 250 na UPLINK ta 7 p",
          "ip route 10.0.0.0 255.0.0.0 192.0.2.1 250 name UPLINK tag 7 permanent"),
-    Case("", "ip route 0.0.0.0 0.0.0.0 192.0.2.1 track 7", "ip ro 0.0.0.0 /0 192.0.2.1 tr 7", "ip route 0.0.0.0 0.0.0.0 192.0.2.1 track 7"),
-    Case("", "time-range T", "ti T", "time-range T"),
-    Case(TIMES, "absolute start 08:00 1 January 2026 end 18:30 31 December 2026", "abs st 8:00 1 jan 2026 e 18:30 31 D 2026",
-         "absolute start 08:00 01 January 2026 end 18:30 31 December 2026"),
-    Case(TIMES, "absolute end 00:00 29 February 2028", "ab end 0:00 29 f 2028", "absolute end 00:00 29 February 2028"),
-    Case(TIMES, "periodic weekdays 8:00 to 17:00", "per weekd 08:00 to 17:00", "periodic weekdays 8:00 to 17:00"),
-    Case(TIMES, "periodic daily 0:00 to 23:59", "p d 0:00 t 23:59", "periodic daily 0:00 to 23:59"),
-    Case(TIMES, "periodic weekend 9:05 to 9:05", "p weeke 9:05 t 9:05", "periodic weekend 9:05 to 9:05"),
-    Case(TIMES, "periodic Monday Sunday 7:00 to 8:00", "p mon sun 7:00 to 8:00", "periodic Monday Sunday 7:00 to 8:00"),
-    Case(TIMES, "periodic Friday 18:00 to Monday 6:00", "p f 18:00 to m 6:00", "periodic Friday 18:00 to Monday 6:00"),
-    Case(EXTENDED, "permit tcp any any eq www log time-range T", "p t a a eq 80 time-r T log",
-         "10 permit tcp any any eq www log time-range T"),
-    Case(EXTENDED, "deny ip any any time-range T", "den ip a a ti T", "10 deny ip any any time-range T"),
-    Case("", "track 7 interface GigabitEthernet0/0/0 line-protocol", "tr 7 int gi 0/0/0 l",
-         "track 7 interface GigabitEthernet0/0/0 line-protocol"),
-    Case("", "track 7 interface GigabitEthernet0/0/0 ip routing", "tr 7 int gi 0/0/0 ip r",
-         "track 7 interface GigabitEthernet0/0/0 ip routing"),
-    Case("", "track 1000 list BOOLEAN", "tr 1000 li BOOLEAN", "track 1000 list BOOLEAN"),
-    Case("", "ip prefix-list LAN seq 5 permit 10.0.0.0/8 le 32", "ip pre LAN per 10.1.1.1/8 le 32",
-         "ip prefix-list LAN seq 5 permit 10.0.0.0/8 le 32"),
-    Case("", "ip prefix-list LAN seq 12 deny 10.0.0.0/8 ge 9 le 32", "ip prefix LAN s 12 den 10.0.0.0/8 g 9 l 32",
-         "ip prefix-list LAN seq 12 deny 10.0.0.0/8 ge 9 le 32"),
-    Case("", "ip prefix-list LAN description THE  LAN", "ip prefix LAN des THE  LAN", "ip prefix-list LAN description THE  LAN"),
-    Case(MAP, "match ip address prefix-list LAN OTHER", "m ip a PREFIX-LIST LAN OTHER", "match ip address prefix-list LAN OTHER"),
     Case(VRF, "ip route vrf V 0.0.0.0 0.0.0.0 192.0.2.1 global", "ip ro v V 0.0.0.0 0.0.0.0 192.0.2.1 g",
          "ip route vrf V 0.0.0.0 0.0.0.0 192.0.2.1 global"),
     Case(VRF, "ip nat route vrf V 0.0.0.0 0.0.0.0 global", "ip nat ro v V 0.0.0.0 /0 g",
@@ -411,31 +383,6 @@ const CASES: &[Case] = &[
     Case(EXTENDED, "15 permit gre any any fragments", "15 p 47 a a f", "15 permit gre any any fragments"),
     Case(EXTENDED, "permit 6 any any", "p tcp any any", "10 permit tcp any any"),
     Case(EXTENDED, "permit 0 any any", "p ip any any", "10 permit ip any any"),
-    Case(EXTENDED, "permit object-group SVC object-group LAN any", "p obj SVC obj LAN a",
-         "10 permit object-group SVC object-group LAN any"),
-    Case(EXTENDED, "deny tcp object-group LAN gt 1023 object-group WEB eq www log", "den t ob LAN g 1023 ob WEB eq 80 log",
-         "10 deny tcp object-group LAN gt 1023 object-group WEB eq www log"),
-    Case("", "access-list 101 permit ip object-group LAN any", "acc 101 p ip o LAN any", "access-list 101 permit ip object-group LAN any"),
-    Case("", "object-group network G", "obj n G", "object-group network G"),
-    Case("", "object-group service G", "obj s G", "object-group service G"),
-    Case(NETWORKS, "description THE  LAN ! X", "desc THE  LAN ! X", "description THE  LAN ! X"),
-    Case(NETWORKS, "host 10.0.0.1", "h 10.0.0.1", "host 10.0.0.1"),
-    Case(NETWORKS, "10.0.0.0 255.255.255.0", "10.0.0.0 /24", "10.0.0.0 255.255.255.0"),
-    Case(NETWORKS, "range 10.0.0.1 10.0.0.9", "r 10.0.0.1 10.0.0.9", "range 10.0.0.1 10.0.0.9"),
-    Case(NETWORKS, "group-object OTHER", "g OTHER", "group-object OTHER"),
-    Case(SERVICES, "description THE SERVICES", "desc THE SERVICES", "description THE SERVICES"),
-    Case(SERVICES, "tcp eq www", "tcp 80", "tcp eq www"),
-    Case(SERVICES, "tcp", "6", "tcp"),
-    Case(SERVICES, "tcp source gt 1023 range ftp-data ftp", "tcp so gt 1023 ra 20 21", "tcp source gt 1023 range ftp-data ftp"),
-    Case(SERVICES, "udp source eq isakmp", "ud so 500", "udp source eq isakmp"),
-    Case(SERVICES, "udp lt 1024", "ud l 1024", "udp lt 1024"),
-    Case(SERVICES, "tcp-udp eq domain", "tcp-u dom", "tcp-udp eq domain"),
-    Case(SERVICES, "icmp echo", "icmp 8", "icmp echo"),
-    Case(SERVICES, "icmp 3 77", "ic 3 77", "icmp 3 77"),
-    Case(SERVICES, "icmp", "1", "icmp"),
-    Case(SERVICES, "gre", "47", "gre"),
-    Case(SERVICES, "ip", "0", "ip"),
-    Case(SERVICES, "group-object OTHER", "group OTHER", "group-object OTHER"),
     Case(EXTENDED, "remark X ! Y", "r X ! Y", "10 remark X ! Y"),
 ];
 
@@ -479,6 +426,10 @@ const SILENT: &[(&str, &str)] = &[
     ("access-list 10 permit any", "ip access-list resequence 10 10 10"),
 ];
 
+fn cases() -> impl Iterator<Item = &'static Case> {
+    CASES.iter().chain(CONDITIONS)
+}
+
 #[track_caller]
 fn canonical(text: &str) -> String {
     match parse("test", text) {
@@ -500,7 +451,7 @@ fn mixed_case(line: &str) -> String {
 
 #[test]
 fn every_spelling_reads_the_same() {
-    for Case(mode, long, short, printed) in CASES {
+    for Case(mode, long, short, printed) in cases() {
         let text = canonical(&format!("{mode}\n{long}"));
         assert!(text.lines().any(|line| line.trim() == *printed), "{printed:?} is missing from {text}");
         assert_eq!(canonical(&format!("{mode}\n   {short}  \r\n")), text, "abbreviated: {short}");
@@ -513,7 +464,7 @@ fn every_spelling_reads_the_same() {
 #[test]
 fn no_undoes_what_a_line_did() {
     // As in IOS, `no logging console` is a setting of its own, beside the default.
-    for Case(mode, long, short, _) in CASES.iter().filter(|case| !case.1.contains("logging console")) {
+    for Case(mode, long, short, _) in cases().filter(|case| !case.1.contains("logging console")) {
         // The pool and the lists of these modes are made by their headers and stay.
         let before = canonical(&format!("{mode}\n"));
         for line in [long, short] {
@@ -562,7 +513,7 @@ fn refused_lines_are_errors() {
 /// A slip of one letter makes a line wrong, or another one of ours; it is never taken for a line of another feature.
 #[test]
 fn a_slip_is_not_passed_over() {
-    for Case(mode, long, ..) in CASES {
+    for Case(mode, long, ..) in cases() {
         for (at, _) in long.char_indices().filter(|(_, c)| c.is_ascii_alphabetic()) {
             let (before, after) = (&long[..at], &long[at + 1..]);
             for slip in [format!("{before}{after}"), format!("{before}q{after}"), format!("{long}q")] {
@@ -579,7 +530,7 @@ fn every_row_is_tested() {
     let mut untested: BTreeSet<&str> =
         grammars().iter().flat_map(|grammar| grammar.rows()).map(|row| row.syntax).collect();
     for line in
-        CASES.iter().map(|case| case.1).chain(SILENT.iter().chain(REFUSED).map(|line| line.1)).chain([DPDK])
+        cases().map(|case| case.1).chain(SILENT.iter().chain(REFUSED).map(|line| line.1)).chain([DPDK])
     {
         for found in grammars().iter().filter_map(|grammar| grammar.parse(&tokens(line)).ok()) {
             untested.remove(found.row.syntax);
@@ -590,7 +541,7 @@ fn every_row_is_tested() {
 
 #[test]
 fn help_is_never_empty() {
-    for Case(_, long, ..) in CASES {
+    for Case(_, long, ..) in cases() {
         let reads = |grammar: &&Grammar<Apply>| grammar.parse(&tokens(long)).is_ok();
         let grammar = grammars().into_iter().find(reads).expect("the line is of some mode");
         for (cursor, _) in

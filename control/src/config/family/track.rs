@@ -108,6 +108,22 @@ impl Display for Track {
 }
 
 impl Lint<'_> {
+    /// An object that something depends on. What depends on one that is never up is hardly meant.
+    pub(super) fn check_track(&mut self, place: Place, number: u16) {
+        let Some(track) = self.track(number).map(|position| &self.config.tracks[position]) else {
+            self.warn(place, format!("track {number} is not defined: what depends on it is not used"));
+            return;
+        };
+        if let TrackObject::Other(text) = &track.object {
+            let text = format!(
+                "track {number} is {text:?} by line {}, which is not supported; only \"interface IFACE line-protocol\" \
+                 is tracked",
+                track.place.line
+            );
+            self.error(place, text);
+        }
+    }
+
     fn check_tracks(&mut self) {
         for track in &self.config.tracks {
             if let TrackObject::Interface(name) = &track.object {

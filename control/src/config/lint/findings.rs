@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::diagnostic::{Diagnostic, Severity};
 use super::super::interface_name::InterfaceName;
-use super::super::model::{Config, GroupKind, Place, Track, TrackObject};
+use super::super::model::{Config, Place};
 
 /// A configuration being judged.
 pub(crate) struct Lint<'c> {
@@ -21,9 +21,10 @@ struct Names<'c> {
     prefix_lists: HashSet<&'c str>,
     time_ranges: HashSet<&'c str>,
     route_maps: HashSet<&'c str>,
-    tracks: HashMap<u16, &'c Track>,
-    /// And what is in them.
-    object_groups: HashMap<&'c str, GroupKind>,
+    /// And where they are among all.
+    tracks: HashMap<u16, usize>,
+    /// And where they are among all.
+    object_groups: HashMap<&'c str, usize>,
     pools: HashSet<&'c str>,
     vrfs: HashSet<&'c str>,
     /// And whether they have an address.
@@ -37,8 +38,8 @@ impl<'c> Names<'c> {
             route_maps: config.route_maps.iter().map(|map| map.name.as_str()).collect(),
             prefix_lists: config.prefix_lists.iter().map(|list| list.name.as_str()).collect(),
             time_ranges: config.time_ranges.iter().map(|range| range.name.as_str()).collect(),
-            tracks: config.tracks.iter().map(|track| (track.number, track)).collect(),
-            object_groups: config.object_groups.iter().map(|it| (it.name.as_str(), it.kind)).collect(),
+            tracks: config.tracks.iter().map(|track| track.number).zip(0..).collect(),
+            object_groups: config.object_groups.iter().map(|group| group.name.as_str()).zip(0..).collect(),
             pools: config.nat.pools.iter().map(|pool| pool.name.as_str()).collect(),
             vrfs: config.vrfs.iter().map(|vrf| vrf.name.as_str()).collect(),
             interfaces: config
@@ -115,42 +116,14 @@ impl<'c> Lint<'c> {
         }
     }
 
-    /// A route that would never be used is hardly meant, whatever is tracked.
-    pub(crate) fn check_track(&mut self, place: Place, number: u16) {
-        match self.names.tracks.get(&number).map(|track| (&track.object, track.place.line)) {
-            None => {
-                self.warn(place, format!("track {number} is not defined: what depends on it is not used"));
-            }
-            Some((TrackObject::Other(text), line)) => {
-                let text = format!(
-                    "track {number} is {text:?} by line {line}, which is not supported; only \"interface IFACE \
-                     line-protocol\" is tracked"
-                );
-                self.error(place, text);
-            }
-            Some((TrackObject::Interface(_), _)) => {}
-        }
+    /// Where the object group of a name is among all.
+    pub(crate) fn object_group(&self, name: &str) -> Option<usize> {
+        self.names.object_groups.get(name).copied()
     }
 
-    pub(crate) fn check_object_group(&mut self, place: Place, name: &str, kind: GroupKind) {
-        match (self.names.object_groups.get(name), kind) {
-            (None, _) => {
-                self.warn(place, format!("object group {name:?} is not defined: it matches nothing"));
-            }
-            (Some(GroupKind::Service), GroupKind::Network) => {
-                self.error(
-                    place,
-                    format!("object group {name:?} is of services, and networks are needed here"),
-                );
-            }
-            (Some(GroupKind::Network), GroupKind::Service) => {
-                self.error(
-                    place,
-                    format!("object group {name:?} is of networks, and services are needed here"),
-                );
-            }
-            _ => {}
-        }
+    /// Where the tracked object of a number is among all.
+    pub(crate) fn track(&self, number: u16) -> Option<usize> {
+        self.names.tracks.get(&number).copied()
     }
 
     pub(crate) fn check_route_map(&mut self, place: Place, name: &str) {
