@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use crossbeam::channel::{Receiver, bounded};
 use crossbeam::queue::ArrayQueue;
@@ -48,6 +49,8 @@ pub struct Appliance {
     /// What it keeps of its own doing.
     pub operation: Operation,
     ports: Vec<PortBinding>,
+    /// The minute since 1970 in which time ranges were looked at last.
+    looked_at_min: Option<u64>,
     workers: Vec<Outbox>,
     events: Receiver<Event>,
     /// What workers may still hold. Freed here once none does: time does not matter here.
@@ -108,6 +111,7 @@ impl Appliance {
             counters,
             operation,
             ports,
+            looked_at_min: None,
             workers,
             events,
             told: Vec::new(),
@@ -119,6 +123,7 @@ impl Appliance {
 
     /// Tells the workers the compiled configuration.
     fn distribute(&mut self) {
+        self.operation.tracks.note(&self.config, &self.compiled, self.operation.now_ms);
         let policy = Arc::new(self.compiled.policy.clone());
         let ownership = Arc::new(self.compiled.ownership.clone());
         for worker in &mut self.workers {
@@ -155,7 +160,7 @@ impl Appliance {
     /// # Errors
     /// What the configuration asks for and the appliance cannot do; then nothing changes.
     pub fn reconfigure(&mut self, config: Config) -> Result<(), Vec<Diagnostic>> {
-        let means = Means { free_bytes: available_bytes(), ..Means::uncounted(self.workers.len()) };
+        let means = Means { free_bytes: available_bytes(), ..self.means() };
         let compiled = compile(&config, &self.ports, Some(&self.compiled), &means)?;
         self.take_over(config, compiled);
         Ok(())
@@ -169,6 +174,7 @@ impl Appliance {
         self.compiled = Arc::new(compiled);
         self.config = config;
         self.config_number += 1;
+        self.looked_at_min = None;
         self.distribute();
     }
 
@@ -195,10 +201,38 @@ impl Appliance {
             has_changed |= port.has_link != has_link;
             port.has_link = has_link;
         }
-        // The configuration was compiled before: it cannot fail now.
-        let means = Means::uncounted(self.workers.len());
-        if has_changed && let Ok(compiled) = compile(&self.config, &self.ports, Some(&self.compiled), &means)
-        {
+        if has_changed {
+            self.compile_anew();
+        }
+    }
+
+    /// Takes note of the time of day when the appliance's clock was 0. Without it, that was the first of 1970.
+    pub fn note_start(&mut self, at: SystemTime) {
+        self.operation.started_at = at;
+        self.note_time();
+    }
+
+    /// Compiles anew if a time range has begun or ended.
+    fn note_time(&mut self) {
+        let now = self.operation.time_of_day(0);
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let minute = Some(since.as_secs() / 60);
+        if self.looked_at_min == minute {
+            return;
+        }
+        self.looked_at_min = minute;
+        if self.config.active_time_ranges(now) != self.compiled.time_ranges {
+            self.compile_anew();
+        }
+    }
+
+    fn means(&self) -> Means {
+        Means { time_of_day: self.operation.time_of_day(0), ..Means::uncounted(self.workers.len()) }
+    }
+
+    /// Compiles the configuration in force for what has changed beside it. It was compiled before: it cannot fail now.
+    fn compile_anew(&mut self) {
+        if let Ok(compiled) = compile(&self.config, &self.ports, Some(&self.compiled), &self.means()) {
             self.compiled = Arc::new(compiled);
             self.distribute();
         }
@@ -212,6 +246,7 @@ impl Appliance {
     /// Handles what workers told and what is due. `now_ms` never goes back. Returns whether there was anything.
     pub fn step(&mut self, now_ms: u64) -> bool {
         self.operation.now_ms = now_ms;
+        self.note_time();
         let mut orders = Vec::new();
         let mut had_events = false;
         while let Ok(event) = self.events.try_recv() {

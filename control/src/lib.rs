@@ -21,5 +21,6 @@ pub mod operation;
 pub mod outbox;
 pub mod question;
 pub mod rates;
+pub mod tracks;
 pub mod vty;
 pub mod watch;

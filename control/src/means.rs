@@ -1,6 +1,7 @@
 //! What there is to run a configuration with, and what its tables take of it.
 
 use std::fmt::{self, Display};
+use std::time::SystemTime;
 
 use dataplane::policy::Policy;
 use dataplane::state::supply::bytes_needed;
@@ -17,12 +18,14 @@ pub struct Means {
     pub worker_count: usize,
     /// Memory for what a policy needs beside packets and sessions, in bytes; none where nobody counts.
     pub free_bytes: Option<u64>,
+    /// The time of day, which decides what time ranges have in force.
+    pub time_of_day: SystemTime,
 }
 
 impl Means {
-    /// So many workers, and nobody counts memory.
+    /// So many workers; nobody counts memory, or asks for the time.
     pub fn uncounted(worker_count: usize) -> Means {
-        Means { worker_count, free_bytes: None }
+        Means { worker_count, free_bytes: None, time_of_day: SystemTime::UNIX_EPOCH }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::config::InterfaceName;
 use crate::load::Load;
 use crate::log::Log;
 use crate::rates::Rates;
+use crate::tracks::Tracks;
 
 /// How often a duplicate address is told of again, in milliseconds.
 const DUPLICATE_EVERY_MS: u64 = 30_000;
@@ -46,6 +47,8 @@ pub struct Operation {
     pub loads: Vec<Load>,
     /// Packets and bits a second of each interface.
     pub rates: Rates,
+    /// How tracked objects have fared.
+    pub tracks: Tracks,
     /// The devices, in the order of ports.
     pub devices: Vec<OpenDevice>,
     /// The log.
@@ -74,6 +77,7 @@ impl Default for Operation {
             baselines: Baselines::default(),
             loads: Vec::new(),
             rates: Rates::default(),
+            tracks: Tracks::default(),
             devices: Vec::new(),
             log: None,
             changes: VecDeque::new(),

@@ -58,7 +58,8 @@ pub fn refusals(config: &Config, purpose: Purpose, available: Option<u64>) -> Ve
     };
     let workers = config.platform.workers.filter(|_| purpose == Purpose::Run);
     let worker_count = usize::from(workers.unwrap_or(1)).max(1);
-    let mut found = compiled(config, &Means { worker_count, free_bytes }).err().unwrap_or_default();
+    let mut found =
+        compiled(config, &Means { free_bytes, ..Means::uncounted(worker_count) }).err().unwrap_or_default();
     if purpose == Purpose::Run {
         found.extend(of_devices(config));
     }
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn a_reload_is_asked_for_what_it_needs_more() {
         let start = |text: &str, previous: Option<&Compiled>, free| {
-            let means = Means { worker_count: 1, free_bytes: Some(free) };
+            let means = Means { free_bytes: Some(free), ..Means::uncounted(1) };
             compile(&config(text, ""), &[], previous, &means)
         };
         let of_24 = start("20.0.0.0 20.0.0.255 prefix-length 24", None, 10 << 20).unwrap();

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, anyhow};
 use control::appliance::Appliance;
@@ -54,6 +55,7 @@ struct Base {
     config: Config,
     compiled: Arc<Compiled>,
     ports: Vec<PortBinding>,
+    time_of_day: SystemTime,
 }
 
 impl Base {
@@ -62,6 +64,7 @@ impl Base {
             config: appliance.config.clone(),
             compiled: Arc::clone(&appliance.compiled),
             ports: appliance.ports().to_vec(),
+            time_of_day: appliance.operation.time_of_day(0),
         }
     }
 }
@@ -154,7 +157,7 @@ fn in_a_thread(work: impl FnOnce() -> Outcome + Send + 'static) -> Result<Receiv
 
 fn prepare(config: Config, text: Option<String>, found: Vec<Diagnostic>, base: Base) -> Outcome {
     let worker_count = usize::from(base.compiled.tables.worker_count);
-    let means = Means { worker_count, free_bytes: available_bytes() };
+    let means = Means { worker_count, free_bytes: available_bytes(), time_of_day: base.time_of_day };
     let compiled = compile(&config, &base.ports, Some(&base.compiled), &means);
     let compiled = compiled.map_err(|errors| words(&errors))?;
     let changes = difference(&base.config, &config);

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use control::appliance::{Answering, Appliance};
@@ -86,7 +86,7 @@ pub fn replay(config: Config, arguments: &[PortArgument], out: &Path, shows: &[S
         Appliance::new(config, bindings, vec![ports], SECRET).map_err(|errors| refused(&errors, &file))?;
     let setup = setups.into_iter().next().ok_or_else(|| anyhow!("no worker"))?;
     let start_us = times.first().copied().unwrap_or(0);
-    appliance.operation.started_at += Duration::from_micros(start_us);
+    appliance.note_start(SystemTime::UNIX_EPOCH + Duration::from_micros(start_us));
     let mut replay = Replay { appliance, worker: Worker::new(setup, 0), clock, start_us, late: 0 };
     replay.play(&times);
     let mut is_complete = replay.late == 0;

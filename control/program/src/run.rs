@@ -110,7 +110,7 @@ fn start(
     let (bindings, queues) = attach(&devices, &memory)?;
     let (mut appliance, setups) = Appliance::new(config, bindings, queues, rand::random())
         .map_err(|errors| refused(&errors, &config_path.display().to_string()))?;
-    appliance.operation.started_at = SystemTime::now() - started.elapsed();
+    appliance.note_start(SystemTime::now() - started.elapsed());
     let open = |(interface, device)| OpenDevice { interface, device: Box::new(device) };
     appliance.operation.devices = devices.into_iter().map(open).collect();
     appliance.operation.log = Some(log.clone());

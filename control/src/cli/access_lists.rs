@@ -42,7 +42,12 @@ fn show_list(out: &mut String, appliance: &Appliance, list: &AccessList) {
             1 => " (1 match)".to_string(),
             count => format!(" ({count} matches)"),
         };
-        let _ = writeln!(out, "    {} {}{matches}", entry.sequence, text(rule, list.kind));
+        let state = match rule.time_range.as_ref().map(|name| appliance.compiled.time_ranges.get(name)) {
+            None => "",
+            Some(Some(true)) => " (active)",
+            Some(_) => " (inactive)",
+        };
+        let _ = writeln!(out, "    {} {}{state}{matches}", entry.sequence, text(rule, list.kind));
     }
 }
 

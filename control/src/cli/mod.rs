@@ -18,13 +18,16 @@ mod network;
 mod object_groups;
 mod pools;
 mod port_blocks;
+mod prefix_lists;
 mod route_maps;
 mod startup;
 mod statistics;
 mod subscribers;
 mod system;
 mod terminal;
+mod time_ranges;
 mod totals;
+mod tracks;
 mod translations;
 mod vrf;
 mod walk;
@@ -91,6 +94,9 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
         access_lists::ROWS,
         route_maps::ROWS,
         object_groups::ROWS,
+        prefix_lists::ROWS,
+        time_ranges::ROWS,
+        tracks::ROWS,
         workers::ROWS,
         system::ROWS,
         startup::ROWS,

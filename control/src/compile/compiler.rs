@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
+use std::time::SystemTime;
 
 use dataplane::flow::Vrf;
 use dataplane::policy::{AclIndex, Interface, InterfaceIndex, Pin, Policy, Pool, RuleId};
@@ -52,6 +53,10 @@ pub struct Compiled {
     pub acl_counters: HashMap<(String, String), u32>,
     /// The counter of each limit on sessions, by whom it counts, kept likewise.
     pub limit_counters: HashMap<String, u32>,
+    /// The time ranges that are active, and those that are not.
+    pub time_ranges: HashMap<String, bool>,
+    /// The tracked objects that are up, and those that are not.
+    pub tracks: HashMap<u16, bool>,
     /// The names of VRFs 1 and up; they keep their numbers.
     pub vrf_names: Vec<String>,
 }
@@ -83,6 +88,8 @@ pub struct RouteEntry {
 pub(crate) struct Compiler<'a> {
     pub(crate) config: &'a Config,
     pub(crate) ports: &'a [PortBinding],
+    /// What time ranges are compared with.
+    pub(crate) time_of_day: SystemTime,
     pub(crate) errors: Vec<Diagnostic>,
     previous_rule_lines: HashMap<String, RuleId>,
     taken_rule_ids: HashSet<RuleId>,
@@ -106,6 +113,7 @@ pub(crate) struct Positions<'a> {
     access_lists: HashMap<&'a str, usize>,
     pub(crate) pools: HashMap<&'a str, usize>,
     pub(crate) route_maps: HashMap<&'a str, usize>,
+    pub(crate) prefix_lists: HashMap<&'a str, usize>,
 }
 
 impl<'a> Positions<'a> {
@@ -113,6 +121,7 @@ impl<'a> Positions<'a> {
         Positions {
             access_lists: first_of(config.access_lists.iter().map(|list| list.name.as_str())),
             pools: first_of(config.nat.pools.iter().map(|pool| pool.name.as_str())),
+            prefix_lists: first_of(config.prefix_lists.iter().map(|list| list.name.as_str())),
             route_maps: first_of(config.route_maps.iter().map(|map| map.name.as_str())),
         }
     }
@@ -133,10 +142,12 @@ impl<'a> Compiler<'a> {
         config: &'a Config,
         ports: &'a [PortBinding],
         previous: Option<&Compiled>,
+        time_of_day: SystemTime,
     ) -> Compiler<'a> {
         let mut compiler = Compiler {
             config,
             ports,
+            time_of_day,
             errors: Vec::new(),
             previous_rule_lines: HashMap::new(),
             taken_rule_ids: HashSet::new(),

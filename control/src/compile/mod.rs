@@ -30,7 +30,7 @@ pub fn compile(
     previous: Option<&Compiled>,
     means: &Means,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    let mut compiler = Compiler::new(config, ports, previous);
+    let mut compiler = Compiler::new(config, ports, previous, means.time_of_day);
     for stage in Stage::ALL {
         let of_families = FAMILIES.iter().flat_map(|family| family.compile);
         for (_, add) in of_families.filter(|(of, _)| *of == stage) {

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
+
 use super::interface_name::InterfaceName;
 use super::kind::Value;
 use super::model::{MacAddress, PortRange};
@@ -109,6 +111,15 @@ impl FromValue for Ipv4Addr {
     fn from_value(value: &Value) -> Option<Ipv4Addr> {
         match value {
             Value::Address(address) => Some(*address),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for Ipv4Net {
+    fn from_value(value: &Value) -> Option<Ipv4Net> {
+        match value {
+            Value::Prefix(prefix) => Some(*prefix),
             _ => None,
         }
     }

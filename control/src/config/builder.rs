@@ -25,6 +25,8 @@ pub enum Mode {
     ExtendedList,
     NetworkGroup,
     ServiceGroup,
+    Track,
+    TimeRange,
 }
 
 /// What lines behind one that is passed over belong to it.

@@ -3,6 +3,8 @@
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
+use ipnet::Ipv4Net;
+
 use super::interface_name::{InterfaceName, canonical_unit, long_type};
 use super::lex::Token;
 use super::model::{MacAddress, PortRange};
@@ -21,6 +23,9 @@ pub(super) enum Kind {
     /// A contiguous mask, dotted or as `/24`; its value is the length.
     Mask,
     Wildcard,
+    Prefix,
+    /// A time of day; its value is in minutes.
+    Clock,
     /// A number in one of the ranges.
     Integer(Vec<RangeInclusive<u32>>),
     Named(&'static NamedNumber),
@@ -65,12 +70,13 @@ const fn kind(name: &'static str, kind: Kind, about: &'static str) -> KindRow {
 
 /// Every kind with a name, in the order of the manual.
 #[rustfmt::skip]
-pub static KINDS: [KindRow; 21] = [
+pub static KINDS: [KindRow; 25] = [
     kind("word", Kind::Word, "any word"),
     kind("name", Kind::Name, "a word that does not start with a digit"),
     kind("text", Kind::Text, "the rest of the line"),
     kind("address", Kind::Address, "an IPv4 address"),
     kind("mask", Kind::Mask, "a contiguous mask, `255.255.255.0` or `/24`"),
+    kind("prefix", Kind::Prefix, "a prefix, `10.0.0.0/8`"),
     kind("wildcard", Kind::Wildcard, "a wildcard mask: bits that are set may differ"),
     kind("interface", Kind::Interface, "an interface, in one word or two: `GigabitEthernet0/0/0`, `gi 0/0/0.100`"),
     kind("mac", Kind::Mac, "a MAC address, `0200.0000.0001`"),
@@ -82,6 +88,9 @@ pub static KINDS: [KindRow; 21] = [
     kind("nat-tcp-port", Kind::Named(&NAT_TCP_PORT), "1 to 65535, or a name"),
     kind("nat-udp-port", Kind::Named(&NAT_UDP_PORT), "1 to 65535, or a name"),
     kind("protocol", Kind::Named(&PROTOCOL), "0 to 255, or a name"),
+    kind("clock", Kind::Clock, "a time of day, `8:30`"),
+    kind("month", Kind::Named(&MONTH), "a month by its name"),
+    kind("weekday", Kind::Named(&WEEKDAY), "a day of the week by its name"),
     kind("dscp", Kind::Named(&DSCP), "0 to 63, or a name"),
     kind("severity", Kind::Named(&SEVERITY), "0 to 7, or a name"),
     kind("icmp-message", Kind::Named(&ICMP_MESSAGE), "one of these names"),
@@ -103,6 +112,8 @@ static COMMON_PORT: NamedNumber = named(Some(0..=65535), "a port of TCP and UDP"
 static NAT_TCP_PORT: NamedNumber = named(Some(1..=65535), "a TCP port", || names::TCP_PORTS);
 static NAT_UDP_PORT: NamedNumber = named(Some(1..=65535), "a UDP port", || names::UDP_PORTS);
 static PROTOCOL: NamedNumber = named(Some(0..=255), "a protocol", || names::PROTOCOLS);
+static MONTH: NamedNumber = named(None, "a month", || names::MONTHS);
+static WEEKDAY: NamedNumber = named(None, "a day of the week", || names::WEEKDAYS);
 static DSCP: NamedNumber = named(Some(0..=63), "a code point", || names::DSCP);
 static SEVERITY: NamedNumber = named(Some(0..=7), "a severity", || names::SEVERITIES);
 static ICMP_MESSAGE: NamedNumber = named(None, "an ICMP message", || names::ICMP_MESSAGES);
@@ -116,10 +127,12 @@ pub enum Value {
     Keyword,
     /// A name or free text, as written.
     Text(String),
-    /// A number; for a mask its length in bits.
+    /// A number; for a mask its length in bits, for a time of day its minutes.
     Integer(u32),
     /// An IPv4 address or a wildcard mask.
     Address(Ipv4Addr),
+    /// A prefix; bits of a host are kept.
+    Prefix(Ipv4Net),
     /// An interface's name.
     Interface(InterfaceName),
     /// An Ethernet address.
@@ -149,6 +162,8 @@ impl Kind {
             Kind::Name => Some(Value::Text(text.to_string()))
                 .filter(|_| !text.starts_with(|c: char| c.is_ascii_digit())),
             Kind::Address | Kind::Wildcard => text.parse().ok().map(Value::Address),
+            Kind::Clock => clock(text).map(Value::Integer),
+            Kind::Prefix => text.parse().ok().map(Value::Prefix),
             Kind::Mask => mask_length(text).map(Value::Integer),
             Kind::Integer(ranges) => number(text, ranges),
             Kind::Named(named) => number(text, named.range.as_slice()),
@@ -175,6 +190,8 @@ impl Kind {
             Kind::Word | Kind::Name => "WORD".to_string(),
             Kind::Text => "LINE".to_string(),
             Kind::Address | Kind::Mask | Kind::Wildcard => "A.B.C.D".to_string(),
+            Kind::Prefix => "A.B.C.D/nn".to_string(),
+            Kind::Clock => "hh:mm".to_string(),
             Kind::Integer(ranges) => placeholder(ranges),
             Kind::Named(named) => placeholder(named.range.as_slice()),
             Kind::Interface | Kind::InterfaceType => "IFACE".to_string(),
@@ -194,6 +211,8 @@ impl Kind {
             Kind::Address => "an address".to_string(),
             Kind::Mask => "a contiguous mask".to_string(),
             Kind::Wildcard => "a wildcard mask".to_string(),
+            Kind::Clock => "a time of day such as 8:30".to_string(),
+            Kind::Prefix => "a prefix such as 10.0.0.0/8".to_string(),
             Kind::Integer(ranges) => placeholder(ranges),
             Kind::Named(named) => named.description.to_string(),
             Kind::Interface | Kind::InterfaceType => "an interface".to_string(),
@@ -236,6 +255,14 @@ fn mask_length(text: &str) -> Option<u32> {
     }
     let bits = text.parse::<Ipv4Addr>().ok()?.to_bits();
     (bits.leading_ones() + bits.trailing_zeros() >= 32).then_some(bits.leading_ones())
+}
+
+/// The minutes of a time of day.
+fn clock(text: &str) -> Option<u32> {
+    let (hour, minute) = text.split_once(':')?;
+    let is_short = (1..=2).contains(&hour.len()) && minute.len() == 2;
+    let (hour, minute) = (digits(hour)?, digits(minute)?);
+    (is_short && hour < 24 && minute < 60).then_some(hour * 60 + minute)
 }
 
 /// A list of ports and ranges of ports, each port at most once, in order.
@@ -283,6 +310,16 @@ mod tests {
         }
         for text in ["255.0.255.0", "0.0.0.255", "/33", "/+3", "24", "255.255.255"] {
             assert_eq!(read("mask", text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_of_day_have_hours_and_minutes() {
+        for (text, minutes) in [("0:00", 0), ("08:05", 485), ("23:59", 1439)] {
+            assert_eq!(read("clock", text), Some(Value::Integer(minutes)), "{text}");
+        }
+        for text in ["24:00", "8:60", "8:5", "8", ":30", "008:30", "+8:30"] {
+            assert_eq!(read("clock", text), None, "{text}");
         }
     }
 

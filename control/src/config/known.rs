@@ -21,8 +21,13 @@ pub(super) enum List {
     OutsideDynamicRules,
     OutsideStaticRules,
     Pools,
+    /// The entries of a prefix list, by its position.
+    PrefixEntries(usize),
+    PrefixLists,
     Routes,
     StaticRules,
+    TimeRanges,
+    Tracks,
     Vrfs,
 }
 

@@ -17,12 +17,15 @@ pub use super::family::object_group::*;
 pub use super::family::outside::*;
 pub use super::family::platform::*;
 pub use super::family::pool::*;
+pub use super::family::prefix_list::*;
 pub use super::family::route_map::*;
 pub use super::family::routing::*;
 pub use super::family::rule::*;
 pub use super::family::service::*;
 pub use super::family::settings::*;
 pub use super::family::system::*;
+pub use super::family::time_range::*;
+pub use super::family::track::*;
 pub use super::family::translation::*;
 pub use mac_address::*;
 pub use place::*;
@@ -45,10 +48,16 @@ pub struct Config {
     pub nat: Nat,
     /// `access-list ...` and `ip access-list ...`
     pub access_lists: Vec<AccessList>,
+    /// `time-range ...`
+    pub time_ranges: Vec<TimeRange>,
     /// `object-group ...`
     pub object_groups: Vec<ObjectGroup>,
+    /// `ip prefix-list ...`
+    pub prefix_lists: Vec<PrefixList>,
     /// `route-map ...`
     pub route_maps: Vec<RouteMap>,
+    /// `track ...`
+    pub tracks: Vec<Track>,
     /// `ip route ...`
     pub routes: Vec<Route>,
     /// `arp [vrf V] A MAC arpa`

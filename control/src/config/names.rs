@@ -73,6 +73,19 @@ pub const DSCP: Names = &[
     ("cs4", 32), ("cs5", 40), ("cs6", 48), ("cs7", 56), ("ef", 46),
 ];
 
+/// Months, from 1.
+#[rustfmt::skip]
+pub const MONTHS: Names = &[
+    ("January", 1), ("February", 2), ("March", 3), ("April", 4), ("May", 5), ("June", 6), ("July", 7), ("August", 8),
+    ("September", 9), ("October", 10), ("November", 11), ("December", 12),
+];
+
+/// Days of the week, Sunday being 0.
+#[rustfmt::skip]
+pub const WEEKDAYS: Names = &[
+    ("Sunday", 0), ("Monday", 1), ("Tuesday", 2), ("Wednesday", 3), ("Thursday", 4), ("Friday", 5), ("Saturday", 6),
+];
+
 /// Severities of log messages.
 #[rustfmt::skip]
 pub const SEVERITIES: Names = &[

@@ -15,6 +15,10 @@ impl Parsed {
             (nat.static_rules.len() + nat.outside_static_rules.len(), "static rule", "static rules"),
             (config.access_lists.len(), "access list", "access lists"),
             (config.route_maps.len(), "route-map", "route-maps"),
+            (config.prefix_lists.len(), "prefix list", "prefix lists"),
+            (config.object_groups.len(), "object group", "object groups"),
+            (config.time_ranges.len(), "time range", "time ranges"),
+            (config.tracks.len(), "tracked object", "tracked objects"),
             (config.routes.len(), "static route", "static routes"),
             (self.passed_over, "line passed over", "lines passed over"),
         ];

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use alg::registry::ROWS;
 use alg::{Refusal, Side};
@@ -42,6 +43,8 @@ const SESSION_COUNT_DEFAULT: u32 = 4096;
 pub struct Setup {
     /// What its clock shows at first, in milliseconds.
     pub start_ms: u64,
+    /// The time of day then.
+    pub time_of_day: SystemTime,
     /// Whether stations answer its ARP requests, out of the test's sight.
     pub stations_answer: bool,
     /// Workers.
@@ -60,6 +63,7 @@ impl Default for Setup {
     fn default() -> Setup {
         Setup {
             start_ms: 1000,
+            time_of_day: SystemTime::UNIX_EPOCH + Duration::from_secs(1),
             stations_answer: true,
             worker_count: 1,
             buffer_count: 4096,
@@ -139,8 +143,10 @@ impl Bench {
             queues.push(own.into_iter().map(|port| Box::new(port) as Box<dyn Port>).collect());
             wires.push(other);
         }
-        let (appliance, setups) = Appliance::new(config, bindings, queues, setup.secret)
+        let (mut appliance, setups) = Appliance::new(config, bindings, queues, setup.secret)
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+        let began = setup.time_of_day.checked_sub(Duration::from_millis(setup.start_ms));
+        appliance.note_start(began.unwrap_or(SystemTime::UNIX_EPOCH));
         let now = setup.start_ms as u32;
         let workers = setups
             .into_iter()

@@ -1,6 +1,7 @@
 //! A case: a configuration and a conversation.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::spec::PacketSpec;
 
@@ -39,6 +40,8 @@ pub struct Case {
     pub is_arp_explicit: bool,
     /// The number of workers it holds for, where it does not hold for any.
     pub worker_count: Option<usize>,
+    /// The time of day when it begins.
+    pub time_of_day: Option<SystemTime>,
     /// The configuration, with empty lines before it so that its line numbers are the file's.
     pub config: String,
     /// The conversation.

@@ -47,7 +47,9 @@ pub fn run_watched(
     let file = case.file.display().to_string();
     let Circumstances { start_ms, worker_count } = circumstances;
     let stations_answer = !case.is_arp_explicit;
-    let setup = Setup { start_ms, worker_count, stations_answer, ..Setup::default() };
+    let usual = Setup::default();
+    let time_of_day = case.time_of_day.unwrap_or(usual.time_of_day);
+    let setup = Setup { start_ms, worker_count, stations_answer, time_of_day, ..usual };
     let bench = Bench::new(&file, &case.config, setup).map_err(|errors| vec![errors])?;
     let config = case.config.clone();
     let mut run = Run {

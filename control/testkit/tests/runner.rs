@@ -193,3 +193,27 @@ fn what_the_configuration_lacks_is_said_with_its_line() {
     assert!(failure.contains("a.nat:8:"), "{failure}");
     fails(&["in Gi0/0/7 udp 1.1.1.1:1 > 2.2.2.2:2"], 1, &["there is no interface GigabitEthernet0/0/7"]);
 }
+
+/// A time range is judged by the time of day that the case begins at.
+#[test]
+fn the_time_of_day_is_the_cases() {
+    let steps = |clock: &str, outcome: &str| {
+        let config = HEAD.replace("step 1\n", "").replace("case  a test of the runner\n", "");
+        format!(
+            "case  a test of the runner\nclock {clock}\n{config}  time-range T\n   periodic daily 8:00 to 9:00\n  \
+             access-list 101 permit udp any any time-range T\n  interface GigabitEthernet0/0/0\n   \
+             ip access-group 101 in\n  ip nat settings icmp admin-prohibited\nstep 1\n  {outcome}\n"
+        )
+    };
+    let play = |text: &str| {
+        let case = testkit::notation::read(Path::new("a.nat"), text)?;
+        testkit::run::run(&case, USUAL).map_err(|failures| failures.join("\n"))
+    };
+    let passes = format!("{IN}\n  {OUT}");
+    assert_eq!(play(&steps("2026-12-01 08:30", &passes)), Ok(()));
+    assert!(play(&steps("2026-12-01 09:30", &passes)).is_err());
+    for wrong in ["2026-02-29 08:30", "2026-12-01", "2026-12-01 24:00", "tomorrow"] {
+        let refused = play(&steps(wrong, &passes)).expect_err("no time");
+        assert!(refused.contains(&format!("'{wrong}' is no time")), "{refused}");
+    }
+}

@@ -170,13 +170,13 @@ fn access_rule(kind: AccessListKind) -> impl Strategy<Value = AccessRule> {
     let icmp = (any::<u8>(), option::of(0u8..20)).prop_map(|(kind, code)| IcmpMatch { kind, code });
     let parts = (option::of(port_match()), option::of(port_match()), option::of(flags), option::of(icmp));
     let protocol = option::of(prop_oneof![Just(1), Just(6), Just(17), 1u8..]);
-    let tail = (option::of(0u8..64), any::<[bool; 3]>());
+    let tail = (option::of(0u8..64), any::<[bool; 3]>(), option::of(name()));
     let networks = || option::of(name().prop_map(|name| conditions::group_name(GroupKind::Network, &name)));
     let services = option::of(name().prop_map(|name| conditions::group_name(GroupKind::Service, &name)));
     let groups = (services, networks(), networks());
     (protocol, address_match(), address_match(), parts, tail, groups).prop_map(
         move |(protocol, source, destination, (source_port, destination_port, flags, icmp), tail, groups)| {
-            let (dscp, [permit, fragments, log]) = tail;
+            let (dscp, [permit, fragments, log], time_range) = tail;
             let action = if permit { AccessAction::Permit } else { AccessAction::Deny };
             let rule = AccessRule { source: Addresses::Match(source), log, ..AccessRule::any(action) };
             if kind == AccessListKind::Standard {
@@ -185,7 +185,7 @@ fn access_rule(kind: AccessListKind) -> impl Strategy<Value = AccessRule> {
             let (services, of_source, of_destination) = groups;
             let source = of_source.map_or(rule.source, Addresses::Group);
             let destination = of_destination.map_or(Addresses::Match(destination), Addresses::Group);
-            let rule = AccessRule { source, destination, dscp, fragments, ..rule };
+            let rule = AccessRule { source, destination, dscp, fragments, time_range, ..rule };
             if services.is_some() {
                 return AccessRule { services, ..rule };
             }
@@ -240,12 +240,14 @@ fn routes(vrfs: &Names) -> impl Strategy<Value = Vec<Route>> + use<> {
         Just(RouteTarget::Null),
         (interface_name(), option::of(address())).prop_map(|(name, hop)| RouteTarget::Interface(name, hop)),
     ];
-    let options = (option::of(name()), option::of(any::<u32>()), any::<bool>(), any::<bool>());
+    let track = option::of(1u16..=500);
+    let options = (option::of(name()), option::of(any::<u32>()), any::<bool>(), any::<bool>(), track);
     let route = (prefix(), table(vrfs), target, 1u8.., options).prop_map(
-        |(prefix, vrf, target, distance, (name, tag, permanent, global))| {
+        |(prefix, vrf, target, distance, (name, tag, permanent, global, track))| {
             let global = global && vrf.is_some();
             let plain = Route::new(place(), prefix, target);
-            Route { vrf, distance, name, tag, permanent, global, ..plain }
+            let track = track.filter(|_| !permanent);
+            Route { vrf, distance, name, tag, permanent, global, track, ..plain }
         },
     );
     vec(route, 0..5).prop_map(|routes| {
@@ -258,11 +260,13 @@ fn routes(vrfs: &Names) -> impl Strategy<Value = Vec<Route>> + use<> {
 fn route_maps() -> impl Strategy<Value = Vec<RouteMap>> {
     let lists = || vec(acl_name(), 0..3).prop_map(unique);
     let interfaces = vec(interface_name(), 0..3).prop_map(unique);
-    let entry = (any::<u16>(), any::<bool>(), option::of(text()), lists(), interfaces, lists()).prop_map(
-        |(sequence, permit, description, access_lists, interfaces, next_hops)| {
+    let prefix_lists = vec(name(), 0..3).prop_map(unique);
+    let lists = (lists(), prefix_lists, lists());
+    let entry = (any::<u16>(), any::<bool>(), option::of(text()), lists, interfaces).prop_map(
+        |(sequence, permit, description, (access_lists, prefix_lists, next_hops), interfaces)| {
             let action = if permit { AccessAction::Permit } else { AccessAction::Deny };
             let plain = RouteMapEntry::new(place(), action, sequence);
-            RouteMapEntry { description, access_lists, interfaces, next_hops, ..plain }
+            RouteMapEntry { description, access_lists, prefix_lists, interfaces, next_hops, ..plain }
         },
     );
     let map = vec(entry, 1..4).prop_map(|mut entries| {
@@ -317,12 +321,14 @@ pub fn config() -> impl Strategy<Value = Config> {
         }));
         let host = (option::of(name()), platform(), logging(), exporter);
         let network = (interfaces(names.clone()), routes(&names), arp_entries(&names));
-        let selectors = (access_lists(), route_maps(), conditions::object_groups());
+        let times = conditions::time_ranges();
+        let named = (conditions::object_groups(), conditions::prefix_lists(), conditions::tracks(), times);
+        let selectors = (access_lists(), route_maps(), named);
         (host, network, selectors, nat::nat(&names)).prop_map(
             move |(
                 (hostname, platform, logging, prometheus_exporter),
                 (interfaces, routes, arp_entries),
-                (access_lists, route_maps, object_groups),
+                (access_lists, route_maps, (object_groups, prefix_lists, tracks, time_ranges)),
                 nat,
             )| Config {
                 source: Source::default(),
@@ -332,7 +338,10 @@ pub fn config() -> impl Strategy<Value = Config> {
                 interfaces,
                 nat,
                 access_lists,
+                time_ranges,
                 object_groups,
+                prefix_lists,
+                tracks,
                 route_maps,
                 routes,
                 arp_entries,

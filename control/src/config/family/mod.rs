@@ -12,6 +12,7 @@ pub(super) mod outside;
 mod phrases;
 pub(super) mod platform;
 pub(super) mod pool;
+pub(super) mod prefix_list;
 pub(super) mod route_map;
 pub(super) mod routing;
 pub(crate) mod row;
@@ -19,6 +20,8 @@ pub(super) mod rule;
 pub(super) mod service;
 pub(super) mod settings;
 pub(super) mod system;
+pub(super) mod time_range;
+pub(super) mod track;
 pub(super) mod translation;
 mod words;
 
@@ -41,9 +44,12 @@ pub(crate) const FAMILIES: &[Family] = &[
     translation::FAMILY,
     settings::FAMILY,
     service::FAMILY,
+    time_range::FAMILY,
     object_group::FAMILY,
     access_list::FAMILY,
+    prefix_list::FAMILY,
     route_map::FAMILY,
+    track::FAMILY,
     routing::FAMILY,
 ];
 
@@ -60,7 +66,7 @@ pub struct ModeRow {
 }
 
 /// Every mode.
-pub static MODES: LazyLock<[ModeRow; 10]> = LazyLock::new(|| {
+pub static MODES: LazyLock<[ModeRow; 12]> = LazyLock::new(|| {
     [
         (Mode::Global, "Global", "config"),
         (Mode::Platform, "Under `platform dpdk`", "config-platform"),
@@ -72,6 +78,8 @@ pub static MODES: LazyLock<[ModeRow; 10]> = LazyLock::new(|| {
         (Mode::ExtendedList, "Under `ip access-list extended`", "config-ext-nacl"),
         (Mode::NetworkGroup, "Under `object-group network`", "config-network-group"),
         (Mode::ServiceGroup, "Under `object-group service`", "config-service-group"),
+        (Mode::Track, "Under `track`", "config-track"),
+        (Mode::TimeRange, "Under `time-range`", "config-time-range"),
     ]
     .map(|(mode, title, prompt)| {
         let of_families = FAMILIES.iter().flat_map(|family| family.grammars);

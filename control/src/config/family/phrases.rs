@@ -54,7 +54,7 @@ pub const PHRASES: &[Phrase] = &[
     Phrase {
         name: "tcp-rule",
         syntax: "tcp (source:address) [ (source:tcp-ports) ] (destination:address) [ (destination:tcp-ports) ] \
-                 [ established | ack | fin | psh | rst | syn | urg | dscp <dscp> | fragments | log | log-input ]*",
+                 [ established | ack | fin | psh | rst | syn | urg | dscp <dscp> | fragments | log | log-input | time-range <time-range:word> ]*",
     },
     Phrase {
         name: "udp-rule",
@@ -71,7 +71,10 @@ pub const PHRASES: &[Phrase] = &[
         name: "group-rule",
         syntax: "object-group <services:word> (source:address) (destination:address) (rule-options)",
     },
-    Phrase { name: "rule-options", syntax: "[ dscp <dscp> | fragments | log | log-input ]*" },
+    Phrase {
+        name: "rule-options",
+        syntax: "[ dscp <dscp> | fragments | log | log-input | time-range <time-range:word> ]*",
+    },
     Phrase {
         name: "address",
         syntax: "{ any | host <address> | object-group <group:word> | <address> <wildcard> }",

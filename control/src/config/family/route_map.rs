@@ -47,6 +47,9 @@ pub struct RouteMapEntry {
     pub description: Option<String>,
     /// `match ip address ACL...`: packets that one of these lists permits; empty is any.
     pub access_lists: Vec<String>,
+    /// `match ip address prefix-list P...`: packets whose source one of these lists permits, or one of the access lists; empty
+    /// is any.
+    pub prefix_lists: Vec<String>,
     /// `match interface IFACE...`: packets that leave through one of these; empty is any.
     pub interfaces: Vec<InterfaceName>,
     /// `match ip next-hop ACL...`: packets whose next hop one of these lists permits; empty is any.
@@ -73,6 +76,7 @@ impl RouteMapEntry {
             sequence,
             description: None,
             access_lists: Vec::new(),
+            prefix_lists: Vec::new(),
             interfaces: Vec::new(),
             next_hops: Vec::new(),
             of_routes: Vec::new(),
@@ -89,7 +93,7 @@ const GLOBAL: &[Row<Apply>] = &[
 #[rustfmt::skip]
 const ROUTE_MAP: &[Row<Apply>] = &[
     statement("description / <text>", "Describe the entry", description),
-    statement("match ip address / (acl) ...", "Match packets that one of the lists permits", match_address),
+    statement("match ip address / (acl) ...", "Match packets that one of the access lists permits, or, after the word prefix-list, one of the prefix lists", match_address),
     statement("match interface / <interface> ...", "Match packets that leave through one of the interfaces",
               match_interface),
     statement("match ip next-hop / (acl) ...", "Match packets whose next hop one of the lists permits",
@@ -165,7 +169,16 @@ fn description(builder: &mut Builder, statement: &Statement) -> Result<(), Fault
 fn match_address(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let values: Vec<String> = statement.args.all("acl").collect();
     if values.first().is_some_and(|first| first.eq_ignore_ascii_case("prefix-list")) {
-        return Err(statement.fault("acl", "only access lists select packets to translate"));
+        if values.len() == 1 && statement.sets() {
+            return Err(statement.fault("acl", "expected the names of prefix lists after \"prefix-list\""));
+        }
+        return edit(builder, statement, |entry| &mut entry.prefix_lists, values[1..].to_vec());
+    }
+    if values.is_empty() && builder.route_map_entry().access_lists.is_empty() {
+        return edit(builder, statement, |entry| &mut entry.prefix_lists, values);
+    }
+    if values.is_empty() {
+        builder.route_map_entry().prefix_lists.clear();
     }
     edit(builder, statement, |entry| &mut entry.access_lists, values)
 }
@@ -242,6 +255,9 @@ impl Lint<'_> {
             for access_list in entry.access_lists.iter().chain(&entry.next_hops) {
                 self.check_access_list(entry.place, access_list);
             }
+            for prefix_list in &entry.prefix_lists {
+                self.check_prefix_list(entry.place, prefix_list);
+            }
             for name in &entry.interfaces {
                 self.check_defined(entry.place, name);
             }
@@ -261,6 +277,7 @@ impl RouteMapEntry {
         let mut lines = vec![format!("route-map {name} {} {}", self.action, self.sequence)];
         lines.extend(self.description.iter().map(|text| format!(" description {text}")));
         lines.extend(condition("ip address", &self.access_lists));
+        lines.extend(condition("ip address prefix-list", &self.prefix_lists));
         lines.extend(condition("interface", &self.interfaces));
         lines.extend(condition("ip next-hop", &self.next_hops));
         lines.extend(self.of_routes.iter().map(|condition| format!(" match {}", condition.text)));
@@ -282,11 +299,14 @@ impl Compiler<'_> {
             return policy::Selector::Nothing;
         };
         let clauses = map.entries.iter().filter_map(|entry| {
-            let acls: Vec<_> = entry.access_lists.iter().filter_map(|name| self.acl_index(name)).collect();
+            let acls = entry.access_lists.iter().filter_map(|name| self.acl_index(name));
+            let prefix_lists = entry.prefix_lists.iter().filter_map(|name| self.prefix_list_index(name));
+            let acls: Vec<_> = acls.chain(prefix_lists).collect();
             let interfaces: Vec<_> =
                 entry.interfaces.iter().filter_map(|name| self.interface_index(name)).collect();
             let next_hops: Vec<_> = entry.next_hops.iter().filter_map(|name| self.acl_index(name)).collect();
-            let is_never_met = (acls.is_empty() && !entry.access_lists.is_empty())
+            let is_never_met = (acls.is_empty()
+                && !(entry.access_lists.is_empty() && entry.prefix_lists.is_empty()))
                 || (interfaces.is_empty() && !entry.interfaces.is_empty())
                 || (next_hops.is_empty() && !entry.next_hops.is_empty());
             let permit = entry.action == AccessAction::Permit;

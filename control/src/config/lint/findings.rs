@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::diagnostic::{Diagnostic, Severity};
 use super::super::interface_name::InterfaceName;
-use super::super::model::{Config, GroupKind, Place};
+use super::super::model::{Config, Place};
 
 /// A configuration being judged.
 pub(crate) struct Lint<'c> {
@@ -18,9 +18,13 @@ pub(crate) struct Lint<'c> {
 /// The names that are defined.
 struct Names<'c> {
     access_lists: HashSet<&'c str>,
+    prefix_lists: HashSet<&'c str>,
+    time_ranges: HashSet<&'c str>,
     route_maps: HashSet<&'c str>,
-    /// And what is in them.
-    object_groups: HashMap<&'c str, GroupKind>,
+    /// And where they are among all.
+    tracks: HashMap<u16, usize>,
+    /// And where they are among all.
+    object_groups: HashMap<&'c str, usize>,
     pools: HashSet<&'c str>,
     vrfs: HashSet<&'c str>,
     /// And whether they have an address.
@@ -32,7 +36,10 @@ impl<'c> Names<'c> {
         Names {
             access_lists: config.access_lists.iter().map(|list| list.name.as_str()).collect(),
             route_maps: config.route_maps.iter().map(|map| map.name.as_str()).collect(),
-            object_groups: config.object_groups.iter().map(|it| (it.name.as_str(), it.kind)).collect(),
+            prefix_lists: config.prefix_lists.iter().map(|list| list.name.as_str()).collect(),
+            time_ranges: config.time_ranges.iter().map(|range| range.name.as_str()).collect(),
+            tracks: config.tracks.iter().map(|track| track.number).zip(0..).collect(),
+            object_groups: config.object_groups.iter().map(|group| group.name.as_str()).zip(0..).collect(),
             pools: config.nat.pools.iter().map(|pool| pool.name.as_str()).collect(),
             vrfs: config.vrfs.iter().map(|vrf| vrf.name.as_str()).collect(),
             interfaces: config
@@ -97,25 +104,26 @@ impl<'c> Lint<'c> {
         }
     }
 
-    pub(crate) fn check_object_group(&mut self, place: Place, name: &str, kind: GroupKind) {
-        match (self.names.object_groups.get(name), kind) {
-            (None, _) => {
-                self.warn(place, format!("object group {name:?} is not defined: it matches nothing"));
-            }
-            (Some(GroupKind::Service), GroupKind::Network) => {
-                self.error(
-                    place,
-                    format!("object group {name:?} is of services, and networks are needed here"),
-                );
-            }
-            (Some(GroupKind::Network), GroupKind::Service) => {
-                self.error(
-                    place,
-                    format!("object group {name:?} is of networks, and services are needed here"),
-                );
-            }
-            _ => {}
+    pub(crate) fn check_prefix_list(&mut self, place: Place, name: &str) {
+        if !self.names.prefix_lists.contains(name) {
+            self.warn(place, format!("prefix list {name:?} is not defined"));
         }
+    }
+
+    pub(crate) fn check_time_range(&mut self, place: Place, name: &str) {
+        if !self.names.time_ranges.contains(name) {
+            self.warn(place, format!("time range {name:?} is not defined: what names it is never in force"));
+        }
+    }
+
+    /// Where the object group of a name is among all.
+    pub(crate) fn object_group(&self, name: &str) -> Option<usize> {
+        self.names.object_groups.get(name).copied()
+    }
+
+    /// Where the tracked object of a number is among all.
+    pub(crate) fn track(&self, number: u16) -> Option<usize> {
+        self.names.tracks.get(&number).copied()
     }
 
     pub(crate) fn check_route_map(&mut self, place: Place, name: &str) {

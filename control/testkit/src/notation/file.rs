@@ -1,6 +1,9 @@
 //! Case files: their blocks and lines.
 
 use std::path::Path;
+use std::time::SystemTime;
+
+use control::config::model::Moment;
 
 use crate::case::{Action, Case, Condition, Frames, Operand, Step};
 use crate::notation::{Cursor, packet};
@@ -78,6 +81,10 @@ impl Reader {
                 let count = count.parse().map_err(|_| format!("'{count}' is not a number of workers"))?;
                 self.case.worker_count = Some(count);
             }
+            ("clock", at) => {
+                let time = time_of_day(at);
+                self.case.time_of_day = Some(time.ok_or(format!("'{at}' is no time as 2026-12-01 08:59"))?);
+            }
             ("arp", "explicit") => self.case.is_arp_explicit = true,
             ("config", "") if self.case.config.is_empty() => self.block = Block::Config,
             ("step", rest) => {
@@ -91,7 +98,7 @@ impl Reader {
                 self.block = Block::Step;
             }
             _ => {
-                let known = "case TITLE, rfc REFERENCE, arp explicit, workers N, config, step N TITLE";
+                let known = "case TITLE, rfc REFERENCE, arp explicit, workers N, clock DATE TIME, config, step N TITLE";
                 return Err(format!("'{content}' is none of: {known}"));
             }
         }
@@ -215,6 +222,18 @@ fn condition(line: &mut Cursor) -> Result<Condition, String> {
         }
         other => Err(format!("'{other}' is none of: even, odd, in, is, not")),
     }
+}
+
+/// A time of UTC as `2026-12-01 08:59`.
+fn time_of_day(text: &str) -> Option<SystemTime> {
+    let (date, clock) = text.split_once(' ')?;
+    let (hour, minute) = clock.split_once(':')?;
+    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+    let mut date = date.split('-');
+    let year = date.next()?.parse().ok()?;
+    let (month, day) = (date.next()?.parse().ok()?, date.next()?.parse().ok()?);
+    let moment = Moment { year, month, day, minute: hour * 60 + minute };
+    (moment.exists() && hour < 24 && minute < 60).then(|| moment.time())
 }
 
 fn duration_ms(word: &str) -> Result<u64, String> {

@@ -17,9 +17,10 @@
 //!
 //! # A case
 //!
-//! `case TITLE`, `rfc REFERENCE` (any number), `arp explicit` and `workers N` (if so), `config` with the
+//! `case TITLE`, `rfc REFERENCE` (any number), `arp explicit`, `workers N` and `clock DATE TIME` (if so), `config` with the
 //! configuration indented below it, then steps, numbered from 1. A line that starts with `#` is a comment.
-//! With `workers 1` the case is played with one worker only: several claim ports in groups, and have a table each.
+//! With `workers 1` the case is played with one worker only: several claim ports in groups, and have a table each. With
+//! `clock 2026-12-01 08:59` that is the time of day at the beginning, in UTC.
 //!
 //! # Lines of a step
 //!

@@ -57,6 +57,9 @@ impl Compiler<'_> {
         if has_group && !self.have_room(groups, entry.place, rule) {
             return;
         }
+        if !self.is_in_force(rule.time_range.as_ref()) {
+            return;
+        }
         let services = groups.services(rule);
         let (sources, destinations) = (groups.addresses(&rule.source), groups.addresses(&rule.destination));
         for service in services.iter() {

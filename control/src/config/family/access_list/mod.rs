@@ -298,6 +298,9 @@ impl Lint<'_> {
     fn check_references(&mut self) {
         for entry in self.config.access_lists.iter().flat_map(|list| &list.entries) {
             let EntryBody::Rule(rule) = &entry.body else { continue };
+            if let Some(name) = &rule.time_range {
+                self.check_time_range(entry.place, name);
+            }
             if let Some(name) = &rule.services {
                 self.check_object_group(entry.place, name, GroupKind::Service);
             }

@@ -363,6 +363,7 @@ fn permits_all(entry: &AccessListEntry) -> bool {
 fn matches_all(entry: &RouteMapEntry) -> bool {
     entry.action == AccessAction::Permit
         && entry.access_lists.is_empty()
+        && entry.prefix_lists.is_empty()
         && entry.interfaces.is_empty()
         && entry.next_hops.is_empty()
         && entry.of_routes.is_empty()

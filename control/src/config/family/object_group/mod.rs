@@ -52,15 +52,6 @@ pub enum GroupKind {
     Service,
 }
 
-/// A line of an object group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupMember {
-    /// Where it stands.
-    pub place: Place,
-    /// What it says.
-    pub object: GroupObject,
-}
-
 #[rustfmt::skip]
 const GLOBAL: &[Row<Apply>] = &[
     statement("object-group network <name:word>", "Name networks and hosts, for entries of access lists", network_group),
@@ -116,6 +107,21 @@ impl ObjectGroup {
 }
 
 impl Lint<'_> {
+    /// A group that something names, which wants one of this kind.
+    pub(super) fn check_object_group(&mut self, place: Place, name: &str, kind: GroupKind) {
+        let known = self.object_group(name).map(|position| self.config.object_groups[position].kind);
+        let text = match (known, kind) {
+            (None, _) => {
+                self.warn(place, format!("object group {name:?} is not defined: it matches nothing"));
+                return;
+            }
+            (Some(GroupKind::Service), GroupKind::Network) => "is of services, and networks are needed here",
+            (Some(GroupKind::Network), GroupKind::Service) => "is of networks, and services are needed here",
+            _ => return,
+        };
+        self.error(place, format!("object group {name:?} {text}"));
+    }
+
     fn check_object_groups(&mut self) {
         let config = self.config;
         for group in &config.object_groups {

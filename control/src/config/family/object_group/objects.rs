@@ -7,12 +7,21 @@ use ipnet::Ipv4Net;
 
 use super::super::access_list::transport::{IcmpMatch, PortMatch, icmp, port};
 use super::super::edit::{network, remove, statement};
-use super::GroupMember;
 use crate::config::builder::{Apply, Builder, Fault, Statement};
 use crate::config::grammar::Row;
 use crate::config::known::List;
+use crate::config::model::Place;
 use crate::config::names::{self, Names};
 use crate::config::text::{mask, named};
+
+/// A line of an object group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMember {
+    /// Where it stands.
+    pub place: Place,
+    /// What it says.
+    pub object: GroupObject,
+}
 
 /// What a line of an object group says.
 #[derive(Clone, Debug, PartialEq, Eq)]

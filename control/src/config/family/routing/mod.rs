@@ -59,7 +59,7 @@ pub enum VrfForm {
     Legacy,
 }
 
-/// `ip route [vrf V] PREFIX MASK TARGET [global] [DISTANCE] [name N] [tag T] [permanent]`
+/// `ip route [vrf V] PREFIX MASK TARGET [global] [DISTANCE] [name N] [tag T] [permanent | track N]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Where it stands.
@@ -80,6 +80,8 @@ pub struct Route {
     pub tag: Option<u32>,
     /// `permanent`: the route stays while its interface is down.
     pub permanent: bool,
+    /// `track N`: the route is used only while this tracked object is up.
+    pub track: Option<u16>,
 }
 
 impl Route {
@@ -95,6 +97,7 @@ impl Route {
             name: None,
             tag: None,
             permanent: false,
+            track: None,
         }
     }
 }
@@ -139,7 +142,7 @@ const GLOBAL: &[Row<Apply>] = &[
     statement("vrf definition <name:word>", "Define a VRF: a routing table of its own", vrf_definition),
     statement("ip vrf <name:word>", "Define a VRF: a routing table of its own", legacy_vrf),
     statement("ip route [ vrf <vrf:word> ] <prefix:address> <mask> / { <next-hop:address> | <interface> [ <next-hop:address> ] } \
-               [ <distance:1-255> | global | name <name:word> | tag <tag:0-4294967295> | permanent ]*",
+               [ <distance:1-255> | global | name <name:word> | tag <tag:0-4294967295> | permanent | track <object:1-1000> ]*",
               "Route a prefix to a neighbour, an interface or Null0", route),
     statement("ip route [ vrf <vrf:word> ] <prefix:address> <mask> [ <interface> ] dhcp [ <distance:1-255> ]",
               "Refused: DHCP gives no next hop", route_of_dhcp),
@@ -219,6 +222,9 @@ fn route(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     if args.has("global") && vrf.is_none() {
         return Err(statement.fault("global", "\"global\" is only for the route of a VRF; add vrf NAME"));
     }
+    if args.has("permanent") && args.has("track") {
+        return Err(statement.fault("track", "a permanent route cannot depend on a tracked object"));
+    }
     let routes = &mut builder.config.routes;
     let of_table = |route: &Route| route.vrf == vrf && route.prefix == prefix;
     let Some(target) = target else {
@@ -239,6 +245,7 @@ fn route(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
         name: args.optional("name"),
         tag: args.optional("tag"),
         permanent: args.has("permanent"),
+        track: args.optional("object"),
         ..Route::new(statement.place, prefix, target.clone())
     };
     let identity = |route: &Route| format!("{:?}", (&route.vrf, route.prefix, &route.target));
@@ -307,6 +314,9 @@ impl Lint<'_> {
             self.check_vrf(route.place, route.vrf.as_deref());
             if let RouteTarget::Interface(name, _) = &route.target {
                 self.check_defined(route.place, name);
+            }
+            if let Some(number) = route.track {
+                self.check_track(route.place, number);
             }
         }
         self.check_next_hops();
@@ -408,7 +418,8 @@ impl Display for Route {
         }
         write_some(f, "name", self.name.as_ref())?;
         write_some(f, "tag", self.tag)?;
-        write_if(f, self.permanent, " permanent")
+        write_if(f, self.permanent, " permanent")?;
+        write_some(f, "track", self.track)
     }
 }
 

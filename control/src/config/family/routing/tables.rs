@@ -50,8 +50,9 @@ impl Compiler<'_> {
     fn static_routes(&mut self, connected: &[RouteEntry]) -> Vec<RouteEntry> {
         let config = self.config;
         let subnets = self.connected(|_| true);
-        let routes: Vec<_> =
-            config.routes.iter().map(|route| (route, self.vrf(route.vrf.as_deref()))).collect();
+        let is_up = |route: &&Route| route.track.is_none_or(|number| self.is_track_up(number));
+        let up: Vec<&Route> = config.routes.iter().filter(is_up).collect();
+        let routes: Vec<_> = up.into_iter().map(|route| (route, self.vrf(route.vrf.as_deref()))).collect();
         let mut found = Vec::new();
         for _ in 0..RECURSION_MAX {
             let ways = ways(&found);
