@@ -3,6 +3,7 @@
 mod access_lists;
 mod answer;
 mod clear;
+mod clear_translations;
 mod command;
 mod doors;
 mod drops;
@@ -14,8 +15,10 @@ mod network;
 mod statistics;
 mod system;
 mod totals;
+mod translation_text;
 mod translations;
 mod walk;
+mod wanted;
 mod workers;
 
 use std::sync::LazyLock;
@@ -28,6 +31,7 @@ use command::Command;
 
 pub use answer::{Answer, Progress};
 pub use modifier::{Modifier, split};
+pub use wanted::PHRASES;
 
 /// What a command works on when somebody waits for it.
 pub struct Context<'a> {
@@ -39,7 +43,7 @@ pub struct Context<'a> {
     pub now_ms: u64,
 }
 
-static LANGUAGE: Language = Language { phrases: &[], words: WORDS };
+static LANGUAGE: Language = Language { phrases: PHRASES, words: WORDS };
 
 /// Help on words that several commands share.
 const WORDS: &[(&str, &str)] = &[
@@ -55,6 +59,23 @@ const WORDS: &[(&str, &str)] = &[
     ("feature", "Features of the packet path"),
     ("alg", "Application-layer gateways"),
     ("statistics", "Counters"),
+    ("translation", "Translations"),
+    ("inside", "Addresses of inside hosts"),
+    ("outside", "Addresses of outside hosts"),
+    ("global", "As the outside knows it"),
+    ("local", "As the inside knows it"),
+    ("icmp", "ICMP queries"),
+    ("tcp", "TCP"),
+    ("udp", "UDP"),
+    ("esp", "IPsec ESP"),
+    ("gre", "GRE"),
+    ("vrf", "Of one VRF"),
+    ("filter", "Of a range of addresses"),
+    ("range", "From one address to another"),
+    ("verbose", "With times, rule, VRF, interfaces"),
+    ("total", "Only how many"),
+    ("forced", "Those in use too, as always"),
+    ("pool", "Of one pool"),
 ];
 
 static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
@@ -71,6 +92,7 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
         access_lists::ROWS,
         workers::ROWS,
         system::ROWS,
+        clear_translations::ROWS,
         clear::ROWS,
     ];
     Grammar::new(families.into_iter().flatten(), &LANGUAGE)
