@@ -204,6 +204,7 @@ impl Appliance {
     /// Handles what workers told and what is due. `now_ms` never goes back. Returns whether there was anything.
     pub fn step(&mut self, now_ms: u64) -> bool {
         self.operation.now_ms = now_ms;
+        self.operation.note_peak(&self.counters);
         let mut orders = Vec::new();
         let mut had_events = false;
         while let Ok(event) = self.events.try_recv() {

@@ -427,3 +427,82 @@ fn doors_end_with_what_is_cleared() {
         bench.finish().expect("sound");
     }
 }
+
+#[test]
+fn statistics_tell_of_every_rule() {
+    const EXPECTED: &str = "\
+Total active translations: 19 (6 static, 13 dynamic; 11 extended)
+Peak translations: 19, occurred 00:01:02 ago
+Half-open translations: 1 begun inside, 2 begun outside
+Outside interfaces:
+  GigabitEthernet0/0/1
+Inside interfaces:
+  GigabitEthernet0/0/0
+  GigabitEthernet0/0/2
+  GigabitEthernet0/0/3
+Hits: 0  Misses: 11
+Expired translations: 0
+Dynamic mappings:
+-- Inside Source
+[Id: 6] access-list 1 pool SHARED refcount 3
+pool SHARED: id 1, netmask 255.255.255.0
+    start 203.0.113.1 end 203.0.113.2
+    type generic, total addresses 2, allocated ALLOCATED, misses 0
+";
+    const REST: &str = "\
+[Id: 9] access-list 2 pool WHOLE refcount 3
+pool WHOLE: id 2, netmask 255.255.255.0
+    start 203.0.113.9 end 203.0.113.10
+    type generic, total addresses 2, allocated 1 (50%), misses 0
+[Id: 10] access-list 5 interface GigabitEthernet0/0/1 refcount 0
+-- Inside Destination
+[Id: 11] access-list 4 pool REAL refcount 1
+pool REAL: id 4, netmask 255.255.255.0
+    start 10.0.0.41 end 10.0.0.42
+    type rotary, total addresses 2, allocated 0 (0%), misses 0
+-- Outside Source
+[Id: 13] access-list 3 pool LOCAL refcount 1
+pool LOCAL: id 5, netmask 255.255.255.0
+    start 172.16.1.1 end 172.16.1.2
+    type generic, total addresses 2, allocated 1 (50%), misses 0
+Total doors: 0
+Appl doors: 0
+Normal doors: 0
+Queued Packets: 0
+nat-limit statistics:
+max entry: max allowed 0, used 11, missed 0
+In-to-out drops: 0  Out-to-in drops: 0
+Pool stats drop: 0  Mapping stats drop: 0
+Port block alloc fail: 0
+IP alias add fail: 0
+Limit entry add fail: 0
+";
+    let mut bench = bench(1);
+    everybody_talks(&mut bench);
+    let now = exec(&mut bench, "show ip nat statistics");
+    let expected = EXPECTED.replace("ALLOCATED", "1 (50%)").replace("00:01:02", "00:00:00");
+    assert!(now.starts_with(&expected), "{now}");
+    assert!(now.ends_with(REST), "{now}");
+}
+
+#[test]
+fn an_address_that_workers_share_is_allocated_once() {
+    let mut bench = bench(3);
+    for host in 2..40 {
+        send(&mut bench, "Gi0/0/0", &format!("udp 10.0.0.{host}:4000 > 198.51.100.20:5000"));
+    }
+    let statistics = exec(&mut bench, "show ip nat statistics");
+    let addresses: Vec<_> = bench.ports_in_use().into_iter().map(|(addr, _)| addr).collect();
+    assert!(addresses.len() > 1 && addresses.iter().all(|addr| *addr == addresses[0]), "{addresses:?}");
+    assert!(statistics.contains("total addresses 2, allocated 1 (50%), misses 0\n"), "{statistics}");
+}
+
+#[test]
+fn the_peak_is_as_old_as_it_is() {
+    let mut bench = bench(2);
+    everybody_talks(&mut bench);
+    exec(&mut bench, "clear ip nat translation *");
+    bench.advance(3_723_000).expect("sound");
+    let statistics = exec(&mut bench, "show ip nat statistics");
+    assert!(statistics.contains("\nPeak translations: 19, occurred 01:02:03 ago\n"), "{statistics}");
+}

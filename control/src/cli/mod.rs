@@ -7,6 +7,7 @@ mod clear_translations;
 mod command;
 mod doors;
 mod drops;
+mod dynamic_mappings;
 mod gateways;
 mod interfaces;
 mod modifier;
