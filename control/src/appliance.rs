@@ -247,6 +247,7 @@ impl Appliance {
     pub fn step(&mut self, now_ms: u64) -> bool {
         self.operation.now_ms = now_ms;
         self.note_time();
+        self.operation.note_peak(&self.counters);
         let mut orders = Vec::new();
         let mut had_events = false;
         while let Ok(event) = self.events.try_recv() {

@@ -3,8 +3,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use dataplane::counters::Counters;
 use dataplane::policy::InterfaceIndex;
 use dataplane::port::device::Device;
 use dataplane::wire::arp;
@@ -29,6 +31,15 @@ pub struct OpenDevice {
     pub interface: InterfaceName,
     /// The device.
     pub device: Box<dyn Device>,
+}
+
+/// The most sessions and whole addresses that each worker had at once, all workers together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Peak {
+    /// How many.
+    pub count: u64,
+    /// When the last worker had most, in milliseconds since the start, to a step of the control side.
+    pub at_ms: u64,
 }
 
 /// The control side's own state. A replay has no devices and no log.
@@ -59,6 +70,8 @@ pub struct Operation {
     pub revert: Option<Revert>,
     /// The configuration's file. A replay writes to none.
     pub startup: Option<Startup>,
+    /// When there were most translations.
+    pub peak: Peak,
     /// Workers that have not told yet how many sessions a reload's settings would not make.
     pub recomputing: usize,
     /// Sessions that ended since the start as settings would not make them.
@@ -83,6 +96,7 @@ impl Default for Operation {
             changes: VecDeque::new(),
             revert: None,
             startup: None,
+            peak: Peak::default(),
             recomputing: 0,
             recomputed: 0,
             recomputed_told: 0,
@@ -95,6 +109,14 @@ impl Operation {
     /// The time of day, `ago_ms` before now.
     pub fn time_of_day(&self, ago_ms: u64) -> SystemTime {
         self.started_at + Duration::from_millis(self.now_ms.saturating_sub(ago_ms))
+    }
+
+    /// Looks whether workers have more translations than ever.
+    pub fn note_peak(&mut self, workers: &[Arc<Counters>]) {
+        let count = workers.iter().map(|counters| counters.nat.translations_peak.value()).sum();
+        if count > self.peak.count {
+            self.peak = Peak { count, at_ms: self.now_ms };
+        }
     }
 
     /// A worker has ended so many sessions that a reload's settings would not make. The last one's word is logged, with the

@@ -2,9 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::appliance::Appliance;
-use crate::cli;
-use crate::config::grammar::Candidate;
 use crate::config::{Config, Editing};
 
 /// Lines that `show history` has.
@@ -51,18 +48,6 @@ pub struct Draft {
     pub since_ms: u64,
     /// Minutes after which what it changes is undone, unless it is confirmed.
     pub revert_minutes: Option<u32>,
-}
-
-impl Draft {
-    /// Of the configuration in force.
-    pub fn of(appliance: &Appliance, revert_minutes: Option<u32>) -> Draft {
-        Draft {
-            editing: Editing::of(&appliance.config),
-            base: appliance.config_number,
-            since_ms: appliance.operation.now_ms,
-            revert_minutes,
-        }
-    }
 }
 
 /// All consoles, by their numbers.
@@ -135,34 +120,12 @@ impl Vty {
         self.role == Role::Change && self.is_enabled
     }
 
-    fn note(&mut self, line: &str, now_ms: u64) {
+    /// Takes note of a line of his.
+    pub fn note(&mut self, line: &str, now_ms: u64) {
         self.heard_ms = now_ms;
         if !line.trim().is_empty() {
             self.history.push_back(line.trim().to_string());
             self.history.drain(..self.history.len().saturating_sub(HISTORY_MAX));
         }
-    }
-}
-
-/// Begins to carry out a line of a console: an exec command, or a line of the configuration.
-///
-/// # Errors
-/// As [`cli::start`], and when the configuration has no such line.
-pub fn line(appliance: &mut Appliance, id: u64, line: &str) -> cli::Started {
-    let now_ms = appliance.operation.now_ms;
-    let vty = appliance.vtys.get_mut(id).ok_or("% This console is closed")?;
-    vty.note(line, now_ms);
-    if vty.draft.is_some() {
-        cli::start_in_configuration(appliance, id, line)
-    } else {
-        cli::start(appliance, Some(id), line)
-    }
-}
-
-/// What could stand at the end of a line of a console.
-pub fn complete(appliance: &Appliance, id: u64, line: &str) -> Vec<Candidate> {
-    match appliance.vtys.get(id).and_then(|vty| vty.draft.as_ref()) {
-        Some(draft) => cli::complete_in_configuration(&draft.editing, line),
-        None => cli::complete(line, line.len()),
     }
 }

@@ -183,7 +183,12 @@ This page is generated from the tables in `control/src/cli/`. A command is given
 fn commands_md_is_the_exec_table() {
     let commands: BTreeMap<&str, &str> = cli::commands().collect();
     let lines = commands.iter().map(|(syntax, help)| format!("- `{syntax}`  \n  {help}.\n"));
-    expect_document("docs/commands.md", &(COMMANDS.to_string() + &lines.collect::<String>()));
+    let mut page = COMMANDS.to_string() + &lines.collect::<String>();
+    page += "\n## Pieces\n\n";
+    for Phrase { name, syntax } in cli::PHRASES {
+        let _ = writeln!(page, "- `({name})`: `{syntax}`");
+    }
+    expect_document("docs/commands.md", &page);
 }
 
 const METRICS: &str = "\

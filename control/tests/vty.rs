@@ -2,9 +2,9 @@
 
 use control::appliance::Appliance;
 use control::change::Wanted;
-use control::cli::Progress;
+use control::cli::{self, Progress};
 use control::config::{difference, parse};
-use control::vty::{self, Role};
+use control::vty::Role;
 use dataplane::port::Ports;
 
 const NOW_MS: u64 = 1000;
@@ -20,7 +20,7 @@ fn appliance() -> Appliance {
 
 /// What a console answers to a line; changes are made as the control thread makes them, but at once.
 fn say(appliance: &mut Appliance, id: u64, line: &str) -> Result<String, String> {
-    let mut answer = vty::line(appliance, id, line)?;
+    let mut answer = cli::start_at(appliance, id, line)?;
     let mut out = String::new();
     loop {
         match answer.advance(appliance) {
@@ -128,7 +128,7 @@ fn modes_are_left_one_by_one() {
 fn help_knows_where_it_is() {
     let mut appliance = appliance();
     let words = |appliance: &Appliance, line: &str| -> Vec<String> {
-        vty::complete(appliance, 1, line).into_iter().map(|found| found.word).collect()
+        cli::complete_at(appliance, 1, line).into_iter().map(|found| found.word).collect()
     };
     assert_eq!(words(&appliance, "conf"), ["configure"]);
     say(&mut appliance, 1, "conf t").expect("entered");

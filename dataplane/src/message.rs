@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossbeam::channel::Sender;
 
-use crate::flow::{Endpoint, Protocol, Vrf};
+use crate::flow::{Endpoint, Protocol, Vrf, WorkerIndex};
 use crate::policy::{GatewayIndex, IdleClass, InterfaceIndex, Policy, RuleId};
 use crate::route::fib::{Fib, NextHop};
 use crate::route::neighbour::Neighbour;
@@ -13,6 +13,7 @@ use crate::state::ports::ownership::Ownership;
 use crate::state::ports::port_set::PortSet;
 use crate::state::shard::RuleUse;
 use crate::state::supply::Supply;
+use crate::state::wanted::Wanted;
 use crate::wire::arp;
 
 /// From the control thread to a worker.
@@ -28,8 +29,10 @@ pub enum WorkerMessage {
     Unresolved(NextHop),
     /// Sends a frame of the control thread's own through an interface's port.
     Transmit(InterfaceIndex, Vec<u8>),
-    /// Asks for sessions.
-    Sessions(List<SessionRow>),
+    /// Asks for the sessions that an operator means.
+    Sessions(Arc<Wanted>, List<SessionRow>),
+    /// Asks how many they are.
+    SessionCount(Arc<Wanted>, List<SessionCount>),
     /// Asks for doors.
     Doors(List<DoorRow>),
     /// Asks for subscribers.
@@ -40,8 +43,8 @@ pub enum WorkerMessage {
     Usage(Sender<Usage>),
     /// Asks who has a global endpoint now.
     Holders(Endpoint, Sender<Vec<Holder>>),
-    /// Ends every dynamic session; answers with their number when done.
-    Clear(Sender<u64>),
+    /// Ends the sessions that an operator means, and what else there is of them.
+    Clear(Clear),
 }
 
 impl WorkerMessage {
@@ -49,7 +52,8 @@ impl WorkerMessage {
     pub fn takes_long(&self) -> bool {
         matches!(
             self,
-            WorkerMessage::Sessions(_)
+            WorkerMessage::Sessions(..)
+                | WorkerMessage::SessionCount(..)
                 | WorkerMessage::Doors(_)
                 | WorkerMessage::Subscribers(_)
                 | WorkerMessage::Addresses(_)
@@ -91,25 +95,59 @@ pub struct Slice<R> {
 
 /// What a table is listed as.
 pub trait TableRow: Sized {
+    /// Which rows are wanted.
+    type Wanted: Clone;
     /// The message that asks for rows of it.
-    const ASK: fn(List<Self>) -> WorkerMessage;
+    const ASK: fn(Self::Wanted, List<Self>) -> WorkerMessage;
 }
 
 impl TableRow for SessionRow {
-    const ASK: fn(List<SessionRow>) -> WorkerMessage = WorkerMessage::Sessions;
+    type Wanted = Arc<Wanted>;
+    const ASK: fn(Arc<Wanted>, List<SessionRow>) -> WorkerMessage = WorkerMessage::Sessions;
+}
+
+impl TableRow for SessionCount {
+    type Wanted = Arc<Wanted>;
+    const ASK: fn(Arc<Wanted>, List<SessionCount>) -> WorkerMessage = WorkerMessage::SessionCount;
 }
 
 impl TableRow for DoorRow {
-    const ASK: fn(List<DoorRow>) -> WorkerMessage = WorkerMessage::Doors;
+    type Wanted = ();
+    const ASK: fn((), List<DoorRow>) -> WorkerMessage = |(), list| WorkerMessage::Doors(list);
 }
 
 impl TableRow for SubscriberRow {
-    const ASK: fn(List<SubscriberRow>) -> WorkerMessage = WorkerMessage::Subscribers;
+    type Wanted = ();
+    const ASK: fn((), List<SubscriberRow>) -> WorkerMessage = |(), list| WorkerMessage::Subscribers(list);
 }
 
 impl TableRow for AddressUse {
-    const ASK: fn(List<AddressUse>) -> WorkerMessage = WorkerMessage::Addresses;
+    type Wanted = ();
+    const ASK: fn((), List<AddressUse>) -> WorkerMessage = |(), list| WorkerMessage::Addresses(list);
 }
+
+/// A clear of translations, or as much of it as is done in a second: who asked goes on from where the answer says.
+pub struct Clear {
+    /// Which ones.
+    pub wanted: Arc<Wanted>,
+    /// The first position of the tables to look at.
+    pub start: u32,
+    /// Where the answer goes.
+    pub reply: Sender<Cleared>,
+}
+
+/// What came of a clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cleared {
+    /// Sessions and whole addresses that were ended.
+    pub count: u64,
+    /// Where to go on; none when all tables were looked at.
+    pub next: Option<u32>,
+}
+
+/// How many sessions and mappings of whole addresses a slice has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionCount(pub u64);
 
 /// A session as `show ip nat translations` needs it, or the mapping of a whole address: that one has `ANY_PROTOCOL`, and
 /// the endpoints of its own host alone.
@@ -127,12 +165,22 @@ pub struct SessionRow {
     pub outside_global: Endpoint,
     /// VRF of the inside.
     pub vrf: Vrf,
+    /// VRF of the outside.
+    pub outside_vrf: Vrf,
     /// The rule that made it.
     pub rule: RuleId,
-    /// Beneath a static rule.
-    pub is_static: bool,
     /// Its idle class.
     pub class: IdleClass,
+    /// Both sides have proved that they are there.
+    pub is_confirmed: bool,
+    /// The outside began it.
+    pub is_from_outside: bool,
+    /// The gateway that reads it, or that opened the door it came through.
+    pub gateway: Option<GatewayIndex>,
+    /// The worker, and the place in its tables: it has no other while it lives.
+    pub entry: (WorkerIndex, u32),
+    /// Of a whole address, the sessions beneath it; 1 of a session.
+    pub use_count: u32,
     /// Milliseconds since it was made.
     pub age_ms: u32,
     /// Milliseconds since a packet refreshed it.

@@ -9,7 +9,7 @@ use crossbeam::queue::ArrayQueue;
 use crate::counters::Counters;
 use crate::flow::WorkerIndex;
 use crate::inspect::Streams;
-use crate::message::{Event, Usage, WorkerMessage};
+use crate::message::{Clear, Cleared, Event, Usage, WorkerMessage};
 use crate::path;
 use crate::path::egress::Egress;
 use crate::path::engine::{AGAIN_MAX, Engine};
@@ -25,9 +25,9 @@ use crate::route::fib::Fib;
 use crate::route::neighbour::Neighbours;
 use crate::route::recent::RecentRoutes;
 use crate::state::journal::Journal;
-use crate::state::lifetime::SweepScope;
 use crate::state::shard::Shard;
 use crate::state::table::index::Hasher;
+use crate::state::table::timer::is_due;
 
 /// Sessions that one burst may end, so that expiry never stalls traffic.
 const EXPIRIES_PER_ROUND: usize = 32;
@@ -37,6 +37,9 @@ const MESSAGES_PER_ROUND: usize = 256;
 /// that is done: so many that no generation has the number of one that is still noted.
 const FIBS_SWEPT_AFTER: u16 = 1 << 14;
 const FIBS_UNSWEPT_MAX: u16 = u16::MAX - 1;
+
+/// How long a clear goes on before it answers how far it is, so that who asked knows that the worker lives.
+const CLEAR_MS: u32 = 1000;
 
 /// What a worker is made of.
 pub struct WorkerSetup {
@@ -67,18 +70,27 @@ pub struct Worker {
     pub(crate) engine: Engine,
     inbox: Receiver<WorkerMessage>,
     sweep: Option<Sweep>,
+    /// Clears under way, the first of them first.
+    clearings: VecDeque<Clearing>,
     /// Forwarding tables since the oldest whose next hops may still be noted.
     fibs_unswept: u16,
 }
 
-/// A walk over the tables under way, that ends what the policy no longer keeps, or everything.
+/// A walk over the tables under way, that ends what the policy no longer keeps.
 struct Sweep {
-    scope: SweepScope,
+    recomputed: Recomputed,
     next: u32,
-    ended: u64,
     /// Forwarding tables since it began.
     fibs: u16,
-    reply: Option<Sender<u64>>,
+}
+
+/// A clear under way.
+struct Clearing {
+    clear: Clear,
+    count: u64,
+    next: Option<u32>,
+    /// When it is told how far it is.
+    told_ms: u32,
 }
 
 impl Worker {
@@ -110,7 +122,7 @@ impl Worker {
             counters: setup.counters,
             sampler: Sampler::default(),
         };
-        Worker { engine, inbox: setup.inbox, sweep: None, fibs_unswept: 0 }
+        Worker { engine, inbox: setup.inbox, sweep: None, clearings: VecDeque::new(), fibs_unswept: 0 }
     }
 
     /// One round: a burst from every port, packets from other workers, messages, timers. Returns how many
@@ -162,7 +174,7 @@ impl Worker {
         }
         let Tables { policy, shard, .. } = &mut self.engine.tables;
         shard.expire(policy, now, EXPIRIES_PER_ROUND);
-        self.continue_sweep(now);
+        self.continue_walks(now);
         path::look_after(&mut self.engine, now);
         self.note_levels();
     }
@@ -174,7 +186,7 @@ impl Worker {
                 shard.start_policy(&policy, ownership, *supply);
                 let recomputed = Recomputed::between(place, &policy);
                 *place = policy;
-                self.start_sweep(SweepScope { all: false, recomputed }, None);
+                self.start_sweep(recomputed);
             }
             WorkerMessage::Fib(fib) => self.take_fib(fib),
             WorkerMessage::Neighbour(number, neighbour) => {
@@ -187,7 +199,8 @@ impl Worker {
             WorkerMessage::Transmit(interface, frame) => {
                 path::send_frame(&mut self.engine, interface, &frame)
             }
-            WorkerMessage::Sessions(list) => self.list_sessions(list, now),
+            WorkerMessage::Sessions(wanted, list) => self.list_sessions(&wanted, list, now),
+            WorkerMessage::SessionCount(wanted, list) => self.count_sessions(&wanted, list),
             WorkerMessage::Doors(list) => self.list_doors(list, now),
             WorkerMessage::Subscribers(list) => self.list_subscribers(list),
             WorkerMessage::Addresses(list) => self.list_addresses(list),
@@ -197,8 +210,9 @@ impl Worker {
             WorkerMessage::Holders(global, reply) => {
                 let _ = reply.try_send(self.holders(global));
             }
-            WorkerMessage::Clear(reply) => {
-                self.start_sweep(SweepScope { all: true, ..SweepScope::default() }, Some(reply));
+            WorkerMessage::Clear(clear) => {
+                let told_ms = now.wrapping_add(CLEAR_MS);
+                self.clearings.push_back(Clearing { next: Some(clear.start), clear, count: 0, told_ms });
             }
         }
     }
@@ -216,7 +230,7 @@ impl Worker {
         self.fibs_unswept = self.fibs_unswept.saturating_add(1);
         match &mut self.sweep {
             Some(sweep) => sweep.fibs = sweep.fibs.saturating_add(1),
-            None if self.fibs_unswept >= FIBS_SWEPT_AFTER => self.start_sweep(SweepScope::default(), None),
+            None if self.fibs_unswept >= FIBS_SWEPT_AFTER => self.start_sweep(Recomputed::default()),
             None => {}
         }
     }
@@ -237,31 +251,53 @@ impl Worker {
     }
 
     /// Starts a sweep from the beginning. One that was under way is taken into it.
-    fn start_sweep(&mut self, scope: SweepScope, reply: Option<Sender<u64>>) {
-        let before = self.sweep.take();
-        let scope = before.as_ref().map_or(scope, |sweep| scope.or(sweep.scope));
-        let reply = reply.or(before.and_then(|sweep| sweep.reply));
-        self.sweep = Some(Sweep { scope, next: 0, ended: 0, fibs: 0, reply });
+    fn start_sweep(&mut self, recomputed: Recomputed) {
+        let before = self.sweep.take().map(|sweep| sweep.recomputed);
+        let recomputed = before.map_or(recomputed, |before| recomputed.or(before));
+        self.sweep = Some(Sweep { recomputed, next: 0, fibs: 0 });
         self.engine.tables.recent_routes.forget();
     }
 
-    fn continue_sweep(&mut self, now: u32) {
-        let Some(mut sweep) = self.sweep.take() else { return };
+    /// A step of what walks the tables: of the sweep, or else of the first clear.
+    fn continue_walks(&mut self, now: u32) {
+        match self.sweep.take() {
+            Some(sweep) => self.continue_sweep(sweep, now),
+            None => self.continue_clear(now),
+        }
+        self.tell_clear(now);
+    }
+
+    fn continue_sweep(&mut self, sweep: Sweep, now: u32) {
         let Tables { policy, generation, shard, .. } = &mut self.engine.tables;
-        let (next, ended) = shard.sweep(policy, *generation, sweep.scope, sweep.next, now);
-        sweep.ended += ended;
+        let (next, _) = shard.sweep(policy, *generation, sweep.recomputed, sweep.next, now);
         if let Some(next) = next {
             self.sweep = Some(Sweep { next, ..sweep });
             return;
         }
         shard.note_swept();
         self.fibs_unswept = sweep.fibs;
-        if sweep.scope.recomputed.is_any() {
+        if sweep.recomputed.is_any() {
             let count = std::mem::take(&mut shard.recomputed_count);
             let _ = self.engine.events.try_send(Event::Recomputed(count));
         }
-        if let Some(reply) = sweep.reply {
-            let _ = reply.try_send(sweep.ended);
+    }
+
+    fn continue_clear(&mut self, now: u32) {
+        let Some(Clearing { clear, count, next, .. }) = self.clearings.front_mut() else { return };
+        let Tables { policy, shard, .. } = &mut self.engine.tables;
+        let ended;
+        (*next, ended) = shard.clear(policy, &clear.wanted, next.unwrap_or_default(), now);
+        *count += ended;
+    }
+
+    /// Answers the first clear if it is done, or has not been told of for long.
+    fn tell_clear(&mut self, now: u32) {
+        let is_told = |it: &Clearing| it.next.is_none() || is_due(now, it.told_ms);
+        if self.clearings.front().is_some_and(is_told)
+            && let Some(Clearing { clear, count, next, .. }) = self.clearings.pop_front()
+        {
+            // Who asked may have gone.
+            let _ = clear.reply.try_send(Cleared { count, next });
         }
     }
 

@@ -65,18 +65,18 @@ fn the_totals_are_of_the_same() {
             Some("Total active translations: 10 (5 static, 5 dynamic; 3 extended)"),
             "{worker_count} workers"
         );
-        assert_eq!(lines.next(), Some("Peak translations: 10"));
+        assert_eq!(lines.next(), Some("Peak translations: 10, occurred 00:00:00 ago"));
         let totals = bench.exec("show ip nat totals").expect("totals");
         let active: Vec<&str> = totals.lines().last().expect("a line").split_whitespace().collect();
         // The visitor's server has a static's endpoint, which nobody gave it.
         assert_eq!(active, ["Active", "3", "3", "0"], "{totals}");
-        bench.exec("clear ip nat translation *").expect("silence");
+        bench.exec("clear ip nat translation *").expect("an answer");
         let total = bench.exec("show ip nat translations total").expect("a total");
         assert_eq!(total, "Total number of translations: 5\n");
         let statistics = bench.exec("show ip nat statistics").expect("statistics");
         assert!(
             statistics.starts_with(
-                "Total active translations: 5 (5 static, 0 dynamic; 0 extended)\nPeak translations: 10\n"
+                "Total active translations: 5 (5 static, 0 dynamic; 0 extended)\nPeak translations: 10, "
             ),
             "{statistics}"
         );
@@ -89,7 +89,7 @@ fn what_is_known_of_the_outside_has_no_inside_columns() {
     const PORT: &str =
         "tcp  ---                   ---                   172.16.2.8:8080       198.51.100.8:80";
     const NETWORK: &str =
-        "---  ---                   ---                   172.16.3.0/24         198.51.101.0/24";
+        "---  ---                   ---                   172.16.3.0            198.51.101.0";
     const DYNAMIC: &str = "---  ---                   ---                   172.16.1.1            198.18.0.1";
     let mut bench = bench(EVERYTHING, 1);
     everybody_talks(&mut bench);
@@ -139,7 +139,7 @@ ip nat translation max-entries all-vrf 1
 fn limits(bench: &mut Bench) -> Vec<String> {
     let statistics = bench.exec("show ip nat statistics").expect("statistics");
     let from = statistics.lines().skip_while(|line| *line != "nat-limit statistics:").skip(1);
-    from.take_while(|line| line.starts_with(' ')).map(str::to_string).collect()
+    from.take_while(|line| line.contains(": max allowed ")).map(str::to_string).collect()
 }
 
 #[test]
@@ -158,12 +158,12 @@ fn each_limit_counts_what_it_refuses() {
     assert_eq!(
         limits(&mut bench),
         [
-            " max entry: max allowed 14, used 14, missed 1",
-            " all-host: max allowed 5, missed 2",
-            " host 10.0.0.9: max allowed 2, used 2, missed 1",
-            " list 7: max allowed 3, used 3, missed 1",
-            " vrf A: max allowed 2, used 2, missed 2",
-            " vrf B: max allowed 1, used 1, missed 1",
+            "max entry: max allowed 14, used 14, missed 1",
+            "all-host: max allowed 5, missed 2",
+            "host 10.0.0.9: max allowed 2, used 2, missed 1",
+            "list 7: max allowed 3, used 3, missed 1",
+            "vrf A: max allowed 2, used 2, missed 2",
+            "vrf B: max allowed 1, used 1, missed 1",
         ]
     );
     let statistics = bench.exec("show ip nat statistics").expect("statistics");
@@ -176,10 +176,7 @@ fn each_limit_counts_what_it_refuses() {
     let shown = limits(&mut bench);
     assert_eq!(
         shown[2..4],
-        [
-            " host 10.0.0.8: max allowed 1, used 0, missed 0",
-            " host 10.0.0.9: max allowed 2, used 2, missed 1"
-        ]
+        ["host 10.0.0.8: max allowed 1, used 0, missed 0", "host 10.0.0.9: max allowed 2, used 2, missed 1"]
     );
     bench.exec("clear ip nat statistics").expect("silence");
     for line in limits(&mut bench) {
@@ -220,7 +217,7 @@ fn who_has_a_port_is_asked_of_the_sessions_first() {
         assert_eq!(lines[2..], ["  By computation 10.0.0.2"]);
         let other = bench.exec("show ip nat deterministic global 203.0.113.1 port 1124").expect("an answer");
         assert_eq!(other, "Inside global 203.0.113.1:1124\n  By computation 10.0.0.3\n");
-        bench.exec("clear ip nat translation *").expect("silence");
+        bench.exec("clear ip nat translation *").expect("an answer");
         assert!(bench.exec(&global).is_err(), "nobody has it now");
     }
 }

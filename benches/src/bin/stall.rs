@@ -10,6 +10,7 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Error, Result, anyhow, bail, ensure};
@@ -23,7 +24,7 @@ use control::metrics::Page;
 use control::question::Pending;
 use dataplane::drops::DropReason;
 use dataplane::flow::Direction;
-use dataplane::message::{List, SessionRow, Slice, WorkerMessage};
+use dataplane::message::{Clear, List, SessionRow, Slice, WorkerMessage};
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::port::{BURST, Port};
 use dataplane::worker::Worker;
@@ -231,7 +232,8 @@ fn walk(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
     let mut waiting: Option<Pending<Slice<SessionRow>>> = None;
     while start.is_some() || waiting.is_some() {
         if let (Some(from), None) = (start, &waiting) {
-            let list = |reply| WorkerMessage::Sessions(List { start: from, limit: ROWS, reply });
+            let list =
+                |reply| WorkerMessage::Sessions(Arc::default(), List { start: from, limit: ROWS, reply });
             waiting = Some(Pending::ask(&scene.appliance, 0, list).map_err(Error::msg)?);
         }
         scene.round(rounds)?;
@@ -328,9 +330,16 @@ fn sweep(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
 
 /// Everything is cleared by command.
 fn clear(scene: &mut Scene, rounds: &mut Rounds) -> Result<()> {
-    let asked = Pending::ask(&scene.appliance, 0, WorkerMessage::Clear).map_err(Error::msg)?;
-    while asked.poll(u64::from(scene.now)).map_err(Error::msg)?.is_none() {
-        scene.round(rounds)?;
+    let mut next = Some(0);
+    while let Some(start) = next {
+        let clear = |reply| WorkerMessage::Clear(Clear { wanted: Arc::default(), start, reply });
+        let asked = Pending::ask(&scene.appliance, 0, clear).map_err(Error::msg)?;
+        next = loop {
+            scene.round(rounds)?;
+            if let Some(cleared) = asked.poll(u64::from(scene.now)).map_err(Error::msg)? {
+                break cleared.next;
+            }
+        };
     }
     scene.fill()
 }

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use control::appliance::Appliance;
 use control::change::{Change, Revert, Wanted};
+use control::cli;
 use control::config::Config;
 use control::fault::spared;
 use control::metrics::Page;
-use control::vty::{self, Vty};
+use control::vty::Vty;
 use control::watch::Watch;
 use crossbeam::channel::{Receiver, Select};
 use dataplane::policy::Recomputed;
@@ -133,12 +134,12 @@ impl<'a> Leader<'a> {
         let appliance = &mut self.appliance;
         match request {
             Request::Open(vty, user, role) => appliance.vtys.open(vty, user, role, now_ms),
-            Request::Line(vty, line, reply) => match vty::line(appliance, vty, &line) {
+            Request::Line(vty, line, reply) => match cli::start_at(appliance, vty, &line) {
                 Ok(answer) => self.commands.begin(answer, reply, now_ms),
                 Err(refusal) => drop(reply.try_send(Piece::Refused(refusal))),
             },
             Request::Complete(vty, line, reply) => {
-                drop(reply.try_send(vty::complete(appliance, vty, &line)));
+                drop(reply.try_send(cli::complete_at(appliance, vty, &line)));
             }
             Request::State(id, reply) => {
                 if let Some(vty) = appliance.vtys.get(id) {

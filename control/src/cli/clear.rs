@@ -1,9 +1,6 @@
-//! `clear ...`. Silent when it succeeds, as in IOS.
+//! `clear ...` of counters and neighbours. Silent when it succeeds, as in IOS.
 
-use dataplane::message::WorkerMessage;
-
-use super::answer::Asked;
-use super::command::{Command, Started, command, long_command};
+use super::command::{Command, command};
 use super::statistics::{INBOUND_DROPS, OUTBOUND_DROPS};
 use crate::appliance::Appliance;
 use crate::config::Args;
@@ -11,7 +8,6 @@ use crate::config::grammar::Row;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
-    long_command("clear ip nat translation *", "End every dynamic translation", clear_translations),
     command("clear ip nat statistics", "Clear the hits, misses and drops of the NAT", clear_statistics),
     command("clear ip access-list counters [ <name:word> ]", "Clear the match counters of access lists", clear_access_lists),
     command("clear access-list counters [ <name:word> ]", "Clear the match counters of access lists", clear_access_lists),
@@ -19,10 +15,6 @@ pub(super) const ROWS: &[Row<Command>] = &[
     command("clear arp-cache", "Forget the neighbours that were learnt", clear_neighbours),
     command("clear ip arp", "Forget the neighbours that were learnt", clear_neighbours),
 ];
-
-fn clear_translations(appliance: &mut Appliance, _: &Args) -> Started {
-    Ok(Box::new(Asked::new(appliance, WorkerMessage::Clear, |_, _| Ok(String::new()))?))
-}
 
 fn clear_statistics(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
     let drops = [OUTBOUND_DROPS, INBOUND_DROPS].concat();

@@ -8,8 +8,8 @@ use super::answer::{Answer, Progress, Said};
 use super::command::{Command, Started, duration, vty_command};
 use crate::appliance::Appliance;
 use crate::change::{Change, Outcome, Save, Saved, Wanted};
-use crate::config::grammar::{Candidate, Grammar, Row};
-use crate::config::{Args, Config, Editing, difference, lex, parse};
+use crate::config::grammar::Row;
+use crate::config::{Args, Config, Editing, difference, parse};
 use crate::vty::Draft;
 
 const MINUTE_MS: u64 = 60_000;
@@ -29,53 +29,18 @@ pub(super) const ROWS: &[Row<Command>] = &[
     vty_command("copy running-config startup-config", "Write the configuration in force to its file", write_memory),
 ];
 
-/// Commands beside the lines of the configuration.
-#[rustfmt::skip]
-const IN_CONFIGURATION: &[Row<Command>] = &[
-    vty_command("do <command:text>", "Carry out an exec command", run),
-    vty_command("commit [ forced ]", "Bring the changes into force", commit),
-    vty_command("end [ forced ]", "Bring the changes into force, and leave the configuration", end),
-    vty_command("exit", "Leave the mode, or as end", exit),
-    vty_command("abort", "Give the changes up, and leave the configuration", abort),
-    vty_command("show configuration diff", "What is typed and not in force yet", diff),
-];
-
-static GRAMMAR: std::sync::LazyLock<Grammar<Command>> =
-    std::sync::LazyLock::new(|| Grammar::new(IN_CONFIGURATION, &super::LANGUAGE));
-
-/// The commands beside the lines of the configuration: syntax lines and what they do.
-pub(super) fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
-    GRAMMAR.rows().map(|row| (row.syntax, row.help))
-}
-
-/// Carries out a line of configuration mode.
-pub(super) fn start(appliance: &mut Appliance, id: u64, line: &str) -> Started {
-    if let Ok(found) = GRAMMAR.parse(&lex::tokens(line))
-        && let Command::Vty(command) = found.row.action
-    {
-        return command(appliance, id, &found.args);
-    }
-    let draft = appliance.vtys.get_mut(id).and_then(|vty| vty.draft.as_mut());
-    let said = draft.ok_or("% Not in configuration mode")?.editing.line(line)?;
-    Ok(text(said.iter().map(|line| format!("{line}\n")).collect()))
-}
-
-/// What could stand at the end of a line of configuration mode.
-pub(super) fn complete(editing: &Editing, line: &str) -> Vec<Candidate> {
-    if let Some(command) = line.trim_start().strip_prefix("do ") {
-        return super::complete(command, command.len());
-    }
-    let mut found = GRAMMAR.complete(line, line.len());
-    for candidate in editing.complete(line, line.len()) {
-        if !found.iter().any(|known| known.word == candidate.word) {
-            found.push(candidate);
-        }
-    }
-    found
-}
-
-fn text(text: String) -> Box<dyn Answer> {
+pub(super) fn text(text: String) -> Box<dyn Answer> {
     Box::new(Said::new(text))
+}
+
+/// A copy of the configuration in force, to be changed.
+fn draft(appliance: &Appliance, revert_minutes: Option<u32>) -> Draft {
+    Draft {
+        editing: Editing::of(&appliance.config),
+        base: appliance.config_number,
+        since_ms: appliance.operation.now_ms,
+        revert_minutes,
+    }
 }
 
 fn terminal(appliance: &mut Appliance, id: u64, args: &Args) -> Started {
@@ -87,7 +52,7 @@ fn terminal(appliance: &mut Appliance, id: u64, args: &Args) -> Started {
             vty.user
         ));
     }
-    let draft = Draft::of(appliance, args.optional("minutes"));
+    let draft = draft(appliance, args.optional("minutes"));
     if let Some(vty) = appliance.vtys.get_mut(id) {
         vty.draft = Some(draft);
     }
@@ -110,12 +75,7 @@ fn by(appliance: &Appliance, id: u64) -> String {
     format!("console by {user} on vty {id}")
 }
 
-fn run(appliance: &mut Appliance, id: u64, args: &Args) -> Started {
-    let command: String = args.required("command");
-    super::start(appliance, Some(id), &command)
-}
-
-fn exit(appliance: &mut Appliance, id: u64, args: &Args) -> Started {
+pub(super) fn exit(appliance: &mut Appliance, id: u64, args: &Args) -> Started {
     let draft = appliance.vtys.get_mut(id).and_then(|vty| vty.draft.as_mut());
     match draft.filter(|draft| !draft.editing.is_global()) {
         Some(draft) => {
@@ -126,18 +86,18 @@ fn exit(appliance: &mut Appliance, id: u64, args: &Args) -> Started {
     }
 }
 
-fn abort(appliance: &mut Appliance, id: u64, _: &Args) -> Started {
+pub(super) fn abort(appliance: &mut Appliance, id: u64, _: &Args) -> Started {
     if let Some(vty) = appliance.vtys.get_mut(id) {
         vty.draft = None;
     }
     Ok(text(String::new()))
 }
 
-fn commit(appliance: &mut Appliance, id: u64, args: &Args) -> Started {
+pub(super) fn commit(appliance: &mut Appliance, id: u64, args: &Args) -> Started {
     bring_into_force(appliance, id, args, false)
 }
 
-fn end(appliance: &mut Appliance, id: u64, args: &Args) -> Started {
+pub(super) fn end(appliance: &mut Appliance, id: u64, args: &Args) -> Started {
     bring_into_force(appliance, id, args, true)
 }
 
@@ -205,7 +165,7 @@ impl Answer for Commit {
     fn advance(&mut self, appliance: &mut Appliance) -> Progress {
         match self.outcome.try_recv() {
             Ok(Ok(told)) => {
-                let draft = (!self.leaves).then(|| Draft::of(appliance, None));
+                let draft = (!self.leaves).then(|| draft(appliance, None));
                 if let Some(vty) = appliance.vtys.get_mut(self.id) {
                     vty.draft = draft;
                 }
@@ -251,7 +211,7 @@ fn revert_timer(appliance: &mut Appliance, _: u64, args: &Args) -> Started {
     Ok(text(String::new()))
 }
 
-fn diff(appliance: &mut Appliance, _: u64, _: &Args) -> Started {
+pub(super) fn diff(appliance: &mut Appliance, _: u64, _: &Args) -> Started {
     let lines = match appliance.vtys.changing() {
         Some((.., draft)) => difference(&appliance.config, draft.editing.config()),
         None => difference(&in_file(appliance)?, &appliance.config),

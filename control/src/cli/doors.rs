@@ -27,7 +27,7 @@ struct Table {
 }
 
 fn show(_: &mut Appliance, _: &Args) -> Started {
-    Ok(Box::new(Table { walk: Some(Walk::new()), is_begun: false, count: 0 }))
+    Ok(Box::new(Table { walk: Some(Walk::new(())), is_begun: false, count: 0 }))
 }
 
 impl Answer for Table {

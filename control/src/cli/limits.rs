@@ -72,7 +72,7 @@ fn hosts(appliance: &mut Appliance, args: &Args) -> Started {
     }
     Ok(Box::new(Hosts {
         wanted,
-        walk: Some(Walk::new()),
+        walk: Some(Walk::new(())),
         of_vrfs: BTreeMap::new(),
         count: 0,
         is_begun: false,

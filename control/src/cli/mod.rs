@@ -1,12 +1,17 @@
-//! Exec commands: a table of syntax lines and what each answers. One file per family of commands.
+//! Commands: a table of syntax lines and what each answers. One file per family of exec commands; `exec.rs` has their table, and
+//! `configuration_mode.rs` the lines of a console that changes the configuration.
 
 mod access_lists;
 mod answer;
 mod clear;
+mod clear_translations;
 mod command;
+mod configuration_mode;
 mod configure;
 mod doors;
 mod drops;
+mod dynamic_mappings;
+mod exec;
 mod gateways;
 mod interfaces;
 mod ip_interfaces;
@@ -28,23 +33,22 @@ mod terminal;
 mod time_ranges;
 mod totals;
 mod tracks;
+mod translation_text;
 mod translations;
 mod vrf;
 mod walk;
+mod wanted;
 mod workers;
 
-use std::sync::LazyLock;
-
 use crate::appliance::{Answering, Appliance};
-use crate::config::grammar::{Candidate, Grammar, Language};
-use crate::config::{Editing, lex};
-
-use crate::vty::Role;
-use command::Command;
+use crate::config::grammar::Candidate;
 
 pub use answer::{Answer, Progress};
 pub use command::Started;
+pub use configuration_mode::commands as commands_in_configuration;
+pub use exec::{commands, complete, start};
 pub use modifier::{Modifier, split};
+pub use wanted::PHRASES;
 
 /// What a command works on when somebody waits for it.
 pub struct Context<'a> {
@@ -56,107 +60,27 @@ pub struct Context<'a> {
     pub now_ms: u64,
 }
 
-static LANGUAGE: Language = Language { phrases: &[], words: WORDS };
-
-/// Help on words that several commands share.
-const WORDS: &[(&str, &str)] = &[
-    ("clear", "Reset functions"),
-    ("show", "Show running system information"),
-    ("ip", "IP information"),
-    ("nat", "NAT information"),
-    ("platform", "The forwarding machinery"),
-    ("hardware", "The forwarding machinery"),
-    ("qfp", "The forwarding machinery"),
-    ("active", "The one that forwards"),
-    ("standby", "There is none"),
-    ("feature", "Features of the packet path"),
-    ("alg", "Application-layer gateways"),
-    ("statistics", "Counters"),
-];
-
-static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
-    let families = [
-        translations::ROWS,
-        doors::ROWS,
-        statistics::ROWS,
-        totals::ROWS,
-        gateways::ROWS,
-        drops::ROWS,
-        subscribers::ROWS,
-        limits::ROWS,
-        pools::ROWS,
-        port_blocks::ROWS,
-        nat::ROWS,
-        interfaces::ROWS,
-        ip_interfaces::ROWS,
-        network::ROWS,
-        vrf::ROWS,
-        access_lists::ROWS,
-        route_maps::ROWS,
-        object_groups::ROWS,
-        prefix_lists::ROWS,
-        time_ranges::ROWS,
-        tracks::ROWS,
-        workers::ROWS,
-        system::ROWS,
-        startup::ROWS,
-        logging::ROWS,
-        clear::ROWS,
-        configure::ROWS,
-        terminal::ROWS,
-    ];
-    Grammar::new(families.into_iter().flatten(), &LANGUAGE)
-});
-
-/// First words of commands that change something.
-const CHANGING: &[&str] = &["clear", "configure", "copy", "test", "write"];
-
-/// Every command: its syntax line, and what it does.
-pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
-    GRAMMAR.rows().map(|row| (row.syntax, row.help))
-}
-
-/// Every command of configuration mode that is no line of the configuration, likewise.
-pub fn commands_in_configuration() -> impl Iterator<Item = (&'static str, &'static str)> {
-    configure::commands()
-}
-
-/// Starts to carry out one command line, which has no modifier, for a console or for nobody in particular, who may do all but
-/// what is about consoles.
+/// Starts to carry out a line of a console: an exec command, or a line of the configuration.
 ///
 /// # Errors
-/// In IOS's manner: a marker under the word that is wrong, and what was expected there.
-pub fn start(appliance: &mut Appliance, vty: Option<u64>, line: &str) -> Started {
-    let tokens = lex::tokens(line);
-    if tokens.is_empty() {
-        return Ok(Box::new(answer::Said::new(String::new())));
-    }
-    let found = GRAMMAR.parse(&tokens).map_err(|error| error.in_ios_words(line))?;
-    let of_vty = vty.and_then(|id| appliance.vtys.get(id));
-    let changes = found.row.syntax.split(' ').next().is_some_and(|first| CHANGING.contains(&first));
-    if changes && let Some(vty) = of_vty.filter(|vty| !vty.may_change()) {
-        let remedy =
-            if vty.role == Role::Change { "'enable' allows it" } else { "this socket is for looking" };
-        return Err(format!("% Access denied: {remedy}"));
-    }
-    match found.row.action {
-        Command::Text(text) => Ok(Box::new(answer::Said::new(text(appliance, &found.args)?))),
-        Command::Long(long) => long(appliance, &found.args),
-        Command::Vty(command) => command(appliance, vty.ok_or("% Only a console can do this")?, &found.args),
+/// As [`start`], and when the configuration has no such line.
+pub fn start_at(appliance: &mut Appliance, vty: u64, line: &str) -> Started {
+    let now_ms = appliance.operation.now_ms;
+    let console = appliance.vtys.get_mut(vty).ok_or("% This console is closed")?;
+    console.note(line, now_ms);
+    if console.draft.is_some() {
+        configuration_mode::start(appliance, vty, line)
+    } else {
+        start(appliance, Some(vty), line)
     }
 }
 
-/// Starts to carry out a line of a console in configuration mode.
-///
-/// # Errors
-/// As [`start`].
-pub fn start_in_configuration(appliance: &mut Appliance, vty: u64, line: &str) -> Started {
-    configure::start(appliance, vty, line)
-}
-
-/// What could stand at the end of a line of configuration mode.
-pub fn complete_in_configuration(editing: &Editing, line: &str) -> Vec<Candidate> {
-    configure::complete(editing, line)
+/// What could stand at the end of a line of a console.
+pub fn complete_at(appliance: &Appliance, vty: u64, line: &str) -> Vec<Candidate> {
+    match appliance.vtys.get(vty).and_then(|vty| vty.draft.as_ref()) {
+        Some(draft) => configuration_mode::complete(&draft.editing, line),
+        None => complete(line, line.len()),
+    }
 }
 
 /// Carries out one command line and waits for all of its answer.
@@ -181,10 +105,4 @@ pub fn execute(context: &mut Context, line: &str) -> Result<String, String> {
     }
     out += &modifier.map(|mut modifier| modifier.finish()).unwrap_or_default();
     Ok(out)
-}
-
-/// What could stand at the cursor of a command line.
-pub fn complete(line: &str, cursor: usize) -> Vec<Candidate> {
-    let head = line.get(..cursor).unwrap_or(line);
-    modifier::complete(head).unwrap_or_else(|| GRAMMAR.complete(line, cursor))
 }

@@ -57,7 +57,7 @@ fn pool(appliance: &mut Appliance, args: &Args) -> Started {
         id: position.map_or(0, |position| position + 1),
         ranges: configured.usable_ranges(),
         name,
-        walk: Walk::new(),
+        walk: Walk::new(()),
         addresses: HashSet::new(),
         tcp: PortSum::default(),
         udp: PortSum::default(),

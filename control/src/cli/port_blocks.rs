@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use dataplane::flow::{Protocol, TCP, UDP, protocol_name};
 use dataplane::message::{SessionRow, SubscriberRow};
+use dataplane::state::wanted::Wanted;
 
 use super::answer::{Answer, Progress};
 use super::command::{Command, Started, long_command};
@@ -48,8 +50,11 @@ enum Place {
     End,
 }
 
-fn show(_: &mut Appliance, args: &Args) -> Started {
-    let (is_detailed, place) = (args.has("detail"), Place::Sessions(Walk::new()));
+fn show(appliance: &mut Appliance, args: &Args) -> Started {
+    // Ports of statics are nobody's share.
+    let dynamic = appliance.compiled.policy.rules.iter().map(|rule| rule.id).collect();
+    let wanted = Wanted { rules: Some(dynamic), ..Wanted::default() };
+    let (is_detailed, place) = (args.has("detail"), Place::Sessions(Walk::new(Arc::new(wanted))));
     Ok(Box::new(Blocks { is_detailed, place, used: BTreeMap::new() }))
 }
 
@@ -64,7 +69,7 @@ impl Answer for Blocks {
                 }
                 Walking::Through => {
                     let has_sets = self.is_detailed && appliance.compiled.policy.behaviour.blocks.is_some();
-                    self.place = if has_sets { Place::Sets(Walk::new()) } else { Place::End };
+                    self.place = if has_sets { Place::Sets(Walk::new(())) } else { Place::End };
                     Progress::Piece(self.text() + if has_sets { "port sets:\n" } else { "" })
                 }
                 Walking::Refused(refusal) => Progress::Refused(refusal),
@@ -88,7 +93,7 @@ impl Answer for Blocks {
 
 impl Blocks {
     fn add(&mut self, rows: &[SessionRow]) {
-        let is_counted = |row: &&SessionRow| !row.is_static && [TCP, UDP].contains(&row.protocol);
+        let is_counted = |row: &&SessionRow| [TCP, UDP].contains(&row.protocol);
         for row in rows.iter().filter(is_counted) {
             let block = block_of(row.inside_global.port);
             let addresses = self.used.entry((row.protocol, block)).or_default();

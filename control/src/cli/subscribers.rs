@@ -4,11 +4,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use dataplane::flow::{Protocol, Vrf, protocol_name};
 use dataplane::message::{SessionRow, SubscriberRow};
 use dataplane::policy::{LimitScope, Policy};
 use dataplane::state::mapping::ANY_PROTOCOL;
+use dataplane::state::wanted::{Column, Condition, Wanted};
 
 use super::answer::{Answer, Progress};
 use super::command::{Command, Started, long_command};
@@ -52,7 +54,7 @@ struct Found {
 fn subscriber(_: &mut Appliance, args: &Args) -> Started {
     Ok(Box::new(Subscriber {
         host: args.required("inside"),
-        records: Walk::new(),
+        records: Walk::new(()),
         sessions: None,
         found: BTreeMap::new(),
         is_told: false,
@@ -75,7 +77,9 @@ impl Answer for Subscriber {
                     Progress::Waiting
                 }
                 Walking::Through => {
-                    self.sessions = Some(Walk::new());
+                    let of_host = Condition::address(&[Column::InsideLocal], self.host);
+                    let wanted = Wanted { conditions: vec![of_host], ..Wanted::default() };
+                    self.sessions = Some(Walk::new(Arc::new(wanted)));
                     Progress::Waiting
                 }
                 Walking::Refused(refusal) => Progress::Refused(refusal),
@@ -84,7 +88,7 @@ impl Answer for Subscriber {
         match sessions.advance(appliance) {
             Walking::Waiting => Progress::Waiting,
             Walking::Rows(rows) => {
-                rows.iter().filter(|row| row.inside_local.addr == self.host).for_each(|row| {
+                rows.iter().for_each(|row| {
                     let found = self.found.entry(row.vrf).or_default();
                     *found.addresses.entry(row.inside_global.addr).or_default() += 1;
                     if row.protocol != ANY_PROTOCOL {
@@ -188,7 +192,7 @@ fn top(_: &mut Appliance, args: &Args) -> Started {
     Ok(Box::new(Top {
         by_ports: args.has("ports"),
         count: args.optional("count").unwrap_or(TOP_DEFAULT).into(),
-        walk: Walk::new(),
+        walk: Walk::new(()),
         rows: Vec::new(),
         is_told: false,
     }))

@@ -10,7 +10,13 @@ use crate::question::Pending;
 const SLICE: usize = 512;
 
 /// The position of a walk through the tables of all workers.
-pub(super) enum Walk<R> {
+pub(super) struct Walk<R: TableRow> {
+    wanted: R::Wanted,
+    place: Place<R>,
+}
+
+/// How far a walk is.
+enum Place<R> {
     /// The next slice is to be asked for: the worker, and the position in its table.
     Ask(usize, u32),
     /// This worker was asked for a slice, and has not answered yet.
@@ -30,29 +36,30 @@ pub(super) enum Walking<R> {
 }
 
 impl<R: TableRow> Walk<R> {
-    /// A walk from the beginning.
-    pub(super) fn new() -> Walk<R> {
-        Walk::Ask(0, 0)
+    /// A walk from the beginning, over the rows that are wanted.
+    pub(super) fn new(wanted: R::Wanted) -> Walk<R> {
+        Walk { wanted, place: Place::Ask(0, 0) }
     }
 
     /// Takes the next step, without waiting.
     pub(super) fn advance(&mut self, appliance: &Appliance) -> Walking<R> {
-        match self {
-            &mut Walk::Ask(worker, start) if worker < appliance.worker_count() => {
-                let list = |reply| R::ASK(List { start, limit: SLICE, reply });
+        match &mut self.place {
+            &mut Place::Ask(worker, start) if worker < appliance.worker_count() => {
+                let list = |reply| R::ASK(self.wanted.clone(), List { start, limit: SLICE, reply });
                 match Pending::ask(appliance, worker, list) {
                     Ok(pending) => {
-                        *self = Walk::Wait(worker, pending);
+                        self.place = Place::Wait(worker, pending);
                         Walking::Waiting
                     }
                     Err(refusal) => Walking::Refused(refusal),
                 }
             }
-            Walk::Ask(..) => Walking::Through,
-            Walk::Wait(worker, pending) => match pending.poll(appliance.operation.now_ms) {
+            Place::Ask(..) => Walking::Through,
+            Place::Wait(worker, pending) => match pending.poll(appliance.operation.now_ms) {
                 Ok(None) => Walking::Waiting,
                 Ok(Some(slice)) => {
-                    *self = slice.next.map_or(Walk::Ask(*worker + 1, 0), |next| Walk::Ask(*worker, next));
+                    let next = slice.next.map_or((*worker + 1, 0), |next| (*worker, next));
+                    self.place = Place::Ask(next.0, next.1);
                     Walking::Rows(slice.rows)
                 }
                 Err(refusal) => Walking::Refused(refusal),

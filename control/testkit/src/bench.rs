@@ -375,20 +375,20 @@ impl Bench {
 
     /// Every session, by walking the workers' tables as `show` does.
     pub fn sessions(&mut self) -> Vec<SessionRow> {
-        self.rows()
+        self.rows(Arc::default())
     }
 
     /// Every door, likewise.
     pub fn doors(&mut self) -> Vec<DoorRow> {
-        self.rows()
+        self.rows(())
     }
 
-    fn rows<R: TableRow>(&mut self) -> Vec<R> {
+    fn rows<R: TableRow>(&mut self, wanted: R::Wanted) -> Vec<R> {
         let mut rows = Vec::new();
         for worker in 0..self.appliance.worker_count() {
             let mut start = Some(0);
             while let Some(from) = start {
-                let list = |reply| R::ASK(List { start: from, limit: 64, reply });
+                let list = |reply| R::ASK(wanted.clone(), List { start: from, limit: 64, reply });
                 let asked = Pending::ask(&self.appliance, worker, list);
                 let slice = asked.and_then(|pending| pending.wait(&mut self.workers));
                 let slice = slice.unwrap_or_else(|refusal| panic!("{refusal}"));

@@ -14,11 +14,11 @@ use crate::policy::{IdleClass, Policy, StaticRule, Statics};
 use crate::state::call::CallKey;
 use crate::state::control_session::{Channel, ControlSession};
 use crate::state::enter::First;
-use crate::state::lifetime::SweepScope;
 use crate::state::room::Initiator;
 use crate::state::session::{Above, Flags, NewSession, Session};
 use crate::state::shard::Shard;
 use crate::state::supply::Supplier;
+use crate::state::wanted::Wanted;
 use crate::stream::EditList;
 
 /// A message is what to do and a call's name, a byte each: `B`egin it and announce a port, `K`eep it, `E`nd it, `X` begin
@@ -259,10 +259,9 @@ fn a_host_has_a_part_of_the_calls_and_all_end_by_command() {
     assert_eq!(test.say(controls[0], b"B1"), Err(Refusal::CallLimit));
     test.say(controls[1], b"B1").unwrap();
     assert_eq!(test.count(), (begun + 1, 1), "what was refused gave its door back");
-    let scope = SweepScope { all: true, ..SweepScope::default() };
     let mut position = Some(0);
     while let Some(start) = position {
-        position = test.shard.sweep(&test.policy, 1, scope, start, test.now).0;
+        position = test.shard.clear(&test.policy, &Wanted::default(), start, test.now).0;
     }
     assert_eq!(test.count(), (0, 0));
     test.shard.check().unwrap();

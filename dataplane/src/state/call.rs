@@ -83,6 +83,11 @@ impl Calls {
         self.records.at_mut(number).map(|record| &mut record.memory)
     }
 
+    /// What a call is found by.
+    pub(super) fn key(&self, number: u32) -> Option<CallKey> {
+        self.records.at(number).map(|record| record.key)
+    }
+
     /// When a call is forgotten, in milliseconds.
     pub(super) fn ends_ms(&self, number: u32) -> Option<u32> {
         self.records.at(number).map(|record| record.ends_ms)

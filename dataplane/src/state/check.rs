@@ -28,6 +28,8 @@ impl Shard {
         let counted: u32 = self.mappings.iter_from(0).map(|(_, mapping)| mapping.session_count).sum();
         let beneath = with(Flags::ADDRESS).count() + with(Flags::OUTSIDE_ADDRESS).count();
         expect("sessions counted by whole addresses", counted as usize, beneath)?;
+        let counted: u32 = self.rule_uses().map(|(_, rule)| rule.address_count).sum();
+        expect("whole addresses counted by rules", counted as usize, self.mappings.len())?;
         expect("port index entries", self.port_index.len(), with(Flags::HEAD).count() * 2)?;
         expect("sessions that serve every peer", self.any_peer_count, with(Flags::ANY_PEER).count())?;
         let unconfirmed = self.sessions.iter_from(0).filter(|(_, session)| !session.progress.is_confirmed());

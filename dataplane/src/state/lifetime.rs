@@ -19,35 +19,15 @@ use crate::state::table::timer::is_due;
 const CHILDREN_LOOKED_AT_MS: u32 = 5000;
 
 /// A position in the tables.
-enum Place {
+#[derive(Clone, Copy)]
+pub(super) enum Place {
     Session(u32),
     Mapping(u32),
     Door(u32),
     Call(u32),
 }
 
-/// What a sweep ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SweepScope {
-    /// Everything, rather than what the policy does not keep.
-    pub all: bool,
-    /// What the policy computes otherwise than those before it, and would not make again.
-    pub recomputed: Recomputed,
-}
-
-impl SweepScope {
-    /// What two sweeps end.
-    pub fn or(self, other: SweepScope) -> SweepScope {
-        SweepScope { all: self.all || other.all, recomputed: self.recomputed.or(other.recomputed) }
-    }
-
-    /// Why it ends something.
-    fn reason(self) -> EndReason {
-        if self.all { EndReason::Cleared } else { EndReason::PolicyGone }
-    }
-}
-
-/// Table positions that one step of a sweep passes.
+/// Table positions that one step of a walk passes.
 const SWEPT_AT_ONCE: u32 = 1024;
 /// Of those, records that it looks at: each may miss the caches for what a large policy says about it.
 const LOOKED_AT_ONCE: u32 = 256;
@@ -189,49 +169,66 @@ impl Shard {
         self.groups.must_sweep()
     }
 
-    /// One step of a sweep: ends sessions, then mappings of whole addresses, that the scope names. Returns where to go on, and
-    /// how many were ended. Next hops are kept of the forwarding table's generation only.
+    /// One step of a sweep: ends sessions, then mappings of whole addresses, doors and calls that the policy does not keep, or
+    /// would not make by what it computes otherwise. Returns where to go on, and how many were ended. Next hops are kept of
+    /// the forwarding table's generation only.
     pub fn sweep(
         &mut self,
         policy: &Policy,
         generation: u16,
-        scope: SweepScope,
+        recomputed: Recomputed,
         start: u32,
         now: u32,
     ) -> (Option<u32>, u64) {
+        self.walk(start, |shard, place| match place {
+            Place::Session(index) => shard.sweep_session(policy, generation, recomputed, (index, now)),
+            Place::Mapping(index) => shard.sweep_mapping(policy, index, now),
+            Place::Door(index) => shard.sweep_door(policy, recomputed, index, now),
+            // Calls are of no rule: a new policy keeps them.
+            Place::Call(_) => {}
+        })
+    }
+
+    /// One step of a walk over the tables, between two bursts: shows `visit` the places that are taken. Returns where to go on,
+    /// and how many sessions and mappings of whole addresses it ended, those that ended with others included.
+    pub(super) fn walk(
+        &mut self,
+        start: u32,
+        mut visit: impl FnMut(&mut Shard, Place),
+    ) -> (Option<u32>, u64) {
         let tables = [self.sessions.capacity(), self.mappings.capacity(), self.doors.capacity()];
         let last = (tables.iter().sum::<usize>() + self.calls.capacity()) as u32;
-        let end = start.saturating_add(SWEPT_AT_ONCE).min(last);
-        let (mut position, mut looked, mut ended) = (start, 0, 0);
-        while position < end && looked < LOOKED_AT_ONCE && ended < ENDED_AT_ONCE {
+        let stop = start.saturating_add(SWEPT_AT_ONCE).min(last);
+        let before = self.sessions.len() + self.mappings.len();
+        let ended = |shard: &Shard| (before - shard.sessions.len() - shard.mappings.len()) as u64;
+        let (mut position, mut looked) = (start, 0);
+        while position < stop && looked < LOOKED_AT_ONCE && ended(self) < ENDED_AT_ONCE {
             let place = self.place_of(position);
-            looked += u32::from(self.is_taken(&place));
-            ended += u64::from(match place {
-                Place::Session(index) => self.sweep_session(policy, generation, scope, (index, now)),
-                Place::Mapping(index) => self.sweep_mapping(policy, scope, index, now),
-                Place::Door(index) => self.sweep_door(policy, scope, index, now),
-                Place::Call(number) => self.sweep_call(policy, scope, number, now),
-            });
+            if self.is_taken(&place) {
+                looked += 1;
+                visit(self, place);
+            }
             position += 1;
         }
-        ((position < last).then_some(position), ended)
+        ((position < last).then_some(position), ended(self))
     }
 
     fn sweep_session(
         &mut self,
         policy: &Policy,
         generation: u16,
-        scope: SweepScope,
+        recomputed: Recomputed,
         (index, now): (u32, u32),
-    ) -> bool {
-        let Some(session) = self.sessions.at(index) else { return false };
+    ) {
+        let Some(session) = self.sessions.at(index) else { return };
         let outside = self.outside_mapping_of(session).and_then(|outside| self.mappings.at(outside));
         let is_gone =
             |Mapping { binding, .. }: &Mapping| !policy.keeps_outside(binding.rule, binding.seen.addr);
-        let is_kept = !scope.all && keeps_session(policy, session) && !outside.is_some_and(is_gone);
-        if !is_kept || !self.would_make(policy, scope.recomputed, session) {
+        let is_kept = keeps_session(policy, session) && !outside.is_some_and(is_gone);
+        if !is_kept || !self.would_make(policy, recomputed, session) {
             self.recomputed_count += u64::from(is_kept);
-            return self.end(policy, index, scope.reason(), now).is_some();
+            self.end(policy, index, EndReason::PolicyGone, now);
+            return;
         }
         if self.groups.misses(index) {
             let of_host = || policy.limit_groups_of(session.inside_vrf(), session.inside_local().addr);
@@ -241,43 +238,37 @@ impl Shard {
         if let Some(session) = self.sessions.at_mut(index) {
             session.forget_hops_but(generation);
         }
-        false
     }
 
-    /// Doors are no sessions: they are not counted.
-    fn sweep_door(&mut self, policy: &Policy, scope: SweepScope, index: u32, now: u32) -> bool {
-        let is_in_scope = |door: &Door| {
-            let is_kept = policy.keeps(door.rule, door.protocol, door.global);
-            scope.all || !is_kept || !self.would_open(policy, scope.recomputed, door)
+    fn sweep_door(&mut self, policy: &Policy, recomputed: Recomputed, index: u32, now: u32) {
+        let is_kept = |door: &Door| {
+            policy.keeps(door.rule, door.protocol, door.global) && self.would_open(policy, recomputed, door)
         };
-        if self.doors.at(index).is_some_and(is_in_scope) {
-            self.end_door(policy, index, scope.reason(), now);
+        if !self.doors.at(index).is_none_or(is_kept) {
+            self.end_door(policy, index, EndReason::PolicyGone, now);
         }
-        false
     }
 
-    /// Nor are calls. They are of no rule: a new policy keeps them.
-    fn sweep_call(&mut self, policy: &Policy, scope: SweepScope, number: u32, now: u32) -> bool {
-        if scope.all {
-            self.end_call(policy, number, now);
-        }
-        false
-    }
-
-    fn sweep_mapping(&mut self, policy: &Policy, scope: SweepScope, index: u32, now: u32) -> bool {
-        let is_in_scope = |mapping: &Mapping| {
-            let binding = &mapping.binding;
-            let is_kept = match binding.side {
-                Side::Inside => policy.keeps(binding.rule, binding.protocol, binding.seen),
-                Side::Outside => policy.keeps_outside(binding.rule, binding.seen.addr),
-            };
-            mapping.session_count == 0 && (scope.all || !is_kept)
+    fn sweep_mapping(&mut self, policy: &Policy, index: u32, now: u32) {
+        let is_gone = |Mapping { binding, .. }: &Mapping| match binding.side {
+            Side::Inside => !policy.keeps(binding.rule, binding.protocol, binding.seen),
+            Side::Outside => !policy.keeps_outside(binding.rule, binding.seen.addr),
         };
-        let is_in_scope = self.mappings.at(index).is_some_and(is_in_scope);
-        if is_in_scope {
-            self.end_mapping(policy, index, scope.reason(), now);
+        self.end_unused_mapping(policy, index, is_gone, (EndReason::PolicyGone, now));
+    }
+
+    /// Ends the mapping of a whole address that no session is beneath, if `is_meant`.
+    pub(super) fn end_unused_mapping(
+        &mut self,
+        policy: &Policy,
+        index: u32,
+        is_meant: impl Fn(&Mapping) -> bool,
+        (reason, now): (EndReason, u32),
+    ) {
+        let is_it = |mapping: &Mapping| mapping.session_count == 0 && is_meant(mapping);
+        if self.mappings.at(index).is_some_and(is_it) {
+            self.end_mapping(policy, index, reason, now);
         }
-        is_in_scope
     }
 }
 

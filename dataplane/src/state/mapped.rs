@@ -293,6 +293,7 @@ impl Shard {
             side: Side::Outside,
         };
         let Some(local) = taken else {
+            self.rule_mut(rule.id).misses += 1;
             self.journal.note_exhausted(binding, now);
             return Err(DropReason::PoolExhausted);
         };
@@ -372,6 +373,7 @@ impl Shard {
         };
         let deadline = mapping_deadline_ms(policy, &mapping);
         let index = self.mappings.insert(mapping)?;
+        self.rule_mut(binding.rule).address_count += 1;
         for key in binding.keys() {
             if !self.mapping_index.insert(self.hasher.hash(key), index) {
                 self.take_mapping(index);
@@ -393,6 +395,7 @@ impl Shard {
     pub(super) fn take_mapping(&mut self, index: u32) -> Option<Mapping> {
         self.forget_unconfirmed_host(index);
         let mapping = self.mappings.remove(index)?;
+        self.rule_mut(mapping.binding.rule).address_count -= 1;
         self.wheel.disarm(self.mapping_node(index));
         for key in mapping.binding.keys() {
             self.mapping_index.remove(self.hasher.hash(key), index);

@@ -107,6 +107,8 @@ pub(super) struct Beginning {
 pub struct RuleUse {
     /// Sessions it made that are alive.
     pub session_count: u32,
+    /// Whole addresses that hosts have by it.
+    pub address_count: u32,
     /// Packets it had no address or port for.
     pub misses: u64,
 }

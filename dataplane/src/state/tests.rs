@@ -8,11 +8,10 @@ use alg::Ports;
 use crate::drops::DropReason;
 use crate::flow::{Direction, Endpoint, Tuple, UDP};
 use crate::lives::EndReason;
-use crate::policy::{HostLimit, Policy, Pool, PoolKind, Selector, SourceRule};
+use crate::policy::{HostLimit, Policy, Pool, PoolKind, Recomputed, Selector, SourceRule};
 use crate::route::neighbour::CachedHop;
 use crate::state::enter::First;
 use crate::state::journal::{NOBODY, Record, Totals, What};
-use crate::state::lifetime::SweepScope;
 use crate::state::mapping::Binding;
 use crate::state::ports::layout::{Layout, ranges_of};
 use crate::state::ports::ownership::Ownership;
@@ -224,7 +223,7 @@ fn a_sweep_forgets_next_hops_of_other_tables() {
     let hop = |generation| CachedHop { neighbour: 3, generation };
     let noted = |shard: &Shard| shard.session(index).unwrap().hop(Direction::Outbound);
     let is_left = |shard: &mut Shard, generation| {
-        let (next, ended) = shard.sweep(&policy, generation, SweepScope::default(), 0, 0);
+        let (next, ended) = shard.sweep(&policy, generation, Recomputed::default(), 0, 0);
         assert_eq!((next, ended), (None, 0), "a table of this size is swept at once");
         noted(shard) == hop(7)
     };
