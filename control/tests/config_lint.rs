@@ -365,30 +365,6 @@ fn settings_that_are_suspicious() {
             "alg defaults ietf\nip nat service dns-reset-ttl",
             "8:1: warning: \"dns-reset-ttl\" needs the ALG of DNS, which is off",
         ),
-        (
-            "ip nat settings gatekeeper-size 1024",
-            "7:17: warning: \"gatekeeper-size\" has no effect: there is no such cache",
-        ),
-        (
-            "ip nat settings pool watermark high 80",
-            "7:22: warning: \"watermark\" has no effect: no alarm is raised yet",
-        ),
-        (
-            "ip nat settings log-destination",
-            "7:17: warning: \"log-destination\" has no effect: records of translations are not sent yet",
-        ),
-        (
-            "ip nat translation pptp-timeout 3600",
-            "7:20: warning: \"pptp-timeout\" has no effect: the ALG of PPTP is not built yet",
-        ),
-        (
-            "ip nat translation routemap-entry-timeout 120",
-            "7:20: warning: \"routemap-entry-timeout\" has no effect: route-maps make no entries without a session",
-        ),
-        (
-            "ip nat translation arp-ping-timeout 120",
-            "7:20: warning: \"arp-ping-timeout\" has no effect: hosts are not asked whether they are still there",
-        ),
         ("no ip nat service pptp", "7:19: warning: \"pptp\" has no effect: this ALG is not built yet"),
         (
             "ip nat service sip tcp port 5070",
@@ -397,10 +373,6 @@ fn settings_that_are_suspicious() {
         (
             "ip nat service nbar",
             "7:16: warning: \"nbar\" has no effect: ALGs know their protocols by what they read",
-        ),
-        (
-            "ip nat settings scale bind",
-            "7:17: warning: \"scale\" has no effect: tables are as large as \"max-sessions\" says",
         ),
     ] {
         expect(&format!("{SIDES}{text}"), &[message]);
