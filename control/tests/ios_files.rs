@@ -13,7 +13,7 @@ use testkit::run::{Circumstances, run};
 const FILES: &[(&str, &str)] = &[
     (
         "branch_two_providers",
-        "7 interfaces, 1 VRF, 2 dynamic rules, 2 static rules, 5 access lists, 2 route-maps, 3 static routes, 136 lines passed over",
+        "7 interfaces, 1 VRF, 2 dynamic rules, 2 static rules, 5 access lists, 2 route-maps, 2 tracked objects, 3 static routes, 132 lines passed over",
     ),
     (
         "cgn_asr",
@@ -49,7 +49,7 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "zone_firewall",
-        "3 interfaces, 1 pool, 1 dynamic rule, 3 static rules, 3 access lists, 1 static route, 71 lines passed over",
+        "3 interfaces, 1 pool, 1 dynamic rule, 3 static rules, 3 access lists, 2 object groups, 1 static route, 71 lines passed over",
     ),
 ];
 
