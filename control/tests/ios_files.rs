@@ -13,7 +13,7 @@ use testkit::run::{Circumstances, run};
 const FILES: &[(&str, &str)] = &[
     (
         "branch_two_providers",
-        "7 interfaces, 1 VRF, 2 dynamic rules, 2 static rules, 5 access lists, 2 route-maps, 3 static routes, 136 lines passed over",
+        "7 interfaces, 1 VRF, 2 dynamic rules, 2 static rules, 5 access lists, 2 route-maps, 2 tracked objects, 3 static routes, 132 lines passed over",
     ),
     (
         "cgn_asr",
