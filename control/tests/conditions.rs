@@ -150,7 +150,7 @@ fn a_route_follows_a_link() {
              Tracked by:\n    Static IP Routing 0\n"
         )
     };
-    assert_eq!(routes(&mut bench), ["S        203.0.113.0/24 [1/0] via 192.0.2.9"]);
+    assert_eq!(routes(&mut bench), ["S        203.0.113.0/24 [1/0] via 192.0.2.9, GigabitEthernet0/0/1"]);
     bench.advance(60_000).expect("sound");
     let shown = bench.exec("show track").expect("objects");
     let other = "Track 8\n  ip sla 1 reachability\n  Not supported\n";
@@ -164,7 +164,7 @@ fn a_route_follows_a_link() {
 
     bench.appliance.note_links(&[true, true, true]);
     bench.settle().expect("sound");
-    assert_eq!(routes(&mut bench), ["S        203.0.113.0/24 [1/0] via 192.0.2.9"]);
+    assert_eq!(routes(&mut bench), ["S        203.0.113.0/24 [1/0] via 192.0.2.9, GigabitEthernet0/0/1"]);
     let refused = bench.exec("show track 9");
     assert_eq!(refused, Err("% There is no track 9".to_string()));
 }

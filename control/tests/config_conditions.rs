@@ -145,7 +145,7 @@ fn tracks_that_do_not_fit() {
         ),
         (
             "track 7 interface Gi0/0/0 line-protocol\n delay down 10",
-            &["4:2: warning: this line has no effect here"],
+            &["4:2: warning: this line has no effect: a change of the tracked object counts at once"],
         ),
         (
             "ip route 0.0.0.0 0.0.0.0 192.0.2.9 permanent track 7",

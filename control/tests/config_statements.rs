@@ -432,6 +432,7 @@ const SILENT: &[(&str, &str)] = &[
     (GI, "ip virtual-reassembly in"),
     ("", "track timer interface msec 500"),
     (TRACK, "delay down 10 up 20"),
+    (TRACK, "object 3 not"),
     ("access-list 10 permit any", "ip access-list resequence 10 10 10"),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::edit::{pass_over, put, remove, statement};
+use super::edit::{pass_over_as, put, remove, statement};
 use super::row::{Family, Section, Stage};
 use crate::compile::compiler::Compiler;
 use crate::config::builder::{Apply, Builder, Fault, Mode, Statement};
@@ -47,12 +47,13 @@ const GLOBAL: &[Row<Apply>] = &[
               "Track the line protocol of an interface, for static routes", interface),
     statement("track <object:1-1000> { ip | list | stub-object | application } <text>",
               "Accepted, and refused where a route depends on it", other),
-    statement("track { timer | resolution } <text>", "Accepted, without effect", pass_over),
+    statement("track { timer | resolution } <text>", "Accepted, without effect", at_once),
 ];
 
 #[rustfmt::skip]
 const TRACK: &[Row<Apply>] = &[
-    statement("{ delay | object | threshold | default-state | carrier-delay } <text>", "Accepted, without effect", pass_over),
+    statement("{ delay | default-state | carrier-delay } <text>", "Accepted, without effect", at_once),
+    statement("{ object | threshold } <text>", "Accepted, without effect", of_list),
 ];
 
 fn interface(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
@@ -69,6 +70,14 @@ fn other(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
     let word = words.find(|word| statement.args.has(word)).expect("every line has one of these words");
     let text: String = statement.args.required("text");
     edit(builder, statement, Some(TrackObject::Other(format!("{word} {text}"))))
+}
+
+fn at_once(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    pass_over_as(builder, statement, "a change of the tracked object counts at once")
+}
+
+fn of_list(builder: &mut Builder, statement: &Statement) -> Result<(), Fault> {
+    pass_over_as(builder, statement, "lists of objects are not tracked")
 }
 
 fn edit(builder: &mut Builder, statement: &Statement, object: Option<TrackObject>) -> Result<(), Fault> {
