@@ -16,8 +16,9 @@ fn clears_of_a_large_table_are_all_answered() {
     let queues = vec![Ports::new(), Ports::new()];
     let (mut appliance, setups) = Appliance::new(config, Vec::new(), queues, [1, 2]).expect("sound");
     let mut workers: Vec<Worker> = setups.into_iter().map(|setup| Worker::new(setup, 0)).collect();
-    let clear =
-        |appliance: &mut Appliance| cli::start(appliance, None, "clear ip nat translation *").expect("a clear");
+    let clear = |appliance: &mut Appliance| {
+        cli::start(appliance, None, "clear ip nat translation *").expect("a clear")
+    };
     let mut answers = [clear(&mut appliance), clear(&mut appliance)];
     let mut said = [const { String::new() }; 2];
     let mut is_done = [false; 2];

@@ -71,14 +71,13 @@ fn a_line_that_is_refused_changes_nothing_and_neither_do_those_of_its_mode() {
 
 #[test]
 fn refusals_are_in_the_words_of_ios() {
-    let mut editing = Editing::of(&read(BASE));
     for (line, words) in [
         ("ip nat insde source", "       ^\n% Invalid input detected at '^' marker.\n"),
         ("ip nat pool X", "% Incomplete command.\n"),
         ("p", "% Ambiguous command:  \"p\"\n"),
         ("ip nat pool X 192.0.2.30 192.0.2.20 prefix-length 24", "% "),
     ] {
-        let refusal = editing.line(line).expect_err("refused");
+        let refusal = Editing::of(&read(BASE)).line(line).expect_err("refused");
         assert!(refusal.contains(words), "{line}: {refusal}");
     }
 }

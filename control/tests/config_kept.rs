@@ -85,7 +85,7 @@ fn new_lines_stand_with_their_kind() {
     assert_eq!(
         changes(&["ip nat pool Q 192.0.2.30 192.0.2.39 prefix-length 24"]),
         [
-            "ip nat pool P 192.0.2.10 192.0.2.19 prefix-length 24 +ip nat pool Q 192.0.2.30 192.0.2.39 prefix-length 24"
+            "ip nat pool P 192.0.2.10 192.0.2.19 prefix-length 24 +ip nat pool Q 192.0.2.30 192.0.2.39 netmask 255.255.255.0"
         ]
     );
     assert_eq!(
@@ -138,7 +138,11 @@ fn any_file_comes_to_say_any_configuration() {
     });
     let apart = std::cell::Cell::new(0);
     let result = runner.run(&(config(), config()), |(old, new)| {
-        let text = old.to_string().replace('!', "! a comment\nntp server 192.0.2.1");
+        let commented = |line: &str| match line {
+            "!" => "! a comment\nntp server 192.0.2.1\n".to_string(),
+            line => format!("{line}\n"),
+        };
+        let text: String = old.to_string().lines().map(commented).collect();
         let (kept, is_apart) = match rewritten(&text, &new) {
             Kept::InPlace(kept) => (kept, false),
             Kept::Apart(kept) => (kept, true),

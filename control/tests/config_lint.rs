@@ -350,6 +350,14 @@ fn settings_that_are_suspicious() {
             "ip nat inside source list 1 interface Gi0/0/1 overload pap\naccess-list 1 permit 10.0.0.9",
             "7:1: warning: \"overload pap\" needs \"ip nat settings pap pool\"",
         ),
+    ] {
+        expect(&format!("{SIDES}{text}"), &[message]);
+    }
+}
+
+#[test]
+fn services_that_are_suspicious() {
+    for (text, message) in [
         ("ip nat service list 7 ftp tcp port 2121", "7:1: warning: access list \"7\" is not defined"),
         ("ip nat service list 7 rtsp tcp port 9554", "7:1: warning: access list \"7\" is not defined"),
         ("alg third-party 7", "7:1: warning: access list \"7\" is not defined"),

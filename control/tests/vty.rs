@@ -147,5 +147,5 @@ fn history_is_short_and_users_are_told_apart() {
     assert_eq!(history.lines().count(), 20);
     assert!(history.ends_with("  terminal width 29\n  show history\n"), "{history}");
     let users = say(&mut appliance, 2, "show users").expect("shown");
-    assert!(users.contains("   1 vty 1     ann ") && users.contains("*  2 vty 2     bob "), "{users}");
+    assert!(users.contains("   1 vty 1    ann ") && users.contains("*  2 vty 2    bob "), "{users}");
 }
