@@ -82,10 +82,15 @@ impl Reload {
         let started = in_a_thread(move || match wanted {
             Wanted::Config(config) => prepare(*config, None, Vec::new(), base),
             Wanted::File(path) => {
-                let text = read_text(&directory.join(path)).map_err(|error| vec![format!("{error:#}")])?;
-                let (config, found) = judge(&text.0, &text.1);
+                let read = read_text(&directory.join(path));
+                let (file, text) = read.map_err(|error| vec![format!("{error:#}")])?;
+                // As a file is while somebody writes it: nobody means to take everything away so.
+                if text.trim().is_empty() {
+                    return Err(vec![format!("{file}: the file is empty; nothing of it is applied")]);
+                }
+                let (config, found) = judge(&file, &text);
                 let config = config.ok_or_else(|| words(&found))?;
-                prepare(config, Some(text.1), found, base)
+                prepare(config, Some(text), found, base)
             }
         });
         match started {

@@ -214,6 +214,17 @@ fn the_file_is_written_with_its_comments_and_never_over_another_change() {
     assert_eq!(fs::read_to_string(old).expect("the former one"), before);
     // It loads as it stands.
     lab.gateway.appliance().reload().expect("reload");
+    let start = Instant::now();
+    while !exec(&lab, "show logging").contains("portico.conf by SIGHUP") {
+        assert!(start.elapsed() < LIMIT, "it is not read again");
+        sleep(Duration::from_millis(20));
+    }
+    // An empty file is one that somebody is writing: it takes nothing away.
+    let whole = read();
+    fs::write(path, "").expect("written");
+    let refusal = session.say("configure replace portico.conf");
+    assert!(refusal.contains("the file is empty"), "{refusal}");
+    fs::write(path, whole).expect("written");
     assert_eq!(session.say("show configuration diff"), "");
     // Somebody else has changed it.
     fs::write(path, after.clone() + "hostname other\n").expect("written");
