@@ -71,54 +71,53 @@ pub fn run(told: &Start) -> Result<()> {
     let (config, text) = load(told.config)?;
     let log = Log::start().context("no thread for the log")?;
     log.configure(&config);
-    // It is started before there are devices, so that it has none of them open.
-    let writer = Writer::start(told.config, told.user)?.serve().context("no thread for the file")?;
-    let startup = Startup { path: told.config.into(), text, writer };
-    let socket = Socket { path: told.socket, groups: &groups };
-    let done = start(config, startup, &socket, user.as_ref(), &log, orders, started);
+    let setting = Setting { told, text, user: user.as_ref(), groups: &groups };
+    let done = start(config, setting, &log, orders, started);
     log.flush();
     done
 }
 
-/// The command socket that is to be.
-struct Socket<'a> {
-    path: &'a Path,
+/// What there is around a configuration at the start.
+struct Setting<'a> {
+    told: &'a Start<'a>,
+    /// The file's text.
+    text: String,
+    user: Option<&'a User>,
     groups: &'a Groups,
 }
 
 fn start(
     config: Config,
-    startup: Startup,
-    socket: &Socket,
-    user: Option<&User>,
+    Setting { told, text, user, groups }: Setting,
     log: &Log,
     orders: Orders,
     started: Instant,
 ) -> Result<()> {
-    let config_path = startup.path.clone();
     let worker_count = usize::from(config.platform.workers.unwrap_or(1));
     check_cores(&config, worker_count)?;
     let found = refusals(&config, Purpose::Run, available_bytes());
     if !found.is_empty() {
         return Err(refused(&found, &config.source.file));
     }
-    let socket = CommandSocket::open(socket.path, user, socket.groups)?;
+    let socket = CommandSocket::open(told.socket, user, groups)?;
+    // It is started before there are devices, so that it has none of them open.
+    let writer = Writer::start(told.config, told.user)?.serve().context("no thread for the file")?;
     let exporter = open_exporter(&config)?;
     let cores = config.platform.cores.clone();
     let memory = open_memory(&config, worker_count)?;
     let devices = open_devices(&config, &memory)?;
     let (bindings, queues) = attach(&devices, &memory)?;
     let (mut appliance, setups) = Appliance::new(config, bindings, queues, rand::random())
-        .map_err(|errors| refused(&errors, &config_path.display().to_string()))?;
+        .map_err(|errors| refused(&errors, &told.config.display().to_string()))?;
     appliance.note_start(SystemTime::now() - started.elapsed());
     let open = |(interface, device)| OpenDevice { interface, device: Box::new(device) };
     appliance.operation.devices = devices.into_iter().map(open).collect();
     appliance.operation.log = Some(log.clone());
-    appliance.operation.startup = Some(startup);
+    appliance.operation.startup = Some(Startup { path: told.config.into(), text, writer });
 
     tracing::info!(mnemonic = "SYS-5-RESTART", "Portico {} starts", env!("CARGO_PKG_VERSION"));
     if let Some(user) = user {
-        become_user(user, &config_path)?;
+        become_user(user, told.config)?;
     }
     confine()?;
     let workers = Workers::start(memory.eal, setups, &cores, started)?;
@@ -135,7 +134,7 @@ fn start(
 
     let heartbeat = Heartbeat::default();
     watchdog::start(heartbeat.clone(), appliance.counters.clone())?;
-    let signal = Leader::new(appliance, inbox, orders, &config_path, started).lead(&heartbeat);
+    let signal = Leader::new(appliance, inbox, orders, told.config, started).lead(&heartbeat);
     watchdog::tell(&[NotifyState::Stopping]);
     tracing::info!(mnemonic = "SYS-5-STOP", "Stopped by {signal}");
     workers.stop()

@@ -172,7 +172,7 @@ fn permission_is_missing() {
 fn configuration_is_missing() {
     let _turn = turn();
     let bench = Bench::new();
-    bench.refuses(&[], &["cannot read the configuration", "portico.conf", "No such file", "--config"]);
+    bench.refuses(&[], &["cannot read the configuration", "portico.conf", "No such file", "give a file"]);
     fs::create_dir(bench.path("portico.conf")).expect("a directory");
     bench.refuses(&[], &["cannot read the configuration", "Is a directory"]);
 }
