@@ -14,7 +14,7 @@ use dataplane::wire::arp;
 use crate::baselines::Baselines;
 use crate::change::{Change, Revert, Startup};
 use crate::compile::{Compiled, is_alias};
-use crate::config::InterfaceName;
+use crate::config::{Config, InterfaceName};
 use crate::load::Load;
 use crate::log::Log;
 use crate::rates::Rates;
@@ -62,6 +62,8 @@ pub struct Operation {
     pub tracks: Tracks,
     /// The devices, in the order of ports.
     pub devices: Vec<OpenDevice>,
+    /// The configuration that the program started with: some of it is fixed while it runs. A replay has none.
+    pub started_with: Option<Box<Config>>,
     /// The log.
     pub log: Option<Log>,
     /// Configurations that wait to be taken over.
@@ -92,6 +94,7 @@ impl Default for Operation {
             rates: Rates::default(),
             tracks: Tracks::default(),
             devices: Vec::new(),
+            started_with: None,
             log: None,
             changes: VecDeque::new(),
             revert: None,

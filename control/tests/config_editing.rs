@@ -1,6 +1,6 @@
 //! A configuration is changed line by line, as at a console.
 
-use control::config::{Config, Editing, difference, parse};
+use control::config::{Config, Editing, difference, marked, needs_restart, parse};
 
 fn read(text: &str) -> Config {
     parse("test", text).unwrap_or_else(|errors| panic!("{}\n{text}", errors[0])).config
@@ -109,4 +109,24 @@ fn completion_knows_the_mode() {
     typed(&mut editing, &["interface GigabitEthernet0/0/1"]);
     assert_eq!(words(&editing, "shut"), ["shutdown"]);
     assert!(words(&editing, "ip na").contains(&"nat".into()));
+}
+
+#[test]
+fn what_waits_for_the_next_start_is_marked() {
+    let base =
+        "platform dpdk\n workers 2\n memory 512\ninterface GigabitEthernet0/0/0\n device 0000:01:00.0\n";
+    let started = read(base);
+    assert_eq!(marked(&started, &started), started.to_string());
+    let now = read(&base.replace("512", "1024").replace(" device 0000:01:00.0\n", " description none\n"));
+    assert!(needs_restart(&started, &now));
+    let text = marked(&now, &started);
+    assert!(text.contains(" workers 2\n ! with the next start:\n memory 1024\n"), "{text}");
+    assert!(
+        text.contains("! until the next start: device 0000:01:00.0 (interface GigabitEthernet0/0/0)\n"),
+        "{text}"
+    );
+    assert!(text.contains("! until the next start: memory 512 (platform dpdk)\n"), "{text}");
+    assert_eq!(read(&text), now, "it loads as it stands");
+    let other = read(&format!("{base} description uplink\n"));
+    assert!(!needs_restart(&started, &other));
 }

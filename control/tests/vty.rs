@@ -47,7 +47,9 @@ fn prompt(appliance: &Appliance, id: u64) -> String {
 fn who_looks_changes_nothing() {
     let mut appliance = appliance();
     assert_eq!((prompt(&appliance, 1).as_str(), prompt(&appliance, 2).as_str()), ("edge#", "edge>"));
-    for line in ["enable", "configure terminal", "clear ip nat statistics", "write memory", "cl arp"] {
+    for line in
+        ["enable", "configure terminal", "clear ip nat statistics", "write memory", "cl arp", "show startup"]
+    {
         let refusal = say(&mut appliance, 2, line).expect_err(line);
         assert_eq!(refusal, "% Access denied: this socket is for looking", "{line}");
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use control::appliance::Appliance;
 use control::change::{Change, Revert, Wanted};
 use control::cli;
-use control::config::Config;
+use control::config::needs_restart;
 use control::fault::spared;
 use control::metrics::Page;
 use control::vty::Vty;
@@ -281,9 +281,7 @@ impl<'a> Leader<'a> {
             operation.revert = Some(Revert { config, due_ms: operation.now_ms + after_ms });
             told.push(format!("'configure confirm' within {} minutes keeps the changes", after_ms / 60_000));
         }
-        if change.by == SIGHUP
-            && let (Some(startup), Some(text)) = (&mut operation.startup, text)
-        {
+        if let (Some(startup), Some(text)) = (&mut operation.startup, text) {
             startup.text = text;
         }
         operation.reloads_done += 1;
@@ -303,17 +301,4 @@ impl<'a> Leader<'a> {
             let _ = reply.try_send(Ok(told.into_iter().map(|line| format!("% {line}")).collect()));
         }
     }
-}
-
-/// Whether a configuration differs in what is fixed while the program runs.
-fn needs_restart(old: &Config, new: &Config) -> bool {
-    let devices = |config: &Config| {
-        let device = |interface: &control::config::model::Interface| {
-            interface.device.clone().map(|device| (interface.name.clone(), device, interface.mac_address))
-        };
-        config.interfaces.iter().filter_map(device).collect::<Vec<_>>()
-    };
-    old.platform != new.platform
-        || old.prometheus_exporter != new.prometheus_exporter
-        || devices(old) != devices(new)
 }

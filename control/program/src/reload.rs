@@ -36,7 +36,7 @@ enum Stage {
 pub struct Prepared {
     /// As it was read.
     pub config: Config,
-    /// The file's text, if it was read from one.
+    /// The text of the configuration's file, if it was read from that.
     pub text: Option<String>,
     /// As it was compiled.
     pub compiled: Compiled,
@@ -78,11 +78,13 @@ impl Reload {
         let base = Base::of(appliance);
         // What is wanted goes into the thread; who wants it stays here.
         let wanted = std::mem::replace(&mut change.wanted, Wanted::File(PathBuf::new()));
-        let directory = file.parent().unwrap_or(Path::new("")).to_path_buf();
+        let startup = file.to_path_buf();
         let started = in_a_thread(move || match wanted {
             Wanted::Config(config) => prepare(*config, None, Vec::new(), base),
             Wanted::File(path) => {
-                let read = read_text(&directory.join(path));
+                let path = startup.parent().unwrap_or(Path::new("")).join(path);
+                let is_startup = path.canonicalize().ok() == startup.canonicalize().ok();
+                let read = read_text(&path);
                 let (file, text) = read.map_err(|error| vec![format!("{error:#}")])?;
                 // As a file is while somebody writes it: nobody means to take everything away so.
                 if text.trim().is_empty() {
@@ -90,7 +92,7 @@ impl Reload {
                 }
                 let (config, found) = judge(&file, &text);
                 let config = config.ok_or_else(|| words(&found))?;
-                prepare(config, Some(text), found, base)
+                prepare(config, is_startup.then_some(text), found, base)
             }
         });
         match started {

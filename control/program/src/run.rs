@@ -104,6 +104,7 @@ fn start(
     let writer = Writer::start(told.config, told.user)?.serve().context("no thread for the file")?;
     let exporter = open_exporter(&config)?;
     let cores = config.platform.cores.clone();
+    let started_with = Some(Box::new(config.clone()));
     let memory = open_memory(&config, worker_count)?;
     let devices = open_devices(&config, &memory)?;
     let (bindings, queues) = attach(&devices, &memory)?;
@@ -112,6 +113,7 @@ fn start(
     appliance.note_start(SystemTime::now() - started.elapsed());
     let open = |(interface, device)| OpenDevice { interface, device: Box::new(device) };
     appliance.operation.devices = devices.into_iter().map(open).collect();
+    appliance.operation.started_with = started_with;
     appliance.operation.log = Some(log.clone());
     appliance.operation.startup = Some(Startup { path: told.config.into(), text, writer });
 

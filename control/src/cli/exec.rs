@@ -86,8 +86,8 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
     Grammar::new(families.into_iter().flatten(), &LANGUAGE)
 });
 
-/// First words of commands that change something.
-const CHANGING: &[&str] = &["clear", "configure", "copy", "test", "write"];
+/// How commands begin that change something, or show what other features' lines in the file may hold, such as passwords.
+const RESERVED: &[&str] = &["clear ", "configure ", "copy ", "show startup-config", "test ", "write "];
 
 /// Every command: its syntax line, and what it does.
 pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -106,8 +106,8 @@ pub fn start(appliance: &mut Appliance, vty: Option<u64>, line: &str) -> Started
     }
     let found = GRAMMAR.parse(&tokens).map_err(|error| error.in_ios_words(line))?;
     let of_vty = vty.and_then(|id| appliance.vtys.get(id));
-    let changes = found.row.syntax.split(' ').next().is_some_and(|first| CHANGING.contains(&first));
-    if changes && let Some(vty) = of_vty.filter(|vty| !vty.may_change()) {
+    let is_reserved = RESERVED.iter().any(|beginning| found.row.syntax.starts_with(beginning));
+    if is_reserved && let Some(vty) = of_vty.filter(|vty| !vty.may_change()) {
         let remedy =
             if vty.role == Role::Change { "'enable' allows it" } else { "this socket is for looking" };
         return Err(format!("% Access denied: {remedy}"));

@@ -6,8 +6,8 @@ use std::fmt::Write;
 use super::command::{Command, command};
 use crate::appliance::Appliance;
 use crate::calendar::Calendar;
-use crate::config::Args;
 use crate::config::grammar::Row;
+use crate::config::{Args, marked};
 use crate::means::MEMORY_MIB_DEFAULT;
 
 #[rustfmt::skip]
@@ -24,7 +24,11 @@ fn crash(_: &mut Appliance, _: &Args) -> Result<String, String> {
 
 /// With the lines that IOS has before it: a file of all that loads, as they are passed over.
 fn running_config(appliance: &mut Appliance, _: &Args) -> Result<String, String> {
-    let text = format!("!\n{}end\n", appliance.config);
+    let config = match &appliance.operation.started_with {
+        Some(started) => marked(&appliance.config, started),
+        None => appliance.config.to_string(),
+    };
+    let text = format!("!\n{config}end\n");
     Ok(format!("Building configuration...\n\nCurrent configuration : {} bytes\n{text}", text.len()))
 }
 

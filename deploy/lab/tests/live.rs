@@ -77,9 +77,15 @@ impl Session {
 
     #[track_caller]
     fn configure(&mut self, command: &str) {
+        self.configure_as("edge", command);
+    }
+
+    /// Likewise, where the box has this name.
+    #[track_caller]
+    fn configure_as(&mut self, name: &str, command: &str) {
         let said = self.say(command);
         assert_eq!(said, "Enter configuration commands, one per line.  End with CNTL/Z.\n");
-        assert_eq!(self.prompt, "edge(config)#");
+        assert_eq!(self.prompt, format!("{name}(config)#"));
     }
 }
 
@@ -237,6 +243,18 @@ fn the_file_is_written_with_its_comments_and_never_over_another_change() {
     let said = session.say(&format!("configure replace {name}"));
     assert!(said.contains("\"ntp server 192.0.2.77\" is passed over"), "{said}");
     assert_eq!(session.prompt, "other#");
+    // It is known now, and may be written.
+    session.configure_as("other", "configure terminal");
+    session.type_in(&["ip nat translation udp-timeout 77", "end"]);
+    assert_eq!(session.say("write memory"), "Building configuration...\n[OK]\n");
+    assert!(read().contains("ip nat translation udp-timeout 77\n"));
+    // What is fixed while it runs is marked.
+    session.configure_as("other", "configure terminal");
+    session.type_in(&["platform dpdk", "max-sessions 4096"]);
+    let said = session.say("end");
+    assert!(said.contains("take effect with the next start"), "{said}");
+    let shown = session.say("show running-config | section platform");
+    assert!(shown.contains(" ! with the next start:\n max-sessions 4096\n"), "{shown}");
     // A file with a mistake replaces nothing.
     fs::write(path, "hostname third\nip nat pol\n").expect("written");
     let refusal = session.say(&format!("configure replace {name}"));
