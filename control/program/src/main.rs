@@ -9,7 +9,6 @@ use clap::{Parser, Subcommand};
 use control::config::{Diagnostic, Severity, parse, parse_strictly};
 use control::log::say;
 use control::means::available_bytes;
-use portico::privileges::{refuse_further_ones, write_as};
 use portico::refusals::{Purpose, refusals};
 use portico::replay::{PortArgument, replay};
 use portico::{console, exec, run, startup};
@@ -44,11 +43,7 @@ enum Command {
     },
     /// Write the configuration's file for a running appliance, which starts this itself.
     #[command(hide = true)]
-    WriteFile {
-        file: PathBuf,
-        #[arg(long)]
-        user: Option<String>,
-    },
+    WriteFile { file: PathBuf },
     /// Check a configuration file: errors and warnings as FILE:LINE:COLUMN.
     Check {
         /// Configuration file.
@@ -106,7 +101,7 @@ fn main() -> ExitCode {
             };
             run::run(&told).map(|()| ExitCode::SUCCESS)
         }
-        Command::WriteFile { file, user } => write_file(&file, user.as_deref()).map(|()| ExitCode::SUCCESS),
+        Command::WriteFile { file } => startup::write_file(&file).map(|()| ExitCode::SUCCESS),
         Command::Check { file, strict } => check(&file, strict),
         Command::Exec { socket, file, command } => match file {
             Some(file) => exec::file(&socket, &file),
@@ -122,12 +117,6 @@ fn main() -> ExitCode {
         say(format_args!("portico: {error:#}"));
         ExitCode::FAILURE
     })
-}
-
-fn write_file(file: &Path, user: Option<&str>) -> Result<()> {
-    refuse_further_ones()?;
-    user.map(write_as).transpose()?;
-    startup::write_file(file)
 }
 
 fn exit_code(is_done: bool) -> ExitCode {

@@ -49,15 +49,6 @@ pub fn find_group(name: &str) -> Result<Group> {
     found.ok_or_else(|| anyhow!("there is no group {name}; make one with `groupadd --system {name}`"))
 }
 
-/// Has the process that writes the configuration's file be this user's.
-///
-/// # Errors
-/// When the kernel refuses.
-pub fn write_as(user: &str) -> Result<()> {
-    let user = find_user(user)?;
-    drop_root(&user).with_context(|| format!("cannot become user {}", user.name))
-}
-
 fn drop_root(user: &User) -> Result<(), Errno> {
     setgroups(&[])?;
     setresgid(user.gid, user.gid, user.gid)?;

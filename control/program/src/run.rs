@@ -101,7 +101,7 @@ fn start(
     }
     let socket = CommandSocket::open(told.socket, user, groups)?;
     // It is started before there are devices, so that it has none of them open.
-    let writer = Writer::start(told.config, told.user)?.serve().context("no thread for the file")?;
+    let writer = Writer::start(told.config, user)?.serve().context("no thread for the file")?;
     let exporter = open_exporter(&config)?;
     let cores = config.platform.cores.clone();
     let started_with = Some(Box::new(config.clone()));

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -10,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use control::change::{Save, Saved};
 use control::config::{Kept, rewritten};
 use crossbeam::channel::{Sender, bounded};
+use nix::unistd::{User, geteuid};
 
 /// The writer of one file, to be asked for it.
 pub struct Writer(Child);
@@ -19,11 +21,12 @@ impl Writer {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(file: &Path, user: Option<&str>) -> Result<Writer> {
+    pub fn start(file: &Path, user: Option<&User>) -> Result<Writer> {
         let mut command = Command::new("/proc/self/exe");
         command.arg("write-file").arg(file);
         if let Some(user) = user {
-            command.args(["--user", user]);
+            // Of root's groups it keeps none either.
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         }
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         Ok(Writer(started.context("cannot start the process that writes the configuration's file")?))
@@ -115,29 +118,33 @@ fn replace(path: &Path, known: &[u8], new: &[u8]) -> Result<()> {
         PathBuf::from(name)
     };
     let (fresh, old) = (with(".new"), with(".old"));
-    let written = write_beside(&path, &fresh, &old, new);
+    let written = write_beside(&path, &fresh, &old, known, new);
     if written.is_err() {
         let _ = fs::remove_file(&fresh);
     }
     written.with_context(|| {
-        format!("cannot write {}; let uid {} write to its directory", path.display(), nix::unistd::geteuid())
+        format!("cannot write {}; let uid {} write to its directory", path.display(), geteuid())
     })
 }
 
-fn write_beside(path: &Path, fresh: &Path, old: &Path, new: &[u8]) -> Result<()> {
-    remove(fresh)?;
-    let mut file = fs::File::create_new(fresh)?;
+fn write_beside(path: &Path, fresh: &Path, old: &Path, known: &[u8], new: &[u8]) -> Result<()> {
     let former = fs::metadata(path)?;
-    file.set_permissions(former.permissions())?;
-    // Who may not give files away keeps it.
-    let _ = chown(fresh, Some(former.uid()), Some(former.gid()));
-    file.write_all(new)?;
-    file.sync_all()?;
-    remove(old)?;
-    fs::hard_link(path, old)?;
+    write_like(&former, old, known)?;
+    write_like(&former, fresh, new)?;
     fs::rename(fresh, path)?;
     let directory = path.parent().ok_or_else(|| anyhow!("no directory"))?;
     Ok(fs::File::open(directory)?.sync_all()?)
+}
+
+/// Writes a file anew, with the rights of another one.
+fn write_like(former: &fs::Metadata, path: &Path, text: &[u8]) -> io::Result<()> {
+    remove(path)?;
+    let mut file = fs::File::create_new(path)?;
+    file.set_permissions(former.permissions())?;
+    // Who may not give files away keeps it.
+    let _ = chown(path, Some(former.uid()), Some(former.gid()));
+    file.write_all(text)?;
+    file.sync_all()
 }
 
 fn remove(path: &Path) -> io::Result<()> {

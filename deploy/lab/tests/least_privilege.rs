@@ -4,7 +4,8 @@ use lab::address::SERVER;
 use lab::{Appliance, Lab, Peer, Plan, Rules, session, turn};
 use std::fs;
 use std::net::{SocketAddrV4, UdpSocket};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 const USER: &str = "nobody";
 const WEB: SocketAddrV4 = SocketAddrV4::new(SERVER, 80);
 const LOGGING: &str = "logging host 127.0.0.1";
+const TYPED: &str = "ip nat translation udp-timeout 99";
 const RELOADED: &str = "ip nat translation tcp-timeout 7200";
 
 /// A field of each thread's status, without repetitions.
@@ -54,6 +56,29 @@ fn configure(appliance: &Appliance, lines: &[&str]) {
 fn build() -> Lab {
     let rules = Rules { lines: vec![LOGGING.to_owned()], ..Rules::routed_pool() };
     Lab::build(&Plan { rules, ..Plan::new(Peer::Portico) }).expect("the lab")
+}
+
+/// What is typed comes into force, and goes to the file where the user may write beside it.
+fn expect_written(lab: &Lab) {
+    let appliance = lab.gateway.appliance();
+    let lines = lab.directory().join("lines");
+    fs::write(&lines, format!("configure terminal\n{TYPED}\nend\nwrite memory\n")).expect("lines");
+    let exec = || {
+        let mut command = Command::new(appliance.program());
+        command.args(["exec", "--socket"]).arg(appliance.socket()).arg("-f").arg(&lines);
+        let ended = command.output().expect("the program");
+        (ended.status.success(), String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned())
+    };
+    let (is_done, said) = exec();
+    assert!(!is_done && said.contains("to its directory"), "{said}");
+    assert!(appliance.exec("show running-config").expect("an answer").contains(TYPED));
+    let nobody = nix::unistd::User::from_name(USER).expect("users").expect("the user");
+    chown(lab.directory(), Some(nobody.uid.as_raw()), None).expect("a directory of his");
+    let (is_done, said) = exec();
+    assert!(is_done && said.contains("[OK]"), "{said}");
+    let text = fs::read_to_string(appliance.configuration()).expect("the file");
+    assert!(text.contains(TYPED), "{text}");
+    chown(appliance.configuration(), Some(0), Some(0)).expect("root's again");
 }
 
 /// With a user of its own, no thread of it has a right of root's left.
@@ -108,6 +133,8 @@ fn all_that_it_does_needs_no_root() {
     assert!(
         appliance.exec("show interfaces").expect("show interfaces").contains("GigabitEthernet0/0/1 is up")
     );
+    expect_written(&lab);
+    let appliance = lab.gateway.appliance();
     let metrics = appliance.metrics().expect("metrics");
     assert!(metrics.lines().any(|line| line == "portico_panics_total 0"), "{metrics}");
 
