@@ -71,9 +71,7 @@ pub fn of_session_or_rule(
 ) -> Decided {
     match (found, direction) {
         (Some(found), _) => Ok(of_session(tables, head, found)),
-        (None, Direction::Outbound) => admit::outbound(tables, head, now).inspect_err(|refused| {
-            tables.shard.note_refused(head.tuple.vrf, head.src, refused.reason);
-        }),
+        (None, Direction::Outbound) => admit::outbound(tables, head, now),
         (None, Direction::Inbound) => admit::inbound(tables, head, now),
     }
 }

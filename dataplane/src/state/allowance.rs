@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 
 use crate::drops::DropReason;
-use crate::flow::Vrf;
 use crate::policy::Policy;
 use crate::state::destinations::Counter;
 use crate::state::session::Session;
@@ -32,6 +31,9 @@ impl Shard {
         if limit_groups != 0
             && let Some(counter) = self.full_group(policy, limit_groups)
         {
+            if !session.is_unsolicited() {
+                self.note_refused(number, DropReason::LimitGroup);
+            }
             self.leave(number, now);
             self.limit_reached = Some(counter);
             return Err(DropReason::LimitGroup);
@@ -46,6 +48,9 @@ impl Shard {
             refusal = (!subscriber.may_begin(rate, now)).then_some(DropReason::LimitRate);
         }
         if let Some(reason) = refusal {
+            if !is_unsolicited {
+                self.note_refused(number, reason);
+            }
             self.leave(number, now);
             return Err(self.refuse(policy, host, reason));
         }
@@ -80,10 +85,9 @@ impl Shard {
         is_low(self.places()) || is_low(hosts)
     }
 
-    /// Counts a packet of an inside host that should have begun a session and did not, as long as the host has anything.
-    pub fn note_refused(&mut self, vrf: Vrf, host: Ipv4Addr, reason: DropReason) {
-        let number = self.subscribers.find(vrf, host);
-        if let Some(subscriber) = number.and_then(|number| self.subscribers.at_mut(number)) {
+    /// Counts a packet of a subscriber's that should have begun a session and did not.
+    pub(super) fn note_refused(&mut self, number: u32, reason: DropReason) {
+        if let Some(subscriber) = self.subscribers.at_mut(number) {
             subscriber.refused_count = subscriber.refused_count.saturating_add(1);
             let missed = u32::from(reason == DropReason::LimitHost);
             subscriber.limit_missed_count = subscriber.limit_missed_count.saturating_add(missed);

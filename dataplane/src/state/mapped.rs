@@ -111,6 +111,7 @@ impl Shard {
         let number = self.subscribers.enter(source.vrf, source.local.addr).ok_or(full)?;
         let counter = source.to.map(|to| self.destinations.counter(source.vrf, source.local.addr, to));
         if let Some(reason) = self.refusal(policy, (number, counter), now) {
+            self.note_refused(number, reason);
             self.leave(number, now);
             return Err(reason);
         }
@@ -120,6 +121,7 @@ impl Shard {
         let global = match self.allocator.take(&mut request, subscriber) {
             Ok(global) => global,
             Err(reason) => {
+                self.note_refused(number, reason);
                 self.leave(number, now);
                 self.rule_mut(rule.id).misses += 1;
                 // Under overload a whole address is refused while there are ports.
