@@ -112,6 +112,10 @@ pub fn start(appliance: &mut Appliance, vty: Option<u64>, line: &str) -> Started
             if vty.role == Role::Change { "'enable' allows it" } else { "this socket is for looking" };
         return Err(format!("% Access denied: {remedy}"));
     }
+    if let Some(vty) = of_vty.filter(|_| found.row.syntax.starts_with("clear ")) {
+        let (user, line) = (&vty.user, line.trim());
+        tracing::info!(mnemonic = "PARSER-5-CFGLOG_LOGGEDCMD", "User:{user}  logged command:{line}");
+    }
     match found.row.action {
         Command::Text(text) => Ok(Box::new(Said::new(text(appliance, &found.args)?))),
         Command::Long(long) => long(appliance, &found.args),

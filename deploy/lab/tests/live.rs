@@ -136,8 +136,10 @@ fn lines_come_into_force_together_or_not_at_all() {
         sleep(Duration::from_millis(10));
     }
     assert_eq!(running(&lab), after);
+    exec(&lab, "clear ip nat statistics");
     let log = exec(&lab, "show logging");
     for part in [
+        "%PARSER-5-CFGLOG_LOGGEDCMD: User:root  logged command:clear ip nat statistics",
         "%SYS-5-CONFIG_I: Configured from console by root on vty ",
         "%PARSER-5-CFGLOG_CHANGE: + description uplink",
     ] {
