@@ -41,6 +41,8 @@ fn terminal_has_completion_help_pages_and_history() {
     terminal.expect("show ver");
     terminal.press("sion\r");
     terminal.expect("edge uptime is ");
+    terminal.expect(" --More-- ");
+    terminal.press(" ");
     terminal.expect("edge#");
     // Ten rows are nine of text and a question.
     terminal.press("show drops all\r");
@@ -56,6 +58,8 @@ fn terminal_has_completion_help_pages_and_history() {
     assert!(!rest.contains("Total packets dropped"), "{rest}");
     terminal.press("\u{1b}[A\u{1b}[A\r");
     terminal.expect("edge uptime is ");
+    terminal.expect(" --More-- ");
+    terminal.press(" ");
     terminal.expect("edge#");
     terminal.press("exit\r");
     assert!(terminal.child.wait().expect("its end").success());
