@@ -20,9 +20,12 @@ pub mod registry;
 
 mod dns;
 mod ftp;
+mod message;
 mod rcmd;
+mod realm;
 mod refusal;
 mod rtsp;
+mod sdp;
 mod slice;
 mod text;
 mod tftp;

@@ -4,10 +4,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use arrayvec::ArrayVec;
 
-use super::realm::{counterpart, replace, translate_address};
 use super::transport::{
     Kind, Parameter, Quoted, Range, endpoints, host_and_port, parameters, port, specifications,
 };
+use crate::realm::{counterpart, replace, translate_address};
 use crate::slice::Slice;
 use crate::text;
 use crate::{Context, Door, Ports, Refusal, Side, Transport};

@@ -18,18 +18,17 @@ use std::hash::{DefaultHasher, Hasher};
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
+use crate::message::{self, Grammar, Parsed, Start};
 use crate::registry::{Attach, Port, Reads};
 use crate::slice::Slice;
 use crate::text::decimal;
 use crate::{Context, Door, Framing, Handled, Message, Owner, Ports, Refusal, Row, Side, State, Transport};
+use crate::{realm, sdp};
 
 mod media;
-mod message;
-mod realm;
 mod transport;
 
 use media::Parties;
-use message::{Parsed, Start};
 
 /// The gateway.
 pub const ROW: Row = Row {
@@ -49,6 +48,14 @@ pub const ROW: Row = Row {
     handle,
     about: "Translates the ports and addresses of media in SETUP, descriptions and URLs, and opens the ports.",
     standards: "RFC 2326, 7826, 4566",
+};
+
+/// Its messages.
+const GRAMMAR: Grammar = Grammar {
+    version: b"RTSP/9.9",
+    is_of_method: |byte| byte.is_ascii_uppercase() || byte == b'_',
+    length: &["content-length"],
+    has_rest: false,
 };
 
 /// Media may begin long after their set-up, and go on after a long pause. Every request lets doors wait for so long again:
@@ -101,22 +108,22 @@ fn framing(state: &State, message: &Message) -> Framing {
         }
     }
     if control.describes[usize::from(message.by_client)]
-        && let Some(framing) = message::description_framing(message.bytes)
+        && let Some(framing) = sdp::framing(message.bytes)
     {
         return framing;
     }
-    message::framing(message.bytes)
+    message::framing(&GRAMMAR, message.bytes)
 }
 
 fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let State::Rtsp(control) = state else { return Err(Refusal::Foreign) };
     let describes = &mut control.describes[usize::from(message.by_client)];
-    if *describes && message::is_description(message.bytes) {
-        realm::translate_sdp(context, message.from, Slice::whole(message.bytes))?;
+    if *describes && sdp::is_line(message.bytes) {
+        sdp::translate(context, message.from, Slice::whole(message.bytes))?;
         return Ok(Handled::Continue);
     }
-    let parsed = Parsed::read(message.bytes)?;
-    *describes = is_sdp(&parsed) && !parsed.has_length();
+    let parsed = Parsed::read(&GRAMMAR, message.bytes)?;
+    *describes = is_sdp(&parsed) && parsed.named("content-length").next().is_none();
     control.spoke[usize::from(message.by_client)] = true;
     // Whoever asks is the client, whoever opened the connection: a camera may have called its server.
     let (owner, client) = match parsed.start {
@@ -253,7 +260,7 @@ fn translate_addresses(parsed: &Parsed, from: Side, context: &mut dyn Context) -
     if !is_sdp(parsed) {
         return Ok(());
     }
-    let growth = realm::translate_sdp(context, from, parsed.body)?;
+    let growth = sdp::translate(context, from, parsed.body)?;
     if growth != 0 {
         let len = parsed.body.bytes.len().saturating_add_signed(growth);
         for value in parsed.named("content-length") {

@@ -1,4 +1,4 @@
-//! Translates addresses in URLs and in SDP: those of the session's two hosts, and those that the policy translates.
+//! Translates addresses and the hosts of URLs: those of the session's two hosts, and those that the policy translates.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -88,42 +88,6 @@ fn translate_host(context: &mut dyn Context, from: Side, slice: Slice) -> Result
         Some(after) if after.port() != before.port() => replace(context, slice, format_args!("{after}")),
         _ => replace(context, host, format_args!("{translated}")),
     }
-}
-
-/// Translates the addresses of an SDP body: those behind `IN IP4` in any line except `s=` and `i=`, and the hosts of URLs
-/// in `u=` and `a=control:` lines. Returns by how much the body grows.
-pub fn translate_sdp(context: &mut dyn Context, from: Side, body: Slice) -> Result<isize, Refusal> {
-    let mut growth = 0;
-    for line in body.lines() {
-        let value = line.skip(2);
-        let control = match value.cut(b':') {
-            (name, Some(url)) if name.is("control") => Some(url),
-            _ => None,
-        };
-        growth += match (line.bytes, control) {
-            ([b'a', b'=', ..], Some(url)) => translate_urls(context, from, url)?,
-            ([b'u', b'=', ..], _) => translate_urls(context, from, value)?,
-            ([b's' | b'i', b'=', ..], _) => 0,
-            ([_, b'=', ..], _) => translate_words(context, from, value)?,
-            _ => 0,
-        };
-    }
-    Ok(growth)
-}
-
-/// Translates the addresses behind `IN IP4`. A TTL (`/127`) or a port (`:5004`) may follow an address.
-fn translate_words(context: &mut dyn Context, from: Side, line: Slice) -> Result<isize, Refusal> {
-    let (mut growth, mut before) = (0, [None, None]);
-    let mut is_behind = false;
-    for word in line.fields(b' ').map(Slice::trim) {
-        if is_behind {
-            let end = word.bytes.iter().position(|byte| b"/:".contains(byte));
-            growth += translate_address(context, from, word.split(end.unwrap_or(word.bytes.len())).0)?;
-        }
-        before = [before[1], Some(word)];
-        is_behind |= matches!(before, [Some(net), Some(family)] if net.is("IN") && family.is("IP4"));
-    }
-    Ok(growth)
 }
 
 /// Replaces a slice. Returns by how much the message grows.

@@ -1,7 +1,8 @@
-//! Requests and responses, cut from the stream and read to slices.
+//! Requests and responses of RTSP and SIP, cut from the stream and read to slices: a first line, headers, an empty line, a
+//! body (RFC 2326 section 4, RFC 3261 section 7).
 
-use nom::bytes::complete::{tag, take_while_m_n};
-use nom::character::complete::{char, satisfy};
+use nom::bytes::complete::take_while_m_n;
+use nom::character::complete::char;
 use nom::combinator::{all_consuming, map_opt, opt, rest};
 use nom::{IResult, Parser};
 
@@ -10,15 +11,28 @@ use crate::text::decimal;
 use crate::{Framing, Refusal};
 
 /// No first line is longer.
-const LINE_LEN_MAX: usize = 4096;
+pub const LINE_LEN_MAX: usize = 4096;
 /// From this many bytes of a first line it is known whether it may be one.
 const BEGINNING_LEN_MAX: usize = 64;
 /// No head is longer.
-const HEAD_LEN_MAX: usize = 16384;
+pub const HEAD_LEN_MAX: usize = 16384;
 /// No head has more lines.
 const HEAD_LINES_MAX: usize = 128;
 /// No message is longer.
 pub const MESSAGE_LEN_MAX: usize = 65535;
+
+/// What tells the messages of one protocol from others.
+#[derive(Clone, Copy)]
+pub struct Grammar {
+    /// How the version looks: 9 stands for any digit.
+    pub version: &'static [u8],
+    /// Whether a method may have this byte.
+    pub is_of_method: fn(u8) -> bool,
+    /// The names of the header that tells how long the body is.
+    pub length: &'static [&'static str],
+    /// The body of a message that does not tell its length is the rest of it.
+    pub has_rest: bool,
+}
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +48,8 @@ pub enum Start<'m> {
 pub struct Parsed<'m> {
     /// What it is.
     pub start: Start<'m>,
+    /// The first line, without its end.
+    line: Slice<'m>,
     headers: Slice<'m>,
     /// The body, empty if there is none.
     pub body: Slice<'m>,
@@ -50,10 +66,10 @@ pub struct Header<'m> {
 
 impl<'m> Parsed<'m> {
     /// Reads a whole message.
-    pub fn read(bytes: &'m [u8]) -> Result<Parsed<'m>, Refusal> {
+    pub fn read(grammar: &Grammar, bytes: &'m [u8]) -> Result<Parsed<'m>, Refusal> {
         let message = Slice::whole(bytes);
         let line = message.lines().next().unwrap_or(message);
-        let start = start_line(line.bytes).ok_or(Refusal::Foreign)?;
+        let start = start_line(grammar, line.bytes).ok_or(Refusal::Foreign)?;
         let head_len = match head_len(bytes) {
             HeadLen::Whole(len) => len,
             HeadLen::Long(_) => return Err(Refusal::TooLong),
@@ -61,19 +77,22 @@ impl<'m> Parsed<'m> {
         };
         let (head, behind) = message.split(head_len);
         let headers = head.skip(line_len(bytes));
-        let body_len = content_length(headers)?;
+        let rest_len = if grammar.has_rest { behind.bytes.len() } else { 0 };
+        let body_len = content_length(grammar, headers)?.unwrap_or(rest_len);
         if head_len + body_len > MESSAGE_LEN_MAX {
             return Err(Refusal::TooLong);
         }
         if body_len > behind.bytes.len() {
             return Err(Refusal::Malformed);
         }
-        Ok(Parsed { start, headers, body: behind.split(body_len).0 })
+        Ok(Parsed { start, line, headers, body: behind.split(body_len).0 })
     }
 
-    /// Whether it tells how long its body is.
-    pub fn has_length(&self) -> bool {
-        self.named("content-length").next().is_some()
+    /// What a request is about: the URI between its method and its version.
+    pub fn target(&self) -> Option<Slice<'m>> {
+        let Start::Request(method) = self.start else { return None };
+        let end = self.line.bytes.iter().rposition(|byte| *byte == b' ')?;
+        Some(self.line.split(end).0.skip(method.len()).trim())
     }
 
     /// All headers.
@@ -109,29 +128,30 @@ fn named<'m>(lines: Slice<'m>, name: &'static str) -> impl Iterator<Item = Slice
     headers(lines).filter(move |header| header.name.is(name)).map(|header| header.value)
 }
 
-/// The length of the body, which all headers about it must agree on.
-fn content_length(lines: Slice) -> Result<usize, Refusal> {
+/// The length of the body, which all headers about it must agree on; none if none tells it.
+fn content_length(grammar: &Grammar, lines: Slice) -> Result<Option<usize>, Refusal> {
     let mut found = None;
-    for value in named(lines, "content-length") {
+    let names = |header: &Header| grammar.length.iter().any(|name| header.name.is(name));
+    for Header { value, .. } in headers(lines).filter(names) {
         let (_, len) = all_consuming(decimal(u32::MAX)).parse(value.bytes).map_err(|_| Refusal::Malformed)?;
         if found.is_some_and(|before| before != len) {
             return Err(Refusal::Malformed);
         }
         found = Some(len);
     }
-    Ok(found.unwrap_or(0) as usize)
+    Ok(found.map(|len| len as usize))
 }
 
 /// What the beginning of a stream is, whose first bytes are no frame of data. What [`Parsed::read`] refuses is a
 /// message here, as far as it is known to be refused.
-pub fn framing(bytes: &[u8]) -> Framing {
+pub fn framing(grammar: &Grammar, bytes: &[u8]) -> Framing {
     match bytes.iter().take(LINE_LEN_MAX).position(|byte| *byte == b'\n') {
-        None if bytes.len() >= LINE_LEN_MAX || !may_begin(bytes) => return Framing::Foreign,
+        None if bytes.len() >= LINE_LEN_MAX || !may_begin(grammar, bytes) => return Framing::Foreign,
         None if bytes.len() >= BEGINNING_LEN_MAX => return Framing::Line(LINE_LEN_MAX),
         None => return Framing::Incomplete,
         Some(end) => {
             let line = &bytes[..end];
-            if start_line(line.strip_suffix(b"\r").unwrap_or(line)).is_none() {
+            if start_line(grammar, line.strip_suffix(b"\r").unwrap_or(line)).is_none() {
                 return Framing::Foreign;
             }
         }
@@ -141,35 +161,12 @@ pub fn framing(bytes: &[u8]) -> Framing {
         HeadLen::Long(len) => return Framing::Message(len),
         HeadLen::Unended => return Framing::Line(HEAD_LEN_MAX),
     };
-    match content_length(Slice::whole(&bytes[..head_len]).skip(line_len(bytes))) {
+    let headers = Slice::whole(&bytes[..head_len]).skip(line_len(bytes));
+    match content_length(grammar, headers).map(Option::unwrap_or_default) {
         Ok(len) if head_len + len > MESSAGE_LEN_MAX => Framing::Message(head_len),
         Ok(len) => Framing::Message(head_len + len),
         Err(_) => Framing::Message(head_len),
     }
-}
-
-/// Whether bytes are a line of a description. None such begins a message.
-pub fn is_description(bytes: &[u8]) -> bool {
-    matches!(bytes, [b'a'..=b'z', b'=', ..])
-}
-
-/// The whole lines of a description whose length nobody told; none if something else follows.
-pub fn description_framing(bytes: &[u8]) -> Option<Framing> {
-    if !is_description(bytes) {
-        return matches!(bytes, [b'a'..=b'z']).then_some(Framing::Incomplete);
-    }
-    let bytes = &bytes[..bytes.len().min(HEAD_LEN_MAX)];
-    let mut len = 0;
-    while is_description(&bytes[len..])
-        && let Some(end) = bytes[len..].iter().position(|byte| *byte == b'\n')
-    {
-        len += end + 1;
-    }
-    Some(match len {
-        0 if bytes.len() >= LINE_LEN_MAX => Framing::Opaque(bytes.len()),
-        0 => Framing::Line(LINE_LEN_MAX),
-        _ => Framing::Message(len),
-    })
 }
 
 /// How far a head is.
@@ -207,52 +204,53 @@ fn line_len(bytes: &[u8]) -> usize {
 }
 
 /// Whether a first line may begin like this.
-fn may_begin(bytes: &[u8]) -> bool {
+fn may_begin(grammar: &Grammar, bytes: &[u8]) -> bool {
     let end = bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len());
     let (word, behind) = bytes.split_at(end);
     let is_printed = |byte: &u8| *byte >= b' ' && *byte != 0x7f;
     let behind = behind.strip_suffix(b"\r").unwrap_or(behind);
-    behind.iter().all(is_printed) && (is_method(word) || may_be_version(word))
+    behind.iter().all(is_printed) && (is_method(grammar, word) || may_be_version(grammar, word))
 }
 
-fn is_method(word: &[u8]) -> bool {
-    let is_letter = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
-    !word.is_empty() && word.len() <= 32 && word.iter().all(is_letter)
+fn is_method(grammar: &Grammar, word: &[u8]) -> bool {
+    !word.is_empty() && word.len() <= 32 && word.iter().all(|byte| (grammar.is_of_method)(*byte))
 }
 
-fn may_be_version(word: &[u8]) -> bool {
-    word.iter().enumerate().all(|(n, byte)| match b"RTSP/9.9".get(n) {
+fn may_be_version(grammar: &Grammar, word: &[u8]) -> bool {
+    word.iter().enumerate().all(|(n, byte)| match grammar.version.get(n) {
         Some(b'9') => byte.is_ascii_digit(),
-        Some(expected) => byte == expected,
+        Some(expected) => byte.eq_ignore_ascii_case(expected),
         None => false,
     })
 }
 
-fn start_line(line: &[u8]) -> Option<Start<'_>> {
-    if !may_begin(line) {
-        return None;
-    }
-    response(line).map_or_else(|_| request(line), |(_, code)| Some(Start::Response(code)))
+fn is_version(grammar: &Grammar, word: &[u8]) -> bool {
+    word.len() == grammar.version.len() && may_be_version(grammar, word)
 }
 
-fn version(input: &[u8]) -> IResult<&[u8], ()> {
-    let digit = || satisfy(|c| c.is_ascii_digit());
-    (tag(&b"RTSP/"[..]), digit(), char('.'), digit()).map(|_| ()).parse(input)
+fn start_line<'l>(grammar: &Grammar, line: &'l [u8]) -> Option<Start<'l>> {
+    if !may_begin(grammar, line) {
+        return None;
+    }
+    response(grammar, line).map(Start::Response).or_else(|| request(grammar, line))
 }
 
 /// A version, a code, and perhaps a reason.
-fn response(line: &[u8]) -> IResult<&[u8], u32> {
+fn response(grammar: &Grammar, line: &[u8]) -> Option<u32> {
+    let (version, behind) = line.split_at_checked(grammar.version.len())?;
     let three = take_while_m_n(3, 3, |byte: u8| byte.is_ascii_digit());
     let code = map_opt(three, |digits| decimal(999)(digits).ok().map(|(_, code)| code));
     let reason = opt((char(' '), rest));
-    all_consuming((version, char(' '), code, reason)).map(|(_, _, code, _)| code).parse(line)
+    let read: IResult<&[u8], u32> =
+        all_consuming((char(' '), code, reason)).map(|(_, code, _)| code).parse(behind);
+    read.ok().filter(|_| is_version(grammar, version)).map(|(_, code)| code)
 }
 
 /// A method, a URL with whatever is in it, a version.
-fn request(line: &[u8]) -> Option<Start<'_>> {
+fn request<'l>(grammar: &Grammar, line: &'l [u8]) -> Option<Start<'l>> {
     let end = line.iter().position(|byte| *byte == b' ')?;
     let last = line.iter().rposition(|byte| *byte == b' ')?;
-    let (method, version_word) = (&line[..end], &line[last + 1..]);
-    let is_version = all_consuming(version).parse(version_word).is_ok();
-    (last > end + 1 && is_method(method) && is_version).then_some(Start::Request(method))
+    let (method, version) = (&line[..end], &line[last + 1..]);
+    let is_request = last > end + 1 && is_method(grammar, method) && is_version(grammar, version);
+    is_request.then_some(Start::Request(method))
 }
