@@ -26,6 +26,7 @@ mod realm;
 mod refusal;
 mod rtsp;
 mod sdp;
+mod sip;
 mod slice;
 mod text;
 mod tftp;
@@ -146,6 +147,9 @@ pub enum Owner {
     Session(u32),
     /// A call or registration, by a hash of its identity, which may outlive its control session.
     Call(u64),
+    /// A part of a call, one media line of it say, by a number of the call's from 1 on. What is done to the call's doors is
+    /// done to those of its parts.
+    Part(u64, u32),
 }
 
 /// An endpoint that a message announces: somebody will send there, or from there, before long.
@@ -245,7 +249,13 @@ pub trait Context {
     /// through a call's door, calls are that call's host's.
     fn call(&mut self, hash: u64, life_s: u32) -> Result<&mut Call, Refusal>;
 
-    /// Lets the doors of an owner wait for so many seconds from now on.
+    /// What is remembered of a call of this inside host's that began before.
+    fn known_call(&mut self, hash: u64) -> Option<&mut Call>;
+
+    /// Lets this outside host alone through the doors of an owner from now on; anyone if none.
+    fn admit(&mut self, owner: Owner, peer: Option<Ipv4Addr>);
+
+    /// Lets the doors of an owner wait for so many seconds from now on, and a call be remembered for as long.
     fn renew(&mut self, owner: Owner, life_s: u32);
 
     /// Closes the doors of an owner that nobody went through, and ends it if it is a call. Sessions stay.

@@ -78,8 +78,14 @@ impl Row {
 pub const READS_PER_BYTE_MAX: usize = 256;
 
 /// All gateways.
-pub const ROWS: &[Row] =
-    &[crate::ftp::ROW, crate::tftp::ROW, crate::rtsp::ROW, crate::dns::ROW, crate::rcmd::ROW];
+pub const ROWS: &[Row] = &[
+    crate::ftp::ROW,
+    crate::tftp::ROW,
+    crate::rtsp::ROW,
+    crate::dns::ROW,
+    crate::rcmd::ROW,
+    crate::sip::ROW,
+];
 
 /// A gateway's memory of one control session, of fixed size: the shard has a slot for each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,4 +122,13 @@ pub enum Call {
     None,
     /// Endpoints that its messages announced, the latest last.
     Announced(ArrayVec<SocketAddrV4, 4>),
+    /// Of a call of SIP, or another dialog.
+    Dialog(crate::sip::Dialog),
+    /// Of a registration with SIP.
+    Registration(crate::sip::Registration),
+    /// Of an endpoint that somebody is reached at: calls that rely on it.
+    Reach {
+        /// How many.
+        calls: u32,
+    },
 }

@@ -54,6 +54,7 @@ pub struct FakeContext {
     pub message_len: usize,
     asked: Vec<(Door, SocketAddrV4)>,
     expecting: Vec<OutwardDoor>,
+    admitting: Vec<(Owner, Option<Ipv4Addr>)>,
     closing: Vec<Owner>,
     renewing: Vec<(Owner, u32)>,
     edits: Vec<(Span, Vec<u8>)>,
@@ -83,6 +84,7 @@ impl FakeContext {
             message_len: 0,
             asked: Vec::new(),
             expecting: Vec::new(),
+            admitting: Vec::new(),
             closing: Vec::new(),
             edits: Vec::new(),
         }
@@ -97,14 +99,20 @@ impl FakeContext {
             }
         }
         self.expected.append(&mut self.expecting);
+        for (owner, peer) in self.admitting.drain(..) {
+            let admitted = self.doors.iter_mut().filter(|(door, _)| is_of(door.owner, owner));
+            admitted.for_each(|(door, _)| door.peer = peer);
+        }
         for (owner, life_s) in self.renewing.drain(..) {
-            let renewed = self.doors.iter_mut().filter(|(door, _)| door.owner == owner);
+            let renewed = self.doors.iter_mut().filter(|(door, _)| is_of(door.owner, owner));
             renewed.for_each(|(door, _)| door.life_s = life_s);
+            let calls = self.calls.iter_mut().filter(|(hash, ..)| owner == Owner::Call(*hash));
+            calls.for_each(|(.., life)| *life = life_s);
             self.renewed.push((owner, life_s));
         }
         for owner in self.closing.drain(..) {
-            self.expected.retain(|expected| expected.owner != owner);
-            self.doors.retain(|(door, _)| door.owner != owner);
+            self.expected.retain(|expected| !is_of(expected.owner, owner));
+            self.doors.retain(|(door, _)| !is_of(door.owner, owner));
             self.calls.retain(|(hash, ..)| owner != Owner::Call(*hash));
             self.closed.push(owner);
         }
@@ -126,6 +134,7 @@ impl FakeContext {
     pub fn roll_back(&mut self) {
         self.asked.clear();
         self.expecting.clear();
+        self.admitting.clear();
         self.renewing.clear();
         self.calls.truncate(self.calls_before);
         self.closing.clear();
@@ -144,6 +153,11 @@ impl FakeContext {
         });
         self.mappings.iter().copied().chain(doors)
     }
+}
+
+/// Whether what is done to an owner's doors is done to those of another one.
+fn is_of(door: Owner, owner: Owner) -> bool {
+    door == owner || matches!((door, owner), (Owner::Part(of, _), Owner::Call(call)) if of == call)
 }
 
 /// A door that is asked for again.
@@ -249,6 +263,14 @@ impl Context for FakeContext {
         });
         self.calls[index].2 = life_s;
         Ok(&mut self.calls[index].1)
+    }
+
+    fn known_call(&mut self, hash: u64) -> Option<&mut Call> {
+        self.calls.iter_mut().find(|(of, ..)| *of == hash).map(|(_, call, _)| call)
+    }
+
+    fn admit(&mut self, owner: Owner, peer: Option<Ipv4Addr>) {
+        self.admitting.push((owner, peer));
     }
 
     fn renew(&mut self, owner: Owner, life_s: u32) {

@@ -15,11 +15,11 @@ use crate::stream::EditList;
 use crate::wire::ipv4::is_unicast;
 
 /// Doors that one message may open.
-const DOORS_PER_MESSAGE_MAX: usize = 32;
-/// What one message may close.
-const CLOSED_PER_MESSAGE_MAX: usize = 16;
+const DOORS_PER_MESSAGE_MAX: usize = 72;
+/// What one message may close, renew and admit peers to.
+const CHANGED_PER_MESSAGE_MAX: usize = 64;
 /// Calls that one message may speak of.
-const CALLS_PER_MESSAGE_MAX: usize = 4;
+const CALLS_PER_MESSAGE_MAX: usize = 8;
 /// Outside hosts that one message may ask for addresses for.
 const BOUND_PER_MESSAGE_MAX: u8 = 32;
 /// How long an outside host keeps the address that a message gave it, until a session begins.
@@ -36,8 +36,9 @@ pub struct Access<'a> {
     vrfs: (Vrf, Vrf),
     asker: Asker,
     opened: ArrayVec<u32, DOORS_PER_MESSAGE_MAX>,
-    closing: ArrayVec<Owner, CLOSED_PER_MESSAGE_MAX>,
-    renewing: ArrayVec<(Owner, u32), CLOSED_PER_MESSAGE_MAX>,
+    admitting: ArrayVec<(Owner, Option<Ipv4Addr>), CHANGED_PER_MESSAGE_MAX>,
+    closing: ArrayVec<Owner, CHANGED_PER_MESSAGE_MAX>,
+    renewing: ArrayVec<(Owner, u32), CHANGED_PER_MESSAGE_MAX>,
     /// Calls that it speaks of, how long they are remembered, and whether they began in it.
     calls: ArrayVec<(u32, u32, bool), CALLS_PER_MESSAGE_MAX>,
     /// Outside hosts that may still be asked for, none in a hairpinned session: its peer is no outside host.
@@ -93,6 +94,7 @@ impl<'a> Access<'a> {
             vrfs,
             asker,
             opened: ArrayVec::new(),
+            admitting: ArrayVec::new(),
             closing: ArrayVec::new(),
             renewing: ArrayVec::new(),
             calls: ArrayVec::new(),
@@ -111,13 +113,18 @@ impl<'a> Access<'a> {
         for (owner, life_s) in self.renewing {
             let (key, tag) = self.asker.owner_key(owner);
             self.shard.renew_doors_of(key, tag_of(owner, tag), life_s, self.now);
+            if let Some(number) = self.shard.call_of(owner, key) {
+                self.shard.renew_call(number, life_s, self.now);
+            }
+        }
+        for (owner, peer) in self.admitting {
+            let (key, tag) = self.asker.owner_key(owner);
+            self.shard.admit_to_doors_of(key, tag_of(owner, tag), peer);
         }
         for owner in self.closing {
             let (key, tag) = self.asker.owner_key(owner);
             self.shard.close_doors_of(self.policy, key, tag_of(owner, tag), self.now);
-            if let OwnerKey::Call(key) = key
-                && let Some(number) = self.shard.calls.find(key)
-            {
+            if let Some(number) = self.shard.call_of(owner, key) {
                 self.shard.end_call(self.policy, number, self.now);
             }
         }
@@ -138,7 +145,7 @@ impl<'a> Access<'a> {
 
 /// The number that doors of an owner must have to be meant: a call's are all meant.
 fn tag_of(owner: Owner, tag: u32) -> Option<u32> {
-    matches!(owner, Owner::Session(_)).then_some(tag)
+    (!matches!(owner, Owner::Call(_))).then_some(tag)
 }
 
 impl<'a> Access<'a> {
@@ -275,6 +282,16 @@ impl alg::Context for Access<'_> {
             None => self.calls.push((number, life_s, known.is_none())),
         }
         self.shard.calls.memory_mut(number).ok_or(Refusal::CallLimit)
+    }
+
+    fn known_call(&mut self, hash: u64) -> Option<&mut Call> {
+        let number = self.shard.calls.find(self.asker.call_key(hash))?;
+        self.shard.calls.memory_mut(number)
+    }
+
+    fn admit(&mut self, owner: Owner, peer: Option<Ipv4Addr>) {
+        // As with closing.
+        let _ = self.admitting.try_push((owner, peer));
     }
 
     fn renew(&mut self, owner: Owner, life_s: u32) {

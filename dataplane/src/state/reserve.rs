@@ -39,6 +39,7 @@ impl Asker {
         match owner {
             Owner::Session(number) => (OwnerKey::ControlSession(self.control), number),
             Owner::Call(hash) => (OwnerKey::Call(self.call_key(hash)), 0),
+            Owner::Part(hash, number) => (OwnerKey::Call(self.call_key(hash)), number),
         }
     }
 
@@ -141,9 +142,11 @@ impl Shard {
 
     /// The door of an inside endpoint that belongs to what another one does.
     fn find_own(&self, like: &Door, inside: Endpoint) -> Option<u32> {
-        let first = self.doors.of_local(like.protocol, like.vrfs.0, inside);
-        let is_own = |door: &Door| (door.owner(), door.tag) == (like.owner(), like.tag);
-        self.doors.from(first).find(|(_, door)| is_own(door)).map(|(index, _)| index)
+        let (mut next, owner) = (None, like.owner());
+        std::iter::from_fn(|| self.next_of(owner, Some(like.tag), &mut next)).find(|&index| {
+            let place = |door: &Door| (door.protocol, door.vrfs.0, door.inside, door.outward);
+            self.doors.at(index).map(place) == Some((like.protocol, like.vrfs.0, inside, None))
+        })
     }
 
     /// The door of the inside endpoint so far behind another door's that is for this peer.
@@ -363,12 +366,10 @@ impl Shard {
     /// Lets the doors of an owner wait longer, or less long, from now on: all or those of one number.
     pub fn renew_doors_of(&mut self, owner: OwnerKey, tag: Option<u32>, life_s: u32, now: u32) {
         let closes_ms = now.wrapping_add(life_s.min(LIFE_MAX_S) * 1000);
-        let mut next = self.doors.first_of(owner);
-        while let Some(index) = next {
-            next = self.doors.after(index);
+        let mut next = None;
+        while let Some(index) = self.next_of(owner, tag, &mut next) {
             let node = self.door_node(index);
-            let is_meant = |door: &&mut Door| tag.is_none_or(|tag| door.tag == tag);
-            if let Some(door) = self.doors.at_mut(index).filter(is_meant) {
+            if let Some(door) = self.doors.at_mut(index) {
                 door.closes_ms = closes_ms;
                 self.wheel.disarm(node);
                 self.wheel.arm(node, closes_ms);
@@ -376,15 +377,44 @@ impl Shard {
         }
     }
 
+    /// Lets one outside host alone, or anyone, through the doors of an owner: all or those of one number.
+    pub fn admit_to_doors_of(&mut self, owner: OwnerKey, tag: Option<u32>, peer: Option<Ipv4Addr>) {
+        let mut next = None;
+        while let Some(index) = self.next_of(owner, tag, &mut next) {
+            if let Some(door) = self.doors.at_mut(index) {
+                door.peer = peer;
+            }
+        }
+    }
+
     /// Closes the doors of an owner, all or those of one number.
     pub fn close_doors_of(&mut self, policy: &Policy, owner: OwnerKey, tag: Option<u32>, now: u32) {
-        let mut next = self.doors.first_of(owner);
-        while let Some(index) = next {
-            next = self.doors.after(index);
-            let is_meant = |door: &Door| tag.is_none_or(|tag| door.tag == tag);
-            if self.doors.at(index).is_some_and(is_meant) {
-                self.close_door(policy, index, now);
+        let mut next = None;
+        while let Some(index) = self.next_of(owner, tag, &mut next) {
+            self.close_door(policy, index, now);
+        }
+    }
+
+    /// A walk over the doors of an owner, all or those of one number, which may be closed on the way. `next` is where it is:
+    /// none at the beginning.
+    fn next_of(&self, owner: OwnerKey, tag: Option<u32>, next: &mut Option<Option<u32>>) -> Option<u32> {
+        let mut index = next.unwrap_or_else(|| self.doors.first_of(owner));
+        while let Some(at) = index {
+            index = self.doors.after(at);
+            *next = Some(index);
+            if self.doors.at(at).is_some_and(|door| tag.is_none_or(|tag| door.tag == tag)) {
+                return Some(at);
             }
+        }
+        *next = Some(None);
+        None
+    }
+
+    /// The number of a call that is a door's owner as a whole.
+    pub fn call_of(&self, owner: Owner, key: OwnerKey) -> Option<u32> {
+        match (owner, key) {
+            (Owner::Call(_), OwnerKey::Call(key)) => self.calls.find(key),
+            _ => None,
         }
     }
 

@@ -1,0 +1,197 @@
+//! SIP (RFC 3261 and its extensions): where hosts are reached, and where their media go.
+//!
+//! A message is read whole, whatever its method. In its headers and its session description the inside host's own endpoints
+//! become global ones, and the other way they become again what the inside host wrote; all else stays: digests, dialogs'
+//! identifiers, users. Doors open for media, for who is registered, and for the signalling of calls. They belong to calls and
+//! registrations, which outlive control sessions: a trunk has thousands of calls over one.
+
+use crate::message::{self, Grammar, Parsed};
+use crate::registry::{Attach, Call, Port, Reads};
+use crate::slice::Slice;
+use crate::{Context, Framing, Handled, Message, Refusal, Row, Side, State, Transport, realm};
+
+mod about;
+mod dialog;
+mod media;
+mod places;
+mod reach;
+mod registration;
+mod turn;
+mod uri;
+
+use about::{About, descriptions};
+pub use dialog::{Dialog, Registration};
+use reach::{PENDING_LIFE_S, Purpose, RINGING_LIFE_S};
+use turn::Turn;
+
+/// The gateway.
+pub const ROW: Row = Row {
+    name: "sip",
+    label: "SIP",
+    keyword: "sip {}",
+    attach: Attach::Ports(&[
+        Port { transport: Transport::Tcp, port: 5060 },
+        Port { transport: Transport::Udp, port: 5060 },
+    ]),
+    is_ietf: false,
+    reads: Reads::Always,
+    state: || State::None,
+    framing,
+    handle,
+    about: "Translates the hosts' endpoints in headers and session descriptions, and opens doors for media, calls and \
+            registrations.",
+    standards: "RFC 3261, 3262, 3264, 3311, 3515, 3581, 3605, 3891, 4145, 4566, 5761, 6665",
+};
+
+/// Its messages. Over TCP each tells its length; a datagram ends where it ends.
+const GRAMMAR: Grammar = Grammar {
+    version: b"SIP/9.9",
+    is_of_method: |byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte),
+    length: &["content-length", "l"],
+    has_rest: true,
+};
+
+/// Methods whose requests begin a dialog.
+const BEGINNINGS: &[&str] = &["INVITE", "SUBSCRIBE", "REFER"];
+/// Methods whose requests and answers say where their sender is reached from now on (RFC 3261 section 12.1, 3311, 6665).
+const REFRESHES: &[&str] = &["INVITE", "SUBSCRIBE", "REFER", "UPDATE", "NOTIFY"];
+
+fn framing(_: &State, message: &Message) -> Framing {
+    match message.bytes {
+        [b'\r' | b'\n', ..] => Framing::Opaque(1),
+        bytes => message::framing(&GRAMMAR, bytes),
+    }
+}
+
+/// Whether a datagram keeps a mapping alive, and says nothing: line ends, zeros, STUN (RFC 5626 section 4.4.2), a word of old.
+fn is_keep_alive(bytes: &[u8]) -> bool {
+    const STUN: &[u8] = &[0x21, 0x12, 0xa4, 0x42];
+    let is_blank = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0 | b' ');
+    bytes.iter().all(is_blank) || (bytes[0] < 4 && bytes.get(4..8) == Some(STUN)) || bytes == b"jaK"
+}
+
+fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
+    if context.session().transport == Transport::Udp && is_keep_alive(message.bytes) {
+        return Ok(Handled::Continue);
+    }
+    let parsed = Parsed::read(&GRAMMAR, message.bytes)?;
+    let about = About::read(&parsed);
+    let mut turn = Turn::new(context, message.from);
+    if about.method == b"REGISTER" {
+        register(&mut turn, &parsed, &about)?;
+    } else {
+        converse(&mut turn, &parsed, &about)?;
+    }
+    let growth = turn.growth;
+    let refused = turn.refused;
+    if growth != 0 {
+        let len = parsed.body.bytes.len().saturating_add_signed(growth);
+        for value in parsed.named("content-length").chain(parsed.named("l")) {
+            realm::replace(context, value, format_args!("{len}"))?;
+        }
+    }
+    Ok(refused.map_or(Handled::Continue, Handled::Refused))
+}
+
+/// A registration, or its answer.
+fn register(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refusal> {
+    let registration = about.call.map(|call| registration::known(turn.context, call)).unwrap_or_default();
+    turn.forms = registration.forms;
+    let is_own_request = turn.from == Side::Inside && about.code.is_none();
+    if is_own_request && about.expires_s != Some(0) {
+        turn.opens = Some(Purpose::Registration);
+    }
+    turn.translate_headers(parsed)?;
+    translate_body(turn, parsed, about, None)?;
+    let Some(call) = about.call else { return Ok(()) };
+    if is_own_request {
+        let is_star = parsed.named("contact").chain(parsed.named("m")).any(|value| value.is("*"));
+        return registration::request(turn, registration, about, (call, is_star));
+    }
+    if turn.from == Side::Outside {
+        registration::answer(turn, registration, about, call);
+    }
+    Ok(())
+}
+
+/// Any other message.
+fn converse(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refusal> {
+    let mut dialog = about.call.and_then(|call| known(turn, about, call));
+    turn.forms = dialog.as_ref().map(|dialog| dialog.forms).unwrap_or_default();
+    let is_refresh = REFRESHES.iter().any(|method| about.method == method.as_bytes());
+    let is_valid = about.code.is_none_or(|code| (101..300).contains(&code));
+    if turn.from == Side::Inside && is_refresh && is_valid && dialog.is_some() {
+        turn.opens = Some(Purpose::Dialogs);
+    }
+    turn.translate_headers(parsed)?;
+    translate_body(turn, parsed, about, dialog.as_mut())?;
+    let Some(call) = about.call else { return Ok(()) };
+    let Some(mut dialog) = dialog else {
+        if turn.forms.is_empty() {
+            return Ok(());
+        }
+        let mut dialog = Dialog::default();
+        dialog.forms = turn.forms;
+        *turn.context.call(call, PENDING_LIFE_S)? = Call::Dialog(dialog);
+        return Ok(());
+    };
+    dialog.forms = turn.forms;
+    if turn.opens.is_some() {
+        rely_on_doors(turn, &mut dialog);
+    }
+    if dialog.hear(about, turn.from, call, turn.context) {
+        dialog.end(call, turn.context);
+    } else if let Some(record) = turn.context.known_call(call) {
+        *record = Call::Dialog(dialog);
+    }
+    Ok(())
+}
+
+/// What is remembered of a message's dialog. A new one begins with a request that begins dialogs.
+fn known(turn: &mut Turn, about: &About, call: u64) -> Option<Dialog> {
+    if let Some(Call::Dialog(dialog)) = turn.context.known_call(call) {
+        return Some(dialog.clone());
+    }
+    if !BEGINNINGS.iter().any(|method| about.requests(method)) {
+        return None;
+    }
+    match turn.context.call(call, RINGING_LIFE_S) {
+        Ok(_) => Some(Dialog::default()),
+        Err(refusal) => {
+            turn.refused = Some(refusal);
+            None
+        }
+    }
+}
+
+/// While a dialog lives its peer reaches the inside host: at its contact, and where it sends from.
+fn rely_on_doors(turn: &mut Turn, dialog: &mut Dialog) {
+    if turn.session.transport == Transport::Udp {
+        let opened = reach::open(turn.context, Purpose::Dialogs, Transport::Udp, turn.session.inside_local);
+        turn.refused = opened.err().or(turn.refused);
+        let key = reach::key(turn.context, Purpose::Dialogs, Transport::Udp, turn.session.inside_local);
+        dialog.rely_on(key, turn.context);
+    }
+    for contact in &turn.contacts {
+        let key = reach::key(turn.context, Purpose::Dialogs, contact.transport(), contact.local);
+        dialog.rely_on(key, turn.context);
+    }
+}
+
+/// Translates the descriptions of a message.
+fn translate_body(
+    turn: &mut Turn,
+    parsed: &Parsed,
+    about: &About,
+    mut dialog: Option<&mut Dialog>,
+) -> Result<(), Refusal> {
+    let is_provisional = about.code.is_some_and(|code| code < 200);
+    for body in descriptions(parsed) {
+        let body: Slice = body;
+        match turn.from {
+            Side::Inside => media::announce(turn, dialog.as_deref_mut(), about.call, body)?,
+            Side::Outside => media::hear(turn, dialog.as_deref_mut(), about.call, (body, is_provisional))?,
+        }
+    }
+    Ok(())
+}
