@@ -9,6 +9,7 @@ use crate::flow::{Endpoint, TCP, UDP, Vrf, protocol_of};
 use crate::policy::{GatewayIndex, IdleClass, OutsideRule, Policy, StaticRule, Timeouts};
 use crate::state::door::OwnerKey;
 use crate::state::reserve::{Asker, endpoint, socket_addr};
+use crate::state::room::Initiator;
 use crate::state::session::Flags;
 use crate::state::shard::Shard;
 use crate::stream::EditList;
@@ -275,7 +276,8 @@ impl alg::Context for Access<'_> {
         if self.calls.is_full() && !known.is_some_and(is_listed) {
             return Err(Refusal::CallLimit);
         }
-        let begin = || self.shard.begin_call(self.asker.gateway, key, life_s, self.now);
+        let holder = self.shard.session(self.asker.control).map(Initiator::of).ok_or(Refusal::CallLimit)?;
+        let begin = || self.shard.begin_call((self.asker.gateway, holder), key, life_s, self.now);
         let number = known.or_else(begin).ok_or(Refusal::CallLimit)?;
         match self.calls.iter_mut().find(|(listed, ..)| *listed == number) {
             Some((_, life, _)) => *life = life_s,

@@ -252,7 +252,11 @@ fn a_host_has_a_part_of_the_calls_and_all_end_by_command() {
     let mut test = Test::new();
     let controls = [1, HOSTS].map(|host| test.open(host, 40_000));
     let key = |name: u64| CallKey { host: (0, Ipv4Addr::new(10, 0, 0, 1)), hash: 1000 + name };
-    let begun = (0..1024).filter_map(|name| test.shard.begin_call(0, key(name), LIFE_S, test.now)).count();
+    let begun = (0..1024)
+        .filter_map(|name| {
+            test.shard.begin_call((0, Initiator::host(key(name).host)), key(name), LIFE_S, test.now)
+        })
+        .count();
     // What is not other gateways' own, without the reserve: half of it.
     let of_gateway = 1024 - 1024 / (2 * ROWS.len()) * (ROWS.len() - 1);
     assert_eq!(begun, (of_gateway - of_gateway / 16).div_ceil(2));

@@ -6,6 +6,7 @@ use crate::policy::{GatewayIndex, Policy};
 use crate::state::call::{CallKey, LIFE_MAX_S};
 use crate::state::control_session::ControlSession;
 use crate::state::door::OwnerKey;
+use crate::state::room::Initiator;
 use crate::state::session::{Flags, Session};
 use crate::state::shard::Shard;
 use crate::state::table::timer::is_due;
@@ -62,11 +63,17 @@ impl Shard {
 }
 
 impl Shard {
-    /// Begins a call, which is remembered so long without a word of it. None where its gateway or its host has no room for
-    /// another.
-    pub fn begin_call(&mut self, gateway: GatewayIndex, key: CallKey, life_s: u32, now: u32) -> Option<u32> {
+    /// Begins a call, which is remembered so long without a word of it. None where its gateway or who began its control session
+    /// has no room for another.
+    pub fn begin_call(
+        &mut self,
+        (gateway, holder): (GatewayIndex, Initiator),
+        key: CallKey,
+        life_s: u32,
+        now: u32,
+    ) -> Option<u32> {
         let ends_ms = now.wrapping_add(life_s.min(LIFE_MAX_S) * 1000);
-        let number = self.calls.begin(gateway, key, ends_ms)?;
+        let number = self.calls.begin(gateway, key, holder, ends_ms)?;
         self.wheel.arm(self.call_node(number), ends_ms);
         Some(number)
     }

@@ -37,6 +37,8 @@ pub(super) struct Record {
     /// The gateway whose room it takes.
     pub gateway: GatewayIndex,
     pub memory: Call,
+    /// Whose place in the table it has.
+    holder: Initiator,
     /// When it is forgotten, in milliseconds.
     pub ends_ms: u32,
 }
@@ -103,13 +105,20 @@ impl Calls {
         self.records.iter()
     }
 
-    pub(super) fn begin(&mut self, gateway: GatewayIndex, key: CallKey, ends_ms: u32) -> Option<u32> {
-        if !self.room.take(gateway, Initiator::host(key.host), 1) {
+    pub(super) fn begin(
+        &mut self,
+        gateway: GatewayIndex,
+        key: CallKey,
+        holder: Initiator,
+        ends_ms: u32,
+    ) -> Option<u32> {
+        if !self.room.take(gateway, holder, 1) {
             return None;
         }
-        let number = self.records.insert(key.words(), Record { key, gateway, memory: Call::None, ends_ms });
+        let record = Record { key, gateway, memory: Call::None, holder, ends_ms };
+        let number = self.records.insert(key.words(), record);
         if number.is_none() {
-            self.room.give_back(gateway, Initiator::host(key.host), 1);
+            self.room.give_back(gateway, holder, 1);
         }
         number
     }
@@ -117,7 +126,7 @@ impl Calls {
     pub(super) fn end(&mut self, number: u32) -> Option<CallKey> {
         let key = self.records.at(number)?.key;
         let record = self.records.remove(key.words(), number)?;
-        self.room.give_back(record.gateway, Initiator::host(key.host), 1);
+        self.room.give_back(record.gateway, record.holder, 1);
         Some(key)
     }
 }

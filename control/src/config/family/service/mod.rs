@@ -101,7 +101,7 @@ const GLOBAL: &[Row<Apply>] = &[
     statement("ip nat service dns-v6 [ list (acl) ]", "Accepted, without effect: IPv6 is not translated",
               |builder, statement| pass_over_as(builder, statement, "IPv6 is not translated")),
     statement("alg sip { blacklist | processor | timer } <text>", "Accepted, without effect",
-              |builder, statement| pass_over_as(builder, statement, "the ALG of SIP is not built yet")),
+              |builder, statement| pass_over_as(builder, statement, "calls have shares by host instead")),
     statement("alg defaults / { cisco | ietf }", "Choose which ALGs are on: all, or only that of FTP", alg_defaults),
     statement("alg third-party / (acl)", "Let inside hosts announce the endpoints of these inside hosts", third_parties),
     statement("alg doors per-host / <doors:1-65535>", "Let one inside host have so many doors open at once, in place of 128",
