@@ -105,26 +105,29 @@ impl<'c> Turn<'c> {
         addr == *self.session.inside_local.ip()
     }
 
-    /// Translates the request's URI and all headers.
+    /// Translates the request's URI and all headers: first those that doors open for, so that all others tell of these doors.
     pub fn translate_headers(&mut self, parsed: &Parsed) -> Result<(), Refusal> {
-        if let Some(uri) = parsed.target().and_then(Uri::read) {
+        let placed = || parsed.headers().filter_map(|header| Some((place(&header)?, header.value)));
+        let opens = |place: Place| matches!(place, Place::Contact | Place::Proxy);
+        placed()
+            .filter(|(place, _)| opens(*place))
+            .try_for_each(|(place, value)| self.value(place, value))?;
+        // Nobody asks itself over a NAT: what the inside writes there is another's.
+        if let Some(uri) = parsed.target().and_then(Uri::read)
+            && !(self.from == Side::Inside && self.is_own(uri.at.addr))
+        {
             self.uri(uri, Place::Target)?;
         }
-        for header in parsed.headers() {
-            match place(&header) {
-                None => {}
-                Some(Place::Via) => {
-                    elements(header.value).filter_map(Via::read).try_for_each(|via| self.via(via))?
-                }
-                Some(Place::Warning) => {
-                    elements(header.value).try_for_each(|warning| self.warning(warning))?
-                }
-                Some(place) => {
-                    elements(header.value).try_for_each(|element| self.name_addr(element, place))?
-                }
-            }
+        placed().filter(|(place, _)| !opens(*place)).try_for_each(|(place, value)| self.value(place, value))
+    }
+
+    fn value(&mut self, place: Place, value: Slice) -> Result<(), Refusal> {
+        let mut elements = elements(value);
+        match place {
+            Place::Via => elements.filter_map(Via::read).try_for_each(|via| self.via(via)),
+            Place::Warning => elements.try_for_each(|warning| self.warning(warning)),
+            place => elements.try_for_each(|element| self.name_addr(element, place)),
         }
-        Ok(())
     }
 
     /// A warning: a code, the host or the name of who warns, a text (RFC 3261 section 20.43).
