@@ -5,11 +5,11 @@ mod stage;
 
 use std::net::Ipv4Addr;
 
-use alg::{Counterpart, Owner, Ports, Refusal, Side, Transport};
+use alg::{Counterpart, Ports, Refusal, Side, Transport};
 use sip_messages::{
-    announced, answer, audio, door_to, invite, media, message, own, phone, request, server, text,
+    announced, answer, audio, described, door_to, invite, media, message, own, phone, request, server, text,
 };
-use stage::{INSIDE_GLOBAL, INSIDE_LOCAL, OUTSIDE, endpoint};
+use stage::{INSIDE_LOCAL, OUTSIDE, endpoint};
 
 /// Lines of a request that begins a dialog.
 fn with(lines: &str) -> String {
@@ -359,6 +359,66 @@ fn bytes_behind_the_body_of_a_datagram_are_none_of_it() {
     let heard = text(sip.client(format!("{said}{behind}")));
     assert_eq!(heard, format!("{}{behind}", announced(&said, &[5004])));
     assert_eq!(media(&sip), [(5004, Ports::Pair)]);
+}
+
+/// RFC 3261 section 7.5: line ends ahead of the first line are ignored.
+#[test]
+fn line_ends_ahead_of_a_message_in_a_datagram_are_ignored() {
+    for ahead in ["\r\n", "\r\n\r\n", "\n"] {
+        let mut sip = phone(Transport::Udp);
+        let said = invite("c1", &own(&audio(5004)));
+        let heard = text(sip.client(format!("{ahead}{said}")));
+        assert_eq!(heard, format!("{ahead}{}", announced(&said, &[5004])));
+        assert!(sip.refusals.is_empty());
+    }
+}
+
+/// By STUN, or by `rport`: what it wrote in public it reads in public, or it would register again and again.
+#[test]
+fn a_client_that_knows_its_global_endpoint_reads_it_again() {
+    for via in [";rport", ""] {
+        let said = request("REGISTER", "r", 1, "").replace(";branch", &format!("{via};branch"));
+        let said = said.replace("10.0.0.2:5060", "203.0.113.1:6060");
+        let said = said.replace("sip:alice@example.com", "sip:alice@203.0.113.1");
+        let mut sip = phone(Transport::Udp);
+        assert_eq!(text(sip.client(&said)), said);
+        let reply = answer(&said, 200, "<sip:alice@203.0.113.1:6060>;expires=60", "");
+        let reply = reply.replace(";rport;", ";received=203.0.113.1;rport=6060;");
+        assert_eq!(text(sip.server(&reply)), reply);
+    }
+}
+
+/// Subscribers share global addresses. A neighbour's endpoint is not the phone's, by whatever message it comes.
+#[test]
+fn endpoints_of_neighbours_on_the_same_global_address_stay() {
+    let mut sip = phone(Transport::Udp);
+    let asked = message(
+        "INVITE sip:alice@203.0.113.1:6060 SIP/2.0",
+        "Via: SIP/2.0/UDP 198.51.100.7:5060;branch=x\r\nVia: SIP/2.0/UDP 203.0.113.1:5160;branch=y;received=203.0.113.1;rport=5160\r\n\
+         Record-Route: <sip:203.0.113.1:5160;lr>\r\nFrom: <sip:bob@example.com>;tag=b\r\nTo: <sip:alice@example.com>\r\n\
+         Call-ID: c1\r\nCSeq: 1 INVITE\r\nContact: <sip:bob@203.0.113.1:5160>\r\n",
+        &described("203.0.113.1", &audio(5160)),
+    );
+    assert_eq!(text(sip.server(&asked)), asked.replace("alice@203.0.113.1:6060", "alice@10.0.0.2:5060"));
+    assert!(sip.refusals.is_empty());
+}
+
+/// Where no more can be remembered, addresses are translated all the same.
+#[test]
+fn a_full_table_of_calls_leaves_no_private_address() {
+    for method in ["INVITE", "REGISTER", "OPTIONS", "MESSAGE", "SUBSCRIBE"] {
+        let mut sip = phone(Transport::Udp);
+        for n in 0..30 {
+            let said = request(method, &format!("c{n}"), 1, "").replace("10.0.0.2:5060", "10.0.0.2");
+            let heard = text(sip.client(&said));
+            assert!(!heard.contains("10.0.0.2"), "{heard}");
+        }
+        assert!(
+            sip.refusals.iter().all(|why| matches!(why, Refusal::CallLimit | Refusal::DoorLimit)),
+            "{:?}",
+            sip.refusals
+        );
+    }
 }
 
 fn register(number: u32, contacts: &str, more: &str) -> String {

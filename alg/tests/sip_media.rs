@@ -81,6 +81,33 @@ fn each_line_of_media_has_the_doors_it_needs() {
     }
 }
 
+/// RFC 5761 section 5.1.1: who does not multiplex sends reports where `a=rtcp` says.
+#[test]
+fn reports_that_share_the_port_of_media_are_where_those_are() {
+    let lines = |addr: &str, port: u16| {
+        described(addr, &format!("m=audio {port} RTP/AVP 0\r\na=rtcp-mux\r\na=rtcp:{port} IN IP4 {addr}\r\n"))
+    };
+    assert_eq!(offered(&lines("10.0.0.2", 5004)), (lines("203.0.113.1", 6004), vec![(5004, One)]));
+}
+
+/// RFC 3264 section 4 allows one offer at a time. Who sends more without an answer takes few doors, and costs little at the end.
+#[test]
+fn offers_without_answers_are_few() {
+    let mut sip = established("c1", 5004);
+    for n in 0..300 {
+        sip.client(request("UPDATE", "c1", 10 + n, &own(&audio(6000 + 2 * n as u16))));
+        assert!(media(&sip).len() <= 6, "{:?}", media(&sip));
+    }
+    let closed_before = sip.stage.closed.len();
+    let said = request("UPDATE", "c1", 400, &own(&audio(7000)));
+    let heard = text(sip.client(&said));
+    sip.server(answer(&heard, 200, "<sip:bob@198.51.100.7>", &described("198.51.100.9", &audio(9000))));
+    assert_eq!(media(&sip), [(7000, Pair)]);
+    let closed = sip.stage.closed.len() - closed_before;
+    assert!(closed <= 64, "{closed} owners are closed by one answer");
+    assert!(sip.refusals.is_empty(), "{:?}", sip.refusals);
+}
+
 #[test]
 fn media_over_tcp_waits_for_connections() {
     for line in ["m=image 5010 tcp t38", "m=application 5010 TCP/BFCP *", "m=message 5010 TCP/MSRP *"] {
