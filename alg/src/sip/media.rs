@@ -98,7 +98,8 @@ pub fn announce(
     if let (Some(dialog), Some(call)) = (dialog, call) {
         let mut hasher = DefaultHasher::new();
         lines.hash(&mut hasher);
-        let offer = dialog.offer(hasher.finish(), sections.clone().count());
+        let described = (hasher.finish(), sections.clone().count());
+        let offer = dialog.offer(described, call, turn.context);
         for line in lines.iter().filter(|line| line.line < LINES_MAX) {
             let door = Door {
                 transport: line.transport,
