@@ -7,7 +7,8 @@ use std::net::Ipv4Addr;
 
 use alg::{Counterpart, Ports, Refusal, Side, Transport};
 use sip_messages::{
-    announced, answer, audio, described, door_to, invite, media, message, own, phone, request, server, text,
+    announced, answer, audio, described, door_to, invite, media, message, over_tcp, own, phone, request,
+    server, text,
 };
 use stage::{INSIDE_LOCAL, OUTSIDE, endpoint};
 
@@ -489,7 +490,7 @@ fn a_contact_of_another_transport_has_a_door_of_that() {
     sip.client(register(1, "<sip:alice@10.0.0.2:5062;transport=tcp>", ""));
     assert!(door_to(&sip, Transport::Tcp, 5062).is_some() && door_to(&sip, Transport::Udp, 5062).is_none());
     let mut sip = phone(Transport::Tcp);
-    let heard = text(sip.client(register(1, "<sip:alice@10.0.0.2;transport=tcp>", "")));
+    let heard = text(sip.client(over_tcp(&register(1, "<sip:alice@10.0.0.2;transport=tcp>", ""))));
     assert!(heard.contains("<sip:alice@203.0.113.1:6060;transport=tcp>"), "{heard}");
     assert!(door_to(&sip, Transport::Tcp, 5060).is_some() && door_to(&sip, Transport::Udp, 5060).is_none());
 }

@@ -151,3 +151,37 @@ pub fn door_to<'s>(sip: &'s Conversation, transport: Transport, port: u16) -> Op
     let mut doors = sip.stage.doors.iter().map(|(door, _)| door);
     doors.find(|door| door.transport == transport && door.inside.port() == port)
 }
+
+/// A message that asks for doors to what no test announces otherwise.
+pub const WANTED: u16 = 7777;
+
+/// That message, over TCP.
+pub fn wanted() -> String {
+    message(
+        "REGISTER sip:example.com SIP/2.0",
+        "Via: SIP/2.0/TCP 10.0.0.2:40000;branch=z9\r\nFrom: <sip:x@example.com>;tag=x\r\nTo: <sip:x@example.com>\r\n\
+         Call-ID: x\r\nCSeq: 1 REGISTER\r\nContact: <sip:x@10.0.0.2:7777>\r\n",
+        "",
+    )
+}
+
+/// Whether that message was obeyed.
+pub fn is_open(sip: &Conversation) -> bool {
+    sip.stage.asks.iter().any(|door| door.inside.port() == WANTED)
+}
+
+/// A request over TCP.
+pub fn over_tcp(said: &str) -> String {
+    said.replace("10.0.0.2:5060", "10.0.0.2:40000").replace("/UDP", "/TCP")
+}
+
+/// A registration with so many contacts, each of which changes its length in its own way.
+pub fn crowd(count: usize, contact: impl Fn(usize) -> String) -> String {
+    let contacts: Vec<String> = (0..count).map(|n| format!("Contact: {}\r\n", contact(n))).collect();
+    let headers = format!(
+        "Via: SIP/2.0/TCP 10.0.0.2:40000;branch=z9\r\nFrom: <sip:a@example.com>;tag=a\r\nTo: <sip:a@example.com>\r\n\
+         Call-ID: r\r\nCSeq: 1 REGISTER\r\n{}",
+        contacts.concat()
+    );
+    message("REGISTER sip:example.com SIP/2.0", &headers, "")
+}

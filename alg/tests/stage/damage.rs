@@ -86,9 +86,12 @@ impl<'s> Damaged<'s> {
                 || numbers.contains(&high) && numbers.contains(&low)
         };
         for (door, _) in &stage.doors {
-            // The second of a pair is written too, but where it belongs to a line of media.
-            let is_pair = door.ports == Ports::Pair && matches!(door.owner, Owner::Session(_));
-            let is_all_named = is_named(door.inside.port()) && (!is_pair || is_named(door.inside.port() + 1));
+            // The second of a pair is written too, but where it belongs to a line of media; that may be of several.
+            let (port, is_line) = (door.inside.port(), matches!(door.owner, Owner::Part(..)));
+            let ahead_max = if is_line { 6 } else { 0 };
+            let is_first_named = (0..=ahead_max).any(|ahead| is_named(port.saturating_sub(ahead)));
+            let is_pair = door.ports == Ports::Pair && !is_line;
+            let is_all_named = is_first_named && (!is_pair || is_named(port + 1));
             assert!(is_all_named, "{}: a door that nobody announced: {door:?}", of());
         }
     }
