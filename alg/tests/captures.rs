@@ -109,10 +109,13 @@ fn play(row: &'static Row, path: &Path, side: Side) -> Vec<Played> {
             (_, true) => (packet.dst, packet.src, false),
             _ => continue,
         };
+        // Where both have the port of servers, whoever began is the client.
+        let is_answer = sessions.contains_key(&(server, client));
+        let (client, server) = if is_answer { (server, client) } else { (client, server) };
         let session = sessions
             .entry((client, server))
             .or_insert_with(|| Played::new(row, packet.transport, [client, server], side));
-        session.send(by_client, packet);
+        session.send(by_client != is_answer, packet);
     }
     sessions.into_values().collect()
 }

@@ -22,6 +22,21 @@ const PEERS_MAX: usize = 8;
 /// How long a subscription lasts that does not say so (RFC 6665 leaves it to the package).
 const SUBSCRIPTION_LIFE_S: u32 = 3600;
 
+/// Offers of a dialog whose doors may be open. RFC 3264 section 4 allows one to wait for its answer; forks, and answers that got
+/// lost, make it some more.
+const OFFERS_MAX: usize = 4;
+
+/// A description of the inside host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Offer {
+    /// Its number, from 1 on.
+    number: u16,
+    /// A hash of what it has.
+    hash: u64,
+    /// How many lines it has doors for, at most.
+    line_count: u8,
+}
+
 /// What is remembered of a call, or of another dialog.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dialog {
@@ -31,15 +46,12 @@ pub struct Dialog {
     is_established: bool,
     /// The number of the last invitation, and whether the inside sent it.
     invitation: Option<(u32, bool)>,
-    /// The number of the inside's offer that holds, or waits for its answer, from 1 on; of the oldest whose doors may be open;
-    /// and of the last one.
-    offer: u16,
-    oldest: u16,
+    /// The number of the inside's last `BYE`.
+    goodbye: Option<u32>,
+    /// The inside's offers whose doors may be open: the one that holds, then those that wait for an answer.
+    offers: ArrayVec<Offer, OFFERS_MAX>,
+    /// The number of the last one.
     last: u16,
-    /// A hash of what it has.
-    offered: u64,
-    /// How many lines the longest one has.
-    line_count: u8,
     /// From where the outside host's media come, by line; none where that cannot be told.
     peers: ArrayVec<Option<Ipv4Addr>, PEERS_MAX>,
     /// Keys of the doors for signalling that it relies on.
@@ -54,14 +66,18 @@ impl Dialog {
 
     /// The inside host describes media: `hash` of their endpoints, in so many lines. Returns the number of the offer, which is
     /// the last one's if it says the same.
-    pub fn offer(&mut self, hash: u64, line_count: usize) -> u16 {
-        if self.offer == 0 || self.offered != hash {
-            self.last = self.last.wrapping_add(1).max(1);
-            (self.offer, self.offered) = (self.last, hash);
-            self.oldest = self.oldest.max(1);
-            self.line_count = self.line_count.max(line_count.min(LINES_MAX) as u8);
+    pub fn offer(&mut self, (hash, line_count): (u64, usize), call: u64, context: &mut dyn Context) -> u16 {
+        if let Some(offer) = self.offers.last().filter(|offer| offer.hash == hash) {
+            return offer.number;
         }
-        self.offer
+        if self.offers.is_full() {
+            // The one that waits the longest will not be answered.
+            close_offer(self.offers.remove(1), call, context);
+        }
+        self.last = self.last.wrapping_add(1).max(1);
+        let line_count = line_count.min(LINES_MAX) as u8;
+        self.offers.push(Offer { number: self.last, hash, line_count });
+        self.last
     }
 
     /// Who may send media for a line; anyone while nobody is known.
@@ -90,8 +106,8 @@ impl Dialog {
                 Some(known) => *known = peer,
                 None => self.peers.push(peer),
             }
-            for offer in self.oldest.max(1)..=self.offer {
-                context.admit(Owner::Part(call, Dialog::part(offer, line)), peer);
+            for offer in self.offers.iter().filter(|offer| line < usize::from(offer.line_count)) {
+                context.admit(Owner::Part(call, Dialog::part(offer.number, line)), peer);
             }
         }
     }
@@ -112,7 +128,10 @@ impl Dialog {
             context.renew(whole, self.life_s());
         } else if about.requests("ACK") {
             self.settle(call, context);
-        } else if (about.requests("CANCEL") && !self.is_established || about.requests("BYE")) && from_inside {
+        } else if about.requests("BYE") && from_inside {
+            self.goodbye = Some(about.number);
+            context.renew(whole, PENDING_LIFE_S);
+        } else if about.requests("CANCEL") && !self.is_established && from_inside {
             context.renew(whole, PENDING_LIFE_S);
         } else if about.requests("SUBSCRIBE") || about.requests("REFER") {
             let life_s = about.expires_s.unwrap_or(SUBSCRIPTION_LIFE_S).saturating_add(PENDING_LIFE_S);
@@ -130,8 +149,10 @@ impl Dialog {
                 _ => {}
             }
         }
+        let was_asked = from_inside || self.goodbye == Some(about.number);
         // Who must say who he is says `BYE` again.
-        about.answers(&["BYE"]).is_some_and(|code| code >= 200 && !matches!(code, 401 | 407))
+        let is_end = |code| was_asked && code >= 200 && !matches!(code, 401 | 407);
+        about.answers(&["BYE"]).is_some_and(is_end)
     }
 
     /// The answer to an invitation.
@@ -168,24 +189,16 @@ impl Dialog {
 
     /// The last offer holds: the doors of those before it close.
     fn settle(&mut self, call: u64, context: &mut dyn Context) {
-        for offer in self.oldest.max(1)..self.offer {
-            self.close_offer(offer, call, context);
-        }
-        self.oldest = self.offer;
+        let before = self.offers.len().saturating_sub(1);
+        self.offers.drain(..before).for_each(|offer| close_offer(offer, call, context));
     }
 
     /// The last offer was refused: what was before it holds.
     fn take_back(&mut self, call: u64, context: &mut dyn Context) {
-        if self.offer > self.oldest && self.oldest > 0 {
-            self.close_offer(self.offer, call, context);
-            // The same description, offered once more, is another offer.
-            (self.offer, self.offered) = (self.oldest, 0);
-        }
-    }
-
-    fn close_offer(&self, offer: u16, call: u64, context: &mut dyn Context) {
-        for line in 0..usize::from(self.line_count) {
-            context.close(Owner::Part(call, Dialog::part(offer, line)));
+        if self.offers.len() > 1
+            && let Some(offer) = self.offers.pop()
+        {
+            close_offer(offer, call, context);
         }
     }
 
@@ -195,6 +208,12 @@ impl Dialog {
         for key in std::mem::take(&mut self.reaches) {
             reach::leave(context, key);
         }
+    }
+}
+
+fn close_offer(offer: Offer, call: u64, context: &mut dyn Context) {
+    for line in 0..usize::from(offer.line_count) {
+        context.close(Owner::Part(call, Dialog::part(offer.number, line)));
     }
 }
 

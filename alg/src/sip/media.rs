@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use arrayvec::ArrayVec;
 
 use super::dialog::{Dialog, LINES_MAX};
+use super::reach::LOW_PORTS_END;
 use super::turn::Turn;
 use crate::sdp::{self, Section};
 use crate::slice::Slice;
@@ -13,11 +14,14 @@ use crate::{Door, Owner, Ports, Refusal, Side, Transport, text};
 
 /// Ports, or pairs, of one line that doors open for.
 const COUNT_MAX: u16 = 4;
-/// The port of who connects himself (RFC 4145 section 4.1).
+/// The port of who connects himself, or tells his ports later (RFC 4145 section 4.1, 8840 section 4.1.1).
 const DISCARD_PORT: u16 = 9;
 
+/// Candidates of one line that doors open for, beside its own endpoints.
+const CANDIDATES_MAX: usize = 4;
+
 /// What an inside host announces in one line.
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Debug, Hash)]
 struct Line {
     line: usize,
     transport: Transport,
@@ -26,6 +30,8 @@ struct Line {
     count: u16,
     /// Where their reports go, if they do.
     reports: Option<SocketAddrV4>,
+    /// Where they may go instead (ICE).
+    candidates: ArrayVec<(Transport, SocketAddrV4), CANDIDATES_MAX>,
 }
 
 impl Line {
@@ -43,12 +49,9 @@ fn read(turn: &Turn, line: usize, section: Section, session_addr: Option<Slice>)
     let medium = section.medium()?;
     let connection = if section.has_connection() { section.connection() } else { session_addr };
     let addr = text::whole_address(connection?.bytes).filter(|addr| turn.is_own(*addr))?;
-    let port = whole_port(medium.port).filter(|port| *port != 0)?;
+    let port = whole_port(medium.port).filter(|port| !matches!(*port, 0 | DISCARD_PORT))?;
     let mut words = medium.protocol.fields(b'/');
     let is_tcp = words.clone().any(|word| word.is("tcp"));
-    if is_tcp && port == DISCARD_PORT {
-        return None;
-    }
     let media = SocketAddrV4::new(addr, port);
     let has_reports =
         !is_tcp && words.any(|word| word.is("rtp")) && section.attributes("rtcp-mux").next().is_none();
@@ -67,7 +70,24 @@ fn read(turn: &Turn, line: usize, section: Section, session_addr: Option<Slice>)
     };
     let reports = reports.filter(|reports| *reports != media && reports.port() != 0);
     let transport = if is_tcp { Transport::Tcp } else { Transport::Udp };
-    Some(Line { line, transport, media, count: medium.count.clamp(1, COUNT_MAX), reports })
+    let is_new = |(of, end): &(Transport, SocketAddrV4)| {
+        (*of, *end) != (transport, media) && (*of == Transport::Tcp || reports != Some(*end))
+    };
+    let candidates =
+        section.attributes("candidate").filter_map(|value| candidate(turn, value)).filter(is_new);
+    let candidates = candidates.take(CANDIDATES_MAX).collect();
+    Some(Line { line, transport, media, count: medium.count.clamp(1, COUNT_MAX), reports, candidates })
+}
+
+/// The inside host's own endpoint in an ICE candidate (RFC 8839 section 5.1).
+fn candidate(turn: &Turn, value: Slice) -> Option<(Transport, SocketAddrV4)> {
+    let mut words = value.fields(b' ').map(Slice::trim).filter(|word| !word.bytes.is_empty());
+    let word = words.nth(2)?;
+    let known = [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
+    let (_, transport) = known.into_iter().find(|(name, _)| word.is(name))?;
+    let addr = text::whole_address(words.nth(1)?.bytes).filter(|addr| turn.is_own(*addr))?;
+    let port = whole_port(words.next()?).filter(|port| !matches!(*port, 0 | DISCARD_PORT))?;
+    Some((transport, SocketAddrV4::new(addr, port)))
 }
 
 fn addr_of(endpoint: SocketAddrV4) -> Ipv4Addr {
@@ -98,7 +118,8 @@ pub fn announce(
     if let (Some(dialog), Some(call)) = (dialog, call) {
         let mut hasher = DefaultHasher::new();
         lines.hash(&mut hasher);
-        let offer = dialog.offer(hasher.finish(), sections.clone().count());
+        let described = (hasher.finish(), sections.clone().count());
+        let offer = dialog.offer(described, call, turn.context);
         for line in lines.iter().filter(|line| line.line < LINES_MAX) {
             let door = Door {
                 transport: line.transport,
@@ -129,12 +150,21 @@ fn open(turn: &mut Turn, line: &Line, door: Door) -> Result<(), Refusal> {
         let Some(port) = line.media.port().checked_add(n * step) else { break };
         let inside = SocketAddrV4::new(addr_of(line.media), port);
         let ports = if line.is_pair() && port < u16::MAX { Ports::Pair } else { Ports::One };
-        turn.context.reserve(Door { inside, ports, ..door })?;
+        reserve(turn, Door { inside, ports, ..door })?;
     }
     if let Some(inside) = line.reports.filter(|_| !line.is_pair()) {
-        turn.context.reserve(Door { inside, ..door })?;
+        reserve(turn, Door { inside, ..door })?;
     }
-    Ok(())
+    line.candidates
+        .iter()
+        .try_for_each(|&(transport, inside)| reserve(turn, Door { transport, inside, ..door }))
+}
+
+fn reserve(turn: &mut Turn, door: Door) -> Result<(), Refusal> {
+    if door.inside.port() < LOW_PORTS_END {
+        return Err(Refusal::LowPort);
+    }
+    turn.context.reserve(door).map(|_| ())
 }
 
 /// Translates what a section says of the inside host's own endpoints.
@@ -149,8 +179,12 @@ fn write_section(turn: &mut Turn, section: Section, line: Option<&Line>) -> Resu
             (Some(b"c=" | b"o="), _) => write_address_words(turn, text.skip(2))?,
             (Some(b"a="), Some(value)) if name.is("rtcp") => {
                 tells_reports = true;
-                if let Some(reports) = line.and_then(|line| line.reports) {
-                    write_port(turn, value.trim().cut(b' ').0, Transport::Udp, reports)?;
+                let port = value.trim().cut(b' ').0;
+                // They may share the port of the media (RFC 5761).
+                let shared =
+                    |line: &Line| (whole_port(port) == Some(line.media.port())).then_some(line.media);
+                if let Some(reports) = line.and_then(|line| line.reports.or_else(|| shared(line))) {
+                    write_port(turn, port, Transport::Udp, reports)?;
                 }
                 write_address_words(turn, value)?;
             }

@@ -106,9 +106,8 @@ fn register(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refus
     let Some(call) = about.call else { return Ok(()) };
     if is_own_request {
         let is_star = parsed.named("contact").chain(parsed.named("m")).any(|value| value.is("*"));
-        return registration::request(turn, registration, about, (call, is_star));
-    }
-    if turn.from == Side::Outside {
+        registration::request(turn, registration, about, (call, is_star));
+    } else if turn.from == Side::Outside {
         registration::answer(turn, registration, about, call);
     }
     Ok(())
@@ -132,7 +131,10 @@ fn converse(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refus
         }
         let mut dialog = Dialog::default();
         dialog.forms = turn.forms;
-        *turn.context.call(call, PENDING_LIFE_S)? = Call::Dialog(dialog);
+        match turn.context.call(call, PENDING_LIFE_S) {
+            Ok(record) => *record = Call::Dialog(dialog),
+            Err(refusal) => turn.refused = Some(refusal),
+        }
         return Ok(());
     };
     dialog.forms = turn.forms;

@@ -16,6 +16,9 @@ pub const CALL_LIFE_S: u32 = 4 * 3600;
 /// A call that is ringing (RFC 3261 section 16.6, timer C).
 pub const RINGING_LIFE_S: u32 = 180;
 
+/// The first port that doors open to. Where the inside host sends from it may be reached, whatever port that is.
+pub const LOW_PORTS_END: u16 = 1024;
+
 /// What an inside endpoint is announced for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
@@ -49,6 +52,9 @@ pub fn open(
     let is_open = is_connection || (is_signalling && purpose == Purpose::Answers);
     if is_open || context.static_global(transport, local).is_some() {
         return Ok(context.global(transport, local));
+    }
+    if local.port() < LOW_PORTS_END && !is_signalling {
+        return Err(Refusal::LowPort);
     }
     let key = key(context, purpose, transport, local);
     let life_s = match purpose {

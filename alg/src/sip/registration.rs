@@ -5,7 +5,7 @@ use super::dialog::Registration;
 use super::reach::{self, PENDING_LIFE_S, Purpose};
 use super::turn::Turn;
 use crate::registry::Call;
-use crate::{Context, Owner, Refusal};
+use crate::{Context, Owner};
 
 /// How long a registration lasts that nobody set a time for.
 const GRANTED_S: u32 = 3600;
@@ -19,25 +19,18 @@ pub fn known(context: &mut dyn Context, call: u64) -> Registration {
 }
 
 /// Takes note of the inside host's request, whose contacts were read.
-pub fn request(
-    turn: &mut Turn,
-    mut registration: Registration,
-    about: &About,
-    (call, is_star): (u64, bool),
-) -> Result<(), Refusal> {
+pub fn request(turn: &mut Turn, mut registration: Registration, about: &About, (call, is_star): (u64, bool)) {
     registration.forms = turn.forms;
     registration.ask(about, &turn.contacts, is_star);
-    let life_s = match turn.context.known_call(call) {
-        Some(_) => None,
-        None => Some(PENDING_LIFE_S),
-    };
-    if let Some(life_s) = life_s {
-        turn.context.call(call, life_s)?;
+    if turn.context.known_call(call).is_none()
+        && let Err(refusal) = turn.context.call(call, PENDING_LIFE_S)
+    {
+        // Its addresses are translated all the same.
+        turn.refused = Some(refusal);
     }
     if let Some(record) = turn.context.known_call(call) {
         *record = Call::Registration(registration);
     }
-    Ok(())
 }
 
 /// Takes note of the registrar's answer, in which contacts are those of the inside host that it knows now.

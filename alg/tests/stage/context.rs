@@ -15,6 +15,8 @@ pub const CALL_COUNT_MAX: usize = 8;
 pub const EDIT_COUNT_MAX: usize = 64;
 /// The bytes by which a message may grow.
 pub const GROWTH_MAX: usize = 4096;
+/// The longest that a door waits, in seconds, whoever says what.
+pub const LIFE_MAX_S: u32 = 86_400;
 
 /// What the gateway acts on.
 pub struct FakeContext {
@@ -104,10 +106,13 @@ impl FakeContext {
             admitted.for_each(|(door, _)| door.peer = peer);
         }
         for (owner, life_s) in self.renewing.drain(..) {
+            let life_s = life_s.min(LIFE_MAX_S);
             let renewed = self.doors.iter_mut().filter(|(door, _)| is_of(door.owner, owner));
             renewed.for_each(|(door, _)| door.life_s = life_s);
             let calls = self.calls.iter_mut().filter(|(hash, ..)| owner == Owner::Call(*hash));
             calls.for_each(|(.., life)| *life = life_s);
+            // What waits no longer is closed.
+            self.doors.retain(|(door, _)| door.life_s > 0);
             self.renewed.push((owner, life_s));
         }
         for owner in self.closing.drain(..) {

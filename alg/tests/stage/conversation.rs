@@ -146,7 +146,9 @@ impl<'r> Conversation<'r> {
             Ok(Handled::Refused(refusal)) => self.refusals.push(refusal),
             Err(refusal) => {
                 self.refusals.push(refusal);
-                self.is_attached &= !refusal.detaches();
+                // Of datagrams the next one is read, whatever the last one was.
+                let is_stream = self.stage.session.transport == Transport::Tcp;
+                self.is_attached &= !(is_stream && refusal.detaches());
             }
         }
         out
