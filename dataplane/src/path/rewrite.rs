@@ -92,7 +92,9 @@ pub fn hairpin(
     let dst = Endpoint::new(dst.addr, Selector::of(protocol).far_port(src.port, dst.port));
     let tuple = Tuple { src, dst, protocol, vrf };
     let (src, dst, id) = (plan.src.addr, plan.dst.addr, plan.new_id.unwrap_or(head.id));
-    Head { tuple, src, dst, interface, id, new_id: plan.new_id, ..*head }
+    // A gateway may have made it longer.
+    let total_len = word(packet.bytes(), usize::from(head.l3) + ipv4::TOTAL_LEN);
+    Head { tuple, src, dst, interface, id, new_id: plan.new_id, total_len, ..*head }
 }
 
 /// Offset of the ports behind an IPv4 header without options.
