@@ -390,3 +390,24 @@ fn an_interface_has_the_lines_of_ios() {
         }
     }
 }
+
+#[test]
+fn routes_come_in_the_order_of_their_prefixes() {
+    let lines = "interface Loopback0\n ip address 192.0.2.1 255.255.255.255\n\
+                 ip nat outside source static 198.51.100.7 10.9.9.9 add-route\n";
+    let text = exec(&mut bench(lines, 1), "show ip route");
+    let order: Vec<&str> = text.lines().skip(4).collect();
+    assert_eq!(
+        order,
+        [
+            "S*       0.0.0.0/0 [1/0] via 198.51.100.254, GigabitEthernet0/0/2",
+            "C        10.0.0.0/24 is directly connected, GigabitEthernet0/0/0",
+            "L        10.0.0.1/32 is directly connected, GigabitEthernet0/0/0",
+            "S        10.9.9.9/32 [1/0] via 198.51.100.7, GigabitEthernet0/0/2",
+            "C        192.0.2.1/32 is directly connected, Loopback0",
+            "C        198.51.100.0/24 is directly connected, GigabitEthernet0/0/2",
+            "L        198.51.100.1/32 is directly connected, GigabitEthernet0/0/2",
+        ],
+        "{text}"
+    );
+}
