@@ -411,3 +411,19 @@ fn routes_come_in_the_order_of_their_prefixes() {
         "{text}"
     );
 }
+
+/// Pools have the numbers of their lines, whatever else rules take addresses from.
+#[test]
+fn pools_are_numbered_as_they_are_configured() {
+    let lines = "access-list 11 permit 10.7.0.0 0.0.0.255\nip nat pool UNUSED 10.8.0.1 10.8.0.2 prefix-length 24\n\
+                 ip nat pool O 10.8.1.1 10.8.1.2 prefix-length 24\n\
+                 ip nat inside source list 11 interface GigabitEthernet0/0/2 overload\n\
+                 ip nat outside source list 11 pool O\n";
+    let mut bench = bench(lines, 1);
+    for (name, id) in [("P", 1), ("R", 2), ("UNUSED", 3), ("O", 4)] {
+        let text = exec(&mut bench, &format!("show ip nat pool name {name}"));
+        assert!(text.contains(&format!("Pool name {name}, id {id}\n")), "{text}");
+    }
+    let text = exec(&mut bench, "show ip nat statistics");
+    assert!(text.contains("pool O: id 4, netmask 255.255.255.0\n"), "{text}");
+}
