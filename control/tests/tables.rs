@@ -427,3 +427,27 @@ fn pools_are_numbered_as_they_are_configured() {
     let text = exec(&mut bench, "show ip nat statistics");
     assert!(text.contains("pool O: id 4, netmask 255.255.255.0\n"), "{text}");
 }
+
+/// What both an inside rule and an outside static translate counts with both.
+#[test]
+fn an_outside_static_counts_its_sessions() {
+    let lines = "ip nat outside source static 198.51.100.7 10.9.9.9 add-route\n\
+                 ip nat outside source static tcp 198.51.100.8 80 10.9.9.8 8080 add-route\n";
+    let mut bench = bench(lines, 3);
+    for (source, server) in [(1024, 53), (1025, 53), (1024, 54)] {
+        let server = SocketAddrV4::new(Ipv4Addr::new(10, 9, 9, 9), server);
+        put(&mut bench, GLOBAL, &datagram((host(11, source), server), b"x"));
+    }
+    put(&mut bench, GLOBAL, &datagram((host(11, 1024), SERVER), b"x"));
+    let text = exec(&mut bench, "show ip nat translations verbose");
+    let uses: Vec<(&str, &str)> = text
+        .split("\n\n")
+        .filter(|part| part.contains("Flags: static"))
+        .map(|part| {
+            let row = part.lines().find(|line| line.contains("---")).expect("a row");
+            let uses = part.split_once("use_count:").expect("a count").1.lines().next().expect("a number");
+            (row.split_whitespace().last().expect("a column"), uses)
+        })
+        .collect();
+    assert_eq!(uses, [("198.51.100.7", "3"), ("198.51.100.8:80", "0")], "{text}");
+}
