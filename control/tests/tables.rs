@@ -268,8 +268,12 @@ fn neighbours_and_vrfs_are_told_apart() {
 
 #[test]
 fn an_interface_tells_its_vrf_lists_and_side() {
-    let mut bench =
-        bench("interface GigabitEthernet0/0/1\n ip access-group 10 in\n ip tcp adjust-mss 1360\n", 1);
+    let mut bench = bench(
+        "interface GigabitEthernet0/0/1\n ip access-group 10 in\n ip tcp adjust-mss 1360\n ip mtu 1400\n\
+               ip prefix-list P permit 10.0.0.0/8\nip prefix-list Q permit 172.16.0.0/12\n\
+               route-map OF-ROUTES permit 10\n match ip address prefix-list P Q\n match tag 7\n",
+        1,
+    );
     let text = exec(&mut bench, "show ip interface GigabitEthernet0/0/1");
     for line in [
         "GigabitEthernet0/0/1 is up, line protocol is up",
@@ -289,6 +293,11 @@ fn an_interface_tells_its_vrf_lists_and_side() {
         text,
         "route-map OUT, permit, sequence 10\n  Match clauses:\n    ip address (access-lists): 10\n    \
          interface GigabitEthernet0/0/2\n  Set clauses:\n  Policy routing matches: 0 packets, 0 bytes\n"
+    );
+    let text = exec(&mut bench, "show route-map OF-ROUTES");
+    assert!(
+        text.contains("Match clauses:\n    ip address prefix-lists: P Q\n    tag 7\n  Set clauses:"),
+        "{text}"
     );
     assert_eq!(bench.exec("show route-map IN"), Err("% route-map IN not found".into()));
 }
