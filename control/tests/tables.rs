@@ -460,3 +460,28 @@ fn an_outside_static_counts_its_sessions() {
         .collect();
     assert_eq!(uses, [("198.51.100.7", "3"), ("198.51.100.8:80", "0")], "{text}");
 }
+
+#[test]
+fn an_interface_counts_frames_to_all_and_to_groups() {
+    let mut bench = bench("", 1);
+    let global = GLOBAL.parse().expect("a name");
+    let mut frame = bench.frame_to(&global, &datagram((host(11, 1024), SERVER), b"x")).expect("a port");
+    for (to, ethertype, count) in [
+        ([0xff; 6], [0x08, 0x00], 1),
+        ([0x01, 0x00, 0x5e, 0, 0, 5], [0x08, 0x00], 2),
+        ([0x33, 0x33, 0, 0, 0, 1], [0x86, 0xdd], 3),
+    ] {
+        frame[..6].copy_from_slice(&to);
+        frame[12..14].copy_from_slice(&ethertype);
+        (0..count).for_each(|_| bench.inject(&global, &frame).expect("at rest"));
+    }
+    let text = exec(&mut bench, "show interfaces GigabitEthernet0/0/0");
+    for line in [
+        format!("     6 packets input, {} bytes, 0 no buffer", 6 * frame.len()),
+        "     Received 6 broadcasts (5 IP multicasts)".to_string(),
+        "     0 watchdog, 5 multicast, 0 pause input".to_string(),
+        "     3 unknown protocol drops".to_string(),
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "no {line:?} in\n{text}");
+    }
+}

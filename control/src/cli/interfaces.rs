@@ -153,10 +153,20 @@ fn show_counters(out: &mut String, appliance: &Appliance, index: InterfaceIndex,
     }
     let (packets, bytes) = (since(|c| &c.in_packets), since(|c| &c.in_bytes));
     let _ = writeln!(out, "     {packets} packets input, {bytes} bytes, {} no buffer", device.no_buffer);
+    let (broadcasts, multicasts) = (since(|c| &c.in_broadcasts), since(|c| &c.in_multicasts));
+    let to_many = broadcasts + multicasts;
+    let _ = writeln!(out, "     Received {to_many} broadcasts ({multicasts} IP multicasts)");
     let _ = writeln!(out, "     0 runts, {} giants, 0 throttles", device.giants);
     let received = device.receive_errors + device.giants + device.unusable;
     let _ = writeln!(out, "     {received} input errors, 0 CRC, 0 frame, {missed} overrun, 0 ignored");
+    let _ = writeln!(out, "     0 watchdog, {multicasts} multicast, 0 pause input");
     let (packets, bytes) = (since(|c| &c.out_packets), since(|c| &c.out_bytes));
     let _ = writeln!(out, "     {packets} packets output, {bytes} bytes, 0 underruns");
     let _ = writeln!(out, "     {errors} output errors, 0 collisions, 0 interface resets");
+    let _ = writeln!(
+        out,
+        "     {} unknown protocol drops\n     0 babbles, 0 late collision, 0 deferred\n     \
+         0 lost carrier, 0 no carrier, 0 pause output\n     0 output buffer failures, 0 output buffers swapped out",
+        since(|c| &c.in_unknown)
+    );
 }
