@@ -279,6 +279,9 @@ fn an_interface_tells_its_vrf_lists_and_side() {
         "GigabitEthernet0/0/1 is up, line protocol is up",
         "  Internet address is 10.0.0.1/24",
         "  Secondary address 10.0.1.1/24",
+        "  MTU is 1400 bytes",
+        "  Router Discovery is disabled",
+        "  IPv4 WCCP Redirect exclude is disabled",
         "  Outgoing access list is not set",
         "  Inbound  access list is 10",
         "  VPN Routing/Forwarding \"RED\"",
@@ -287,6 +290,8 @@ fn an_interface_tells_its_vrf_lists_and_side() {
     ] {
         assert!(text.lines().any(|shown| shown == line), "no {line:?} in\n{text}");
     }
+    let text = exec(&mut bench, "show interfaces GigabitEthernet0/0/1");
+    assert!(text.contains("  MTU 1500 bytes,"), "the link's, not that of IP: {text}");
     assert!(bench.exec("show ip interface GigabitEthernet9/0/0").is_err());
     let text = exec(&mut bench, "show route-map OUT");
     assert_eq!(
@@ -381,9 +386,18 @@ fn an_interface_has_the_lines_of_ios() {
                 "  Secondary Address is 10.0.1.1/24",
                 "  MTU 1500 bytes, BW 1000000 Kbit/sec, DLY 10 usec,",
                 "  Encapsulation ARPA, loopback not set",
+                "  Last input 00:00:00, output 00:00:00, output hang never",
             ][..],
         ),
-        ("Loopback0", &["  Hardware is Loopback", "  MTU 1500 bytes, BW 8000000 Kbit/sec, DLY 5000 usec,"]),
+        (
+            "Loopback0",
+            &[
+                "  Hardware is Loopback",
+                "  MTU 1514 bytes, BW 8000000 Kbit/sec, DLY 5000 usec,",
+                "  Encapsulation LOOPBACK, loopback not set",
+                "  Last input never, output never, output hang never",
+            ],
+        ),
         ("GigabitEthernet0/0/2.7", &["  Encapsulation 802.1Q Virtual LAN, Vlan ID  7."]),
         (
             "TenGigabitEthernet0/1/0",
@@ -397,6 +411,31 @@ fn an_interface_has_the_lines_of_ios() {
         for line in expected {
             assert!(text.lines().any(|shown| shown == *line), "no {line:?} in\n{text}");
         }
+    }
+}
+
+#[test]
+fn an_interface_counts_frames_to_all_and_to_groups() {
+    let mut bench = bench("", 1);
+    let global = GLOBAL.parse().expect("a name");
+    let mut frame = bench.frame_to(&global, &datagram((host(11, 1024), SERVER), b"x")).expect("a port");
+    for (to, ethertype, count) in [
+        ([0xff; 6], [0x08, 0x00], 1),
+        ([0x01, 0x00, 0x5e, 0, 0, 5], [0x08, 0x00], 2),
+        ([0x33, 0x33, 0, 0, 0, 1], [0x86, 0xdd], 3),
+    ] {
+        frame[..6].copy_from_slice(&to);
+        frame[12..14].copy_from_slice(&ethertype);
+        (0..count).for_each(|_| bench.inject(&global, &frame).expect("at rest"));
+    }
+    let text = exec(&mut bench, "show interfaces GigabitEthernet0/0/0");
+    for line in [
+        format!("     6 packets input, {} bytes, 0 no buffer", 6 * frame.len()),
+        "     Received 6 broadcasts (5 IP multicasts)".to_string(),
+        "     0 watchdog, 5 multicast, 0 pause input".to_string(),
+        "     3 unknown protocol drops".to_string(),
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "no {line:?} in\n{text}");
     }
 }
 
@@ -459,29 +498,4 @@ fn an_outside_static_counts_its_sessions() {
         })
         .collect();
     assert_eq!(uses, [("198.51.100.7", "3"), ("198.51.100.8:80", "0")], "{text}");
-}
-
-#[test]
-fn an_interface_counts_frames_to_all_and_to_groups() {
-    let mut bench = bench("", 1);
-    let global = GLOBAL.parse().expect("a name");
-    let mut frame = bench.frame_to(&global, &datagram((host(11, 1024), SERVER), b"x")).expect("a port");
-    for (to, ethertype, count) in [
-        ([0xff; 6], [0x08, 0x00], 1),
-        ([0x01, 0x00, 0x5e, 0, 0, 5], [0x08, 0x00], 2),
-        ([0x33, 0x33, 0, 0, 0, 1], [0x86, 0xdd], 3),
-    ] {
-        frame[..6].copy_from_slice(&to);
-        frame[12..14].copy_from_slice(&ethertype);
-        (0..count).for_each(|_| bench.inject(&global, &frame).expect("at rest"));
-    }
-    let text = exec(&mut bench, "show interfaces GigabitEthernet0/0/0");
-    for line in [
-        format!("     6 packets input, {} bytes, 0 no buffer", 6 * frame.len()),
-        "     Received 6 broadcasts (5 IP multicasts)".to_string(),
-        "     0 watchdog, 5 multicast, 0 pause input".to_string(),
-        "     3 unknown protocol drops".to_string(),
-    ] {
-        assert!(text.lines().any(|shown| shown == line), "no {line:?} in\n{text}");
-    }
 }
