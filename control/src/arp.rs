@@ -4,10 +4,9 @@ use std::net::Ipv4Addr;
 
 use dataplane::policy::Interface;
 use dataplane::wire::arp;
+pub use dataplane::wire::ethernet::BROADCAST;
 use ipnet::Ipv4Net;
 
-/// To every host of a subnet.
-pub const BROADCAST: [u8; 6] = [0xff; 6];
 /// The operation that asks.
 pub const REQUEST: u16 = 1;
 /// The operation that answers.

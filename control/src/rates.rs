@@ -15,13 +15,19 @@ pub struct Rate {
     pub bits_per_s: f64,
     /// Packets a second.
     pub packets_per_s: f64,
-    /// When a packet was last known to have passed, in milliseconds since the start; none before the first.
-    pub last_ms: Option<u64>,
+    /// When a packet was last seen to have passed; none before the first.
+    last_ms: Option<u64>,
     packets: u64,
     bytes: u64,
 }
 
 impl Rate {
+    /// When a packet was last known to have passed, in milliseconds since the start; none before the first. `packets` are those
+    /// that have passed until now: others than when rates were taken came since then.
+    pub fn last_ms(&self, packets: u64, now_ms: u64) -> Option<u64> {
+        if packets == self.packets { self.last_ms } else { Some(now_ms) }
+    }
+
     fn update(&mut self, packets: u64, bytes: u64, passed_ms: u64, now_ms: u64) {
         if packets != self.packets {
             self.last_ms = Some(now_ms);
@@ -79,6 +85,12 @@ mod tests {
         }
         let last_ms = rate.last_ms;
         assert_eq!(last_ms, Some(now_ms));
+        assert_eq!(rate.last_ms(packets, now_ms + 1), Some(now_ms));
+        assert_eq!(
+            rate.last_ms(packets + 1, now_ms + 1),
+            Some(now_ms + 1),
+            "one came since the rates were taken"
+        );
         assert!((rate.packets_per_s - 100.0).abs() < 2.0, "{rate:?}");
         assert!((rate.bits_per_s - 80_000.0).abs() < 1600.0, "{rate:?}");
         for _ in 0..240 {

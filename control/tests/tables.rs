@@ -268,13 +268,20 @@ fn neighbours_and_vrfs_are_told_apart() {
 
 #[test]
 fn an_interface_tells_its_vrf_lists_and_side() {
-    let mut bench =
-        bench("interface GigabitEthernet0/0/1\n ip access-group 10 in\n ip tcp adjust-mss 1360\n", 1);
+    let mut bench = bench(
+        "interface GigabitEthernet0/0/1\n ip access-group 10 in\n ip tcp adjust-mss 1360\n ip mtu 1400\n\
+               ip prefix-list P permit 10.0.0.0/8\nip prefix-list Q permit 172.16.0.0/12\n\
+               route-map OF-ROUTES permit 10\n match ip address prefix-list P Q\n match tag 7\n",
+        1,
+    );
     let text = exec(&mut bench, "show ip interface GigabitEthernet0/0/1");
     for line in [
         "GigabitEthernet0/0/1 is up, line protocol is up",
         "  Internet address is 10.0.0.1/24",
         "  Secondary address 10.0.1.1/24",
+        "  MTU is 1400 bytes",
+        "  Router Discovery is disabled",
+        "  IPv4 WCCP Redirect exclude is disabled",
         "  Outgoing access list is not set",
         "  Inbound  access list is 10",
         "  VPN Routing/Forwarding \"RED\"",
@@ -283,12 +290,19 @@ fn an_interface_tells_its_vrf_lists_and_side() {
     ] {
         assert!(text.lines().any(|shown| shown == line), "no {line:?} in\n{text}");
     }
+    let text = exec(&mut bench, "show interfaces GigabitEthernet0/0/1");
+    assert!(text.contains("  MTU 1500 bytes,"), "the link's, not that of IP: {text}");
     assert!(bench.exec("show ip interface GigabitEthernet9/0/0").is_err());
     let text = exec(&mut bench, "show route-map OUT");
     assert_eq!(
         text,
         "route-map OUT, permit, sequence 10\n  Match clauses:\n    ip address (access-lists): 10\n    \
          interface GigabitEthernet0/0/2\n  Set clauses:\n  Policy routing matches: 0 packets, 0 bytes\n"
+    );
+    let text = exec(&mut bench, "show route-map OF-ROUTES");
+    assert!(
+        text.contains("Match clauses:\n    ip address prefix-lists: P Q\n    tag 7\n  Set clauses:"),
+        "{text}"
     );
     assert_eq!(bench.exec("show route-map IN"), Err("% route-map IN not found".into()));
 }
@@ -372,9 +386,18 @@ fn an_interface_has_the_lines_of_ios() {
                 "  Secondary Address is 10.0.1.1/24",
                 "  MTU 1500 bytes, BW 1000000 Kbit/sec, DLY 10 usec,",
                 "  Encapsulation ARPA, loopback not set",
+                "  Last input 00:00:00, output 00:00:00, output hang never",
             ][..],
         ),
-        ("Loopback0", &["  Hardware is Loopback", "  MTU 1500 bytes, BW 8000000 Kbit/sec, DLY 5000 usec,"]),
+        (
+            "Loopback0",
+            &[
+                "  Hardware is Loopback",
+                "  MTU 1514 bytes, BW 8000000 Kbit/sec, DLY 5000 usec,",
+                "  Encapsulation LOOPBACK, loopback not set",
+                "  Last input never, output never, output hang never",
+            ],
+        ),
         ("GigabitEthernet0/0/2.7", &["  Encapsulation 802.1Q Virtual LAN, Vlan ID  7."]),
         (
             "TenGigabitEthernet0/1/0",
@@ -389,4 +412,90 @@ fn an_interface_has_the_lines_of_ios() {
             assert!(text.lines().any(|shown| shown == *line), "no {line:?} in\n{text}");
         }
     }
+}
+
+#[test]
+fn an_interface_counts_frames_to_all_and_to_groups() {
+    let mut bench = bench("", 1);
+    let global = GLOBAL.parse().expect("a name");
+    let mut frame = bench.frame_to(&global, &datagram((host(11, 1024), SERVER), b"x")).expect("a port");
+    for (to, ethertype, count) in [
+        ([0xff; 6], [0x08, 0x00], 1),
+        ([0x01, 0x00, 0x5e, 0, 0, 5], [0x08, 0x00], 2),
+        ([0x33, 0x33, 0, 0, 0, 1], [0x86, 0xdd], 3),
+    ] {
+        frame[..6].copy_from_slice(&to);
+        frame[12..14].copy_from_slice(&ethertype);
+        (0..count).for_each(|_| bench.inject(&global, &frame).expect("at rest"));
+    }
+    let text = exec(&mut bench, "show interfaces GigabitEthernet0/0/0");
+    for line in [
+        format!("     6 packets input, {} bytes, 0 no buffer", 6 * frame.len()),
+        "     Received 6 broadcasts (5 IP multicasts)".to_string(),
+        "     0 watchdog, 5 multicast, 0 pause input".to_string(),
+        "     3 unknown protocol drops".to_string(),
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "no {line:?} in\n{text}");
+    }
+}
+
+#[test]
+fn routes_come_in_the_order_of_their_prefixes() {
+    let lines = "interface Loopback0\n ip address 192.0.2.1 255.255.255.255\n\
+                 ip nat outside source static 198.51.100.7 10.9.9.9 add-route\n";
+    let text = exec(&mut bench(lines, 1), "show ip route");
+    let order: Vec<&str> = text.lines().skip(4).collect();
+    assert_eq!(
+        order,
+        [
+            "S*       0.0.0.0/0 [1/0] via 198.51.100.254, GigabitEthernet0/0/2",
+            "C        10.0.0.0/24 is directly connected, GigabitEthernet0/0/0",
+            "L        10.0.0.1/32 is directly connected, GigabitEthernet0/0/0",
+            "S        10.9.9.9/32 [1/0] via 198.51.100.7, GigabitEthernet0/0/2",
+            "C        192.0.2.1/32 is directly connected, Loopback0",
+            "C        198.51.100.0/24 is directly connected, GigabitEthernet0/0/2",
+            "L        198.51.100.1/32 is directly connected, GigabitEthernet0/0/2",
+        ],
+        "{text}"
+    );
+}
+
+/// Pools have the numbers of their lines, whatever else rules take addresses from.
+#[test]
+fn pools_are_numbered_as_they_are_configured() {
+    let lines = "access-list 11 permit 10.7.0.0 0.0.0.255\nip nat pool UNUSED 10.8.0.1 10.8.0.2 prefix-length 24\n\
+                 ip nat pool O 10.8.1.1 10.8.1.2 prefix-length 24\n\
+                 ip nat inside source list 11 interface GigabitEthernet0/0/2 overload\n\
+                 ip nat outside source list 11 pool O\n";
+    let mut bench = bench(lines, 1);
+    for (name, id) in [("P", 1), ("R", 2), ("UNUSED", 3), ("O", 4)] {
+        let text = exec(&mut bench, &format!("show ip nat pool name {name}"));
+        assert!(text.contains(&format!("Pool name {name}, id {id}\n")), "{text}");
+    }
+    let text = exec(&mut bench, "show ip nat statistics");
+    assert!(text.contains("pool O: id 4, netmask 255.255.255.0\n"), "{text}");
+}
+
+/// What both an inside rule and an outside static translate counts with both.
+#[test]
+fn an_outside_static_counts_its_sessions() {
+    let lines = "ip nat outside source static 198.51.100.7 10.9.9.9 add-route\n\
+                 ip nat outside source static tcp 198.51.100.8 80 10.9.9.8 8080 add-route\n";
+    let mut bench = bench(lines, 3);
+    for (source, server) in [(1024, 53), (1025, 53), (1024, 54)] {
+        let server = SocketAddrV4::new(Ipv4Addr::new(10, 9, 9, 9), server);
+        put(&mut bench, GLOBAL, &datagram((host(11, source), server), b"x"));
+    }
+    put(&mut bench, GLOBAL, &datagram((host(11, 1024), SERVER), b"x"));
+    let text = exec(&mut bench, "show ip nat translations verbose");
+    let uses: Vec<(&str, &str)> = text
+        .split("\n\n")
+        .filter(|part| part.contains("Flags: static"))
+        .map(|part| {
+            let row = part.lines().find(|line| line.contains("---")).expect("a row");
+            let uses = part.split_once("use_count:").expect("a count").1.lines().next().expect("a number");
+            (row.split_whitespace().last().expect("a column"), uses)
+        })
+        .collect();
+    assert_eq!(uses, [("198.51.100.7", "3"), ("198.51.100.8:80", "0")], "{text}");
 }

@@ -8,6 +8,7 @@ use dataplane::message::Usage;
 use dataplane::policy::{PoolKind, RuleId};
 use dataplane::state::shard::RuleUse;
 
+use super::pools::number;
 use crate::appliance::Appliance;
 use crate::config::model::{DynamicTarget, Nat, Selector};
 
@@ -104,16 +105,14 @@ fn sum(usages: &[Usage]) -> HashMap<RuleId, RuleUse> {
 }
 
 fn add_pool(out: &mut String, appliance: &Appliance, name: &str, misses: u64, in_use: &HashSet<Ipv4Addr>) {
-    let (Some(configured), Some(position)) = (
-        appliance.config.nat.pool(name),
-        appliance.compiled.policy.pools.iter().position(|pool| pool.name == name),
-    ) else {
+    let nat = &appliance.config.nat;
+    let pool = appliance.compiled.policy.pools.iter().find(|pool| pool.name == name);
+    let (Some(configured), Some(pool)) = (nat.pool(name), pool) else {
         return;
     };
-    let pool = &appliance.compiled.policy.pools[position];
     let mask = ipnet::Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, configured.prefix_length).netmask();
     // Writing to a string cannot fail.
-    let _ = writeln!(out, "pool {name}: id {}, netmask {mask}", position + 1);
+    let _ = writeln!(out, "pool {name}: id {}, netmask {mask}", number(nat, name));
     for (first, last) in &pool.ranges {
         let _ = writeln!(out, "    start {first} end {last}");
     }

@@ -20,6 +20,15 @@ pub(super) const ROWS: &[Row<Command>] = &[
             "Refused: there is no standby", refuse_standby),
 ];
 
+/// The tables that gateways share, under IOS's titles: what they are called there, and by `TABLES`.
+const POOLS: [(&str, &[(&str, &str)]); 2] = [
+    (
+        "ALG chunk pool",
+        &[("Control session pool", "control-sessions"), ("Call pool", "calls"), ("Door pool", "doors")],
+    ),
+    ("Common ALG chunk pool", &[("Stream pool", "streams"), ("Held segment pool", "held-segments")]),
+];
+
 /// What the reason means that is no refusal's.
 const OF_STREAM: &str = "The stream could not be followed, or memory was short.";
 
@@ -62,7 +71,22 @@ fn summary(appliance: &Appliance) -> String {
         let columns = columns.map(|of| since(appliance, position, of).to_string());
         add(row.label, columns.each_ref().map(String::as_str));
     }
+    add_pools(&mut out, appliance);
     out
+}
+
+/// The places of the shared tables that are taken, and those that are left.
+fn add_pools(out: &mut String, appliance: &Appliance) {
+    for (title, pools) in POOLS {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "\n{title}:\n    {:<27}{:<17}Free-Entries", "Pool-Name", "Used-Entries");
+        for (name, wanted) in pools {
+            let levels = appliance.counters.iter().flat_map(|counters| counters.levels.iter());
+            let of_table = levels.filter(|(table, ..)| table == wanted);
+            let (taken, all) = of_table.fold((0, 0), |sum, (_, taken, all)| (sum.0 + taken, sum.1 + all));
+            let _ = writeln!(out, "    {name:<27}{taken:<17}{}", all.saturating_sub(taken));
+        }
+    }
 }
 
 fn detail(appliance: &Appliance, position: usize) -> String {

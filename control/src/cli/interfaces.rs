@@ -11,7 +11,7 @@ use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::InterfaceName;
 use crate::config::grammar::Row;
-use crate::config::model::{MacAddress, SourceCheck};
+use crate::config::model::{MTU_DEFAULT, MacAddress, SourceCheck};
 use crate::interface_state::{InterfaceState, live};
 use crate::neighbours::CONFIRM_AFTER_MS;
 
@@ -34,6 +34,18 @@ const NOMINAL: &[(&str, u64, u32)] = &[
 ];
 /// That of all others.
 const NOMINAL_DEFAULT: (u64, u32) = (1_000_000, 10);
+
+/// The MTU that IOS has for loopback interfaces.
+const LOOPBACK_MTU: u16 = 1514;
+
+fn is_loopback(interface: &Interface) -> bool {
+    interface.name.starts_with("Loopback")
+}
+
+/// The MTU of an interface's link. What `ip mtu` lowers is that of IP.
+pub(super) fn link_mtu(interface: &Interface) -> u16 {
+    if is_loopback(interface) { LOOPBACK_MTU } else { interface.mtu.max(MTU_DEFAULT) }
+}
 
 /// The interfaces that a command is asked about: the one that is named, or all.
 pub(super) fn asked_for<'a>(
@@ -72,7 +84,7 @@ fn show_interface(out: &mut String, appliance: &Appliance, index: InterfaceIndex
     let device = configured.and_then(|configured| configured.device.as_deref());
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{} is {status}, line protocol is {protocol}", interface.name);
-    let is_loopback = interface.name.starts_with("Loopback");
+    let is_loopback = is_loopback(interface);
     if is_loopback {
         let _ = writeln!(out, "  Hardware is Loopback");
     } else {
@@ -89,10 +101,11 @@ fn show_interface(out: &mut String, appliance: &Appliance, index: InterfaceIndex
     let [input, output] = appliance.operation.rates.of(usize::from(index));
     let (bandwidth, delay) = nominal(&interface.name);
     let load = |bits_per_s: f64| (bits_per_s * 255.0 / (bandwidth as f64 * 1000.0)).clamp(1.0, 255.0) as u8;
-    let _ = writeln!(out, "  MTU {} bytes, BW {bandwidth} Kbit/sec, DLY {delay} usec,", interface.mtu);
+    let _ = writeln!(out, "  MTU {} bytes, BW {bandwidth} Kbit/sec, DLY {delay} usec,", link_mtu(interface));
     let (txload, rxload) = (load(output.bits_per_s), load(input.bits_per_s));
     let _ = writeln!(out, "     reliability 255/255, txload {txload}/255, rxload {rxload}/255");
     let _ = match interface.vlan {
+        None if is_loopback => writeln!(out, "  Encapsulation LOOPBACK, loopback not set"),
         None => writeln!(out, "  Encapsulation ARPA, loopback not set"),
         Some(vlan) => writeln!(out, "  Encapsulation 802.1Q Virtual LAN, Vlan ID  {vlan}."),
     };
@@ -136,7 +149,11 @@ fn show_counters(out: &mut String, appliance: &Appliance, index: InterfaceIndex,
     let since = |of: fn(&InterfaceCounters) -> &Count| {
         operation.baselines.since(&appliance.counters, |counters| of(counters.interface(index)).value())
     };
-    let (last_input, last_output) = (ago(input.last_ms), ago(output.last_ms));
+    let all = |of: fn(&InterfaceCounters) -> &Count| {
+        appliance.counters.iter().map(|counters| of(counters.interface(index)).value()).sum()
+    };
+    let last_input = ago(input.last_ms(all(|c| &c.in_packets), operation.now_ms));
+    let last_output = ago(output.last_ms(all(|c| &c.out_packets), operation.now_ms));
     // Writing to a string cannot fail.
     let _ = writeln!(out, "  Last input {last_input}, output {last_output}, output hang never");
     let cleared = ago(operation.baselines.interfaces_cleared_ms);
@@ -153,10 +170,20 @@ fn show_counters(out: &mut String, appliance: &Appliance, index: InterfaceIndex,
     }
     let (packets, bytes) = (since(|c| &c.in_packets), since(|c| &c.in_bytes));
     let _ = writeln!(out, "     {packets} packets input, {bytes} bytes, {} no buffer", device.no_buffer);
+    let (broadcasts, multicasts) = (since(|c| &c.in_broadcasts), since(|c| &c.in_multicasts));
+    let to_many = broadcasts + multicasts;
+    let _ = writeln!(out, "     Received {to_many} broadcasts ({multicasts} IP multicasts)");
     let _ = writeln!(out, "     0 runts, {} giants, 0 throttles", device.giants);
     let received = device.receive_errors + device.giants + device.unusable;
     let _ = writeln!(out, "     {received} input errors, 0 CRC, 0 frame, {missed} overrun, 0 ignored");
+    let _ = writeln!(out, "     0 watchdog, {multicasts} multicast, 0 pause input");
     let (packets, bytes) = (since(|c| &c.out_packets), since(|c| &c.out_bytes));
     let _ = writeln!(out, "     {packets} packets output, {bytes} bytes, 0 underruns");
     let _ = writeln!(out, "     {errors} output errors, 0 collisions, 0 interface resets");
+    let _ = writeln!(
+        out,
+        "     {} unknown protocol drops\n     0 babbles, 0 late collision, 0 deferred\n     \
+         0 lost carrier, 0 no carrier, 0 pause output\n     0 output buffer failures, 0 output buffers swapped out",
+        since(|c| &c.in_unknown)
+    );
 }

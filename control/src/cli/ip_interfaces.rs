@@ -6,7 +6,7 @@ use alg::Side;
 use dataplane::policy::Interface;
 
 use super::command::{Command, command};
-use super::interfaces::asked_for;
+use super::interfaces::{asked_for, link_mtu};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;
@@ -16,6 +16,22 @@ use crate::interface_state::InterfaceState;
 pub(super) const ROWS: &[Row<Command>] = &[
     command("show ip interface [ <interface> ]", "Interfaces with their addresses, VRFs, access lists and sides of the NAT", interfaces),
     command("show ip interface brief [ <interface> ]", "Interfaces with their addresses and states", brief),
+];
+
+/// What no interface here does, in IOS's order: before policy routing, and after the NAT.
+const NEVER: [&str; 6] = [
+    "  Router Discovery is disabled",
+    "  IP output packet accounting is disabled",
+    "  IP access violation accounting is disabled",
+    "  TCP/IP header compression is disabled",
+    "  RTP/IP header compression is disabled",
+    "  Probe proxy name replies are disabled",
+];
+const NEVER_EITHER: [&str; 4] = [
+    "  BGP Policy Mapping is disabled",
+    "  IPv4 WCCP Redirect outbound is disabled",
+    "  IPv4 WCCP Redirect inbound is disabled",
+    "  IPv4 WCCP Redirect exclude is disabled",
 ];
 
 fn interfaces(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
@@ -41,7 +57,8 @@ fn show_interface(out: &mut String, appliance: &Appliance, interface: &Interface
     line(&format!("  Internet address is {addr}/{prefix_len}"));
     line("  Broadcast address is 255.255.255.255");
     line("  Address determined by configuration file");
-    line(&format!("  MTU is {} bytes", interface.mtu));
+    let mtu = configured.and_then(|it| it.ip_mtu_bytes).unwrap_or_else(|| link_mtu(interface));
+    line(&format!("  MTU is {mtu} bytes"));
     line("  Helper address is not set");
     line("  Directed broadcast forwarding is disabled");
     for (addr, prefix_len) in secondary {
@@ -65,15 +82,17 @@ fn show_interface(out: &mut String, appliance: &Appliance, interface: &Interface
     if interface.mss_max > 0 {
         line(&format!("  TCP segments are at most {} bytes", interface.mss_max));
     }
+    NEVER.iter().for_each(|text| line(text));
     line("  Policy routing is disabled");
-    let domain = match interface.nat {
-        None => return line("  Network address translation is disabled"),
-        Some(Side::Inside) => "inside",
-        Some(Side::Outside) => "outside",
+    let domain = |name| {
+        format!("  Network address translation is enabled\n  Network address translation domain: {name}")
     };
-    line(&format!(
-        "  Network address translation is enabled\n  Network address translation domain: {domain}"
-    ));
+    match interface.nat {
+        None => line("  Network address translation is disabled"),
+        Some(Side::Inside) => line(&domain("inside")),
+        Some(Side::Outside) => line(&domain("outside")),
+    }
+    NEVER_EITHER.iter().for_each(|text| line(text));
 }
 
 fn brief(appliance: &mut Appliance, args: &Args) -> Result<String, String> {

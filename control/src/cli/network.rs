@@ -5,6 +5,7 @@ use std::fmt::Write;
 use dataplane::flow::Vrf;
 use dataplane::policy::Policy;
 use dataplane::route::fib::Route;
+use ipnet::Ipv4Net;
 
 use super::command::{Command, command};
 use super::vrf;
@@ -80,7 +81,10 @@ fn table(compiled: &Compiled, vrf: Vrf) -> String {
         let is_default = entry.prefix.prefix_len() == 0;
         let code = if is_default { "S*" } else { "S " };
         let _ = match entry.route {
-            Route::Local(index) => writeln!(out, "L        {prefix} is directly connected, {}", name(index)),
+            Route::Local(index) => {
+                let code = if is_subnet(policy, index, prefix) { 'C' } else { 'L' };
+                writeln!(out, "{code}        {prefix} is directly connected, {}", name(index))
+            }
             Route::Connected(index) if entry.is_static => {
                 writeln!(out, "{code}       {prefix} is directly connected, {}", name(index))
             }
@@ -96,6 +100,12 @@ fn table(compiled: &Compiled, vrf: Vrf) -> String {
         };
     }
     out
+}
+
+/// Whether an address of an interface is its whole subnet, as a loopback's is.
+fn is_subnet(policy: &Policy, index: u16, prefix: Ipv4Net) -> bool {
+    let interface = policy.interfaces.get(usize::from(index));
+    interface.is_some_and(|interface| interface.addresses.contains(&(prefix.addr(), 32)))
 }
 
 /// The VRF that a route leads to by an interface, in parentheses, where it is not the route's own.

@@ -11,7 +11,7 @@ use super::walk::{Walk, Walking};
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;
-use crate::config::model::{BlockAllocation, Pairing};
+use crate::config::model::{BlockAllocation, Nat, Pairing};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
@@ -51,10 +51,8 @@ impl PortSum {
 fn pool(appliance: &mut Appliance, args: &Args) -> Started {
     let name: String = args.required("pool");
     let configured = appliance.config.nat.pool(&name).ok_or_else(|| format!("% Pool {name} not found"))?;
-    // A pool that no rule uses has no number.
-    let position = appliance.compiled.policy.pools.iter().position(|pool| pool.name == name);
     Ok(Box::new(Pool {
-        id: position.map_or(0, |position| position + 1),
+        id: number(&appliance.config.nat, &name),
         ranges: configured.usable_ranges(),
         name,
         walk: Walk::new(()),
@@ -63,6 +61,11 @@ fn pool(appliance: &mut Appliance, args: &Args) -> Started {
         udp: PortSum::default(),
         is_told: false,
     }))
+}
+
+/// The number of a pool, from 1 on in the order of their lines.
+pub(super) fn number(nat: &Nat, name: &str) -> usize {
+    nat.pools.iter().position(|pool| pool.name == name).map_or(0, |position| position + 1)
 }
 
 impl Answer for Pool {

@@ -37,12 +37,16 @@ fn show_entry(out: &mut String, name: &str, entry: &RouteMapEntry) {
     let interfaces: Vec<String> = entry.interfaces.iter().map(ToString::to_string).collect();
     for (title, values) in [
         ("ip address (access-lists):", &entry.access_lists),
+        ("ip address prefix-lists:", &entry.prefix_lists),
         ("interface", &interfaces),
         ("ip next-hop (access-lists):", &entry.next_hops),
     ] {
         if !values.is_empty() {
             let _ = writeln!(out, "    {title} {}", values.join(" "));
         }
+    }
+    for condition in &entry.of_routes {
+        let _ = writeln!(out, "    {}", condition.text);
     }
     // A route-map selects what is translated: it sets nothing, and routes nothing.
     let _ = writeln!(out, "  Set clauses:\n  Policy routing matches: 0 packets, 0 bytes");

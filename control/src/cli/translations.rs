@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dataplane::message::{SessionCount, SessionRow, Usage, WorkerMessage};
-use dataplane::policy::RuleId;
+use dataplane::policy::{RuleId, StaticRule, Statics};
 use dataplane::state::wanted::Wanted;
 
 use super::answer::{Answer, Progress};
@@ -39,6 +39,8 @@ struct Table {
 enum Place {
     /// At the workers' answer how many sessions each static has.
     Uses(Question<Usage>),
+    /// At the sessions of the outside's statics, which inside rules made too: whose the sessions are, no table has.
+    Outside(HashMap<RuleId, u32>, Walk<SessionRow>),
     /// At the header and the statics.
     Statics(HashMap<RuleId, u32>),
     /// At the workers' sessions.
@@ -77,10 +79,30 @@ impl Answer for Table {
             Place::Uses(question) => match question.poll(appliance.operation.now_ms) {
                 Ok(None) => Progress::Waiting,
                 Ok(Some(usages)) => {
-                    self.place = Place::Statics(uses(&usages));
+                    let has_outside =
+                        statics(appliance, &self.wanted).any(|(_, is_of_outside)| is_of_outside);
+                    let uses = uses(&usages);
+                    self.place = match has_outside {
+                        true => Place::Outside(uses, Walk::new(Arc::default())),
+                        false => Place::Statics(uses),
+                    };
                     Progress::Waiting
                 }
                 Err(refusal) => Progress::Refused(refusal),
+            },
+            Place::Outside(uses, walk) => match walk.advance(appliance) {
+                Walking::Waiting => Progress::Waiting,
+                Walking::Rows(rows) => {
+                    rows.iter().filter_map(|row| outside_static(appliance, row)).for_each(|id| {
+                        *uses.entry(id).or_default() += 1;
+                    });
+                    Progress::Waiting
+                }
+                Walking::Through => {
+                    self.place = Place::Statics(std::mem::take(uses));
+                    Progress::Waiting
+                }
+                Walking::Refused(refusal) => Progress::Refused(refusal),
             },
             Place::Statics(uses) => {
                 let uses = std::mem::take(uses);
@@ -120,6 +142,15 @@ impl Table {
         }
         out
     }
+}
+
+/// The static of the outside that a session's outside addresses are by, if another rule made the session.
+fn outside_static(appliance: &Appliance, row: &SessionRow) -> Option<RuleId> {
+    let (local, global) = (row.outside_local, row.outside_global);
+    let is_its = |rule: &StaticRule| Statics::across(rule, global, rule.local) == local;
+    let statics = &appliance.compiled.policy.outside_statics;
+    let (_, rule) = statics.local_of(row.outside_vrf, row.protocol, global, is_its)?;
+    (rule.id != row.rule).then_some(rule.id)
 }
 
 /// The sessions of each rule.

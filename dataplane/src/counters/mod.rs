@@ -37,6 +37,12 @@ pub struct InterfaceCounters {
     pub source_unverified: Count,
     /// Packets whose source failed, and that the check's access list let pass.
     pub source_excused: Count,
+    /// Frames received that were to all.
+    pub in_broadcasts: Count,
+    /// Frames received that were to a group.
+    pub in_multicasts: Count,
+    /// Frames received that carry another protocol than IPv4 and ARP.
+    pub in_unknown: Count,
 }
 
 /// What is told of each interface, all workers together.
@@ -52,6 +58,14 @@ pub const INTERFACE_METRICS: &[Metric<InterfaceCounters>] = &[
         "Packets whose source failed the interface's check",
         "fate",
         |c| vec![("dropped", c.source_unverified.value()), ("passed", c.source_excused.value())],
+    ),
+    by("interface_group_frames_total", "Frames received that were to all, or to a group", "to", |c| {
+        vec![("all", c.in_broadcasts.value()), ("group", c.in_multicasts.value())]
+    }),
+    counter(
+        "interface_unknown_frames_total",
+        "Frames received that carry another protocol than IPv4 and ARP",
+        |c| c.in_unknown.value(),
     ),
 ];
 

@@ -25,6 +25,7 @@ use crate::path::tables::Tables;
 use crate::path::verdict::{Again, Course, Verdict};
 use crate::port::Ports;
 use crate::route::fib::NextHop;
+use crate::wire::ethernet;
 
 /// Packets that wait to go again at most: what one packet can set free, and some.
 pub const AGAIN_MAX: usize = 4096;
@@ -78,6 +79,17 @@ impl Engine {
         let interface = self.counters.interface(interface);
         interface.in_packets.add(packets);
         interface.in_bytes.add(bytes);
+    }
+
+    /// Counts a frame that is to all, or to a group.
+    #[cold]
+    pub fn count_addressee(&self, interface: InterfaceIndex, frame: &[u8]) {
+        let interface = self.counters.interface(interface);
+        match frame.first_chunk() {
+            Some(&ethernet::BROADCAST) => interface.in_broadcasts.add(1),
+            Some([first, ..]) if first & 1 == 1 => interface.in_multicasts.add(1),
+            _ => {}
+        }
     }
 
     /// Counts whether a packet that was looked up found a session.

@@ -187,7 +187,21 @@ fn full(engine: &mut Engine, mut packet: Packet, plain: &Plain, now: u32) {
             let fate = consume_arp(engine, &packet, interface, usize::from(l3));
             engine.note(fate);
         }
-        Err(reason) => engine.note(Err(reason)),
+        Err(reason) => {
+            count_unread(engine, &packet, reason);
+            engine.note(Err(reason));
+        }
+    }
+}
+
+/// Counts a frame that is dropped before it is read, if an interface took it.
+#[cold]
+fn count_unread(engine: &Engine, packet: &Packet, reason: DropReason) {
+    let Some(interface) = parse::interface_of(packet, &engine.tables.policy) else { return };
+    engine.count_arrivals(interface, 1, packet.len() as u64);
+    engine.count_addressee(interface, packet.bytes());
+    if reason == DropReason::EtherTypeUnknown {
+        engine.counters.interface(interface).in_unknown.add(1);
     }
 }
 
@@ -517,12 +531,13 @@ fn consume_arp(
     interface: InterfaceIndex,
     l3: usize,
 ) -> Result<(), DropReason> {
+    engine.count_arrivals(interface, 1, packet.len() as u64);
+    engine.count_addressee(interface, packet.bytes());
     let bytes: &[u8; arp::LEN] =
         packet.bytes().get(l3..).and_then(|arp| arp.first_chunk()).ok_or(DropReason::ArpMalformed)?;
     if !bytes.starts_with(&arp::START) {
         return Err(DropReason::ArpMalformed);
     }
-    engine.count_arrivals(interface, 1, packet.len() as u64);
     engine.tell(Event::Arp(interface, *bytes))?;
     engine.counters.fates.consumed.add(1);
     Ok(())

@@ -23,22 +23,8 @@ pub enum ParsedFrame {
 #[inline]
 pub fn parse(packet: &mut Packet, policy: &Policy, head: &mut Head) -> Result<ParsedFrame, DropReason> {
     let bytes = packet.bytes();
-    let header: &[u8; ethernet::LEN] = bytes.first_chunk().ok_or(DropReason::EthernetTruncated)?;
-    let mut ethertype = word(header, ethernet::TYPE);
-    let mut l3 = ethernet::LEN;
-    let mut vlan = None;
-    if ethertype == ethernet::VLAN {
-        (vlan, ethertype) = ethernet::tag(bytes).ok_or(DropReason::EthernetTruncated)?;
-        l3 += ethernet::TAG_LEN;
-    }
-    let index = policy.attachments.find(packet.port(), vlan).ok_or(match vlan {
-        Some(_) => DropReason::VlanUnknown,
-        None => DropReason::InterfaceDown,
-    })?;
+    let Frame { header, ethertype, l3, index } = frame(packet, policy)?;
     let interface = &policy.interfaces[usize::from(index)];
-    if !interface.is_up {
-        return Err(DropReason::InterfaceDown);
-    }
     let is_ours = header[..6] == interface.mac;
     if ethertype != ethernet::IPV4 || !is_ours {
         return not_for_us(header, ethertype, is_ours, index, l3);
@@ -51,6 +37,41 @@ pub fn parse(packet: &mut Packet, policy: &Policy, head: &mut Head) -> Result<Pa
     // Shrinking a frame always succeeds: the head was read of what it holds.
     let _ = packet.resize(l3 + usize::from(head.total_len));
     Ok(ParsedFrame::Ipv4)
+}
+
+/// What a frame's Ethernet headers say, and the interface it arrived on.
+struct Frame<'a> {
+    header: &'a [u8; ethernet::LEN],
+    ethertype: u16,
+    l3: usize,
+    index: InterfaceIndex,
+}
+
+#[inline(always)]
+fn frame<'a>(packet: &'a Packet, policy: &Policy) -> Result<Frame<'a>, DropReason> {
+    let bytes = packet.bytes();
+    let header: &[u8; ethernet::LEN] = bytes.first_chunk().ok_or(DropReason::EthernetTruncated)?;
+    let mut ethertype = word(header, ethernet::TYPE);
+    let mut l3 = ethernet::LEN;
+    let mut vlan = None;
+    if ethertype == ethernet::VLAN {
+        (vlan, ethertype) = ethernet::tag(bytes).ok_or(DropReason::EthernetTruncated)?;
+        l3 += ethernet::TAG_LEN;
+    }
+    let index = policy.attachments.find(packet.port(), vlan).ok_or(match vlan {
+        Some(_) => DropReason::VlanUnknown,
+        None => DropReason::InterfaceDown,
+    })?;
+    if !policy.interfaces[usize::from(index)].is_up {
+        return Err(DropReason::InterfaceDown);
+    }
+    Ok(Frame { header, ethertype, l3, index })
+}
+
+/// The interface that a frame arrived on, if there is one and it is up.
+#[cold]
+pub fn interface_of(packet: &Packet, policy: &Policy) -> Option<InterfaceIndex> {
+    frame(packet, policy).ok().map(|frame| frame.index)
 }
 
 /// A frame that is no IPv4 packet to the interface's own MAC address.

@@ -14,6 +14,8 @@ pub const TYPE: usize = 12;
 pub const IPV4: u16 = 0x0800;
 /// The type of ARP (RFC 826).
 pub const ARP: u16 = 0x0806;
+/// The address of all.
+pub const BROADCAST: [u8; 6] = [0xff; 6];
 /// The type of a tag.
 pub const VLAN: u16 = 0x8100;
 

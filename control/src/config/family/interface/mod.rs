@@ -141,7 +141,7 @@ pub struct AccessGroup {
 }
 
 /// MTU of an interface that has no `ip mtu`, in bytes.
-const MTU_DEFAULT: u16 = 1500;
+pub const MTU_DEFAULT: u16 = 1500;
 
 #[rustfmt::skip]
 const GLOBAL: &[Row<Apply>] = &[

@@ -24,6 +24,8 @@ impl Compiler<'_> {
         routes.dedup_by_key(|entry| (entry.vrf, entry.prefix));
         self.leak(&mut routes);
         self.add_routes(&mut routes);
+        // In the order that they are shown in.
+        routes.sort_by_key(|entry| (entry.vrf, entry.prefix));
         for entry in &routes {
             self.out.fib.insert(entry.vrf, entry.prefix, entry.route);
         }
