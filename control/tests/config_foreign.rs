@@ -127,6 +127,14 @@ fn what_is_passed_over_is_told() {
             "t:2:3: warning: \"Speed 1000\" is passed over: not a matter of NAT",
         ),
         (
+            "crypto ipsec nat-transparency spi-matching\nhostname x\n",
+            "t:1:1: warning: \"crypto ipsec nat-transparency spi-matching\" is passed over: not a matter of NAT",
+        ),
+        (
+            "crypto ipsec profile P\n set transform-set T\nhostname x\n",
+            "t:1:1: warning: \"crypto ipsec profile P\" and the lines under it are passed over: not a matter of NAT",
+        ),
+        (
             "banner login #one line#\nhostname x\n",
             "t:1:1: warning: \"banner login #one line#\" is passed over: not a matter of NAT",
         ),
@@ -247,6 +255,8 @@ fn a_slip_behind_a_block_is_a_mistake() {
         let text = format!("interface Gi0/0/0\ncrypto map X\n{slip}\n");
         assert!(parse("t", &text).is_err(), "{text}");
     }
+    // Nothing is under a line that opens no block.
+    assert!(parse("t", "crypto ipsec nat-transparency spi-matching\nneighbor 192.0.2.1\n").is_err());
     // An indented file has nothing unknown at the margin.
     assert!(parse("t", "router ospf 1\n network 10.0.0.0 0.0.0.255 area 0\nneighbor 192.0.2.1\n").is_err());
     assert!(parse("t", "redundancy\n!\nneighbor 192.0.2.1\n").is_err());

@@ -8,7 +8,10 @@ use super::builder::Mode;
 #[rustfmt::skip]
 pub const LINES: &[&str] = &[
     "aaa", "access-list compiled", "alias", "boot", "boot-end-marker", "boot-start-marker", "bridge",
-    "building configuration...", "card", "cdp", "chat-script", "clock", "cns", "config-register", "cpld", "cts",
+    "building configuration...", "card", "cdp", "chat-script", "clock", "cns", "config-register", "cpld",
+    "crypto engine", "crypto ipsec df-bit", "crypto ipsec fragmentation", "crypto ipsec nat-transparency",
+    "crypto ipsec security-association", "crypto isakmp aggressive-mode", "crypto isakmp enable", "crypto isakmp identity",
+    "crypto isakmp invalid-spi-recovery", "crypto isakmp keepalive", "crypto isakmp key", "crypto isakmp nat", "crypto logging", "cts",
     "current configuration", "device-tracking", "diagnostic", "dialer-list", "enable", "errdisable", "ethernet", "exception",
     "facility-alarm", "frame-relay", "ftp-server", "hw-module", "iox", "ip as-path", "ip audit",
     "ip bgp-community", "ip bootp", "ip cef", "ip classless", "ip community-list", "ip default-gateway", "ip default-network",
@@ -32,7 +35,7 @@ pub const LINES: &[&str] = &[
     "xconnect",
 ];
 
-/// First words of global lines that are passed over with the lines under them.
+/// First words of global lines that are passed over with the lines under them, unless [`LINES`] has more of the line's words.
 #[rustfmt::skip]
 pub const BLOCKS: &[&str] = &[
     "aaa attribute", "aaa group", "aaa server", "archive", "bba-group", "call", "call-home",

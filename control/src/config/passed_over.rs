@@ -184,7 +184,12 @@ impl<'t> Unknown<'t> {
     /// Whether it begins as a list says. The tables' rows have it up to where their error is: a line that goes on beyond the words
     /// of the list is one of ours with a mistake in it.
     fn begins(&self, list: &[&str]) -> bool {
-        is_in(self.words(), self.error.column, list)
+        self.depth(list) > 0
+    }
+
+    /// The words of the longest of such beginnings.
+    fn depth(&self, list: &[&str]) -> usize {
+        depth_in(self.words(), self.error.column, list)
     }
 
     /// What a NAT would need. A line that asks for its removal asks for nothing.
@@ -229,7 +234,8 @@ impl<'t> Unknown<'t> {
         let may_be_interfaces =
             is_flush && builder.mode == Some(Mode::Interface) && self.begins(OF_INTERFACES);
         let text = self.words().get(2).filter(|_| self.begins(&["banner"])).map(|word| text_of(word.rest));
-        if self.begins(BLOCKS) {
+        // The longer beginning tells: of what opens a block mostly, some lines stand alone.
+        if self.depth(BLOCKS) > self.depth(LINES) {
             open_block(builder, self.tokens, BlockKind::Mode);
         } else if let Some(end) = text {
             let what = if end.is_some() { "and the lines under it are" } else { "is" };
@@ -291,12 +297,18 @@ fn without_negation<'t, 'l>(words: &'t [Token<'l>]) -> &'t [Token<'l>] {
 
 /// Whether words begin as one of a list does, which goes as far as this column at least.
 fn is_in(words: &[Token<'_>], column: usize, list: &[&str]) -> bool {
-    let begins = |beginning: &&str| {
+    depth_in(words, column, list) > 0
+}
+
+/// The words of the longest one of a list that words begin with.
+fn depth_in(words: &[Token<'_>], column: usize, list: &[&str]) -> usize {
+    let depth = |beginning: &&str| {
         let mut pairs = beginning.split(' ').zip(words);
-        let last = words.get(beginning.split(' ').count() - 1);
-        last.is_some_and(|last| column <= last.column) && pairs.all(|(word, token)| is_word(token, word))
+        let count = beginning.split(' ').count();
+        let reaches = words.get(count - 1).is_some_and(|last| column <= last.column);
+        (reaches && pairs.all(|(word, token)| is_word(token, word))).then_some(count)
     };
-    list.iter().any(begins)
+    list.iter().filter_map(depth).max().unwrap_or(0)
 }
 
 fn is_word(token: &Token<'_>, word: &str) -> bool {

@@ -6,8 +6,6 @@ use std::fs;
 use std::net::Ipv4Addr;
 
 const MEMORY_MIB: u32 = 256;
-const INSIDE: &str = "GigabitEthernet0/0/0";
-const OUTSIDE: &str = "GigabitEthernet0/0/1";
 const BLUE_INSIDE: &str = "GigabitEthernet0/0/2";
 const POOL: &str = "LAB";
 const BLUE_POOL: &str = "LAB-BLUE";
@@ -46,9 +44,11 @@ pub(crate) fn configuration(rules: &Rules, has_huge_pages: bool) -> String {
 
 fn interface_lines(rules: &Rules) -> Vec<String> {
     let red = rules.vrfs.as_ref().map(|_| "RED");
-    let inside = Interface { name: INSIDE, number: 0, device: "inside", vrf: red, mtu: rules.inside_mtu };
+    let [inside_name, outside_name] = rules.interface_names;
+    let inside =
+        Interface { name: inside_name, number: 0, device: "inside", vrf: red, mtu: rules.inside_mtu };
     let outside =
-        Interface { name: OUTSIDE, number: 1, device: "outside", vrf: None, mtu: rules.outside_mtu };
+        Interface { name: outside_name, number: 1, device: "outside", vrf: None, mtu: rules.outside_mtu };
     let blue = Interface { name: BLUE_INSIDE, number: 2, device: "inside-blue", vrf: Some("BLUE"), ..inside };
     let mut lines = inside.lines(rules, INSIDE_GATEWAY, "inside");
     lines.extend(outside.lines(rules, OUTSIDE_GATEWAY, "outside"));
@@ -92,16 +92,17 @@ fn nat_lines(rules: &Rules) -> Vec<String> {
     let mut lines = Vec::new();
     let red = if rules.vrfs.is_some() { " vrf RED" } else { "" };
     lines.extend(pool_line(POOL, rules.source));
-    lines.push(source_line(POOL, rules.source, red));
-    lines.extend(rules.statics.iter().map(|rule| static_line(rule, red)));
+    let [_, outside] = rules.interface_names;
+    lines.push(source_line(POOL, rules.source, red, outside));
+    lines.extend(rules.statics.iter().map(|rule| static_line(rule, red, outside)));
     let outside_line = |(global, local)| format!("ip nat outside source static {global} {local}");
     lines.extend(rules.outside_statics.iter().copied().map(outside_line));
     if let Some(vrfs) = &rules.vrfs {
         // One pool for both is one line.
         let pool = if vrfs.blue_source == rules.source { POOL } else { BLUE_POOL };
         lines.extend(pool_line(pool, vrfs.blue_source).filter(|_| pool == BLUE_POOL));
-        lines.push(source_line(pool, vrfs.blue_source, " vrf BLUE"));
-        lines.extend(vrfs.blue_statics.iter().map(|rule| static_line(rule, " vrf BLUE")));
+        lines.push(source_line(pool, vrfs.blue_source, " vrf BLUE", outside));
+        lines.extend(vrfs.blue_statics.iter().map(|rule| static_line(rule, " vrf BLUE", outside)));
     }
     lines
 }
@@ -113,21 +114,21 @@ fn pool_line(name: &str, source: Source) -> Option<String> {
     }
 }
 
-fn source_line(pool: &str, source: Source, vrf: &str) -> String {
+fn source_line(pool: &str, source: Source, vrf: &str, outside: &str) -> String {
     let target = match source {
         Source::Pool(..) => format!("pool {pool}"),
-        Source::Interface => format!("interface {OUTSIDE}"),
+        Source::Interface => format!("interface {outside}"),
     };
     format!("ip nat inside source list 10 {target}{vrf} overload")
 }
 
-fn static_line(rule: &Static, vrf: &str) -> String {
+fn static_line(rule: &Static, vrf: &str, outside: &str) -> String {
     match rule {
         Static::Address(local, global) => format!("ip nat inside source static {local} {global}{vrf}"),
         Static::Port(protocol, local, global) => {
             let local = format!("{} {}", local.ip(), local.port());
             let global = if *global.ip() == OUTSIDE_GATEWAY {
-                format!("interface {OUTSIDE} {}{vrf}", global.port())
+                format!("interface {outside} {}{vrf}", global.port())
             } else {
                 format!("{} {}{vrf} extendable", global.ip(), global.port())
             };

@@ -10,6 +10,7 @@ pub mod address;
 mod appliance;
 pub mod comparison;
 mod configuration;
+pub mod console;
 pub mod datagram;
 pub mod discovery;
 pub mod ftp;
@@ -30,6 +31,7 @@ pub mod table;
 mod tap;
 pub mod tftp;
 mod topology;
+mod traffic;
 
 pub use appliance::{Appliance, program};
 pub use gateway::{Gateway, Peer};
@@ -42,6 +44,7 @@ pub use scope::{Scope, sweep_own};
 pub use server::{Blob, Documents, NameServer, STUN_PORT, StunServer, WebServer, Zone};
 pub use tap::{Report, Tap};
 pub use topology::{GATEWAY_PORT, Host, Lab, Plan};
+pub use traffic::Traffic;
 
 /// Waits for this test's turn: labs in one process run one after another, for each loads every core.
 pub fn turn() -> std::sync::MutexGuard<'static, ()> {

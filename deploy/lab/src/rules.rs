@@ -62,6 +62,8 @@ pub struct Rules {
     pub vrfs: Option<Vrfs>,
     /// The appliance's workers.
     pub worker_count: u32,
+    /// What the appliance calls its interfaces, the inside first.
+    pub interface_names: [&'static str; 2],
     /// Further lines of the appliance's configuration, which the kernel's NAT does not read.
     pub lines: Vec<String>,
 }
@@ -161,6 +163,7 @@ impl Rules {
             outside_mtu,
             vrfs,
             worker_count: 1,
+            interface_names: ["GigabitEthernet0/0/0", "GigabitEthernet0/0/1"],
             lines,
         }
     }

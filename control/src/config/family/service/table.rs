@@ -150,7 +150,7 @@ pub const SERVICES: [ServiceRow; 35] = [
     option(Service::Fullrange, "fullrange", "", false, "a low port gets a low port"),
     option(Service::IpsecEsp, "ipsec-esp", " enable", false, "ESP passes where a host has an address for itself"),
     option(Service::EspSpiMatch, "ESP", " spi-match", false, "SPIs are not matched yet"),
-    option(Service::IkePreservePort, "IKE", " preserve-port", false, "port 500 is kept where it is free"),
+    option(Service::IkePreservePort, "IKE", " preserve-port", false, "port 500 gets one of 512 to 1023"),
     option(Service::ModifyInProgress, "modify-in-progress", " drop", false, "rules change between two packets"),
     option(Service::MultiWanLink, "multi-wan-link", "", false, "several outside interfaces need no switch"),
     option(Service::AllowH323EvenRtpPorts, "allow-h323-even-rtp-ports", "", true, "the ALG of H.323 is not built yet"),
