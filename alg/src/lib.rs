@@ -237,6 +237,9 @@ pub trait Context {
     /// is refused gives nothing back.
     fn bind(&mut self, outside: Ipv4Addr) -> Option<Counterpart>;
 
+    /// Whether policy lets the inside host speak for another inside host: doors may lead there.
+    fn is_third_party(&self, addr: Ipv4Addr) -> bool;
+
     /// Reserves a door. Returns the global endpoint to announce.
     fn reserve(&mut self, door: Door) -> Result<SocketAddrV4, Refusal>;
 

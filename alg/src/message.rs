@@ -67,7 +67,10 @@ pub struct Header<'m> {
 impl<'m> Parsed<'m> {
     /// Reads a whole message.
     pub fn read(grammar: &Grammar, bytes: &'m [u8]) -> Result<Parsed<'m>, Refusal> {
-        let message = Slice::whole(bytes);
+        // Empty lines ahead of a message count for nothing (RFC 3261 section 7.5, RFC 2326 section 4.1).
+        let blank_len = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let message = Slice::whole(bytes).skip(blank_len);
+        let bytes = message.bytes;
         let line = message.lines().next().unwrap_or(message);
         let start = start_line(grammar, line.bytes).ok_or(Refusal::Foreign)?;
         let head_len = match head_len(bytes) {

@@ -126,9 +126,11 @@ pub enum Call {
     Dialog(crate::sip::Dialog),
     /// Of a registration with SIP.
     Registration(crate::sip::Registration),
-    /// Of an endpoint that somebody is reached at: calls that rely on it.
+    /// Of an endpoint that somebody is reached at.
     Reach {
-        /// How many.
+        /// How many calls rely on it.
         calls: u32,
+        /// How it is written.
+        forms: crate::sip::Forms,
     },
 }

@@ -11,8 +11,8 @@ use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
 use super::about::About;
+use super::forms::{Contact, Forms};
 use super::reach::{self, CALL_LIFE_S, PENDING_LIFE_S, RINGING_LIFE_S};
-use super::turn::{Contact, Forms};
 use crate::{Context, Owner, Side};
 
 /// Media lines that doors open for.
@@ -55,7 +55,9 @@ pub struct Dialog {
     /// From where the outside host's media come, by line; none where that cannot be told.
     peers: ArrayVec<Option<Ipv4Addr>, PEERS_MAX>,
     /// Keys of the doors for signalling that it relies on.
-    reaches: ArrayVec<u64, 2>,
+    reaches: ArrayVec<u64, 4>,
+    /// Where the inside host is reached.
+    pub contact: Option<Contact>,
 }
 
 impl Dialog {
@@ -138,6 +140,8 @@ impl Dialog {
             context.renew(whole, life_s.max(if self.is_established { CALL_LIFE_S } else { 0 }));
         } else if about.requests("NOTIFY") && about.is_last && from_inside && self.invitation.is_none() {
             context.renew(whole, PENDING_LIFE_S);
+        } else if self.is_established && self.goodbye.is_none() {
+            context.renew(whole, CALL_LIFE_S);
         }
         if let Some(code) = about.answers(&["INVITE"]) {
             return self.hear_answer(code, about.number, from, call, context);

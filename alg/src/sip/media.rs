@@ -48,7 +48,7 @@ impl Line {
 fn read(turn: &Turn, line: usize, section: Section, session_addr: Option<Slice>) -> Option<Line> {
     let medium = section.medium()?;
     let connection = if section.has_connection() { section.connection() } else { session_addr };
-    let addr = text::whole_address(connection?.bytes).filter(|addr| turn.is_own(*addr))?;
+    let addr = text::whole_address(connection?.bytes).filter(|addr| turn.may_describe(*addr))?;
     let port = whole_port(medium.port).filter(|port| !matches!(*port, 0 | DISCARD_PORT))?;
     let mut words = medium.protocol.fields(b'/');
     let is_tcp = words.clone().any(|word| word.is("tcp"));
@@ -64,7 +64,7 @@ fn read(turn: &Turn, line: usize, section: Section, session_addr: Option<Slice>)
     let reports = match told {
         _ if !has_reports => None,
         Some((port, of)) => {
-            port.zip(of.filter(|of| turn.is_own(*of))).map(|(port, of)| SocketAddrV4::new(of, port))
+            port.zip(of.filter(|of| turn.may_describe(*of))).map(|(port, of)| SocketAddrV4::new(of, port))
         }
         None => port.checked_add(1).map(|behind| SocketAddrV4::new(addr, behind)),
     };
@@ -164,7 +164,11 @@ fn reserve(turn: &mut Turn, door: Door) -> Result<(), Refusal> {
     if door.inside.port() < LOW_PORTS_END {
         return Err(Refusal::LowPort);
     }
-    turn.context.reserve(door).map(|_| ())
+    let global = turn.context.reserve(door)?;
+    if !turn.is_own(*door.inside.ip()) {
+        turn.know_third_party(*door.inside.ip(), *global.ip());
+    }
+    Ok(())
 }
 
 /// Translates what a section says of the inside host's own endpoints.
@@ -226,8 +230,9 @@ fn write_address(turn: &mut Turn, slice: Slice) -> Result<(), Refusal> {
         let global = *turn.session.inside_global.ip();
         return write(turn, slice, format_args!("{global}"));
     }
-    match turn.context.policy_address(turn.from, addr) {
-        Some(counterpart) => write(turn, slice, format_args!("{}", counterpart.addr)),
+    let mapped = || turn.context.policy_address(turn.from, addr).map(|counterpart| counterpart.addr);
+    match turn.third_party(addr).or_else(mapped) {
+        Some(global) => write(turn, slice, format_args!("{global}")),
         None => Ok(()),
     }
 }

@@ -12,6 +12,7 @@ use crate::{Context, Framing, Handled, Message, Refusal, Row, Side, State, Trans
 
 mod about;
 mod dialog;
+mod forms;
 mod media;
 mod places;
 mod reach;
@@ -21,6 +22,7 @@ mod uri;
 
 use about::{About, descriptions};
 pub use dialog::{Dialog, Registration};
+pub use forms::Forms;
 use reach::{PENDING_LIFE_S, Purpose, RINGING_LIFE_S};
 use turn::Turn;
 
@@ -117,6 +119,9 @@ fn register(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refus
 fn converse(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refusal> {
     let mut dialog = about.call.and_then(|call| known(turn, about, call));
     turn.forms = dialog.as_ref().map(|dialog| dialog.forms).unwrap_or_default();
+    if turn.from == Side::Outside && turn.forms.is_empty() && is_global_contact(turn) {
+        turn.forms = Forms::GLOBAL;
+    }
     let is_refresh = REFRESHES.iter().any(|method| about.method == method.as_bytes());
     let is_valid = about.code.is_none_or(|code| (101..300).contains(&code));
     if turn.from == Side::Inside && is_refresh && is_valid && dialog.is_some() {
@@ -126,7 +131,7 @@ fn converse(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refus
     translate_body(turn, parsed, about, dialog.as_mut())?;
     let Some(call) = about.call else { return Ok(()) };
     let Some(mut dialog) = dialog else {
-        if turn.forms.is_empty() {
+        if turn.forms.is_empty() || turn.from == Side::Outside {
             return Ok(());
         }
         let mut dialog = Dialog::default();
@@ -138,7 +143,7 @@ fn converse(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refus
         return Ok(());
     };
     dialog.forms = turn.forms;
-    if turn.opens.is_some() {
+    if turn.from == Side::Inside && is_valid && !matches!(about.method, b"BYE" | b"CANCEL") {
         rely_on_doors(turn, &mut dialog);
     }
     if dialog.hear(about, turn.from, call, turn.context) {
@@ -147,6 +152,12 @@ fn converse(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refus
         *record = Call::Dialog(dialog);
     }
     Ok(())
+}
+
+/// Whether the inside host told others its global endpoint, where this message reached it.
+fn is_global_contact(turn: &mut Turn) -> bool {
+    let forms = reach::forms(turn.context, turn.session.transport, turn.session.inside_local);
+    forms.is_some_and(|forms| forms.is_global(places::Place::Contact))
 }
 
 /// What is remembered of a message's dialog. A new one begins with a request that begins dialogs.
@@ -166,16 +177,24 @@ fn known(turn: &mut Turn, about: &About, call: u64) -> Option<Dialog> {
     }
 }
 
-/// While a dialog lives its peer reaches the inside host: at its contact, and where it sends from.
+/// While a dialog lives whoever takes part in it reaches the inside host: at its contact, and where it sends from. Without
+/// `Record-Route` the two ends talk to each other, by other control sessions than the first request's.
 fn rely_on_doors(turn: &mut Turn, dialog: &mut Dialog) {
-    if turn.session.transport == Transport::Udp {
-        let opened = reach::open(turn.context, Purpose::Dialogs, Transport::Udp, turn.session.inside_local);
-        turn.refused = opened.err().or(turn.refused);
-        let key = reach::key(turn.context, Purpose::Dialogs, Transport::Udp, turn.session.inside_local);
-        dialog.rely_on(key, turn.context);
+    if let Some(contact) = turn.contacts.first() {
+        dialog.contact = Some(*contact);
     }
-    for contact in &turn.contacts {
-        let key = reach::key(turn.context, Purpose::Dialogs, contact.transport(), contact.local);
+    let signalling = (Transport::Udp, turn.session.inside_local);
+    let signalling = Some(signalling).filter(|_| turn.session.transport == Transport::Udp);
+    let contact = dialog.contact.map(|contact| (contact.transport(), contact.local));
+    for (n, (transport, local)) in signalling.into_iter().chain(contact).enumerate() {
+        let key = reach::key(turn.context, Purpose::Dialogs, transport, local);
+        let is_told = turn.contacts.iter().any(|of| (of.transport(), of.local) == (transport, local));
+        let is_beside = n > 0 && contact == signalling;
+        if !is_told && !is_beside {
+            let forms = reach::forms(turn.context, transport, local).unwrap_or_default();
+            let opened = reach::open(turn.context, Purpose::Dialogs, transport, local, forms);
+            turn.refused = opened.err().or(turn.refused);
+        }
         dialog.rely_on(key, turn.context);
     }
 }

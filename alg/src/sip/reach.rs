@@ -6,6 +6,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddrV4;
 
+use super::forms::Forms;
 use crate::registry::Call;
 use crate::{Context, Door, Owner, Ports, Refusal, Transport};
 
@@ -37,23 +38,37 @@ pub fn key(context: &dyn Context, purpose: Purpose, transport: Transport, local:
     hasher.finish()
 }
 
-/// Opens the door of an endpoint for the control session's peer. Returns the global endpoint; none where there is none and no
-/// door is needed: what sends over TCP from there does not listen.
+/// How the inside host writes an endpoint that it is reached at, if that is remembered.
+pub fn forms(context: &mut dyn Context, transport: Transport, local: SocketAddrV4) -> Option<Forms> {
+    [Purpose::Registration, Purpose::Dialogs].into_iter().find_map(|purpose| {
+        let key = key(context, purpose, transport, local);
+        match context.known_call(key) {
+            Some(Call::Reach { forms, .. }) => Some(*forms),
+            _ => None,
+        }
+    })
+}
+
+/// Opens the door of an endpoint for the control session's peer; `forms` is how it is written. Returns the global endpoint; none
+/// where there is none and no door is needed: what sends over TCP from there does not listen.
 pub fn open(
     context: &mut dyn Context,
     purpose: Purpose,
     transport: Transport,
     local: SocketAddrV4,
+    forms: Forms,
 ) -> Result<Option<SocketAddrV4>, Refusal> {
     let session = *context.session();
     let is_connection = transport == Transport::Tcp && local == session.inside_local;
     let is_signalling = transport == session.transport && local == session.inside_local;
-    // Answers over UDP come back where the request came from.
-    let is_open = is_connection || (is_signalling && purpose == Purpose::Answers);
-    if is_open || context.static_global(transport, local).is_some() {
+    // Answers over UDP come back where the request came from, and a static line lets everybody in.
+    let is_open = is_connection
+        || (is_signalling && purpose == Purpose::Answers)
+        || context.static_global(transport, local).is_some();
+    if is_open && forms.is_empty() {
         return Ok(context.global(transport, local));
     }
-    if local.port() < LOW_PORTS_END && !is_signalling {
+    if local.port() < LOW_PORTS_END && !is_signalling && !is_open {
         return Err(Refusal::LowPort);
     }
     let key = key(context, purpose, transport, local);
@@ -65,12 +80,17 @@ pub fn open(
     if purpose != Purpose::Answers {
         let is_known = context.known_call(key).is_some();
         // A registration lasts as long as it was granted, whether or not it is renewed.
-        if is_known && purpose == Purpose::Registration && context.global(transport, local).is_some() {
-            return Ok(context.global(transport, local));
+        let lasts =
+            is_known && purpose == Purpose::Registration && context.global(transport, local).is_some();
+        if !lasts {
+            context.call(key, life_s)?;
         }
-        let record = context.call(key, life_s)?;
-        if *record == Call::None {
-            *record = Call::Reach { calls: 0 };
+        if let Some(record) = context.known_call(key) {
+            let calls = if let Call::Reach { calls, .. } = record { *calls } else { 0 };
+            *record = Call::Reach { calls, forms };
+        }
+        if lasts || is_open {
+            return Ok(context.global(transport, local));
         }
     }
     let door = Door {
@@ -88,14 +108,14 @@ pub fn open(
 
 /// A dialog relies on an endpoint from now on.
 pub fn join(context: &mut dyn Context, key: u64) {
-    if let Some(Call::Reach { calls }) = context.known_call(key) {
+    if let Some(Call::Reach { calls, .. }) = context.known_call(key) {
         *calls += 1;
     }
 }
 
 /// A dialog that relied on an endpoint is over: with the last one its door closes.
 pub fn leave(context: &mut dyn Context, key: u64) {
-    if let Some(Call::Reach { calls }) = context.known_call(key) {
+    if let Some(Call::Reach { calls, .. }) = context.known_call(key) {
         *calls = calls.saturating_sub(1);
         if *calls == 0 {
             context.close(Owner::Call(key));

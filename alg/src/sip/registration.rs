@@ -2,6 +2,7 @@
 
 use super::about::About;
 use super::dialog::Registration;
+use super::forms::Contact;
 use super::reach::{self, PENDING_LIFE_S, Purpose};
 use super::turn::Turn;
 use crate::registry::Call;
@@ -46,8 +47,7 @@ pub fn answer(turn: &mut Turn, mut registration: Registration, about: &About, ca
             turn.context.close(Owner::Call(owner));
             continue;
         }
-        let is_it =
-            |listed: &&super::turn::Contact| (listed.is_tcp, listed.local) == (contact.is_tcp, contact.local);
+        let is_it = |listed: &&Contact| (listed.is_tcp, listed.local) == (contact.is_tcp, contact.local);
         let listed = turn.contacts.iter().find(is_it).and_then(|listed| listed.expires_s);
         let asked = contact.expires_s;
         let granted_s = listed.or(about.expires_s).or(asked).unwrap_or(GRANTED_S);

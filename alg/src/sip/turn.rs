@@ -3,66 +3,14 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use arrayvec::ArrayVec;
-use serde::{Deserialize, Serialize};
 
+use super::forms::{CONTACTS_MAX, Contact, Forms};
 use super::places::{Place, place};
 use super::reach::{self, Purpose};
 use super::uri::{HostPort, NameAddr, SIP_PORT, Uri, Via, elements};
-use crate::message::Parsed;
+use crate::message::{Parsed, Start};
 use crate::slice::Slice;
 use crate::{Context, Refusal, Session, Side, Transport, realm, text};
-
-/// Contacts of one message that are remembered.
-pub const CONTACTS_MAX: usize = 4;
-
-/// In which places an inside host names its own endpoint without the port, which has a number outside: it is to read its words
-/// as it wrote them, since it compares them (RFC 3261 sections 18.1.2 and 19.1.4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Forms(u8);
-
-impl Forms {
-    fn bit(place: Place) -> u8 {
-        match place {
-            Place::Via => 1,
-            Place::Contact | Place::Target => 2,
-            Place::Proxy | Place::Route => 4,
-            Place::Name | Place::Warning => 8,
-        }
-    }
-
-    fn note(&mut self, place: Place) {
-        self.0 |= Forms::bit(place);
-    }
-
-    fn has_no_port(self, place: Place) -> bool {
-        self.0 & Forms::bit(place) != 0
-    }
-
-    /// Whether there is nothing to remember.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
-
-/// An endpoint that the inside host says it is reached at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contact {
-    /// Over what.
-    pub is_tcp: bool,
-    /// The endpoint, as the inside sees it.
-    pub local: SocketAddrV4,
-    /// The registrar is to forget it.
-    pub is_removed: bool,
-    /// For how many seconds, if that is said beside it.
-    pub expires_s: Option<u32>,
-}
-
-impl Contact {
-    /// Over what.
-    pub fn transport(&self) -> Transport {
-        if self.is_tcp { Transport::Tcp } else { Transport::Udp }
-    }
-}
 
 /// A message under way.
 pub struct Turn<'c> {
@@ -78,10 +26,14 @@ pub struct Turn<'c> {
     pub forms: Forms,
     /// The inside host's own endpoints in its Contact headers.
     pub contacts: ArrayVec<Contact, CONTACTS_MAX>,
+    /// Other inside hosts that its media go to, and their global addresses.
+    third_parties: ArrayVec<(Ipv4Addr, Ipv4Addr), CONTACTS_MAX>,
     /// What could not be opened, and why: addresses are translated all the same.
     pub refused: Option<Refusal>,
     /// By how much the body has grown.
     pub growth: isize,
+    /// It is an answer.
+    is_answer: bool,
 }
 
 impl<'c> Turn<'c> {
@@ -95,8 +47,10 @@ impl<'c> Turn<'c> {
             opens: None,
             forms: Forms::default(),
             contacts: ArrayVec::new(),
+            third_parties: ArrayVec::new(),
             refused: None,
             growth: 0,
+            is_answer: false,
         }
     }
 
@@ -105,8 +59,27 @@ impl<'c> Turn<'c> {
         addr == *self.session.inside_local.ip()
     }
 
+    /// Whether media may go to an address: the inside host's, or another inside host's that policy lets it speak for.
+    pub fn may_describe(&self, addr: Ipv4Addr) -> bool {
+        self.is_own(addr) || self.context.is_third_party(addr)
+    }
+
+    /// Media go to another inside host, by this global address.
+    pub fn know_third_party(&mut self, local: Ipv4Addr, global: Ipv4Addr) {
+        if self.third_party(local).is_none() {
+            // Of more such hosts the first ones are remembered.
+            let _ = self.third_parties.try_push((local, global));
+        }
+    }
+
+    /// The global address of another inside host that media go to.
+    pub fn third_party(&self, local: Ipv4Addr) -> Option<Ipv4Addr> {
+        self.third_parties.iter().find(|(known, _)| *known == local).map(|(_, global)| *global)
+    }
+
     /// Translates the request's URI and all headers: first those that doors open for, so that all others tell of these doors.
     pub fn translate_headers(&mut self, parsed: &Parsed) -> Result<(), Refusal> {
+        self.is_answer = matches!(parsed.start, Start::Response(_));
         let placed = || parsed.headers().filter_map(|header| Some((place(&header)?, header.value)));
         let opens = |place: Place| matches!(place, Place::Contact | Place::Proxy);
         placed()
@@ -124,7 +97,7 @@ impl<'c> Turn<'c> {
     fn value(&mut self, place: Place, value: Slice) -> Result<(), Refusal> {
         let mut elements = elements(value);
         match place {
-            Place::Via => elements.filter_map(Via::read).try_for_each(|via| self.via(via)),
+            Place::Via => self.vias(value),
             Place::Warning => elements.try_for_each(|warning| self.warning(warning)),
             place => elements.try_for_each(|element| self.name_addr(element, place)),
         }
@@ -144,10 +117,6 @@ impl<'c> Turn<'c> {
         let Some(uri) = Uri::read(uri) else { return self.url(uri) };
         let expires = super::uri::parameter(parameters, "expires");
         let expires_s = expires.and_then(|value| Some(text::decimal(u32::MAX)(value.bytes).ok()?.1));
-        let local = match (place, self.from) {
-            (Place::Contact, Side::Inside) => uri.at.endpoint().filter(|local| self.is_own(*local.ip())),
-            _ => None,
-        };
         // A contact that the registrar is to forget needs no door.
         let opens = self.opens;
         if expires_s == Some(0) && opens == Some(Purpose::Registration) {
@@ -155,9 +124,7 @@ impl<'c> Turn<'c> {
         }
         let found = self.uri(uri, place)?;
         self.opens = opens;
-        let listed =
-            if self.from == Side::Inside { local } else { found.filter(|_| place == Place::Contact) };
-        if let Some(local) = listed {
+        if let (Place::Contact, Some(local)) = (place, found) {
             let is_tcp = uri.transport.unwrap_or(self.session.transport) == Transport::Tcp;
             let contact = Contact { is_tcp, local, is_removed: expires_s == Some(0), expires_s };
             // Of more contacts the first ones are remembered.
@@ -188,42 +155,58 @@ impl<'c> Turn<'c> {
         self.host_port(uri.at, transport, place)
     }
 
+    /// The senders of a request, the last one first. An answer from outside has those that the inside wrote into the request, and
+    /// it reads there what it wrote; in a request they are other hosts.
+    fn vias(&mut self, value: Slice) -> Result<(), Refusal> {
+        let is_own = !self.forms.is_global(Place::Via);
+        if self.from == Side::Outside && !(self.is_answer && is_own) {
+            return Ok(());
+        }
+        elements(value).filter_map(Via::read).try_for_each(|via| self.via(via))
+    }
+
     fn via(&mut self, via: Via) -> Result<(), Refusal> {
         let transport = via.transport.unwrap_or(self.session.transport);
         let received = via.parameter("received").and_then(HostPort::read);
         if let Some(received) = received {
-            self.received(received, via.parameter("rport"))?;
+            self.received(received, via.parameter("rport"), transport)?;
         }
         if let Some(maddr) = via.parameter("maddr").and_then(HostPort::read) {
             self.host_port(maddr, transport, Place::Name)?;
         }
+        let Some(sent_by) = via.sent_by else { return Ok(()) };
         // Without `rport` the answer goes to the port that the sender names (RFC 3261 section 18.2.2).
         let opens = self.opens;
         let is_answered_there = transport == Transport::Udp && via.parameter("rport").is_none();
         self.opens = (is_answered_there && self.from == Side::Inside).then_some(Purpose::Answers);
-        let translated = self.host_port(via.sent_by, transport, Place::Via);
+        let translated = self.host_port(sent_by, transport, Place::Via);
         self.opens = opens;
         translated.map(|_| ())
     }
 
     /// Where a request came from, as its receiver noted it: with the port both change, or none (RFC 3581 section 4).
-    fn received(&mut self, received: HostPort, rport: Option<Slice>) -> Result<(), Refusal> {
+    fn received(&mut self, at: HostPort, rport: Option<Slice>, transport: Transport) -> Result<(), Refusal> {
         let port = rport.filter(|port| !port.bytes.is_empty());
         let number = port.and_then(|port| text::port(port.bytes).ok()).map(|(_, number)| number);
         let Session { inside_local, inside_global, outside_local, outside_global, .. } = self.session;
-        let (seen, own) = match self.from {
-            Side::Outside => (inside_global, inside_local),
-            Side::Inside => (outside_local, outside_global),
+        let end = number.map(|number| SocketAddrV4::new(at.addr, number));
+        let (seen, other, known) = match self.from {
+            Side::Inside if self.is_own(at.addr) => {
+                (inside_local, inside_global, end.and_then(|end| self.context.global(transport, end)))
+            }
+            Side::Inside => (outside_local, outside_global, None),
+            Side::Outside => {
+                (inside_global, inside_local, end.and_then(|end| self.own_local(end, transport)))
+            }
         };
-        let is_it = received.addr == *seen.ip() && number.is_none_or(|number| number == seen.port());
-        if !is_it || seen == own {
-            return Ok(());
+        let is_alone = number.is_none() && at.addr == *seen.ip();
+        let is_peer = end == Some(seen);
+        let Some(other) = known.or(Some(other).filter(|_| is_alone || is_peer)) else { return Ok(()) };
+        realm::replace(self.context, at.host, format_args!("{}", other.ip()))?;
+        match port.filter(|_| number.is_some()) {
+            Some(port) => realm::replace(self.context, port, format_args!("{}", other.port())).map(|_| ()),
+            None => Ok(()),
         }
-        realm::replace(self.context, received.host, format_args!("{}", own.ip()))?;
-        if let Some(port) = port {
-            realm::replace(self.context, port, format_args!("{}", own.port()))?;
-        }
-        Ok(())
     }
 
     /// Translates a host and its port. Returns the inside host's endpoint that it names, as the inside sees it.
@@ -237,26 +220,49 @@ impl<'c> Turn<'c> {
         let named = at.endpoint().filter(|_| names_port);
         match self.from {
             Side::Inside if self.is_own(at.addr) => {
-                let global = named.and_then(|local| self.announce(local, transport, place));
+                self.forms.set_global(place, false);
+                let global = named.and_then(|local| self.announce(local, transport, at, place));
                 match global {
                     Some(global) => self.write_global(at, global, place)?,
                     None => self.write_host(at, *self.session.inside_global.ip())?,
                 }
                 Ok(named)
             }
-            Side::Inside => self.others(at, named.and_then(|end| self.context.global(transport, end))),
-            Side::Outside => {
+            Side::Inside if at.addr == *self.session.inside_global.ip() => {
+                self.forms.set_global(place, true);
                 let local = named.and_then(|global| self.own_local(global, transport));
-                match local {
-                    Some(local) => self.write_local(at, local, place)?,
-                    None if at.addr == *self.session.inside_global.ip() && is_restored(place) => {
-                        self.write_host(at, *self.session.inside_local.ip())?;
-                    }
-                    None => _ = self.others(at, None)?,
+                if let Some(local) = local {
+                    self.announce(local, transport, at, place);
                 }
                 Ok(local)
             }
+            Side::Inside => self.others(at, named.and_then(|end| self.context.global(transport, end))),
+            Side::Outside => self.turn_back(at, (named, transport), place),
         }
+    }
+
+    /// What names the inside host's global endpoint, or stands for its address, becomes what itself wrote.
+    fn turn_back(
+        &mut self,
+        at: HostPort,
+        (named, transport): (Option<SocketAddrV4>, Transport),
+        place: Place,
+    ) -> Result<Option<SocketAddrV4>, Refusal> {
+        let local = named.and_then(|global| self.own_local(global, transport));
+        let known = local.filter(|_| place == Place::Target);
+        let forms =
+            known.and_then(|local| reach::forms(self.context, transport, local)).unwrap_or(self.forms);
+        let is_name = matches!(place, Place::Via | Place::Name | Place::Warning);
+        match local {
+            _ if forms.is_global(place) => {}
+            Some(local) => self.write_local(at, local, forms.is_bare(place))?,
+            // Its name, or its own `Via`, stands for itself, whatever the port.
+            None if is_name && at.addr == *self.session.inside_global.ip() => {
+                self.write_host(at, *self.session.inside_local.ip())?;
+            }
+            None => _ = self.others(at, None)?,
+        }
+        Ok(local)
     }
 
     /// The inside host's endpoint behind a global one.
@@ -268,10 +274,19 @@ impl<'c> Turn<'c> {
     }
 
     /// The global endpoint of one of the inside host's own, for which a door opens where one is due.
-    fn announce(&mut self, local: SocketAddrV4, transport: Transport, place: Place) -> Option<SocketAddrV4> {
+    fn announce(
+        &mut self,
+        local: SocketAddrV4,
+        transport: Transport,
+        at: HostPort,
+        place: Place,
+    ) -> Option<SocketAddrV4> {
         let opens = self.opens.filter(|_| matches!(place, Place::Contact | Place::Proxy | Place::Via));
         if let Some(purpose) = opens {
-            match reach::open(self.context, purpose, transport, local) {
+            let mut forms = Forms::default();
+            forms.set_bare(place, at.port.is_none());
+            forms.set_global(place, !self.is_own(at.addr));
+            match reach::open(self.context, purpose, transport, local, forms) {
                 Ok(global) => return global,
                 Err(refusal) => self.refused = Some(refusal),
             }
@@ -309,22 +324,14 @@ impl<'c> Turn<'c> {
         if at.port.is_none() && global.port() == SIP_PORT {
             return self.write_host(at, *global.ip());
         }
-        if at.port.is_none() {
-            self.forms.note(place);
-        }
+        self.forms.set_bare(place, at.port.is_none());
         realm::replace(self.context, at.whole, format_args!("{global}")).map(|_| ())
     }
 
-    fn write_local(&mut self, at: HostPort, local: SocketAddrV4, place: Place) -> Result<(), Refusal> {
-        let is_bare = at.port.is_none() || self.forms.has_no_port(place);
-        if local.port() == SIP_PORT && is_bare {
+    fn write_local(&mut self, at: HostPort, local: SocketAddrV4, is_bare: bool) -> Result<(), Refusal> {
+        if local.port() == SIP_PORT && (is_bare || at.port.is_none()) {
             return realm::replace(self.context, at.whole, format_args!("{}", local.ip())).map(|_| ());
         }
         realm::replace(self.context, at.whole, format_args!("{local}")).map(|_| ())
     }
-}
-
-/// Whether the inside host's global address stands for itself here, whatever the port: it is what itself wrote, or its name.
-fn is_restored(place: Place) -> bool {
-    matches!(place, Place::Via | Place::Name | Place::Warning)
 }

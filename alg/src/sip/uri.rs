@@ -157,14 +157,14 @@ impl<'m> NameAddr<'m> {
 pub struct Via<'m> {
     /// What carried the request, if that is UDP or TCP.
     pub transport: Option<Transport>,
-    /// Who sent it, as he says himself.
-    pub sent_by: HostPort<'m>,
+    /// Who sent it, as he says himself; none if that is a name, or a host of IPv6.
+    pub sent_by: Option<HostPort<'m>>,
     /// `received`, `rport`, `maddr`.
     parameters: Option<Slice<'m>>,
 }
 
 impl<'m> Via<'m> {
-    /// Reads an element. None if a name sent it, or a host of IPv6.
+    /// Reads an element.
     pub fn read(element: Slice<'m>) -> Option<Via<'m>> {
         let (ahead, parameters) = element.cut(b';');
         // `SIP / 2.0 / UDP host : port`.
@@ -174,7 +174,7 @@ impl<'m> Via<'m> {
         let (word, sent_by) = behind.split(word_len);
         let transport = [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
         let transport = transport.into_iter().find(|(name, _)| word.is(name)).map(|(_, transport)| transport);
-        Some(Via { transport, sent_by: HostPort::read(sent_by)?, parameters })
+        Some(Via { transport, sent_by: HostPort::read(sent_by), parameters })
     }
 
     /// The value of a parameter, empty if it has none.
@@ -232,7 +232,7 @@ mod tests {
         {
             let via = Via::read(Slice::whole(text.as_bytes())).expect("a Via");
             assert_eq!(
-                (via.transport, via.sent_by.named_port()),
+                (via.transport, via.sent_by.and_then(HostPort::named_port)),
                 (Some(Transport::Udp), Some(5062)),
                 "{text}"
             );

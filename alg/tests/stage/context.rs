@@ -209,6 +209,10 @@ impl Context for FakeContext {
         self.policy.iter().find(|(f, before, _)| *f == from && *before == addr).map(|(_, _, c)| *c)
     }
 
+    fn is_third_party(&self, addr: Ipv4Addr) -> bool {
+        self.third_parties.contains(&addr)
+    }
+
     fn may_bind(&mut self, outside: Ipv4Addr) -> bool {
         self.pool.iter().any(|(known, _)| *known == outside)
     }

@@ -239,6 +239,10 @@ impl alg::Context for Access<'_> {
         }
     }
 
+    fn is_third_party(&self, addr: Ipv4Addr) -> bool {
+        self.policy.gateways.third_parties.is_some_and(|acl| self.policy.permits_host(acl, addr))
+    }
+
     fn may_bind(&mut self, outside: Ipv4Addr) -> bool {
         self.rule_to_bind(outside).is_some()
     }
