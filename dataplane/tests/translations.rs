@@ -457,12 +457,12 @@ pool WHOLE: id 2, netmask 255.255.255.0
 [Id: 10] access-list 5 interface GigabitEthernet0/0/1 refcount 0
 -- Inside Destination
 [Id: 11] access-list 4 pool REAL refcount 1
-pool REAL: id 3, netmask 255.255.255.0
+pool REAL: id 4, netmask 255.255.255.0
     start 10.0.0.41 end 10.0.0.42
     type rotary, total addresses 2, allocated 0 (0%), misses 0
 -- Outside Source
 [Id: 13] access-list 3 pool LOCAL refcount 1
-pool LOCAL: id 4, netmask 255.255.255.0
+pool LOCAL: id 3, netmask 255.255.255.0
     start 172.16.1.1 end 172.16.1.2
     type generic, total addresses 2, allocated 1 (50%), misses 0
 Total doors: 0
