@@ -66,17 +66,16 @@ pub struct Header<'m> {
 
 impl<'m> Parsed<'m> {
     /// Reads a whole message.
-    pub fn read(grammar: &Grammar, bytes: &'m [u8]) -> Result<Parsed<'m>, Refusal> {
-        let message = Slice::whole(bytes);
+    pub fn read(grammar: &Grammar, message: Slice<'m>) -> Result<Parsed<'m>, Refusal> {
         let line = message.lines().next().unwrap_or(message);
         let start = start_line(grammar, line.bytes).ok_or(Refusal::Foreign)?;
-        let head_len = match head_len(bytes) {
+        let head_len = match head_len(message.bytes) {
             HeadLen::Whole(len) => len,
             HeadLen::Long(_) => return Err(Refusal::TooLong),
             HeadLen::Unended => return Err(Refusal::Malformed),
         };
         let (head, behind) = message.split(head_len);
-        let headers = head.skip(line_len(bytes));
+        let headers = head.skip(line_len(message.bytes));
         let rest_len = if grammar.has_rest { behind.bytes.len() } else { 0 };
         let body_len = content_length(grammar, headers)?.unwrap_or(rest_len);
         if head_len + body_len > MESSAGE_LEN_MAX {

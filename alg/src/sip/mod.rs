@@ -74,7 +74,9 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
     if context.session().transport == Transport::Udp && is_keep_alive(message.bytes) {
         return Ok(Handled::Continue);
     }
-    let parsed = Parsed::read(&GRAMMAR, message.bytes)?;
+    // Line ends ahead of a message say nothing (RFC 3261 section 7.5).
+    let ahead = message.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let parsed = Parsed::read(&GRAMMAR, Slice::whole(message.bytes).skip(ahead))?;
     let about = About::read(&parsed);
     let mut turn = Turn::new(context, message.from);
     if about.method == b"REGISTER" {
