@@ -30,7 +30,7 @@ pub struct Grammar {
     pub is_of_method: fn(u8) -> bool,
     /// The names of the header that tells how long the body is.
     pub length: &'static [&'static str],
-    /// The body of a message that does not tell its length is the rest of it.
+    /// The body of a message that does not tell its length is the rest of it, and so is a head without an empty line.
     pub has_rest: bool,
 }
 
@@ -72,6 +72,8 @@ impl<'m> Parsed<'m> {
         let head_len = match head_len(message.bytes) {
             HeadLen::Whole(len) => len,
             HeadLen::Long(_) => return Err(Refusal::TooLong),
+            // Some hosts end a datagram with its last header.
+            HeadLen::Unended if grammar.has_rest => message.bytes.len(),
             HeadLen::Unended => return Err(Refusal::Malformed),
         };
         let (head, behind) = message.split(head_len);
