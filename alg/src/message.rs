@@ -30,7 +30,7 @@ pub struct Grammar {
     pub is_of_method: fn(u8) -> bool,
     /// The names of the header that tells how long the body is.
     pub length: &'static [&'static str],
-    /// The body of a message that does not tell its length is the rest of it.
+    /// The body of a message that does not tell its length is the rest of it, and so is a head without an empty line.
     pub has_rest: bool,
 }
 
@@ -66,20 +66,18 @@ pub struct Header<'m> {
 
 impl<'m> Parsed<'m> {
     /// Reads a whole message.
-    pub fn read(grammar: &Grammar, bytes: &'m [u8]) -> Result<Parsed<'m>, Refusal> {
-        // Empty lines ahead of a message count for nothing (RFC 3261 section 7.5, RFC 2326 section 4.1).
-        let blank_len = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        let message = Slice::whole(bytes).skip(blank_len);
-        let bytes = message.bytes;
+    pub fn read(grammar: &Grammar, message: Slice<'m>) -> Result<Parsed<'m>, Refusal> {
         let line = message.lines().next().unwrap_or(message);
         let start = start_line(grammar, line.bytes).ok_or(Refusal::Foreign)?;
-        let head_len = match head_len(bytes) {
+        let head_len = match head_len(message.bytes) {
             HeadLen::Whole(len) => len,
             HeadLen::Long(_) => return Err(Refusal::TooLong),
+            // Some hosts end a datagram with its last header.
+            HeadLen::Unended if grammar.has_rest => message.bytes.len(),
             HeadLen::Unended => return Err(Refusal::Malformed),
         };
         let (head, behind) = message.split(head_len);
-        let headers = head.skip(line_len(bytes));
+        let headers = head.skip(line_len(message.bytes));
         let rest_len = if grammar.has_rest { behind.bytes.len() } else { 0 };
         let body_len = content_length(grammar, headers)?.unwrap_or(rest_len);
         if head_len + body_len > MESSAGE_LEN_MAX {

@@ -52,6 +52,11 @@ impl<'m> Section<'m> {
         self.lines.skip(self.lines.bytes.len())
     }
 
+    /// Whether its last line has an end.
+    pub fn is_ended(self) -> bool {
+        self.lines.bytes.ends_with(b"\n")
+    }
+
     /// The medium that it is about.
     pub fn medium(self) -> Option<Medium<'m>> {
         let line = self.lines().next().filter(|line| line.bytes.starts_with(b"m="))?;

@@ -13,9 +13,13 @@ use alg::{Refusal, Row, Session, Side, Transport, registry};
 use stage::damage::Damaged;
 use stage::{Conversation, FakeContext, INSIDE_GLOBAL};
 
-/// Captures of what is not sound, and how their control sessions end.
-const UNSOUND: &[(&str, Refusal)] =
-    &[("heap_overflow", Refusal::Malformed), ("long_and_bad_commands", Refusal::Foreign)];
+/// Captures of what is not sound, and why their messages are refused; some of them, where there are several reasons.
+const UNSOUND: &[(&str, &[Refusal])] = &[
+    ("heap_overflow", &[Refusal::Malformed]),
+    ("long_and_bad_commands", &[Refusal::Foreign]),
+    ("bad_content_length", &[Refusal::Malformed]),
+    ("fuzzed_udp_2594", &[Refusal::Malformed, Refusal::Foreign, Refusal::TooLong]),
+];
 
 /// What one host sent.
 struct Packet {
@@ -132,21 +136,40 @@ fn localised(heard: &[u8], local: Ipv4Addr) -> Vec<u8> {
     text.replace(&INSIDE_GLOBAL.to_string(), &local.to_string()).chars().map(|c| c as u8).collect()
 }
 
+/// Without the numbers that tell how long bodies are: they follow the addresses in these.
+fn without_lengths(said: &[u8]) -> String {
+    let text: String = said.iter().map(|byte| char::from(*byte)).collect();
+    let tells_length = |line: &str| {
+        line.split_once(':')
+            .is_some_and(|(name, _)| ["content-length", "l"].contains(&name.trim().to_lowercase().as_str()))
+    };
+    text.split('\n').map(|line| if tells_length(line) { "" } else { line }).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn sound_traffic_is_understood() {
     let Some(folder) = capture_file::folder() else { return };
-    for row in registry::ROWS.iter().filter(|row| ["ftp", "tftp", "rtsp", "rcmd"].contains(&row.name)) {
+    for row in registry::ROWS.iter().filter(|row| ["ftp", "tftp", "rtsp", "rcmd", "sip"].contains(&row.name))
+    {
         for path in captures(row, &folder) {
             let unsound = UNSOUND.iter().find(|(name, _)| path.file_stem().is_some_and(|stem| stem == *name));
             for played in play(row, &path, Side::Inside) {
                 let conversation = &played.conversation;
                 let end = conversation.refusals.iter().find(|refusal| refusal.detaches());
-                assert_eq!(end, unsound.map(|(_, refusal)| refusal), "{}", path.display());
+                // What is damaged on purpose is so in part.
+                let is_as_known = end.is_none_or(|end| unsound.is_some_and(|(_, known)| known.contains(end)));
+                assert!(is_as_known, "{}: {end:?}", path.display());
+                assert!(
+                    unsound.is_none_or(|(_, known)| known.len() > 1 || end.is_some()),
+                    "{}",
+                    path.display()
+                );
                 let own = conversation.stage.session.inside_local;
                 assert!(conversation.stage.doors.iter().all(|(door, _)| door.inside.ip() == own.ip()));
                 for n in 0..2 {
-                    let restored = localised(&played.heard[n], *own.ip());
-                    assert_eq!(restored, played.said[n], "{}, direction {n}", path.display());
+                    let restored = without_lengths(&localised(&played.heard[n], *own.ip()));
+                    let said = without_lengths(&played.said[n]);
+                    assert_eq!(restored, said, "{}, direction {n}", path.display());
                 }
                 let doors: Vec<_> =
                     conversation.stage.asks.iter().map(|door| (door.inside, door.ports)).collect();

@@ -362,6 +362,17 @@ fn bytes_behind_the_body_of_a_datagram_are_none_of_it() {
     assert_eq!(media(&sip), [(5004, Ports::Pair)]);
 }
 
+/// Some hosts leave out the empty line behind the last header.
+#[test]
+fn a_datagram_may_end_with_its_head() {
+    for end in ["\r\n", "\n", ""] {
+        let said = format!("{}{end}", invite("c1", "").trim_end());
+        let mut sip = phone(Transport::Udp);
+        assert_eq!(text(sip.client(&said)), said.replace("10.0.0.2:5060", "203.0.113.1:6060"));
+        assert!(sip.refusals.is_empty(), "{end:?}");
+    }
+}
+
 /// RFC 3261 section 7.5: line ends ahead of the first line are ignored.
 #[test]
 fn line_ends_ahead_of_a_message_in_a_datagram_are_ignored() {

@@ -173,6 +173,8 @@ fn a_port_of_rtcp_that_is_not_the_one_behind_is_told() {
     let heard = text(sip.client(invite("c1", &own(&audio(5004)))));
     assert_eq!(heard, relength(&heard));
     assert!(heard.contains("m=audio 6004 RTP/AVP 0\r\n") && heard.contains("a=rtcp:7777"), "{heard}");
+    let unended = text(sip.client(invite("c1", own(&audio(5004)).trim_end())));
+    assert!(unended.ends_with("m=audio 6004 RTP/AVP 0\r\na=rtcp:7777\r\n"), "{unended}");
     let second = text(sip.client(invite("c1", &own(&format!("{}m=video 5020 RTP/AVP 96\r\n", audio(5004))))));
     let (first, second) = second.split_once("m=video 6020").expect("a second line");
     assert!(first.contains("a=rtcp:7777") && !second.contains("a=rtcp"), "{first}{second}");

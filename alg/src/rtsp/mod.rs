@@ -122,7 +122,7 @@ fn handle(state: &mut State, message: &Message, context: &mut dyn Context) -> Re
         sdp::translate(context, message.from, Slice::whole(message.bytes))?;
         return Ok(Handled::Continue);
     }
-    let parsed = Parsed::read(&GRAMMAR, message.bytes)?;
+    let parsed = Parsed::read(&GRAMMAR, Slice::whole(message.bytes))?;
     *describes = is_sdp(&parsed) && parsed.named("content-length").next().is_none();
     control.spoke[usize::from(message.by_client)] = true;
     // Whoever asks is the client, whoever opened the connection: a camera may have called its server.

@@ -207,7 +207,8 @@ fn write_section(turn: &mut Turn, section: Section, line: Option<&Line>) -> Resu
         && let Some(reports) = turn.context.global(Transport::Udp, reports)
         && media.port().checked_add(1) != Some(reports.port())
     {
-        insert(turn, section.end(), format_args!("a=rtcp:{}\r\n", reports.port()))?;
+        let ahead = if section.is_ended() { "" } else { "\r\n" };
+        insert(turn, section.end(), format_args!("{ahead}a=rtcp:{}\r\n", reports.port()))?;
     }
     Ok(())
 }

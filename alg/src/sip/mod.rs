@@ -45,13 +45,16 @@ pub const ROW: Row = Row {
     standards: "RFC 3261, 3262, 3264, 3311, 3515, 3581, 3605, 3891, 4145, 4566, 5761, 6665",
 };
 
-/// Its messages. Over TCP each tells its length; a datagram ends where it ends.
+/// Its messages over TCP, where each tells its length.
 const GRAMMAR: Grammar = Grammar {
     version: b"SIP/9.9",
     is_of_method: |byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte),
     length: &["content-length", "l"],
-    has_rest: true,
+    has_rest: false,
 };
+
+/// Its messages over UDP: a datagram ends where it ends.
+const DATAGRAM: Grammar = Grammar { has_rest: true, ..GRAMMAR };
 
 /// Methods whose requests begin a dialog.
 const BEGINNINGS: &[&str] = &["INVITE", "SUBSCRIBE", "REFER"];
@@ -73,10 +76,14 @@ fn is_keep_alive(bytes: &[u8]) -> bool {
 }
 
 fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
-    if context.session().transport == Transport::Udp && is_keep_alive(message.bytes) {
-        return Ok(Handled::Continue);
-    }
-    let parsed = Parsed::read(&GRAMMAR, message.bytes)?;
+    let grammar = match context.session().transport {
+        Transport::Udp if is_keep_alive(message.bytes) => return Ok(Handled::Continue),
+        Transport::Udp => DATAGRAM,
+        Transport::Tcp => GRAMMAR,
+    };
+    // Line ends ahead of a message say nothing (RFC 3261 section 7.5).
+    let ahead = message.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let parsed = Parsed::read(&grammar, Slice::whole(message.bytes).skip(ahead))?;
     let about = About::read(&parsed);
     let mut turn = Turn::new(context, message.from);
     if about.method == b"REGISTER" {

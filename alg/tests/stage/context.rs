@@ -243,11 +243,12 @@ impl Context for FakeContext {
         if self.doors.len() + self.asked.len() >= DOOR_COUNT_MAX {
             return Err(Refusal::DoorLimit);
         }
+        let shifted = door.inside.port().checked_add(self.port_shift);
         let port = match self.global(door.transport, door.inside) {
             Some(global) => global.port(),
-            None => door.inside.port().checked_add(self.port_shift).ok_or(Refusal::NoPort)?,
+            None if door.ports == Ports::Pair => shifted.ok_or(Refusal::NoPort)? & !1,
+            None => shifted.ok_or(Refusal::NoPort)?,
         };
-        let port = if door.ports == Ports::Pair { port & !1 } else { port };
         let global = SocketAddrV4::new(*self.session.inside_global.ip(), port);
         self.asked.push((door, global));
         Ok(global)
