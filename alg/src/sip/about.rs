@@ -56,6 +56,13 @@ impl<'m> About<'m> {
         }
     }
 
+    /// A hash of its method and number, which is never 0.
+    pub fn transaction(&self) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        (self.method, self.number).hash(&mut hasher);
+        (hasher.finish() as u32).max(1)
+    }
+
     /// It is a request of this method.
     pub fn requests(&self, method: &str) -> bool {
         self.code.is_none() && self.method == method.as_bytes()

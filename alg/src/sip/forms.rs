@@ -17,6 +17,9 @@ pub const CONTACTS_MAX: usize = 4;
 pub struct Forms {
     bare: u8,
     global: u8,
+    /// Transactions whose `Via` has no port, by hashes, the latest last; 0 in the rest of the places. One dialog's need not be
+    /// alike.
+    bare_vias: [u32; 4],
 }
 
 /// The bit of a place. What goes to a contact names it as a contact does, and a route a proxy.
@@ -35,7 +38,7 @@ fn set(bits: &mut u8, bit: u8, is_set: bool) {
 
 impl Forms {
     /// It writes its global endpoint everywhere.
-    pub const GLOBAL: Forms = Forms { bare: 0, global: u8::MAX };
+    pub const GLOBAL: Forms = Forms { bare: 0, global: u8::MAX, bare_vias: [0; 4] };
 
     /// Whether it wrote no port there.
     pub fn set_bare(&mut self, place: Place, is_bare: bool) {
@@ -45,6 +48,24 @@ impl Forms {
     /// Whether it wrote its global endpoint there.
     pub fn set_global(&mut self, place: Place, is_global: bool) {
         set(&mut self.global, bit(place), is_global);
+    }
+
+    /// Whether it wrote no port into the `Via` of a transaction.
+    pub fn set_via_bare(&mut self, transaction: u32, is_bare: bool) {
+        if is_bare == self.is_via_bare(transaction) {
+            return;
+        }
+        if is_bare {
+            self.bare_vias.rotate_left(1);
+            self.bare_vias[3] = transaction;
+        } else {
+            self.bare_vias.iter_mut().filter(|known| **known == transaction).for_each(|known| *known = 0);
+        }
+    }
+
+    /// It wrote no port into the `Via` of a transaction.
+    pub fn is_via_bare(self, transaction: u32) -> bool {
+        transaction != 0 && self.bare_vias.contains(&transaction)
     }
 
     /// It writes no port there.

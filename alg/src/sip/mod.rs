@@ -86,6 +86,7 @@ fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result
     let parsed = Parsed::read(&grammar, Slice::whole(message.bytes).skip(ahead))?;
     let about = About::read(&parsed);
     let mut turn = Turn::new(context, message.from);
+    turn.transaction = about.transaction();
     if about.method == b"REGISTER" {
         register(&mut turn, &parsed, &about)?;
     } else {

@@ -6,11 +6,11 @@ use arrayvec::ArrayVec;
 
 use super::forms::{CONTACTS_MAX, Contact, Forms};
 use super::places::{Place, place};
-use super::reach::{self, Purpose};
+use super::reach::{self, LOW_PORTS_END, Purpose, RINGING_LIFE_S};
 use super::uri::{HostPort, NameAddr, SIP_PORT, Uri, Via, elements};
 use crate::message::{Parsed, Start};
 use crate::slice::Slice;
-use crate::{Context, Refusal, Session, Side, Transport, realm, text};
+use crate::{Context, OutwardDoor, Owner, Refusal, Session, Side, Transport, realm, text};
 
 /// A message under way.
 pub struct Turn<'c> {
@@ -32,8 +32,12 @@ pub struct Turn<'c> {
     pub refused: Option<Refusal>,
     /// By how much the body has grown.
     pub growth: isize,
+    /// A hash of its method and number.
+    pub transaction: u32,
     /// It is an answer.
     is_answer: bool,
+    /// The first `Via` was read.
+    has_via: bool,
 }
 
 impl<'c> Turn<'c> {
@@ -50,7 +54,9 @@ impl<'c> Turn<'c> {
             third_parties: ArrayVec::new(),
             refused: None,
             growth: 0,
+            transaction: 0,
             is_answer: false,
+            has_via: false,
         }
     }
 
@@ -159,10 +165,31 @@ impl<'c> Turn<'c> {
     /// it reads there what it wrote; in a request they are other hosts.
     fn vias(&mut self, value: Slice) -> Result<(), Refusal> {
         let is_own = !self.forms.is_global(Place::Via);
-        if self.from == Side::Outside && !(self.is_answer && is_own) {
+        if self.from == Side::Outside && !self.is_answer {
+            let first = elements(value).next().filter(|_| !std::mem::replace(&mut self.has_via, true));
+            first.and_then(Via::read).iter().for_each(|via| self.expect_answer(via));
+            return Ok(());
+        }
+        if self.from == Side::Outside && !is_own {
             return Ok(());
         }
         elements(value).filter_map(Via::read).try_for_each(|via| self.via(via))
+    }
+
+    /// Without `rport` the inside host answers to the port that the sender names, which need not be where it sent from: what
+    /// goes there is read too.
+    fn expect_answer(&mut self, via: &Via) {
+        let Some(port) = via.sent_by.and_then(HostPort::named_port) else { return };
+        let (transport, sender) = (self.session.transport, self.session.outside_local);
+        let is_low = port < LOW_PORTS_END;
+        let is_elsewhere = port != sender.port() && !is_low && via.parameter("rport").is_none();
+        if transport != Transport::Udp || !is_elsewhere {
+            return;
+        }
+        let outside = SocketAddrV4::new(*sender.ip(), port);
+        let owner = Owner::Call(reach::key(self.context, Purpose::Answers, transport, outside));
+        let door = OutwardDoor { transport, outside, life_s: RINGING_LIFE_S, owner, child: Some("sip") };
+        self.refused = self.context.open_outward(door).err().or(self.refused);
     }
 
     fn via(&mut self, via: Via) -> Result<(), Refusal> {
@@ -255,6 +282,9 @@ impl<'c> Turn<'c> {
         let is_name = matches!(place, Place::Via | Place::Name | Place::Warning);
         match local {
             _ if forms.is_global(place) => {}
+            Some(local) if place == Place::Via => {
+                self.write_local(at, local, forms.is_via_bare(self.transaction))?;
+            }
             Some(local) => self.write_local(at, local, forms.is_bare(place))?,
             // Its name, or its own `Via`, stands for itself, whatever the port.
             None if is_name && at.addr == *self.session.inside_global.ip() => {
@@ -324,7 +354,10 @@ impl<'c> Turn<'c> {
         if at.port.is_none() && global.port() == SIP_PORT {
             return self.write_host(at, *global.ip());
         }
-        self.forms.set_bare(place, at.port.is_none());
+        match place {
+            Place::Via => self.forms.set_via_bare(self.transaction, at.port.is_none()),
+            _ => self.forms.set_bare(place, at.port.is_none()),
+        }
         realm::replace(self.context, at.whole, format_args!("{global}")).map(|_| ())
     }
 
