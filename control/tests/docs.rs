@@ -259,7 +259,7 @@ sessions whose bytes could not be followed. For want of memory none is let go: i
 |---|---|---|
 ";
 
-const KINDS: &str = "
+const MESSAGES: &str = "
 ## Kinds of messages
 
 The names are the values of `kind` in `portico_alg_messages_by_kind_total`. A message is of one kind by its method or its code, or
@@ -302,7 +302,7 @@ fn algs_md_is_the_registry() {
         let lets_go = if refusal.detaches() { "yes" } else { "-" };
         let _ = writeln!(page, "| `{}` | {} | {lets_go} |", refusal.label(), refusal.sentence());
     }
-    page += KINDS;
+    page += MESSAGES;
     for row in alg::registry::ROWS.iter().filter(|row| !row.kinds.is_empty()) {
         let kinds: Vec<String> = row.kinds.iter().map(|kind| format!("`{kind}`")).collect();
         let _ = writeln!(page, "| `{}` | {} |", row.name, kinds.join(", "));
