@@ -264,6 +264,9 @@ pub trait Context {
     /// Closes the doors of an owner that nobody went through, and ends it if it is a call. Sessions stay.
     fn close(&mut self, owner: Owner);
 
+    /// Counts the message as one of a kind, by the kind's place in [`Row::kinds`]. One that is refused later is counted too.
+    fn count(&mut self, kind: usize);
+
     /// Replaces bytes of the message. Spans must not overlap; they may be given in any order.
     fn replace(&mut self, span: Span, bytes: &[u8]) -> Result<(), Refusal>;
 }

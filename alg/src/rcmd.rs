@@ -32,6 +32,7 @@ pub const ROW: Row = Row {
     about: "Translates the port that clients of rsh and rexec name for the standard error, and opens it for the server; an inside \
             server connects back by the address that was asked.",
     standards: "RFC 1282",
+    kinds: &[],
 };
 
 /// rlogin has no second connection.

@@ -62,6 +62,8 @@ pub struct Row {
     pub about: &'static str,
     /// What defines the protocol, and what NAT does with it.
     pub standards: &'static str,
+    /// The names of the kinds of messages that it counts apart ([`Context::count`]): values of a label of metrics.
+    pub kinds: &'static [&'static str],
 }
 
 impl Row {
@@ -86,6 +88,18 @@ pub const ROWS: &[Row] = &[
     crate::rcmd::ROW,
     crate::sip::ROW,
 ];
+
+/// The most kinds of messages that one of them counts apart.
+pub const KIND_COUNT_MAX: usize = {
+    let (mut most, mut n) = (0, 0);
+    while n < ROWS.len() {
+        if ROWS[n].kinds.len() > most {
+            most = ROWS[n].kinds.len();
+        }
+        n += 1;
+    }
+    most
+};
 
 /// A gateway's memory of one control session, of fixed size: the shard has a slot for each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

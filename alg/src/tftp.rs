@@ -33,6 +33,7 @@ pub const ROW: Row = Row {
     about: "Lets the server's answer to a read or write request come from any of its ports; an inside server's leaves by the address \
             that was asked.",
     standards: "RFC 1350",
+    kinds: &[],
 };
 
 /// A server answers within this time, or the client asks again.

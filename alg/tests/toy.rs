@@ -23,6 +23,7 @@ const TOY: Row = Row {
     handle,
     about: "Opens the port that the message names.",
     standards: "none",
+    kinds: &[],
 };
 
 fn framing(_: &State, message: &Message) -> Framing {

@@ -196,7 +196,7 @@ const METRICS: &str = "\
 
 This page is generated from what `/metrics` serves once `prometheus exporter ADDRESS PORT` is configured. Counters are those
 of each worker, read while it runs: two metrics of one page may be a few packets apart. The values of `reason` and `cause`
-are those of [drops.md](drops.md). Between bursts, for each worker:
+are those of [drops.md](drops.md), those of `kind` of [algs.md](algs.md#kinds-of-messages). Between bursts, for each worker:
 
     received + taken_over + generated = sent + consumed + dropped + handed_over + held
 
@@ -259,6 +259,16 @@ sessions whose bytes could not be followed. For want of memory none is let go: i
 |---|---|---|
 ";
 
+const MESSAGES: &str = "
+## Kinds of messages
+
+The names are the values of `kind` in `portico_alg_messages_by_kind_total`. A message is of one kind by its method or its code, or
+as one that cannot be read; what it brought about is another kind beside that: a call that began, say.
+
+| ALG | Kinds |
+|---|---|
+";
+
 #[test]
 fn algs_md_is_the_registry() {
     let mut page = ALGS.to_string();
@@ -291,6 +301,11 @@ fn algs_md_is_the_registry() {
     for refusal in alg::Refusal::ALL {
         let lets_go = if refusal.detaches() { "yes" } else { "-" };
         let _ = writeln!(page, "| `{}` | {} | {lets_go} |", refusal.label(), refusal.sentence());
+    }
+    page += MESSAGES;
+    for row in alg::registry::ROWS.iter().filter(|row| !row.kinds.is_empty()) {
+        let kinds: Vec<String> = row.kinds.iter().map(|kind| format!("`{kind}`")).collect();
+        let _ = writeln!(page, "| `{}` | {} |", row.name, kinds.join(", "));
     }
     expect_document("docs/algs.md", &page);
 }

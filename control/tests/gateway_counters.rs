@@ -1,4 +1,6 @@
 //! What gateways counted, as commands and metrics tell it: summed over workers, by reason, and anew after `clear`.
+use std::path::Path;
+
 use alg::Refusal;
 use alg::registry::ROWS;
 use control::appliance::{Answering, Appliance};
@@ -8,6 +10,8 @@ use control::metrics::{self, Readings};
 use dataplane::policy::gateway_named;
 use dataplane::port::Ports;
 use dataplane::worker::Worker;
+use testkit::case::files;
+use testkit::run::{Circumstances, run_watched};
 
 const STATISTICS: &str = "show platform hardware qfp active feature alg statistics";
 
@@ -177,6 +181,99 @@ fn what_cannot_be_shown_is_refused() {
         1 + error.matches("mean \"ip\"").count(),
         "told once: {error}"
     );
+}
+
+/// The page of SIP's messages, of an appliance that all are counted on once, of each of two workers.
+fn page_of_kinds(bench: &mut Bench) -> String {
+    let sip = usize::from(gateway_named("sip").expect("a row"));
+    for counters in &bench.appliance.counters {
+        counters.gateways[sip].kinds.iter().for_each(|kind| kind.add(1));
+    }
+    bench.exec(&format!("{STATISTICS} sip l7data")).expect("an answer")
+}
+
+#[test]
+fn each_kind_of_message_has_its_place_on_the_page() {
+    let mut bench = Bench::new();
+    let page = page_of_kinds(&mut bench);
+    let titles: Vec<&str> = page.lines().filter(|line| !line.is_empty() && !line.starts_with(' ')).collect();
+    let pool = "SIP info pool used chunk entries number: 0";
+    assert_eq!(titles, [pool, "RECEIVE", "Events", "Errors", "Writeback Errors"], "{page}");
+    let kinds = ROWS.iter().find(|row| row.name == "sip").expect("a row").kinds;
+    let twos = page.split_whitespace().filter(|word| *word == "2").count();
+    assert_eq!(twos, kinds.len(), "each once:\n{page}");
+    assert!(page.lines().any(|line| words(line) == ["Invite:", "2", "->", "200-OK:", "2"]), "{page}");
+    let whole = bench.exec(&format!("{STATISTICS} sip")).expect("an answer");
+    assert!(whole.starts_with("SIP ALG counters:\n") && whole.ends_with(&format!("\n{page}")), "{whole}");
+    let cleared = bench.exec(&format!("{STATISTICS} sip l7data clear")).expect("an answer");
+    assert_eq!(cleared, format!("{page}\nSIP ALG counters cleared after display.\n"));
+    let after = bench.exec(&format!("{STATISTICS} sip l7data")).expect("an answer");
+    assert!(after.split_whitespace().all(|word| word != "2"), "{after}");
+    let refusal = bench.exec(&format!("{STATISTICS} ftp l7data clear")).expect_err("no kinds");
+    assert_eq!(refusal, "% FTP has no l7data; SIP has");
+    let ftp = bench.exec(&format!("{STATISTICS} ftp")).expect("an answer");
+    assert!(!ftp.contains("RECEIVE"), "{ftp}");
+}
+
+/// What SIP counted when a conversation was over: messages, and their kinds as metrics tell them, of an appliance whose packets
+/// come to any worker.
+fn counted_in(path: &Path) -> (u64, Vec<(String, u64)>) {
+    let text = std::fs::read_to_string(path).expect("a file");
+    let case = testkit::notation::read(path, &text).expect("a case");
+    let (mut page, mut messages) = (String::new(), 0);
+    let look = |bench: &mut testkit::bench::Bench| {
+        page = metrics::render(&bench.appliance, &Readings::default());
+        let sip = usize::from(gateway_named("sip").expect("a row"));
+        let counters = bench.appliance.counters.iter();
+        messages = counters.map(|counters| counters.gateways[sip].messages.value()).sum();
+        Ok(())
+    };
+    let circumstances = Circumstances { start_ms: 1000, worker_count: case.worker_count.unwrap_or(3) };
+    // Whether it goes as the case says is for another test to tell.
+    let _ = run_watched(&case, circumstances, look);
+    let prefix = "portico_alg_messages_by_kind_total{alg=\"sip\",kind=\"";
+    let samples = page.lines().filter_map(|line| line.strip_prefix(prefix)?.split_once("\"} "));
+    let kinds = samples.map(|(kind, count)| (kind.to_string(), count.parse().expect("a number")));
+    (messages, kinds.filter(|(_, count)| *count > 0).collect())
+}
+
+const CONVERSATIONS: &str = "../dataplane/cases/sip";
+
+#[test]
+fn a_call_counts_each_of_its_messages() {
+    let of_call = [
+        ("invite", 1),
+        ("ack", 1),
+        ("bye", 1),
+        ("200-to-invite", 1),
+        ("200-to-bye", 1),
+        ("100", 1),
+        ("183", 1),
+        ("call-begun", 1),
+        ("call-ended", 1),
+    ];
+    let of_declined =
+        [("invite", 1), ("ack", 1), ("180", 1), ("6xx", 1), ("call-begun", 1), ("call-refused", 1)];
+    for (file, messages, kinds) in [("call.nat", 7, &of_call[..]), ("call_declined.nat", 4, &of_declined[..])]
+    {
+        let kinds = kinds.iter().map(|(kind, count)| (kind.to_string(), *count)).collect();
+        assert_eq!(counted_in(&Path::new(CONVERSATIONS).join(file)), (messages, kinds), "{file}");
+    }
+}
+
+#[test]
+fn every_message_is_of_one_kind() {
+    let all = ROWS.iter().find(|row| row.name == "sip").expect("a row").kinds;
+    // What is said of messages beside their methods and codes comes behind those.
+    let main: Vec<&str> = all.iter().copied().take_while(|kind| *kind != "no-call-id").collect();
+    let mut seen: Vec<String> = Vec::new();
+    for path in files(Path::new(CONVERSATIONS)) {
+        let (messages, kinds) = counted_in(&path);
+        let of_main = kinds.iter().filter(|(kind, _)| main.contains(&kind.as_str()));
+        assert_eq!(of_main.map(|(_, count)| count).sum::<u64>(), messages, "{}: {kinds:?}", path.display());
+        seen.extend(kinds.into_iter().map(|(kind, _)| kind));
+    }
+    assert!(all.len() / 2 < all.iter().filter(|kind| seen.iter().any(|seen| seen == *kind)).count());
 }
 
 #[test]

@@ -304,8 +304,11 @@ impl Worker {
     fn note_levels(&mut self) {
         for (gateway, counters) in self.engine.counters.gateways.iter().enumerate() {
             counters.reading.set(u64::from(self.engine.streams.reading()[gateway]));
-            let expired = std::mem::take(&mut self.engine.tables.shard.doors_expired[gateway]);
-            counters.doors_expired.add(u64::from(expired));
+            counters.calls.set(u64::from(self.engine.tables.shard.calls.by_gateway()[gateway]));
+            let expired = &mut self.engine.tables.shard.doors_expired[gateway];
+            if *expired > 0 {
+                counters.doors_expired.add(u64::from(std::mem::take(expired)));
+            }
         }
         let (nat, shard) = (&self.engine.counters.nat, &mut self.engine.tables.shard);
         self.engine.counters.doors.set(shard.door_count() as u64);

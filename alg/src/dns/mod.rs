@@ -73,6 +73,7 @@ pub(crate) const ROW: Row = Row {
     about: "Translates addresses in answers, and names that spell addresses backwards in questions and answers, \
             where configuration maps them; signed messages stay.",
     standards: "RFC 1035, 2694, 6891",
+    kinds: &[],
 };
 
 /// A message has its length in front of it, in two bytes.

@@ -43,6 +43,7 @@ pub const ROW: Row = Row {
     handle,
     about: "Translates PORT, EPRT, LPRT and the replies 227, 228 and 229, and opens the data connection's port.",
     standards: "RFC 959, 1639, 2428, 4217",
+    kinds: &[],
 };
 
 /// The longest line that is read. No path is longer than this, and servers read shorter lines.

@@ -48,6 +48,7 @@ pub const ROW: Row = Row {
     handle,
     about: "Translates the ports and addresses of media in SETUP, descriptions and URLs, and opens the ports.",
     standards: "RFC 2326, 7826, 4566",
+    kinds: &[],
 };
 
 /// Its messages.

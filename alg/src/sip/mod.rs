@@ -13,6 +13,7 @@ use crate::{Context, Framing, Handled, Message, Refusal, Row, Side, State, Trans
 mod about;
 mod dialog;
 mod forms;
+mod kinds;
 mod media;
 mod places;
 mod reach;
@@ -23,6 +24,7 @@ mod uri;
 use about::{About, descriptions};
 pub use dialog::{Dialog, Registration};
 pub use forms::Forms;
+use kinds::Mark;
 use reach::{PENDING_LIFE_S, Purpose, RINGING_LIFE_S};
 use turn::Turn;
 
@@ -43,6 +45,7 @@ pub const ROW: Row = Row {
     about: "Translates the hosts' endpoints in headers and session descriptions, and opens doors for media, calls and \
             registrations.",
     standards: "RFC 3261, 3262, 3264, 3311, 3515, 3581, 3605, 3891, 4145, 4566, 5761, 6665",
+    kinds: kinds::NAMES,
 };
 
 /// Its messages over TCP, where each tells its length.
@@ -77,14 +80,19 @@ fn is_keep_alive(bytes: &[u8]) -> bool {
 
 fn handle(_: &mut State, message: &Message, context: &mut dyn Context) -> Result<Handled, Refusal> {
     let grammar = match context.session().transport {
-        Transport::Udp if is_keep_alive(message.bytes) => return Ok(Handled::Continue),
+        Transport::Udp if is_keep_alive(message.bytes) => {
+            kinds::mark(context, Mark::KeepAlive);
+            return Ok(Handled::Continue);
+        }
         Transport::Udp => DATAGRAM,
         Transport::Tcp => GRAMMAR,
     };
     // Line ends ahead of a message say nothing (RFC 3261 section 7.5).
     let ahead = message.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    let parsed = Parsed::read(&grammar, Slice::whole(message.bytes).skip(ahead))?;
+    let parsed = Parsed::read(&grammar, Slice::whole(message.bytes).skip(ahead))
+        .inspect_err(|refusal| kinds::unknown(context, *refusal))?;
     let about = About::read(&parsed);
+    kinds::known(context, &about);
     let mut turn = Turn::new(context, message.from);
     turn.transaction = about.transaction();
     if about.method == b"REGISTER" {
@@ -118,6 +126,7 @@ fn register(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refus
         let is_star = parsed.named("contact").chain(parsed.named("m")).any(|value| value.is("*"));
         registration::request(turn, registration, about, (call, is_star));
     } else if turn.from == Side::Outside {
+        kinds::answered(turn.context, &registration, about);
         registration::answer(turn, registration, about, call);
     }
     Ok(())
@@ -155,6 +164,7 @@ fn converse(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refus
         rely_on_doors(turn, &mut dialog);
     }
     if dialog.hear(about, turn.from, call, turn.context) {
+        kinds::ended(turn.context, about);
         dialog.end(call, turn.context);
     } else if let Some(record) = turn.context.known_call(call) {
         *record = Call::Dialog(dialog);
@@ -177,7 +187,10 @@ fn known(turn: &mut Turn, about: &About, call: u64) -> Option<Dialog> {
         return None;
     }
     match turn.context.call(call, RINGING_LIFE_S) {
-        Ok(_) => Some(Dialog::default()),
+        Ok(_) => {
+            kinds::begun(turn.context, about);
+            Some(Dialog::default())
+        }
         Err(refusal) => {
             turn.refused = Some(refusal);
             None
@@ -217,6 +230,7 @@ fn translate_body(
     let is_provisional = about.code.is_some_and(|code| code < 200);
     for body in descriptions(parsed) {
         let body: Slice = body;
+        kinds::described(turn.context, body);
         match turn.from {
             Side::Inside => media::announce(turn, dialog.as_deref_mut(), about.call, body)?,
             Side::Outside => media::hear(turn, dialog.as_deref_mut(), about.call, (body, is_provisional))?,

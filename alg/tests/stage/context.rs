@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use alg::registry::KIND_COUNT_MAX;
 use alg::{
     Call, Context, Counterpart, Door, OutwardDoor, Owner, Ports, Refusal, Session, Side, Span, Transport,
 };
@@ -52,6 +53,8 @@ pub struct FakeContext {
     pub renewed: Vec<(Owner, u32)>,
     /// Owners whose doors were closed, in order.
     pub closed: Vec<Owner>,
+    /// How many messages of each kind were counted.
+    pub counted: [usize; KIND_COUNT_MAX],
     /// The length of the message that is being read.
     pub message_len: usize,
     asked: Vec<(Door, SocketAddrV4)>,
@@ -83,6 +86,7 @@ impl FakeContext {
             renewed: Vec::new(),
             renewing: Vec::new(),
             closed: Vec::new(),
+            counted: [0; KIND_COUNT_MAX],
             message_len: 0,
             asked: Vec::new(),
             expecting: Vec::new(),
@@ -289,6 +293,10 @@ impl Context for FakeContext {
 
     fn close(&mut self, owner: Owner) {
         self.closing.push(owner);
+    }
+
+    fn count(&mut self, kind: usize) {
+        self.counted[kind] += 1;
     }
 
     fn replace(&mut self, span: Span, bytes: &[u8]) -> Result<(), Refusal> {

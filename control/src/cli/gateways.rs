@@ -8,15 +8,16 @@ use dataplane::counters::{GATEWAY_METRICS, GatewayCounters, Metric};
 use dataplane::policy::GatewayIndex;
 
 use super::command::{Command, command};
+use super::gateway_kinds;
 use crate::appliance::Appliance;
 use crate::config::Args;
 use crate::config::grammar::Row;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
-    command("show platform hardware qfp active feature alg statistics [ <alg> ] [ clear ]",
-            "What ALGs read, changed and refused: all in a line each, or one in detail; with 'clear' they count anew", show),
-    command("show platform hardware qfp standby feature alg statistics [ <alg> ] [ clear ]",
+    command("show platform hardware qfp active feature alg statistics [ <alg> [ l7data ] ] [ clear ]",
+            "What ALGs read, changed and refused: all in a line each, or one in detail; with 'l7data', SIP's messages by kind; with 'clear' they count anew", show),
+    command("show platform hardware qfp standby feature alg statistics [ <alg> [ l7data ] ] [ clear ]",
             "Refused: there is no standby", refuse_standby),
 ];
 
@@ -40,6 +41,8 @@ fn show(appliance: &mut Appliance, args: &Args) -> Result<String, String> {
     let wanted = args.optional("alg").map(|position: u32| position as usize);
     let mut out = match wanted {
         None => summary(appliance),
+        Some(position) if args.has("l7data") => gateway_kinds::page(appliance, position)
+            .ok_or_else(|| format!("% {} has no l7data; SIP has", GATEWAYS[position].label))?,
         Some(position) => detail(appliance, position),
     };
     if args.has("clear") {
@@ -95,19 +98,23 @@ fn detail(appliance: &Appliance, position: usize) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "  {title:<42}{count:>12}");
     };
-    let (by_reason, single): (Vec<_>, Vec<_>) = GATEWAY_METRICS.iter().partition(|row| row.label().is_some());
+    let of_label = |label| GATEWAY_METRICS.iter().filter(move |row| row.label() == label);
     let values = |row: &Metric<GatewayCounters>| {
         appliance
             .operation
             .baselines
             .values(&appliance.counters, row, |counters| &counters.gateways[position])
     };
-    for row in single {
+    for row in of_label(None) {
         add(row.title, sum(&values(row)));
     }
     add("Messages without need of change", since(appliance, position, GatewayCounters::unchanged));
-    for row in by_reason {
+    for row in of_label(Some("reason")) {
         add_reasons(&mut out, row.title, &values(row));
+    }
+    if let Some(page) = gateway_kinds::page(appliance, position) {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "\n{page}");
     }
     out
 }

@@ -12,6 +12,7 @@ mod doors;
 mod drops;
 mod dynamic_mappings;
 mod exec;
+mod gateway_kinds;
 mod gateways;
 mod interfaces;
 mod ip_interfaces;

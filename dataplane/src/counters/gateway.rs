@@ -1,11 +1,12 @@
 //! What a worker counts of each gateway.
 
-use alg::Refusal;
+use alg::registry::KIND_COUNT_MAX;
+use alg::{Refusal, Row};
 
-use super::metric::{Count, Kind, Metric, Values};
+use super::metric::{Count, Kind, Metric, Values, by};
 
 /// What one gateway did.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct GatewayCounters {
     /// Control sessions it was attached to.
     pub attached: Count,
@@ -31,9 +32,40 @@ pub struct GatewayCounters {
     pub doors_used: Count,
     /// Doors that nobody went through in time.
     pub doors_expired: Count,
+    /// Calls and registrations that it remembers now.
+    pub calls: Count,
+    /// Messages by kind, as in [`Row::kinds`].
+    pub kinds: [Count; KIND_COUNT_MAX],
+    names: &'static [&'static str],
 }
 
 impl GatewayCounters {
+    /// Those of a gateway that did nothing yet.
+    pub fn of(row: &Row) -> GatewayCounters {
+        let count = Count::default;
+        GatewayCounters {
+            attached: count(),
+            reading: count(),
+            messages: count(),
+            edited: count(),
+            refused: Default::default(),
+            detached: Default::default(),
+            detached_stream: count(),
+            unread: count(),
+            unread_datagrams: count(),
+            doors_opened: count(),
+            doors_used: count(),
+            doors_expired: count(),
+            calls: count(),
+            kinds: std::array::from_fn(|_| count()),
+            names: row.kinds,
+        }
+    }
+
+    fn by_kind(&self) -> Vec<(&'static str, u64)> {
+        self.names.iter().zip(&self.kinds).map(|(name, count)| (*name, count.value())).collect()
+    }
+
     /// Messages that broke the protocol's rules or Portico's: refused ones, and sessions that were let go of.
     pub fn errors(&self) -> u64 {
         let refusals = Refusal::ALL.iter().zip(&self.refused);
@@ -65,7 +97,7 @@ impl GatewayCounters {
 pub const STREAM: &str = "stream";
 
 type Value = fn(&GatewayCounters) -> u64;
-type ByReason = fn(&GatewayCounters) -> Vec<(&'static str, u64)>;
+type ByLabel = fn(&GatewayCounters) -> Vec<(&'static str, u64)>;
 
 const fn row(
     kind: Kind,
@@ -81,7 +113,7 @@ const fn by_reason(
     name: &'static str,
     help: &'static str,
     title: &'static str,
-    values: ByReason,
+    values: ByLabel,
 ) -> Metric<GatewayCounters> {
     Metric { name, help, title, kind: Kind::Counter, values: Values::By("reason", values) }
 }
@@ -105,8 +137,12 @@ pub const GATEWAY_METRICS: &[Metric<GatewayCounters>] = &[
         "Doors closed unused", |c| c.doors_expired.value()),
     row(Kind::Gauge, "alg_sessions", "Control sessions that the ALG reads now",
         "Control sessions read now", |c| c.reading.value()),
+    row(Kind::Gauge, "alg_calls", "Calls and registrations that the ALG remembers now",
+        "Calls and registrations now", |c| c.calls.value()),
     by_reason("alg_refused_messages_total", "Messages that the ALG refused, which passed unchanged",
         "Messages refused, which passed unchanged", GatewayCounters::refused_by_reason),
     by_reason("alg_detached_sessions_total", "Control sessions that the ALG let go of for good",
         "Control sessions let go of, for good", GatewayCounters::detached_by_reason),
+    by("alg_messages_by_kind_total", "Messages that the ALG read, by method or code, and by what they brought about", "kind",
+        GatewayCounters::by_kind),
 ];

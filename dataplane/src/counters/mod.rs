@@ -8,6 +8,7 @@ mod gateway;
 mod level;
 mod metric;
 
+use alg::registry::ROWS;
 use arrayvec::ArrayVec;
 
 use crate::drops::DropReason;
@@ -267,7 +268,7 @@ pub struct Counters {
     /// NAT.
     pub nat: NatCounters,
     /// Gateways, as in [`alg::registry::ROWS`].
-    pub gateways: [GatewayCounters; alg::registry::ROWS.len()],
+    pub gateways: [GatewayCounters; ROWS.len()],
     /// Doors open now.
     pub doors: Count,
     /// ICMP errors that were due and not sent, as there were too many at once.
@@ -293,7 +294,7 @@ impl Default for Counters {
             fates: FateCounters::default(),
             handovers: HandoverCounters::default(),
             nat: NatCounters::default(),
-            gateways: std::array::from_fn(|_| GatewayCounters::default()),
+            gateways: std::array::from_fn(|gateway| GatewayCounters::of(&ROWS[gateway])),
             doors: Count::default(),
             icmp_errors_withheld: Count::default(),
             levels: Levels::default(),

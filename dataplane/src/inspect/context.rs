@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use alg::{Call, Counterpart, Door, OutwardDoor, Owner, Refusal, Session, Side, Span, Transport};
 use arrayvec::ArrayVec;
 
+use crate::counters::GatewayCounters;
 use crate::flow::{Endpoint, TCP, UDP, Vrf, protocol_of};
 use crate::policy::{GatewayIndex, IdleClass, OutsideRule, Policy, StaticRule, Timeouts};
 use crate::state::door::OwnerKey;
@@ -33,6 +34,7 @@ pub struct Access<'a> {
     shard: &'a mut Shard,
     policy: &'a Policy,
     edits: &'a mut EditList,
+    counters: &'a GatewayCounters,
     session: Session,
     vrfs: (Vrf, Vrf),
     asker: Asker,
@@ -51,12 +53,12 @@ pub struct Access<'a> {
 }
 
 impl<'a> Access<'a> {
-    /// A context for a message, of so many bytes, of the control session with this index.
+    /// A context for a message, of so many bytes, of the control session with this index, which its gateway reads.
     pub fn new(
         shard: &'a mut Shard,
         policy: &'a Policy,
         edits: &'a mut EditList,
-        (control, gateway): (u32, GatewayIndex),
+        (control, gateway, counters): (u32, GatewayIndex, &'a GatewayCounters),
         peer: Option<Endpoint>,
         len: usize,
         now: u32,
@@ -91,6 +93,7 @@ impl<'a> Access<'a> {
             shard,
             policy,
             edits,
+            counters,
             session,
             vrfs,
             asker,
@@ -308,6 +311,12 @@ impl alg::Context for Access<'_> {
     fn close(&mut self, owner: Owner) {
         // One more than a message can sensibly close stays open until its life ends.
         let _ = self.closing.try_push(owner);
+    }
+
+    fn count(&mut self, kind: usize) {
+        if let Some(count) = self.counters.kinds.get(kind) {
+            count.add(1);
+        }
     }
 
     fn replace(&mut self, span: Span, bytes: &[u8]) -> Result<(), Refusal> {

@@ -52,10 +52,10 @@ impl Reader<'_> {
     /// take effect.
     pub fn read(&mut self, bytes: &[u8], by_client: bool, edits: &mut EditList) -> Result<(), Refusal> {
         let message = self.message(bytes, by_client);
-        let (control, now) = ((self.control, self.gateway), self.now);
+        let counters = &self.counters.gateways[usize::from(self.gateway)];
+        let (control, now) = ((self.control, self.gateway, counters), self.now);
         let access = Access::new(self.shard, self.policy, edits, control, self.peer, bytes.len(), now);
         let Some(mut access) = access else { return Ok(()) };
-        let counters = &self.counters.gateways[usize::from(self.gateway)];
         counters.messages.add(1);
         match (self.row.handle)(self.state, &message, &mut access) {
             Ok(handled) => {

@@ -8,6 +8,7 @@ use alg::{Call, Context, Framing, Handled, Message, Owner, Ports, Refusal, Row, 
 use arrayvec::ArrayVec;
 
 use super::context::Access;
+use crate::counters::GatewayCounters;
 use crate::flow::{Direction, Endpoint, UDP};
 use crate::lives::EndReason;
 use crate::policy::{IdleClass, Policy, StaticRule, Statics};
@@ -35,6 +36,7 @@ const TOY: Row = Row {
     handle,
     about: "Remembers calls.",
     standards: "none",
+    kinds: &[],
 };
 const LIFE_S: u32 = 60;
 
@@ -140,7 +142,9 @@ impl Test {
     fn say(&mut self, control: u32, message: &[u8]) -> Result<(), Refusal> {
         let mut edits = EditList::with_room();
         let Test { shard, policy, now } = self;
-        let mut access = Access::new(shard, policy, &mut edits, (control, 0), None, 2, *now).unwrap();
+        let counters = GatewayCounters::of(&TOY);
+        let mut access =
+            Access::new(shard, policy, &mut edits, (control, 0, &counters), None, 2, *now).unwrap();
         let message = Message { bytes: message, from: Side::Inside, by_client: true };
         let said = (TOY.handle)(&mut State::None, &message, &mut access);
         match said {

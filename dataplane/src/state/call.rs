@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use alg::Call;
+use alg::registry::ROWS;
 
 use crate::flow::Vrf;
 use crate::policy::GatewayIndex;
@@ -68,6 +69,11 @@ impl Calls {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
+    }
+
+    /// Calls in the table, by gateway.
+    pub fn by_gateway(&self) -> &[u32; ROWS.len()] {
+        self.room.taken()
     }
 
     /// Calls there is room for.
