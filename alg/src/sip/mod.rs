@@ -17,6 +17,7 @@ mod media;
 mod places;
 mod reach;
 mod registration;
+mod shown;
 mod turn;
 mod uri;
 
