@@ -26,6 +26,7 @@ mod realm;
 mod refusal;
 mod rtsp;
 mod sdp;
+mod shown;
 mod sip;
 mod slice;
 mod text;
@@ -33,6 +34,7 @@ mod tftp;
 
 pub use refusal::Refusal;
 pub use registry::{Call, Row, State};
+pub use shown::{CallKind, CallState};
 
 /// Bytes of a message, from `start` up to `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

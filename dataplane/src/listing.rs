@@ -1,9 +1,12 @@
 //! Listing what the tables hold: for `show ip nat translations`, a slice at a time, and as plain state.
 
 use crate::flow::{Endpoint, ICMP, TCP, UDP};
-use crate::message::{DoorRow, Holder, List, SessionCount, SessionRow, Slice, SubscriberRow};
+use crate::message::{
+    CallRow, DOOR_SESSIONS_MAX, DoorRow, Holder, List, SessionCount, SessionRow, Slice, SubscriberRow,
+};
 use crate::path::tables::Tables;
 use crate::policy::{GatewayIndex, IdleClass};
+use crate::state::door::OwnerKey;
 use crate::state::mapping::Mapping;
 use crate::state::plain::Plain;
 use crate::state::ports::address_use::AddressUse;
@@ -74,7 +77,28 @@ impl Worker {
             child: door.child,
             uses_left: door.uses_left,
             left_ms: left_ms(door.closes_ms, now),
+            call: match door.owner() {
+                OwnerKey::Call(key) => Some(key),
+                OwnerKey::ControlSession(_) => None,
+            },
+            number: door.tag,
+            session_count: shard.session_count_of_door(door, DOOR_SESSIONS_MAX),
         });
+    }
+
+    /// Answers with calls.
+    pub(crate) fn list_calls(&self, list: List<CallRow>, now: u32) {
+        let calls = &self.engine.tables.shard.calls;
+        answer(
+            list,
+            calls.capacity() as u32,
+            |start, end| calls.iter_between(start, end),
+            |_, record| {
+                let (kind, state) = record.memory.describe();
+                let (key, gateway) = (record.key, record.gateway);
+                CallRow { key, gateway, kind, state, left_ms: left_ms(record.ends_ms, now) }
+            },
+        );
     }
 
     /// Answers with subscribers.

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use alg::{CallKind, CallState};
 use crossbeam::channel::Sender;
 
 use crate::flow::{Endpoint, Protocol, Vrf, WorkerIndex};
 use crate::policy::{GatewayIndex, IdleClass, InterfaceIndex, Policy, RuleId};
 use crate::route::fib::{Fib, NextHop};
 use crate::route::neighbour::Neighbour;
+use crate::state::call::CallKey;
 use crate::state::ports::address_use::AddressUse;
 use crate::state::ports::ownership::Ownership;
 use crate::state::ports::port_set::PortSet;
@@ -35,6 +37,8 @@ pub enum WorkerMessage {
     SessionCount(Arc<Wanted>, List<SessionCount>),
     /// Asks for doors.
     Doors(List<DoorRow>),
+    /// Asks for calls.
+    Calls(List<CallRow>),
     /// Asks for subscribers.
     Subscribers(List<SubscriberRow>),
     /// Asks for global addresses in use.
@@ -55,6 +59,7 @@ impl WorkerMessage {
             WorkerMessage::Sessions(..)
                 | WorkerMessage::SessionCount(..)
                 | WorkerMessage::Doors(_)
+                | WorkerMessage::Calls(_)
                 | WorkerMessage::Subscribers(_)
                 | WorkerMessage::Addresses(_)
                 | WorkerMessage::Usage(_)
@@ -114,6 +119,11 @@ impl TableRow for SessionCount {
 impl TableRow for DoorRow {
     type Wanted = ();
     const ASK: fn((), List<DoorRow>) -> WorkerMessage = |(), list| WorkerMessage::Doors(list);
+}
+
+impl TableRow for CallRow {
+    type Wanted = ();
+    const ASK: fn((), List<CallRow>) -> WorkerMessage = |(), list| WorkerMessage::Calls(list);
 }
 
 impl TableRow for SubscriberRow {
@@ -200,7 +210,7 @@ pub struct Holder {
     pub vrf: Vrf,
 }
 
-/// A door as `show ip nat doors` needs it.
+/// A door as `show ip nat doors` and `show ip nat calls` need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoorRow {
     /// The IP protocol.
@@ -220,6 +230,30 @@ pub struct DoorRow {
     /// How often it can still be gone through.
     pub uses_left: u16,
     /// Milliseconds until it closes.
+    pub left_ms: u32,
+    /// The call that it belongs to.
+    pub call: Option<CallKey>,
+    /// Its number among the doors of its owner, by its gateway.
+    pub number: u32,
+    /// Sessions of its endpoint, [`DOOR_SESSIONS_MAX`] at most; none where its global endpoint is no port of its own.
+    pub session_count: Option<u32>,
+}
+
+/// Sessions of a door's endpoint that are counted at most.
+pub const DOOR_SESSIONS_MAX: u32 = 16;
+
+/// A call as `show ip nat calls` needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallRow {
+    /// What it is found by, its inside host too.
+    pub key: CallKey,
+    /// The gateway that remembers it.
+    pub gateway: GatewayIndex,
+    /// What it is.
+    pub kind: CallKind,
+    /// How far it has come.
+    pub state: CallState,
+    /// Milliseconds until it is forgotten.
     pub left_ms: u32,
 }
 

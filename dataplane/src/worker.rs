@@ -202,6 +202,7 @@ impl Worker {
             WorkerMessage::Sessions(wanted, list) => self.list_sessions(&wanted, list, now),
             WorkerMessage::SessionCount(wanted, list) => self.count_sessions(&wanted, list),
             WorkerMessage::Doors(list) => self.list_doors(list, now),
+            WorkerMessage::Calls(list) => self.list_calls(list, now),
             WorkerMessage::Subscribers(list) => self.list_subscribers(list),
             WorkerMessage::Addresses(list) => self.list_addresses(list),
             WorkerMessage::Usage(reply) => {

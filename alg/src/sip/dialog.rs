@@ -43,11 +43,11 @@ pub struct Dialog {
     /// How the inside host writes its own endpoints.
     pub forms: Forms,
     /// An invitation was accepted.
-    is_established: bool,
+    pub(super) is_established: bool,
     /// The number of the last invitation, and whether the inside sent it.
-    invitation: Option<(u32, bool)>,
+    pub(super) invitation: Option<(u32, bool)>,
     /// The number of the inside's last `BYE`.
-    goodbye: Option<u32>,
+    pub(super) goodbye: Option<u32>,
     /// The inside's offers whose doors may be open: the one that holds, then those that wait for an answer.
     offers: ArrayVec<Offer, OFFERS_MAX>,
     /// The number of the last one.
@@ -55,7 +55,7 @@ pub struct Dialog {
     /// From where the outside host's media come, by line; none where that cannot be told.
     peers: ArrayVec<Option<Ipv4Addr>, PEERS_MAX>,
     /// Keys of the doors for signalling that it relies on.
-    reaches: ArrayVec<u64, 4>,
+    pub(super) reaches: ArrayVec<u64, 4>,
     /// Where the inside host is reached.
     pub contact: Option<Contact>,
 }
@@ -230,6 +230,8 @@ pub struct Registration {
     pub number: u32,
     /// The endpoints that it registered, or removes.
     pub contacts: ArrayVec<Contact, 4>,
+    /// The registrar has granted it.
+    pub is_granted: bool,
 }
 
 impl Registration {

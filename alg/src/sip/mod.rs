@@ -18,6 +18,7 @@ mod media;
 mod places;
 mod reach;
 mod registration;
+mod shown;
 mod turn;
 mod uri;
 

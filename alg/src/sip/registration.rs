@@ -59,6 +59,7 @@ pub fn answer(turn: &mut Turn, mut registration: Registration, about: &About, ca
         turn.context.close(Owner::Call(call));
         return;
     }
+    registration.is_granted = true;
     turn.context.renew(Owner::Call(call), longest_s);
     if let Some(record) = turn.context.known_call(call) {
         *record = Call::Registration(registration);

@@ -75,7 +75,8 @@ fn line([protocol, global, local, outside, gateway, child, uses]: [&str; 7], lef
     out
 }
 
-fn name(gateway: GatewayIndex) -> &'static str {
+/// A gateway's name.
+pub(super) fn name(gateway: GatewayIndex) -> &'static str {
     GATEWAYS.get(usize::from(gateway)).map_or("?", |row| row.name)
 }
 
@@ -100,6 +101,9 @@ mod tests {
             child: None,
             uses_left: 1,
             left_ms: 299_999,
+            call: None,
+            number: 0,
+            session_count: Some(0),
         };
         let any = "udp  203.0.113.1:6972      10.0.0.11:6970        any             rtsp        -               1 00:04:59\n";
         assert_eq!(text(&row), any);

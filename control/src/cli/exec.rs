@@ -7,9 +7,10 @@ use super::command::{Command, Started};
 use super::modifier;
 use super::wanted::PHRASES;
 use super::{
-    access_lists, clear, clear_translations, configure, doors, drops, gateways, interfaces, ip_interfaces,
-    limits, logging, nat, network, object_groups, pools, port_blocks, prefix_lists, route_maps, startup,
-    statistics, subscribers, system, terminal, time_ranges, totals, tracks, translations, vrf, workers,
+    access_lists, calls, clear, clear_translations, configure, doors, drops, gateways, interfaces,
+    ip_interfaces, limits, logging, nat, network, object_groups, pools, port_blocks, prefix_lists,
+    route_maps, startup, statistics, subscribers, system, terminal, time_ranges, totals, tracks,
+    translations, vrf, workers,
 };
 use crate::appliance::Appliance;
 use crate::config::grammar::{Candidate, Grammar, Language};
@@ -55,6 +56,7 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
     let families = [
         translations::ROWS,
         doors::ROWS,
+        calls::ROWS,
         statistics::ROWS,
         totals::ROWS,
         gateways::ROWS,

@@ -3,6 +3,7 @@
 
 mod access_lists;
 mod answer;
+mod calls;
 mod clear;
 mod clear_translations;
 mod command;

@@ -105,7 +105,7 @@ pub(super) fn of_pool(appliance: &Appliance, args: &Args) -> Result<Wanted, Stri
 }
 
 /// The VRF that the parameter `vrf` names.
-fn vrf(appliance: &Appliance, args: &Args) -> Result<Option<Vrf>, String> {
+pub(super) fn vrf(appliance: &Appliance, args: &Args) -> Result<Option<Vrf>, String> {
     let Some(name) = args.optional::<String>("vrf") else { return Ok(None) };
     if appliance.config.vrf(&name).is_none() {
         return Err(format!("% VRF {name} does not exist"));

@@ -33,10 +33,12 @@ impl CallKey {
 }
 
 /// A call.
-pub(super) struct Record {
+pub struct Record {
+    /// What it is found by.
     pub key: CallKey,
     /// The gateway whose room it takes.
     pub gateway: GatewayIndex,
+    /// What that remembers.
     pub memory: Call,
     /// Whose place in the table it has.
     holder: Initiator,
@@ -104,6 +106,11 @@ impl Calls {
     /// Sets when a call is forgotten. False if there is no such call.
     pub(super) fn renew(&mut self, number: u32, ends_ms: u32) -> bool {
         self.records.at_mut(number).map(|record| record.ends_ms = ends_ms).is_some()
+    }
+
+    /// The calls from one table position to before another.
+    pub fn iter_between(&self, start: u32, end: u32) -> impl Iterator<Item = (u32, &Record)> {
+        self.records.iter_between(start, end)
     }
 
     /// All calls.

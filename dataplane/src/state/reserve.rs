@@ -307,6 +307,18 @@ impl Shard {
         }
     }
 
+    /// Sessions of a door's endpoint, so many at most. None where its global endpoint is no port of its own.
+    pub fn session_count_of_door(&self, door: &Door, count_max: u32) -> Option<u32> {
+        let first = match self.above_of_door(door) {
+            Above::Port(first) => first,
+            Above::Door => return Some(0),
+            _ => return None,
+        };
+        let behind = |&index: &u32| self.sessions.at(index).map(|session| session.next);
+        let others = std::iter::successors(behind(&first), behind).take_while(|&index| index != first);
+        Some(1 + others.take(count_max.saturating_sub(1) as usize).count() as u32)
+    }
+
     /// Whether a global endpoint belongs to a door, whatever sessions there are.
     pub(super) fn is_held_by_door(&self, protocol: Protocol, vrf: Vrf, global: Endpoint) -> bool {
         let door = self.doors.of_global(protocol, vrf, global).and_then(|index| self.doors.at(index));
