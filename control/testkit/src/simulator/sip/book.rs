@@ -89,8 +89,8 @@ pub struct Book {
 
 impl Book {
     /// A book of these calls.
-    pub fn new(plans: Vec<Plan>) -> Book {
-        Book { ended: vec![[None; 2]; plans.len()], plans, ..Book::default() }
+    pub fn new(plans: Vec<Plan>, now_ms: u64) -> Book {
+        Book { now_ms, ended: vec![[None; 2]; plans.len()], plans, ..Book::default() }
     }
 
     /// Something is wrong, whatever the network does.

@@ -147,19 +147,19 @@ pub fn plan(agents: &[(Role, Setup)], start_ms: u64, hairpins: bool, generator: 
 }
 
 /// Where an agent is called.
-pub fn target((role, setup): &(Role, Setup), is_direct: bool) -> String {
+pub fn target((role, setup): &(Role, Setup), is_direct: bool, is_translated: bool) -> String {
     match (is_direct, role) {
         (false, _) => format!("sip:{}@{PROXY}", setup.user),
-        (true, Role::Exchange) => format!("sip:{}@{}", setup.user, EXCHANGE[1]),
+        (true, Role::Exchange) => format!("sip:{}@{}", setup.user, EXCHANGE[usize::from(is_translated)]),
         (true, _) => setup.contact(),
     }
 }
 
 /// Where the proxy finds who does not register.
-pub fn known((role, setup): &(Role, Setup)) -> Option<String> {
+pub fn known((role, setup): &(Role, Setup), is_translated: bool) -> Option<String> {
     match role {
         Role::Phone => None,
-        Role::Exchange => Some(format!("sip:{}@{}", setup.user, EXCHANGE[1])),
+        Role::Exchange => Some(format!("sip:{}@{}", setup.user, EXCHANGE[usize::from(is_translated)])),
         Role::Outside => Some(setup.contact()),
     }
 }

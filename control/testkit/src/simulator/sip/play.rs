@@ -193,7 +193,7 @@ impl Crowd {
         for own in &cast {
             let setup = &own.1;
             wires.add(&cast::addresses(setup), setup.port);
-            if let Some(contact) = cast::known(own) {
+            if let Some(contact) = cast::known(own, bench.is_some()) {
                 proxy.know(&setup.user, contact);
             }
             if setup.has_own_ids {
@@ -206,7 +206,7 @@ impl Crowd {
         wires.add(&[PROXY], PORT);
         let mut waiting: Vec<usize> = (0..plans.len()).collect();
         waiting.sort_by_key(|number| std::cmp::Reverse(plans[*number].start_ms));
-        let book = Book { now_ms: start_ms, ..Book::new(plans) };
+        let book = Book::new(plans, start_ms);
         let restarts = Vec::new();
         Ok(Crowd { bench, book, agents, cast, proxy, wires, waiting, restarts, interfaces, tap, steps: 0 })
     }
@@ -304,7 +304,7 @@ impl Crowd {
                 self.waiting.insert(at, number);
                 continue;
             }
-            let target = cast::target(&self.cast[callee], plan.is_direct);
+            let target = cast::target(&self.cast[callee], plan.is_direct, self.bench.is_some());
             self.agents[caller].start_call(number, &target, &mut self.book);
         }
         for (who, _, away_ms) in self.restarts.extract_if(.., |(_, at_ms, _)| *at_ms <= now_ms) {
