@@ -19,7 +19,7 @@ fn play(test: &str, default_seed: u64, count: usize, has_appliance: bool) -> Out
     let crowd_count = if only.is_some() { 1 } else { count.div_ceil(CROWD_LEN) };
     for number in 1..=crowd_count {
         let seed = only.unwrap_or_else(|| generator.random());
-        match run(seed, Options { count: CROWD_LEN, has_appliance }) {
+        match run(seed, Options { count: CROWD_LEN, has_appliance, has_log: only.is_some() }) {
             Ok(outcome) => {
                 for failure in &outcome.failures {
                     println!("PORTICO_SESSION={seed}: {failure}");

@@ -353,7 +353,7 @@ impl Agent {
             uri == self.setup.contact() || uri == format!("sip:{}@{}", self.setup.user, self.setup.ip);
         if !is_own {
             let text = format!("{} reads the URI {uri}, and is {}", self.setup.user, self.setup.contact());
-            return book.wrong(&call_id, text);
+            book.wrong(&call_id, text);
         }
         message::receive(&mut request, incoming.from);
         let method = if request.method() == "ACK" { "INVITE" } else { request.method() };

@@ -1,6 +1,6 @@
 //! What the test knows: the calls there are, what was announced and read, what media was sent and heard, what was wrong.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use super::description::{Description, ReadDescription};
@@ -76,7 +76,10 @@ pub struct Book {
     pub ended: Vec<[Option<u64>; 2]>,
     /// Counts.
     pub counts: Counts,
+    /// All messages are kept, to be told with what is wrong.
+    pub has_log: bool,
     wrong: Vec<String>,
+    wrongs: HashSet<String>,
     /// What did not come to its end, by call; and at which agent, where it was no call.
     unfinished: Vec<(Option<usize>, usize, String)>,
     announced: HashMap<(usize, usize, u32), Vec<[Option<u16>; 2]>>,
@@ -84,6 +87,8 @@ pub struct Book {
     media: BTreeMap<Flow, Heard>,
     /// Which agent was away from when until when.
     away: Vec<(usize, u64, u64)>,
+    /// Call-IDs by call.
+    pub ids: HashMap<usize, String>,
     log: HashMap<String, Vec<String>>,
 }
 
@@ -96,7 +101,10 @@ impl Book {
     /// Something is wrong, whatever the network does.
     pub fn wrong(&mut self, call_id: &str, reason: impl fmt::Display) {
         let log = self.log_of(call_id);
-        self.wrong.push(format!("{reason}, at {} ms, of {call_id}{log}", self.now_ms));
+        // What was wrong first leads to the rest.
+        if call_id.is_empty() || self.wrongs.insert(call_id.to_string()) {
+            self.wrong.push(format!("{reason}, at {} ms, of {call_id}{log}", self.now_ms));
+        }
     }
 
     /// A call did not come to its end.
@@ -115,6 +123,9 @@ impl Book {
 
     /// Takes note of a message.
     pub fn log(&mut self, call_id: &str, who: &str, what: &str, bytes: &[u8]) {
+        if !self.has_log {
+            return;
+        }
         let line = format!("{} {who} {what} {}", self.now_ms, bytes.escape_ascii());
         self.log.entry(call_id.to_string()).or_default().push(line);
     }
@@ -178,8 +189,7 @@ impl Book {
     }
 
     fn call_id(&self, call: usize) -> String {
-        let ids = self.log.keys().filter(|id| number(id) == Some(call));
-        ids.min().cloned().unwrap_or_default()
+        self.ids.get(&call).cloned().unwrap_or_default()
     }
 
     /// An agent is away until it is registered again.

@@ -12,6 +12,7 @@ impl Agent {
     pub fn start_call(&mut self, number: usize, target: &str, book: &mut Book) {
         let own = if self.setup.has_own_ids { format!("@{}", self.setup.ip) } else { String::new() };
         let call_id = format!("c{number}-{}{}{own}", self.word(), self.word());
+        book.ids.insert(number, call_id.clone());
         let mut call = Call::new(number, 0, &call_id, State::Calling);
         call.local = format!("{};tag={}", self.setup.name(), self.word());
         call.remote = format!("<{}>", target.split(';').next().unwrap_or(""));

@@ -41,6 +41,8 @@ pub struct Options {
     pub count: usize,
     /// Whether there is an appliance between inside and outside; otherwise agents reach each other as they are.
     pub has_appliance: bool,
+    /// Whether failures are told with all messages.
+    pub has_log: bool,
 }
 
 /// What became of a crowd.
@@ -152,6 +154,7 @@ pub fn run(seed: u64, options: Options) -> Result<Outcome, String> {
     }
     let configuration = options.has_appliance.then(|| cast::configuration(true, is_cgn));
     let mut crowd = Crowd::new(agents, plans, configuration, start_ms, generator)?;
+    crowd.book.has_log = options.has_log;
     crowd.plan_restarts();
     crowd.play(Crowd::is_done)?;
     crowd.part()?;
