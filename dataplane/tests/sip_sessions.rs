@@ -3,7 +3,8 @@
 
 use rand::RngExt;
 use testkit::random::generator;
-use testkit::simulator::sip::{Options, Outcome, run};
+use testkit::simulator::sip::parcel::Transport;
+use testkit::simulator::sip::{LongCall, Options, Outcome, long_call, run};
 
 /// Sessions of a crowd.
 const CROWD_LEN: usize = 60;
@@ -58,7 +59,21 @@ fn phones_read_what_they_wrote_and_hear_each_other() {
     assert!(sum.packets[2] > 0 && sum.doors > 0 && sum.looked_at > 0, "the gateway did nothing");
 }
 
-/// The same, for a while: `cargo test --release -p dataplane --test sip_sessions -- --ignored --nocapture`.
+/// Nothing keeps the way open but the call itself, under the timeouts that are in force by default.
+#[test]
+fn a_call_of_two_hours_without_keep_alive_is_ended_by_the_outside() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        for bits in 0..4 {
+            let (is_direct, is_cgn) = (bits & 1 == 1, bits & 2 == 2);
+            let call = LongCall { transport, is_direct, is_cgn, has_change: is_direct != is_cgn };
+            let outcome = long_call(call).unwrap_or_else(|failure| panic!("{call:?}: {failure}"));
+            assert!(outcome.failures.is_empty(), "{call:?}: {}", outcome.failures.join("\n"));
+            assert_eq!(outcome.calls.iter().sum::<usize>(), 1);
+        }
+    }
+}
+
+/// The same as above, for a while: `cargo test --release -p dataplane --test sip_sessions -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes minutes"]
 fn a_hundred_thousand_sessions() {

@@ -37,6 +37,8 @@ pub struct Heard {
     heard: u64,
     /// Packets since one was heard.
     unheard: u64,
+    /// When one was heard last.
+    heard_ms: u64,
 }
 
 /// Counts of what happened.
@@ -185,7 +187,12 @@ impl Book {
         }
         let heard = self.media.entry(flow).or_default();
         heard.heard += 1;
-        heard.unheard = 0;
+        (heard.unheard, heard.heard_ms) = (0, self.now_ms);
+    }
+
+    /// How many streams were heard since a time.
+    pub fn heard_since(&self, ms: u64) -> usize {
+        self.media.values().filter(|heard| heard.heard > 0 && heard.heard_ms >= ms).count()
     }
 
     fn call_id(&self, call: usize) -> String {

@@ -6,8 +6,6 @@ use super::parcel::{Incoming, Outgoing, Transport};
 
 /// Between two packets of a stream that was not heard yet.
 const INTERVAL_MS: u64 = 250;
-/// Between two packets of one that was.
-const ALIVE_MS: u64 = 7000;
 /// Who waits for the other side to be heard waits so long.
 const WAIT_MS: u64 = 2000;
 
@@ -25,7 +23,7 @@ impl Agent {
 
     fn speak(&mut self, number: usize, book: &mut Book) {
         let now_ms = book.now_ms;
-        let (waits, is_quiet) = (book.plans[number].waits, book.plans[number].is_quiet);
+        let (waits, alive_ms) = (book.plans[number].waits, book.plans[number].alive_ms);
         let Some(call) = self.calls.get_mut(&number) else { return };
         call.media_ms = Some(now_ms + INTERVAL_MS);
         let is_patient = waits == Some(call.side) && now_ms < call.media_start_ms + WAIT_MS;
@@ -33,9 +31,9 @@ impl Agent {
         let (Some(theirs), Some(own), false) = (&call.theirs, call.own.get(call.now), is_silent) else {
             return;
         };
-        let is_late = !is_quiet && now_ms >= call.alive_ms;
+        let is_late = now_ms >= call.alive_ms;
         if is_late {
-            call.alive_ms = now_ms + ALIVE_MS;
+            call.alive_ms = now_ms + alive_ms;
         }
         let mut has_more = false;
         for (line, (own_line, their)) in own.lines.iter().zip(&theirs.lines).enumerate() {
@@ -55,7 +53,7 @@ impl Agent {
                 self.out.push(Outgoing { transport: Transport::Udp, from, to, connection: None, bytes });
             }
         }
-        if !has_more && !is_quiet {
+        if !has_more {
             call.media_ms = Some(call.alive_ms.max(now_ms + INTERVAL_MS));
         }
     }
@@ -66,7 +64,11 @@ impl Agent {
             Some((flow, own)) if book.plans[flow.call].parties[1 - flow.sender] == self.setup.number => {
                 book.hear(flow, own, incoming);
             }
-            _ => book.wrong("", format!("{} hears {incoming:?}", self.setup.user)),
+            _ => {
+                let text = incoming.bytes.escape_ascii();
+                let place = format!("{} at {:?}", self.setup.user, incoming.to);
+                book.wrong(&place, format!("{place} hears, from {:?}: {text}", incoming.from));
+            }
         }
     }
 }

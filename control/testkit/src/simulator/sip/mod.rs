@@ -15,6 +15,7 @@ mod caller;
 pub mod cast;
 pub mod description;
 mod dialog;
+mod long;
 mod media;
 pub mod message;
 mod offers;
@@ -27,4 +28,5 @@ pub mod registered;
 mod turn;
 pub mod wires;
 
-pub use play::{Crowd, Options, Outcome, run};
+pub use long::{LongCall, long_call};
+pub use play::{Crowd, Options, Outcome, Stage, run};

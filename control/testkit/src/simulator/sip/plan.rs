@@ -74,8 +74,8 @@ pub struct Plan {
     pub is_direct: bool,
     /// The proxy stays in the way of requests within the call.
     pub is_recorded: bool,
-    /// Media that was heard falls silent.
-    pub is_quiet: bool,
+    /// Between two packets of a stream of media that was heard, in milliseconds; more than any call takes where it falls silent.
+    pub alive_ms: u64,
     /// When it begins.
     pub start_ms: u64,
     /// How long it rings.
@@ -138,7 +138,7 @@ impl Plan {
             parties,
             is_direct,
             is_recorded: true,
-            is_quiet: generator.random_bool(0.5),
+            alive_ms: if generator.random_bool(0.5) { 7000 } else { u64::from(u32::MAX) },
             start_ms,
             ring_ms: generator.random_range(100..6000),
             is_late,

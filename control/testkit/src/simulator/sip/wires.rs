@@ -54,6 +54,8 @@ pub struct Wires {
     outside_parcels: HashMap<u64, (usize, Incoming)>,
     count: u64,
     generator: SmallRng,
+    /// All links are good.
+    is_fair: bool,
 }
 
 fn impairments(is_bad: bool, generator: &mut SmallRng) -> Impairments {
@@ -68,8 +70,8 @@ fn impairments(is_bad: bool, generator: &mut SmallRng) -> Impairments {
 }
 
 impl Wires {
-    /// No links.
-    pub fn new(generator: SmallRng) -> Wires {
+    /// No links. Those that will be are good, or bad by chance.
+    pub fn new(generator: SmallRng, is_fair: bool) -> Wires {
         Wires {
             places: Vec::new(),
             owners: HashMap::new(),
@@ -78,6 +80,7 @@ impl Wires {
             outside_parcels: HashMap::new(),
             count: 0,
             generator,
+            is_fair,
         }
     }
 
@@ -87,7 +90,7 @@ impl Wires {
         addresses.iter().for_each(|addr| {
             self.owners.insert(*addr, owner);
         });
-        let is_bad = self.generator.random_bool(0.8);
+        let is_bad = !self.is_fair && self.generator.random_bool(0.8);
         let impairments = impairments(is_bad, &mut self.generator);
         let [up, down] = [0, 1].map(|_| Link::new(impairments.clone()));
         self.places.push(Place { port, up, down, next_port: 40_000 });
