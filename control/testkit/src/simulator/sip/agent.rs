@@ -244,8 +244,7 @@ impl Agent {
         request.add("CSeq", format!("{} {}", draft.cseq, draft.method));
         draft.headers.iter().for_each(|(name, value)| request.add(name, value));
         if let Some(body) = &draft.body {
-            request.add("Content-Type", "application/sdp");
-            request.body = body.as_bytes().to_vec();
+            request.describe(body, &self.setup.style);
         }
         let sent = self.parcel(&request, book);
         (request, sent)
@@ -421,8 +420,7 @@ impl Agent {
         }
         headers.iter().for_each(|(name, value)| response.add(name, value));
         if let Some(body) = body {
-            response.add("Content-Type", "application/sdp");
-            response.body = body.into_bytes();
+            response.describe(&body, &self.setup.style);
         }
         let transport = server.incoming.transport;
         let bytes = response.bytes(&self.setup.style, transport == Transport::Udp);

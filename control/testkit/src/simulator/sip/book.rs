@@ -177,7 +177,9 @@ impl Book {
         let of = |ends: Option<&Vec<[Option<Endpoint>; 2]>>| ends?.get(flow.line)?[flow.kind];
         let ports = self.announced.get(&(flow.call, receiver, flow.version));
         let port = ports.and_then(|ports| ports.get(flow.line)?[flow.kind]);
-        let source = of(self.read.get(&(flow.call, receiver, own)));
+        // What comes late in a call that its sender has ended may have come by none of its doors.
+        let has_ended = self.ended[flow.call][flow.sender].is_some();
+        let source = of(self.read.get(&(flow.call, receiver, own))).filter(|_| !has_ended);
         if port != Some(incoming.to.1) || source.is_some_and(|source| source != incoming.from) {
             let text = format!(
                 "media {flow:?} at port {} from {:?}, not at {port:?} from {source:?}",

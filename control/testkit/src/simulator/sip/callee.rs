@@ -30,7 +30,7 @@ impl Agent {
             book.wrong(call_id, "an offer was lost, or made");
         }
         if !plan.is_late {
-            self.read_theirs(number, &request.body, book);
+            self.read_theirs(number, request.description(), book);
         }
         if self.generator.random_bool(0.5) {
             self.answer(at, 100, &[], None, book);

@@ -62,7 +62,7 @@ impl Agent {
                     };
                 }
                 if !response.body.is_empty() && !plan.is_late {
-                    self.read_theirs(number, &response.body, book);
+                    self.read_theirs(number, response.description(), book);
                 }
             }
             200..300 => self.accepted(number, response, book),
@@ -93,7 +93,7 @@ impl Agent {
         let gives_up = call.state == State::Closing || plan.end != End::Answered;
         (call.state, call.act_ms) = (State::Confirmed, None);
         let cseq = call.cseq;
-        self.read_theirs(number, &response.body, book);
+        self.read_theirs(number, response.description(), book);
         let body = plan.is_late.then(|| self.reply(number, book));
         self.acknowledge(number, cseq, body, book);
         match gives_up {

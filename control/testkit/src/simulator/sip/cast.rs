@@ -96,6 +96,7 @@ pub fn setup(number: usize, role: Role, transport: Transport, generator: &mut Sm
             is_folded: is(0.2),
             is_lower: is(0.1),
             omits_length: is(0.3),
+            is_multipart: is(0.1),
         },
         proxy: (PROXY, PORT),
         registers_s: is_phone.then(|| [60, 120, 300, 3600][generator.random_range(0..4)]),
@@ -120,17 +121,17 @@ pub fn setups(phone_count: usize, outside_count: usize, generator: &mut SmallRng
     setups.collect()
 }
 
-/// A call of random agents.
-pub fn plan(agents: &[(Role, Setup)], start_ms: u64, hairpins: bool, generator: &mut SmallRng) -> Plan {
+/// A call of random agents; `trunk` is the share of the exchange.
+pub fn plan(agents: &[(Role, Setup)], start_ms: u64, trunk: f64, generator: &mut SmallRng) -> Plan {
     let pick = |generator: &mut SmallRng, fits: &dyn Fn(&(Role, Setup)) -> bool| {
         let fitting: Vec<usize> = (0..agents.len()).filter(|at| fits(&agents[*at])).collect();
         fitting[generator.random_range(0..fitting.len())]
     };
-    let uses_exchange = generator.random_bool(0.4);
+    let uses_exchange = generator.random_bool(trunk);
     let inside_role = if uses_exchange { Role::Exchange } else { Role::Phone };
     let inside = pick(generator, &|(role, _)| *role == inside_role);
     let transport = agents[inside].1.transport;
-    let is_hairpin = hairpins && inside_role == Role::Phone && generator.random_bool(0.1);
+    let is_hairpin = inside_role == Role::Phone && generator.random_bool(0.1);
     let other_role = if is_hairpin { Role::Phone } else { Role::Outside };
     let other = pick(generator, &|(role, setup)| {
         *role == other_role && setup.transport == transport && setup.number != inside

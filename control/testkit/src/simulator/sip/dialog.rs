@@ -74,7 +74,7 @@ impl Agent {
         let (cseq, method) = client.request.cseq();
         if status < 300 {
             if !response.body.is_empty() {
-                self.read_theirs(number, &response.body, book);
+                self.read_theirs(number, response.description(), book);
                 book.counts.changes += 1;
             } else if !client.request.body.is_empty() {
                 book.wrong(&id, "an offer has no answer");
@@ -143,7 +143,7 @@ impl Agent {
                 if let Some(call) = self.calls.get_mut(&number) {
                     call.target = target;
                 }
-                self.read_theirs(number, &request.body, book);
+                self.read_theirs(number, request.description(), book);
                 let body = self.reply(number, book);
                 let contact = self.contact();
                 self.answer(at, 200, &contact, Some(body), book);
@@ -188,7 +188,7 @@ impl Agent {
             (_, false) => self.step_done(number, book),
             (_, true) => {
                 if is_waiting {
-                    self.read_theirs(number, &ack.body, book);
+                    self.read_theirs(number, ack.description(), book);
                 }
                 self.plan_next(number, book);
             }

@@ -8,6 +8,9 @@ pub type Endpoint = (Ipv4Addr, u16);
 /// The port of whoever names none.
 pub const PORT: u16 = 5060;
 
+/// Between the parts of a body.
+const BOUNDARY: &str = "part";
+
 /// Names that have a short form.
 const COMPACT: [(&str, &str); 8] = [
     ("Call-ID", "i"),
@@ -36,6 +39,8 @@ pub struct Style {
     pub is_lower: bool,
     /// Over UDP the length is left out.
     pub omits_length: bool,
+    /// Descriptions are one of several parts of a body.
+    pub is_multipart: bool,
 }
 
 /// A message.
@@ -77,6 +82,31 @@ impl Message {
         for name in names {
             other.all(name).for_each(|value| self.add(name, value));
         }
+    }
+
+    /// Gives it a description as its body.
+    pub fn describe(&mut self, text: &str, style: &Style) {
+        if !style.is_multipart {
+            self.add("Content-Type", "application/sdp");
+            self.body = text.as_bytes().to_vec();
+            return;
+        }
+        self.add("Content-Type", format!("multipart/mixed;boundary={BOUNDARY}"));
+        let parts = [("application/isup", "no description"), ("application/sdp", text)];
+        let parts =
+            parts.map(|(kind, text)| format!("--{BOUNDARY}\r\nContent-Type: {kind}\r\n\r\n{text}\r\n"));
+        self.body = format!("{}--{BOUNDARY}--\r\n", parts.concat()).into_bytes();
+    }
+
+    /// The description in its body; empty if there is none.
+    pub fn description(&self) -> &[u8] {
+        if !self.get("Content-Type").starts_with("multipart/") {
+            return &self.body;
+        }
+        let text = std::str::from_utf8(&self.body).unwrap_or("");
+        let mark = format!("\r\n--{BOUNDARY}");
+        let part = text.split_once("application/sdp\r\n\r\n").and_then(|(_, rest)| rest.split_once(&mark));
+        part.map_or(&[], |(part, _)| part.as_bytes())
     }
 
     /// Whether it is a response.
@@ -308,11 +338,17 @@ mod tests {
                 is_folded: is(2),
                 is_lower: is(3),
                 omits_length: true,
+                is_multipart: false,
             };
             let bytes = message.bytes(&style, true);
             assert_eq!(frame(&bytes), (0, Some(bytes.len())));
             let read = Message::read(&bytes).expect("a message");
             assert_eq!((&read.headers, &read.body), (&message.headers, &message.body));
+        }
+        for is_multipart in [false, true] {
+            let mut message = Message::default();
+            message.describe("v=0\r\ns=-\r\n", &Style { is_multipart, ..Style::default() });
+            assert_eq!(message.description().trim_ascii_end(), b"v=0\r\ns=-");
         }
         assert!(Message::read(b"OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 1\r\n\r\n").is_err());
     }

@@ -1,6 +1,8 @@
 //! Plays a crowd: agents, proxy, links and appliance on one clock.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use control::config::InterfaceName;
 use rand::rngs::SmallRng;
@@ -145,6 +147,8 @@ pub struct Crowd {
     interfaces: Option<[InterfaceName; 2]>,
     tap: Tap,
     steps: usize,
+    /// Hosts that may have doors after all calls have ended: they keep their registration, or a restart cut a call of theirs.
+    keepers: HashSet<Ipv4Addr>,
 }
 
 /// Plays the crowd of a seed.
@@ -159,9 +163,12 @@ pub fn run(seed: u64, options: Options) -> Result<Outcome, String> {
     let phone_count = (options.count / 6).clamp(4, 40);
     let agents = cast::setups(phone_count, phone_count, &mut generator);
     let mut plans = Vec::new();
+    // Once in a while the exchange has nearly all calls, many at the same time.
+    let is_trunk = generator.random_bool(0.1);
+    let (trunk, begin_ms) = if is_trunk { (0.95, BEGINNING_MS / 10) } else { (0.4, BEGINNING_MS) };
     for _ in 0..options.count.saturating_sub(phone_count) {
-        let at_ms = start_ms + generator.random_range(0..BEGINNING_MS);
-        plans.push(cast::plan(&agents, at_ms, true, &mut generator));
+        let at_ms = start_ms + generator.random_range(0..begin_ms);
+        plans.push(cast::plan(&agents, at_ms, trunk, &mut generator));
     }
     let configuration = options.has_appliance.then(|| cast::configuration(true, is_cgn));
     let stage = Stage { configuration, start_ms, is_fair: false };
@@ -223,7 +230,20 @@ impl Crowd {
         waiting.sort_by_key(|number| std::cmp::Reverse(plans[*number].start_ms));
         let book = Book::new(plans, start_ms);
         let restarts = Vec::new();
-        Ok(Crowd { bench, book, agents, cast, proxy, wires, waiting, restarts, interfaces, tap, steps: 0 })
+        Ok(Crowd {
+            bench,
+            book,
+            agents,
+            cast,
+            proxy,
+            wires,
+            waiting,
+            restarts,
+            interfaces,
+            tap,
+            steps: 0,
+            keepers: HashSet::new(),
+        })
     }
 
     /// Some hosts will restart.
@@ -392,8 +412,14 @@ impl Crowd {
     fn part(&mut self) -> Result<(), String> {
         let now_ms = self.book.now_ms;
         for (at, agent) in self.agents.iter_mut().enumerate() {
-            if agent.is_reachable() && at % 4 != 0 {
-                agent.leave(now_ms);
+            match agent.is_reachable() && at % 4 != 0 {
+                true => agent.leave(now_ms),
+                false => self.keepers.extend([agent.setup.ip]),
+            }
+        }
+        for (number, plan) in self.book.plans.iter().enumerate() {
+            if self.book.is_disturbed(number) {
+                self.keepers.extend(plan.parties.map(|at| self.cast[at].1.ip));
             }
         }
         self.play_for(40_000)?;
@@ -427,7 +453,11 @@ impl Crowd {
         let Some(mut bench) = self.bench else { return Ok(outcome) };
         bench.check_tables()?;
         bench.advance(AFTER_S * 1000)?;
-        let kept: usize = self.book.plans.len() - outcome.calls.iter().sum::<usize>() + outcome.cut;
+        let kept = outcome.cut;
+        let door = bench.doors().into_iter().find(|door| !self.keepers.contains(&door.inside_local.addr));
+        if let Some(door) = door {
+            return Err(format!("of calls that have ended is left {door:?}"));
+        }
         let of = |bench: &Bench, name: &str| {
             bench.levels().iter().find(|(level, _)| level == name).map_or(0, |(_, taken)| *taken)
         };

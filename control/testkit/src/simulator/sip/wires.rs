@@ -15,6 +15,8 @@ use crate::simulator::link::{Impairments, Link};
 
 /// What outside hosts say to each other takes so long, in milliseconds.
 const OUTSIDE_MS: u64 = 5;
+/// Connections made for a message, at most: others were forgotten by the other side, which resets them.
+const TRIES_MAX: usize = 3;
 /// Bytes that a host receives before they are read.
 const ROOM: usize = 16_384;
 
@@ -34,6 +36,11 @@ struct End {
     remote: Endpoint,
     host: Host,
     parsed: usize,
+    /// Messages that may not have arrived, and how much was said by the end of each.
+    said: Vec<(usize, Vec<u8>)>,
+    said_len: usize,
+    /// Connections that were made before it for the same messages, if its owner made it.
+    tries: Option<usize>,
     /// Its owner has forgotten it, or another has its ports.
     is_forgotten: bool,
 }
@@ -41,6 +48,21 @@ struct End {
 impl End {
     fn is_alive(&self) -> bool {
         !self.is_forgotten && (self.host.is_listening() || !self.host.is_free())
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        let acknowledged = self.host.acknowledged();
+        self.said.retain(|(end, _)| *end > acknowledged);
+        self.said_len += bytes.len();
+        self.said.push((self.said_len, bytes.to_vec()));
+        self.host.say(bytes);
+    }
+
+    /// What never arrived of a connection that was reset.
+    fn take_lost(&mut self) -> Vec<Vec<u8>> {
+        let acknowledged = self.host.acknowledged();
+        let said = std::mem::take(&mut self.said);
+        said.into_iter().filter(|(end, _)| *end > acknowledged).map(|(_, bytes)| bytes).collect()
     }
 }
 
@@ -122,7 +144,7 @@ impl Wires {
         let is_it = |end: &End| end.owner == owner && end.remote == parcel.to && end.is_alive();
         let end = given.or_else(|| self.ends.iter().position(is_it));
         let at = end.unwrap_or_else(|| self.connect(owner, parcel.from.0, parcel.to, now_ms));
-        self.ends[at].host.say(&parcel.bytes);
+        self.ends[at].say(&parcel.bytes);
     }
 
     fn connect(&mut self, owner: usize, addr: Ipv4Addr, to: Endpoint, now_ms: u64) -> Connection {
@@ -131,6 +153,7 @@ impl Wires {
         place.next_port += 1;
         let at = self.open(owner, local, to, now_ms);
         self.ends[at].host.connect((to.0.octets(), to.1));
+        self.ends[at].tries = Some(0);
         at
     }
 
@@ -151,7 +174,18 @@ impl Wires {
         };
         let mut host = Host::new(setup, generator.random(), now_ms);
         host.keep_open();
-        self.ends.push(End { owner, local, remote, host, parsed: 0, is_forgotten: false });
+        let (said, said_len, tries) = (Vec::new(), 0, None);
+        self.ends.push(End {
+            owner,
+            local,
+            remote,
+            host,
+            parsed: 0,
+            said,
+            said_len,
+            tries,
+            is_forgotten: false,
+        });
         self.ends.len() - 1
     }
 
@@ -170,6 +204,23 @@ impl Wires {
         }
     }
 
+    /// What was lost with a connection is said again over another, as long as its owner can make one.
+    fn repair(&mut self, now_ms: u64) {
+        for at in 0..self.ends.len() {
+            let end = &mut self.ends[at];
+            if end.is_forgotten || end.is_alive() {
+                continue;
+            }
+            let lost = end.take_lost();
+            let (owner, local, remote) = (end.owner, end.local, end.remote);
+            if let Some(tries) = end.tries.filter(|tries| *tries < TRIES_MAX && !lost.is_empty()) {
+                let next = self.connect(owner, local.0, remote, now_ms);
+                self.ends[next].tries = Some(tries + 1);
+                lost.iter().for_each(|bytes| self.ends[next].say(bytes));
+            }
+        }
+    }
+
     /// Has the connections run, and returns what leaves for the appliance, and whether from inside.
     pub fn leaving(&mut self, now_ms: u64) -> Vec<(bool, Vec<u8>)> {
         for end in self.ends.iter_mut().filter(|end| !end.is_forgotten) {
@@ -180,6 +231,7 @@ impl Wires {
                 self.places[end.owner].up.send(packet, now_ms, &mut self.generator);
             }
         }
+        self.repair(now_ms);
         let mut leaving = Vec::new();
         for place in &mut self.places {
             while let Some(packet) = place.up.receive(now_ms) {
