@@ -165,7 +165,7 @@ pub fn run(seed: u64, options: Options) -> Result<Outcome, String> {
     let mut plans = Vec::new();
     // Once in a while the exchange has nearly all calls, many at the same time.
     let is_trunk = generator.random_bool(0.1);
-    let (trunk, begin_ms) = if is_trunk { (0.95, BEGINNING_MS / 10) } else { (0.4, BEGINNING_MS) };
+    let (trunk, begin_ms) = if is_trunk { (0.95, BEGINNING_MS / 4) } else { (0.4, BEGINNING_MS) };
     for _ in 0..options.count.saturating_sub(phone_count) {
         let at_ms = start_ms + generator.random_range(0..begin_ms);
         plans.push(cast::plan(&agents, at_ms, trunk, &mut generator));

@@ -81,13 +81,15 @@ pub struct Wires {
 }
 
 fn impairments(is_bad: bool, generator: &mut SmallRng) -> Impairments {
+    // What is cut into small pieces is lost more often: all of it, and a connection with many calls stands still.
+    let (cut, part_len_max) = [(0.0, 1), (0.05, 30), (0.3, 200), (1.0, 700)][generator.random_range(0..4)];
     Impairments {
         loss: if is_bad { 0.025 } else { 0.0 },
         duplication: if is_bad { 0.03 } else { 0.0 },
         delay_ms: generator.random_range(0..40),
         jitter_ms: if is_bad { generator.random_range(0..30) } else { 0 },
-        cut: [0.0, 0.1, 0.5, 1.0][generator.random_range(0..4)],
-        part_len_max: [30, 200, 700][generator.random_range(0..3)],
+        cut,
+        part_len_max,
     }
 }
 
@@ -168,8 +170,8 @@ impl Wires {
             ack_delay_ms: [None, Some(10), Some(200)][generator.random_range(0..3)],
             timestamps: generator.random_bool(0.5),
             script: Vec::new(),
-            write_len_max: [20, 300, 4000][generator.random_range(0..3)],
-            pause_ms_max: [0, 20][generator.random_range(0..2)],
+            write_len_max: [200, 1000, 4000][generator.random_range(0..3)],
+            pause_ms_max: [0, 5][generator.random_range(0..2)],
             nap_ms: 0,
         };
         let mut host = Host::new(setup, generator.random(), now_ms);
