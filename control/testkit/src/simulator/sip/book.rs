@@ -89,6 +89,8 @@ pub struct Book {
     media: BTreeMap<Flow, Heard>,
     /// Which agent was away from when until when.
     away: Vec<(usize, u64, u64)>,
+    /// Calls that a side has ended, or is about to.
+    pub leaving: HashSet<(usize, usize)>,
     /// Call-IDs by call.
     pub ids: HashMap<usize, String>,
     log: HashMap<String, Vec<String>>,
@@ -177,8 +179,8 @@ impl Book {
         let of = |ends: Option<&Vec<[Option<Endpoint>; 2]>>| ends?.get(flow.line)?[flow.kind];
         let ports = self.announced.get(&(flow.call, receiver, flow.version));
         let port = ports.and_then(|ports| ports.get(flow.line)?[flow.kind]);
-        // What comes late in a call that its sender has ended may have come by none of its doors.
-        let has_ended = self.ended[flow.call][flow.sender].is_some();
+        // What comes late in a call that its sender was about to end may have come by none of its doors.
+        let has_ended = self.leaving.contains(&(flow.call, flow.sender));
         let source = of(self.read.get(&(flow.call, receiver, own))).filter(|_| !has_ended);
         if port != Some(incoming.to.1) || source.is_some_and(|source| source != incoming.from) {
             let text = format!(

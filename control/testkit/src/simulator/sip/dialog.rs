@@ -200,6 +200,8 @@ impl Agent {
         self.set_state(number, State::Closing);
         if let Some(call) = self.calls.get_mut(&number) {
             call.cseq += 1;
+            call.media_ms = None;
+            book.leaving.insert((number, call.side));
         }
         let draft = self.draft(number, "BYE", None);
         self.request(Purpose::Bye(number), draft, book);
@@ -223,6 +225,7 @@ impl Agent {
         self.set_state(number, State::Over);
         if let Some(call) = self.calls.get_mut(&number) {
             call.media_ms = None;
+            book.leaving.insert((number, call.side));
             book.ended[number][call.side].get_or_insert(book.now_ms);
         }
     }
