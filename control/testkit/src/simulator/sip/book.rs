@@ -230,6 +230,12 @@ impl Book {
         self.away.iter().any(|(other, _, _)| *other == agent)
     }
 
+    /// All about a call.
+    pub fn tell(&self, call: usize) -> String {
+        let id = self.call_id(call);
+        format!("{id} {:?} {:?}{}", self.plans[call], self.ended[call], self.log_of(&id))
+    }
+
     /// Judges all calls: what is wrong, and how many streams of media were heard.
     pub fn judge(&mut self) -> (Vec<String>, u64) {
         let mut failures = std::mem::take(&mut self.wrong);
@@ -241,17 +247,15 @@ impl Book {
         }
         for call in 0..self.plans.len() {
             if self.ended[call].contains(&None) && !self.is_disturbed(call) {
-                let (id, plan) = (self.call_id(call), &self.plans[call]);
-                failures.push(format!("it never ended: {id} {plan:?}{}", self.log_of(&id)));
+                failures.push(format!("it never ended: {}", self.tell(call)));
             }
         }
         let mut heard_count = 0;
         for (flow, heard) in &self.media {
             heard_count += u64::from(heard.heard > 0);
             if heard.unheard >= UNHEARD_MAX && !self.is_disturbed(flow.call) {
-                let (id, plan) = (self.call_id(flow.call), &self.plans[flow.call]);
-                let log = self.log_of(&id);
-                failures.push(format!("media was not heard: {flow:?} {heard:?} of {id} {plan:?}{log}"));
+                let call = self.tell(flow.call);
+                failures.push(format!("media was not heard: {flow:?} {heard:?} of {call}"));
             }
         }
         (failures, heard_count)

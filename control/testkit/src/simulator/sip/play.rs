@@ -456,7 +456,16 @@ impl Crowd {
         let kept = outcome.cut;
         let door = bench.doors().into_iter().find(|door| !self.keepers.contains(&door.inside_local.addr));
         if let Some(door) = door {
-            return Err(format!("of calls that have ended is left {door:?}"));
+            let of = |at: &usize| cast::addresses(&self.cast[*at].1);
+            let is_its = |plan: &Plan| {
+                let mut addresses = plan.parties.iter().flat_map(of);
+                addresses.any(|addr| addr == door.inside_local.addr)
+                    && (plan.parties.iter().flat_map(of).any(|addr| Some(addr) == door.peer)
+                        || door.peer == Some(PROXY))
+            };
+            let calls = (0..self.book.plans.len()).filter(|number| is_its(&self.book.plans[*number]));
+            let calls: Vec<String> = calls.map(|number| self.book.tell(number)).collect();
+            return Err(format!("of one of these calls is left {door:?}\n  {}", calls.join("\n  ")));
         }
         let of = |bench: &Bench, name: &str| {
             bench.levels().iter().find(|(level, _)| level == name).map_or(0, |(_, taken)| *taken)
