@@ -359,6 +359,11 @@ impl Host {
         self.written == self.setup.script.len() && socket.send_queue() == 0 && !socket.can_recv()
     }
 
+    /// How much of what its program said the other side has acknowledged, in bytes.
+    pub fn acknowledged(&self) -> usize {
+        self.written - self.sockets.get::<Socket>(self.socket).send_queue()
+    }
+
     /// What the socket says about itself, for messages.
     pub fn describe(&self) -> String {
         let socket = self.sockets.get::<Socket>(self.socket);

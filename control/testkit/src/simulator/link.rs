@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand::rngs::SmallRng;
 
 use crate::checksum::sum;
-use crate::packet::seal;
+use crate::packet::{TCP, seal};
 
 /// How bad a link is.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Link {
 
     /// A packet is sent at `now_ms`.
     pub fn send(&mut self, packet: Vec<u8>, now_ms: u64, generator: &mut SmallRng) {
-        if !generator.random_bool(self.impairments.cut) {
+        if packet[9] != TCP || !generator.random_bool(self.impairments.cut) {
             return self.carry(packet, now_ms, generator);
         }
         for part in cut(&packet, self.impairments.part_len_max, generator) {

@@ -5,12 +5,13 @@
 //! and read with random pauses. In the end each must have read what an ideal rewriter makes of what the other wrote,
 //! within bounded virtual time, and every buffer must be back.
 //!
-//! [`crowd`] has hosts that talk FTP, DNS and RTSP through a whole appliance.
+//! [`crowd`] has hosts that talk FTP, DNS and RTSP through a whole appliance, [`sip`] phones.
 
 pub mod crowd;
 pub mod host;
 pub mod lines;
 pub mod link;
+pub mod sip;
 
 use std::fmt;
 
