@@ -146,5 +146,7 @@ pub enum Call {
         calls: u32,
         /// How it is written.
         forms: crate::sip::Forms,
+        /// When that ends, in milliseconds.
+        ends_ms: u32,
     },
 }

@@ -116,7 +116,11 @@ fn next_delimiter<'m>(body: Slice<'m>, boundary: Slice<'m>) -> Option<(Slice<'m>
     while at < body.bytes.len() {
         let line = body.bytes[at..].split_inclusive(|byte| *byte == b'\n').next()?;
         if line.strip_prefix(b"--").is_some_and(|line| line.starts_with(boundary.bytes)) {
-            return Some((body.split(at).0, body.skip(at + line.len())));
+            // The line end ahead of a delimiter is the delimiter's.
+            let ahead = &body.bytes[..at];
+            let ahead = ahead.strip_suffix(b"\n").unwrap_or(ahead);
+            let ahead = ahead.strip_suffix(b"\r").unwrap_or(ahead);
+            return Some((body.split(ahead.len()).0, body.skip(at + line.len())));
         }
         at += line.len();
     }

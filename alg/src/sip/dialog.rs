@@ -58,6 +58,8 @@ pub struct Dialog {
     pub(super) reaches: ArrayVec<u64, 4>,
     /// Where the inside host is reached.
     pub contact: Option<Contact>,
+    /// It has ended. What comes again of it is read again, for as long as that may come (RFC 3261 section 17.2.1).
+    pub is_over: bool,
 }
 
 impl Dialog {
@@ -208,10 +210,17 @@ impl Dialog {
 
     /// The call is over: its doors close.
     pub fn end(&mut self, call: u64, context: &mut dyn Context) {
-        context.close(Owner::Call(call));
+        self.offers.drain(..).for_each(|offer| close_offer(offer, call, context));
         for key in std::mem::take(&mut self.reaches) {
             reach::leave(context, key);
         }
+        *self = Dialog { forms: self.forms, is_over: true, ..Dialog::default() };
+        context.renew(Owner::Call(call), PENDING_LIFE_S);
+    }
+
+    /// The same caller tries again, as who must say who he is.
+    pub fn begin_again(&mut self) {
+        *self = Dialog { forms: self.forms, ..Dialog::default() };
     }
 }
 

@@ -118,7 +118,7 @@ fn register(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refus
     turn.forms = registration.forms;
     let is_own_request = turn.from == Side::Inside && about.code.is_none();
     if is_own_request && about.expires_s != Some(0) {
-        turn.opens = Some(Purpose::Registration);
+        (turn.opens, turn.life_s) = (Some(Purpose::Registration), PENDING_LIFE_S);
     }
     turn.translate_headers(parsed)?;
     translate_body(turn, parsed, about, None)?;
@@ -142,11 +142,12 @@ fn converse(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refus
     }
     let is_refresh = REFRESHES.iter().any(|method| about.method == method.as_bytes());
     let is_valid = about.code.is_none_or(|code| (101..300).contains(&code));
-    if turn.from == Side::Inside && is_refresh && is_valid && dialog.is_some() {
-        turn.opens = Some(Purpose::Dialogs);
+    let lives = dialog.as_mut().filter(|dialog| !dialog.is_over);
+    if let Some(dialog) = lives.as_ref().filter(|_| turn.from == Side::Inside && is_refresh && is_valid) {
+        (turn.opens, turn.life_s) = (Some(Purpose::Dialogs), dialog.life_s());
     }
     turn.translate_headers(parsed)?;
-    translate_body(turn, parsed, about, dialog.as_mut())?;
+    translate_body(turn, parsed, about, lives)?;
     let Some(call) = about.call else { return Ok(()) };
     let Some(mut dialog) = dialog else {
         if turn.forms.is_empty() || turn.from == Side::Outside {
@@ -161,13 +162,17 @@ fn converse(turn: &mut Turn, parsed: &Parsed, about: &About) -> Result<(), Refus
         return Ok(());
     };
     dialog.forms = turn.forms;
-    if turn.from == Side::Inside && is_valid && !matches!(about.method, b"BYE" | b"CANCEL") {
-        rely_on_doors(turn, &mut dialog);
-    }
-    if dialog.hear(about, turn.from, call, turn.context) {
+    if !dialog.is_over && dialog.hear(about, turn.from, call, turn.context) {
         kinds::ended(turn.context, about);
         dialog.end(call, turn.context);
-    } else if let Some(record) = turn.context.known_call(call) {
+    } else if !dialog.is_over
+        && turn.from == Side::Inside
+        && is_valid
+        && !matches!(about.method, b"BYE" | b"CANCEL")
+    {
+        rely_on_doors(turn, &mut dialog);
+    }
+    if let Some(record) = turn.context.known_call(call) {
         *record = Call::Dialog(dialog);
     }
     Ok(())
@@ -181,10 +186,16 @@ fn is_global_contact(turn: &mut Turn) -> bool {
 
 /// What is remembered of a message's dialog. A new one begins with a request that begins dialogs.
 fn known(turn: &mut Turn, about: &About, call: u64) -> Option<Dialog> {
+    let begins = BEGINNINGS.iter().any(|method| about.requests(method));
     if let Some(Call::Dialog(dialog)) = turn.context.known_call(call) {
-        return Some(dialog.clone());
+        let mut dialog = dialog.clone();
+        if dialog.is_over && begins {
+            dialog.begin_again();
+            kinds::begun(turn.context, about);
+        }
+        return Some(dialog);
     }
-    if !BEGINNINGS.iter().any(|method| about.requests(method)) {
+    if !begins {
         return None;
     }
     match turn.context.call(call, RINGING_LIFE_S) {
@@ -210,11 +221,10 @@ fn rely_on_doors(turn: &mut Turn, dialog: &mut Dialog) {
     let contact = dialog.contact.map(|contact| (contact.transport(), contact.local));
     for (n, (transport, local)) in signalling.into_iter().chain(contact).enumerate() {
         let key = reach::key(turn.context, Purpose::Dialogs, transport, local);
-        let is_told = turn.contacts.iter().any(|of| (of.transport(), of.local) == (transport, local));
-        let is_beside = n > 0 && contact == signalling;
-        if !is_told && !is_beside {
+        if n == 0 || contact != signalling {
             let forms = reach::forms(turn.context, transport, local).unwrap_or_default();
-            let opened = reach::open(turn.context, Purpose::Dialogs, transport, local, forms);
+            let opened =
+                reach::open(turn.context, Purpose::Dialogs, (transport, local), dialog.life_s(), forms);
             turn.refused = opened.err().or(turn.refused);
         }
         dialog.rely_on(key, turn.context);

@@ -51,7 +51,7 @@ pub fn answer(turn: &mut Turn, mut registration: Registration, about: &About, ca
         let listed = turn.contacts.iter().find(is_it).and_then(|listed| listed.expires_s);
         let asked = contact.expires_s;
         let granted_s = listed.or(about.expires_s).or(asked).unwrap_or(GRANTED_S);
-        turn.context.renew(Owner::Call(owner), granted_s);
+        reach::grant(turn.context, contact.transport(), contact.local, granted_s);
         longest_s = longest_s.max(granted_s);
     }
     registration.contacts.retain(|contact| !contact.is_removed);

@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn endpoints_tell_how_many_rely_on_them() {
-        let of = |calls| Call::Reach { calls }.describe();
+        let of = |calls| Call::Reach { calls, forms: crate::sip::Forms::default(), ends_ms: 0 }.describe();
         assert_eq!(of(2), (CallKind::Endpoint, CallState::ReliedOn(2)));
         assert_eq!([0, 1, 2].map(|calls| of(calls).1.to_string()), ["-", "1 call", "2 calls"]);
     }

@@ -22,6 +22,8 @@ pub struct Turn<'c> {
     pub from: Side,
     /// What its Contact is for, if doors are due for it.
     pub opens: Option<Purpose>,
+    /// For how many seconds.
+    pub life_s: u32,
     /// How the inside host writes its own endpoints.
     pub forms: Forms,
     /// The inside host's own endpoints in its Contact headers.
@@ -49,6 +51,7 @@ impl<'c> Turn<'c> {
             session,
             from,
             opens: None,
+            life_s: RINGING_LIFE_S,
             forms: Forms::default(),
             contacts: ArrayVec::new(),
             third_parties: ArrayVec::new(),
@@ -91,10 +94,7 @@ impl<'c> Turn<'c> {
         placed()
             .filter(|(place, _)| opens(*place))
             .try_for_each(|(place, value)| self.value(place, value))?;
-        // Nobody asks itself over a NAT: what the inside writes there is another's.
-        if let Some(uri) = parsed.target().and_then(Uri::read)
-            && !(self.from == Side::Inside && self.is_own(uri.at.addr))
-        {
+        if let Some(uri) = parsed.target().and_then(Uri::read) {
             self.uri(uri, Place::Target)?;
         }
         placed().filter(|(place, _)| !opens(*place)).try_for_each(|(place, value)| self.value(place, value))
@@ -158,7 +158,10 @@ impl<'c> Turn<'c> {
         if let Some(maddr) = uri.maddr {
             self.host_port(maddr, transport, Place::Name)?;
         }
-        self.host_port(uri.at, transport, place)
+        match uri.at {
+            Some(at) => self.host_port(at, transport, place),
+            None => Ok(None),
+        }
     }
 
     /// The senders of a request, the last one first. An answer from outside has those that the inside wrote into the request, and
@@ -226,7 +229,7 @@ impl<'c> Turn<'c> {
                 (inside_global, inside_local, end.and_then(|end| self.own_local(end, transport)))
             }
         };
-        let is_alone = number.is_none() && at.addr == *seen.ip();
+        let is_alone = port.is_none() && at.addr == *seen.ip();
         let is_peer = end == Some(seen);
         let Some(other) = known.or(Some(other).filter(|_| is_alone || is_peer)) else { return Ok(()) };
         realm::replace(self.context, at.host, format_args!("{}", other.ip()))?;
@@ -316,7 +319,7 @@ impl<'c> Turn<'c> {
             let mut forms = Forms::default();
             forms.set_bare(place, at.port.is_none());
             forms.set_global(place, !self.is_own(at.addr));
-            match reach::open(self.context, purpose, transport, local, forms) {
+            match reach::open(self.context, purpose, (transport, local), self.life_s, forms) {
                 Ok(global) => return global,
                 Err(refusal) => self.refused = Some(refusal),
             }

@@ -44,11 +44,11 @@ impl<'m> HostPort<'m> {
     }
 }
 
-/// A SIP URI with an IPv4 host.
+/// A SIP URI.
 #[derive(Clone, Copy, Debug)]
 pub struct Uri<'m> {
-    /// Its host and port.
-    pub at: HostPort<'m>,
+    /// Its host and port; none if the host is a name, or of IPv6.
+    pub at: Option<HostPort<'m>>,
     /// What its parameters say of how it is reached; none if they do not.
     pub transport: Option<Transport>,
     /// The address that it is reached at instead of its host.
@@ -56,7 +56,7 @@ pub struct Uri<'m> {
 }
 
 impl<'m> Uri<'m> {
-    /// Reads a URI. None of another scheme (`sips:` is encrypted, `tel:` has no host), of a name, or of IPv6.
+    /// Reads a URI. None of another scheme (`sips:` is encrypted, `tel:` has no host).
     pub fn read(slice: Slice<'m>) -> Option<Uri<'m>> {
         const SCHEME: &[u8] = b"sip:";
         let slice = slice.trim();
@@ -75,7 +75,7 @@ impl<'m> Uri<'m> {
             // Over anything else its port is nobody's whom messages on this one lead to.
             Some(_) => return None,
         };
-        Some(Uri { at: HostPort::read(host)?, transport, maddr: parameter("maddr").and_then(HostPort::read) })
+        Some(Uri { at: HostPort::read(host), transport, maddr: parameter("maddr").and_then(HostPort::read) })
     }
 }
 
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     fn host_of(uri: &str) -> Option<(String, Option<u16>)> {
-        let at = Uri::read(Slice::whole(uri.as_bytes()))?.at;
+        let at = Uri::read(Slice::whole(uri.as_bytes()))?.at?;
         Some((String::from_utf8_lossy(at.whole.bytes).into_owned(), at.named_port()))
     }
 

@@ -21,7 +21,7 @@ const DOORS_PER_MESSAGE_MAX: usize = 72;
 /// What one message may close, renew and admit peers to.
 const CHANGED_PER_MESSAGE_MAX: usize = 64;
 /// Calls that one message may speak of.
-const CALLS_PER_MESSAGE_MAX: usize = 8;
+const CALLS_PER_MESSAGE_MAX: usize = 12;
 /// Outside hosts that one message may ask for addresses for.
 const BOUND_PER_MESSAGE_MAX: u8 = 32;
 /// How long an outside host keeps the address that a message gave it, until a session begins.
