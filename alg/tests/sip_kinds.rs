@@ -70,7 +70,7 @@ fn what_cannot_be_read_is_counted_too() {
     for (said, kind) in [
         ("\r\n\r\n", "keep-alive"),
         ("GET / HTTP/1.1\r\n\r\n", "not-sip"),
-        ("INVITE sip:b SIP/2.0\r\nCall-ID: c\r\n", "malformed"),
+        ("INVITE sip:b SIP/2.0\r\nCall-ID: c\r\nl: x\r\n\r\n", "malformed"),
         ("INVITE sip:b SIP/2.0\r\nCall-ID: c\r\nl: 1\r\n\r\n", "malformed"),
     ] {
         assert_eq!(kinds_of(said), [kind], "{said:?}");
