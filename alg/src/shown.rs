@@ -85,7 +85,7 @@ impl Call {
         match self {
             Call::Dialog(dialog) => dialog.describe(),
             Call::Registration(registration) => (CallKind::Registration, registration.state()),
-            Call::Reach { calls } => (CallKind::Endpoint, CallState::ReliedOn(*calls)),
+            Call::Reach { calls, .. } => (CallKind::Endpoint, CallState::ReliedOn(*calls)),
             Call::None | Call::Announced(_) => (CallKind::Other, CallState::None),
         }
     }
