@@ -33,7 +33,7 @@ fn play(test: &str, default_seed: u64, count: usize, has_appliance: bool) -> Out
             }
         }
         assert!(failed_crowds + sum.failures.len() < 20, "too many sessions fail");
-        if number % PROGRESS == 0 {
+        if number.is_multiple_of(PROGRESS) {
             println!("{number} of {crowd_count} crowds: {} sessions", sum.sessions());
         }
     }

@@ -447,7 +447,7 @@ impl Agent {
         for client in &mut self.clients {
             if client.repeat_ms.is_some_and(|at| at <= now_ms) && client.until_ms > now_ms {
                 let is_invite = client.request.method() == "INVITE";
-                client.interval_ms = 2 * client.interval_ms;
+                client.interval_ms *= 2;
                 if !is_invite {
                     client.interval_ms = client.interval_ms.min(slow_ms);
                 }

@@ -15,6 +15,11 @@ const HEARD_ENOUGH: u64 = 2;
 /// The last lines of a log that a failure tells.
 const LOG_LEN: usize = 24;
 
+/// A description: its call, the side that wrote or read it, its version.
+type Said = (usize, usize, u32);
+/// Where RTP and RTCP of a line go.
+type Ends<E> = [Option<E>; 2];
+
 /// A stream of media packets, in one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Flow {
@@ -84,8 +89,8 @@ pub struct Book {
     wrongs: HashSet<String>,
     /// What did not come to its end, by call; and at which agent, where it was no call.
     unfinished: Vec<(Option<usize>, usize, String)>,
-    announced: HashMap<(usize, usize, u32), Vec<[Option<u16>; 2]>>,
-    read: HashMap<(usize, usize, u32), Vec<[Option<Endpoint>; 2]>>,
+    announced: HashMap<Said, Vec<Ends<u16>>>,
+    read: HashMap<Said, Vec<Ends<Endpoint>>>,
     media: BTreeMap<Flow, Heard>,
     /// Which agent was away from when until when.
     away: Vec<(usize, u64, u64)>,
@@ -176,7 +181,7 @@ impl Book {
     /// it, and come from where its sender said that it is.
     pub fn hear(&mut self, flow: Flow, own: u32, incoming: &Incoming) {
         let receiver = 1 - flow.sender;
-        let of = |ends: Option<&Vec<[Option<Endpoint>; 2]>>| ends?.get(flow.line)?[flow.kind];
+        let of = |ends: Option<&Vec<Ends<Endpoint>>>| ends?.get(flow.line)?[flow.kind];
         let ports = self.announced.get(&(flow.call, receiver, flow.version));
         let port = ports.and_then(|ports| ports.get(flow.line)?[flow.kind]);
         // What comes late in a call that its sender was about to end may have come by none of its doors.

@@ -155,7 +155,8 @@ impl Message {
             }
             last = name;
         }
-        if !self.body.is_empty() || !(is_datagram && style.omits_length) {
+        let is_left_out = self.body.is_empty() && is_datagram && style.omits_length;
+        if !is_left_out {
             text.push_str(&format!("{}: {}\r\n", style.name("Content-Length"), self.body.len()));
         }
         text.push_str("\r\n");

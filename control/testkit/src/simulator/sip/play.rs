@@ -312,7 +312,7 @@ impl Crowd {
         self.book.now_ms += ms;
         if let Some(bench) = &mut self.bench {
             bench.advance(ms)?;
-            if self.steps % STEPS_PER_CHECK == 0 {
+            if self.steps.is_multiple_of(STEPS_PER_CHECK) {
                 bench.check_tables()?;
             }
         }
