@@ -73,9 +73,13 @@ impl Forms {
         self.bare & bit(place) != 0
     }
 
-    /// It writes its global endpoint there.
+    /// It writes its global endpoint there. It names itself by the address that it writes elsewhere.
     pub fn is_global(self, place: Place) -> bool {
-        self.global & bit(place) != 0
+        let places = match place {
+            Place::Name | Place::Warning => bit(Place::Via) | bit(Place::Contact),
+            place => bit(place),
+        };
+        self.global & places != 0
     }
 
     /// Whether there is nothing to remember.

@@ -250,7 +250,9 @@ impl<'c> Turn<'c> {
         let named = at.endpoint().filter(|_| names_port);
         match self.from {
             Side::Inside if self.is_own(at.addr) => {
-                self.forms.set_global(place, false);
+                if matches!(place, Place::Via | Place::Contact | Place::Proxy) {
+                    self.forms.set_global(place, false);
+                }
                 let global = named.and_then(|local| self.announce(local, transport, at, place));
                 match global {
                     Some(global) => self.write_global(at, global, place)?,
@@ -258,10 +260,13 @@ impl<'c> Turn<'c> {
                 }
                 Ok(named)
             }
+            // On the same address its neighbours are, too.
             Side::Inside if at.addr == *self.session.inside_global.ip() => {
-                self.forms.set_global(place, true);
                 let local = named.and_then(|global| self.own_local(global, transport));
-                if let Some(local) = local {
+                if let Some(local) =
+                    local.filter(|_| matches!(place, Place::Via | Place::Contact | Place::Proxy))
+                {
+                    self.forms.set_global(place, true);
                     self.announce(local, transport, at, place);
                 }
                 Ok(local)
