@@ -251,7 +251,8 @@ pub trait Context {
     /// What is remembered of a call of this inside host's, by a hash of its identity: nothing of a new one. It is kept for
     /// `life_s` seconds from now on, a day at most, whatever becomes of this control session. Like [`State`] it stays as
     /// the gateway leaves it, but that a call ends again that began in a message that is refused. In a session that came
-    /// through a call's door, calls are that call's host's.
+    /// through a call's door, calls are that call's host's. The first call that a message asks for, here or by
+    /// [`Context::known_call`], is the one it is about: its edits are told with that.
     fn call(&mut self, hash: u64, life_s: u32) -> Result<&mut Call, Refusal>;
 
     /// What is remembered of a call of this inside host's that began before.

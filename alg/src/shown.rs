@@ -56,6 +56,8 @@ pub enum CallState {
     Established,
     /// The inside host has hung up, and was not answered yet.
     Ending,
+    /// It is over, and remembered for what comes again of it.
+    Ended,
     /// A registration that the registrar has not granted yet.
     Asked,
     /// A registration that the registrar has granted.
@@ -71,6 +73,7 @@ impl fmt::Display for CallState {
             CallState::Ringing => "ringing",
             CallState::Established => "established",
             CallState::Ending => "ending",
+            CallState::Ended => "ended",
             CallState::Asked => "asked",
             CallState::Registered => "registered",
             CallState::ReliedOn(1) => "1 call",

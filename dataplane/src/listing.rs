@@ -1,8 +1,10 @@
 //! Listing what the tables hold: for `show ip nat translations`, a slice at a time, and as plain state.
 
 use crate::flow::{Endpoint, ICMP, TCP, UDP};
+use crate::inspect::{EDITS_KEPT, Edit};
 use crate::message::{
-    CallRow, DOOR_SESSIONS_MAX, DoorRow, Holder, List, SessionCount, SessionRow, Slice, SubscriberRow,
+    CallRow, DOOR_SESSIONS_MAX, DoorRow, EditRow, Holder, List, SessionCount, SessionRow, Slice,
+    SubscriberRow,
 };
 use crate::path::tables::Tables;
 use crate::policy::{GatewayIndex, IdleClass};
@@ -99,6 +101,13 @@ impl Worker {
                 CallRow { key, gateway, kind, state, left_ms: left_ms(record.ends_ms, now) }
             },
         );
+    }
+
+    /// Answers with the last edits of gateways, the oldest first.
+    pub(crate) fn list_edits(&self, list: List<EditRow>, now: u32) {
+        let edits = |start, end| self.engine.streams.edited.iter_between(start, end);
+        let row = |_, edit: &Edit| EditRow { edit: *edit, age_ms: now.wrapping_sub(edit.of.at_ms) };
+        answer(list, EDITS_KEPT as u32, edits, row);
     }
 
     /// Answers with subscribers.

@@ -6,6 +6,7 @@ use alg::{CallKind, CallState};
 use crossbeam::channel::Sender;
 
 use crate::flow::{Endpoint, Protocol, Vrf, WorkerIndex};
+use crate::inspect::Edit;
 use crate::policy::{GatewayIndex, IdleClass, InterfaceIndex, Policy, RuleId};
 use crate::route::fib::{Fib, NextHop};
 use crate::route::neighbour::Neighbour;
@@ -39,6 +40,8 @@ pub enum WorkerMessage {
     Doors(List<DoorRow>),
     /// Asks for calls.
     Calls(List<CallRow>),
+    /// Asks for the last edits of gateways, the oldest first.
+    Edits(List<EditRow>),
     /// Asks for subscribers.
     Subscribers(List<SubscriberRow>),
     /// Asks for global addresses in use.
@@ -60,6 +63,7 @@ impl WorkerMessage {
                 | WorkerMessage::SessionCount(..)
                 | WorkerMessage::Doors(_)
                 | WorkerMessage::Calls(_)
+                | WorkerMessage::Edits(_)
                 | WorkerMessage::Subscribers(_)
                 | WorkerMessage::Addresses(_)
                 | WorkerMessage::Usage(_)
@@ -124,6 +128,11 @@ impl TableRow for DoorRow {
 impl TableRow for CallRow {
     type Wanted = ();
     const ASK: fn((), List<CallRow>) -> WorkerMessage = |(), list| WorkerMessage::Calls(list);
+}
+
+impl TableRow for EditRow {
+    type Wanted = ();
+    const ASK: fn((), List<EditRow>) -> WorkerMessage = |(), list| WorkerMessage::Edits(list);
 }
 
 impl TableRow for SubscriberRow {
@@ -255,6 +264,15 @@ pub struct CallRow {
     pub state: CallState,
     /// Milliseconds until it is forgotten.
     pub left_ms: u32,
+}
+
+/// An edit as `show ip nat alg edits` needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EditRow {
+    /// The edit.
+    pub edit: Edit,
+    /// Milliseconds since it was made.
+    pub age_ms: u32,
 }
 
 /// An inside host with live sessions or mappings, as `show ip nat subscriber` needs it.

@@ -203,6 +203,7 @@ impl Worker {
             WorkerMessage::SessionCount(wanted, list) => self.count_sessions(&wanted, list),
             WorkerMessage::Doors(list) => self.list_doors(list, now),
             WorkerMessage::Calls(list) => self.list_calls(list, now),
+            WorkerMessage::Edits(list) => self.list_edits(list, now),
             WorkerMessage::Subscribers(list) => self.list_subscribers(list),
             WorkerMessage::Addresses(list) => self.list_addresses(list),
             WorkerMessage::Usage(reply) => {

@@ -6,6 +6,9 @@ use crate::shown::{CallKind, CallState};
 impl Dialog {
     /// What it is, and how far it has come.
     pub fn describe(&self) -> (CallKind, CallState) {
+        if self.is_over {
+            return (CallKind::Call, CallState::Ended);
+        }
         let is_call = self.invitation.is_some() || self.is_established;
         match (is_call, self.is_established) {
             // What nobody answers at later has said no more than its request.
@@ -40,6 +43,8 @@ mod tests {
         assert_eq!(dialog.describe(), (CallKind::Call, CallState::Established));
         dialog.goodbye = Some(2);
         assert_eq!(dialog.describe(), (CallKind::Call, CallState::Ending));
+        dialog.is_over = true;
+        assert_eq!(dialog.describe(), (CallKind::Call, CallState::Ended));
     }
 
     #[test]

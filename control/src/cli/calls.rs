@@ -6,12 +6,13 @@ use std::net::Ipv4Addr;
 
 use alg::{Call, CallKind};
 use dataplane::flow::{Vrf, protocol_name};
-use dataplane::message::{CallRow, DOOR_SESSIONS_MAX, DoorRow};
+use dataplane::message::{CallRow, DOOR_SESSIONS_MAX, DoorRow, EditRow};
 use dataplane::state::call::CallKey;
 
 use super::answer::{Answer, Progress};
 use super::command::{Command, Started, duration, long_command};
 use super::doors::name;
+use super::edits::edit_text;
 use super::walk::{Walk, Walking};
 use super::wanted::vrf;
 use crate::appliance::Appliance;
@@ -21,7 +22,7 @@ use crate::config::grammar::Row;
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row<Command>] = &[
     long_command("show ip nat calls [ inside <inside:address> | vrf <vrf:word> | verbose ]*",
-                 "Calls, registrations and the like that ALGs remember, of all VRFs; verbose with their doors", show),
+                 "Calls, registrations and the like that ALGs remember, of all VRFs; verbose with their doors, and the last edits of their messages", show),
 ];
 
 /// Which hosts are meant.
@@ -45,6 +46,8 @@ struct Table {
     hosts: Hosts,
     is_verbose: bool,
     doors: Doors,
+    /// The last edits of each call's messages, the oldest first.
+    edits: HashMap<CallKey, Vec<EditRow>>,
     counts: [u64; CallKind::ALL.len()],
     place: Place,
 }
@@ -53,6 +56,8 @@ struct Table {
 enum Place {
     /// At the workers' doors, which are told of with their calls.
     Doors(Walk<DoorRow>),
+    /// At what their gateways changed last.
+    Edits(Walk<EditRow>),
     /// At their calls.
     Calls(Walk<CallRow>),
     /// Through.
@@ -66,6 +71,7 @@ fn show(appliance: &mut Appliance, args: &Args) -> Started {
         hosts: Hosts { vrf, addr: args.optional("inside") },
         is_verbose: args.has("verbose"),
         doors: HashMap::new(),
+        edits: HashMap::new(),
         counts: Default::default(),
         place: Place::Doors(Walk::new(())),
     }))
@@ -81,9 +87,25 @@ impl Answer for Table {
                     Progress::Waiting
                 }
                 Walking::Through => {
-                    self.place = Place::Calls(Walk::new(()));
+                    self.place = if self.is_verbose {
+                        Place::Edits(Walk::new(()))
+                    } else {
+                        Place::Calls(Walk::new(()))
+                    };
                     let titles = ["Inside local", "VRF", "ALG", "Kind", "State", "Left", "Doors", "Sessions"];
                     Progress::Piece(line(titles))
+                }
+                Walking::Refused(refusal) => Progress::Refused(refusal),
+            },
+            Place::Edits(walk) => match walk.advance(appliance) {
+                Walking::Waiting => Progress::Waiting,
+                Walking::Rows(rows) => {
+                    self.add_edits(rows);
+                    Progress::Waiting
+                }
+                Walking::Through => {
+                    self.place = Place::Calls(Walk::new(()));
+                    Progress::Waiting
                 }
                 Walking::Refused(refusal) => Progress::Refused(refusal),
             },
@@ -110,6 +132,15 @@ impl Table {
         }
     }
 
+    fn add_edits(&mut self, rows: Vec<EditRow>) {
+        for row in rows {
+            let of = row.edit.of;
+            if let Some(hash) = of.call.filter(|_| self.hosts.have(of.host)) {
+                self.edits.entry(CallKey { host: of.host, hash }).or_default().push(row);
+            }
+        }
+    }
+
     fn texts(&mut self, appliance: &Appliance, rows: &[CallRow]) -> String {
         let mut out = String::new();
         for row in rows.iter().filter(|row| self.hosts.have(row.key.host)) {
@@ -118,6 +149,8 @@ impl Table {
             out += &text(row, appliance.compiled.vrf_name(row.key.host.0), doors);
             if self.is_verbose {
                 doors.iter().for_each(|door| out += &door_text(row.kind, door));
+                let edits = self.edits.get(&row.key).map_or(&[][..], Vec::as_slice);
+                edits.iter().for_each(|edit| out += &edit_text(edit));
             }
         }
         out

@@ -7,7 +7,7 @@ use super::command::{Command, Started};
 use super::modifier;
 use super::wanted::PHRASES;
 use super::{
-    access_lists, calls, clear, clear_translations, configure, doors, drops, gateways, interfaces,
+    access_lists, calls, clear, clear_translations, configure, doors, drops, edits, gateways, interfaces,
     ip_interfaces, limits, logging, nat, network, object_groups, pools, port_blocks, prefix_lists,
     route_maps, startup, statistics, subscribers, system, terminal, time_ranges, totals, tracks,
     translations, vrf, workers,
@@ -57,6 +57,7 @@ static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
         translations::ROWS,
         doors::ROWS,
         calls::ROWS,
+        edits::ROWS,
         statistics::ROWS,
         totals::ROWS,
         gateways::ROWS,

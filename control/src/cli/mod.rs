@@ -12,6 +12,7 @@ mod configure;
 mod doors;
 mod drops;
 mod dynamic_mappings;
+mod edits;
 mod exec;
 mod gateway_kinds;
 mod gateways;

@@ -42,6 +42,8 @@ pub struct Access<'a> {
     admitting: ArrayVec<(Owner, Option<Ipv4Addr>), CHANGED_PER_MESSAGE_MAX>,
     closing: ArrayVec<Owner, CHANGED_PER_MESSAGE_MAX>,
     renewing: ArrayVec<(Owner, u32), CHANGED_PER_MESSAGE_MAX>,
+    /// The call that it asked for first, which is the one that it is about.
+    about: Option<u64>,
     /// Calls that it speaks of, how long they are remembered, and whether they began in it.
     calls: ArrayVec<(u32, u32, bool), CALLS_PER_MESSAGE_MAX>,
     /// Outside hosts that may still be asked for, none in a hairpinned session: its peer is no outside host.
@@ -101,12 +103,18 @@ impl<'a> Access<'a> {
             admitting: ArrayVec::new(),
             closing: ArrayVec::new(),
             renewing: ArrayVec::new(),
+            about: None,
             calls: ArrayVec::new(),
             bound_max,
             len,
             len_max,
             now,
         })
+    }
+
+    /// The inside host and the call that the message is about.
+    pub fn about(&self) -> ((Vrf, Ipv4Addr), Option<u64>) {
+        (self.asker.callers, self.about)
     }
 
     /// What was asked for takes effect. Returns how many doors are new.
@@ -277,6 +285,7 @@ impl alg::Context for Access<'_> {
     }
 
     fn call(&mut self, hash: u64, life_s: u32) -> Result<&mut Call, Refusal> {
+        self.about.get_or_insert(hash);
         let key = self.asker.call_key(hash);
         let known = self.shard.calls.find(key);
         let is_listed = |number: u32| self.calls.iter().any(|&(listed, ..)| listed == number);
@@ -294,6 +303,7 @@ impl alg::Context for Access<'_> {
     }
 
     fn known_call(&mut self, hash: u64) -> Option<&mut Call> {
+        self.about.get_or_insert(hash);
         let number = self.shard.calls.find(self.asker.call_key(hash))?;
         self.shard.calls.memory_mut(number)
     }

@@ -116,6 +116,7 @@ impl Reading<'_> {
         let by_client = (client == Side::Inside) == (found.direction == Direction::Outbound);
         let (policy, counters, now) = (self.policy, self.counters, self.now);
         let row = &self.gateways[usize::from(gateway)];
+        let edited = &mut self.streams.edited;
         let mut read = |shard: &mut Shard, state: &mut State| {
             let mut reader = Reader {
                 gateway,
@@ -125,6 +126,7 @@ impl Reading<'_> {
                 shard,
                 policy,
                 counters,
+                edited: &mut *edited,
                 control: found.index,
                 peer: serves_any.then_some(peer),
                 is_over: false,

@@ -7,6 +7,7 @@
 mod assembly;
 mod context;
 mod datagram;
+mod edited;
 mod fragments;
 mod passed;
 mod quote;
@@ -19,5 +20,6 @@ mod streams;
 mod tests;
 
 pub use datagram::write_payload;
+pub use edited::{EDITS_KEPT, Edit, Edited, Excerpt};
 pub use reading::{Read, Reading};
 pub use streams::{Passed, Streams};

@@ -5,6 +5,7 @@ use alg::{Framing, Handled, Message, Refusal, Row, Side, State};
 use crate::counters::{Counters, GatewayCounters};
 use crate::flow::Endpoint;
 use crate::inspect::context::Access;
+use crate::inspect::edited::{Edited, Edits};
 use crate::policy::{GatewayIndex, Policy};
 use crate::state::shard::Shard;
 use crate::stream::{EditList, Inspection, Inspector, Sender};
@@ -17,6 +18,8 @@ pub struct Reader<'a> {
     pub policy: &'a Policy,
     /// What is counted.
     pub counters: &'a Counters,
+    /// Where edits are noted that take effect.
+    pub edited: &'a mut Edits,
     /// The control session's index.
     pub control: u32,
     /// Its gateway.
@@ -59,8 +62,13 @@ impl Reader<'_> {
         counters.messages.add(1);
         match (self.row.handle)(self.state, &message, &mut access) {
             Ok(handled) => {
+                let (host, call) = access.about();
                 counters.doors_opened.add(access.keep() as u64);
-                counters.edited.add(u64::from(!edits.is_empty()));
+                if !edits.is_empty() {
+                    counters.edited.add(1);
+                    let of = Edited { gateway: self.gateway, host, call, from: message.from, at_ms: now };
+                    self.edited.note(of, bytes, edits);
+                }
                 self.is_over |= handled == Handled::Detach;
                 if let Handled::Refused(refusal) = handled {
                     counters.refused[refusal as usize].add(1);

@@ -125,6 +125,7 @@ impl Reading<'_> {
         let (policy, counters, now) = (self.policy, self.counters, self.now);
         let row = &self.gateways[usize::from(gateway)];
         let (chunks, buffers) = (&mut streams.chunks, &mut FromPorts(self.ports));
+        let edited = &mut streams.edited;
         let chunks_before = chunks.in_use();
         chunks.allow(left);
         let read = |shard: &mut Shard, state: &mut State| {
@@ -136,6 +137,7 @@ impl Reading<'_> {
                 shard,
                 policy,
                 counters,
+                edited,
                 control: session,
                 peer: None,
                 is_over,

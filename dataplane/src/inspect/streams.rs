@@ -6,6 +6,7 @@ use mem::Packet;
 use crate::counters::{Counters, Level};
 use crate::head::Head;
 use crate::inspect::assembly::Assembly;
+use crate::inspect::edited::Edits;
 use crate::policy::GatewayIndex;
 use crate::port::Ports;
 use crate::state::control_session::Channel;
@@ -59,6 +60,8 @@ pub struct Streams {
     pub passed: Vec<Passed>,
     /// What one datagram's gateway changes.
     pub(super) edits: EditList,
+    /// What gateways changed last.
+    pub edited: Edits,
     /// A datagram's new payload.
     pub text: Vec<u8>,
     /// A datagram that came in fragments, or that no packet holds.
@@ -81,6 +84,7 @@ impl Streams {
             output: Vec::with_capacity(EMISSIONS_MAX),
             passed: Vec::with_capacity(EMISSIONS_MAX),
             edits: EditList::with_room(),
+            edited: Edits::default(),
             text: Vec::with_capacity(usize::from(u16::MAX)),
             whole: Vec::with_capacity(usize::from(u16::MAX)),
             assembly: Assembly::default(),

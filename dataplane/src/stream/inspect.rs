@@ -88,6 +88,13 @@ impl EditList {
         self.edits.is_empty()
     }
 
+    /// All edits, in order: which bytes, and what takes their place.
+    pub fn iter(&self) -> impl Iterator<Item = (Range<usize>, &[u8])> {
+        self.edits
+            .iter()
+            .map(|edit| (edit.range.clone(), self.text.get(edit.new.clone()).unwrap_or_default()))
+    }
+
     /// Forgets all edits.
     pub fn clear(&mut self) {
         self.edits.clear();
