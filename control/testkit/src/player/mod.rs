@@ -20,6 +20,7 @@ pub mod index;
 pub mod judge;
 mod message;
 pub mod play;
+pub mod replays;
 pub mod scenario;
 pub mod sip;
 pub mod splits;
