@@ -41,9 +41,11 @@ impl Player {
                 .any(|known| known.order.local == inside && protocol_of(&known.order) == door.protocol)
                 || self.signalling.contains(&(door.protocol, inside))
         };
-        let unlisted = open.into_iter().find(|door| !is_listed(door));
+        // One that leads outwards has no inside port: nobody comes in by it.
+        let inwards = open.iter().filter(|door| door.inside_local.port != 0);
+        let unlisted = inwards.filter(|door| !is_listed(door)).map(|door| door.inside_local).next();
         if let Some(door) = unlisted {
-            self.complain(format!("a door that is not listed: {:?}", door.inside_local));
+            self.complain(format!("a door that is not listed: {door:?}"));
         }
     }
 

@@ -56,8 +56,8 @@ pub struct Scenario {
     pub renamed: Vec<Renamed>,
     /// The capture is damaged: what it says is not judged, but that nothing else changes, and what is left of it.
     pub is_damaged: bool,
-    /// Ports at which configuration has the SIP gateway listen besides its own.
-    pub sip_ports: BTreeSet<(u8, u16)>,
+    /// Ports at which a capture has SIP besides the gateway's own, and whether configuration has it listen there.
+    pub sip_ports: BTreeMap<(u8, u16), bool>,
 }
 
 /// A door that must open.
@@ -85,9 +85,10 @@ fn has_row(row: &Row, protocol: u8, port: u16) -> bool {
     row.ports().iter().any(|own| (own.transport, own.port) == (transport, port))
 }
 
-/// The ports at which a capture has SIP though it is nobody's port by itself: configuration says so.
-fn sip_ports(inside: &[Ipv4Addr], taken: &[Taken]) -> BTreeSet<(u8, u16)> {
-    let mut ports = BTreeSet::new();
+/// The ports at which a capture has SIP though it is nobody's port by itself: configuration says so, but of a session that an
+/// inside host begins with an answer, which goes where the request says.
+fn sip_ports(inside: &[Ipv4Addr], taken: &[Taken]) -> BTreeMap<(u8, u16), bool> {
+    let mut ports = BTreeMap::new();
     let mut begun = BTreeSet::new();
     for taken in taken.iter().filter(|taken| taken.is_ipv4()) {
         let Some(view) = View::of(&taken.packet) else { continue };
@@ -103,7 +104,8 @@ fn sip_ports(inside: &[Ipv4Addr], taken: &[Taken]) -> BTreeSet<(u8, u16)> {
             if view.protocol == UDP || view.dst.port() < view.src.port() { view.dst } else { view.src };
         let own = if inside.contains(view.src.ip()) { view.src } else { view.dst };
         if server.port() != SIP_PORT && own.port() != SIP_PORT {
-            ports.insert((view.protocol, server.port()));
+            let is_answer = own == view.src && line.starts_with(b"SIP/2.0 ");
+            *ports.entry((view.protocol, server.port())).or_default() |= !is_answer;
         }
     }
     ports
@@ -143,7 +145,7 @@ impl Scenario {
             endpoints: entry.endpoints().into_iter().filter(|end| inside.contains(end.ip())).collect(),
             sip_ports: match entry.protocol() {
                 "sip" => sip_ports(&inside, taken),
-                _ => BTreeSet::new(),
+                _ => BTreeMap::new(),
             },
             inside,
             doors: Vec::new(),
@@ -167,7 +169,7 @@ impl Scenario {
     /// Whether a port of a transport has a gateway.
     pub fn has_gateway(&self, protocol: u8, port: u16) -> bool {
         registry::ROWS.iter().any(|row| has_row(row, protocol, port))
-            || self.sip_ports.contains(&(protocol, port))
+            || self.sip_ports.contains_key(&(protocol, port))
     }
 
     /// Whether a gateway reads a packet's session.
@@ -179,7 +181,7 @@ impl Scenario {
     pub fn is_sip(&self, view: &View) -> bool {
         let sip = registry::ROWS.iter().filter(|row| row.name == "sip");
         let has_sip = |port| sip.clone().any(|row| has_row(row, view.protocol, port));
-        let is_it = |port| has_sip(port) || self.sip_ports.contains(&(view.protocol, port));
+        let is_it = |port| has_sip(port) || self.sip_ports.contains_key(&(view.protocol, port));
         [view.src, view.dst].iter().any(|end| is_it(end.port()))
     }
 
@@ -294,7 +296,7 @@ impl Scenario {
         for (number, host) in servers.iter().enumerate() {
             line(format_args!("ip nat inside source static {host} {}", Scenario::static_global(number)));
         }
-        for (protocol, port) in &self.sip_ports {
+        for ((protocol, port), _) in self.sip_ports.iter().filter(|(_, is_configured)| **is_configured) {
             let transport = if *protocol == TCP { "tcp" } else { "udp" };
             line(format_args!("ip nat service sip {transport} port {port}"));
         }
