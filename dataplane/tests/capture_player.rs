@@ -4,14 +4,13 @@
 //! The captures are no part of the project. `PORTICO_CAPTURES` names their folder, which has an `INDEX.md`;
 //! `deploy/test --captures DIR` sets it. Without it only the conversations written here are played.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use capture_file::DataLink;
 use testkit::packet::{self, ACK, FIN, ICMP, PSH, SYN, View};
 use testkit::player::index::{self, Entry, Inside};
-use testkit::player::scenario::Renamed;
+use testkit::player::scenario::{Renamed, casts};
 use testkit::player::splits::{self, Script, Splitter};
 use testkit::player::{Mode, Report, Scenario, Taken, capture, play};
 
@@ -20,45 +19,83 @@ struct Odd {
     path: &'static str,
     refused: &'static [&'static str],
     dropped: &'static [&'static str],
+    /// What it says and what comes of it are not judged.
+    is_damaged: bool,
+    /// The doors that the index lists stay closed.
+    has_no_doors: bool,
     why: &'static str,
 }
+
+/// What is sound.
+const SOUND: Odd =
+    Odd { path: "", refused: &[], dropped: &[], is_damaged: false, has_no_doors: false, why: "" };
 
 const ODD: &[Odd] = &[
     Odd {
         path: "ftp/bounce_third_party_port.pcap",
         refused: &["low-port"],
-        dropped: &[],
         why: "one PORT names another host, and a port below 1024: the bounce attack",
+        ..SOUND
     },
     Odd {
         path: "ftp/long_and_bad_commands.pcap",
         refused: &["foreign"],
-        dropped: &[],
         why: "command words of more letters than any command has: not FTP",
+        ..SOUND
     },
     Odd {
         path: "tftp/heap_overflow.pcap",
-        refused: &[],
         dropped: &["ipv4-truncated"],
         why: "the packet claims 12336 bytes and has 32",
+        ..SOUND
     },
     Odd {
         path: "dns/compression_loop_1.pcap",
         refused: &["foreign"],
-        dropped: &[],
         why: "its UDP header says that it is empty; a name that points to itself follows",
+        ..SOUND
     },
     Odd {
         path: "frag/udp_first_fragment_overlap.pcap",
-        refused: &[],
         dropped: &["fragment-overlap"],
         why: "fragments that overlap: the whole packet is dropped (RFC 5722 for IPv6, RFC 1858 for the attack)",
+        ..SOUND
     },
     Odd {
         path: "frag/teardrop.pcap",
-        refused: &[],
         dropped: &["fragment-overlap"],
         why: "fragments that overlap: the teardrop attack",
+        ..SOUND
+    },
+    Odd {
+        path: "sip/fuzzed_udp_2594.pcap",
+        refused: &["foreign", "malformed"],
+        dropped: &[
+            "arp-malformed",
+            "fragment-overlap",
+            "fragment-timeout",
+            "ipv4-header-length",
+            "ipv4-source",
+            "ipv4-truncated",
+            "ipv4-version",
+            "tcp-header",
+            "udp-length",
+        ],
+        is_damaged: true,
+        why: "bits of all its packets were flipped",
+        ..SOUND
+    },
+    Odd {
+        path: "sip/bad_content_length.pcap",
+        refused: &["malformed"],
+        why: "the body's length is 'bad' in one message, and 'xyz' in the other",
+        ..SOUND
+    },
+    Odd {
+        path: "sip/compact_headers.pcap",
+        has_no_doors: true,
+        why: "the body ends by its length before the media line: what is behind it is discarded (RFC 3261 section 18.3)",
+        ..SOUND
     },
 ];
 
@@ -69,31 +106,12 @@ const PROLOGUES: &[(&str, &str)] = &[(
      Transport: RTP/AVP/UDP;unicast;client_port=2462-2463;mode=PLAY\r\n\r\n",
 )];
 
-fn entries(folder: &Path) -> Vec<Entry> {
-    let path = folder.join("INDEX.md");
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    index::parse(&text).unwrap_or_else(|why| panic!("{}:{why}", path.display()))
+fn odd(path: &str) -> &'static Odd {
+    ODD.iter().find(|odd| odd.path == path).unwrap_or(&SOUND)
 }
 
-/// The hosts to place inside, one set for each time that a capture is played.
-fn casts(entry: &Entry, taken: &[Taken]) -> Vec<Vec<Ipv4Addr>> {
-    match &entry.inside {
-        Inside::Hosts(hosts) => vec![hosts.clone()],
-        Inside::Ipv6 => vec![Vec::new()],
-        Inside::EitherEnd => {
-            let views: Vec<View> = taken.iter().filter_map(|taken| View::of(&taken.packet)).collect();
-            let mut hosts: BTreeMap<Ipv4Addr, bool> = BTreeMap::new();
-            for view in &views {
-                let src_is_first = hosts.get(view.dst.ip()).is_none_or(|is_first| !is_first);
-                hosts.entry(*view.src.ip()).or_insert(src_is_first);
-                hosts.entry(*view.dst.ip()).or_insert(!src_is_first);
-            }
-            let cast = |is_first: bool| {
-                hosts.iter().filter(|host| *host.1 == is_first).map(|host| *host.0).collect()
-            };
-            vec![cast(true), cast(false)]
-        }
-    }
+fn entries(folder: &Path) -> Vec<Entry> {
+    index::read(folder).unwrap_or_else(|why| panic!("{why}"))
 }
 
 /// Plays a capture in every way that it can be, and returns what is wrong.
@@ -105,6 +123,9 @@ fn play_entry(folder: &Path, entry: &Entry) -> Vec<String> {
         .flat_map(|mode| casts(entry, &taken).into_iter().map(move |cast| (mode, cast)))
     {
         let mut scenario = Scenario::new(entry, cast, mode, &taken);
+        let odd = odd(&entry.path);
+        scenario.is_damaged = odd.is_damaged;
+        scenario.doors.retain(|_| !odd.has_no_doors);
         let prologue = PROLOGUES.iter().find(|(path, _)| *path == entry.path);
         scenario.prologue = prologue.map(|(_, text)| text.as_bytes().to_vec()).unwrap_or_default();
         if entry.inside == Inside::EitherEnd {
@@ -168,8 +189,7 @@ fn judged(path: &str, scenario: &Scenario, taken: &[Taken]) -> Vec<String> {
     if !scenario.is_judged() {
         return wrong;
     }
-    let odd = ODD.iter().find(|odd| odd.path == path);
-    let (may_refuse, may_drop) = odd.map_or((&[][..], &[][..]), |odd| (odd.refused, odd.dropped));
+    let Odd { refused: may_refuse, dropped: may_drop, .. } = odd(path);
     let refused = report.refused.iter().filter(|(label, _)| !may_refuse.contains(label));
     wrong.extend(refused.map(|(label, count)| of(format!("{count} messages were refused: {label}"))));
     let is_known = |label: &&str| *label == "ethertype-unknown" || may_drop.contains(label);

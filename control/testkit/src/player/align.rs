@@ -6,6 +6,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::sip::compare::compare;
+use super::sip::read::{Message, frame};
+
 /// How two versions can differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -13,6 +16,11 @@ pub enum Form {
     Text,
     /// In bytes, which keep their places.
     InPlace,
+    /// In the endpoints of SIP messages, which are compared whole; over TCP or not.
+    Sip {
+        /// Over TCP.
+        is_tcp: bool,
+    },
 }
 
 /// A difference.
@@ -32,12 +40,14 @@ pub struct Alignment {
     heard_at: usize,
     /// In their order.
     pub edits: Vec<Edit>,
+    /// Whole messages: where they stand in what was said and in what was heard.
+    pub messages: Vec<(Range<usize>, Range<usize>)>,
 }
 
 impl Alignment {
     /// Of nothing yet.
     pub fn new(form: Form) -> Alignment {
-        Alignment { form, said_at: 0, heard_at: 0, edits: Vec::new() }
+        Alignment { form, said_at: 0, heard_at: 0, edits: Vec::new(), messages: Vec::new() }
     }
 
     /// Of whole messages.
@@ -46,7 +56,9 @@ impl Alignment {
     /// Where they differ in what must not.
     pub fn of(form: Form, said: &[u8], heard: &[u8]) -> Result<Alignment, String> {
         let mut alignment = Alignment::new(form);
-        alignment.extend(said, heard)?;
+        if !matches!(form, Form::Sip { .. }) {
+            alignment.extend(said, heard)?;
+        }
         alignment.finish(said, heard)?;
         Ok(alignment)
     }
@@ -62,6 +74,7 @@ impl Alignment {
                 self.extend_in_place(said, heard);
                 Ok(())
             }
+            Form::Sip { .. } => self.extend_messages(said, heard),
         }
     }
 
@@ -72,6 +85,11 @@ impl Alignment {
     pub fn finish(&mut self, said: &[u8], heard: &[u8]) -> Result<(), String> {
         if self.form == Form::Text {
             self.extend_text(said, heard, true)?;
+        }
+        if let Form::Sip { is_tcp } = self.form
+            && said.len() > self.said_at
+        {
+            self.extend_message((said, said.len()), (heard, heard.len()), is_tcp)?;
         }
         let left = (said.len() - self.said_at, heard.len() - self.heard_at);
         if left == (0, 0) {
@@ -98,6 +116,41 @@ impl Alignment {
             }
             (self.said_at, self.heard_at) = (at + 1, at + 1);
         }
+    }
+
+    fn extend_messages(&mut self, said: &[u8], heard: &[u8]) -> Result<(), String> {
+        let Form::Sip { is_tcp } = self.form else { return Ok(()) };
+        while let (Some(own), Some(other)) = (frame(&said[self.said_at..]), frame(&heard[self.heard_at..])) {
+            self.extend_message((said, self.said_at + own), (heard, self.heard_at + other), is_tcp)?;
+        }
+        Ok(())
+    }
+
+    fn extend_message(
+        &mut self,
+        (said, said_end): (&[u8], usize),
+        (heard, heard_end): (&[u8], usize),
+        is_tcp: bool,
+    ) -> Result<(), String> {
+        let (own, other) = (self.said_at..said_end, self.heard_at..heard_end);
+        let (one, two) = (&said[own.clone()], &heard[other.clone()]);
+        match Message::read(one, is_tcp) {
+            Some(message) => {
+                for read in compare(&message, two)? {
+                    let at = message.places[read.place].at.clone();
+                    if one[at.clone()] != two[read.heard.clone()] {
+                        let moved = |range: Range<usize>, by: usize| range.start + by..range.end + by;
+                        let edit = Edit { said: moved(at, own.start), heard: moved(read.heard, other.start) };
+                        self.edits.push(edit);
+                    }
+                }
+            }
+            None if one == two => {}
+            None => return Err(format!("what is no message changed: {}", excerpt(two))),
+        }
+        (self.said_at, self.heard_at) = (own.end, other.end);
+        self.messages.push((own, other));
+        Ok(())
     }
 
     fn extend_text(&mut self, said: &[u8], heard: &[u8], is_all: bool) -> Result<(), String> {

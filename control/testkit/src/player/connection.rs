@@ -2,12 +2,13 @@
 
 use std::net::SocketAddrV4;
 
+use super::align::Form;
 use super::changes::{self, Changes};
 use super::flow::{Flow, INSIDE, OUTSIDE};
 use super::judge::Heard;
 use super::message::replaced;
 use super::play::Player;
-use super::scenario::{has_gateway, is_server};
+use super::sip::Way;
 use crate::packet::{self, ACK, Kind, PSH, RST, SYN, TCP, View};
 
 /// TCP options of a handshake that is made: a segment size of 1460, windows in units of 128, selective acknowledgements.
@@ -53,12 +54,23 @@ impl Player {
     ) -> Result<(), String> {
         let global = self.global_of(TCP, ends[INSIDE]);
         let has_data = !view.payload.is_empty();
-        let (echoes, is_control) =
-            (self.echoes.clone(), self.flows.get(&ends).is_some_and(|flow| flow.is_control));
-        let Some(flow) = self.flows.get_mut(&ends) else { return Ok(()) };
-        let echo =
-            |bytes: &[u8]| if is_control { replaced(bytes, &echoes) } else { (bytes.to_vec(), Vec::new()) };
-        let mut changes = flow.outside_sends(packet, view, echo)?;
+        let Some(mut flow) = self.flows.remove(&ends) else { return Ok(()) };
+        let is_control = flow.is_control;
+        let is_sip = is_control && self.scenario.is_sip(view);
+        let echo = |bytes: &[u8]| match is_control {
+            true if is_sip => {
+                let said = self.sip_says(bytes, TCP, ends[INSIDE], global);
+                (said.bytes, said.edits)
+            }
+            true => replaced(bytes, &self.echoes),
+            false => (bytes.to_vec(), Vec::new()),
+        };
+        let derived = flow.outside_sends(packet, view, echo);
+        self.flows.insert(ends, flow);
+        let mut changes = derived?;
+        if is_sip {
+            self.sip_peers(&packet[view.payload.clone()], true);
+        }
         changes.fields.push(("dst", u64::from(u32::from(*global.ip()))));
         changes.fields.push(("dport", u64::from(global.port())));
         let sent = changes::changed(packet, changes)?;
@@ -70,7 +82,18 @@ impl Player {
 
     /// Reads what an outside host has heard of a control connection by now.
     pub(super) fn read_stream(&mut self, key: [SocketAddrV4; 2]) {
-        let Some(flow) = self.flows.get(&key) else { return };
+        let Some(flow) = self.flows.get_mut(&key) else { return };
+        if let Form::Sip { .. } = flow.form {
+            let new = flow.alignments[INSIDE].messages[flow.judged..].to_vec();
+            flow.judged += new.len();
+            let (said, heard) = (flow.said[INSIDE].bytes.clone(), flow.heard[INSIDE].bytes.clone());
+            let global = self.global_of(TCP, key[INSIDE]);
+            let way = Way { protocol: TCP, local: key[INSIDE], global, outside: *key[OUTSIDE].ip() };
+            for (one, other) in new {
+                self.sip_heard(way, &said[one], &heard[other]);
+            }
+            return;
+        }
         let (said, heard) = (flow.said[INSIDE].bytes.clone(), flow.heard[INSIDE].bytes.clone());
         let alignment = flow.alignments[INSIDE].clone();
         let own = self.global_of(TCP, key[INSIDE]);
@@ -93,13 +116,12 @@ impl Player {
         if let Some(mut before) = self.flows.remove(&ends) {
             self.judge_flow(&mut before);
         }
-        let is_control = ends.iter().any(|end| has_gateway(TCP, end.port()));
-        self.flows
-            .insert(ends, Flow::new(ends, self.scenario.form(), is_control && self.scenario.is_judged()));
+        let is_control = self.scenario.is_control(view) && self.scenario.is_judged();
+        self.flows.insert(ends, Flow::new(ends, self.scenario.form_of(view), is_control));
         if is_first || flags & RST != 0 {
             return Ok(());
         }
-        let client = if is_server(TCP, ends[INSIDE], ends[OUTSIDE]) { OUTSIDE } else { INSIDE };
+        let client = if self.scenario.is_server(TCP, ends[INSIDE], ends[OUTSIDE]) { OUTSIDE } else { INSIDE };
         let server = 1 - client;
         let mut next = [seq, ack];
         if from == OUTSIDE {
@@ -155,7 +177,10 @@ impl Player {
             self.complain(format!("{inside} - {outside}: {why}"));
         }
         let (said, heard) = (&flow.said[INSIDE].bytes, &flow.heard[INSIDE].bytes);
-        self.judge(&Heard { said, heard, alignment: &flow.alignments[INSIDE] });
+        // Messages of SIP were judged as they came.
+        if !matches!(flow.form, Form::Sip { .. }) {
+            self.judge(&Heard { said, heard, alignment: &flow.alignments[INSIDE] });
+        }
         let expected = self.renamed_inside(&flow.captured.bytes);
         if flow.heard[OUTSIDE].bytes != expected && !flow.captured.has_gap() {
             self.complain(format!(

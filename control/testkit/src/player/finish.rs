@@ -9,6 +9,10 @@ use crate::bench::Bench;
 
 /// After this long everything has run out: longer than any time that is configured, in milliseconds.
 const SILENCE_MS: u64 = 700_000;
+/// Calls are remembered for hours after their last word, in milliseconds.
+const CALL_MS: u64 = 4 * 3_600_000;
+/// Nothing lives longer that a damaged message asks for, in milliseconds.
+const DAY_MS: u64 = 24 * 3_600_000;
 
 impl Player {
     /// Waits until everything has run out, and judges.
@@ -34,7 +38,12 @@ impl Player {
                 self.complain(format!("{addr} should change, and no message has it"));
             }
         }
-        self.bench.advance(SILENCE_MS)?;
+        let calls_ms = match self.scenario.is_damaged {
+            true => DAY_MS,
+            false if self.signalling.is_empty() => 0,
+            false => CALL_MS,
+        };
+        self.bench.advance(SILENCE_MS + calls_ms)?;
         self.note_counters();
         self.check_nothing_left();
         let Player { bench, report, .. } = self;
@@ -82,7 +91,7 @@ impl Player {
             ("packets held", self.bench.counter("held") as usize),
         ];
         for (what, count) in left.into_iter().filter(|(_, count)| *count > 0) {
-            self.complain(format!("{count} {what} are left when all times have run out"));
+            self.accuse(format!("{count} {what} are left when all times have run out"));
         }
     }
 }

@@ -20,6 +20,8 @@ pub const OUTSIDE: usize = 1;
 pub struct Flow {
     /// The inside host's endpoint as the inside sees it, and the outside host's.
     pub ends: [SocketAddrV4; 2],
+    /// How what is said and heard can differ.
+    pub form: Form,
     /// A gateway listens to it.
     pub is_control: bool,
     /// What each host said.
@@ -28,6 +30,8 @@ pub struct Flow {
     pub heard: [Stream; 2],
     /// Both beside each other.
     pub alignments: [Alignment; 2],
+    /// How many whole messages of the inside host were judged.
+    pub judged: usize,
     /// What the outside host said in the capture.
     pub captured: Stream,
     /// The same beside what it says now.
@@ -52,10 +56,12 @@ impl Flow {
     pub fn new(ends: [SocketAddrV4; 2], form: Form, is_control: bool) -> Flow {
         Flow {
             ends,
+            form,
             is_control,
             said: Default::default(),
             heard: Default::default(),
             alignments: [Alignment::new(form), Alignment::new(form)],
+            judged: 0,
             captured: Stream::default(),
             echoes: Alignment::new(Form::InPlace),
             first: [None; 2],

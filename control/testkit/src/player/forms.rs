@@ -106,7 +106,9 @@ pub fn endpoints(said: &[u8], endpoint: SocketAddrV4, tag: &str, together: &[u16
 pub fn addresses(said: &[u8], form: Form, addr: Ipv4Addr) -> Vec<Spot> {
     let text = |text: String| pattern(vec![Part::Address(text)]);
     let patterns = match form {
-        Form::Text => vec![text(addr.to_string()), text(addr.to_string().replace('.', ","))],
+        Form::Text | Form::Sip { .. } => {
+            vec![text(addr.to_string()), text(addr.to_string().replace('.', ","))]
+        }
         Form::InPlace => {
             vec![Pattern { bytes: addr.octets().to_vec(), address: Some(0..4), ports: Vec::new() }]
         }

@@ -15,6 +15,7 @@
 //! nothing for it.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::Path;
 
 use alg::Transport;
 
@@ -96,6 +97,16 @@ fn leading_address(word: &str) -> Option<Ipv4Addr> {
     let dotted = word.replace(',', ".");
     let octets: Vec<&str> = dotted.split('.').take(4).collect();
     octets.join(".").parse().ok()
+}
+
+/// Reads the index of a folder.
+///
+/// # Errors
+/// Its file and what is wrong with it.
+pub fn read(folder: &Path) -> Result<Vec<Entry>, String> {
+    let path = folder.join("INDEX.md");
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    parse(&text).map_err(|why| format!("{}:{why}", path.display()))
 }
 
 /// Reads an index.

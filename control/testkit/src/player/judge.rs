@@ -20,6 +20,10 @@ pub struct DoorState {
     pub is_used: bool,
     /// The outside host to which it was announced.
     pub peer: Option<Ipv4Addr>,
+    /// The call and the media line that it is for, if it is for one.
+    pub line: Option<(Vec<u8>, usize)>,
+    /// A stranger has tried it.
+    pub is_tried: bool,
 }
 
 /// A message that was said and heard.

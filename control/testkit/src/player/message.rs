@@ -6,8 +6,9 @@ use dataplane::message::DoorRow;
 
 use super::align::{Alignment, Edit};
 use super::judge::{self, DoorState, Heard};
-use super::play::{Player, is_control, protocol_of};
+use super::play::{Player, protocol_of};
 use super::scenario::ExpectedDoor;
+use super::sip::Way;
 use crate::packet::{TCP, UDP, View};
 
 impl Player {
@@ -36,11 +37,17 @@ impl Player {
         let Some(seen) = View::of(heard) else { return Ok(()) };
         self.learn(view.protocol, view.src, seen.src);
         let (said, heard) = (&packet[view.payload.clone()], &heard[seen.payload.clone()]);
-        if !is_control(view) || !self.scenario.renamed.is_empty() {
+        if self.scenario.is_sip(view) {
+            let (protocol, local, outside) = (view.protocol, view.src, *view.dst.ip());
+            self.sip_heard(Way { protocol, local, global: seen.src, outside }, said, heard);
+            return Ok(());
+        }
+        let is_control = self.scenario.is_control(view);
+        if !is_control || !self.scenario.renamed.is_empty() {
             let names = self.scenario.renamed.iter();
             let pairs: Vec<_> =
                 names.map(|(inside, outside)| (reverse_name(*inside), reverse_name(*outside))).collect();
-            let expected = if is_control(view) { replaced(said, &pairs).0 } else { said.to_vec() };
+            let expected = if is_control { replaced(said, &pairs).0 } else { said.to_vec() };
             if expected != heard {
                 self.complain(format!("a datagram to {} is another: {}", view.dst, heard.escape_ascii()));
             }

@@ -5,6 +5,7 @@
 //!   and read: global endpoints, shifted numbers, quotes, announced doors. Handshakes that the capture lacks are made.
 //! - [`flow`] knows what both ends of a connection say and hear, [`align`] how the two differ, [`forms`] how endpoints
 //!   are written, and [`judge`] what may differ. None of it shares code with the product.
+//! - [`sip`] reads SIP, whose endpoints stand in too many places and forms for that.
 //! - [`splits`] plays the messages of a control connection again, each cut in two in every place.
 
 pub mod align;
@@ -19,7 +20,9 @@ pub mod index;
 pub mod judge;
 mod message;
 pub mod play;
+pub mod replays;
 pub mod scenario;
+pub mod sip;
 pub mod splits;
 
 pub use capture::Taken;

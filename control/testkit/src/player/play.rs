@@ -8,7 +8,8 @@ use super::capture::Taken;
 use super::changes::{self, Changes};
 use super::flow::{Flow, INSIDE, OUTSIDE};
 use super::judge::DoorState;
-use super::scenario::{ExpectedDoor, POOL, Scenario, has_gateway};
+use super::scenario::{ExpectedDoor, POOL, Scenario};
+use super::sip::Words;
 use crate::bench::{Bench, Setup};
 use crate::packet::{ICMP, Kind, TCP, UDP, View};
 use crate::stations::frame;
@@ -61,6 +62,14 @@ pub struct Player {
     pub(super) echoes: Vec<(Vec<u8>, Vec<u8>)>,
     /// Inside addresses that outside hosts read as what they are outside.
     pub(super) rewritten: BTreeSet<Ipv4Addr>,
+    /// What outside hosts have read in SIP messages.
+    pub(super) words: Words,
+    /// Inside endpoints that SIP messages come from or ask to be answered at.
+    pub(super) signalling: BTreeSet<Key>,
+    /// Inside endpoints that had doors, and the ports of those.
+    pub(super) door_ports: BTreeSet<(u8, SocketAddrV4, u16)>,
+    /// Messages that gateways have refused by now.
+    pub(super) refused: u64,
     /// Packets of strangers that were dropped.
     pub(super) strangers: u64,
     pub(super) report: Report,
@@ -97,6 +106,8 @@ impl Player {
             arrived: false,
             is_used: views.iter().any(|view| view.dst == order.local),
             peer: None,
+            line: None,
+            is_tried: false,
         };
         let numbered = servers.iter().enumerate();
         Ok(Player {
@@ -111,6 +122,10 @@ impl Player {
             flows: BTreeMap::new(),
             echoes: Vec::new(),
             rewritten: BTreeSet::new(),
+            words: Words::default(),
+            signalling: BTreeSet::new(),
+            door_ports: BTreeSet::new(),
+            refused: 0,
             strangers: 0,
             report: Report::default(),
         })
@@ -118,6 +133,13 @@ impl Player {
 
     /// Something is not as it should be.
     pub(super) fn complain(&mut self, why: impl Into<String>) {
+        if !self.scenario.is_damaged {
+            self.accuse(why);
+        }
+    }
+
+    /// Something is not as it should be, whatever is said and sent.
+    pub(super) fn accuse(&mut self, why: impl Into<String>) {
         if self.report.complaints.len() < 20 {
             self.report.complaints.push(why.into());
         }
@@ -175,7 +197,7 @@ impl Player {
             let packet = bytes.get(14..).unwrap_or_default().to_vec();
             let Some(view) = View::of(&packet) else { continue };
             if let Some(kind) = changes::wrong_checksum(&packet) {
-                self.complain(format!("a frame to {} has a wrong checksum: {kind}", view.dst));
+                self.accuse(format!("a frame to {} has a wrong checksum: {kind}", view.dst));
             }
             match view.kind {
                 Kind::Segment(..) if self.hear(side, &packet, &view) => {}
@@ -234,6 +256,14 @@ impl Player {
                 }
                 Ok(())
             }
+            (Kind::Other, [(OUTSIDE, heard)]) => {
+                let (global, seen) =
+                    (self.address_of(*view.src.ip()), View::of(heard).map(|view| *view.src.ip()));
+                if seen != Some(global) {
+                    self.complain(format!("a packet of {} does not come from {global}", view.src.ip()));
+                }
+                Ok(())
+            }
             _ => self.check_unexpected(&out),
         }
     }
@@ -259,12 +289,19 @@ impl Player {
         let global = self.global_of(view.protocol, view.dst);
         let mut changes = Changes::default();
         changes.fields.push(("dst", u64::from(u32::from(*global.ip()))));
+        let mut sip_said = None;
         let mut expected = packet[view.payload.clone()].to_vec();
         match view.kind {
             Kind::Datagram => {
                 let name = if view.protocol == ICMP { "id" } else { "dport" };
                 changes.fields.push((name, u64::from(global.port())));
-                if is_control(view) {
+                if self.scenario.is_sip(view) {
+                    let said = self.sip_says(&expected, view.protocol, view.dst, global);
+                    self.sip_peers(&expected, false);
+                    expected = said.expected;
+                    changes.payload = Some(said.bytes.clone());
+                    sip_said = Some(said.bytes);
+                } else if self.scenario.is_control(view) {
                     let (said, edits) = self.echo(&expected);
                     changes.payload = (!edits.is_empty()).then_some(said);
                     expected = self.renamed_inside(&expected);
@@ -276,9 +313,12 @@ impl Player {
         let sent = changes::changed(packet, changes)?;
         let out = self.send(OUTSIDE, &sent)?;
         match (&view.kind, &out[..]) {
-            (Kind::Datagram | Kind::Error { .. }, [(INSIDE, heard)]) => {
+            (Kind::Datagram | Kind::Error { .. } | Kind::Other, [(INSIDE, heard)]) => {
                 self.arrive(view.dst);
                 self.check_inside(packet, &expected, heard);
+                if let (Some(said), Some(seen)) = (sip_said, View::of(heard)) {
+                    self.sip_only(&said, &heard[seen.payload.clone()], (*global.ip(), *view.dst.ip()));
+                }
                 self.try_doors()
             }
             (Kind::Fragment, _) => Ok(()),
@@ -334,9 +374,4 @@ pub(super) fn protocol_of(order: &ExpectedDoor) -> u8 {
         alg::Transport::Tcp => TCP,
         alg::Transport::Udp => UDP,
     }
-}
-
-/// Whether a gateway reads a datagram's session.
-pub(super) fn is_control(view: &View) -> bool {
-    [view.src, view.dst].iter().any(|end| has_gateway(view.protocol, end.port()))
 }

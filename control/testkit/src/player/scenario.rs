@@ -1,15 +1,16 @@
 //! What a capture is played with: who is inside, the configuration, and what is expected.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use alg::{Transport, registry};
+use alg::{Row, Transport, registry};
 
 use super::align::Form;
 use super::capture::Taken;
-use super::index::{Announced, Entry, Host};
-use crate::packet::{Kind, SYN, TCP, UDP, View};
+use super::index::{Announced, Entry, Host, Inside};
+use super::sip::SIP_PORT;
+use crate::packet::{ICMP, Kind, SYN, TCP, UDP, View};
 
 /// The pool's only address.
 pub const POOL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
@@ -53,6 +54,10 @@ pub struct Scenario {
     pub prologue: Vec<u8>,
     /// What configuration translates besides.
     pub renamed: Vec<Renamed>,
+    /// The capture is damaged: what it says is not judged, but that nothing else changes, and what is left of it.
+    pub is_damaged: bool,
+    /// Ports at which a capture has SIP besides the gateway's own, and whether configuration has it listen there.
+    pub sip_ports: BTreeMap<(u8, u16), bool>,
 }
 
 /// A door that must open.
@@ -70,25 +75,60 @@ pub struct ExpectedDoor {
     pub from: Option<Ipv4Addr>,
 }
 
-/// Whether a port of a transport has a gateway.
-pub fn has_gateway(protocol: u8, port: u16) -> bool {
+/// Whether a port of a transport has the gateway of a row.
+fn has_row(row: &Row, protocol: u8, port: u16) -> bool {
     let transport = match protocol {
         TCP => Transport::Tcp,
         UDP => Transport::Udp,
         _ => return false,
     };
-    registry::ROWS
-        .iter()
-        .flat_map(|row| row.ports())
-        .any(|own| (own.transport, own.port) == (transport, port))
+    row.ports().iter().any(|own| (own.transport, own.port) == (transport, port))
 }
 
-/// Whether the first of two endpoints is the server's: a gateway listens there, or else its port is the lower one.
-pub fn is_server(protocol: u8, one: SocketAddrV4, other: SocketAddrV4) -> bool {
-    match (has_gateway(protocol, one.port()), has_gateway(protocol, other.port())) {
-        (true, false) => true,
-        (false, true) => false,
-        _ => one.port() < other.port(),
+/// The ports at which a capture has SIP though it is nobody's port by itself: configuration says so, but of a session that an
+/// inside host begins with an answer, which goes where the request says.
+fn sip_ports(inside: &[Ipv4Addr], taken: &[Taken]) -> BTreeMap<(u8, u16), bool> {
+    let mut ports = BTreeMap::new();
+    let mut begun = BTreeSet::new();
+    for taken in taken.iter().filter(|taken| taken.is_ipv4()) {
+        let Some(view) = View::of(&taken.packet) else { continue };
+        let line = taken.packet[view.payload.clone()].split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let is_read = matches!(view.kind, Kind::Segment(..) | Kind::Datagram) && view.protocol != ICMP;
+        let is_sip = is_read && (line.starts_with(b"SIP/2.0 ") || line.ends_with(b" SIP/2.0"));
+        if !is_sip || begun.contains(&(view.protocol, view.dst, view.src)) {
+            continue;
+        }
+        begun.insert((view.protocol, view.src, view.dst));
+        // A datagram begins its session; of a connection whoever speaks first is captured, and its server has the lower port.
+        let server =
+            if view.protocol == UDP || view.dst.port() < view.src.port() { view.dst } else { view.src };
+        let own = if inside.contains(view.src.ip()) { view.src } else { view.dst };
+        if server.port() != SIP_PORT && own.port() != SIP_PORT {
+            let is_answer = own == view.src && line.starts_with(b"SIP/2.0 ");
+            *ports.entry((view.protocol, server.port())).or_default() |= !is_answer;
+        }
+    }
+    ports
+}
+
+/// The hosts to place inside, one set for each time that a capture is played.
+pub fn casts(entry: &Entry, taken: &[Taken]) -> Vec<Vec<Ipv4Addr>> {
+    match &entry.inside {
+        Inside::Hosts(hosts) => vec![hosts.clone()],
+        Inside::Ipv6 => vec![Vec::new()],
+        Inside::EitherEnd => {
+            let views: Vec<View> = taken.iter().filter_map(|taken| View::of(&taken.packet)).collect();
+            let mut hosts: BTreeMap<Ipv4Addr, bool> = BTreeMap::new();
+            for view in &views {
+                let src_is_first = hosts.get(view.dst.ip()).is_none_or(|is_first| !is_first);
+                hosts.entry(*view.src.ip()).or_insert(src_is_first);
+                hosts.entry(*view.dst.ip()).or_insert(!src_is_first);
+            }
+            let cast = |is_first: bool| {
+                hosts.iter().filter(|host| *host.1 == is_first).map(|host| *host.0).collect()
+            };
+            vec![cast(true), cast(false)]
+        }
     }
 }
 
@@ -103,11 +143,16 @@ impl Scenario {
             rewritten: may_change.iter().copied().filter(|_| has_row).collect(),
             may_change,
             endpoints: entry.endpoints().into_iter().filter(|end| inside.contains(end.ip())).collect(),
+            sip_ports: match entry.protocol() {
+                "sip" => sip_ports(&inside, taken),
+                _ => BTreeMap::new(),
+            },
             inside,
             doors: Vec::new(),
             mode,
             prologue: Vec::new(),
             renamed: Vec::new(),
+            is_damaged: false,
         };
         if scenario.is_judged() {
             scenario.doors =
@@ -121,7 +166,40 @@ impl Scenario {
         registry::ROWS.iter().any(|row| row.name == self.protocol) || WITHOUT_ROW.contains(&&*self.protocol)
     }
 
-    /// How messages can change.
+    /// Whether a port of a transport has a gateway.
+    pub fn has_gateway(&self, protocol: u8, port: u16) -> bool {
+        registry::ROWS.iter().any(|row| has_row(row, protocol, port))
+            || self.sip_ports.contains_key(&(protocol, port))
+    }
+
+    /// Whether a gateway reads a packet's session.
+    pub fn is_control(&self, view: &View) -> bool {
+        [view.src, view.dst].iter().any(|end| self.has_gateway(view.protocol, end.port()))
+    }
+
+    /// Whether the gateway of SIP does.
+    pub fn is_sip(&self, view: &View) -> bool {
+        let sip = registry::ROWS.iter().filter(|row| row.name == "sip");
+        let has_sip = |port| sip.clone().any(|row| has_row(row, view.protocol, port));
+        let is_it = |port| has_sip(port) || self.sip_ports.contains_key(&(view.protocol, port));
+        [view.src, view.dst].iter().any(|end| is_it(end.port()))
+    }
+
+    /// Whether the first of two endpoints is the server's: a gateway listens there, or else its port is the lower one.
+    pub fn is_server(&self, protocol: u8, one: SocketAddrV4, other: SocketAddrV4) -> bool {
+        match (self.has_gateway(protocol, one.port()), self.has_gateway(protocol, other.port())) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => one.port() < other.port(),
+        }
+    }
+
+    /// How the messages of a packet's session can change.
+    pub fn form_of(&self, view: &View) -> Form {
+        if self.is_sip(view) { Form::Sip { is_tcp: view.protocol == TCP } } else { self.form() }
+    }
+
+    /// How messages can change, but those of SIP.
     pub fn form(&self) -> Form {
         if TEXT.contains(&&*self.protocol) { Form::Text } else { Form::InPlace }
     }
@@ -153,10 +231,9 @@ impl Scenario {
     /// The client, or the server, of the first control session.
     fn party(&self, taken: &[Taken], is_client: bool) -> Option<Ipv4Addr> {
         let views = taken.iter().filter(|taken| taken.is_ipv4()).filter_map(|taken| View::of(&taken.packet));
-        let mut control = views
-            .filter(|view| [view.src, view.dst].iter().any(|end| has_gateway(view.protocol, end.port())));
+        let mut control = views.filter(|view| self.is_control(view));
         let view = control.next()?;
-        let src_is_server = is_server(view.protocol, view.src, view.dst);
+        let src_is_server = self.is_server(view.protocol, view.src, view.dst);
         Some(*if src_is_server == is_client { view.dst } else { view.src }.ip())
     }
 
@@ -167,7 +244,7 @@ impl Scenario {
             let Some(view) = View::of(&taken.packet) else { continue };
             let sides = (self.is_inside(*view.src.ip()), self.is_inside(*view.dst.ip()));
             let is_answer = match view.kind {
-                Kind::Segment(.., flags) => flags & SYN == 0 && is_server(TCP, view.src, view.dst),
+                Kind::Segment(.., flags) => flags & SYN == 0 && self.is_server(TCP, view.src, view.dst),
                 Kind::Error { .. } | Kind::Other => true,
                 _ => false,
             };
@@ -218,6 +295,10 @@ impl Scenario {
         }
         for (number, host) in servers.iter().enumerate() {
             line(format_args!("ip nat inside source static {host} {}", Scenario::static_global(number)));
+        }
+        for ((protocol, port), _) in self.sip_ports.iter().filter(|(_, is_configured)| **is_configured) {
+            let transport = if *protocol == TCP { "tcp" } else { "udp" };
+            line(format_args!("ip nat service sip {transport} port {port}"));
         }
         for (inside, outside) in &self.renamed {
             line(format_args!("ip nat outside source static {outside} {inside}"));

@@ -8,7 +8,7 @@ use control::config::InterfaceName;
 use super::align::Stream;
 use super::capture::Taken;
 use super::flow::{INSIDE, OUTSIDE};
-use super::scenario::{Scenario, has_gateway, is_server};
+use super::scenario::Scenario;
 use crate::bench::{Bench, Setup};
 use crate::packet::{self, ACK, Kind, PSH, RST, SYN, TCP, View};
 use crate::stations::frame;
@@ -17,6 +17,8 @@ use crate::stations::frame;
 const FOLLOWING: usize = 2;
 /// TCP options of a handshake.
 const OPTIONS: &[u8] = &[2, 4, 5, 0xb4, 1, 3, 3, 7];
+/// The longest segment, in bytes.
+const SEGMENT_LEN_MAX: usize = 1448;
 const STATION: [u8; 6] = [2, 0, 0, 0, 9, 9];
 /// Longer than a connection lives that was reset, in milliseconds.
 const REST_MS: u64 = 1500;
@@ -42,13 +44,12 @@ pub fn scripts(scenario: &Scenario, taken: &[Taken]) -> Vec<Script> {
         let Some(view) = View::of(&taken.packet) else { continue };
         let Kind::Segment(seq, _, flags) = view.kind else { continue };
         let is_inside = [view.src, view.dst].map(|end| scenario.inside.contains(end.ip()));
-        let is_control = [view.src, view.dst].iter().any(|end| has_gateway(TCP, end.port()));
-        if is_inside[0] == is_inside[1] || !is_control {
+        if is_inside[0] == is_inside[1] || !scenario.is_control(&view) {
             continue;
         }
         let (host, ends) =
             if is_inside[0] { (INSIDE, [view.src, view.dst]) } else { (OUTSIDE, [view.dst, view.src]) };
-        let client = if is_server(TCP, ends[INSIDE], ends[OUTSIDE]) { OUTSIDE } else { INSIDE };
+        let client = if scenario.is_server(TCP, ends[INSIDE], ends[OUTSIDE]) { OUTSIDE } else { INSIDE };
         let fresh = || (Script { ends, client, said: Vec::new() }, Default::default(), [None; 2]);
         let (script, streams, first) = scripts.entry(ends).or_insert_with(fresh);
         let data = &taken.packet[view.payload.clone()];
@@ -57,7 +58,8 @@ pub fn scripts(scenario: &Scenario, taken: &[Taken]) -> Vec<Script> {
         let at = seq.wrapping_sub(*first) as i32;
         if at >= 0 && flags & (SYN | RST) == 0 && streams[host].put(at as usize, data).is_ok() {
             let new = &streams[host].bytes[known_len..];
-            script.said.extend((!new.is_empty()).then(|| (host, new.to_vec())));
+            // A capture on the sender has segments that the network card cuts.
+            script.said.extend(new.chunks(SEGMENT_LEN_MAX).map(|part| (host, part.to_vec())));
         }
     }
     scripts.into_values().map(|(script, ..)| script).filter(|script| !script.said.is_empty()).collect()
@@ -80,6 +82,8 @@ pub struct Splitter {
     names: [InterfaceName; 2],
     macs: [[u8; 6]; 2],
     script: Script,
+    /// Calls outlive it.
+    is_sip: bool,
     global: Option<SocketAddrV4>,
     said: [Vec<u8>; 2],
     heard: [Stream; 2],
@@ -108,6 +112,7 @@ impl Splitter {
             macs: [mac(&names[0]), mac(&names[1])],
             names,
             bench,
+            is_sip: is_sip(scenario, &script),
             script,
             global,
             said: Default::default(),
@@ -157,14 +162,12 @@ impl Splitter {
 
     fn stand(&mut self) -> Stand {
         let socket = |end: dataplane::flow::Endpoint| SocketAddrV4::new(end.addr, end.port);
-        let doors = self.bench.doors();
-        Stand {
-            heard: [self.heard[0].bytes.len(), self.heard[1].bytes.len()],
-            doors: doors
-                .iter()
-                .map(|door| (door.protocol, socket(door.inside_local), socket(door.inside_global)))
-                .collect(),
-        }
+        let of_row = |door: &dataplane::message::DoorRow| {
+            (door.protocol, socket(door.inside_local), socket(door.inside_global))
+        };
+        let mut doors: Vec<Open> = self.bench.doors().iter().map(of_row).collect();
+        doors.sort();
+        Stand { heard: [self.heard[0].bytes.len(), self.heard[1].bytes.len()], doors }
     }
 
     fn open(&mut self) -> Result<(), String> {
@@ -179,6 +182,10 @@ impl Splitter {
     fn close(&mut self) -> Result<(), String> {
         self.send(self.script.client, RST | ACK, &[], &[])?;
         self.bench.advance(REST_MS)?;
+        if self.is_sip {
+            self.bench.exec("clear ip nat translation *")?;
+            self.bench.settle()?;
+        }
         self.bench.take_all();
         let (sessions, doors) =
             (self.bench.counter("created") - self.bench.counter("expired"), self.bench.doors());
@@ -232,4 +239,10 @@ impl Splitter {
         }
         Ok(())
     }
+}
+
+/// Whether a script is SIP.
+fn is_sip(scenario: &Scenario, script: &Script) -> bool {
+    let packet = packet::segment((script.ends[0], script.ends[1]), (0, 0, ACK), &[], &[]);
+    View::of(&packet).is_some_and(|view| scenario.is_sip(&view))
 }
