@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use capture_file::DataLink;
-use testkit::packet::{self, ACK, FIN, ICMP, PSH, SYN, View};
+use testkit::packet::{self, ACK, FIN, ICMP, PSH, SYN};
 use testkit::player::index::{self, Entry, Inside};
 use testkit::player::scenario::{Renamed, casts};
 use testkit::player::splits::{self, Script, Splitter};
