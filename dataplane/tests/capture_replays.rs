@@ -20,7 +20,7 @@ const DAMAGED: &[&str] = &["sip/fuzzed_udp_2594.pcap", "sip/compact_headers.pcap
 /// Plays a capture anew. Returns how many packets were played, and what is wrong.
 fn replay(entry: &Entry, folder: &Path, seed: u64) -> (usize, Vec<String>) {
     let taken = capture::read(&folder.join(&entry.path)).unwrap_or_else(|why| panic!("{why}"));
-    let mode = if seed / 2 % 2 == 0 { Mode::Default } else { Mode::Cgn };
+    let mode = if (seed / 2).is_multiple_of(2) { Mode::Default } else { Mode::Cgn };
     let mut hasher = DefaultHasher::new();
     (&entry.path, seed).hash(&mut hasher);
     let (mut count, mut wrong) = (0, Vec::new());

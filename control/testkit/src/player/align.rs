@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::shown::excerpt;
 use super::sip::compare::compare;
 use super::sip::read::{Message, frame};
 
@@ -197,11 +198,6 @@ impl Alignment {
 
 fn run_end(bytes: &[u8], at: usize) -> usize {
     bytes[at..].iter().position(|byte| !byte.is_ascii_digit()).map_or(bytes.len(), |len| at + len)
-}
-
-/// The first bytes, for people.
-pub fn excerpt(bytes: &[u8]) -> String {
-    bytes[..bytes.len().min(60)].escape_ascii().to_string()
 }
 
 /// A byte stream put together from segments.

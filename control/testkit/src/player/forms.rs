@@ -154,7 +154,7 @@ impl Spot {
         Some(match (addr, port) {
             (Some(None), _) | (_, Err(_)) => Err(format!(
                 "'{}' is no endpoint",
-                super::align::excerpt(&heard[alignment.heard(&self.whole)?])
+                super::shown::excerpt(&heard[alignment.heard(&self.whole)?])
             )),
             (addr, Ok(port)) => Ok((addr.flatten(), port)),
         })

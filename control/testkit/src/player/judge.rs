@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
 
-use super::align::{Alignment, excerpt};
+use super::align::Alignment;
 use super::forms::{self, Spot};
 use super::scenario::{ExpectedDoor, Scenario};
+use super::shown::excerpt;
 
 /// A door that the index lists, and what became of it.
 #[derive(Clone, Debug)]

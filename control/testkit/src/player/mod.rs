@@ -22,6 +22,7 @@ mod message;
 pub mod play;
 pub mod replays;
 pub mod scenario;
+pub mod shown;
 pub mod sip;
 pub mod splits;
 

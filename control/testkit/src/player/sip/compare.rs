@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use super::read::{Message, Place, Role};
-use crate::player::align::excerpt;
+use crate::player::shown::excerpt;
 
 /// What was heard in a place.
 #[derive(Clone, Debug, PartialEq, Eq)]

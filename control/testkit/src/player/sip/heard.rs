@@ -7,10 +7,10 @@ use dataplane::message::DoorRow;
 
 use super::compare::{Read, compare};
 use super::read::{Message, Place, Role};
-use super::said::SIP_PORT;
+use super::words::SIP_PORT;
 use crate::packet::{TCP, UDP};
-use crate::player::align::excerpt;
 use crate::player::play::{Player, protocol_of};
+use crate::player::shown::excerpt;
 
 /// Requests whose sender must be reached where their Contact says, if they have one.
 const BEGINNINGS: &[&str] = &["INVITE", "SUBSCRIBE", "REFER", "REGISTER"];

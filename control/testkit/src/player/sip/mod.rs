@@ -6,6 +6,7 @@ pub mod compare;
 mod heard;
 pub mod read;
 mod said;
+pub mod words;
 
 pub use heard::Way;
-pub use said::{SIP_PORT, Words};
+pub use words::{SIP_PORT, Words};
