@@ -15,7 +15,7 @@ use control::config::{Config, InterfaceName};
 use control::question::Pending;
 use dataplane::counters::{Count, Counters, WORKER_METRICS};
 use dataplane::drops::DropReason;
-use dataplane::message::{DoorRow, List, SessionRow, TableRow};
+use dataplane::message::{CallRow, DoorRow, List, SessionRow, TableRow};
 use dataplane::port::Port;
 use dataplane::port::memory::{Wire, memory_port};
 use dataplane::protocols::{PROTOCOLS, Protocols};
@@ -380,6 +380,11 @@ impl Bench {
 
     /// Every door, likewise.
     pub fn doors(&mut self) -> Vec<DoorRow> {
+        self.rows(())
+    }
+
+    /// Every call, likewise.
+    pub fn calls(&mut self) -> Vec<CallRow> {
         self.rows(())
     }
 

@@ -182,7 +182,8 @@ impl ReadLine {
         let port: u16 = words.get(1)?.parse().ok()?;
         let end = |port: u16| Some((above.unwrap_or(Ipv4Addr::UNSPECIFIED), port));
         let is_refused = port == 0;
-        let rtcp = if kind == Kind::Fax || is_refused { None } else { end(port + 1) };
+        let behind = port.checked_add(1).filter(|_| kind != Kind::Fax && !is_refused);
+        let rtcp = behind.and_then(end);
         let rtp = if is_refused { None } else { end(port) };
         Some(ReadLine { kind, is_refused, ends: [rtp, rtcp], flows: [true; 2], is_same: false })
     }
