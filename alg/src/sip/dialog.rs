@@ -37,6 +37,9 @@ struct Offer {
     line_count: u8,
 }
 
+/// No subscription lasts longer.
+const SUBSCRIPTION_MAX_S: u32 = 86_400;
+
 /// What is remembered of a call, or of another dialog.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dialog {
@@ -58,6 +61,8 @@ pub struct Dialog {
     pub(super) reaches: ArrayVec<u64, 4>,
     /// Where the inside host is reached.
     pub contact: Option<Contact>,
+    /// For how many seconds it is subscribed to.
+    subscribed_s: u32,
     /// It has ended. What comes again of it is read again, for as long as that may come (RFC 3261 section 17.2.1).
     pub is_over: bool,
 }
@@ -91,7 +96,8 @@ impl Dialog {
 
     /// How long it may go without a word.
     pub fn life_s(&self) -> u32 {
-        if self.is_established { CALL_LIFE_S } else { RINGING_LIFE_S }
+        let of_call = if self.is_established { CALL_LIFE_S } else { RINGING_LIFE_S };
+        of_call.max(self.subscribed_s)
     }
 
     /// The outside host tells where its media come from.
@@ -139,6 +145,7 @@ impl Dialog {
             context.renew(whole, PENDING_LIFE_S);
         } else if about.requests("SUBSCRIBE") || about.requests("REFER") {
             let life_s = about.expires_s.unwrap_or(SUBSCRIPTION_LIFE_S).saturating_add(PENDING_LIFE_S);
+            self.subscribed_s = life_s.min(SUBSCRIPTION_MAX_S);
             context.renew(whole, life_s.max(if self.is_established { CALL_LIFE_S } else { 0 }));
         } else if about.requests("NOTIFY") && about.is_last && from_inside && self.invitation.is_none() {
             context.renew(whole, PENDING_LIFE_S);

@@ -94,7 +94,9 @@ impl<'c> Turn<'c> {
         placed()
             .filter(|(place, _)| opens(*place))
             .try_for_each(|(place, value)| self.value(place, value))?;
-        if let Some(uri) = parsed.target().and_then(Uri::read) {
+        // A registration is asked of a domain, whatever stands for that (RFC 3261 section 10.2).
+        let is_domain = self.from == Side::Inside && matches!(parsed.start, Start::Request(b"REGISTER"));
+        if let Some(uri) = parsed.target().and_then(Uri::read).filter(|_| !is_domain) {
             self.uri(uri, Place::Target)?;
         }
         placed().filter(|(place, _)| !opens(*place)).try_for_each(|(place, value)| self.value(place, value))
@@ -217,7 +219,8 @@ impl<'c> Turn<'c> {
     /// Where a request came from, as its receiver noted it: with the port both change, or none (RFC 3581 section 4).
     fn received(&mut self, at: HostPort, rport: Option<Slice>, transport: Transport) -> Result<(), Refusal> {
         let port = rport.filter(|port| !port.bytes.is_empty());
-        let number = port.and_then(|port| text::port(port.bytes).ok()).map(|(_, number)| number);
+        let number = port.and_then(|port| text::port(port.bytes).ok());
+        let number = number.filter(|(rest, _)| rest.is_empty()).map(|(_, number)| number);
         let Session { inside_local, inside_global, outside_local, outside_global, .. } = self.session;
         let end = number.map(|number| SocketAddrV4::new(at.addr, number));
         let (seen, other, known) = match self.from {
