@@ -375,8 +375,8 @@ fn services_that_are_suspicious() {
         ),
         ("no ip nat service pptp", "7:19: warning: \"pptp\" has no effect: this ALG is not built yet"),
         (
-            "ip nat service sip tcp port 5070",
-            "7:16: warning: \"sip\" has no effect: this ALG is not built yet",
+            "ip nat service skinny tcp port 20002",
+            "7:16: warning: \"skinny\" has no effect: this ALG is not built yet",
         ),
         (
             "ip nat service nbar",
